@@ -1,0 +1,227 @@
+//! SQLite files: opened, migrated, pooled. Pragmas are set here and nowhere else.
+//!
+//! Every file is in WAL mode with `synchronous=FULL`: a committed transaction survives a power
+//! cut, readers never wait for a writer, and one fsync is paid per transaction.
+
+mod error;
+mod migrate;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use scheduled_thread_pool::ScheduledThreadPool;
+
+use crate::files::{self, At as _};
+
+pub use error::DbError;
+pub use migrate::Schema;
+
+/// How long a statement waits for a lock that another connection holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a free connection before it is told that the file is busy.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// Unused connections are closed after this time; each costs about 110 kB and three descriptors.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The one background thread that serves the connection pools of any number of files.
+#[derive(Clone)]
+pub struct Scheduler(Arc<ScheduledThreadPool>);
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        let threads = ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("sqlite-pools");
+        Self(Arc::new(threads.build()))
+    }
+}
+
+impl std::fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scheduler")
+    }
+}
+
+/// How much memory and how many connections one file may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizing {
+    /// Connections open at once, the writer included.
+    pub connections: u32,
+    /// Page cache of each connection, in kibibytes.
+    pub cache_kib: u32,
+}
+
+/// One SQLite file: any number of readers, one writer at a time.
+pub struct Database {
+    path: PathBuf,
+    pool: r2d2::Pool<SqliteConnectionManager>,
+    /// Writers queue here, in this process, instead of polling SQLite's lock.
+    writer: Mutex<()>,
+}
+
+impl Database {
+    /// Opens an existing file and brings its schema up to date.
+    ///
+    /// # Errors
+    /// The file is missing, corrupt, not a database, of a newer schema than this program knows, or
+    /// held by somebody else.
+    pub fn open(path: &Path, schema: &Schema, scheduler: &Scheduler, sizing: Sizing) -> Result<Self, DbError> {
+        // Outside the pool: a pool retries a failing open for its whole timeout and then hides why.
+        let mut first = connect(path, sizing).map_err(|e| DbError::from(e).of(path))?;
+        first.execute_batch("pragma foreign_keys = off").map_err(|e| DbError::from(e).of(path))?;
+        migrate::ensure(&mut first, schema).map_err(|e| e.of(path))?;
+        adopt_wal(&first).map_err(|e| DbError::from(e).of(path))?;
+        drop(first);
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(FLAGS)
+            .with_init(move |connection| configure(connection, sizing));
+        let pool = r2d2::Pool::builder()
+            .max_size(sizing.connections)
+            .min_idle(Some(0))
+            .max_lifetime(None)
+            .idle_timeout(Some(IDLE_TIMEOUT))
+            .connection_timeout(CONNECTION_TIMEOUT)
+            .test_on_check_out(false)
+            .thread_pool(scheduler.0.clone())
+            .build_unchecked(manager);
+        Ok(Self { path: path.to_owned(), pool, writer: Mutex::new(()) })
+    }
+
+    /// Creates the file, with `seed` applied, unless it exists; then opens it.
+    ///
+    /// The file appears complete or not at all, and is durable when this returns: it is built
+    /// under a private name, synced, and linked into place.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); and the directory can't be written.
+    pub fn open_or_create(
+        path: &Path,
+        schema: &Schema,
+        scheduler: &Scheduler,
+        sizing: Sizing,
+        seed: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self, DbError> {
+        if !path.exists() {
+            create(path, schema, seed)?;
+        }
+        Self::open(path, schema, scheduler, sizing)
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `work` on a connection. Reads inside it see one state only within one statement;
+    /// use a transaction for more.
+    ///
+    /// # Errors
+    /// No connection became free in two seconds; or what `work` returns.
+    pub fn read<T, E: From<DbError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        let connection = self.connection()?;
+        work(&connection)
+    }
+
+    /// Runs `work` in a transaction that holds the write lock from its start. It is committed,
+    /// durably, when `work` returns `Ok`, and leaves no trace otherwise.
+    ///
+    /// # Errors
+    /// No connection became free, the disk is full, or what `work` returns.
+    pub fn write<T, E: From<DbError>>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.connection()?;
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|e| DbError::from(e).of(&self.path))?;
+        let value = work(&transaction)?;
+        transaction.commit().map_err(|e| DbError::from(e).of(&self.path))?;
+        Ok(value)
+    }
+
+    /// Writes the log back into the file and truncates it, so that the file alone is complete.
+    ///
+    /// # Errors
+    /// The disk is full or failing. Nothing is lost: the log stays.
+    pub fn checkpoint(&self) -> Result<(), DbError> {
+        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.connection()?;
+        connection
+            .query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
+            .map_err(|e| DbError::from(e).of(&self.path))
+    }
+
+    fn connection(&self) -> Result<r2d2::PooledConnection<SqliteConnectionManager>, DbError> {
+        self.pool.get().map_err(|error| DbError::exhausted(&self.path, error))
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Never `CREATE`: a file that isn't there must not spring into being by being looked at. Never
+/// `URI`: a path is a path.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+fn connect(path: &Path, sizing: Sizing) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open_with_flags(path, FLAGS)?;
+    configure(&mut connection, sizing)?;
+    Ok(connection)
+}
+
+fn configure(connection: &mut Connection, sizing: Sizing) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.execute_batch(&format!(
+        "pragma synchronous = full;
+         pragma foreign_keys = on;
+         pragma trusted_schema = off;
+         pragma temp_store = memory;
+         pragma cache_size = -{};",
+        sizing.cache_kib
+    ))
+}
+
+/// Files we create are born in WAL mode; an adopted one may not be.
+fn adopt_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode != "wal" {
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// Builds the file privately and links it into place. Somebody else being faster is no error.
+fn create(path: &Path, schema: &Schema, seed: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), DbError> {
+    let private = files::temporary_beside(path);
+    let made = build(&private, schema, seed).and_then(|()| match std::fs::hard_link(&private, path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        linked => Ok(linked.at("link into place", path)?),
+    });
+    let removed = std::fs::remove_file(&private).at("remove", &private);
+    made?;
+    removed?;
+    Ok(files::sync_dir(path.parent().unwrap_or(Path::new(".")))?)
+}
+
+fn build(
+    private: &Path,
+    schema: &Schema,
+    seed: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<(), DbError> {
+    files::write_new(private, schema.template()?)?;
+    let connection = Connection::open_with_flags(private, FLAGS)?;
+    // The private copy is synced as a whole below; its own transactions need not be.
+    connection.execute_batch("pragma synchronous = off")?;
+    seed(&connection)?;
+    connection.close().map_err(|(_, error)| error)?;
+    let file = std::fs::File::open(private).at("open", private)?;
+    file.sync_all().at("sync", private)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! What can go wrong with a SQLite file, in the terms a caller can act on.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use crate::files::FileError;
+
+/// Why a SQLite file could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DbError {
+    /// The file was written by a newer version of this program. It was not touched.
+    #[error("`{}` has schema version {found}, but this program knows only up to {known}: use a newer version", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its `PRAGMA user_version`.
+        found: i64,
+        /// The newest version this program can migrate to.
+        known: i64,
+    },
+    /// The file is damaged, or isn't a SQLite database.
+    #[error("`{}` is corrupt or not a database: {source}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The disk is full. Nothing was changed.
+    #[error("the disk that holds `{}` is full", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Every connection is in use, or another program holds the file's lock. Worth a retry.
+    #[error("`{}` is busy: {detail}", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// Who or what was waited for.
+        detail: String,
+    },
+    /// A migration failed and was rolled back; the file is as it was.
+    #[error("`{}` could not be migrated: {source}", path.display())]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// What the migration said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file could not be created, linked or synced.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Anything else SQLite reports: a bug of ours, or a failing disk.
+    #[error("`{}`: {source}", path.display())]
+    Sqlite {
+        /// The file; empty when it isn't known.
+        path: PathBuf,
+        /// What SQLite said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl DbError {
+    /// Whether the disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::File(error) => error.is_disk_full(),
+            _ => false,
+        }
+    }
+
+    /// Whether trying again a little later may help.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+
+    /// Names the file in an error that came up without it.
+    pub(crate) fn of(mut self, file: &Path) -> Self {
+        match &mut self {
+            Self::TooNew { path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::Full { path }
+            | Self::Busy { path, .. }
+            | Self::Migration { path, .. }
+            | Self::Sqlite { path, .. } => file.clone_into(path),
+            Self::File(_) => {}
+        }
+        self
+    }
+
+    pub(super) fn exhausted(path: &Path, error: r2d2::Error) -> Self {
+        Self::Busy { path: path.to_owned(), detail: format!("no connection became free ({error})") }
+    }
+}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        let path = PathBuf::new();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full { path },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { path, source: Box::new(error) }
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Busy { path, detail: error.to_string() }
+            }
+            _ => Self::Sqlite { path, source: Box::new(error) },
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Files and directories that survive a power cut.
+//!
+//! A file is durable once it *and* the directory that names it were synced, so every helper here
+//! says which of the two it does. Everything is created for this user alone, whatever the umask.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+
+/// An I/O error together with the path it concerns.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`: {source}", path.display())]
+pub struct FileError {
+    /// What was attempted, as a verb: "create", "sync", ….
+    pub action: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// Whether the disk (or the quota of its user) is full.
+    pub fn is_disk_full(&self) -> bool {
+        is_disk_full(&self.source)
+    }
+}
+
+/// Whether `error` says that no bytes, blocks or inodes are left.
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// Attaches what was attempted, and on what, to an I/O result.
+pub(crate) trait At<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, FileError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, FileError> {
+        self.map_err(|source| FileError { action, path: path.to_owned(), source })
+    }
+}
+
+/// Creates a directory (not its parents) that only this user can enter.
+pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(path).at("create directory", path)
+}
+
+/// Opens a new file that only this user can read; it must not exist.
+pub(crate) fn create_private_file(path: &Path) -> Result<File, FileError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path).at("create", path)
+}
+
+/// Writes a new file and syncs its content. The caller syncs the directory.
+pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let mut file = create_private_file(path)?;
+    file.write_all(content).at("write", path)?;
+    file.sync_all().at("sync", path)
+}
+
+/// Makes the names in a directory durable.
+pub fn sync_dir(path: &Path) -> Result<(), FileError> {
+    File::open(path).and_then(|dir| dir.sync_all()).at("sync directory", path)
+}
+
+/// Makes everything written so far to the file system that holds `path` durable.
+///
+/// One call covers any number of objects and refs, which is why a checkpoint costs the same for
+/// one save as for a thousand. See `syncfs(2)`: it returns when the data has reached the disk.
+#[cfg(target_os = "linux")]
+pub(crate) fn sync_filesystem(path: &Path) -> Result<(), FileError> {
+    let dir = File::open(path).at("open", path)?;
+    rustix::fs::syncfs(&dir).map_err(io::Error::from).at("sync the file system of", path)
+}
+
+/// Makes every file and directory below `path` durable, one by one: there is no `syncfs` here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn sync_filesystem(path: &Path) -> Result<(), FileError> {
+    for entry in std::fs::read_dir(path).at("read directory", path)? {
+        let entry = entry.at("read directory", path)?.path();
+        if entry.is_dir() {
+            sync_filesystem(&entry)?;
+        } else {
+            File::open(&entry).and_then(|file| file.sync_all()).at("sync", &entry)?;
+        }
+    }
+    sync_dir(path)
+}
+
+/// A name for a private temporary file beside `path`, on the same file system, that a later
+/// open recognises as a leftover (see [`is_leftover`]).
+pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Without randomness a fixed name still works: creating the file says when it is taken.
+    let random = getrandom::u64().unwrap_or(0);
+    path.with_file_name(format!(".{name}.{random:016x}.tmp"))
+}
+
+/// Whether a file name was made by [`temporary_beside`], or by SQLite beside such a file.
+pub(crate) fn is_leftover(name: &str) -> bool {
+    name.starts_with('.') && name.contains(".tmp")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_files_and_directories_are_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("inner");
+        create_private_dir(&inner).unwrap();
+        write_new(&inner.join("file"), b"text").unwrap();
+        assert_eq!(inner.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(inner.join("file").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        sync_dir(&inner).unwrap();
+        sync_filesystem(&inner).unwrap();
+    }
+
+    #[test]
+    fn an_error_names_the_path_and_the_action() {
+        let error = write_new(Path::new("/nowhere/at/all"), b"").unwrap_err();
+        assert!(error.to_string().starts_with("cannot create `/nowhere/at/all`"), "{error}");
+        assert!(!error.is_disk_full());
+    }
+
+    #[test]
+    fn a_temporary_name_is_recognised_as_a_leftover() {
+        let name = temporary_beside(Path::new("/x/wiki.db"));
+        assert_eq!(name.parent(), Some(Path::new("/x")));
+        assert!(is_leftover(&name.file_name().unwrap().to_string_lossy()));
+        assert!(!is_leftover("wiki.db"));
+    }
+}
