@@ -32,7 +32,8 @@ pub struct Scheduler(Arc<ScheduledThreadPool>);
 
 impl Default for Scheduler {
     fn default() -> Self {
-        let threads = ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("sqlite-pools");
+        let threads =
+            ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("sqlite-pools");
         Self(Arc::new(threads.build()))
     }
 }
@@ -66,7 +67,12 @@ impl Database {
     /// # Errors
     /// The file is missing, corrupt, not a database, of a newer schema than this program knows, or
     /// held by somebody else.
-    pub fn open(path: &Path, schema: &Schema, scheduler: &Scheduler, sizing: Sizing) -> Result<Self, DbError> {
+    pub fn open(
+        path: &Path,
+        schema: &Schema,
+        scheduler: &Scheduler,
+        sizing: Sizing,
+    ) -> Result<Self, DbError> {
         // Outside the pool: a pool retries a failing open for its whole timeout and then hides why.
         let mut first = connect(path, sizing).map_err(|e| DbError::from(e).of(path))?;
         first.execute_batch("pragma foreign_keys = off").map_err(|e| DbError::from(e).of(path))?;
@@ -118,7 +124,10 @@ impl Database {
     ///
     /// # Errors
     /// No connection became free in two seconds; or what `work` returns.
-    pub fn read<T, E: From<DbError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+    pub fn read<T, E: From<DbError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let connection = self.connection()?;
         work(&connection)
     }
@@ -128,7 +137,10 @@ impl Database {
     ///
     /// # Errors
     /// No connection became free, the disk is full, or what `work` returns.
-    pub fn write<T, E: From<DbError>>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub fn write<T, E: From<DbError>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut connection = self.connection()?;
         let transaction = connection
@@ -195,12 +207,17 @@ fn adopt_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Builds the file privately and links it into place. Somebody else being faster is no error.
-fn create(path: &Path, schema: &Schema, seed: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), DbError> {
+fn create(
+    path: &Path,
+    schema: &Schema,
+    seed: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<(), DbError> {
     let private = files::temporary_beside(path);
-    let made = build(&private, schema, seed).and_then(|()| match std::fs::hard_link(&private, path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        linked => Ok(linked.at("link into place", path)?),
-    });
+    let made =
+        build(&private, schema, seed).and_then(|()| match std::fs::hard_link(&private, path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            linked => Ok(linked.at("link into place", path)?),
+        });
     let removed = std::fs::remove_file(&private).at("remove", &private);
     made?;
     removed?;

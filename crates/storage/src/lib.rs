@@ -1,2 +1,69 @@
-mod files;
+//! One wiki: a bare git repository for its content, a SQLite file for what git can't hold, and
+//! saves that survive a crash and a power cut.
+//!
+//! This crate is synchronous and knows nothing of other wikis, of users or of HTTP; see
+//! `wikigrove-tenant` for those.
+//!
+//! ```
+//! use wikigrove_storage::{Author, Base, ExistingPath, Options, PagePath, Resources, Save, Wiki};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let scratch = tempfile::tempdir()?;
+//! let dir = scratch.path().join("garden");
+//! Wiki::create(&dir)?;
+//! let wiki = Wiki::open(&dir, Options::new("garden-1"), &Resources::default())?;
+//!
+//! let author = Author::new("Ada", "ada@example.org");
+//! let path = PagePath::new("roses")?;
+//! let save = Save { path: &path, content: b"# Roses\n", base: Base::New, author: &author, message: None, merge: true };
+//! let saved = wiki.save(&save)?;
+//!
+//! let page = wiki.read(&ExistingPath::new("roses")?)?;
+//! assert_eq!(page.summary.title, "Roses");
+//! assert_eq!(page.summary.revision, saved.revision);
+//! # Ok(())
+//! # }
+//! ```
+
+mod author;
+mod cache;
+mod changes;
+#[cfg(feature = "rusqlite")]
+pub mod db;
+#[cfg(not(feature = "rusqlite"))]
+#[expect(unreachable_pub, reason = "public with the feature `rusqlite`")]
 mod db;
+mod error;
+pub mod files;
+mod index;
+mod layout;
+mod merge;
+mod page;
+mod page_path;
+mod preferences;
+mod publish;
+mod recover;
+mod redo;
+mod repo;
+mod revision;
+mod salvage;
+mod save;
+#[cfg(test)]
+mod testing;
+mod unit;
+mod wiki;
+
+pub use author::{Author, InvalidAuthor};
+pub use cache::PageCache;
+pub use changes::Commit;
+pub use error::{Conflict, Error};
+pub use files::FileError;
+pub use merge::Hunk;
+pub use page::{Page, PageSummary};
+pub use page_path::{ExistingPath, InvalidPath, PagePath};
+pub use preferences::{PreferenceChanges, Preferences};
+pub use revision::{Etag, InvalidId, Revision};
+pub use save::{Base, Delete, Save, Saved};
+pub use wiki::{Options, Resources, Wiki};
+
+pub use db::DbError;

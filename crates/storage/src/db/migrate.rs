@@ -42,7 +42,8 @@ impl Schema {
         }
         let dir = tempfile::tempdir().at("create a directory in", &std::env::temp_dir())?;
         let path = dir.path().join("template.db");
-        let mut connection = Connection::open_with_flags(&path, FLAGS | rusqlite::OpenFlags::SQLITE_OPEN_CREATE)?;
+        let mut connection =
+            Connection::open_with_flags(&path, FLAGS | rusqlite::OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.execute_batch("pragma journal_mode = wal; pragma synchronous = off;")?;
         ensure(&mut connection, self)?;
         connection.close().map_err(|(_, error)| error)?;
@@ -68,7 +69,10 @@ pub(super) fn ensure(connection: &mut Connection, schema: &Schema) -> Result<boo
     Runner::new(&schema.migrations)
         .set_grouped(true)
         .run(&mut InTransaction(&transaction))
-        .map_err(|error| DbError::Migration { path: Default::default(), source: Box::new(error) })?;
+        .map_err(|error| DbError::Migration {
+            path: Default::default(),
+            source: Box::new(error),
+        })?;
     check_foreign_keys(&transaction)?;
     transaction.pragma_update(None, "user_version", latest)?;
     transaction.commit()?;
@@ -103,7 +107,10 @@ struct InTransaction<'a>(&'a Transaction<'a>);
 impl RefineryTransaction for InTransaction<'_> {
     type Error = rusqlite::Error;
 
-    fn execute<'a, T: Iterator<Item = &'a str>>(&mut self, queries: T) -> Result<usize, Self::Error> {
+    fn execute<'a, T: Iterator<Item = &'a str>>(
+        &mut self,
+        queries: T,
+    ) -> Result<usize, Self::Error> {
         let mut count = 0;
         for query in queries {
             self.0.execute_batch(query)?;
@@ -121,7 +128,8 @@ impl Query<Vec<Migration>> for InTransaction<'_> {
         })?;
         rows.map(|row| {
             let (version, name, applied, checksum) = row?;
-            let applied = OffsetDateTime::parse(&applied, &Rfc3339).map_err(|e| unreadable(2, e))?;
+            let applied =
+                OffsetDateTime::parse(&applied, &Rfc3339).map_err(|e| unreadable(2, e))?;
             let checksum = checksum.parse().map_err(|e| unreadable(3, e))?;
             Ok(Migration::applied(version, name, applied, checksum))
         })
@@ -131,6 +139,9 @@ impl Query<Vec<Migration>> for InTransaction<'_> {
 
 impl Migrate for InTransaction<'_> {}
 
-fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }

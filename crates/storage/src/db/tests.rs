@@ -26,7 +26,8 @@ fn version(path: &Path) -> i64 {
 }
 
 fn notes(db: &Database) -> i64 {
-    db.read::<_, DbError>(|c| Ok(c.query_row("select count(*) from note", [], |r| r.get(0))?)).unwrap()
+    db.read::<_, DbError>(|c| Ok(c.query_row("select count(*) from note", [], |r| r.get(0))?))
+        .unwrap()
 }
 
 fn scratch() -> (tempfile::TempDir, PathBuf) {
@@ -48,8 +49,9 @@ fn a_new_file_is_seeded_migrated_and_in_wal_mode() {
     let db = create_one(&path);
     assert_eq!(notes(&db), 1);
     assert_eq!(version(&path), 1);
-    let mode: String =
-        db.read::<_, DbError>(|c| Ok(c.pragma_query_value(None, "journal_mode", |r| r.get(0))?)).unwrap();
+    let mode: String = db
+        .read::<_, DbError>(|c| Ok(c.pragma_query_value(None, "journal_mode", |r| r.get(0))?))
+        .unwrap();
     assert_eq!(mode, "wal");
     let leftovers = std::fs::read_dir(dir.path())
         .unwrap()
@@ -106,7 +108,10 @@ fn a_migration_that_would_orphan_rows_is_rolled_back() {
     drop(create_one(&path));
     let orphaning = schema(&[
         ("V1__notes", "create table note (text text not null)"),
-        ("V2__child", "create table p (id integer primary key); create table c (p references p (id)); insert into c values (7);"),
+        (
+            "V2__child",
+            "create table p (id integer primary key); create table c (p references p (id)); insert into c values (7);",
+        ),
     ]);
     let error = Database::open(&path, &orphaning, &Scheduler::default(), SIZING).unwrap_err();
     assert!(error.to_string().contains("refer to nothing"), "{error}");
@@ -123,7 +128,9 @@ fn a_hundred_first_opens_make_one_file() {
         for _ in 0..100 {
             scope.spawn(|| {
                 start.wait();
-                let seed = |c: &Connection| c.execute("insert into note (text) values ('seed')", []).map(drop);
+                let seed = |c: &Connection| {
+                    c.execute("insert into note (text) values ('seed')", []).map(drop)
+                };
                 Database::open_or_create(&path, &schema, &scheduler, SIZING, seed).unwrap();
             });
         }

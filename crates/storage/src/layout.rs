@@ -1,0 +1,191 @@
+//! The names inside a wiki's directory, and its wiki.db.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, params};
+
+use crate::db::{Database, DbError, Scheduler, Schema, Sizing};
+use crate::error::Error;
+use crate::files;
+use crate::files::At as _;
+use crate::preferences;
+use crate::salvage::Salvage;
+use crate::wiki::Options;
+
+mod embedded {
+    refinery::embed_migrations!("../../migrations/wiki");
+}
+
+/// The schema of every wiki.db.
+pub(crate) static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::new(embedded::migrations::runner().get_migrations().clone()));
+
+/// A wiki that is open but idle should cost next to nothing; a busy one reads from memory anyway.
+const SIZING: Sizing = Sizing { connections: 4, cache_kib: 64 };
+
+/// The git repository of the wiki in `dir`.
+pub(crate) fn repo(dir: &Path) -> PathBuf {
+    dir.join("repo")
+}
+
+fn database(dir: &Path) -> PathBuf {
+    dir.join("wiki.db")
+}
+
+/// Whether there is a wiki.db.
+///
+/// # Errors
+/// There is something of that name that isn't a file: a link could lead to another wiki's.
+pub(crate) fn has_database(dir: &Path) -> Result<bool, Error> {
+    let path = database(dir);
+    match std::fs::symlink_metadata(&path) {
+        Ok(kind) if kind.is_file() => Ok(true),
+        Ok(_) => Err(Error::Damaged {
+            detail: format!("`{}` is not a file but a link or a directory", path.display()),
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).at("read", &path)?,
+    }
+}
+
+/// Creates wiki.db with the options' preferences.
+pub(crate) fn create_database(
+    dir: &Path,
+    options: &Options,
+    scheduler: &Scheduler,
+) -> Result<Database, Error> {
+    let path = database(dir);
+    let seed = |connection: &Connection| {
+        connection.execute("update wiki set id = ?1", [&options.id])?;
+        options
+            .preferences
+            .iter()
+            .try_for_each(|(name, value)| preferences::set(connection, name, value))
+    };
+    let created = Database::open_or_create(&path, &SCHEMA, scheduler, SIZING, seed)?;
+    check_owner(&created, options)?;
+    Ok(created)
+}
+
+/// Opens wiki.db. A corrupt one is set aside, what can be read of it is carried into a new one, and
+/// the rest is rebuilt from git.
+pub(crate) fn open_database(
+    dir: &Path,
+    options: &Options,
+    scheduler: &Scheduler,
+) -> Result<Database, Error> {
+    let path = database(dir);
+    let opened = Database::open(&path, &SCHEMA, scheduler, SIZING).and_then(|database| {
+        check_readable(&database)?;
+        Ok(database)
+    });
+    match opened {
+        Ok(database) => {
+            check_owner(&database, options)?;
+            Ok(database)
+        }
+        Err(DbError::Corrupt { source, .. }) => {
+            replace_corrupt(dir, options, scheduler, &source.to_string())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Touches what every open needs, so that damage there is met now and not in the middle of a save.
+fn check_readable(database: &Database) -> Result<(), DbError> {
+    database.read(|connection| {
+        crate::redo::pending(connection)?;
+        crate::index::indexed(connection)?;
+        Ok(())
+    })
+}
+
+/// The file says whose it is. One that came from elsewhere says nothing yet and is adopted.
+fn check_owner(database: &Database, options: &Options) -> Result<(), Error> {
+    let id: Option<String> = database.read::<_, DbError>(|connection| {
+        Ok(connection.query_row("select id from wiki", [], |row| row.get(0))?)
+    })?;
+    match id {
+        Some(id) if id == options.id => Ok(()),
+        Some(found) => Err(Error::WrongWiki {
+            path: database.path().to_owned(),
+            expected: options.id.clone(),
+            found,
+        }),
+        None => Ok(database.write::<_, DbError>(|transaction| {
+            transaction.execute("update wiki set id = ?1", params![options.id])?;
+            Ok(())
+        })?),
+    }
+}
+
+fn replace_corrupt(
+    dir: &Path,
+    options: &Options,
+    scheduler: &Scheduler,
+    why: &str,
+) -> Result<Database, Error> {
+    let path = database(dir);
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let aside = dir.join(format!("wiki.db.corrupt-{seconds}"));
+    // The log belongs to the damaged file: beside a new one it would be replayed into it.
+    for suffix in ["", "-wal", "-shm"] {
+        let from = with_suffix(&path, suffix);
+        if from.exists() {
+            std::fs::rename(&from, with_suffix(&aside, suffix)).at("set aside", &from)?;
+        }
+    }
+    files::sync_dir(dir)?;
+    let salvage = Salvage::read(&aside);
+    tracing::error!(
+        wiki.id = options.id,
+        why,
+        set_aside = %aside.display(),
+        salvaged = %salvage,
+        "wiki.db was corrupt: it was set aside, what could be read was carried over, the index is rebuilt from git"
+    );
+    let database = create_database(dir, options, scheduler)?;
+    database.write(|transaction| salvage.write(transaction))?;
+    Ok(database)
+}
+
+/// Removes private copies of wiki.db that a killed process had not linked into place yet.
+pub(crate) fn sweep(dir: &Path) -> Result<(), Error> {
+    for entry in std::fs::read_dir(dir).at("read directory", dir)? {
+        let entry = entry.at("read directory", dir)?;
+        if files::is_leftover(&entry.file_name().to_string_lossy()) {
+            std::fs::remove_file(entry.path()).at("remove", &entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_file_is_embedded_and_they_are_numbered_from_one() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/wiki");
+        let mut names: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let embedded: Vec<String> = embedded::migrations::runner()
+            .get_migrations()
+            .iter()
+            .map(|m| format!("V{}__{}.sql", m.version(), m.name()))
+            .collect();
+        assert_eq!(names, embedded);
+        assert_eq!(SCHEMA.latest(), names.len() as i64);
+    }
+}

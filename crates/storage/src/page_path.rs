@@ -1,0 +1,351 @@
+//! Names of pages: parsed once, then trusted.
+//!
+//! Two types, because two questions are asked. [`PagePath`] answers "may a page be called this?"
+//! and is needed to create or change one: such a name can be cloned on any operating system, can't
+//! be mistaken for another and can't do harm. [`ExistingPath`] answers "can this be looked up?":
+//! a wiki that came from elsewhere holds names we would not choose, and its readers want them.
+
+use std::fmt;
+use std::ops::Deref;
+
+use unicode_casefold::UnicodeCaseFold as _;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
+
+/// The longest page path, in bytes.
+const MAX_BYTES: usize = 1000;
+/// The longest path that is looked up, in bytes: `PATH_MAX` of Linux.
+const MAX_LOOKUP_BYTES: usize = 4096;
+/// The longest segment, in bytes, with room for `.md` in a file name of 255.
+const MAX_SEGMENT_BYTES: usize = 252;
+/// The deepest page.
+const MAX_DEPTH: usize = 16;
+/// What every page's file ends in.
+const EXTENSION: &str = ".md";
+
+/// A path that can't name a page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{shown}` can't be a page path: {why}")]
+pub struct InvalidPath {
+    shown: String,
+    why: &'static str,
+    code: &'static str,
+}
+
+impl InvalidPath {
+    fn new(path: &str, why: &'static str) -> Self {
+        Self { shown: shown(path), why, code: "invalid_path" }
+    }
+
+    /// `invalid_path` or `path_too_deep`.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+/// The beginning of a path with nothing in it that a terminal or a log would act on.
+fn shown(path: &str) -> String {
+    let mut shown: String = path.chars().take(64).flat_map(char::escape_debug).collect();
+    if path.chars().nth(64).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The path of a page that may be created or changed, such as `garden/roses`, in Unicode's NFC.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PagePath(ExistingPath);
+
+impl PagePath {
+    /// Checks a path and brings it to NFC, so that `café` is one page however it was typed.
+    ///
+    /// # Errors
+    /// Empty, `.` or `..` segments; leading dots (so nothing that git reads); leading or trailing
+    /// spaces, trailing dots; control, invisible and direction-changing characters; what Windows
+    /// can't store (`\ : * ? " < > |`, `con`, `nul`, …); over 1,000 bytes, 252 a segment, 16 deep.
+    pub fn new(path: &str) -> Result<Self, InvalidPath> {
+        if path.len() > MAX_BYTES {
+            return Err(InvalidPath::new(path, "it is longer than 1,000 bytes"));
+        }
+        let path: String = path.nfc().collect();
+        for segment in path.split('/') {
+            check_segment(segment).map_err(|why| InvalidPath::new(&path, why))?;
+        }
+        if path.split('/').count() > MAX_DEPTH {
+            let error = InvalidPath::new(&path, "it is more than 16 levels deep");
+            return Err(InvalidPath { code: "path_too_deep", ..error });
+        }
+        Ok(Self(ExistingPath(path)))
+    }
+}
+
+impl Deref for PagePath {
+    type Target = ExistingPath;
+
+    fn deref(&self) -> &ExistingPath {
+        &self.0
+    }
+}
+
+impl fmt::Display for PagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for PagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PagePath({:?})", self.0.0)
+    }
+}
+
+/// A path that can be looked up in a tree. It names a page only if there is one.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExistingPath(String);
+
+impl ExistingPath {
+    /// Checks that the path is relative and stays inside the tree; nothing more.
+    ///
+    /// # Errors
+    /// Empty, `.` or `..` segments, NUL, or over 4,096 bytes.
+    pub fn new(path: &str) -> Result<Self, InvalidPath> {
+        if path.len() > MAX_LOOKUP_BYTES {
+            return Err(InvalidPath::new(path, "it is longer than 4,096 bytes"));
+        }
+        if path.contains('\0') {
+            return Err(InvalidPath::new(path, "it holds a NUL character"));
+        }
+        if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(InvalidPath::new(path, "a segment is empty, `.` or `..`"));
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The page whose file is `file`: the path without `.md`. `None` for any other file.
+    pub(crate) fn of_file(file: &str) -> Option<Self> {
+        let page = file.strip_suffix(EXTENSION)?;
+        (!page.is_empty() && !page.ends_with('/')).then(|| Self(page.to_owned()))
+    }
+
+    /// The path without the extension, as users write it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last segment.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The path of the page's file in the repository.
+    pub fn file(&self) -> String {
+        format!("{}{EXTENSION}", self.0)
+    }
+
+    /// The same path in NFC, if it is spelt differently there.
+    pub(crate) fn composed(&self) -> Option<Self> {
+        match is_nfc_quick(self.0.chars()) {
+            IsNormalized::Yes => None,
+            _ => Some(Self(self.0.nfc().collect())).filter(|composed| composed != self),
+        }
+    }
+}
+
+impl fmt::Display for ExistingPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.0))
+    }
+}
+
+impl fmt::Debug for ExistingPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExistingPath({:?})", self.0)
+    }
+}
+
+/// Whether two names would be one file on a system that ignores case and composition, as Windows
+/// and macOS do.
+pub(crate) fn collide(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
+    folded(one).eq(folded(other))
+}
+
+fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.nfd().case_fold().nfd()
+}
+
+fn check_segment(segment: &str) -> Result<(), &'static str> {
+    if segment.is_empty() {
+        return Err("a segment is empty");
+    }
+    if segment.len() > MAX_SEGMENT_BYTES {
+        return Err("a segment is longer than 252 bytes");
+    }
+    if segment.starts_with('.') {
+        return Err("a segment starts with a dot");
+    }
+    if segment.starts_with(char::is_whitespace) || segment.ends_with(char::is_whitespace) {
+        return Err("a segment starts or ends with a space");
+    }
+    if segment.ends_with('.') {
+        return Err("a segment ends with a dot");
+    }
+    if segment.chars().any(|c| matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')) {
+        return Err("it holds one of \\ : * ? \" < > |");
+    }
+    if segment.chars().any(is_invisible) {
+        return Err("it holds a control or invisible character");
+    }
+    if is_device(segment) {
+        return Err("a segment is a name that Windows reserves");
+    }
+    Ok(())
+}
+
+/// Characters that show nothing or reorder what is shown. The two joiners stay: Persian, Indic
+/// scripts and emoji are written with them.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'
+            | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Windows takes these for devices whatever follows a dot, and `git~1` for `.git`.
+fn is_device(segment: &str) -> bool {
+    let stem = segment.split('.').next().unwrap_or(segment).trim_end().to_ascii_lowercase();
+    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "git~1")
+        || stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt")).is_some_and(|rest| {
+            matches!(
+                rest,
+                "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³"
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ordinary_names_are_pages() {
+        for path in [
+            "home",
+            "garden/roses",
+            "a.md",
+            "--help",
+            "@{-1}",
+            "😀",
+            "กำ",
+            "robots.txt",
+            "می‌خواهم",
+            "2.0",
+        ] {
+            assert_eq!(PagePath::new(path).unwrap().as_str(), path);
+        }
+        assert_eq!(PagePath::new("a.md").unwrap().file(), "a.md.md");
+    }
+
+    #[test]
+    fn dangerous_names_are_not() {
+        let deep = "a/".repeat(600) + "a";
+        for path in [
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "..",
+            "a/../b",
+            "./a",
+            ".git/config",
+            ".git./x",
+            ".git /x",
+            "a/.gitmodules",
+            ".g\u{200c}it/config",
+            "git~1/config",
+            "a\0",
+            "a\nb",
+            "\u{1b}]0;x\u{7}",
+            "a\u{7f}b",
+            "a\u{202e}gnp",
+            "a\u{2066}b",
+            "\u{feff}home",
+            "CON",
+            "aux.md",
+            "Com1.txt",
+            "a:b",
+            "a|b",
+            "page ",
+            " page",
+            "page.",
+            "C:\\x",
+            "x\\y",
+            &deep,
+            &"a".repeat(5000),
+            &"a".repeat(253),
+        ] {
+            PagePath::new(path).expect_err(path);
+        }
+        let deep = "a/".repeat(20) + "a";
+        assert_eq!(PagePath::new(&deep).unwrap_err().code(), "path_too_deep");
+    }
+
+    #[test]
+    fn a_name_is_one_page_however_it_was_typed() {
+        assert_eq!(PagePath::new("cafe\u{301}").unwrap(), PagePath::new("caf\u{e9}").unwrap());
+        let typed = ExistingPath::new("cafe\u{301}").unwrap();
+        assert_eq!(typed.composed().unwrap().as_str(), "caf\u{e9}");
+        assert_eq!(ExistingPath::new("caf\u{e9}").unwrap().composed(), None);
+    }
+
+    #[test]
+    fn names_that_one_file_system_holds_once_collide() {
+        for (one, other) in [
+            ("Home", "home"),
+            ("STRASSE", "straße"),
+            ("caf\u{e9}", "CAFE\u{301}"),
+            ("\u{212a}elvin", "kelvin"),
+        ] {
+            assert!(collide(one, other), "{one} {other}");
+        }
+        assert!(!collide("home", "house"));
+    }
+
+    #[test]
+    fn odd_existing_names_can_be_looked_up() {
+        for path in [".github/README", "a:b", "con", "page ", ":(exclude)*", "HEAD:secret"] {
+            ExistingPath::new(path).unwrap();
+        }
+        for path in ["", "a//b", "../x", "a\0b", "/etc/passwd", "a/"] {
+            ExistingPath::new(path).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_error_shows_no_control_characters_and_little_of_a_long_path() {
+        let error = PagePath::new(&"\u{1b}[31m".repeat(100)).unwrap_err().to_string();
+        assert!(!error.contains('\u{1b}') && error.len() < 600, "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn accepting_is_idempotent(path in "\\PC{1,40}") {
+            if let Ok(page) = PagePath::new(&path) {
+                prop_assert_eq!(PagePath::new(page.as_str()), Ok(page.clone()));
+                prop_assert!(ExistingPath::of_file(&page.file()).is_some_and(|of_file| of_file == *page));
+                prop_assert!(ExistingPath::new(page.as_str()).is_ok());
+            }
+        }
+
+        #[test]
+        fn colliding_is_symmetric_and_reflexive(one in "\\PC{1,8}", other in "\\PC{1,8}") {
+            prop_assert!(collide(&one, &one));
+            prop_assert_eq!(collide(&one, &other), collide(&other, &one));
+        }
+    }
+}

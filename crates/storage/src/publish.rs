@@ -1,0 +1,185 @@
+//! Publishing a unit of work: durable first, visible second, answered last.
+//!
+//! 1. The commit is built in memory.
+//! 2. One SQLite transaction records it, with everything else the unit changes. Its commit is the
+//!    durability point.
+//! 3. The objects are written and the branch is moved, expecting the old value.
+//!
+//! If the process dies after 2, opening the wiki does 3. If 3 fails (a full disk), the next write
+//! does it. If somebody moved the branch between 1 and 3, both histories are merged; theirs is
+//! never overwritten.
+
+use crate::author::Author;
+use crate::error::Error;
+use crate::redo::{self, Redo};
+use crate::repo::{Draft, RepoError};
+use crate::revision::Revision;
+use crate::unit::{Unit, index_pages};
+use crate::wiki::Wiki;
+
+/// After this many saves their objects are made durable and the redo rows removed. More rows make
+/// a longer recovery, fewer rows more waits for the disk: 256 replay in well under a second.
+const CHECKPOINT_AFTER: usize = 256;
+
+/// What the holder of the writer lock knows.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    /// Redo rows whose objects may not be on the disk yet.
+    pub(crate) pending: usize,
+    /// Whether the last save was made durable but could not be made visible.
+    pub(crate) unapplied: bool,
+}
+
+impl Wiki {
+    /// Fills a unit of work under the writer lock and publishes it. Returns the closure's value and
+    /// the revision that contains the unit's commit, if it made one.
+    pub(crate) fn write<'a, T>(
+        &'a self,
+        fill: impl FnOnce(&mut Unit<'a>) -> Result<T, Error>,
+    ) -> Result<(T, Option<Revision>), Error> {
+        let mut writer = self.lock_writer()?;
+        if writer.unapplied {
+            self.replay(&mut writer)?;
+        }
+        // Read anew: somebody may have moved the branch with the `git` program.
+        let mut unit = Unit::new(self.repo(), self.repo().head()?);
+        let value = fill(&mut unit)?;
+        let published = self.publish(&mut writer, unit)?;
+        if writer.pending >= CHECKPOINT_AFTER
+            && let Err(error) = self.checkpoint_locked(&mut writer)
+        {
+            // The save itself is safe; the rows stay until a checkpoint succeeds.
+            tracing::warn!(wiki.id = self.id(), %error, "checkpoint failed");
+        }
+        Ok((value, published))
+    }
+
+    fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Revision>, Error> {
+        let Unit { head, edits, pages, signed, statements, .. } = unit;
+        let database = self.database()?;
+        let Some(signed) = signed else {
+            if !statements.is_empty() {
+                database.write(|tx| statements.into_iter().try_for_each(|change| change(tx)))?;
+            }
+            return Ok(None);
+        };
+        let parents: Vec<Revision> = head.into_iter().collect();
+        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
+        let prepared = self.repo().prepare(&Draft {
+            parents: &parents,
+            edits: &edits,
+            author,
+            message,
+            time,
+        })?;
+        let new = prepared.revision;
+        let redo = Redo {
+            branch: self.repo().branch(),
+            old: head,
+            new,
+            commit: prepared.commit.clone(),
+            edits,
+        };
+        database.write(|transaction| -> Result<(), Error> {
+            redo::record(transaction, &redo)?;
+            index_pages(transaction, &pages, &signed, head, new)?;
+            Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
+        })?;
+        writer.pending += 1;
+        // From here the save is durable: whatever fails now is done by the next write, or on open.
+        writer.unapplied = true;
+        self.repo().write_objects(&prepared)?;
+        let revision = match self.repo().move_branch(head, new) {
+            Err(RepoError::Moved) => self.settle(new)?,
+            moved => moved.map(|()| new)?,
+        };
+        self.head_moved();
+        writer.unapplied = false;
+        Ok(Some(revision))
+    }
+
+    /// Makes the branch contain `new`, whose objects are written, wherever the branch is now.
+    /// Returns the head.
+    pub(crate) fn settle(&self, new: Revision) -> Result<Revision, Error> {
+        let settled = self.try_settle(new);
+        self.head_moved();
+        settled
+    }
+
+    fn try_settle(&self, new: Revision) -> Result<Revision, Error> {
+        let repo = self.repo();
+        // While we hold git's own lock nobody moves the branch, however fast they push.
+        let lock = repo.lock_branch()?;
+        let settled = match repo.head() {
+            // A crash left something unreadable: what was acknowledged takes its place.
+            Err(RepoError::DamagedRef { .. }) | Ok(None) => new,
+            Ok(Some(head)) if !repo.is_commit(head) => new,
+            Ok(Some(head)) if repo.is_ancestor(new, head)? => return Ok(head),
+            Ok(Some(head)) if repo.is_ancestor(head, new)? => new,
+            Ok(Some(head)) => self.merge_histories(new, head)?,
+            Err(error) => return Err(error.into()),
+        };
+        lock.set(settled)?;
+        Ok(settled)
+    }
+
+    /// Commits a merge of our acknowledged history and theirs, durably; the branch is not moved.
+    fn merge_histories(&self, ours: Revision, theirs: Revision) -> Result<Revision, Error> {
+        let repo = self.repo();
+        let reconciled = repo.reconcile(ours, theirs)?;
+        for (path, kept_as) in &reconciled.conflicts {
+            tracing::warn!(
+                wiki.id = self.id(),
+                path = %String::from_utf8_lossy(path),
+                kept_as = %String::from_utf8_lossy(kept_as),
+                "both histories changed the same lines: ours stays, theirs is kept beside it"
+            );
+        }
+        let author = Author::new("wikigrove", "");
+        let message =
+            format!("Merge {theirs}\n\nThe branch was moved while a save was on its way.");
+        let time = time::OffsetDateTime::now_utc().unix_timestamp();
+        let parents = [ours, theirs];
+        let draft = Draft {
+            parents: &parents,
+            edits: &reconciled.edits,
+            author: &author,
+            message: &message,
+            time,
+        };
+        let prepared = repo.prepare(&draft)?;
+        let new = prepared.revision;
+        let redo = Redo {
+            branch: repo.branch(),
+            old: Some(theirs),
+            new,
+            commit: prepared.commit.clone(),
+            edits: reconciled.edits,
+        };
+        self.database()?.write(|transaction| Ok::<_, Error>(redo::record(transaction, &redo)?))?;
+        repo.write_objects(&prepared)?;
+        Ok(new)
+    }
+
+    pub(crate) fn checkpoint_locked(&self, writer: &mut Writer) -> Result<(), Error> {
+        if writer.unapplied {
+            self.replay(writer)?;
+        }
+        if writer.pending == 0 {
+            return Ok(());
+        }
+        let database = self.database()?;
+        let Some(newest) = database.read(|connection| Ok::<_, Error>(redo::newest(connection)?))?
+        else {
+            writer.pending = 0;
+            return Ok(());
+        };
+        crate::files::sync_filesystem(self.repo().dir())?;
+        database.write(|transaction| Ok::<_, Error>(redo::forget(transaction, newest)?))?;
+        writer.pending = 0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

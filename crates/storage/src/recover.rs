@@ -1,0 +1,92 @@
+//! What happens when a wiki is opened: acknowledged saves that had not reached the repository are
+//! repeated, and a branch that a crash damaged is pointed at the last commit known to be good.
+
+use crate::error::Error;
+use crate::index;
+use crate::redo;
+use crate::repo::RepoError;
+use crate::revision::Revision;
+use crate::wiki::Wiki;
+
+/// Brings the repository to the state that was last acknowledged.
+pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
+    let Some(database) = wiki.existing_database()? else {
+        // Without wiki.db nothing was ever acknowledged; but a damaged branch must be said now.
+        wiki.head()?;
+        return Ok(());
+    };
+    let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
+    let mut writer = wiki.lock_writer()?;
+    wiki.replay(&mut writer)?;
+    repair_branch(wiki, indexed)
+}
+
+/// After the redo rows, the index knows the newest commit. A branch that is unreadable or gone is
+/// restored from it: an empty history must never take the place of a real one.
+fn repair_branch(wiki: &Wiki, indexed: Option<Revision>) -> Result<(), Error> {
+    let damage = match wiki.repo().head() {
+        Ok(Some(head)) if wiki.repo().is_commit(head) => return Ok(()),
+        Ok(Some(head)) => format!("it names {head}, which is missing or damaged"),
+        Ok(None) => "it is gone".to_owned(),
+        Err(RepoError::DamagedRef { source, .. }) => source.to_string(),
+        Err(error) => return Err(error.into()),
+    };
+    match indexed.filter(|known| wiki.repo().is_commit(*known)) {
+        Some(known) => {
+            tracing::error!(
+                wiki.id = wiki.id(),
+                branch = wiki.repo().branch(),
+                damage,
+                restored = %known,
+                "the branch was damaged and now points to the newest commit that the index knows"
+            );
+            wiki.repo().lock_branch()?.set(known)?;
+            wiki.head_moved();
+            Ok(())
+        }
+        None if indexed.is_none() && damage == "it is gone" => Ok(()),
+        None => Err(Error::Damaged {
+            detail: format!(
+                "the branch `{}` in `{}` is damaged: {damage}. No good commit is known; restore the repository from a \
+                 backup, or point the branch at a commit with `git update-ref`",
+                wiki.repo().branch(),
+                wiki.repo().dir().display()
+            ),
+        }),
+    }
+}
+
+impl Wiki {
+    /// Repeats every redo row that the repository doesn't show.
+    pub(crate) fn replay(&self, writer: &mut crate::publish::Writer) -> Result<(), Error> {
+        let Some(database) = self.existing_database()? else { return Ok(()) };
+        let pending = database.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
+        let mut repaired = 0;
+        for redo in &pending {
+            let prepared = self.repo().rebuild(&redo.commit, &redo.edits)?;
+            if prepared.revision != redo.new {
+                return Err(Error::Damaged {
+                    detail: format!("the redo row of {} describes {}", redo.new, prepared.revision),
+                });
+            }
+            repaired += self.repo().repair_objects(&prepared)?;
+        }
+        if let Some(last) = pending.last() {
+            self.settle(last.new)?;
+        }
+        if repaired > 0 {
+            tracing::info!(
+                wiki.id = self.id(),
+                saves = pending.len(),
+                objects = repaired,
+                "repeated acknowledged saves"
+            );
+        }
+        writer.unapplied = false;
+        writer.pending = pending.len();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

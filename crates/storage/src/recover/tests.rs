@@ -1,0 +1,172 @@
+//! Opening wikis in every state of repair.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::testing::Scratch;
+use crate::*;
+
+fn corrupt(scratch: &Scratch) {
+    fs::write(scratch.dir().join("wiki.db"), "not a database ".repeat(1000)).unwrap();
+}
+
+fn open_error(scratch: &mut Scratch) -> Error {
+    scratch.open().map(drop).unwrap_err()
+}
+
+#[test]
+fn an_adopted_database_keeps_its_rows() {
+    let mut scratch = Scratch::new();
+    let db = rusqlite::Connection::open(scratch.dir().join("wiki.db")).unwrap();
+    db.execute_batch(
+        "create table preferences (name varchar(256) not null, value text, primary key (name));
+         insert into preferences values ('site_name', 'Old wiki');
+         create table user (id integer not null, name varchar(128), email varchar(128), primary key (id));
+         insert into user values (1, 'Ada', 'ada@example.org');",
+    )
+    .unwrap();
+    drop(db);
+    scratch.open().unwrap();
+    assert_eq!(scratch.wiki().preferences().unwrap()["site_name"], "Old wiki");
+    scratch.create("home", "text");
+    let users: i64 = scratch
+        .wiki()
+        .database()
+        .unwrap()
+        .read(|c| c.query_row("select count(*) from user", [], |r| r.get(0)).map_err(DbError::from))
+        .unwrap();
+    assert_eq!(users, 1);
+}
+
+#[test]
+fn a_corrupt_database_is_set_aside_and_rebuilt_from_git() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "one");
+    scratch.wiki().close().unwrap();
+    corrupt(&scratch);
+    scratch.open().unwrap();
+    assert_eq!(scratch.paths(), ["home"]);
+    scratch.update("home", "two");
+    let aside = fs::read_dir(scratch.dir()).unwrap().filter(|e| {
+        e.as_ref().unwrap().file_name().to_string_lossy().starts_with("wiki.db.corrupt-")
+    });
+    assert_eq!(aside.count(), 1);
+}
+
+#[test]
+fn what_can_be_read_of_a_corrupt_database_is_carried_over() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "one");
+    scratch
+        .wiki()
+        .change_preferences(&[("color".to_owned(), Some("red".to_owned()))].into())
+        .unwrap();
+    let saved = scratch.update("home", "two");
+    // An acknowledged save that exists nowhere but in the redo rows…
+    let parent = scratch.git(&["rev-parse", "main^"]);
+    fs::write(scratch.repo().join("refs/heads/main"), format!("{parent}\n")).unwrap();
+    // …and damage in a table that is read on every open.
+    let db = rusqlite::Connection::open(scratch.dir().join("wiki.db")).unwrap();
+    db.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())).unwrap();
+    let page: i64 = db
+        .query_row("select rootpage from sqlite_schema where name = 'wiki'", [], |r| r.get(0))
+        .unwrap();
+    let size: i64 = db.pragma_query_value(None, "page_size", |r| r.get(0)).unwrap();
+    drop(db);
+    let mut bytes = fs::read(scratch.dir().join("wiki.db")).unwrap();
+    let at = ((page - 1) * size) as usize;
+    bytes[at..at + 64].fill(0xff);
+    fs::write(scratch.dir().join("wiki.db"), bytes).unwrap();
+    scratch.open().unwrap();
+    assert_eq!(scratch.wiki().preferences().unwrap()["color"], "red");
+    assert_eq!(scratch.wiki().head().unwrap(), Some(saved.revision));
+    assert_eq!(scratch.text("home"), "two");
+}
+
+#[test]
+fn a_newer_database_is_refused_and_not_touched() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "one");
+    scratch.wiki().close().unwrap();
+    let db = rusqlite::Connection::open(scratch.dir().join("wiki.db")).unwrap();
+    db.pragma_update(None, "user_version", 1000).unwrap();
+    drop(db);
+    let error = open_error(&mut scratch);
+    assert!(error.to_string().contains("use a newer version"), "{error}");
+}
+
+#[test]
+fn a_directory_of_another_wiki_is_refused() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "one");
+    let dir = scratch.dir();
+    scratch.open().unwrap();
+    let error =
+        Wiki::open(&dir, Options::new("another"), &Resources::default()).map(drop).unwrap_err();
+    assert!(matches!(&error, Error::WrongWiki { found, .. } if found == "scratch"), "{error}");
+}
+
+#[test]
+fn links_out_of_the_wiki_are_refused() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "one");
+    let elsewhere = scratch.dir().join("elsewhere");
+    fs::rename(scratch.repo(), &elsewhere).unwrap();
+    symlink(&elsewhere, scratch.repo()).unwrap();
+    assert!(matches!(open_error(&mut scratch), Error::Damaged { .. }));
+    fs::remove_file(scratch.repo()).unwrap();
+    fs::rename(&elsewhere, scratch.repo()).unwrap();
+    scratch.open().unwrap();
+
+    fs::create_dir_all(scratch.repo().join("objects/info")).unwrap();
+    fs::write(scratch.repo().join("objects/info/alternates"), "/tmp\n").unwrap();
+    assert!(open_error(&mut scratch).to_string().contains("alternates"));
+    fs::remove_file(scratch.repo().join("objects/info/alternates")).unwrap();
+
+    let db = scratch.dir().join("wiki.db");
+    fs::rename(&db, scratch.dir().join("other.db")).unwrap();
+    symlink(scratch.dir().join("other.db"), &db).unwrap();
+    assert!(matches!(open_error(&mut scratch), Error::Damaged { .. }));
+}
+
+#[test]
+fn a_flipped_bit_is_an_error_for_that_page_only() {
+    let scratch = Scratch::new();
+    let saved = scratch.create("home", &"some text ".repeat(100));
+    scratch.create("other", "fine");
+    let hex = saved.etag.to_string();
+    let path = scratch.repo().join("objects").join(&hex[..2]).join(&hex[2..]);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, bytes).unwrap();
+    let error = scratch.wiki().read(&ExistingPath::new("home").unwrap()).unwrap_err();
+    assert!(error.to_string().contains(&hex), "{error}");
+    assert_eq!(scratch.text("other"), "fine");
+}
+
+#[test]
+fn wiki_db_is_born_when_it_is_needed_and_with_its_preferences() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("wiki");
+    Wiki::create(&dir).unwrap();
+    let options = Options {
+        preferences: [("title".to_owned(), "Garden".to_owned())].into(),
+        ..Options::new("g")
+    };
+    let wiki = Wiki::open(&dir, options, &Resources::default()).unwrap();
+    assert_eq!(wiki.preferences().unwrap()["title"], "Garden");
+    assert!(wiki.pages("", None, 10).unwrap().is_empty());
+    assert!(!dir.join("wiki.db").exists());
+    std::thread::scope(|scope| {
+        for n in 0..20 {
+            let wiki = &wiki;
+            scope.spawn(move || {
+                crate::testing::save(wiki, &format!("p{n}"), "text", Base::New).unwrap()
+            });
+        }
+    });
+    assert_eq!(wiki.preferences().unwrap()["title"], "Garden");
+    assert_eq!(wiki.pages("", None, 100).unwrap().len(), 20);
+}

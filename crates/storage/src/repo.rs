@@ -1,0 +1,263 @@
+//! The wiki's git repository: bare, without a work tree or an index, read and written through gix.
+//! No other module knows gix.
+//!
+//! Nothing here is durable by itself: gix never syncs what it writes. The redo rows in wiki.db are
+//! what makes a save durable (see [`crate::redo`]), and a checkpoint syncs the repository later.
+
+mod attribute;
+mod error;
+mod merge;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use gix::refs::FullName;
+
+use crate::files::{self, At as _, FileError};
+use crate::revision::{Etag, Revision};
+
+pub(crate) use attribute::Want;
+pub(crate) use error::RepoError;
+pub(crate) use read::{Commit, FileChange};
+pub(crate) use write::{Draft, Edit, blob_id};
+
+/// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.
+const PACK_SLOTS: u16 = 256;
+/// The branch of a new wiki.
+const NEW_BRANCH: &str = "refs/heads/main";
+
+/// A file of a tree, as far as a wiki is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The file mode, such as 0o100644.
+    pub(crate) mode: u16,
+    /// The blob (or, for a submodule, the commit) it names.
+    pub(crate) id: Etag,
+}
+
+impl Entry {
+    pub(crate) const FILE: u16 = 0o100_644;
+    const EXECUTABLE: u16 = 0o100_755;
+
+    /// Whether this is an ordinary file, not a link, a submodule or a directory.
+    pub(crate) fn is_file(self) -> bool {
+        matches!(self.mode, Self::FILE | Self::EXECUTABLE)
+    }
+
+    /// Whether this is a directory.
+    pub(crate) fn is_directory(self) -> bool {
+        self.mode == 0o40_000
+    }
+}
+
+/// A bare repository and the one branch that is the wiki.
+pub(crate) struct Repo {
+    shared: gix::ThreadSafeRepository,
+    dir: PathBuf,
+    branch: FullName,
+    /// The branch's own file, which holds its commit unless the refs were packed.
+    branch_file: PathBuf,
+}
+
+impl Repo {
+    /// Creates an empty repository in `dir`, which must not exist: the five entries git needs, and
+    /// none of the samples and hooks `git init` adds. The caller syncs the parent directory.
+    pub(crate) fn create(dir: &Path) -> Result<(), FileError> {
+        files::create_private_dir(dir)?;
+        files::write_new(&dir.join("HEAD"), format!("ref: {NEW_BRANCH}\n").as_bytes())?;
+        files::write_new(&dir.join("config"), CONFIG)?;
+        for inner in ["objects", "refs", "refs/heads"] {
+            files::create_private_dir(&dir.join(inner))?;
+        }
+        files::sync_dir(&dir.join("refs"))?;
+        files::sync_dir(dir)
+    }
+
+    /// Opens the repository without looking at the machine's or the user's git configuration.
+    ///
+    /// # Errors
+    /// It isn't a repository, is a link to somewhere else, or borrows objects from another one.
+    pub(crate) fn open(dir: &Path) -> Result<Self, RepoError> {
+        refuse_escapes(dir)?;
+        let slots = gix::odb::store::init::Slots::Given(PACK_SLOTS);
+        let shared = gix::open::Options::isolated()
+            .open_path_as_is(true)
+            .with(gix::sec::Trust::Full)
+            .object_store_slots(slots)
+            .open(dir)
+            .map_err(|e| RepoError::unusable(dir, e))?;
+        let branch = head_branch(&shared, dir)?;
+        let branch_file = dir.join(branch.to_string());
+        Ok(Self { shared, dir: dir.to_owned(), branch, branch_file })
+    }
+
+    /// The repository's directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The full name of the wiki's branch, such as `refs/heads/main`.
+    pub(crate) fn branch(&self) -> String {
+        self.branch.to_string()
+    }
+
+    /// A handle for this thread: half a microsecond, with caches of its own.
+    fn local(&self) -> gix::Repository {
+        self.shared.to_thread_local()
+    }
+
+    /// The commit the branch points to; `None` while nothing was ever saved.
+    pub(crate) fn head(&self) -> Result<Option<Revision>, RepoError> {
+        let local = self.local();
+        let found = local.refs.try_find(self.branch.as_ref()).map_err(|source| {
+            RepoError::DamagedRef { name: self.branch(), source: source.to_string().into() }
+        })?;
+        let Some(reference) = found else { return Ok(None) };
+        match reference.target.try_id() {
+            Some(id) if !id.is_null() => Ok(Some(revision(id))),
+            _ => Err(RepoError::DamagedRef {
+                name: self.branch(),
+                source: "it doesn't name a commit".into(),
+            }),
+        }
+    }
+
+    /// Changes whenever the branch may have moved, whoever moved it: one or two `stat` calls
+    /// instead of reading and parsing the ref.
+    pub(crate) fn head_stamp(&self) -> HeadStamp {
+        // A loose ref wins over a packed one, so the second file matters only without the first.
+        match file_stamp(&self.branch_file) {
+            Some(stamp) => HeadStamp(Some(stamp), None),
+            None => HeadStamp(None, file_stamp(&self.dir.join("packed-refs"))),
+        }
+    }
+}
+
+impl std::fmt::Debug for Repo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repo").field("dir", &self.dir).field("branch", &self.branch()).finish()
+    }
+}
+
+/// What git is told about our repositories. Packing refs beside a writer loses updates, so no
+/// program does it unless it is ours and holds the lock; nothing else cleans up on its own either.
+const CONFIG: &[u8] = b"[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+\tlogallrefupdates = false
+\thooksPath = /dev/null
+[gc]
+\tauto = 0
+\tpackRefs = false
+[maintenance]
+\tauto = false
+[receive]
+\tautogc = false
+\tdenyNonFastForwards = true
+[transfer]
+\thideRefs = refs/wiki
+";
+
+/// Identity, size and time of the ref's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadStamp(Option<FileStamp>, Option<FileStamp>);
+
+type FileStamp = (u64, u64, u128);
+
+fn file_stamp(path: &Path) -> Option<FileStamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+    #[cfg(unix)]
+    let identity = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let identity = 0;
+    Some((identity, metadata.len(), modified))
+}
+
+/// The branch HEAD names. It isn't followed: a damaged branch is met later, where it can be repaired.
+fn head_branch(shared: &gix::ThreadSafeRepository, dir: &Path) -> Result<FullName, RepoError> {
+    let head =
+        shared.to_thread_local().refs.find("HEAD").map_err(|e| RepoError::unusable(dir, e))?;
+    match head.target {
+        gix::refs::Target::Symbolic(name) => Ok(name),
+        gix::refs::Target::Object(_) => Err(RepoError::Unusable {
+            dir: dir.to_owned(),
+            source: "HEAD names no branch; point it at one, such as `ref: refs/heads/main`".into(),
+        }),
+    }
+}
+
+/// A repository that is a link, or that reads another one's objects, could show one wiki's
+/// content in another.
+fn refuse_escapes(dir: &Path) -> Result<(), RepoError> {
+    let kind = std::fs::symlink_metadata(dir).at("read", dir)?;
+    if !kind.is_dir() {
+        return Err(RepoError::Unusable {
+            dir: dir.to_owned(),
+            source: "it is not a directory but a link or a file".into(),
+        });
+    }
+    let alternates = dir.join("objects/info/alternates");
+    if alternates.exists() {
+        return Err(RepoError::Unusable {
+            dir: dir.to_owned(),
+            source: "it borrows objects from another repository (objects/info/alternates)".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Removes what a killed process leaves behind: lock files, which make every later save fail, and
+/// temporary files. Only for the one owner of the wiki, before it starts to write.
+pub(crate) fn sweep(dir: &Path) -> Result<(), FileError> {
+    for inner in [dir.to_owned(), dir.join("objects")] {
+        remove_leftovers(&inner)?;
+    }
+    remove_leftovers_below(&dir.join("refs"))
+}
+
+fn remove_leftovers_below(dir: &Path) -> Result<(), FileError> {
+    for inner in remove_leftovers(dir)? {
+        remove_leftovers_below(&inner)?;
+    }
+    Ok(())
+}
+
+/// Returns the sub-directories.
+fn remove_leftovers(dir: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let mut inner = Vec::new();
+    for entry in std::fs::read_dir(dir).at("read directory", dir)? {
+        let entry = entry.at("read directory", dir)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        if entry.file_type().at("read", &path)?.is_dir() {
+            inner.push(path);
+        } else if name.ends_with(".lock")
+            || name.starts_with(".tmp")
+            || name.starts_with("tmp_obj_")
+        {
+            tracing::info!(path = %path.display(), "removing a dead process's leftover");
+            std::fs::remove_file(&path).at("remove", &path)?;
+        }
+    }
+    Ok(inner)
+}
+
+fn revision(id: &gix::oid) -> Revision {
+    Revision::from_bytes(bytes(id))
+}
+
+fn etag(id: &gix::oid) -> Etag {
+    Etag::from_bytes(bytes(id))
+}
+
+fn bytes(id: &gix::oid) -> [u8; 20] {
+    id.as_bytes().try_into().expect("only SHA-1 repositories are opened")
+}
+
+fn object_id(bytes: &[u8; 20]) -> gix::ObjectId {
+    gix::ObjectId::Sha1(*bytes)
+}

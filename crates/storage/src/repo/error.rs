@@ -1,0 +1,77 @@
+//! What can go wrong with a repository.
+
+use std::path::{Path, PathBuf};
+
+use crate::files::{FileError, is_disk_full};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a repository could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RepoError {
+    #[error("`{}` can't be used as a wiki's repository: {source}", dir.display())]
+    Unusable { dir: PathBuf, source: Source },
+    #[error("the branch `{name}` is damaged: {source}")]
+    DamagedRef { name: String, source: Source },
+    #[error("git object {id} is damaged or missing: {source}")]
+    DamagedObject { id: String, source: Source },
+    /// Somebody else moved the branch since it was read.
+    #[error("the branch moved meanwhile")]
+    Moved,
+    #[error("the disk is full")]
+    DiskFull,
+    #[error("the repository is locked by another program")]
+    Locked,
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("git: {0}")]
+    Git(Source),
+}
+
+impl RepoError {
+    pub(super) fn unusable(dir: &Path, error: gix::Error) -> Self {
+        Self::Unusable { dir: dir.to_owned(), source: chain(&error).into() }
+    }
+
+    pub(super) fn object(id: &gix::oid, error: impl std::fmt::Display) -> Self {
+        Self::DamagedObject { id: id.to_string(), source: error.to_string().into() }
+    }
+
+    pub(crate) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::DiskFull => true,
+            Self::File(error) => error.is_disk_full(),
+            _ => false,
+        }
+    }
+}
+
+impl From<gix::Error> for RepoError {
+    fn from(error: gix::Error) -> Self {
+        let full = error
+            .iter_errors()
+            .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+            .any(is_disk_full);
+        if full {
+            Self::DiskFull
+        } else if error.is_conflict() {
+            Self::Moved
+        } else if error.is_retryable() {
+            Self::Locked
+        } else {
+            Self::Git(chain(&error).into())
+        }
+    }
+}
+
+/// gix says what it tried at the top and why it failed further down.
+fn chain(error: &gix::Error) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for cause in error.iter_errors() {
+        let line = cause.to_string();
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.join(": ")
+}

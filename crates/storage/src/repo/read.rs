@@ -1,0 +1,314 @@
+//! Reading: pages at a revision, listings, commits, and what changed between two of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use gix::bstr::ByteSlice as _;
+use gix::objs::{TreeRefIter, tree::EntryMode};
+use gix::prelude::FindExt as _;
+
+use super::{Entry, Repo, RepoError, etag, object_id, revision};
+use crate::author::Author;
+use crate::revision::{Etag, Revision};
+
+/// The parts of a commit that a wiki shows.
+#[derive(Clone, Debug)]
+pub(crate) struct Commit {
+    pub(crate) parents: Vec<Revision>,
+    pub(crate) author: Author,
+    /// Seconds since 1970, UTC.
+    pub(crate) time: i64,
+    pub(crate) message: String,
+}
+
+/// One file that differs between two commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileChange {
+    pub(crate) path: Vec<u8>,
+    pub(crate) old: Option<Entry>,
+    pub(crate) new: Option<Entry>,
+}
+
+impl Repo {
+    /// What a path names in a commit: a file, a link, a submodule or (mode 0o40000) a directory.
+    pub(crate) fn entry(&self, commit: Revision, path: &str) -> Result<Option<Entry>, RepoError> {
+        let local = self.local();
+        let root = tree_of(&local, commit)?;
+        lookup(&local, root, path)
+    }
+
+    /// The names in the directory `path` of a commit (`""` is the root), each with its entry.
+    /// `None` when there is no such directory. Names that aren't UTF-8 are left out.
+    pub(crate) fn directory(
+        &self,
+        commit: Revision,
+        path: &str,
+    ) -> Result<Option<Vec<(String, Entry)>>, RepoError> {
+        let local = self.local();
+        let mut id = tree_of(&local, commit)?;
+        if !path.is_empty() {
+            match lookup(&local, id, path)? {
+                Some(entry) if entry.is_directory() => id = object_id(entry.id.as_bytes()),
+                _ => return Ok(None),
+            }
+        }
+        let mut buffer = Vec::new();
+        let tree = local
+            .objects
+            .find_tree_iter(&id, &mut buffer)
+            .map_err(|e| RepoError::object(&id, e))?;
+        let mut names = Vec::new();
+        for entry in tree {
+            let entry = entry.map_err(|e| RepoError::object(&id, e))?;
+            if let Ok(name) = entry.filename.to_str() {
+                names.push((name.to_owned(), to_entry(entry.mode, entry.oid)));
+            }
+        }
+        Ok(Some(names))
+    }
+
+    /// The content of a blob, checked against its id: a flipped bit is an error, never a page.
+    pub(crate) fn blob(&self, id: Etag) -> Result<Vec<u8>, RepoError> {
+        let local = self.local();
+        let id = object_id(id.as_bytes());
+        let mut blob = local.find_blob(id).map_err(|e| RepoError::object(&id, e))?;
+        let content = blob.take_data();
+        let actual =
+            gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Blob, &content);
+        if actual.as_ref().ok() != Some(&id) {
+            return Err(RepoError::object(&id, "its content doesn't match its id"));
+        }
+        Ok(content)
+    }
+
+    /// The size of a blob in bytes, without reading its content.
+    pub(crate) fn blob_size(&self, id: Etag) -> Result<u64, RepoError> {
+        let id = object_id(id.as_bytes());
+        Ok(self.local().find_header(id).map_err(|e| RepoError::object(&id, e))?.size())
+    }
+
+    /// Whether the object exists and is a commit.
+    pub(crate) fn is_commit(&self, id: Revision) -> bool {
+        self.local().find_commit(object_id(id.as_bytes())).is_ok()
+    }
+
+    /// The commit's parents, author, time and message.
+    pub(crate) fn commit(&self, id: Revision) -> Result<Commit, RepoError> {
+        let local = self.local();
+        let oid = object_id(id.as_bytes());
+        let commit = local.find_commit(oid).map_err(|e| RepoError::object(&oid, e))?;
+        let decoded = commit.decode().map_err(|e| RepoError::object(&oid, e))?;
+        let author = decoded.author().map_err(|e| RepoError::object(&oid, e))?;
+        Ok(Commit {
+            parents: decoded.parents().map(|id| revision(&id)).collect(),
+            time: author.time().map_or(0, |time| time.seconds),
+            author: Author::recorded(
+                author.name.to_str_lossy().into_owned(),
+                author.email.to_str_lossy().into_owned(),
+            ),
+            message: decoded.message.to_str_lossy().into_owned(),
+        })
+    }
+
+    /// Every file of a commit, in byte order of its path. Directories are walked, not listed.
+    pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
+        let changes = self.changes(None, commit)?;
+        Ok(changes.into_iter().filter_map(|c| Some((c.path, c.new?))).collect())
+    }
+
+    /// The files that differ between two commits; from `None`, every file of `to`.
+    pub(crate) fn changes(
+        &self,
+        from: Option<Revision>,
+        to: Revision,
+    ) -> Result<Vec<FileChange>, RepoError> {
+        changes(&self.local(), from, to)
+    }
+
+    /// Whether `ancestor` is `descendant` or one of the commits it is built on.
+    pub(crate) fn is_ancestor(
+        &self,
+        ancestor: Revision,
+        descendant: Revision,
+    ) -> Result<bool, RepoError> {
+        if ancestor == descendant {
+            return Ok(true);
+        }
+        Ok(self.merge_base(ancestor, descendant)? == Some(ancestor))
+    }
+
+    /// The best common ancestor of two commits.
+    pub(crate) fn merge_base(
+        &self,
+        one: Revision,
+        other: Revision,
+    ) -> Result<Option<Revision>, RepoError> {
+        let local = self.local();
+        let bases =
+            local.merge_bases_many(object_id(one.as_bytes()), &[object_id(other.as_bytes())])?;
+        Ok(bases.first().map(|id| revision(id)))
+    }
+
+    /// The newest commit, walking back from `head`, in which `path` held the blob `content`.
+    pub(crate) fn find_version(
+        &self,
+        head: Revision,
+        path: &str,
+        content: Etag,
+    ) -> Result<Option<Revision>, RepoError> {
+        let local = self.local();
+        let order = gix::revision::walk::Sorting::ByCommitTime(
+            gix::traverse::commit::simple::CommitTimeOrder::NewestFirst,
+        );
+        let walk = local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()?;
+        for info in walk {
+            let id = revision(&info?.id);
+            let entry = lookup(&local, tree_of(&local, id)?, path)?;
+            if entry.is_some_and(|entry| entry.id == content) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The commits of `head` that `known` has not; parents before children.
+    pub(crate) fn commits_since(
+        &self,
+        known: Option<Revision>,
+        head: Revision,
+    ) -> Result<Vec<Revision>, RepoError> {
+        let local = self.local();
+        let hidden: Vec<_> = known.iter().map(|id| object_id(id.as_bytes())).collect();
+        let walk = local.rev_walk([object_id(head.as_bytes())]).with_hidden(hidden).all()?;
+        let mut parents = HashMap::new();
+        for info in walk {
+            let info = info?;
+            parents.insert(
+                revision(&info.id),
+                info.parent_ids.iter().map(|id| revision(id)).collect(),
+            );
+        }
+        Ok(parents_first(head, &parents))
+    }
+}
+
+/// Orders commits so that each comes after those of its parents that are among them.
+fn parents_first(head: Revision, parents: &HashMap<Revision, Vec<Revision>>) -> Vec<Revision> {
+    let mut ordered = Vec::with_capacity(parents.len());
+    let mut seen = HashSet::new();
+    let mut stack = vec![(head, false)];
+    while let Some((commit, parents_done)) = stack.pop() {
+        if parents_done {
+            ordered.push(commit);
+        } else if let Some(parents) = parents.get(&commit).filter(|_| seen.insert(commit)) {
+            stack.push((commit, true));
+            stack.extend(parents.iter().rev().map(|parent| (*parent, false)));
+        }
+    }
+    ordered
+}
+
+pub(super) fn tree_of(
+    local: &gix::Repository,
+    commit: Revision,
+) -> Result<gix::ObjectId, RepoError> {
+    let id = object_id(commit.as_bytes());
+    let commit = local.find_commit(id).map_err(|e| RepoError::object(&id, e))?;
+    Ok(commit.tree_id().map_err(|e| RepoError::object(&id, e))?.detach())
+}
+
+/// Follows `path` from the tree `root`. What stands below a file doesn't exist.
+pub(super) fn lookup(
+    local: &gix::Repository,
+    root: gix::ObjectId,
+    path: &str,
+) -> Result<Option<Entry>, RepoError> {
+    let mut buffer = Vec::new();
+    let mut tree = root;
+    let mut segments = path.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let entries = local
+            .objects
+            .find_tree_iter(&tree, &mut buffer)
+            .map_err(|e| RepoError::object(&tree, e))?;
+        let Some(entry) = find_in(entries, segment).map_err(|e| RepoError::object(&tree, e))?
+        else {
+            return Ok(None);
+        };
+        if segments.peek().is_none() {
+            return Ok(Some(entry));
+        }
+        if !entry.is_directory() {
+            return Ok(None);
+        }
+        tree = object_id(entry.id.as_bytes());
+    }
+    Ok(None)
+}
+
+fn find_in(
+    entries: TreeRefIter<'_>,
+    name: &str,
+) -> Result<Option<Entry>, impl std::fmt::Display + use<>> {
+    for entry in entries {
+        match entry {
+            Ok(entry) if entry.filename == name => {
+                return Ok(Some(to_entry(entry.mode, entry.oid)));
+            }
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn changes(
+    local: &gix::Repository,
+    from: Option<Revision>,
+    to: Revision,
+) -> Result<Vec<FileChange>, RepoError> {
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    let read = |commit: Revision, buffer: &mut Vec<u8>| -> Result<(), RepoError> {
+        let tree = tree_of(local, commit)?;
+        local.objects.find_tree_iter(&tree, buffer).map_err(|e| RepoError::object(&tree, e))?;
+        Ok(())
+    };
+    if let Some(from) = from {
+        read(from, &mut old)?;
+    }
+    read(to, &mut new)?;
+    let mut recorder = gix::diff::tree::Recorder::default();
+    let kind = gix::hash::Kind::Sha1;
+    gix::diff::tree(
+        TreeRefIter::from_bytes(&old, kind),
+        TreeRefIter::from_bytes(&new, kind),
+        gix::diff::tree::State::default(),
+        &local.objects,
+        &mut recorder,
+    )
+    .map_err(|error| RepoError::Git(error.to_string().into()))?;
+    Ok(recorder.records.into_iter().filter_map(file_change).collect())
+}
+
+fn file_change(change: gix::diff::tree::recorder::Change) -> Option<FileChange> {
+    use gix::diff::tree::recorder::Change;
+    let (path, old, new) = match change {
+        Change::Addition { entry_mode, oid, path, .. } => {
+            (path, None, Some(to_entry(entry_mode, &oid)))
+        }
+        Change::Deletion { entry_mode, oid, path, .. } => {
+            (path, Some(to_entry(entry_mode, &oid)), None)
+        }
+        Change::Modification { previous_entry_mode, previous_oid, entry_mode, oid, path } => (
+            path,
+            Some(to_entry(previous_entry_mode, &previous_oid)),
+            Some(to_entry(entry_mode, &oid)),
+        ),
+    };
+    let file = |entry: Option<Entry>| entry.filter(|entry| !entry.is_directory());
+    let change = FileChange { path: path.into(), old: file(old), new: file(new) };
+    (change.old.is_some() || change.new.is_some()).then_some(change)
+}
+
+fn to_entry(mode: EntryMode, id: &gix::oid) -> Entry {
+    Entry { mode: mode.value(), id: etag(id) }
+}

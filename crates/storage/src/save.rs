@@ -1,0 +1,351 @@
+//! Saving and deleting one page: what a change is based on decides what becomes of it.
+
+use serde::Serialize;
+
+use crate::author::Author;
+use crate::error::{Conflict, Error};
+use crate::index;
+use crate::merge::{Hunk, Merged, merge};
+use crate::page_path::{ExistingPath, PagePath, collide};
+use crate::repo::Entry;
+use crate::revision::{Etag, Revision};
+use crate::unit::Unit;
+use crate::wiki::Wiki;
+
+/// What a change was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The page didn't exist.
+    New,
+    /// The page had this version.
+    Version(Etag),
+}
+
+/// A new text for a page.
+#[derive(Clone, Debug)]
+pub struct Save<'a> {
+    /// The page.
+    pub path: &'a PagePath,
+    /// Its new content, whole.
+    pub content: &'a [u8],
+    /// What the author saw when they began.
+    pub base: Base,
+    /// Who made the change.
+    pub author: &'a Author,
+    /// Why; a sentence is made up when there is none.
+    pub message: Option<&'a str>,
+    /// Whether a change that was saved meanwhile may be merged with, if it is somewhere else in the page.
+    pub merge: bool,
+}
+
+/// A deletion of a page.
+#[derive(Clone, Debug)]
+pub struct Delete<'a> {
+    /// The page.
+    pub path: &'a ExistingPath,
+    /// The version the author saw.
+    pub base: Etag,
+    /// Who deletes it.
+    pub author: &'a Author,
+    /// Why; a sentence is made up when there is none.
+    pub message: Option<&'a str>,
+}
+
+/// What became of a save. It is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Saved {
+    /// The page path.
+    pub path: String,
+    /// The page's version now.
+    pub etag: Etag,
+    /// The commit that contains the save; for an unchanged page, the head.
+    pub revision: Revision,
+    /// Whether the page was new.
+    #[serde(skip)]
+    pub created: bool,
+    /// Whether anything was written: saving what is there already writes nothing.
+    #[serde(skip)]
+    pub changed: bool,
+    /// Whether somebody else's change is in the content, too.
+    pub merged: bool,
+    /// The content, if it was merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+}
+
+/// What a save comes to once the page's present state is known.
+enum Plan {
+    /// It is stored already: as sent, or (merged) as part of what others saved meanwhile.
+    Unchanged {
+        merged: bool,
+    },
+    Write {
+        content: Vec<u8>,
+        merged: bool,
+    },
+}
+
+impl Wiki {
+    /// Saves a page. When this returns, the text survives a crash and a power cut.
+    ///
+    /// # Errors
+    /// The page exists and the base is [`Base::New`]; the base was never this page's content; the
+    /// page changed meanwhile in the same place ([`Error::Conflict`]) or at all, without `merge`; the
+    /// name collides; the content is too large; the disk is full. Nothing was changed then.
+    pub fn save(&self, save: &Save<'_>) -> Result<Saved, Error> {
+        let size = save.content.len() as u64;
+        if size > self.page_limit() {
+            return Err(Error::TooLarge {
+                path: save.path.as_str().to_owned(),
+                size,
+                limit: self.page_limit(),
+            });
+        }
+        let (mut saved, published) = self.write(|unit| {
+            let current = page_entry(unit, save.path)?;
+            let plan = self.plan(unit, save, current)?;
+            fill(unit, save, current, plan)
+        })?;
+        saved.revision = published.unwrap_or(saved.revision);
+        self.tell_of_merging(&mut saved)?;
+        Ok(saved)
+    }
+
+    /// Deletes a page and returns the commit that did.
+    ///
+    /// # Errors
+    /// There is no such page; the base was never its content; it changed meanwhile.
+    pub fn delete(&self, delete: &Delete<'_>) -> Result<Revision, Error> {
+        let path = delete.path;
+        let ((), published) = self.write(|unit| {
+            let current = page_entry(unit, path)?.ok_or_else(|| not_found(path))?;
+            if current.id != delete.base {
+                self.require_version(unit, path, delete.base, Some(current.id))?;
+                return Err(Error::Conflict(Box::new(Conflict {
+                    path: path.as_str().to_owned(),
+                    base: Some(self.text(delete.base)?),
+                    ours: Some(self.text(current.id)?),
+                    theirs: None,
+                    current: Some(current.id),
+                    hunks: Vec::new(),
+                    moved_to: None,
+                })));
+            }
+            unit.remove(path);
+            unit.sign(delete.author, message(delete.message, "Delete", path))
+        })?;
+        published.ok_or(Error::Closed)
+    }
+
+    fn plan(
+        &self,
+        unit: &Unit<'_>,
+        save: &Save<'_>,
+        current: Option<Entry>,
+    ) -> Result<Plan, Error> {
+        let theirs = Plan::Write { content: save.content.to_vec(), merged: false };
+        match (current, save.base) {
+            (Some(now), _) if crate::repo::blob_id(save.content)? == now.id => {
+                Ok(Plan::Unchanged { merged: false })
+            }
+            (None, Base::New) => {
+                refuse_collisions(unit, save.path, |dir| self.names(unit.head, dir))?;
+                Ok(theirs)
+            }
+            (Some(now), Base::New) => {
+                Err(Error::Exists { path: save.path.as_str().to_owned(), etag: now.id })
+            }
+            (Some(now), Base::Version(base)) if base == now.id => Ok(theirs),
+            (Some(now), Base::Version(base)) => self.merge_with(unit, save, base, now.id),
+            (None, Base::Version(base)) => self.deleted_meanwhile(unit, save, base),
+        }
+    }
+
+    fn merge_with(
+        &self,
+        unit: &Unit<'_>,
+        save: &Save<'_>,
+        base: Etag,
+        current: Etag,
+    ) -> Result<Plan, Error> {
+        let path = save.path;
+        if !save.merge {
+            return Err(Error::Stale { path: path.as_str().to_owned(), current: Some(current) });
+        }
+        self.require_version(unit, path, base, Some(current))?;
+        let base_text = self.blob(base)?;
+        let ours = self.blob(current)?;
+        match merge(&base_text, &ours, save.content) {
+            Merged::Clean(content) if content == ours => Ok(Plan::Unchanged { merged: true }),
+            Merged::Clean(content) => Ok(Plan::Write { content, merged: true }),
+            Merged::Conflict(hunks) => Err(self.conflict(
+                path,
+                Some(base_text),
+                Some(ours),
+                save.content,
+                Some(current),
+                hunks,
+                None,
+            )),
+        }
+    }
+
+    fn deleted_meanwhile(
+        &self,
+        unit: &Unit<'_>,
+        save: &Save<'_>,
+        base: Etag,
+    ) -> Result<Plan, Error> {
+        let path = save.path;
+        self.require_version(unit, path, base, None)?;
+        let base_text = self.blob(base)?;
+        let moved_to = self.page_with_content(base)?;
+        Err(self.conflict(path, Some(base_text), None, save.content, None, Vec::new(), moved_to))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is one field of the answer")]
+    fn conflict(
+        &self,
+        path: &ExistingPath,
+        base: Option<Vec<u8>>,
+        ours: Option<Vec<u8>>,
+        theirs: &[u8],
+        current: Option<Etag>,
+        hunks: Vec<Hunk>,
+        moved_to: Option<String>,
+    ) -> Error {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Error::Conflict(Box::new(Conflict {
+            path: path.as_str().to_owned(),
+            base: base.as_deref().map(text),
+            ours: ours.as_deref().map(text),
+            theirs: Some(text(theirs)),
+            current,
+            hunks,
+            moved_to,
+        }))
+    }
+
+    /// Refuses a base that this page never had: it is a mistake, not an edit conflict.
+    fn require_version(
+        &self,
+        unit: &Unit<'_>,
+        path: &ExistingPath,
+        base: Etag,
+        current: Option<Etag>,
+    ) -> Result<(), Error> {
+        let known = match unit.head {
+            Some(head) => self.repo().find_version(head, &path.file(), base)?.is_some(),
+            None => false,
+        };
+        if known {
+            Ok(())
+        } else {
+            Err(Error::UnknownBase { path: path.as_str().to_owned(), base, current })
+        }
+    }
+
+    fn page_with_content(&self, content: Etag) -> Result<Option<String>, Error> {
+        self.database()?.read(|connection| Ok(index::with_content(connection, content)?))
+    }
+
+    fn text(&self, id: Etag) -> Result<String, Error> {
+        Ok(String::from_utf8_lossy(&self.blob(id)?).into_owned())
+    }
+
+    /// If somebody else's commit had to be merged in after ours, the page may hold more than was sent.
+    fn tell_of_merging(&self, saved: &mut Saved) -> Result<(), Error> {
+        let path = ExistingPath::new(&saved.path)?;
+        if let Some(entry) = self.repo().entry(saved.revision, &path.file())?
+            && entry.id != saved.etag
+        {
+            saved.etag = entry.id;
+            saved.merged = true;
+        }
+        if saved.merged {
+            saved.content = Some(self.text(saved.etag)?);
+        }
+        Ok(())
+    }
+}
+
+/// Fills the unit with what the plan needs.
+fn fill(
+    unit: &mut Unit<'_>,
+    save: &Save<'_>,
+    current: Option<Entry>,
+    plan: Plan,
+) -> Result<Saved, Error> {
+    let head = unit.head.unwrap_or(Revision::from_bytes([0; 20]));
+    let saved = |etag, changed, merged| Saved {
+        path: save.path.as_str().to_owned(),
+        etag,
+        revision: head,
+        created: current.is_none(),
+        changed,
+        merged,
+        content: None,
+    };
+    match (plan, current) {
+        (Plan::Write { content, merged }, _) => {
+            let mode = current.map_or(Entry::FILE, |entry| entry.mode);
+            let etag = unit.put(save.path, &content, mode)?;
+            let verb = if current.is_some() { "Update" } else { "Create" };
+            unit.sign(save.author, message(save.message, verb, save.path))?;
+            Ok(saved(etag, true, merged))
+        }
+        (Plan::Unchanged { merged }, Some(entry)) => Ok(saved(entry.id, false, merged)),
+        (Plan::Unchanged { .. }, None) => Err(not_found(save.path)),
+    }
+}
+
+/// The page's file, if it is one. A link or a directory of that name is none.
+fn page_entry(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<Entry>, Error> {
+    Ok(unit.entry(&path.file())?.filter(|entry| entry.is_file()))
+}
+
+/// Looks at every directory on the way for a name that some file systems couldn't tell from ours,
+/// or that is a file where we need a directory: `a.md/child` must not eat the page `a`.
+fn refuse_collisions(
+    unit: &Unit<'_>,
+    path: &PagePath,
+    names: impl Fn(&str) -> Result<Vec<(String, Entry)>, Error>,
+) -> Result<(), Error> {
+    if unit.head.is_none() {
+        return Ok(());
+    }
+    let file = path.file();
+    let mut start = 0;
+    for end in file.match_indices('/').map(|(at, _)| at).chain([file.len()]) {
+        let (dir, name) = (file[..start].trim_end_matches('/'), &file[start..end]);
+        let is_last = end == file.len();
+        let there = names(dir)?;
+        if !is_last && there.iter().any(|(other, entry)| other == name && entry.is_directory()) {
+            start = end + 1;
+            continue;
+        }
+        return match there.into_iter().find(|(other, _)| collide(other, name)) {
+            Some((other, _)) => {
+                let existing = if dir.is_empty() { other } else { format!("{dir}/{other}") };
+                Err(Error::Collision { path: path.as_str().to_owned(), existing })
+            }
+            // A new directory (or the file itself): nothing below it can collide.
+            None => Ok(()),
+        };
+    }
+    Ok(())
+}
+
+fn message(given: Option<&str>, verb: &str, path: &ExistingPath) -> String {
+    match given.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => text.to_owned(),
+        None => format!("{verb} {}", path.as_str().escape_debug()),
+    }
+}
+
+fn not_found(path: &ExistingPath) -> Error {
+    Error::NotFound { path: path.as_str().to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

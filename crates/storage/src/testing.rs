@@ -1,0 +1,142 @@
+//! A scratch wiki for tests, with short names for what tests do all the time.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::*;
+
+/// A wiki in a temporary directory.
+pub(crate) struct Scratch {
+    root: tempfile::TempDir,
+    wiki: Option<Wiki>,
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        Wiki::create(&root.path().join("wiki")).unwrap();
+        let mut scratch = Self { root, wiki: None };
+        scratch.open().unwrap();
+        scratch
+    }
+
+    /// Opens the wiki anew, as after a crash: nothing is closed or checkpointed first.
+    pub(crate) fn open(&mut self) -> Result<&Wiki, Error> {
+        self.wiki = None;
+        self.wiki = Some(Wiki::open(&self.dir(), Options::new("scratch"), &Resources::default())?);
+        Ok(self.wiki())
+    }
+
+    pub(crate) fn wiki(&self) -> &Wiki {
+        self.wiki.as_ref().unwrap()
+    }
+
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.root.path().join("wiki")
+    }
+
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.dir().join("repo")
+    }
+
+    /// Runs git in the repository and returns what it printed.
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        git(&self.repo(), arguments)
+    }
+
+    pub(crate) fn create(&self, path: &str, content: &str) -> Saved {
+        self.save(path, content, Base::New).unwrap()
+    }
+
+    pub(crate) fn update(&self, path: &str, content: &str) -> Saved {
+        let etag = self.page(path).summary.etag;
+        self.save(path, content, Base::Version(etag)).unwrap()
+    }
+
+    pub(crate) fn save(&self, path: &str, content: &str, base: Base) -> Result<Saved, Error> {
+        save(self.wiki(), path, content, base)
+    }
+
+    pub(crate) fn page(&self, path: &str) -> Arc<Page> {
+        self.wiki().read(&ExistingPath::new(path).unwrap()).unwrap()
+    }
+
+    pub(crate) fn text(&self, path: &str) -> String {
+        String::from_utf8(self.page(path).content.to_vec()).unwrap()
+    }
+
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.wiki().pages("", None, 10_000).unwrap().into_iter().map(|page| page.path).collect()
+    }
+
+    pub(crate) fn redo_rows(&self) -> usize {
+        self.wiki()
+            .database()
+            .unwrap()
+            .read(|c| Ok::<_, Error>(crate::redo::pending(c)?.len()))
+            .unwrap()
+    }
+
+    /// Commits a file with the `git` program, behind the wiki's back.
+    pub(crate) fn commit_with_git(&self, file: &str, content: &str) -> String {
+        let tree = self.root.path().join("tree");
+        let git = |arguments: &[&str]| git(&tree, arguments);
+        if tree.exists() {
+            std::fs::remove_dir_all(&tree).unwrap();
+        }
+        std::fs::create_dir(&tree).unwrap();
+        git(&["init", "--quiet", "--initial-branch=main"]);
+        let repo = self.repo().display().to_string();
+        git(&["fetch", "--quiet", &repo, "main"]);
+        git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+        let path = tree.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        git(&["add", "--all"]);
+        git(&[
+            "-c",
+            "user.name=Git",
+            "-c",
+            "user.email=git@example.org",
+            "commit",
+            "--quiet",
+            "-m",
+            "by git",
+        ]);
+        git(&["push", "--quiet", &repo, "HEAD:main"]);
+        git(&["rev-parse", "HEAD"])
+    }
+}
+
+pub(crate) fn ada() -> Author {
+    Author::new("Ada", "ada@example.org")
+}
+
+pub(crate) fn save(wiki: &Wiki, path: &str, content: &str, base: Base) -> Result<Saved, Error> {
+    let path = PagePath::new(path)?;
+    wiki.save(&Save {
+        path: &path,
+        content: content.as_bytes(),
+        base,
+        author: &ada(),
+        message: None,
+        merge: true,
+    })
+}
+
+pub(crate) fn git(dir: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .current_dir(dir)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

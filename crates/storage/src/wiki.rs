@@ -1,0 +1,433 @@
+//! One open wiki: the handle everything starts from.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use crate::cache::{PageCache, WikiPages};
+use crate::db::{Database, Scheduler};
+use crate::error::Error;
+use crate::files;
+use crate::index;
+use crate::page::{Page, PageSummary, from_seconds, title};
+use crate::page_path::ExistingPath;
+use crate::preferences::{self, PreferenceChanges, Preferences};
+use crate::publish::Writer;
+use crate::repo::{self, Entry, HeadStamp, Repo};
+use crate::revision::{Etag, Revision};
+use crate::{layout, recover};
+
+/// What all open wikis of a process share.
+#[derive(Clone, Debug, Default)]
+pub struct Resources {
+    /// The background thread of the connection pools.
+    pub scheduler: Scheduler,
+    /// The memory for pages.
+    pub cache: PageCache,
+}
+
+/// What the owner of a wiki knows about it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The wiki's immutable identifier. A directory that belongs to another one is refused.
+    pub id: String,
+    /// Preferences that a new wiki.db is born with.
+    pub preferences: Preferences,
+    /// The largest page, in bytes.
+    pub page_limit: u64,
+}
+
+impl Options {
+    /// Options with the default limit of 5 MB a page.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), preferences: Preferences::new(), page_limit: 5_000_000 }
+    }
+}
+
+/// One open wiki. There must be one handle per directory, in one process; share it by reference.
+///
+/// All methods block. Reading never waits for writing.
+pub struct Wiki {
+    dir: PathBuf,
+    options: Options,
+    scheduler: Scheduler,
+    repo: Repo,
+    /// Set once wiki.db exists; see [`Wiki::database`].
+    database: OnceLock<Database>,
+    /// Held while wiki.db is being created.
+    creating: Mutex<()>,
+    /// The writer lock. Whoever changes anything holds it.
+    writer: Mutex<Writer>,
+    /// Held by the one thread that brings the index up to date.
+    indexing: Mutex<()>,
+    head: RwLock<KnownHead>,
+    pages: WikiPages,
+    closed: AtomicBool,
+}
+
+/// The branch as last read, and how its files looked then.
+#[derive(Default)]
+struct KnownHead {
+    read: Option<(HeadStamp, Option<Revision>)>,
+    /// Raised by every change of ours, so that a reader who looked before it doesn't remember after it.
+    epoch: u64,
+}
+
+impl Wiki {
+    /// Creates an empty wiki in `dir`, which must not exist. Everything in it is durable when this
+    /// returns; its name is once the caller syncs the parent directory.
+    ///
+    /// # Errors
+    /// The directory exists or can't be written.
+    pub fn create(dir: &Path) -> Result<(), Error> {
+        files::create_private_dir(dir)?;
+        Repo::create(&layout::repo(dir)).map_err(Error::from)?;
+        Ok(files::sync_dir(dir)?)
+    }
+
+    /// Opens a wiki, removes what a killed process left behind, and repeats the saves that were
+    /// acknowledged but had not reached the repository.
+    ///
+    /// # Errors
+    /// The directory is missing, belongs to another wiki, was written by a newer version, or is
+    /// damaged beyond what redo rows and the index can repair.
+    pub fn open(dir: &Path, options: Options, resources: &Resources) -> Result<Self, Error> {
+        let repo_dir = layout::repo(dir);
+        let repo = Repo::open(&repo_dir)?;
+        repo::sweep(&repo_dir)?;
+        layout::sweep(dir)?;
+        let wiki = Self {
+            dir: dir.to_owned(),
+            options,
+            scheduler: resources.scheduler.clone(),
+            repo,
+            database: OnceLock::new(),
+            creating: Mutex::new(()),
+            writer: Mutex::new(Writer::default()),
+            indexing: Mutex::new(()),
+            head: RwLock::default(),
+            pages: resources.cache.for_wiki(),
+            closed: AtomicBool::new(false),
+        };
+        recover::recover(&wiki)?;
+        Ok(wiki)
+    }
+
+    /// The wiki's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The newest revision; `None` while nothing was ever saved.
+    ///
+    /// # Errors
+    /// The branch is damaged.
+    pub fn head(&self) -> Result<Option<Revision>, Error> {
+        let stamp = self.repo.head_stamp();
+        let epoch = {
+            let known = self.head.read().unwrap_or_else(PoisonError::into_inner);
+            match known.read {
+                Some((then, head)) if then == stamp => return Ok(head),
+                _ => known.epoch,
+            }
+        };
+        let head = self.repo.head()?;
+        let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
+        if known.epoch == epoch {
+            known.read = Some((stamp, head));
+        }
+        Ok(head)
+    }
+
+    /// A page as it is now.
+    ///
+    /// # Errors
+    /// There is no such page, or its file is damaged.
+    pub fn read(&self, path: &ExistingPath) -> Result<Arc<Page>, Error> {
+        self.check_open()?;
+        let Some(head) = self.head()? else { return Err(not_found(path)) };
+        if let Some(page) = self.pages.get(path.as_str(), head) {
+            return Ok(page);
+        }
+        let page = Arc::new(self.load(head, path, true)?);
+        self.pages.put(path.as_str(), head, page.clone());
+        Ok(page)
+    }
+
+    /// The page as it is now, if it is in memory: a few microseconds, and nothing that blocks.
+    pub fn cached(&self, path: &ExistingPath) -> Option<Arc<Page>> {
+        if self.closed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.pages.get(path.as_str(), self.head().ok()??)
+    }
+
+    /// A page as it was in the commit `at`.
+    ///
+    /// # Errors
+    /// `at` isn't part of this wiki's history, or had no such page.
+    pub fn read_at(&self, path: &ExistingPath, at: Revision) -> Result<Page, Error> {
+        self.check_open()?;
+        let unknown = || Error::UnknownRevision { revision: at };
+        let head = self.head()?.ok_or_else(unknown)?;
+        if !self.repo.is_commit(at) || !self.repo.is_ancestor(at, head)? {
+            return Err(unknown());
+        }
+        self.load(at, path, at == head)
+    }
+
+    /// Up to `limit` pages whose path starts with `prefix`, after the path `after`, in byte order.
+    ///
+    /// # Errors
+    /// The repository or the index can't be read.
+    pub fn pages(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PageSummary>, Error> {
+        self.check_open()?;
+        if self.head()?.is_none() {
+            return Ok(Vec::new());
+        }
+        self.update_index(|_| ())?;
+        self.database()?.read(|connection| Ok(index::list(connection, prefix, after, limit)?))
+    }
+
+    /// All preferences.
+    ///
+    /// # Errors
+    /// wiki.db can't be read.
+    pub fn preferences(&self) -> Result<Preferences, Error> {
+        self.check_open()?;
+        match self.existing_database()? {
+            Some(database) => database.read(|connection| Ok(preferences::all(connection)?)),
+            // What wiki.db would be born with.
+            None => Ok(self.options.preferences.clone()),
+        }
+    }
+
+    /// Changes some preferences, all or none; the others stay. Returns all.
+    ///
+    /// # Errors
+    /// A name or value can't be stored; the disk is full.
+    pub fn change_preferences(&self, changes: &PreferenceChanges) -> Result<Preferences, Error> {
+        preferences::check(changes)?;
+        self.write(|unit| {
+            unit.also(|transaction| preferences::change(transaction, changes));
+            Ok(())
+        })?;
+        self.preferences()
+    }
+
+    /// Brings the page index up to date with whatever moved the branch. Saves go on meanwhile.
+    /// `progress` hears the number of commits visited so far.
+    ///
+    /// # Errors
+    /// The repository or wiki.db can't be read or written.
+    pub fn update_index(&self, mut progress: impl FnMut(usize)) -> Result<(), Error> {
+        let database = self.database()?;
+        let known = |wiki: &Self| -> Result<_, Error> {
+            let known = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
+            Ok((known, wiki.head()?))
+        };
+        loop {
+            let (indexed, head) = known(self)?;
+            if indexed == head {
+                return Ok(());
+            }
+            let _alone = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
+            let (indexed, head) = known(self)?;
+            let Some(head) = head.filter(|head| Some(*head) != indexed) else { return Ok(()) };
+            let found = index::catch_up(&self.repo, indexed, head, &mut progress)?;
+            // A save meanwhile left its row, which this may set back; but it also moved the head, so
+            // the next round goes over it again.
+            database.write(|transaction| Ok::<_, Error>(found.apply(transaction)?))?;
+        }
+    }
+
+    /// Makes everything acknowledged so far durable in the repository itself.
+    ///
+    /// # Errors
+    /// The disk is failing. Nothing is lost: the redo rows stay.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        let mut writer = self.lock_writer()?;
+        self.checkpoint_locked(&mut writer)
+    }
+
+    /// Checkpoints and ends all work on this wiki: whoever still holds the handle gets [`Error::Closed`].
+    ///
+    /// # Errors
+    /// The checkpoint failed. The wiki is closed all the same, and nothing is lost.
+    pub fn close(&self) -> Result<(), Error> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.checkpoint_locked(&mut writer)?;
+        match self.database.get() {
+            Some(database) => Ok(database.checkpoint()?),
+            None => Ok(()),
+        }
+    }
+
+    /// The wiki's SQLite file. It is created if need be.
+    ///
+    /// Changing the tables that belong to the wiki through this breaks its promises.
+    ///
+    /// # Errors
+    /// It can't be created or opened.
+    #[cfg(feature = "rusqlite")]
+    pub fn db(&self) -> Result<&Database, Error> {
+        self.check_open()?;
+        self.database()
+    }
+
+    fn load(&self, head: Revision, path: &ExistingPath, is_head: bool) -> Result<Page, Error> {
+        let (path, entry) = self.find(head, path)?;
+        let content = self.blob(entry.id)?;
+        let indexed = if is_head { self.from_index(&path, head, entry.id)? } else { None };
+        let summary = match indexed {
+            Some(summary) => summary,
+            None => self.summarise(&path, entry, &content, head)?,
+        };
+        Ok(Page { summary, content: content.into() })
+    }
+
+    /// The page's file, under the spelling asked for or under the composed one.
+    fn find(&self, head: Revision, path: &ExistingPath) -> Result<(ExistingPath, Entry), Error> {
+        for spelling in [Some(path.clone()), path.composed()].into_iter().flatten() {
+            match self.repo.entry(head, &spelling.file())? {
+                Some(entry) if entry.is_file() => return Ok((spelling, entry)),
+                _ => {}
+            }
+        }
+        Err(not_found(path))
+    }
+
+    fn from_index(
+        &self,
+        path: &ExistingPath,
+        head: Revision,
+        etag: Etag,
+    ) -> Result<Option<PageSummary>, Error> {
+        let Some(database) = self.existing_database()? else { return Ok(None) };
+        database.read(|connection| {
+            if index::indexed(connection)? != Some(head) {
+                return Ok(None);
+            }
+            // The head may have moved on since it was looked up; then the row is of another version.
+            Ok(index::get(connection, path.as_str())?.filter(|row| row.etag == etag))
+        })
+    }
+
+    /// What the index would say, from the history.
+    fn summarise(
+        &self,
+        path: &ExistingPath,
+        entry: Entry,
+        content: &[u8],
+        head: Revision,
+    ) -> Result<PageSummary, Error> {
+        let file = path.file().into_bytes();
+        let found = self.repo.attribute(head, [file.clone()].into(), None, |_| ())?;
+        let revision = found.get(&file).copied().unwrap_or(head);
+        let commit = self.repo.commit(revision)?;
+        Ok(PageSummary {
+            path: path.as_str().to_owned(),
+            title: title(path, content),
+            etag: entry.id,
+            revision,
+            size: content.len() as u64,
+            author: commit.author,
+            modified: from_seconds(commit.time),
+        })
+    }
+
+    pub(crate) fn page_limit(&self) -> u64 {
+        self.options.page_limit
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.options.id
+    }
+
+    pub(crate) fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    pub(crate) fn blob(&self, id: Etag) -> Result<Vec<u8>, Error> {
+        Ok(self.repo.blob(id)?)
+    }
+
+    /// The names in a directory; none if there is no such directory.
+    pub(crate) fn names(
+        &self,
+        head: Option<Revision>,
+        dir: &str,
+    ) -> Result<Vec<(String, Entry)>, Error> {
+        match head {
+            Some(head) => Ok(self.repo.directory(head, dir)?.unwrap_or_default()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(crate) fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_open()?;
+        Ok(writer)
+    }
+
+    /// Forgets the head, so that the next look reads the branch again.
+    pub(crate) fn head_moved(&self) {
+        let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
+        known.read = None;
+        known.epoch += 1;
+    }
+
+    /// wiki.db, created if it isn't there.
+    pub(crate) fn database(&self) -> Result<&Database, Error> {
+        if let Some(database) = self.existing_database()? {
+            return Ok(database);
+        }
+        let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = self.database.get() {
+            return Ok(database);
+        }
+        let database = layout::create_database(&self.dir, &self.options, &self.scheduler)?;
+        Ok(self.database.get_or_init(|| database))
+    }
+
+    /// wiki.db, if it was ever needed.
+    pub(crate) fn existing_database(&self) -> Result<Option<&Database>, Error> {
+        if let Some(database) = self.database.get() {
+            return Ok(Some(database));
+        }
+        if !layout::has_database(&self.dir)? {
+            return Ok(None);
+        }
+        let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.database.get().is_none() {
+            let database = layout::open_database(&self.dir, &self.options, &self.scheduler)?;
+            self.database.get_or_init(|| database);
+        }
+        Ok(self.database.get())
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+}
+
+impl std::fmt::Debug for Wiki {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wiki")
+            .field("id", &self.options.id)
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+fn not_found(path: &ExistingPath) -> Error {
+    Error::NotFound { path: path.as_str().to_owned() }
+}
