@@ -1,2 +1,2 @@
-mod files;
-mod db;
+pub mod files;
+pub mod db;

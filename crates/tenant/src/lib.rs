@@ -2,6 +2,7 @@
 
 mod access;
 mod author;
+mod catalog;
 mod domain;
 mod id;
 mod random;
