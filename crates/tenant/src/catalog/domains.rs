@@ -73,7 +73,7 @@ mod tests {
         catalog.add_domain(garden.id, &domain).unwrap();
         assert!(catalog.add_domain(kitchen.id, &domain).unwrap_err().is_conflict());
         assert_eq!(catalog.by_domain(&domain).unwrap().unwrap().id, garden.id);
-        assert_eq!(catalog.domains(garden.id).unwrap(), [domain.clone()]);
+        assert_eq!(catalog.domains(garden.id).unwrap(), std::slice::from_ref(&domain));
         assert!(!catalog.remove_domain(kitchen.id, &domain).unwrap());
         assert!(catalog.remove_domain(garden.id, &domain).unwrap());
         assert_eq!(catalog.by_domain(&domain).unwrap(), None);

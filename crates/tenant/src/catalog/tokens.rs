@@ -180,8 +180,8 @@ mod tests {
         let id = garden(&catalog).id;
         let (platform, _) = catalog.create_token(&new(TokenRole::Operator)).unwrap();
         let (wiki, _) = catalog.create_token(&new(editor(id))).unwrap();
-        assert_eq!(catalog.tokens(None, None, 9).unwrap(), [platform.clone()]);
-        assert_eq!(catalog.tokens(Some(id), None, 9).unwrap(), [wiki.clone()]);
+        assert_eq!(catalog.tokens(None, None, 9).unwrap(), std::slice::from_ref(&platform));
+        assert_eq!(catalog.tokens(Some(id), None, 9).unwrap(), std::slice::from_ref(&wiki));
         assert_eq!(catalog.tokens(Some(id), Some(&wiki.id), 9).unwrap(), []);
         assert!(!catalog.revoke_token(None, &wiki.id).unwrap());
         assert!(!catalog.revoke_token(Some(id), &platform.id).unwrap());

@@ -220,11 +220,12 @@ fn put_into(
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Tenant> {
-    let (state, preferences): (String, String) = (row.get("state")?, row.get("preferences")?);
+    let (name, state, preferences): (String, String, String) =
+        (row.get("name")?, row.get("state")?, row.get("preferences")?);
     let state = State::from_parts(&state, row.get("reason")?);
     Ok(Tenant {
         id: row::parsed(row, "id")?,
-        slug: row::parsed(row, "name")?,
+        slug: Slug::stored(&name).map_err(|error| row::unreadable(row, "name", error))?,
         title: row.get("title")?,
         owner: row.get("owner")?,
         visibility: row::parsed(row, "visibility")?,

@@ -163,3 +163,17 @@ fn unfinished_wikis_are_found_through_their_index() {
         .unwrap();
     assert!(plan.contains("wikis_unfinished"), "{plan}");
 }
+
+#[test]
+fn a_name_reserved_later_does_not_hide_the_other_wikis() {
+    let (_dir, catalog) = scratch();
+    garden(&catalog);
+    catalog
+        .db
+        .write::<_, CatalogError>(|transaction| {
+            Ok(transaction.execute("update wikis set slug = 'admin'", [])?)
+        })
+        .unwrap();
+    settled(&catalog, "kitchen");
+    assert_eq!(slugs(catalog.list(None, 9).unwrap()), ["admin", "kitchen"]);
+}
