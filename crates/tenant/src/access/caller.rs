@@ -1,0 +1,121 @@
+//! Who asks.
+
+use crate::access::Role;
+use crate::token::{Token, TokenRole};
+use crate::{Author, TenantId};
+
+/// Who asks, and whom commits name: a stable subject and an author.
+///
+/// A user's role comes from the wiki's list of members, unless the application around us decides
+/// it with [`with_role`](Self::with_role).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// What identifies the caller; `None` is nobody in particular.
+    subject: Option<String>,
+    author: Author,
+    pub(super) standing: Standing,
+    act_as: bool,
+}
+
+/// Where a caller's role comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// From the wiki's visibility alone.
+    Anonymous,
+    /// From the wiki's list of members.
+    User,
+    /// From the token that was shown, in the wiki it was made for.
+    Token { wiki: TenantId, role: Role },
+    /// From the application around us, in every wiki.
+    Given(Role),
+    /// From running the platform.
+    Operator,
+}
+
+impl Caller {
+    /// Somebody who showed no credential.
+    pub fn anonymous() -> Self {
+        Self::new(None, stand_in("anonymous", "anonymous"), Standing::Anonymous)
+    }
+
+    /// A user: `subject` is the stable identifier that the identity provider gave, never a name or
+    /// an address that could pass to somebody else.
+    pub fn user(subject: impl Into<String>, author: Author) -> Self {
+        Self::new(Some(subject.into()), author, Standing::User)
+    }
+
+    /// A user without an e-mail address: commits say `<subject>@users.invalid`, a domain that can
+    /// never receive mail.
+    pub fn user_without_email(subject: impl Into<String>, name: &str) -> Self {
+        let subject = subject.into();
+        let author = stand_in(name, &subject);
+        Self::user(subject, author)
+    }
+
+    /// Whoever runs the platform.
+    pub fn operator() -> Self {
+        Self::new(Some("operator".to_owned()), stand_in("operator", "operator"), Standing::Operator)
+    }
+
+    /// The bearer of a token.
+    pub fn token(token: &Token) -> Self {
+        let standing = match token.role {
+            TokenRole::Operator => Standing::Operator,
+            TokenRole::Wiki { wiki, role } => Standing::Token { wiki, role },
+        };
+        let subject = token.subject();
+        let author = stand_in(&token.name, &subject);
+        Self { act_as: token.act_as, ..Self::new(Some(subject), author, standing) }
+    }
+
+    /// Gives the caller this role in every wiki it enters. The lists of members aren't consulted:
+    /// the application around us has decided.
+    #[must_use]
+    pub fn with_role(self, role: Role) -> Self {
+        Self { standing: Standing::Given(role), ..self }
+    }
+
+    /// The same caller making changes in `author`'s name; `None` if it may not.
+    pub fn acting_as(&self, author: Author) -> Option<Self> {
+        self.act_as.then(|| Self { author, ..self.clone() })
+    }
+
+    /// What identifies the caller; `None` for an anonymous one.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// Whom commits name.
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// Whether the caller runs the platform.
+    pub fn is_operator(&self) -> bool {
+        self.standing == Standing::Operator
+    }
+
+    /// Whether the caller showed no credential, and no role was given to it either.
+    pub fn is_anonymous(&self) -> bool {
+        self.standing == Standing::Anonymous
+    }
+
+    /// The subject to look for in a wiki's list of members, if that list counts for this caller.
+    pub fn member_subject(&self) -> Option<&str> {
+        if self.standing == Standing::User { self.subject() } else { None }
+    }
+
+    fn new(subject: Option<String>, author: Author, standing: Standing) -> Self {
+        Self { subject, author, standing, act_as: false }
+    }
+}
+
+/// An author made from a name and a subject that may contain what git can't store.
+fn stand_in(name: &str, subject: &str) -> Author {
+    let plain = |text: &str| text.replace(|c: char| c.is_control() || matches!(c, '<' | '>'), "-");
+    let email = format!("{}@users.invalid", plain(subject).replace(char::is_whitespace, "-"));
+    Author::new(plain(name), email.as_str())
+        .or_else(|_| Author::new("unknown", email))
+        .or_else(|_| Author::new("unknown", "unknown@users.invalid"))
+        .expect("plain words make an author")
+}

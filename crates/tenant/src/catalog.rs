@@ -1,0 +1,65 @@
+//! platform.db: which wikis there are, and who may use them.
+//!
+//! One small file for the whole platform. Everything is found through an index and listed by
+//! page, so a hundred thousand wikis cost no more to start with than one. Every call blocks.
+
+mod domains;
+mod error;
+mod idempotency;
+mod members;
+mod row;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod wikis;
+
+use std::path::Path;
+
+use rusqlite::Transaction;
+use time::OffsetDateTime;
+use wikigrove_storage::db::{Database, Scheduler, Schema, Sizing};
+
+pub(crate) use error::CatalogError;
+pub(crate) use idempotency::{Answer, Recall, Request};
+
+use crate::TenantId;
+
+mod embedded {
+    refinery::embed_migrations!("../../migrations/platform");
+}
+
+/// The file's name within the data directory.
+const FILE: &str = "platform.db";
+
+/// Every request asks here first, so it may take more than a single wiki's file.
+const SIZING: Sizing = Sizing { connections: 8, cache_kib: 2048 };
+
+/// The open platform.db.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    db: Database,
+}
+
+impl Catalog {
+    /// Opens `platform.db` in the directory, or creates it there.
+    ///
+    /// # Errors
+    /// The file can't be created or opened, is corrupt, or is of a newer version.
+    pub(crate) fn open(dir: &Path, scheduler: &Scheduler) -> Result<Self, CatalogError> {
+        let schema = Schema::new(embedded::migrations::runner().get_migrations().clone());
+        let db = Database::open_or_create(&dir.join(FILE), &schema, scheduler, SIZING, |_| Ok(()))?;
+        Ok(Self { db })
+    }
+}
+
+/// The clock of everything that is stored here: to the second, as the columns are.
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc().truncate_to_second()
+}
+
+/// Refuses to attach anything to a wiki that doesn't exist, or no longer does.
+fn require_wiki(transaction: &Transaction<'_>, id: TenantId) -> Result<(), CatalogError> {
+    let mut statement =
+        transaction.prepare_cached("select 1 from wikis where id = ?1 and state <> 'deleted'")?;
+    if statement.exists([id.to_string()])? { Ok(()) } else { Err(CatalogError::UnknownWiki(id)) }
+}

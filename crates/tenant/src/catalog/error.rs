@@ -1,0 +1,58 @@
+//! What can go wrong with the platform's database.
+
+use wikigrove_storage::db::DbError;
+
+use crate::{Domain, Slug, State, TenantId};
+
+/// Why the catalog refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CatalogError {
+    /// Another wiki has, or is about to have or give up, this name.
+    #[error("the slug `{0}` is taken")]
+    SlugTaken(Slug),
+    /// There is no such wiki, or no more.
+    #[error("there is no wiki with the id {0}")]
+    UnknownWiki(TenantId),
+    /// Another wiki owns this domain.
+    #[error("the domain `{0}` belongs to another wiki")]
+    DomainTaken(Domain),
+    /// The wiki's life doesn't go that way.
+    #[error("a wiki that is {from} can't become {to}")]
+    Transition {
+        /// What it is.
+        from: State,
+        /// What it should have become.
+        to: State,
+    },
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl CatalogError {
+    /// Whether the wiki doesn't exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::UnknownWiki(_))
+    }
+
+    /// Whether what was asked for contradicts what is there.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::SlugTaken(_) | Self::DomainTaken(_) | Self::Transition { .. })
+    }
+
+    /// Whether trying again a little later may help.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_busy())
+    }
+
+    /// Whether the disk is full.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_disk_full())
+    }
+}
+
+impl From<rusqlite::Error> for CatalogError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Db(error.into())
+    }
+}

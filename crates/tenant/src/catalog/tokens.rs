@@ -1,0 +1,195 @@
+//! Bearer tokens, by the hash of their secret.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{Catalog, CatalogError, now, require_wiki, row};
+use crate::TenantId;
+use crate::token::{self, NewToken, Secret, Token, TokenRole};
+
+const COLUMNS: &str = "id, wiki, name, role, act_as, created, expires";
+
+impl Catalog {
+    /// Makes a token. The secret is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// There is no such wiki; the file can't be written.
+    pub(crate) fn create_token(&self, new: &NewToken) -> Result<(Token, Secret), CatalogError> {
+        let secret = Secret::random();
+        let token = Token {
+            id: token::random_id(),
+            name: new.name.clone(),
+            role: new.role,
+            act_as: new.act_as,
+            created: now(),
+            expires: new.expires.map(|time| time.truncate_to_second()),
+        };
+        let wiki = token.role.wiki();
+        self.db.write::<_, CatalogError>(|transaction| {
+            wiki.map_or(Ok(()), |id| require_wiki(transaction, id))?;
+            transaction.execute(
+                "insert into tokens (id, wiki, name, role, act_as, created, expires, hash)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    token.id,
+                    wiki.map(|id| id.to_string()),
+                    token.name,
+                    token.role.as_str(),
+                    token.act_as,
+                    token.created.unix_timestamp(),
+                    token.expires.map(|time| time.unix_timestamp()),
+                    token::hash(secret.expose()),
+                ],
+            )?;
+            Ok(())
+        })?;
+        Ok((token, secret))
+    }
+
+    /// The token with this secret, unless it has expired or was revoked.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn find_token(&self, secret: &str) -> Result<Option<Token>, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "select {COLUMNS} from tokens where hash = ?1 and (expires is null or expires > ?2)"
+            ))?;
+            let found =
+                statement.query_row(params![token::hash(secret), now().unix_timestamp()], read);
+            Ok(found.optional()?)
+        })
+    }
+
+    /// The tokens of one wiki, or (`None`) of the platform, whose ids come after `after`, in the
+    /// order of their ids, expired ones too.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn tokens(
+        &self,
+        wiki: Option<TenantId>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Token>, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "select {COLUMNS} from tokens where wiki is ?1 and id > ?2 order by id limit ?3"
+            ))?;
+            let wiki = wiki.map(|id| id.to_string());
+            let rows = statement.query_map(params![wiki, after.unwrap_or(""), limit], read)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Ends a token of one wiki, or (`None`) of the platform; `false` if there is none with this id.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn revoke_token(
+        &self,
+        wiki: Option<TenantId>,
+        id: &str,
+    ) -> Result<bool, CatalogError> {
+        self.db.write(|transaction| {
+            let wiki = wiki.map(|id| id.to_string());
+            let removed = transaction
+                .execute("delete from tokens where wiki is ?1 and id = ?2", params![wiki, id])?;
+            Ok(removed == 1)
+        })
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Token> {
+    let wiki: Option<String> = row.get("wiki")?;
+    let role = match wiki {
+        None => TokenRole::Operator,
+        Some(_) => {
+            TokenRole::Wiki { wiki: row::parsed(row, "wiki")?, role: row::parsed(row, "role")? }
+        }
+    };
+    Ok(Token {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        role,
+        act_as: row.get("act_as")?,
+        created: row::time(row, "created")?,
+        expires: row::optional_time(row, "expires")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+    use crate::Role;
+    use crate::catalog::tests::{garden, scratch};
+
+    fn new(role: TokenRole) -> NewToken {
+        NewToken { name: "CI".to_owned(), role, act_as: false, expires: None }
+    }
+
+    fn editor(wiki: TenantId) -> TokenRole {
+        TokenRole::Wiki { wiki, role: Role::Editor }
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_secret_until_revoked() {
+        let (_dir, catalog) = scratch();
+        let id = garden(&catalog).id;
+        let (token, secret) =
+            catalog.create_token(&NewToken { act_as: true, ..new(editor(id)) }).unwrap();
+        assert_eq!(catalog.find_token(secret.expose()).unwrap(), Some(token.clone()));
+        assert_eq!(catalog.find_token("wg_other").unwrap(), None);
+        assert_eq!(catalog.find_token(&token.id).unwrap(), None);
+        assert!(catalog.revoke_token(Some(id), &token.id).unwrap());
+        assert!(!catalog.revoke_token(Some(id), &token.id).unwrap());
+        assert_eq!(catalog.find_token(secret.expose()).unwrap(), None);
+    }
+
+    #[test]
+    fn the_secret_is_in_no_file() {
+        let (dir, catalog) = scratch();
+        let (_, secret) = catalog.create_token(&new(TokenRole::Operator)).unwrap();
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(
+                !bytes
+                    .windows(secret.expose().len())
+                    .any(|window| window == secret.expose().as_bytes())
+            );
+        }
+    }
+
+    #[test]
+    fn an_expired_token_is_listed_but_not_found() {
+        let (_dir, catalog) = scratch();
+        let make = |after| {
+            let new = NewToken { expires: Some(now() + after), ..new(TokenRole::Operator) };
+            catalog.create_token(&new).unwrap().1
+        };
+        let (past, future) = (make(Duration::ZERO), make(Duration::HOUR));
+        assert_eq!(catalog.find_token(past.expose()).unwrap(), None);
+        assert!(catalog.find_token(future.expose()).unwrap().unwrap().expires.is_some());
+        assert_eq!(catalog.tokens(None, None, 9).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn tokens_of_one_scope_are_not_seen_or_revoked_in_another() {
+        let (_dir, catalog) = scratch();
+        let id = garden(&catalog).id;
+        let (platform, _) = catalog.create_token(&new(TokenRole::Operator)).unwrap();
+        let (wiki, _) = catalog.create_token(&new(editor(id))).unwrap();
+        assert_eq!(catalog.tokens(None, None, 9).unwrap(), std::slice::from_ref(&platform));
+        assert_eq!(catalog.tokens(Some(id), None, 9).unwrap(), std::slice::from_ref(&wiki));
+        assert_eq!(catalog.tokens(Some(id), Some(&wiki.id), 9).unwrap(), []);
+        assert!(!catalog.revoke_token(None, &wiki.id).unwrap());
+        assert!(!catalog.revoke_token(Some(id), &platform.id).unwrap());
+    }
+
+    #[test]
+    fn a_wiki_that_does_not_exist_has_no_tokens() {
+        let (_dir, catalog) = scratch();
+        assert!(catalog.create_token(&new(editor(TenantId::random()))).unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,131 @@
+//! Bearer tokens: what programs show instead of a user.
+
+use std::fmt;
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+use crate::{Role, TenantId, random};
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRole {
+    /// Everything on the whole platform.
+    Operator,
+    /// One role in one wiki, nothing elsewhere.
+    Wiki {
+        /// Where.
+        wiki: TenantId,
+        /// What the bearer is there.
+        role: Role,
+    },
+}
+
+impl TokenRole {
+    /// The wiki it is limited to; `None` is the platform.
+    pub fn wiki(&self) -> Option<TenantId> {
+        match self {
+            Self::Operator => None,
+            Self::Wiki { wiki, .. } => Some(*wiki),
+        }
+    }
+
+    /// The role as one word: `operator`, or the role in the wiki.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Wiki { role, .. } => role.as_str(),
+        }
+    }
+}
+
+/// A token as it is listed. Its secret isn't known to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Names the token without giving it away: 16 hexadecimal digits.
+    pub id: String,
+    /// What its maker calls it.
+    pub name: String,
+    /// What it is good for.
+    pub role: TokenRole,
+    /// Whether its bearer may name somebody else as the author of a change.
+    pub act_as: bool,
+    /// When it was made, to the second.
+    pub created: OffsetDateTime,
+    /// From when on it is refused.
+    pub expires: Option<OffsetDateTime>,
+}
+
+impl Token {
+    /// The subject its bearer has in logs and idempotency keys: `token:` and its id.
+    pub fn subject(&self) -> String {
+        format!("token:{}", self.id)
+    }
+}
+
+/// What a new token is good for, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewToken {
+    /// What its maker calls it.
+    pub name: String,
+    /// What it is good for.
+    pub role: TokenRole,
+    /// Whether its bearer may name somebody else as the author of a change.
+    pub act_as: bool,
+    /// From when on it is refused; fractions of a second are dropped.
+    pub expires: Option<OffsetDateTime>,
+}
+
+/// The text that whoever holds a token shows. It is told once, when the token is made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// `wg_` and 256 random bits in base64url. The prefix lets scanners find leaked ones.
+    pub(crate) fn random() -> Self {
+        Self(format!("wg_{}", BASE64URL_NOPAD.encode(&random::bytes::<32>())))
+    }
+
+    /// The text itself: not for logs.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// An identifier for a new token. Random, because a counter would tell one wiki how many tokens
+/// the others have.
+pub(crate) fn random_id() -> String {
+    HEXLOWER.encode(&random::bytes::<8>())
+}
+
+/// What is stored in a secret's place. Secrets are random, so a plain hash can't be guessed back.
+pub(crate) fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_long_random_and_not_printed() {
+        let secret = Secret::random();
+        assert_eq!(secret.expose().len(), 46);
+        assert!(secret.expose().starts_with("wg_"));
+        assert_ne!(secret, Secret::random());
+        assert_eq!(format!("{secret:?}"), "Secret(…)");
+    }
+
+    #[test]
+    fn an_id_is_short_and_random() {
+        assert_eq!(random_id().len(), 16);
+        assert_ne!(random_id(), random_id());
+    }
+}
