@@ -1,1 +1,3 @@
 //! x
+#[cfg(feature = "axum")]
+pub mod problem;
