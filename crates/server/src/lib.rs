@@ -1,1 +1,3 @@
-//! x
+//! Many wikis over HTTP.
+
+pub mod extract;
