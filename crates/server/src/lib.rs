@@ -1,3 +1,5 @@
 //! Many wikis over HTTP.
 
 pub mod extract;
+pub mod limits;
+pub mod middleware;
