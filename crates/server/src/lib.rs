@@ -3,3 +3,4 @@
 pub mod extract;
 pub mod limits;
 pub mod middleware;
+pub mod serve;
