@@ -13,7 +13,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -28,6 +27,7 @@ use wikigrove_tenant::problem::Problem;
 use crate::extract::JsonLimit;
 use crate::limits::HttpLimits;
 
+use request_id::Line;
 pub use request_id::RequestId;
 
 /// Puts `router` behind everything that all requests go through. Routes that are added to the
@@ -65,7 +65,7 @@ impl Service<Request> for Front {
 }
 
 async fn answer(inner: Route, mut request: Request, id: RequestId, limits: HttpLimits) -> Response {
-    let started = Instant::now();
+    let line = Line::start();
     let head_only = request.method() == Method::HEAD;
     let mut response = match reject::refusal(&request) {
         // Before any handler: none has to know that a path can try to climb.
@@ -81,7 +81,7 @@ async fn answer(inner: Route, mut request: Request, id: RequestId, limits: HttpL
     // After everything that can answer, so that no answer is without these.
     headers::complete(&mut response, &id);
     name_problem(&mut response, &id, head_only);
-    request_id::log(&response, started.elapsed());
+    line.finish(response.status());
     response
 }
 

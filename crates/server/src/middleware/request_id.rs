@@ -1,11 +1,10 @@
 //! The name of a request, by which an answer and the log find each other.
 
 use std::fmt::{self, Write as _};
-use std::time::{Duration, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use axum::extract::Request;
-use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tracing::Span;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -67,10 +66,33 @@ pub(super) fn span(request: &Request, id: &RequestId) -> Span {
     )
 }
 
-/// The one line per request.
-pub(super) fn log(response: &Response, elapsed: Duration) {
-    let duration_ms = elapsed.as_secs_f64() * 1000.0;
-    tracing::info!(status = response.status().as_u16(), duration_ms, "request answered");
+/// The one line per request, written when this is dropped: also when the client leaves before it
+/// has an answer, and the handler is dropped with it.
+pub(super) struct Line {
+    started: Instant,
+    status: Option<StatusCode>,
+}
+
+impl Line {
+    pub(super) fn start() -> Self {
+        Self { started: Instant::now(), status: None }
+    }
+
+    pub(super) fn finish(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let duration_ms = self.started.elapsed().as_secs_f64() * 1000.0;
+        match self.status {
+            Some(status) => {
+                tracing::info!(status = status.as_u16(), duration_ms, "request answered")
+            }
+            None => tracing::info!(duration_ms, "request abandoned"),
+        }
+    }
 }
 
 /// A client's text on one line of the log, and not too much of it.

@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Extension;
@@ -168,4 +169,39 @@ async fn a_large_upload_has_the_time_it_needs() {
     let request = Request::put("/").body(Body::from_stream(steady)).unwrap();
     let response = router.oneshot(request).await.unwrap();
     assert_eq!(text(response).await, "4000000");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_one_line_of_the_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    send(Request::get("/ok?q=secret").header("x-request-id", "r-1"), Body::empty()).await;
+    let abandoned = send(Request::get("/slow").header("x-request-id", "r-2"), Body::empty());
+    assert!(tokio::time::timeout(Duration::from_millis(20), abandoned).await.is_err());
+
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let [answered, abandoned] = lines[..] else { panic!("{text}") };
+    for part in ["INFO", "r-1", "GET", "path=/ok", "status=200", "duration_ms=", "request answered"]
+    {
+        assert!(answered.contains(part), "{part} in {answered}");
+    }
+    assert!(abandoned.contains("r-2") && abandoned.contains("request abandoned"), "{abandoned}");
+    assert!(!text.contains("secret"), "{text}");
 }
