@@ -1,1 +1,6 @@
-//! x
+//! Many wikis over HTTP.
+
+pub mod extract;
+pub mod limits;
+pub mod middleware;
+pub mod serve;

@@ -5,6 +5,7 @@
 //! by walking the commits in between.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 use rusqlite::{Connection, Row, Transaction, params};
 
@@ -150,10 +151,11 @@ pub(crate) fn catch_up(
             continue;
         };
         let Some(entry) = pages.get(path.as_str()) else { continue };
-        if !commits.contains_key(&revision) {
-            commits.insert(revision, repo.commit(revision)?);
-        }
-        changed.push(summarise(repo, &path, *entry, revision, &commits[&revision])?);
+        let commit = match commits.entry(revision) {
+            Slot::Occupied(known) => known.into_mut(),
+            Slot::Vacant(new) => new.insert(repo.commit(revision)?),
+        };
+        changed.push(summarise(repo, &path, *entry, revision, commit)?);
     }
     Ok(CatchUp { head, changed, pages })
 }

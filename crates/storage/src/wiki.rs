@@ -286,7 +286,7 @@ impl Wiki {
     fn load(&self, head: Revision, path: &ExistingPath, is_head: bool) -> Result<Page, Error> {
         let (path, entry) = self.find(head, path)?;
         let content = self.blob(entry.id)?;
-        let indexed = if is_head { self.from_index(&path, head, entry.id)? } else { None };
+        let indexed = if is_head { self.indexed_page(&path, head, entry.id)? } else { None };
         let summary = match indexed {
             Some(summary) => summary,
             None => self.summarise(&path, entry, &content, head)?,
@@ -305,7 +305,7 @@ impl Wiki {
         Err(not_found(path))
     }
 
-    fn from_index(
+    fn indexed_page(
         &self,
         path: &ExistingPath,
         head: Revision,

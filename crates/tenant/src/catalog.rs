@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use wikigrove_storage::db::{Database, Scheduler, Schema, Sizing};
 
 pub(crate) use error::CatalogError;
-pub(crate) use idempotency::{Answer, Recall, Request};
+pub use idempotency::{Answer, Recall, Request};
 
 use crate::TenantId;
 

@@ -1,24 +1,68 @@
-//! Many wikis in one process: names, access rules and the platform's own database.
+//! Many wikis in one process, each reached through a task-local context, so that nothing global is
+//! ever swapped.
+//!
+//! In a test, or anywhere without a request:
+//!
+//! ```
+//! use wikigrove_tenant::{Base, Platform};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), wikigrove_tenant::Error> {
+//! let wikis = Platform::in_memory().await?;
+//! let garden = wikis.create("garden").await?;
+//! garden.save("roses", "# Roses\n", Base::New).await?;
+//! assert_eq!(garden.read("roses").await?.title, "Roses");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In a web app, [`Platform::layer`] finds the wiki of each request; below it [`current`] (or, with
+//! the feature `axum`, the extractor [`Wiki`]) gives it. `examples/embed.rs` shows all of it.
 
 mod access;
-mod author;
+mod base;
+mod body;
 mod catalog;
+mod changes;
+pub mod context;
 mod domain;
+mod error;
+#[cfg(feature = "axum")]
+mod extract;
 mod id;
+mod layer;
+mod platform;
+pub mod problem;
 mod random;
+mod registry;
 mod resolver;
 mod shown;
 mod slug;
 mod tenant;
 mod token;
+mod wiki;
 mod words;
 
 pub use access::{Action, Caller, Decision, Grant, Role, Source, Visibility, decide, effective};
-pub use author::{Author, InvalidAuthor};
+pub use base::{Base, not_modified};
+pub use body::ScopedBody;
+pub use catalog::{Answer, Recall, Request as IdempotentRequest};
+pub use changes::{Change, Changes, Lagged, Origin};
+pub use context::{current, spawn, spawn_blocking};
 pub use domain::{Domain, InvalidDomain};
+pub use error::Error;
 pub use id::{InvalidTenantId, TenantId};
+pub use layer::{ContextLayer, ContextService};
+pub use platform::{Platform, Settings};
 pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
 pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
+pub use wiki::{Page, SaveOptions, Storage, Wiki};
 pub use words::UnknownWord;
+
+pub use wikigrove_storage as storage;
+pub use wikigrove_storage::{
+    Author, Commit, Conflict, Etag, ExistingPath, Hunk, InvalidAuthor, InvalidId, InvalidPath,
+    PagePath, PageSummary, PreferenceChanges, Preferences, Revision, Saved,
+};

@@ -112,10 +112,6 @@ impl Caller {
 
 /// An author made from a name and a subject that may contain what git can't store.
 fn stand_in(name: &str, subject: &str) -> Author {
-    let plain = |text: &str| text.replace(|c: char| c.is_control() || matches!(c, '<' | '>'), "-");
-    let email = format!("{}@users.invalid", plain(subject).replace(char::is_whitespace, "-"));
-    Author::new(plain(name), email.as_str())
-        .or_else(|_| Author::new("unknown", email))
-        .or_else(|_| Author::new("unknown", "unknown@users.invalid"))
-        .expect("plain words make an author")
+    let email = format!("{}@users.invalid", subject.replace(char::is_whitespace, "-"));
+    Author::new(name, email)
 }

@@ -22,7 +22,7 @@ fn wiki(visibility: Visibility, state: State) -> Tenant {
 }
 
 fn ann() -> Caller {
-    Caller::user("ann", Author::new("Ann", "ann@example.org").unwrap())
+    Caller::user("ann", Author::new("Ann", "ann@example.org"))
 }
 
 fn bearer(role: TokenRole, act_as: bool) -> Caller {
@@ -154,7 +154,7 @@ fn the_source_of_a_role_is_named() {
 
 #[test]
 fn only_some_tokens_may_name_another_author() {
-    let author = Author::new("Ann", "ann@example.org").unwrap();
+    let author = Author::new("Ann", "ann@example.org");
     let caller = bearer(TokenRole::Operator, true).acting_as(author.clone()).unwrap();
     assert_eq!((caller.author(), caller.subject()), (&author, Some("token:0123")));
     for caller in
@@ -195,7 +195,7 @@ proptest! {
     #[test]
     fn any_subject_and_name_make_an_author(subject in "\\PC{0,20}|[\\x00-\\x7f]{0,20}", name in "\\PC{0,20}|[\\x00-\\x7f]{0,20}") {
         let author = Caller::user_without_email(subject, &name).author().clone();
-        prop_assert_eq!(Author::new(author.name(), author.email()), Ok(author.clone()));
+        prop_assert_eq!(Author::parse(author.name(), author.email()), Ok(author.clone()));
         prop_assert!(author.email().ends_with("@users.invalid"));
     }
 }

@@ -29,6 +29,7 @@ pub(crate) enum CatalogError {
     Db(#[from] DbError),
 }
 
+#[cfg(test)]
 impl CatalogError {
     /// Whether the wiki doesn't exist.
     pub(crate) fn is_not_found(&self) -> bool {
@@ -38,16 +39,6 @@ impl CatalogError {
     /// Whether what was asked for contradicts what is there.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::SlugTaken(_) | Self::DomainTaken(_) | Self::Transition { .. })
-    }
-
-    /// Whether trying again a little later may help.
-    pub(crate) fn is_busy(&self) -> bool {
-        matches!(self, Self::Db(error) if error.is_busy())
-    }
-
-    /// Whether the disk is full.
-    pub(crate) fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Db(error) if error.is_disk_full())
     }
 }
 

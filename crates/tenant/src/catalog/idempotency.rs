@@ -9,32 +9,32 @@ use super::{Catalog, CatalogError, now};
 const MEMORY: Duration = Duration::hours(24);
 
 /// A request that carries a key of its client's choice.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Request<'a> {
+#[derive(Clone, Debug)]
+pub struct Request {
     /// Who asks: the subject.
-    pub(crate) principal: &'a str,
+    pub principal: String,
     /// The HTTP method.
-    pub(crate) method: &'a str,
+    pub method: String,
     /// The path, the wiki's name included.
-    pub(crate) route: &'a str,
+    pub route: String,
     /// The client's key.
-    pub(crate) key: &'a str,
+    pub key: String,
     /// SHA-256 of the body.
-    pub(crate) body_sha256: &'a [u8; 32],
+    pub body_sha256: [u8; 32],
 }
 
 /// An answer as it was given, without any secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// The HTTP status.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The body.
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// What is known about a request's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Recall {
+pub enum Recall {
     /// Nothing.
     New,
     /// The same request was answered so.
@@ -48,7 +48,7 @@ impl Catalog {
     ///
     /// # Errors
     /// The file can't be read.
-    pub(crate) fn recall(&self, request: &Request<'_>) -> Result<Recall, CatalogError> {
+    pub(crate) fn recall(&self, request: &Request) -> Result<Recall, CatalogError> {
         let found: Option<([u8; 32], Answer)> = self.db.read::<_, CatalogError>(|connection| {
             let mut statement = connection.prepare_cached(
                 "select request, status, body from idempotency
@@ -63,7 +63,7 @@ impl Catalog {
         })?;
         Ok(match found {
             None => Recall::New,
-            Some((body, answer)) if body == *request.body_sha256 => Recall::Same(answer),
+            Some((body, answer)) if body == request.body_sha256 => Recall::Same(answer),
             Some(_) => Recall::Different,
         })
     }
@@ -73,11 +73,7 @@ impl Catalog {
     ///
     /// # Errors
     /// The file can't be written.
-    pub(crate) fn remember(
-        &self,
-        request: &Request<'_>,
-        answer: &Answer,
-    ) -> Result<(), CatalogError> {
+    pub(crate) fn remember(&self, request: &Request, answer: &Answer) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
             transaction.execute("delete from idempotency where created <= ?1", [horizon()])?;
             transaction.execute(
@@ -109,15 +105,15 @@ mod tests {
     use super::*;
     use crate::catalog::tests::scratch;
 
-    const BODY: &[u8; 32] = &[1; 32];
-    const OTHER: &[u8; 32] = &[2; 32];
+    const BODY: [u8; 32] = [1; 32];
+    const OTHER: [u8; 32] = [2; 32];
 
-    fn request() -> Request<'static> {
+    fn request() -> Request {
         Request {
-            principal: "ann",
-            method: "POST",
-            route: "/admin/v1/wikis",
-            key: "k",
+            principal: "ann".to_owned(),
+            method: "POST".to_owned(),
+            route: "/admin/v1/wikis".to_owned(),
+            key: "k".to_owned(),
             body_sha256: BODY,
         }
     }
@@ -151,10 +147,10 @@ mod tests {
         let (_dir, catalog) = scratch();
         catalog.remember(&request(), &answer(201)).unwrap();
         let others = [
-            Request { principal: "bob", ..request() },
-            Request { method: "PUT", ..request() },
-            Request { route: "/admin/v1/tokens", ..request() },
-            Request { key: "l", ..request() },
+            Request { principal: "bob".to_owned(), ..request() },
+            Request { method: "PUT".to_owned(), ..request() },
+            Request { route: "/admin/v1/tokens".to_owned(), ..request() },
+            Request { key: "l".to_owned(), ..request() },
         ];
         for other in others {
             assert_eq!(catalog.recall(&other).unwrap(), Recall::New, "{other:?}");

@@ -1,0 +1,151 @@
+//! JSON bodies, in and out.
+//!
+//! A body is read into a checked value first and into the handler's type second. The first step
+//! refuses what two parsers could read differently; the second can then say which field is wrong.
+
+mod checked;
+mod invalid;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wikigrove_tenant::problem::Problem;
+
+/// A JSON body: what a request sent, or what an answer says.
+///
+/// A request's must be UTF-8 and unambiguous: a key that occurs twice, at any depth, is refused.
+/// Types that are read from requests carry `#[serde(deny_unknown_fields)]`. Wrapped in an
+/// `Option` it may be absent altogether.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+/// How many bytes a JSON body may have, found in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonLimit(pub usize);
+
+impl Default for JsonLimit {
+    /// Room for a page of 5 MB in which every other character is escaped.
+    fn default() -> Self {
+        Self(10_500_000)
+    }
+}
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        parse(&read(request).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        let absent =
+            request.body().is_end_stream() && !request.headers().contains_key(CONTENT_TYPE);
+        if absent {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Err(error) => Problem::internal(&error).into_response(),
+            Ok(body) => {
+                let mut response = Response::new(Body::from(body));
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+            }
+        }
+    }
+}
+
+/// Refuses a body that doesn't call itself JSON, so that a form on a foreign page, which can send
+/// `text/plain` without asking, reaches no handler.
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let encoded = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if encoded {
+        return Err(unsupported("the body must not have a content-encoding"));
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    match (types.next().and_then(|v| v.to_str().ok()), types.next()) {
+        (Some(value), None) if is_json(value) => Ok(()),
+        _ => Err(unsupported("the body must be of type application/json, in UTF-8")),
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let json = media_type
+        .strip_prefix("application/")
+        .is_some_and(|sub| sub == "json" || sub.ends_with("+json"));
+    json && parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    })
+}
+
+fn unsupported(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+}
+
+async fn read(request: Request) -> Result<Bytes, Problem> {
+    let JsonLimit(limit) = request.extensions().get().copied().unwrap_or_default();
+    // Hyper has checked the header; what doesn't fit into 64 bits it has refused already.
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large(limit));
+    }
+    match Limited::new(request.into_body(), limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if caused_by_limit(&*error) => Err(too_large(limit)),
+        Err(_) => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early"))
+        }
+    }
+}
+
+fn caused_by_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<LengthLimitError>())
+}
+
+fn too_large(limit: usize) -> Problem {
+    let detail = format!("the body is larger than {limit} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).field("limit", limit)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if body.is_empty() {
+        return Err(invalid::syntax("the body is empty"));
+    }
+    if body.starts_with(b"\xef\xbb\xbf") {
+        return Err(invalid::syntax("the body starts with a byte order mark"));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| invalid::syntax("the body is not UTF-8"))?;
+    let value = checked::value(text)?;
+    serde_path_to_error::deserialize(value).map_err(|error| invalid::field(&error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! From text to a value, refusing what is ambiguous or out of proportion.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use wikigrove_tenant::problem::Problem;
+
+use super::invalid;
+
+/// How many values a body may hold, keys included. A value takes up to 16 times the room of its
+/// text, so the limit on bytes alone would let a small request claim a lot of memory.
+const MAX_VALUES: u32 = 100_000;
+
+/// Reads exactly one JSON value. Nesting is bounded by serde_json, at 128 levels.
+pub(super) fn value(text: &str) -> Result<Value, Problem> {
+    let found = Found { duplicate: Cell::new(false), left: Cell::new(MAX_VALUES) };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let mut track = serde_path_to_error::Track::new();
+    let read =
+        Checked(&found).deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track));
+    let value = read.map_err(|error| {
+        let path = track.path();
+        match () {
+            () if found.duplicate.get() => invalid::duplicate(&path),
+            () if is_out_of_range(&error) => invalid::number(&path),
+            () => invalid::syntax(&error.to_string()),
+        }
+    })?;
+    json.end().map_err(|_| invalid::syntax("something follows the JSON value"))?;
+    Ok(value)
+}
+
+/// `1e999` is well-formed, so it is a wrong value and not an unreadable body. serde_json calls
+/// both a syntax error and tells them apart in words only.
+fn is_out_of_range(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("number out of range")
+}
+
+/// What serde's errors have no place for.
+struct Found {
+    duplicate: Cell<bool>,
+    left: Cell<u32>,
+}
+
+impl Found {
+    fn count<E: serde::de::Error>(&self) -> Result<(), E> {
+        let left = self
+            .left
+            .get()
+            .checked_sub(1)
+            .ok_or_else(|| E::custom("the body holds too many values"))?;
+        self.left.set(left);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Checked<'a>(&'a Found);
+
+impl<'de> DeserializeSeed<'de> for Checked<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+        self.0.count()?;
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key_seed(NewKey(self.0, &map))? {
+            let value = entries.next_value_seed(self)?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+/// A key that `map` doesn't have. Checked while the key is read, so that the path of the error
+/// ends in it.
+struct NewKey<'a>(&'a Found, &'a Map<String, Value>);
+
+impl<'de> DeserializeSeed<'de> for NewKey<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<String, D::Error> {
+        self.0.count()?;
+        json.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NewKey<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
+        if self.1.contains_key(key) {
+            self.0.duplicate.set(true);
+            return Err(E::custom("duplicate key"));
+        }
+        Ok(key.to_owned())
+    }
+}

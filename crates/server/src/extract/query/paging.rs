@@ -1,0 +1,155 @@
+//! `?limit=` and `?cursor=`, and the answer they belong to.
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use data_encoding::BASE64URL_NOPAD;
+use http::request::Parts;
+use serde::Serialize;
+use wikigrove_tenant::problem::Problem;
+
+use super::{invalid, single};
+use crate::extract::Json;
+
+/// How many items a list has when the client doesn't say.
+const DEFAULT_LIMIT: usize = 50;
+/// How many it may ask for.
+const MAX_LIMIT: usize = 500;
+
+/// Which part of a list is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paging {
+    /// How many items at most, from 1 to 500.
+    pub limit: usize,
+    /// Where to go on: the position that an earlier [`Listing`] was given.
+    pub cursor: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Paging {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::read(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl Paging {
+    fn read(query: &str) -> Result<Self, Problem> {
+        let limit = match single(query, "limit")? {
+            None => DEFAULT_LIMIT,
+            Some(text) => limit(&text).ok_or_else(|| {
+                invalid(
+                    "limit",
+                    "invalid_value",
+                    &format!("a number from 1 to {MAX_LIMIT} is expected"),
+                )
+            })?,
+        };
+        let cursor = single(query, "cursor")?.map(|text| position(&text)).transpose()?;
+        Ok(Self { limit, cursor })
+    }
+}
+
+/// Digits only: the standard parser takes a sign as well.
+fn limit(text: &str) -> Option<usize> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|limit| digits && (1..=MAX_LIMIT).contains(limit))
+}
+
+fn position(cursor: &str) -> Result<String, Problem> {
+    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|position| !position.is_empty())
+        .ok_or_else(|| invalid("cursor", "invalid_cursor", "this is not a cursor of this list"))
+}
+
+/// One part of a list, and where the next one begins.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listing<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// What to send as `?cursor=`; none at the end.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Listing<T> {
+    /// A part that ends at `next`, or with the list. `next` is any text that the list finds its
+    /// place by, and is what [`Paging::cursor`] then says; the client sees it encoded.
+    pub fn new(items: Vec<T>, next: Option<&str>) -> Self {
+        Self {
+            items,
+            next_cursor: next.map(|position| BASE64URL_NOPAD.encode(position.as_bytes())),
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Listing<T> {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_bounded_and_has_a_default() {
+        assert_eq!(Paging::read("").unwrap(), Paging { limit: 50, cursor: None });
+        assert_eq!(Paging::read("prefix=x&limit=500").unwrap().limit, 500);
+        // json-018 among them.
+        for bad in [
+            "0",
+            "501",
+            "1000000000",
+            "-1",
+            "+5",
+            "1.5",
+            "1e1",
+            "",
+            "ten",
+            "99999999999999999999999",
+        ] {
+            let problem = Paging::read(&format!("limit={}", bad.replace('+', "%2B"))).unwrap_err();
+            assert_eq!(
+                (problem.status().as_u16(), problem.code()),
+                (422, "invalid_value"),
+                "{bad}"
+            );
+            assert!(problem.detail().contains("`limit`"), "{problem}");
+        }
+        assert_eq!(Paging::read("limit=1&limit=2").unwrap_err().status(), 422);
+    }
+
+    #[test]
+    fn a_cursor_leads_back_to_its_position() {
+        let listing = Listing::new(vec![1], Some("käse/\u{1F9C0}?&"));
+        let cursor = listing.next_cursor.unwrap();
+        assert!(
+            cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+            "{cursor}"
+        );
+        assert_eq!(
+            Paging::read(&format!("cursor={cursor}")).unwrap().cursor.as_deref(),
+            Some("käse/\u{1F9C0}?&")
+        );
+    }
+
+    #[test]
+    fn garbage_is_no_cursor() {
+        for bad in ["", "!", "a", "abc=", "_w", "YQ%3D%3D", "YR"] {
+            let problem = Paging::read(&format!("cursor={bad}")).unwrap_err();
+            assert_eq!(
+                (problem.status().as_u16(), problem.code()),
+                (422, "invalid_cursor"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_last_part_says_so() {
+        let json = serde_json::to_value(Listing::new(vec!["a"], None)).unwrap();
+        assert_eq!(json, serde_json::json!({ "items": ["a"], "next_cursor": null }));
+    }
+}

@@ -1,0 +1,36 @@
+//! How long and how large anything that arrives over HTTP may be.
+
+use std::time::Duration;
+
+/// The bounds of one listener. All have defaults that suit a server behind a proxy.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpLimits {
+    /// Bytes in a JSON body. Bodies that aren't JSON are bounded where they are read.
+    pub json_bytes: usize,
+    /// How long a request may take from its head to the head of its answer. What an answer
+    /// streams afterwards isn't counted.
+    pub request_timeout: Duration,
+    /// Bytes a second below which an upload counts as stalled. Each second's worth that has
+    /// arrived extends `request_timeout` by a second, so that large uploads have their time.
+    pub slowest_upload: u64,
+    /// How long a client may take to send the head of a request; idle connections, too, are
+    /// closed after it.
+    pub header_timeout: Duration,
+    /// Bytes in the head of a request.
+    pub header_bytes: usize,
+    /// How long requests in flight may go on once the server stops.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            json_bytes: crate::extract::JsonLimit::default().0,
+            request_timeout: Duration::from_secs(60),
+            slowest_upload: 16 * 1024,
+            header_timeout: Duration::from_secs(30),
+            header_bytes: 64 * 1024,
+            shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What happens to every request and every answer, whatever the route.
+//!
+//! It is one service and not a pile of layers: axum boxes the service and its future once per
+//! layer, which for a page out of the cache would cost more than the page.
+
+mod headers;
+mod panic;
+mod reject;
+mod request_id;
+mod timeout;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::Route;
+use http::Method;
+use tower_service::Service;
+use tracing::Instrument as _;
+use wikigrove_tenant::problem::Problem;
+
+use crate::extract::JsonLimit;
+use crate::limits::HttpLimits;
+
+use request_id::Line;
+pub use request_id::RequestId;
+
+/// Puts `router` behind everything that all requests go through. Routes that are added to the
+/// result afterwards are not behind it, so this comes last.
+pub fn stack(router: Router, limits: &HttpLimits) -> Router {
+    let limits = *limits;
+    router.layer(tower_layer::layer_fn(move |inner: Route| Front { inner, limits }))
+}
+
+#[derive(Clone)]
+struct Front {
+    inner: Route,
+    limits: HttpLimits,
+}
+
+impl Service<Request> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        <Route as Service<Request>>::poll_ready(&mut self.inner, context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The service that was polled is the one to be called; its copy waits for the next.
+        let next = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, next);
+        // Outermost, so that whatever is logged and answered below names the request.
+        let id = RequestId::of(request.headers());
+        let span = request_id::span(&request, &id);
+        let limits = self.limits;
+        Box::pin(async move { Ok(answer(inner, request, id, limits).instrument(span).await) })
+    }
+}
+
+async fn answer(inner: Route, mut request: Request, id: RequestId, limits: HttpLimits) -> Response {
+    let line = Line::start();
+    let head_only = request.method() == Method::HEAD;
+    let mut response = match reject::refusal(&request) {
+        // Before any handler: none has to know that a path can try to climb.
+        Some(refusal) => refusal,
+        None => {
+            request.extensions_mut().insert(id.clone());
+            request.extensions_mut().insert(JsonLimit(limits.json_bytes));
+            let (request, upload) = timeout::watch(request);
+            // The panic is caught inside the timeout, where the future that panicked is dropped.
+            timeout::within(&limits, upload, panic::caught(inner, request)).await
+        }
+    };
+    // After everything that can answer, so that no answer is without these.
+    headers::complete(&mut response, &id);
+    name_problem(&mut response, &id, head_only);
+    line.finish(response.status());
+    response
+}
+
+/// Writes an error again, now that the request's id is known; and one that has no body, such as
+/// axum's own 404 and 405, for the first time.
+fn name_problem(response: &mut Response, id: &RequestId, head_only: bool) {
+    let problem = match response.extensions().get::<Problem>() {
+        Some(problem) => problem.clone(),
+        None => match headers::bare_error(response) {
+            Some(problem) => problem,
+            None => return,
+        },
+    };
+    problem.write_to(response, Some(id.as_str()));
+    if head_only {
+        // Its length stays in the headers.
+        *response.body_mut() = Body::empty();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! What every answer says, and what an error says that has nothing to say.
+
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
+use wikigrove_tenant::problem::Problem;
+
+use super::request_id::{RequestId, X_REQUEST_ID};
+
+/// Adds the request's id and the headers that keep browsers and caches from doing harm.
+pub(super) fn complete(response: &mut Response, id: &RequestId) {
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, id.header());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // A handler that knows its answer may be kept says so; the others may be private.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// A problem for an error answer that has no content of its own. Errors in other formats, such as
+/// git's, have a content type and are left alone.
+pub(super) fn bare_error(response: &Response) -> Option<Problem> {
+    let status = response.status();
+    let bare = (status.is_client_error() || status.is_server_error())
+        && !response.headers().contains_key(CONTENT_TYPE);
+    let (code, detail) = match status {
+        _ if !bare => return None,
+        StatusCode::UNAUTHORIZED => ("unauthenticated", "credentials are needed"),
+        StatusCode::FORBIDDEN => ("forbidden", "the caller may not do this"),
+        StatusCode::NOT_FOUND => ("not_found", "there is nothing here"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("method_not_allowed", "this resource does not have this method")
+        }
+        _ if status.is_client_error() => ("invalid_request", "the request can't be answered"),
+        _ => (
+            "internal",
+            "the server failed to answer this request; its log says why, under the request id",
+        ),
+    };
+    Some(Problem::new(status, code, detail))
+}

@@ -1,0 +1,44 @@
+//! A handler that panics costs its own request and nothing else.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::Route;
+use futures_util::FutureExt as _;
+use tower_service::Service as _;
+use wikigrove_tenant::problem::Problem;
+
+/// Runs the handler; a panic becomes a 500 and a line in the log.
+///
+/// Nothing that the handler borrowed is looked at afterwards, hence the assertion: what it shared
+/// by locks is guarded by those locks' poisoning or recovers from it.
+pub(super) async fn caught(mut inner: Route, request: Request) -> Response {
+    let handled = async move {
+        let Ok(response) = inner.call(request).await;
+        response
+    };
+    match AssertUnwindSafe(handled).catch_unwind().await {
+        Ok(response) => response,
+        Err(payload) => Problem::internal(&Panicked(message(&*payload))).into_response(),
+    }
+}
+
+#[derive(Debug)]
+struct Panicked(String);
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the handler panicked: {}", self.0)
+    }
+}
+
+impl std::error::Error for Panicked {}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+        .to_owned()
+}

@@ -1,0 +1,130 @@
+//! The time a request may take.
+//!
+//! One deadline covers the body and the handler: a timeout per read would let a client that sends
+//! a byte now and then hold its place for ever. What has arrived moves the deadline, at the rate
+//! that the slowest acceptable client sends with.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode, Version};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
+use wikigrove_tenant::problem::Problem;
+
+use crate::limits::HttpLimits;
+
+/// How long a client should wait after a handler took too long.
+const RETRY_SECONDS: u64 = 5;
+
+/// How far the body of a request has come.
+pub(super) struct Upload {
+    received: AtomicU64,
+    /// Read to its end, or given up by the handler: in both cases the client isn't waited for.
+    ended: AtomicBool,
+    version: Version,
+}
+
+/// Watches the body of `request`, if it has one.
+pub(super) fn watch(request: Request) -> (Request, Option<Arc<Upload>>) {
+    if request.body().is_end_stream() {
+        return (request, None);
+    }
+    let version = request.version();
+    let upload =
+        Arc::new(Upload { received: AtomicU64::new(0), ended: AtomicBool::new(false), version });
+    let request = request.map(|body| Body::new(Watched { body, upload: upload.clone() }));
+    (request, Some(upload))
+}
+
+/// The answer, or an error that says who was too slow.
+pub(super) async fn within(
+    limits: &HttpLimits,
+    upload: Option<Arc<Upload>>,
+    answer: impl Future<Output = Response>,
+) -> Response {
+    let started = Instant::now();
+    let mut answer = pin!(answer);
+    let mut deadline = started + limits.request_timeout;
+    loop {
+        if let Ok(response) = tokio::time::timeout_at(deadline, answer.as_mut()).await {
+            return response;
+        }
+        let received = upload.as_ref().map_or(0, |upload| upload.received.load(Ordering::Relaxed));
+        let earned = Duration::from_secs(received / limits.slowest_upload.max(1));
+        deadline = started + limits.request_timeout + earned;
+        if deadline <= Instant::now() {
+            return too_slow(upload.as_deref());
+        }
+    }
+}
+
+fn too_slow(upload: Option<&Upload>) -> Response {
+    match upload {
+        Some(upload) if !upload.ended.load(Ordering::Relaxed) => {
+            let detail = "the body of the request did not arrive in time";
+            let problem = Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail);
+            // HTTP/2 has streams for this, and forbids the header.
+            if upload.version < Version::HTTP_2 {
+                return problem
+                    .header(CONNECTION, HeaderValue::from_static("close"))
+                    .into_response();
+            }
+            problem.into_response()
+        }
+        _ => {
+            let detail = "the server did not finish in time; what was asked for may still happen";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail);
+            problem.retry_after(RETRY_SECONDS).into_response()
+        }
+    }
+}
+
+/// A body that reports how far it has come.
+struct Watched {
+    body: Body,
+    upload: Arc<Upload>,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                self.upload.received.fetch_add(length as u64, Ordering::Relaxed);
+            }
+            Poll::Ready(_) => self.upload.ended.store(true, Ordering::Relaxed),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.upload.ended.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,117 @@
+//! The accept loops, and how they end.
+//!
+//! `axum::serve` keeps hyper's settings to itself, among them the time a client may take to send
+//! the head of a request; without that, connections that say nothing stay for ever.
+
+mod connection;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::limits::HttpLimits;
+use connection::Connections;
+
+/// How long to wait when there are no descriptors left; some may be closed meanwhile.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// Serves each listener's router, over HTTP/1 and HTTP/2, until `shutdown` completes. Requests in
+/// flight then have `limits.shutdown_grace` to finish. Returns how many connections were cut
+/// because they hadn't.
+///
+/// Handlers find their peer's address as `ConnectInfo<SocketAddr>`. Dropping the future closes
+/// everything at once.
+pub async fn serve(
+    listeners: Vec<(TcpListener, Router)>,
+    limits: &HttpLimits,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    let (stop, stopped) = watch::channel(false);
+    let mut doors = JoinSet::new();
+    for (listener, router) in listeners {
+        let connections = Arc::new(Connections::new(router, limits));
+        doors.spawn(accept(listener, connections, limits.shutdown_grace, stopped.clone()));
+    }
+    shutdown.await;
+    stop.send_replace(true);
+    let mut cut = 0;
+    while let Some(ended) = doors.join_next().await {
+        cut += ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "a listener ended early");
+            0
+        });
+    }
+    cut
+}
+
+async fn accept(
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    grace: Duration,
+    mut stopped: watch::Receiver<bool>,
+) -> usize {
+    let mut open = JoinSet::new();
+    let stop = stopped.clone();
+    loop {
+        tokio::select! {
+            () = told(&mut stopped) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    open.spawn(connections.clone().serve(stream, peer, stop.clone()));
+                }
+                Err(error) => after_failure(&error).await,
+            },
+            Some(ended) = open.join_next() => log_panic(ended),
+        }
+    }
+    // Closed first, so that whoever comes now is refused by the system and tries elsewhere.
+    drop(listener);
+    drain(open, grace).await
+}
+
+/// Waits until the server is told to stop, or is gone.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    // The guard that this returns must not live on: it locks the channel.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Waits for connections to end by themselves; returns how many had to be cut.
+async fn drain(mut open: JoinSet<()>, grace: Duration) -> usize {
+    let all_ended = async {
+        while let Some(ended) = open.join_next().await {
+            log_panic(ended);
+        }
+    };
+    if tokio::time::timeout(grace, all_ended).await.is_ok() {
+        return 0;
+    }
+    let cut = open.len();
+    tracing::warn!(connections = cut, "shutdown does not wait any longer");
+    open.shutdown().await;
+    cut
+}
+
+/// A connection that died in the queue says nothing about the next; anything else does, and
+/// trying again at once would burn a core.
+async fn after_failure(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        tracing::error!(%error, "cannot accept connections");
+        tokio::time::sleep(EXHAUSTED).await;
+    }
+}
+
+/// Handlers' panics are caught further in; this would be one of ours.
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests;

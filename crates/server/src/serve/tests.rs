@@ -1,0 +1,173 @@
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<usize>,
+}
+
+fn app() -> Router {
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        "slow"
+    };
+    let peer = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() };
+    Router::new()
+        .route("/peer", get(peer))
+        .route("/slow", get(slow))
+        .route("/never", get(std::future::pending::<()>))
+}
+
+async fn start(limits: HttpLimits) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    #[expect(clippy::disallowed_methods, reason = "a test has no current wiki")]
+    let ended = tokio::spawn(async move {
+        let shutdown = async { stopped.await.unwrap_or_default() };
+        serve(vec![(listener, crate::middleware::stack(app(), &limits))], &limits, shutdown).await
+    });
+    Running { address, stop, ended }
+}
+
+fn limits() -> HttpLimits {
+    HttpLimits {
+        header_timeout: Duration::from_millis(300),
+        shutdown_grace: Duration::from_secs(5),
+        ..HttpLimits::default()
+    }
+}
+
+async fn connect(server: &Running, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+fn request(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")
+}
+
+/// All that comes until the server closes. A reset counts as closing.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await;
+    let _ = read.expect("the server closes the connection");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// One answer, leaving the connection open.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut buffer = vec![0; 8192];
+    let length = stream.read(&mut buffer).await.unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn handlers_learn_who_is_there() {
+    let server = start(limits()).await;
+    let mut stream = connect(&server, &request("/peer")).await;
+    let text = answer(&mut stream).await;
+    assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("127.0.0.1"), "{text}");
+}
+
+#[tokio::test]
+async fn a_slow_request_is_finished_and_an_idle_connection_holds_nothing_up() {
+    let server = start(HttpLimits { header_timeout: Duration::from_secs(30), ..limits() }).await;
+    let mut idle = connect(&server, &request("/peer")).await;
+    answer(&mut idle).await;
+    let silent = connect(&server, "").await;
+    let slow = connect(&server, &request("/slow")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+
+    let begun = Instant::now();
+    server.stop.send(()).unwrap();
+    let text = rest(slow).await;
+    assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("slow"), "{text}");
+    assert_eq!(server.ended.await.unwrap(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(rest(idle).await + &rest(silent).await, "");
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn what_does_not_finish_in_time_is_cut_and_counted() {
+    let server = start(HttpLimits { shutdown_grace: Duration::from_millis(200), ..limits() }).await;
+    let never = connect(&server, &request("/never")).await;
+    let slower = connect(&server, &request("/never")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.stop.send(()).unwrap();
+    assert_eq!(server.ended.await.unwrap(), 2);
+    assert_eq!(rest(never).await + &rest(slower).await, "");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_a_head_is_dropped() {
+    let server = start(limits()).await;
+    // Nothing; half of HTTP/2's greeting; half a head; a greeting without any request.
+    for begun in
+        ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: x\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    {
+        let stream = connect(&server, begun).await;
+        let opened = Instant::now();
+        rest(stream).await;
+        assert!(opened.elapsed() < Duration::from_secs(3), "{begun:?}: {:?}", opened.elapsed());
+    }
+}
+
+/// header-009
+#[tokio::test]
+async fn a_head_that_is_too_large_is_431() {
+    let server = start(HttpLimits::default()).await;
+    let head =
+        format!("GET /peer HTTP/1.1\r\nhost: x\r\nx-wiki-user: {}\r\n\r\n", "a".repeat(70_000));
+    let text = rest(connect(&server, &head).await).await;
+    assert!(text.starts_with("HTTP/1.1 431"), "{text}");
+}
+
+/// header-035: RFC 9112 lets a server go by the chunks if it closes afterwards, which hyper does.
+#[tokio::test]
+async fn two_lengths_cannot_smuggle_a_second_request() {
+    let server = start(limits()).await;
+    for framing in [
+        "transfer-encoding: chunked\r\ncontent-length: 5",
+        "content-length: 5\r\ntransfer-encoding: chunked",
+    ] {
+        let head = format!(
+            "GET /peer HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n0\r\n\r\n{}",
+            request("/peer")
+        );
+        let text = rest(connect(&server, &head).await).await;
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{framing}: {text}");
+    }
+}
+
+/// header-036
+#[tokio::test]
+async fn odd_framing_is_refused_and_the_connection_closed() {
+    let server = start(limits()).await;
+    for framing in [
+        "transfer-encoding: xchunked",
+        "content-length: 1\r\ncontent-length: 2",
+        "content-length: +1",
+    ] {
+        let head = format!(
+            "POST /peer HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n0\r\n\r\nGET /peer HTTP/1.1\r\n\r\n"
+        );
+        let text = rest(connect(&server, &head).await).await;
+        assert!(
+            text.starts_with("HTTP/1.1 400") && text.matches("HTTP/1.1").count() == 1,
+            "{framing}: {text}"
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! The current wiki: entered in one layer, read anywhere below it.
+//!
+//! The context is a task-local, so nothing global is ever swapped and requests on one thread can't
+//! see each other's. tokio loses task-locals on `tokio::spawn` and `spawn_blocking`; [`spawn`] and
+//! [`spawn_blocking`] keep the current wiki, and response bodies keep it by themselves.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+
+use crate::{Error, Wiki};
+
+tokio::task_local! {
+    static CURRENT: Wiki;
+}
+
+/// The current wiki.
+///
+/// # Errors
+/// [`Error::NoContext`] outside a context. There is no default to fall back to.
+pub fn current() -> Result<Wiki, Error> {
+    CURRENT.try_with(Wiki::clone).map_err(|_| Error::NoContext)
+}
+
+/// Runs a future with `wiki` as the current one.
+///
+/// # Errors
+/// Another wiki is current already. The same one may be entered again.
+pub async fn enter<F: Future>(wiki: Wiki, future: F) -> Result<F::Output, Error> {
+    if let Ok(current) = current()
+        && current.id() != wiki.id()
+    {
+        return Err(Error::OtherContext {
+            current: current.slug().clone(),
+            wanted: wiki.slug().clone(),
+        });
+    }
+    Ok(CURRENT.scope(wiki, future).await)
+}
+
+/// Like [`tokio::spawn`], with the current wiki, if there is one.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    #[expect(clippy::disallowed_methods, reason = "this is the replacement")]
+    match current() {
+        Ok(wiki) => tokio::spawn(CURRENT.scope(wiki, future)),
+        Err(_) => tokio::spawn(future),
+    }
+}
+
+/// Like [`tokio::task::spawn_blocking`], with the current wiki and tracing span, if there are any.
+pub fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let span = tracing::Span::current();
+    let current = current();
+    #[expect(clippy::disallowed_methods, reason = "this is the replacement")]
+    tokio::task::spawn_blocking(move || {
+        let _entered = span.enter();
+        match current {
+            Ok(wiki) => CURRENT.sync_scope(wiki, work),
+            Err(_) => work(),
+        }
+    })
+}
+
+/// Runs blocking work and waits for it. The work goes on when the waiting is cancelled.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that is shutting down cancels blocking work; nobody is waiting then.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Runs `work` here and now with `wiki` as the current one: for polling what belongs to it.
+pub(crate) fn within<T>(wiki: &Wiki, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(wiki.clone(), work)
+}
+
+/// A future that has `wiki` as the current one. Only for the layer, which checked before.
+pub(crate) fn scoped<F: Future>(wiki: Wiki, future: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(wiki, future)
+}

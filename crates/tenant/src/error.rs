@@ -1,0 +1,278 @@
+//! Why something on the platform failed, and what a program can decide on.
+
+use std::path::PathBuf;
+
+use http::StatusCode;
+use wikigrove_storage as storage;
+use wikigrove_storage::{Conflict, DbError, FileError};
+
+use crate::catalog::CatalogError;
+use crate::problem::Problem;
+use crate::{Action, Role, Slug, SlugError};
+
+/// Why an operation failed. Ask it (`is_not_found`, `conflict`, `code`, …) rather than matching.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no current wiki here.
+    #[error(
+        "no wiki is current here: call this below the layer made by `Platform::layer`, or start the \
+         task with `wikigrove_tenant::spawn` or `spawn_blocking`, which keep the current wiki"
+    )]
+    NoContext,
+    /// One wiki is current and another one was to be entered.
+    #[error("the wiki `{current}` is current here; `{wanted}` can't be entered inside it")]
+    OtherContext {
+        /// The wiki that is current.
+        current: Slug,
+        /// The one that was to be entered.
+        wanted: Slug,
+    },
+    /// The text can't be a wiki's name.
+    #[error(transparent)]
+    InvalidSlug(#[from] SlugError),
+    /// There is no such wiki; or the caller may not know that there is.
+    #[error("there is no such wiki")]
+    UnknownWiki,
+    /// The request contradicts itself about which wiki it is for.
+    #[error("the request doesn't say clearly which host it is for: {0}")]
+    BadHost(&'static str),
+    /// Another wiki has this name.
+    #[error("the slug `{0}` is taken")]
+    SlugTaken(Slug),
+    /// Another wiki owns this domain.
+    #[error("the domain `{0}` belongs to another wiki")]
+    DomainTaken(String),
+    /// The wiki's life doesn't go that way, such as from deleted to suspended.
+    #[error("{0}")]
+    WrongState(String),
+    /// The caller sees the wiki but may not do this.
+    #[error("this needs the role {needs} in the wiki `{wiki}`; you have {has}")]
+    Denied {
+        /// The wiki.
+        wiki: Slug,
+        /// The caller's role.
+        has: Role,
+        /// The role it takes.
+        needs: Role,
+    },
+    /// The wiki doesn't take changes at present.
+    #[error("the wiki `{wiki}` is read-only")]
+    ReadOnly {
+        /// The wiki.
+        wiki: Slug,
+    },
+    /// The wiki was suspended by the operator.
+    #[error("the wiki `{wiki}` is suspended: {reason}")]
+    Suspended {
+        /// The wiki.
+        wiki: Slug,
+        /// Why.
+        reason: String,
+    },
+    /// A page, its repository or its wiki.db.
+    #[error("wiki `{wiki}`: {source}")]
+    Wiki {
+        /// The wiki.
+        wiki: Slug,
+        /// What happened.
+        source: storage::Error,
+    },
+    /// Another process owns the data directory.
+    #[error("the data directory `{}` is in use by another process", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// As many wikis are open as may be, and all are in use; or something else is. Worth a retry.
+    #[error("busy: {0}")]
+    Busy(String),
+    /// The platform's own database.
+    #[error("platform.db: {0}")]
+    Catalog(DbError),
+    /// A file or directory of the platform.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Error {
+    /// Whether what was asked for doesn't exist, or may not be known by the caller.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::UnknownWiki => true,
+            Self::Wiki { source, .. } => source.is_not_found(),
+            _ => false,
+        }
+    }
+
+    /// Whether the caller may not do this.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied { .. })
+    }
+
+    /// Whether the wiki is suspended.
+    pub fn is_suspended(&self) -> bool {
+        matches!(self, Self::Suspended { .. })
+    }
+
+    /// Whether trying again a little later may help.
+    pub fn is_busy(&self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// The edit conflict, if that is what it is.
+    pub fn conflict(&self) -> Option<&Conflict> {
+        match self {
+            Self::Wiki { source, .. } => source.conflict(),
+            _ => None,
+        }
+    }
+
+    /// The stable word for this failure, as the HTTP API uses it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidSlug(error) => error.code(),
+            Self::UnknownWiki => "unknown_wiki",
+            Self::BadHost(_) => "invalid_host",
+            Self::SlugTaken(_) => "slug_taken",
+            Self::DomainTaken(_) => "domain_taken",
+            Self::WrongState(_) => "wrong_state",
+            Self::Denied { .. } => "forbidden",
+            Self::ReadOnly { .. } => "wiki_read_only",
+            Self::Suspended { .. } => "wiki_suspended",
+            Self::Wiki { source, .. } => storage_code(source).1,
+            Self::Busy(_) => "busy",
+            Self::Catalog(error) if error.is_busy() => "busy",
+            Self::Catalog(error) if error.is_disk_full() => "disk_full",
+            Self::File(error) if error.is_disk_full() => "disk_full",
+            Self::NoContext | Self::OtherContext { .. } | Self::InUse { .. } => "internal",
+            Self::Catalog(_) | Self::File(_) => "internal",
+        }
+    }
+
+    /// The HTTP status for this failure.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Wiki { source, .. } => storage_code(source).0,
+            _ => match self.code() {
+                "invalid_slug" | "reserved_slug" => StatusCode::UNPROCESSABLE_ENTITY,
+                "unknown_wiki" => StatusCode::NOT_FOUND,
+                "invalid_host" => StatusCode::BAD_REQUEST,
+                "slug_taken" | "domain_taken" | "wrong_state" => StatusCode::CONFLICT,
+                "forbidden" => StatusCode::FORBIDDEN,
+                "wiki_read_only" | "wiki_suspended" => StatusCode::LOCKED,
+                "busy" => StatusCode::SERVICE_UNAVAILABLE,
+                "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        }
+    }
+
+    /// The answer for a client. What is our fault is logged here and not told.
+    pub fn problem(&self) -> Problem {
+        let status = self.status();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            return Problem::internal(self);
+        }
+        let problem = Problem::new(status, self.code(), self.detail());
+        match self {
+            Self::Suspended { reason, .. } => problem.field("reason", reason),
+            Self::Wiki { source, .. } => with_fields(problem, source),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(1),
+            _ => problem,
+        }
+    }
+
+    /// The message for a client: without what only the operator should read.
+    fn detail(&self) -> String {
+        match self {
+            Self::Wiki { source, .. } => source.to_string(),
+            Self::Busy(_) | Self::Catalog(_) => "the server is busy; try again".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
+    pub(crate) fn denied(wiki: &Slug, has: Role, action: Action) -> Self {
+        Self::Denied { wiki: wiki.clone(), has, needs: action.needs() }
+    }
+}
+
+fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
+    use storage::Error as E;
+    match error {
+        E::InvalidPath(error) => (StatusCode::UNPROCESSABLE_ENTITY, error.code()),
+        E::InvalidAuthor(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_author"),
+        E::InvalidMessage { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_message"),
+        E::InvalidPreference { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_preference"),
+        E::NotFound { .. } => (StatusCode::NOT_FOUND, "page_not_found"),
+        E::UnknownRevision { .. } => (StatusCode::NOT_FOUND, "unknown_revision"),
+        E::Exists { .. } => (StatusCode::PRECONDITION_FAILED, "page_exists"),
+        E::Collision { .. } => (StatusCode::CONFLICT, "path_collision"),
+        E::UnknownBase { .. } | E::Stale { .. } => {
+            (StatusCode::PRECONDITION_FAILED, "precondition_failed")
+        }
+        E::Conflict(_) => (StatusCode::CONFLICT, "edit_conflict"),
+        E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "page_too_large"),
+        E::NotText { .. } => (StatusCode::NOT_ACCEPTABLE, "not_text"),
+        E::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+        E::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        // Whoever still held a handle when the wiki was deleted sees what everybody sees now.
+        E::Closed => (StatusCode::NOT_FOUND, "unknown_wiki"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
+    use storage::Error as E;
+    match error {
+        E::Exists { etag, .. } => problem.field("etag", etag),
+        E::UnknownBase { current, .. } | E::Stale { current, .. } => problem.field("etag", current),
+        E::Collision { existing, .. } => problem.field("existing", existing),
+        E::TooLarge { limit, .. } => problem.field("limit", limit),
+        E::Busy { .. } => problem.retry_after(1),
+        E::Conflict(conflict) => {
+            let problem = problem.field("conflict", ConflictBody::from(&**conflict));
+            match &conflict.moved_to {
+                Some(path) => problem.field("moved_to", path),
+                None => problem,
+            }
+        }
+        _ => problem,
+    }
+}
+
+/// The `conflict` member of an answer.
+#[derive(serde::Serialize)]
+struct ConflictBody<'a> {
+    base: &'a Option<String>,
+    ours: &'a Option<String>,
+    theirs: &'a Option<String>,
+    etag: Option<storage::Etag>,
+    hunks: &'a [storage::Hunk],
+}
+
+impl<'a> From<&'a Conflict> for ConflictBody<'a> {
+    fn from(conflict: &'a Conflict) -> Self {
+        let Conflict { base, ours, theirs, current, hunks, .. } = conflict;
+        Self { base, ours, theirs, etag: *current, hunks }
+    }
+}
+
+impl From<CatalogError> for Error {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::SlugTaken(slug) => Self::SlugTaken(slug),
+            CatalogError::UnknownWiki(_) => Self::UnknownWiki,
+            CatalogError::DomainTaken(domain) => Self::DomainTaken(domain.to_string()),
+            CatalogError::Transition { .. } => Self::WrongState(error.to_string()),
+            CatalogError::Db(error) => Self::Catalog(error),
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+impl axum::response::IntoResponse for Error {
+    fn into_response(self) -> axum::response::Response {
+        self.problem().to_response()
+    }
+}

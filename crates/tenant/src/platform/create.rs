@@ -1,0 +1,140 @@
+//! Creating a wiki so that a crash leaves either a whole one or nothing.
+
+use std::path::{Path, PathBuf};
+
+use wikigrove_storage as storage;
+use wikigrove_storage::FileError;
+use wikigrove_storage::files::sync_dir;
+
+use crate::context::blocking;
+use crate::{Caller, Error, NewTenant, Platform, Slug, State, Tenant, TenantId, Wiki};
+
+impl Platform {
+    /// Creates a private, empty wiki and returns it for the operator; durable when this returns.
+    ///
+    /// # Errors
+    /// The slug is invalid, reserved or taken; the disk is full.
+    pub async fn create(&self, slug: &str) -> Result<Wiki, Error> {
+        let tenant = self.create_tenant(NewTenant::new(slug.parse()?)).await?;
+        self.bind(tenant.into(), Caller::operator()).await
+    }
+
+    /// Creates a wiki with everything said about it; durable when this returns.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_tenant(&self, new: NewTenant) -> Result<Tenant, Error> {
+        self.create_with(new, storage::Wiki::create).await
+    }
+
+    /// Creates a wiki whose directory is made by `make`, at the path it is given.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and what `make` says. Nothing is left then.
+    pub async fn create_with<F>(&self, new: NewTenant, make: F) -> Result<Tenant, Error>
+    where
+        F: FnOnce(&Path) -> Result<(), storage::Error> + Send + 'static,
+    {
+        let platform = self.clone();
+        // Not interrupted in the middle when the caller goes away.
+        blocking(move || platform.create_blocking(new, make)).await
+    }
+
+    fn create_blocking<F>(&self, new: NewTenant, make: F) -> Result<Tenant, Error>
+    where
+        F: FnOnce(&Path) -> Result<(), storage::Error>,
+    {
+        // A row before a directory: after a crash the row says what to finish or to sweep.
+        let tenant = self.0.catalog.begin_create(&new)?;
+        let made = self.make_dir(&tenant, make);
+        let done = made.and_then(|()| Ok(self.0.catalog.activate(tenant.id)?));
+        if done.is_err() {
+            // The cause matters more than a failure to clean up, which the next start repeats.
+            if let Err(error) = self.sweep_unfinished(&tenant) {
+                tracing::error!(wiki.slug = %tenant.slug, %error, "a half-created wiki remains until the next start");
+            }
+        }
+        self.0.changed(&tenant.slug);
+        done
+    }
+
+    fn make_dir<F>(&self, tenant: &Tenant, make: F) -> Result<(), Error>
+    where
+        F: FnOnce(&Path) -> Result<(), storage::Error>,
+    {
+        let building = self.building_dir(tenant.id);
+        let of_wiki = |source| Error::Wiki { wiki: tenant.slug.clone(), source };
+        make(&building).map_err(of_wiki)?;
+        rename(&building, &self.wiki_dir(&tenant.slug))?;
+        Ok(sync_dir(&self.wikis_dir())?)
+    }
+
+    /// Finishes or undoes what a crash interrupted.
+    pub(crate) async fn finish_unfinished(&self) -> Result<(), Error> {
+        let platform = self.clone();
+        blocking(move || {
+            for tenant in platform.0.catalog.unfinished()? {
+                match tenant.state {
+                    State::Creating => platform.finish_creating(&tenant)?,
+                    _ => platform.finish_deleting(&tenant)?,
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn finish_creating(&self, tenant: &Tenant) -> Result<(), Error> {
+        if self.wiki_dir(&tenant.slug).exists() {
+            // The directory gets its name when it is complete; only the row was not told.
+            tracing::info!(wiki.slug = %tenant.slug, "finishing a creation that was interrupted");
+            self.0.catalog.activate(tenant.id)?;
+            return Ok(());
+        }
+        tracing::info!(wiki.slug = %tenant.slug, "undoing a creation that was interrupted");
+        self.sweep_unfinished(tenant)
+    }
+
+    fn sweep_unfinished(&self, tenant: &Tenant) -> Result<(), Error> {
+        for dir in [self.building_dir(tenant.id), self.wiki_dir(&tenant.slug)] {
+            remove_dir(&dir)?;
+        }
+        Ok(self.0.catalog.forget(tenant.id)?)
+    }
+
+    fn wikis_dir(&self) -> PathBuf {
+        self.0.dir.join("wikis")
+    }
+
+    /// Where a wiki's files are.
+    pub(crate) fn wiki_dir(&self, slug: &Slug) -> PathBuf {
+        self.wikis_dir().join(slug.as_str())
+    }
+
+    /// Where a wiki's files are while they are made. No slug begins with a dot.
+    fn building_dir(&self, id: TenantId) -> PathBuf {
+        self.wikis_dir().join(format!(".new-{id}"))
+    }
+}
+
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    // A directory without a row is nobody's wiki, but it may be somebody's data.
+    if to.exists() {
+        let source = std::io::ErrorKind::AlreadyExists.into();
+        return Err(
+            FileError { action: "create the directory", path: to.to_owned(), source }.into()
+        );
+    }
+    std::fs::rename(from, to).map_err(|source| {
+        FileError { action: "move into place", path: from.to_owned(), source }.into()
+    })
+}
+
+fn remove_dir(dir: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(dir) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(FileError { action: "remove", path: dir.to_owned(), source }.into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,155 @@
+//! What becomes of a wiki after it was created.
+
+use wikigrove_storage::files::sync_dir;
+
+use super::create::rename;
+use crate::context::blocking;
+use crate::{Domain, Error, Member, Platform, Role, Slug, State, Tenant, TenantUpdate};
+
+impl Platform {
+    /// The wikis that exist, in the order of their slugs: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn wikis(&self, after: Option<&Slug>, limit: u32) -> Result<Vec<Tenant>, Error> {
+        let after = after.cloned();
+        self.catalog(move |catalog| catalog.list(after.as_ref(), limit)).await
+    }
+
+    /// Changes what is said of a wiki: its title, who may see it, whether it is suspended.
+    ///
+    /// # Errors
+    /// There is no such wiki; or it is being created or deleted.
+    pub async fn update(&self, slug: &Slug, update: TenantUpdate) -> Result<Tenant, Error> {
+        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
+        let updated = self.catalog(move |catalog| catalog.update(id, &update)).await?;
+        self.0.changed(slug);
+        Ok(updated)
+    }
+
+    /// Suspends a wiki: everybody who may see it is told the reason, nobody reads or writes.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub async fn suspend(&self, slug: &Slug, reason: impl Into<String>) -> Result<Tenant, Error> {
+        let state = Some(State::Suspended { reason: reason.into() });
+        self.update(slug, TenantUpdate { state, ..TenantUpdate::default() }).await
+    }
+
+    /// Ends a suspension, or a time of being read-only.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub async fn resume(&self, slug: &Slug) -> Result<Tenant, Error> {
+        self.update(slug, TenantUpdate { state: Some(State::Active), ..TenantUpdate::default() })
+            .await
+    }
+
+    /// Deletes a wiki: its files are moved aside, into `trash/<id>`, and its slug is free again.
+    /// Whoever holds a handle gets errors from then on; a save that was acknowledged is in the files.
+    ///
+    /// # Errors
+    /// There is no such wiki; its directory can't be moved.
+    pub async fn delete(&self, slug: &Slug) -> Result<(), Error> {
+        let tenant = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?;
+        let platform = self.clone();
+        let deleting = crate::context::spawn(async move {
+            // From here nobody can open it.
+            let id = tenant.id;
+            let tenant = platform.catalog(move |catalog| catalog.begin_delete(id)).await?;
+            platform.0.changed(&tenant.slug);
+            platform.0.registry.close(id).await;
+            blocking(move || {
+                let finished = platform.finish_deleting(&tenant);
+                platform.0.changed(&tenant.slug);
+                finished
+            })
+            .await
+        });
+        match deleting.await {
+            Ok(deleted) => deleted,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    pub(super) fn finish_deleting(&self, tenant: &Tenant) -> Result<(), Error> {
+        let (from, trash) = (self.wiki_dir(&tenant.slug), self.0.dir.join("trash"));
+        if from.exists() {
+            rename(&from, &trash.join(tenant.id.to_string()))?;
+            sync_dir(&trash)?;
+            sync_dir(&self.0.dir.join("wikis"))?;
+        }
+        Ok(self.0.catalog.finish_delete(tenant.id)?)
+    }
+
+    /// Gives a user a role in a wiki, or another role.
+    ///
+    /// # Errors
+    /// There is no such wiki.
+    pub async fn set_member(&self, slug: &Slug, subject: &str, role: Role) -> Result<(), Error> {
+        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
+        let name = subject.to_owned();
+        self.catalog(move |catalog| catalog.set_member(id, &name, role)).await?;
+        self.0.changed(slug);
+        self.0.members.invalidate(&(id, subject.to_owned()));
+        Ok(())
+    }
+
+    /// Takes a user's role in a wiki away. `false`: there was none.
+    ///
+    /// # Errors
+    /// There is no such wiki.
+    pub async fn remove_member(&self, slug: &Slug, subject: &str) -> Result<bool, Error> {
+        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
+        let name = subject.to_owned();
+        let removed = self.catalog(move |catalog| catalog.remove_member(id, &name)).await?;
+        self.0.changed(slug);
+        self.0.members.invalidate(&(id, subject.to_owned()));
+        Ok(removed)
+    }
+
+    /// The members of a wiki in the order of their subjects: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// There is no such wiki.
+    pub async fn members(
+        &self,
+        slug: &Slug,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Member>, Error> {
+        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
+        let after = after.map(str::to_owned);
+        self.catalog(move |catalog| catalog.members(id, after.as_deref(), limit)).await
+    }
+
+    /// Makes a wiki answer on a domain of its own (see [`Resolver::domains`](crate::Resolver::domains)).
+    ///
+    /// # Errors
+    /// There is no such wiki; the domain belongs to another one.
+    pub async fn add_domain(&self, slug: &Slug, domain: Domain) -> Result<(), Error> {
+        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
+        self.catalog(move |catalog| catalog.add_domain(id, &domain)).await
+    }
+
+    /// Ends that. `false`: the domain wasn't this wiki's.
+    ///
+    /// # Errors
+    /// There is no such wiki.
+    pub async fn remove_domain(&self, slug: &Slug, domain: Domain) -> Result<bool, Error> {
+        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
+        self.catalog(move |catalog| catalog.remove_domain(id, &domain)).await
+    }
+
+    /// The domains of a wiki.
+    ///
+    /// # Errors
+    /// There is no such wiki.
+    pub async fn domains(&self, slug: &Slug) -> Result<Vec<Domain>, Error> {
+        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
+        self.catalog(move |catalog| catalog.domains(id)).await
+    }
+}

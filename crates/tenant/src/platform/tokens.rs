@@ -1,0 +1,82 @@
+//! Bearer tokens, and answers to requests that were sent twice.
+
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+use crate::catalog::{Answer, Recall, Request};
+use crate::{Error, NewToken, Platform, Secret, TenantId, Token};
+
+impl Platform {
+    /// Makes a token. The secret is shown once, here.
+    ///
+    /// # Errors
+    /// There is no such wiki.
+    pub async fn create_token(&self, new: NewToken) -> Result<(Token, Secret), Error> {
+        self.catalog(move |catalog| catalog.create_token(&new)).await
+    }
+
+    /// The token with this secret, unless it has expired or was revoked.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn find_token(&self, secret: &str) -> Result<Option<Token>, Error> {
+        let hash: [u8; 32] = Sha256::digest(secret).into();
+        let valid =
+            |token: &Token| token.expires.is_none_or(|expires| expires > OffsetDateTime::now_utc());
+        if let Some(token) = self.0.tokens.get(&hash) {
+            return Ok(Some(token).filter(valid));
+        }
+        let epoch = self.0.epoch();
+        let text = secret.to_owned();
+        let found = self.catalog(move |catalog| catalog.find_token(&text)).await?;
+        if let Some(token) = &found {
+            self.0.tokens.insert(hash, token.clone());
+            if self.0.epoch() != epoch {
+                self.0.tokens.invalidate(&hash);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The tokens of a wiki, or (`None`) of the platform, by id: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn tokens(
+        &self,
+        wiki: Option<TenantId>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Token>, Error> {
+        let after = after.map(str::to_owned);
+        self.catalog(move |catalog| catalog.tokens(wiki, after.as_deref(), limit)).await
+    }
+
+    /// Revokes a token at once. `false`: there was none of this id in this scope.
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn revoke_token(&self, wiki: Option<TenantId>, id: &str) -> Result<bool, Error> {
+        let id = id.to_owned();
+        let revoked = self.catalog(move |catalog| catalog.revoke_token(wiki, &id)).await?;
+        self.0.epoch.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.tokens.invalidate_all();
+        Ok(revoked)
+    }
+
+    /// What was answered to a request that may have been sent before.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn recall(&self, request: Request) -> Result<Recall, Error> {
+        self.catalog(move |catalog| catalog.recall(&request)).await
+    }
+
+    /// Keeps an answer for a day, for when the request is sent again.
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn remember(&self, request: Request, answer: Answer) -> Result<(), Error> {
+        self.catalog(move |catalog| catalog.remember(&request, &answer)).await
+    }
+}

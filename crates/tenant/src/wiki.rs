@@ -1,0 +1,431 @@
+//! A wiki in the hands of one caller.
+
+use std::sync::Arc;
+
+use wikigrove_storage as storage;
+use wikigrove_storage::{
+    Author, Commit, Etag, ExistingPath, PagePath, PageSummary, PreferenceChanges, Preferences,
+    Revision, Saved,
+};
+
+use crate::base::Base;
+use crate::changes::{Change, Origin};
+use crate::context::blocking;
+use crate::{Action, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide};
+
+/// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
+///
+/// While a handle is held the wiki stays open; when the wiki is deleted all handles end.
+#[derive(Clone)]
+pub struct Wiki(Arc<Bound>);
+
+struct Bound {
+    platform: Platform,
+    tenant: Arc<Tenant>,
+    storage: Arc<storage::Wiki>,
+    caller: Caller,
+    member: Option<Role>,
+    /// The state of the catalog in which `tenant` and `member` were read.
+    epoch: u64,
+}
+
+/// A page with its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The page path, such as `garden/roses`.
+    pub path: String,
+    /// The first heading, or else the last segment of the path.
+    pub title: String,
+    /// The text.
+    pub content: String,
+    /// The version of the content, to base a save on.
+    pub etag: Etag,
+    /// The commit that last changed the page.
+    pub revision: Revision,
+    /// Who made it.
+    pub author: Author,
+    /// When, in UTC.
+    pub modified: time::OffsetDateTime,
+}
+
+/// How a save is to be made, beyond what it says.
+#[derive(Clone, Debug)]
+pub struct SaveOptions {
+    /// The commit message; a sentence is made up when there is none.
+    pub message: Option<String>,
+    /// Who is named as the author; the caller when nobody is.
+    pub author: Option<Author>,
+    /// Whether a change that was saved meanwhile may be merged with, if it is somewhere else in the
+    /// page. Otherwise such a save is refused.
+    pub merge: bool,
+}
+
+impl Default for SaveOptions {
+    fn default() -> Self {
+        Self { message: None, author: None, merge: true }
+    }
+}
+
+impl Wiki {
+    pub(crate) fn new(
+        platform: Platform,
+        tenant: Arc<Tenant>,
+        storage: Arc<storage::Wiki>,
+        caller: Caller,
+        member: Option<Role>,
+        epoch: u64,
+    ) -> Self {
+        Self(Arc::new(Bound { platform, tenant, storage, caller, member, epoch }))
+    }
+
+    /// The immutable id.
+    pub fn id(&self) -> TenantId {
+        self.0.tenant.id
+    }
+
+    /// The name, as it was when the handle was made.
+    pub fn slug(&self) -> &Slug {
+        &self.0.tenant.slug
+    }
+
+    /// The title, as it was when the handle was made.
+    pub fn title(&self) -> &str {
+        &self.0.tenant.title
+    }
+
+    /// What the platform says of this wiki, as it was when the handle was made.
+    pub fn tenant(&self) -> &Tenant {
+        &self.0.tenant
+    }
+
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
+    }
+
+    /// The same wiki for another caller.
+    ///
+    /// # Errors
+    /// That caller may not see it.
+    pub async fn for_caller(&self, caller: Caller) -> Result<Self, Error> {
+        let tenant = self.0.platform.tenant_by_id(self.id()).await?;
+        self.0.platform.bind(tenant, caller).await
+    }
+
+    /// A page as it is now.
+    ///
+    /// # Errors
+    /// There is no such page; it isn't UTF-8 text (see [`read_raw`](Self::read_raw)).
+    pub async fn read(&self, path: &str) -> Result<Page, Error> {
+        let page = self.read_raw(path).await?;
+        self.to_text(&page)
+    }
+
+    /// A page as it is now, as bytes; from memory when it was read before.
+    ///
+    /// # Errors
+    /// There is no such page.
+    pub async fn read_raw(&self, path: &str) -> Result<Arc<storage::Page>, Error> {
+        self.allow(Action::Read).await?;
+        let path = self.existing(path)?;
+        if let Some(page) = self.0.storage.cached(&path) {
+            return Ok(page);
+        }
+        self.run(move |wiki| wiki.read(&path)).await
+    }
+
+    /// A page as it was in the commit `at`, as bytes.
+    ///
+    /// # Errors
+    /// `at` isn't part of this wiki's history, or had no such page.
+    pub async fn read_at(&self, path: &str, at: Revision) -> Result<storage::Page, Error> {
+        self.allow(Action::Read).await?;
+        let path = self.existing(path)?;
+        self.run(move |wiki| wiki.read_at(&path, at)).await
+    }
+
+    /// Up to `limit` pages whose path starts with `prefix`, after the path `after`, in byte order.
+    ///
+    /// # Errors
+    /// The wiki can't be read.
+    pub async fn pages(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PageSummary>, Error> {
+        self.allow(Action::Read).await?;
+        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+        self.run(move |wiki| wiki.pages(&prefix, after.as_deref(), limit)).await
+    }
+
+    /// Saves a page. When this returns, the text survives a crash and a power cut. It is saved even
+    /// if the future is dropped on the way.
+    ///
+    /// # Errors
+    /// An edit [conflict](Error::conflict); the base isn't this page's; the path can't name a page.
+    pub async fn save(
+        &self,
+        path: &str,
+        text: impl Into<String>,
+        base: Base,
+    ) -> Result<Saved, Error> {
+        self.save_with(path, text.into().into_bytes(), base, SaveOptions::default()).await
+    }
+
+    /// Saves a page, with a message, as somebody else, or without merging.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub async fn save_with(
+        &self,
+        path: &str,
+        content: Vec<u8>,
+        base: Base,
+        options: SaveOptions,
+    ) -> Result<Saved, Error> {
+        self.allow(Action::Write).await?;
+        let path = PagePath::new(path).map_err(|error| self.failed(error.into()))?;
+        let this = self.clone();
+        self.run(move |wiki| {
+            let author = options.author.as_ref().unwrap_or(this.caller().author());
+            let saved = wiki.save(&storage::Save {
+                path: &path,
+                content: &content,
+                base: base.into(),
+                author,
+                message: options.message.as_deref(),
+                merge: options.merge,
+            })?;
+            if saved.changed {
+                this.announce(saved.revision, path.as_str(), author);
+            }
+            Ok(saved)
+        })
+        .await
+    }
+
+    /// Deletes a page that has the version `base`, and returns the commit that did.
+    ///
+    /// # Errors
+    /// There is no such page, or it changed meanwhile.
+    pub async fn delete(
+        &self,
+        path: &str,
+        base: Etag,
+        options: SaveOptions,
+    ) -> Result<Revision, Error> {
+        self.allow(Action::Write).await?;
+        let path = self.existing(path)?;
+        let this = self.clone();
+        self.run(move |wiki| {
+            let author = options.author.as_ref().unwrap_or(this.caller().author());
+            let message = options.message.as_deref();
+            let revision = wiki.delete(&storage::Delete { path: &path, base, author, message })?;
+            this.announce(revision, path.as_str(), author);
+            Ok(revision)
+        })
+        .await
+    }
+
+    /// The newest revision; `None` while nothing was ever saved.
+    ///
+    /// # Errors
+    /// The wiki can't be read.
+    pub async fn head(&self) -> Result<Option<Revision>, Error> {
+        self.allow(Action::Read).await?;
+        self.run(|wiki| wiki.head()).await
+    }
+
+    /// The commits that `known` has not, oldest first; all of them from `None`.
+    ///
+    /// # Errors
+    /// `known` isn't part of the history (any more).
+    pub async fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| wiki.changes_since(known)).await
+    }
+
+    /// All preferences.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki, or it can't be read.
+    pub async fn preferences(&self) -> Result<Preferences, Error> {
+        self.allow(Action::Read).await?;
+        self.run(|wiki| wiki.preferences()).await
+    }
+
+    /// Changes some preferences and returns all.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki; a name or value can't be stored.
+    pub async fn change_preferences(
+        &self,
+        changes: PreferenceChanges,
+    ) -> Result<Preferences, Error> {
+        self.allow(Action::Administer).await?;
+        self.run(move |wiki| wiki.change_preferences(&changes)).await
+    }
+
+    /// Reading without waiting: for code that blocks anyway, such as below
+    /// [`spawn_blocking`](crate::spawn_blocking).
+    ///
+    /// # Errors
+    /// The caller may not read.
+    pub fn storage(&self) -> Result<Storage, Error> {
+        let Bound { tenant, caller, member, .. } = &*self.0;
+        require(tenant, caller, *member, Action::Read)?;
+        Ok(Storage(self.0.storage.clone()))
+    }
+
+    /// Reads wiki.db through its pool.
+    ///
+    /// # Errors
+    /// The caller may not read; or what `work` says.
+    #[cfg(feature = "rusqlite")]
+    pub async fn db<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| {
+            wiki.db()?
+                .read(|connection| work(connection).map_err(storage::DbError::from))
+                .map_err(Into::into)
+        })
+        .await
+    }
+
+    /// Where the app keeps its own tables for this wiki: `app.db` beside wiki.db. It travels with
+    /// the wiki; what is in it is the app's.
+    pub fn app_db(&self) -> std::path::PathBuf {
+        self.0.storage.dir().join("app.db")
+    }
+
+    /// Whether the caller may do this, by the catalog as it is now.
+    ///
+    /// # Errors
+    /// It may not; see [`decide`].
+    pub async fn allow(&self, action: Action) -> Result<(), Error> {
+        let Bound { platform, tenant, caller, member, epoch, .. } = &*self.0;
+        if platform.0.epoch() == *epoch {
+            return require(tenant, caller, *member, action);
+        }
+        // Something on the platform changed since the handle was made; perhaps this wiki.
+        let tenant = platform.tenant_by_id(tenant.id).await?;
+        let member = platform.member(tenant.id, caller).await?;
+        require(&tenant, caller, member, action)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let storage = self.0.storage.clone();
+        blocking(move || work(&storage)).await.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: storage::Error) -> Error {
+        Error::Wiki { wiki: self.slug().clone(), source }
+    }
+
+    fn existing(&self, path: &str) -> Result<ExistingPath, Error> {
+        ExistingPath::new(path).map_err(|error| self.failed(error.into()))
+    }
+
+    fn to_text(&self, page: &storage::Page) -> Result<Page, Error> {
+        let storage::Page { summary, content } = page;
+        let Ok(content) = std::str::from_utf8(content) else {
+            return Err(self.failed(storage::Error::NotText { path: summary.path.clone() }));
+        };
+        Ok(Page {
+            path: summary.path.clone(),
+            title: summary.title.clone(),
+            content: content.to_owned(),
+            etag: summary.etag,
+            revision: summary.revision,
+            author: summary.author.clone(),
+            modified: summary.modified,
+        })
+    }
+
+    fn announce(&self, revision: Revision, path: &str, author: &Author) {
+        self.0.platform.0.announce(Change {
+            wiki: self.id(),
+            slug: self.slug().clone(),
+            revision,
+            paths: vec![path.to_owned()],
+            author: author.clone(),
+            origin: Origin::Api,
+        });
+    }
+}
+
+impl std::fmt::Debug for Wiki {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wiki")
+            .field("slug", self.slug())
+            .field("caller", self.caller())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A wiki's pages and history, to be read by code that may block.
+#[derive(Clone, Debug)]
+pub struct Storage(Arc<storage::Wiki>);
+
+impl Storage {
+    /// The newest revision; `None` while nothing was ever saved.
+    ///
+    /// # Errors
+    /// The branch is damaged.
+    pub fn head(&self) -> Result<Option<Revision>, storage::Error> {
+        self.0.head()
+    }
+
+    /// A page as it is now.
+    ///
+    /// # Errors
+    /// There is no such page.
+    pub fn read(&self, path: &ExistingPath) -> Result<Arc<storage::Page>, storage::Error> {
+        self.0.read(path)
+    }
+
+    /// A page as it was in the commit `at`.
+    ///
+    /// # Errors
+    /// `at` isn't part of this wiki's history, or had no such page.
+    pub fn read_at(
+        &self,
+        path: &ExistingPath,
+        at: Revision,
+    ) -> Result<storage::Page, storage::Error> {
+        self.0.read_at(path, at)
+    }
+
+    /// The commits that `known` has not, oldest first; all of them from `None`.
+    ///
+    /// # Errors
+    /// `known` isn't part of the history (any more).
+    pub fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, storage::Error> {
+        self.0.changes_since(known)
+    }
+}
+
+/// Turns a decision into an answer.
+pub(crate) fn require(
+    tenant: &Tenant,
+    caller: &Caller,
+    member: Option<Role>,
+    action: Action,
+) -> Result<(), Error> {
+    match decide(tenant, caller, member, action) {
+        Decision::Allowed(_) => Ok(()),
+        Decision::Hidden => Err(Error::UnknownWiki),
+        Decision::Denied { has, .. } => Err(Error::denied(&tenant.slug, has, action)),
+        Decision::ReadOnly => Err(Error::ReadOnly { wiki: tenant.slug.clone() }),
+        Decision::Suspended { reason } => {
+            Err(Error::Suspended { wiki: tenant.slug.clone(), reason })
+        }
+    }
+}
