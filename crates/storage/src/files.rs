@@ -82,15 +82,18 @@ pub fn sync_dir(path: &Path) -> Result<(), FileError> {
 ///
 /// One call covers any number of objects and refs, which is why a checkpoint costs the same for
 /// one save as for a thousand. See `syncfs(2)`: it returns when the data has reached the disk.
+///
+/// # Errors
+/// The path can't be opened, or the disk fails.
 #[cfg(target_os = "linux")]
-pub(crate) fn sync_filesystem(path: &Path) -> Result<(), FileError> {
+pub fn sync_filesystem(path: &Path) -> Result<(), FileError> {
     let dir = File::open(path).at("open", path)?;
     rustix::fs::syncfs(&dir).map_err(io::Error::from).at("sync the file system of", path)
 }
 
 /// Makes every file and directory below `path` durable, one by one: there is no `syncfs` here.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn sync_filesystem(path: &Path) -> Result<(), FileError> {
+pub fn sync_filesystem(path: &Path) -> Result<(), FileError> {
     for entry in std::fs::read_dir(path).at("read directory", path)? {
         let entry = entry.at("read directory", path)?.path();
         if entry.is_dir() {

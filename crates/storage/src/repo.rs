@@ -26,7 +26,7 @@ pub(crate) use write::{Draft, Edit, blob_id};
 /// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.
 const PACK_SLOTS: u16 = 256;
 /// The branch of a new wiki.
-const NEW_BRANCH: &str = "refs/heads/main";
+pub(crate) const NEW_BRANCH: &str = "refs/heads/main";
 
 /// A file of a tree, as far as a wiki is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ pub(crate) struct Repo {
 impl Repo {
     /// Creates an empty repository in `dir`, which must not exist: the five entries git needs, and
     /// none of the samples and hooks `git init` adds. The caller syncs the parent directory.
-    pub(crate) fn create(dir: &Path) -> Result<(), FileError> {
+    pub(crate) fn create(dir: &Path, branch: &str) -> Result<(), FileError> {
         files::create_private_dir(dir)?;
-        files::write_new(&dir.join("HEAD"), format!("ref: {NEW_BRANCH}\n").as_bytes())?;
+        files::write_new(&dir.join("HEAD"), format!("ref: {branch}\n").as_bytes())?;
         files::write_new(&dir.join("config"), CONFIG)?;
         for inner in ["objects", "refs", "refs/heads"] {
             files::create_private_dir(&dir.join(inner))?;
@@ -188,6 +188,12 @@ fn head_branch(shared: &gix::ThreadSafeRepository, dir: &Path) -> Result<FullNam
             source: "HEAD names no branch; point it at one, such as `ref: refs/heads/main`".into(),
         }),
     }
+}
+
+/// Accepts the full name of a branch, as git would.
+pub(crate) fn check_branch(name: &str) -> Result<(), RepoError> {
+    let is_valid = name.starts_with("refs/heads/") && FullName::try_from(name).is_ok();
+    if is_valid { Ok(()) } else { Err(RepoError::Git(format!("`{}` is no branch", name.escape_debug()).into())) }
 }
 
 /// A repository that is a link, or that reads another one's objects, could show one wiki's

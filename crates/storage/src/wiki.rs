@@ -80,8 +80,18 @@ impl Wiki {
     /// # Errors
     /// The directory exists or can't be written.
     pub fn create(dir: &Path) -> Result<(), Error> {
+        Self::create_on(dir, repo::NEW_BRANCH)
+    }
+
+    /// Creates a wiki on a branch of another name, such as `refs/heads/master`, to be filled by
+    /// fetching into its repository (`dir/repo`) before it is opened for the first time.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); or that isn't the full name of a branch.
+    pub fn create_on(dir: &Path, branch: &str) -> Result<(), Error> {
+        repo::check_branch(branch)?;
         files::create_private_dir(dir)?;
-        Repo::create(&layout::repo(dir)).map_err(Error::from)?;
+        Repo::create(&layout::repo(dir), branch)?;
         Ok(files::sync_dir(dir)?)
     }
 

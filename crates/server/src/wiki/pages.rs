@@ -1,0 +1,168 @@
+//! Pages: list, read, create, change, delete.
+
+mod answer;
+
+use axum::Router;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Author, Base, Error, PageSummary, Revision, SaveOptions, Wiki};
+
+use crate::extract::{Json, Listing, Paging, Query, Tail, query};
+
+pub(super) fn router() -> Router {
+    Router::new()
+        .route("/pages", get(list))
+        .route("/pages/{*path}", get(read).put(save).delete(delete))
+}
+
+#[derive(Deserialize)]
+struct Prefix {
+    #[serde(default)]
+    prefix: String,
+}
+
+async fn list(
+    wiki: Wiki,
+    Query(Prefix { prefix }): Query<Prefix>,
+    paging: Paging,
+) -> Result<Listing<PageSummary>, Error> {
+    let Paging { limit, cursor } = paging;
+    // One more than asked for says whether there is a next page.
+    let mut pages = wiki.pages(&prefix, cursor.as_deref(), limit + 1).await?;
+    let more = pages.len() > limit;
+    pages.truncate(limit);
+    let next = pages.last().filter(|_| more).map(|page| page.path.clone());
+    Ok(Listing::new(pages, next.as_deref()))
+}
+
+#[derive(Deserialize)]
+struct At {
+    at: Option<String>,
+}
+
+async fn read(
+    wiki: Wiki,
+    Tail(path): Tail,
+    Query(At { at }): Query<At>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(at) = at else {
+        let page = wiki.read_raw(&path).await.map_err(|error| error.problem())?;
+        return answer::page(&wiki, &headers, &page);
+    };
+    let at: Revision = at
+        .parse()
+        .map_err(|error| query::invalid("at", "invalid_revision", &format!("{error}")))?;
+    let page = wiki.read_at(&path, at).await.map_err(|error| error.problem())?;
+    answer::page(&wiki, &headers, &page)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewContent {
+    content: String,
+    message: Option<String>,
+    author: Option<Named>,
+}
+
+/// An author other than the caller.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+    #[serde(default)]
+    email: String,
+}
+
+#[derive(Deserialize)]
+struct Merge {
+    merge: Option<MergeMode>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum MergeMode {
+    Auto,
+    Never,
+}
+
+async fn save(
+    wiki: Wiki,
+    Tail(path): Tail,
+    Query(Merge { merge }): Query<Merge>,
+    base: Base,
+    Json(body): Json<NewContent>,
+) -> Result<Response, Problem> {
+    let author = author(&wiki, body.author)?;
+    let options =
+        SaveOptions { message: body.message, author, merge: merge != Some(MergeMode::Never) };
+    let saved = wiki
+        .save_with(&path, body.content.into_bytes(), base, options)
+        .await
+        .map_err(|error| error.problem())?;
+    Ok(answer::saved(&saved))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    message: Option<String>,
+    author: Option<Named>,
+}
+
+#[derive(Deserialize)]
+struct Recursive {
+    #[serde(default)]
+    recursive: bool,
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    path: String,
+    revision: Revision,
+}
+
+async fn delete(
+    wiki: Wiki,
+    Tail(path): Tail,
+    Query(Recursive { recursive }): Query<Recursive>,
+    base: Base,
+    body: Option<Json<Reason>>,
+) -> Result<Response, Problem> {
+    if recursive {
+        return Err(query::invalid("recursive", "not_supported", "pages are deleted one by one"));
+    }
+    let Base::Version(base) = base else {
+        let detail = "a page is deleted with If-Match and the etag of the version you read";
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "precondition_required",
+            detail,
+        ));
+    };
+    let Reason { message, author: named } = body.map(|Json(body)| body).unwrap_or_default();
+    let author = author(&wiki, named)?;
+    let options = SaveOptions { message, author, ..SaveOptions::default() };
+    let revision = wiki.delete(&path, base, options).await.map_err(|error| error.problem())?;
+    Ok(Json(Deleted { path, revision }).into_response())
+}
+
+/// Only a token made for it may speak in another's name.
+fn author(wiki: &Wiki, named: Option<Named>) -> Result<Option<Author>, Problem> {
+    let Some(Named { name, email }) = named else { return Ok(None) };
+    let author = Author::parse(&name, &email).map_err(|error| {
+        let pointer = format!("/author/{}", error.field);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_author", error.to_string())
+            .field("errors", [serde_json::json!({ "pointer": pointer, "code": "invalid_author", "detail": error.to_string() })])
+    })?;
+    match wiki.caller().acting_as(author) {
+        Some(caller) => Ok(Some(caller.author().clone())),
+        None => {
+            let detail = "naming another author takes a token made with `act_as`";
+            Err(Problem::new(StatusCode::FORBIDDEN, "act_as_required", detail))
+        }
+    }
+}
