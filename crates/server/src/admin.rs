@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::request::Parts;
+use utoipa_axum::router::OpenApiRouter;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Caller, Error, Platform, Slug, Tenant};
 
@@ -29,9 +30,14 @@ pub(crate) struct Admin {
 /// `public_url` is where the wikis are reached, such as `https://wiki.example.org`.
 pub fn admin_api(platform: Platform, public_url: &str) -> Router {
     let admin = Admin { platform, public_url: public_url.trim_end_matches('/').into() };
-    let guarded =
-        wikis::router().merge(tokens::router()).layer(axum::middleware::from_fn(operators_only));
-    Router::new().nest("/admin/v1", guarded.merge(health::router())).with_state(admin)
+    documented().split_for_parts().0.with_state(admin)
+}
+
+/// The routes together with their documentation.
+pub(crate) fn documented() -> OpenApiRouter<Admin> {
+    let guarded = wikis::router().merge(tokens::router());
+    let guarded = guarded.layer(axum::middleware::from_fn(operators_only));
+    OpenApiRouter::new().nest("/admin/v1", guarded.merge(health::router()))
 }
 
 impl Admin {

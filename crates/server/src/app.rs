@@ -4,13 +4,15 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use http::header::HOST;
+use axum::routing::get;
+use http::header::{CONTENT_TYPE, HOST};
+use utoipa::openapi::OpenApi;
 use wikigrove_tenant::{Error, Platform, Resolver};
 
 use crate::auth::{Authenticator, authenticate};
 use crate::limits::HttpLimits;
 use crate::middleware::stack;
-use crate::{admin_api, wiki_api};
+use crate::{admin_api, openapi, wiki_api};
 
 /// Where wikis are found by the public listener.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +45,7 @@ pub fn public(
     let router = by_path
         .merge(wiki_api().layer(platform.layer(own_host)))
         .layer(from_fn_with_state(auth.clone(), authenticate));
-    stack(router, limits)
+    stack(router.merge(document(&openapi::wikis())), limits)
 }
 
 /// The control plane.
@@ -55,7 +57,17 @@ pub fn control(
 ) -> Router {
     let router = admin_api(platform.clone(), public_url)
         .layer(from_fn_with_state(auth.clone(), authenticate));
-    stack(router, limits)
+    stack(router.merge(document(&openapi::control())), limits)
+}
+
+/// `GET /openapi.json`.
+fn document(document: &OpenApi) -> Router {
+    let json = document.to_json().unwrap_or_default();
+    let answer = move || {
+        let json = json.clone();
+        async move { ([(CONTENT_TYPE, "application/json")], json) }
+    };
+    Router::new().route("/openapi.json", get(answer))
 }
 
 /// Which hosts serve all wikis, below `/w/{slug}`. A wiki's own host serves that wiki only.

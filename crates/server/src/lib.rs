@@ -12,6 +12,7 @@ pub mod extract;
 pub mod import;
 pub mod limits;
 pub mod middleware;
+pub mod openapi;
 pub mod operator_token;
 pub mod serve;
 pub mod welcome;

@@ -1,24 +1,30 @@
 //! Whether the server lives, and whether it can serve. For probes: no token is needed.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use http::StatusCode;
 use serde_json::{Value, json};
 use wikigrove_tenant::problem::Problem;
 
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
 use super::Admin;
 use crate::extract::Json;
+use crate::openapi;
 
-pub(super) fn router() -> Router<Admin> {
-    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
+pub(super) fn router() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 
+/// Whether the process answers.
+#[utoipa::path(get, path = "/health/live", security(()), responses((status = 200, body = Object)))]
 async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
 }
 
-/// Ready means that the catalog answers.
+/// Whether it can serve: the catalog answers.
+#[utoipa::path(get, path = "/health/ready", security(()),
+    responses((status = 200, body = Object), (status = 503, body = openapi::Problem)))]
 async fn ready(State(admin): State<Admin>) -> Result<Json<Value>, Problem> {
     match admin.platform.wikis(None, 1).await {
         Ok(_) => Ok(Json(json!({ "status": "ready", "open_wikis": admin.platform.open_wikis() }))),

@@ -1,29 +1,31 @@
 //! Tokens of a wiki, and of the platform.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{delete, get};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Error, NewToken, Role, TenantId, Token, TokenRole};
 
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
 use super::wikis::checked;
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Tail};
-use crate::idempotency;
+use crate::{idempotency, openapi};
 
 /// The longest name of a token, in bytes.
 const MAX_NAME: usize = 200;
 
-pub(super) fn router() -> Router<Admin> {
-    Router::new()
-        .route("/tokens", get(list_platform).post(create_platform))
-        .route("/tokens/{id}", delete(revoke_platform))
-        .route("/wikis/{slug}/tokens", get(list).post(create))
-        .route("/wikis/{slug}/tokens/{id}", delete(revoke))
+pub(super) fn router() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new()
+        .routes(routes!(list_platform, create_platform))
+        .routes(routes!(revoke_platform))
+        .routes(routes!(list, create))
+        .routes(routes!(revoke))
 }
 
 #[derive(Clone, Serialize)]
@@ -55,17 +57,25 @@ impl From<Token> for TokenBody {
     }
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateToken)]
 struct Create {
+    /// What to call it.
     name: String,
+    /// `reader`, `editor` or `admin` of a wiki; `operator` for the platform.
     role: String,
+    /// From when on it is refused; never if it isn't given.
     #[serde(default, with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
+    /// Whether its bearer may name another author.
     #[serde(default)]
     act_as: bool,
 }
 
+/// Lists the platform's tokens, without secrets.
+#[utoipa::path(get, path = "/tokens", params(openapi::PagingParams),
+    responses((status = 200, body = openapi::TokenList), (status = "4XX", body = openapi::Problem)))]
 async fn list_platform(
     State(admin): State<Admin>,
     paging: Paging,
@@ -73,6 +83,9 @@ async fn list_platform(
     tokens(&admin, None, paging).await
 }
 
+/// Lists a wiki's tokens, without secrets.
+#[utoipa::path(get, path = "/wikis/{slug}/tokens", params(("slug" = String, Path), openapi::PagingParams),
+    responses((status = 200, body = openapi::TokenList), (status = "4XX", body = openapi::Problem)))]
 async fn list(
     State(admin): State<Admin>,
     SlugInPath(slug): SlugInPath,
@@ -96,6 +109,9 @@ async fn tokens(
     Ok(Listing::new(tokens.into_iter().map(TokenBody::from).collect(), next.as_deref()))
 }
 
+/// Makes an operator's token.
+#[utoipa::path(post, path = "/tokens", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = openapi::Token), (status = "4XX", body = openapi::Problem)))]
 async fn create_platform(
     State(admin): State<Admin>,
     operator: Operator,
@@ -108,6 +124,10 @@ async fn create_platform(
     make(&admin, operator, &headers, "/admin/v1/tokens", TokenRole::Operator, &body).await
 }
 
+/// Makes a token for a wiki.
+#[utoipa::path(post, path = "/wikis/{slug}/tokens", request_body = Create,
+    params(("slug" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = openapi::Token), (status = "4XX", body = openapi::Problem)))]
 async fn create(
     State(admin): State<Admin>,
     operator: Operator,
@@ -144,6 +164,9 @@ async fn make(
     idempotency::once(&admin.platform, &caller, route, headers, body, making).await
 }
 
+/// Revokes an operator's token.
+#[utoipa::path(delete, path = "/tokens/{id}", params(("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn revoke_platform(
     State(admin): State<Admin>,
     Tail(tail): Tail,
@@ -151,6 +174,9 @@ async fn revoke_platform(
     revoked(admin.platform.revoke_token(None, last(&tail)).await)
 }
 
+/// Revokes a token of a wiki.
+#[utoipa::path(delete, path = "/wikis/{slug}/tokens/{id}", params(("slug" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn revoke(
     State(admin): State<Admin>,
     SlugInPath(slug): SlugInPath,

@@ -1,27 +1,27 @@
 //! Wikis: create, list, show, change, delete.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Error, NewTenant, Preferences, Slug, Tenant, TenantUpdate, Visibility};
 
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging};
-use crate::idempotency;
+use crate::{idempotency, openapi};
 
 /// The longest title, in bytes.
 const MAX_TITLE: usize = 1000;
 /// The longest reason for a suspension, in bytes.
 const MAX_REASON: usize = 4000;
 
-pub(super) fn router() -> Router<Admin> {
-    Router::new()
-        .route("/wikis", get(list).post(create))
-        .route("/wikis/{slug}", get(show).patch(change).delete(delete))
+pub(super) fn router() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, delete))
 }
 
 /// A wiki as the operator sees it.
@@ -56,6 +56,9 @@ impl Admin {
     }
 }
 
+/// Lists wikis.
+#[utoipa::path(get, path = "/wikis", params(openapi::PagingParams),
+    responses((status = 200, body = openapi::WikiList), (status = "4XX", body = openapi::Problem)))]
 async fn list(
     State(admin): State<Admin>,
     Paging { limit, cursor }: Paging,
@@ -74,17 +77,28 @@ async fn list(
     Ok(Listing::new(items, next.as_ref().map(Slug::as_str)))
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateWiki)]
 struct Create {
+    /// The name in URLs.
     slug: String,
+    /// The slug if it isn't given.
     title: Option<String>,
+    /// The subject that becomes its owner.
     owner: Option<String>,
+    /// `private` if it isn't given.
+    #[schema(value_type = Option<String>)]
     visibility: Option<Visibility>,
+    /// Settings it begins with.
     #[serde(default)]
+    #[schema(value_type = Option<openapi::Preferences>)]
     preferences: Preferences,
 }
 
+/// Creates a wiki.
+#[utoipa::path(post, path = "/wikis", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = openapi::Wiki), (status = "4XX", body = openapi::Problem)))]
 async fn create(
     State(admin): State<Admin>,
     Operator(caller): Operator,
@@ -116,6 +130,9 @@ fn new_tenant(body: &Create) -> Result<NewTenant, Problem> {
     Ok(new)
 }
 
+/// Shows a wiki.
+#[utoipa::path(get, path = "/wikis/{slug}", params(("slug" = String, Path)),
+    responses((status = 200, body = openapi::Wiki), (status = "4XX", body = openapi::Problem)))]
 async fn show(
     State(admin): State<Admin>,
     SlugInPath(slug): SlugInPath,
@@ -123,16 +140,19 @@ async fn show(
     Ok(Json(admin.describe(&*admin.existing(&slug).await?)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ChangeWiki)]
 struct Change {
     title: Option<String>,
+    #[schema(value_type = Option<String>)]
     visibility: Option<Visibility>,
     state: Option<StateWord>,
+    /// With `suspended`, and only then.
     reason: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum StateWord {
     Active,
@@ -140,6 +160,9 @@ enum StateWord {
     Suspended,
 }
 
+/// Changes what is said of a wiki.
+#[utoipa::path(patch, path = "/wikis/{slug}", request_body = Change, params(("slug" = String, Path)),
+    responses((status = 200, body = openapi::Wiki), (status = "4XX", body = openapi::Problem)))]
 async fn change(
     State(admin): State<Admin>,
     SlugInPath(slug): SlugInPath,
@@ -172,6 +195,9 @@ fn state(
     }
 }
 
+/// Moves a wiki aside and frees its slug.
+#[utoipa::path(delete, path = "/wikis/{slug}", params(("slug" = String, Path)),
+    responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn delete(
     State(admin): State<Admin>,
     SlugInPath(slug): SlugInPath,

@@ -2,28 +2,35 @@
 
 mod answer;
 
-use axum::Router;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Author, Base, Error, PageSummary, Revision, SaveOptions, Wiki};
 
-use crate::extract::{Json, Listing, Paging, Query, Tail, query};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub(super) fn router() -> Router {
-    Router::new()
-        .route("/pages", get(list))
-        .route("/pages/{*path}", get(read).put(save).delete(delete))
+use crate::extract::{Json, Listing, Paging, Query, Tail, query};
+use crate::openapi;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, save, delete))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Prefix {
+    /// What the paths begin with.
     #[serde(default)]
+    #[param(required = false)]
     prefix: String,
 }
 
+/// Lists pages.
+#[utoipa::path(get, path = "/pages", params(Prefix, openapi::PagingParams),
+    responses((status = 200, body = openapi::PageList), (status = "4XX", body = openapi::Problem)))]
 async fn list(
     wiki: Wiki,
     Query(Prefix { prefix }): Query<Prefix>,
@@ -38,11 +45,19 @@ async fn list(
     Ok(Listing::new(pages, next.as_deref()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct At {
+    /// A commit: the page as it was then.
     at: Option<String>,
 }
 
+/// Reads a page, now or as it was in a commit.
+#[utoipa::path(get, path = "/pages/{*path}", params(("path" = String, Path), At),
+    responses(
+        (status = 200, content((openapi::Page = "application/json"), (String = "text/markdown"))),
+        (status = 304, description = "the client has this version"),
+        (status = "4XX", body = openapi::Problem)))]
 async fn read(
     wiki: Wiki,
     Tail(path): Tail,
@@ -60,16 +75,19 @@ async fn read(
     answer::page(&wiki, &headers, &page)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewContent {
+    /// The whole text.
     content: String,
+    /// The commit message.
     message: Option<String>,
+    /// Somebody else's name, for tokens made with `act_as`.
     author: Option<Named>,
 }
 
 /// An author other than the caller.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Named {
     name: String,
@@ -77,18 +95,27 @@ struct Named {
     email: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Merge {
+    /// `never` refuses a stale save instead of merging it.
+    #[param(inline)]
     merge: Option<MergeMode>,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum MergeMode {
     Auto,
     Never,
 }
 
+/// Creates (`If-None-Match: *`) or changes (`If-Match: "<etag>"`) a page.
+#[utoipa::path(put, path = "/pages/{*path}", request_body = NewContent,
+    params(("path" = String, Path), Merge, ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, body = openapi::Saved), (status = 201, body = openapi::Saved),
+        (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
 async fn save(
     wiki: Wiki,
     Tail(path): Tail,
@@ -106,16 +133,19 @@ async fn save(
     Ok(answer::saved(&saved))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Reason {
     message: Option<String>,
     author: Option<Named>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Recursive {
+    /// Not supported yet.
     #[serde(default)]
+    #[param(required = false)]
     recursive: bool,
 }
 
@@ -125,6 +155,10 @@ struct Deleted {
     revision: Revision,
 }
 
+/// Deletes a page of which the caller names the version.
+#[utoipa::path(delete, path = "/pages/{*path}", request_body = Option<Reason>,
+    params(("path" = String, Path), Recursive, ("If-Match" = String, Header)),
+    responses((status = 200, body = openapi::Deleted), (status = "4XX", body = openapi::Problem)))]
 async fn delete(
     wiki: Wiki,
     Tail(path): Tail,

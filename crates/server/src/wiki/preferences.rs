@@ -1,20 +1,27 @@
 //! Settings of one wiki.
 
-use axum::Router;
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use wikigrove_tenant::{Error, PreferenceChanges, Preferences, Wiki};
 
 use crate::extract::Json;
+use crate::openapi;
 
-pub(super) fn router() -> Router {
-    Router::new().route("/preferences", get(read).patch(change))
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(read, change))
 }
 
+/// Reads the settings.
+#[utoipa::path(get, path = "/preferences",
+    responses((status = 200, body = openapi::Preferences), (status = "4XX", body = openapi::Problem)))]
 async fn read(wiki: Wiki) -> Result<Json<Preferences>, Error> {
     wiki.preferences().await.map(Json)
 }
 
-/// As a JSON merge patch (RFC 7396): a value sets, `null` removes, what isn't named stays.
+/// Changes some settings, as a JSON merge patch (RFC 7396): a value sets, `null` removes, what isn't
+/// named stays.
+#[utoipa::path(patch, path = "/preferences", request_body = openapi::Preferences,
+    responses((status = 200, body = openapi::Preferences), (status = "4XX", body = openapi::Problem)))]
 async fn change(
     wiki: Wiki,
     Json(changes): Json<PreferenceChanges>,
