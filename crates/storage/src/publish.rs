@@ -21,6 +21,15 @@ use crate::wiki::Wiki;
 /// a longer recovery, fewer rows more waits for the disk: 256 replay in well under a second.
 const CHECKPOINT_AFTER: usize = 256;
 
+/// What became of a unit's commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    /// The revision that contains it.
+    pub(crate) revision: Revision,
+    /// Whether somebody moved the branch meanwhile, so that the revision holds more than the unit.
+    pub(crate) merged: bool,
+}
+
 /// What the holder of the writer lock knows.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
@@ -32,11 +41,11 @@ pub(crate) struct Writer {
 
 impl Wiki {
     /// Fills a unit of work under the writer lock and publishes it. Returns the closure's value and
-    /// the revision that contains the unit's commit, if it made one.
+    /// what became of the unit's commit, if it made one.
     pub(crate) fn write<'a, T>(
         &'a self,
         fill: impl FnOnce(&mut Unit<'a>) -> Result<T, Error>,
-    ) -> Result<(T, Option<Revision>), Error> {
+    ) -> Result<(T, Option<Published>), Error> {
         let mut writer = self.lock_writer()?;
         if writer.unapplied {
             self.replay(&mut writer)?;
@@ -54,8 +63,8 @@ impl Wiki {
         Ok((value, published))
     }
 
-    fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Revision>, Error> {
-        let Unit { head, edits, pages, signed, statements, .. } = unit;
+    fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
+        let Unit { view, head, edits, pages, signed, statements, .. } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -65,7 +74,7 @@ impl Wiki {
         };
         let parents: Vec<Revision> = head.into_iter().collect();
         let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
-        let prepared = self.repo().prepare(&Draft {
+        let prepared = view.prepare(&Draft {
             parents: &parents,
             edits: &edits,
             author,
@@ -89,28 +98,26 @@ impl Wiki {
         // From here the save is durable: whatever fails now is done by the next write, or on open.
         writer.unapplied = true;
         self.repo().write_objects(&prepared)?;
-        let revision = match self.repo().move_branch(head, new) {
-            Err(RepoError::Moved) => self.settle(new)?,
-            moved => moved.map(|()| new)?,
-        };
-        self.head_moved();
+        let revision = self.settle(head, new)?;
         writer.unapplied = false;
-        Ok(Some(revision))
+        Ok(Some(Published { revision, merged: revision != new }))
     }
 
-    /// Makes the branch contain `new`, whose objects are written, wherever the branch is now.
-    /// Returns the head.
-    pub(crate) fn settle(&self, new: Revision) -> Result<Revision, Error> {
-        let settled = self.try_settle(new);
+    /// Makes the branch contain `new`, whose objects are written and which was made on top of `old`,
+    /// wherever the branch is now. Returns the head.
+    pub(crate) fn settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
+        let settled = self.try_settle(old, new);
         self.head_moved();
         settled
     }
 
-    fn try_settle(&self, new: Revision) -> Result<Revision, Error> {
+    fn try_settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
         // While we hold git's own lock nobody moves the branch, however fast they push.
         let lock = repo.lock_branch()?;
         let settled = match repo.head() {
+            // Nobody was there meanwhile.
+            Ok(head) if head == old => new,
             // A crash left something unreadable: what was acknowledged takes its place.
             Err(RepoError::DamagedRef { .. }) | Ok(None) => new,
             Ok(Some(head)) if !repo.is_commit(head) => new,
@@ -147,7 +154,7 @@ impl Wiki {
             message: &message,
             time,
         };
-        let prepared = repo.prepare(&draft)?;
+        let prepared = repo.view().prepare(&draft)?;
         let new = prepared.revision;
         let redo = Redo {
             branch: repo.branch(),

@@ -63,7 +63,7 @@ impl Wiki {
         let pending = database.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
         let mut repaired = 0;
         for redo in &pending {
-            let prepared = self.repo().rebuild(&redo.commit, &redo.edits)?;
+            let prepared = self.repo().view().rebuild(&redo.commit, &redo.edits)?;
             if prepared.revision != redo.new {
                 return Err(Error::Damaged {
                     detail: format!("the redo row of {} describes {}", redo.new, prepared.revision),
@@ -72,7 +72,7 @@ impl Wiki {
             repaired += self.repo().repair_objects(&prepared)?;
         }
         if let Some(last) = pending.last() {
-            self.settle(last.new)?;
+            self.settle(last.old, last.new)?;
         }
         if repaired > 0 {
             tracing::info!(

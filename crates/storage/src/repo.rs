@@ -20,7 +20,7 @@ use crate::revision::{Etag, Revision};
 
 pub(crate) use attribute::Want;
 pub(crate) use error::RepoError;
-pub(crate) use read::{Commit, FileChange};
+pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use write::{Draft, Edit, blob_id};
 
 /// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.

@@ -360,18 +360,6 @@ impl Wiki {
         Ok(self.repo.blob(id)?)
     }
 
-    /// The names in a directory; none if there is no such directory.
-    pub(crate) fn names(
-        &self,
-        head: Option<Revision>,
-        dir: &str,
-    ) -> Result<Vec<(String, Entry)>, Error> {
-        match head {
-            Some(head) => Ok(self.repo.directory(head, dir)?.unwrap_or_default()),
-            None => Ok(Vec::new()),
-        }
-    }
-
     pub(crate) fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
