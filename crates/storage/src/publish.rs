@@ -74,13 +74,8 @@ impl Wiki {
         };
         let parents: Vec<Revision> = head.into_iter().collect();
         let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
-        let prepared = view.prepare(&Draft {
-            parents: &parents,
-            edits: &edits,
-            author,
-            message,
-            time,
-        })?;
+        let prepared =
+            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
         let new = prepared.revision;
         let redo = Redo {
             branch: self.repo().branch(),

@@ -6,6 +6,7 @@
 
 mod attribute;
 mod error;
+mod loose;
 mod merge;
 mod read;
 mod write;

@@ -6,7 +6,7 @@ use gix::objs::{Kind, WriteTo as _};
 use gix::prelude::{FindExt as _, Write as _};
 
 use super::read::{View, tree_of};
-use super::{Entry, Repo, RepoError, etag, object_id, revision};
+use super::{Entry, Repo, RepoError, etag, loose, object_id, revision};
 use crate::author::Author;
 use crate::files::{self, At as _};
 use crate::revision::{Etag, Revision};
@@ -136,7 +136,12 @@ impl Repo {
     /// under an object's name, and only writing it again heals that.
     pub(crate) fn write_objects(&self, prepared: &Prepared) -> Result<(), RepoError> {
         let local = self.local();
+        let objects = self.dir.join("objects");
         for (id, kind, data) in &prepared.objects {
+            if data.len() <= loose::SMALL {
+                loose::write(&objects, *id, *kind, data)?;
+                continue;
+            }
             // A repack may remove the directory of an object between its creation and our rename.
             if let Err(error) = local.objects.write_buf_with_known_id(*kind, data, *id) {
                 if !error.is_not_found() {
