@@ -63,7 +63,7 @@ fn adler32(data: &[u8]) -> u32 {
         let low = low + u32::from(*byte);
         (low, high + low)
     });
-    (high % PRIME) << 16 | low % PRIME
+    ((high % PRIME) << 16) | (low % PRIME)
 }
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
                 low += 0xff;
                 high += low;
             }
-            ((high % 65_521) << 16 | low % 65_521) as u32
+            (((high % 65_521) << 16) | (low % 65_521)) as u32
         });
     }
 }
