@@ -5,7 +5,9 @@ create table wiki (
     -- The immutable identifier the platform gave this wiki. Set once, when the file is born.
     id text,
     -- The commit that every row of `page` describes; null when nothing was indexed yet.
-    indexed blob
+    indexed blob,
+    -- The head at the last checkpoint: it, and all it is built on, is on the disk.
+    durable blob
 ) strict;
 insert into wiki (one) values (1);
 

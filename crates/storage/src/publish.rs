@@ -37,6 +37,8 @@ pub(crate) struct Writer {
     pub(crate) pending: usize,
     /// Whether the last save was made durable but could not be made visible.
     pub(crate) unapplied: bool,
+    /// A commit that would survive a power cut: it was synced, or a redo row remembers it.
+    pub(crate) durable: Option<Revision>,
 }
 
 impl Wiki {
@@ -53,7 +55,9 @@ impl Wiki {
         // Read anew: somebody may have moved the branch with the `git` program.
         let mut unit = Unit::new(self.repo(), self.repo().head()?);
         let value = fill(&mut unit)?;
-        let published = self.publish(&mut writer, unit)?;
+        let published = self.publish(&mut writer, unit);
+        self.head_moved();
+        let published = published?;
         if writer.pending >= CHECKPOINT_AFTER
             && let Err(error) = self.checkpoint_locked(&mut writer)
         {
@@ -84,6 +88,13 @@ impl Wiki {
             commit: prepared.commit.clone(),
             edits,
         };
+        if head != writer.durable {
+            // Somebody else made it, and not all programs sync what they write: a save that
+            // survives a power cut can't stand on a commit that doesn't.
+            crate::files::sync_filesystem(self.repo().dir())?;
+            writer.durable = head;
+        }
+        self.head_will_move(new);
         database.write(|transaction| -> Result<(), Error> {
             redo::record(transaction, &redo)?;
             index_pages(transaction, &pages, &signed, head, new)?;
@@ -95,6 +106,7 @@ impl Wiki {
         self.repo().write_objects(&prepared)?;
         let revision = self.settle(head, new)?;
         writer.unapplied = false;
+        writer.durable = Some(new);
         Ok(Some(Published { revision, merged: revision != new }))
     }
 
@@ -129,6 +141,8 @@ impl Wiki {
     fn merge_histories(&self, ours: Revision, theirs: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
         let reconciled = repo.reconcile(ours, theirs)?;
+        // The merge rests on what others wrote, and they need not have synced it.
+        crate::files::sync_filesystem(repo.dir())?;
         for (path, kept_as) in &reconciled.conflicts {
             tracing::warn!(
                 wiki.id = self.id(),
@@ -176,8 +190,10 @@ impl Wiki {
             writer.pending = 0;
             return Ok(());
         };
+        let head = self.repo().head()?;
         crate::files::sync_filesystem(self.repo().dir())?;
-        database.write(|transaction| Ok::<_, Error>(redo::forget(transaction, newest)?))?;
+        database.write(|transaction| Ok::<_, Error>(redo::forget(transaction, newest, head)?))?;
+        writer.durable = head;
         writer.pending = 0;
         Ok(())
     }

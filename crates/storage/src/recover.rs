@@ -84,6 +84,10 @@ impl Wiki {
         }
         writer.unapplied = false;
         writer.pending = pending.len();
+        writer.durable = match pending.last() {
+            Some(last) => Some(last.new),
+            None => database.read(|connection| Ok::<_, Error>(redo::durable(connection)?))?,
+        };
         Ok(())
     }
 }

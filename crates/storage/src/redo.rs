@@ -92,8 +92,22 @@ pub(crate) fn newest(connection: &Connection) -> Result<Option<i64>, DbError> {
         .flatten())
 }
 
-/// Removes the rows up to `seq`, whose objects and ref are on the disk now.
-pub(crate) fn forget(transaction: &Transaction<'_>, seq: i64) -> Result<(), DbError> {
+/// Removes the rows up to `seq`, whose objects and ref are on the disk now, and remembers `head`,
+/// which is as well.
+pub(crate) fn forget(
+    transaction: &Transaction<'_>,
+    seq: i64,
+    head: Option<Revision>,
+) -> Result<(), DbError> {
     transaction.prepare_cached("delete from redo where seq <= ?1")?.execute([seq])?;
+    let head = head.map(|id| *id.as_bytes());
+    transaction.prepare_cached("update wiki set durable = ?1")?.execute([head])?;
     Ok(())
+}
+
+/// The newest commit that is known to survive a power cut.
+pub(crate) fn durable(connection: &Connection) -> Result<Option<Revision>, DbError> {
+    let id: Option<[u8; 20]> =
+        connection.prepare_cached("select durable from wiki")?.query_row([], |row| row.get(0))?;
+    Ok(id.map(Revision::from_bytes))
 }
