@@ -11,6 +11,7 @@
 
 use crate::author::Author;
 use crate::error::Error;
+use crate::files::{FileSystem, sync_filesystem};
 use crate::redo::{self, Redo};
 use crate::repo::{Draft, RepoError};
 use crate::revision::Revision;
@@ -37,6 +38,11 @@ pub(crate) struct Writer {
     pub(crate) pending: usize,
     /// Whether the last save was made durable but could not be made visible.
     pub(crate) unapplied: bool,
+    /// Open since before the first of the pending saves was written.
+    pub(crate) disk: Option<FileSystem>,
+    /// Whether a sync failed. What it should have written may look well and not be on the disk, and
+    /// the next sync wouldn't say so: it must all be written again.
+    pub(crate) unsynced: bool,
     /// A commit that would survive a power cut: it was synced, or a redo row remembers it.
     pub(crate) durable: Option<Revision>,
 }
@@ -91,7 +97,7 @@ impl Wiki {
         if head != writer.durable {
             // Somebody else made it, and not all programs sync what they write: a save that
             // survives a power cut can't stand on a commit that doesn't.
-            crate::files::sync_filesystem(self.repo().dir())?;
+            sync_filesystem(self.repo().dir())?;
             writer.durable = head;
         }
         self.head_will_move(new);
@@ -103,6 +109,9 @@ impl Wiki {
         writer.pending += 1;
         // From here the save is durable: whatever fails now is done by the next write, or on open.
         writer.unapplied = true;
+        if writer.disk.is_none() {
+            writer.disk = Some(FileSystem::watch(self.repo().dir())?);
+        }
         self.repo().write_objects(&prepared)?;
         let revision = self.settle(head, new)?;
         writer.unapplied = false;
@@ -142,7 +151,7 @@ impl Wiki {
         let repo = self.repo();
         let reconciled = repo.reconcile(ours, theirs)?;
         // The merge rests on what others wrote, and they need not have synced it.
-        crate::files::sync_filesystem(repo.dir())?;
+        sync_filesystem(repo.dir())?;
         for (path, kept_as) in &reconciled.conflicts {
             tracing::warn!(
                 wiki.id = self.id(),
@@ -190,8 +199,17 @@ impl Wiki {
             writer.pending = 0;
             return Ok(());
         };
+        let disk = match writer.disk.take() {
+            Some(disk) => disk,
+            None => FileSystem::watch(self.repo().dir())?,
+        };
+        if writer.unsynced {
+            self.write_again()?;
+        }
         let head = self.repo().head()?;
-        crate::files::sync_filesystem(self.repo().dir())?;
+        writer.unsynced = true;
+        disk.sync()?;
+        writer.unsynced = false;
         database.write(|transaction| Ok::<_, Error>(redo::forget(transaction, newest, head)?))?;
         writer.durable = head;
         writer.pending = 0;

@@ -57,6 +57,23 @@ fn repair_branch(wiki: &Wiki, indexed: Option<Revision>) -> Result<(), Error> {
 }
 
 impl Wiki {
+    /// Writes all objects of the redo rows, and the branch, whether or not they seem to be there.
+    pub(crate) fn write_again(&self) -> Result<(), Error> {
+        let repo = self.repo();
+        let pending =
+            self.database()?.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
+        for redo in &pending {
+            let prepared = repo.view().rebuild(&redo.commit, &redo.edits)?;
+            repo.write_objects(&prepared)?;
+        }
+        let lock = repo.lock_branch()?;
+        if let Some(head) = repo.head()? {
+            lock.set(head)?;
+        }
+        self.head_moved();
+        Ok(())
+    }
+
     /// Repeats every redo row that the repository doesn't show.
     pub(crate) fn replay(&self, writer: &mut crate::publish::Writer) -> Result<(), Error> {
         let Some(database) = self.existing_database()? else { return Ok(()) };
