@@ -6,12 +6,13 @@
 
 mod attribute;
 mod error;
+mod loose;
 mod merge;
 mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::refs::FullName;
 
@@ -20,7 +21,7 @@ use crate::revision::{Etag, Revision};
 
 pub(crate) use attribute::Want;
 pub(crate) use error::RepoError;
-pub(crate) use read::{Commit, FileChange};
+pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use write::{Draft, Edit, blob_id};
 
 /// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.
@@ -167,6 +168,19 @@ pub(crate) struct HeadStamp(Option<FileStamp>, Option<FileStamp>);
 
 type FileStamp = (u64, u64, u128);
 
+/// The clock of file times ticks every few milliseconds. Two moves within one tick can leave the
+/// same stamp, if the second file gets the number of the one before.
+const TICK: Duration = Duration::from_millis(20);
+
+impl HeadStamp {
+    /// Whether a later move of the branch would show: the files are older than one tick.
+    pub(crate) fn is_settled(self) -> bool {
+        let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else { return false };
+        let before = now.saturating_sub(TICK).as_nanos();
+        [self.0, self.1].into_iter().flatten().all(|(_, _, modified)| modified < before)
+    }
+}
+
 fn file_stamp(path: &Path) -> Option<FileStamp> {
     let metadata = std::fs::metadata(path).ok()?;
     let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
@@ -193,7 +207,11 @@ fn head_branch(shared: &gix::ThreadSafeRepository, dir: &Path) -> Result<FullNam
 /// Accepts the full name of a branch, as git would.
 pub(crate) fn check_branch(name: &str) -> Result<(), RepoError> {
     let is_valid = name.starts_with("refs/heads/") && FullName::try_from(name).is_ok();
-    if is_valid { Ok(()) } else { Err(RepoError::Git(format!("`{}` is no branch", name.escape_debug()).into())) }
+    if is_valid {
+        Ok(())
+    } else {
+        Err(RepoError::Git(format!("`{}` is no branch", name.escape_debug()).into()))
+    }
 }
 
 /// A repository that is a link, or that reads another one's objects, could show one wiki's
