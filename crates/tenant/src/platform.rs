@@ -96,10 +96,18 @@ impl Platform {
     /// # Errors
     /// The directory can't be created.
     pub async fn in_memory() -> Result<Self, Error> {
+        Self::in_memory_with(Settings::default()).await
+    }
+
+    /// As [`in_memory`](Self::in_memory), for tests of what happens at a limit.
+    ///
+    /// # Errors
+    /// The directory can't be created.
+    pub async fn in_memory_with(settings: Settings) -> Result<Self, Error> {
         blocking(|| {
             let scratch = lock::scratch()?;
             let dir = scratch.path().to_owned();
-            Self::assemble(dir, Settings::default(), Some(scratch))
+            Self::assemble(dir, settings, Some(scratch))
         })
         .await?
         .started()
