@@ -1,1 +1,21 @@
 //! The integration tests, as one binary.
+#![allow(clippy::unwrap_used, reason = "also in the helpers: a test that can't go on panics")]
+
+mod context;
+mod embedding;
+mod isolation;
+mod lifecycle;
+mod registry;
+
+/// A file that isn't a module compiles nothing and tests nothing, and nobody notices.
+#[test]
+fn every_file_beside_this_one_is_a_module_of_it() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("it");
+    let main = std::fs::read_to_string(dir.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs") else { continue };
+        let listed = main.lines().any(|line| line == format!("mod {module};"));
+        assert!(listed || module == "main", "tests/it/{name} isn't listed in tests/it/main.rs");
+    }
+}

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::{Error, Wiki};
 
@@ -69,11 +69,31 @@ pub fn spawn_blocking<T: Send + 'static>(
 
 /// Runs blocking work and waits for it. The work goes on when the waiting is cancelled.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(work).await {
+    joined(spawn_blocking(work)).await
+}
+
+/// As [`blocking`], but a panic is an error.
+pub(crate) async fn try_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    spawn_blocking(work).await
+}
+
+/// Runs a future to its end, even when the waiting is cancelled.
+pub(crate) async fn uninterrupted<F>(future: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    joined(spawn(future)).await
+}
+
+async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down cancels blocking work; nobody is waiting then.
+            // Only a runtime that is shutting down cancels it; nobody is waiting then.
             Err(_) => std::future::pending().await,
         },
     }

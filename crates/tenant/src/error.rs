@@ -186,8 +186,12 @@ impl Error {
     /// The message for a client: without what only the operator should read.
     fn detail(&self) -> String {
         match self {
+            _ if self.code() == "busy" => "the server is busy; try again".to_owned(),
+            _ if self.code() == "disk_full" => {
+                "the server's disk is full; nothing was changed".to_owned()
+            }
+            Self::Wiki { source: storage::Error::Closed, .. } => Self::UnknownWiki.to_string(),
             Self::Wiki { source, .. } => source.to_string(),
-            Self::Busy(_) | Self::Catalog(_) => "the server is busy; try again".to_owned(),
             _ => self.to_string(),
         }
     }
@@ -274,5 +278,30 @@ impl From<CatalogError> for Error {
 impl axum::response::IntoResponse for Error {
     fn into_response(self) -> axum::response::Response {
         self.problem().to_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(kind: std::io::ErrorKind) -> FileError {
+        FileError { action: "write", path: "/srv/data/wikis/garden".into(), source: kind.into() }
+    }
+
+    #[test]
+    fn no_answer_tells_a_path_on_the_disk() {
+        let wiki: Slug = "garden".parse().unwrap();
+        let busy = storage::Error::Busy { detail: "`/srv/data/wikis/garden/wiki.db`".to_owned() };
+        for error in [
+            Error::from(file(std::io::ErrorKind::StorageFull)),
+            Error::from(file(std::io::ErrorKind::PermissionDenied)),
+            Error::Wiki { wiki, source: busy },
+            Error::Busy("/srv/data".to_owned()),
+            Error::InUse { dir: "/srv/data".into() },
+        ] {
+            let body = String::from_utf8(error.problem().body(None)).unwrap();
+            assert!(!body.contains("/srv"), "{body}");
+        }
     }
 }

@@ -140,7 +140,8 @@ impl Shared {
     async fn find(&self, parts: &Parts) -> Result<Option<Wiki>, Error> {
         let resolution = self.resolver.resolve(parts);
         match self.platform.resolved(resolution).await? {
-            Some(tenant) => {
+            Some(known) => {
+                let tenant = &known.tenant;
                 let caller = (self.identify)(parts).unwrap_or_else(Caller::anonymous);
                 if let Ok(current) = context::current()
                     && current.id() != tenant.id
@@ -148,7 +149,7 @@ impl Shared {
                     let (current, wanted) = (current.slug().clone(), tenant.slug.clone());
                     return Err(Error::OtherContext { current, wanted });
                 }
-                self.platform.bind(tenant, caller).await.map(Some)
+                self.platform.bind(known, caller).await.map(Some)
             }
             None if self.optional => Ok(None),
             None => Err(Error::UnknownWiki),

@@ -31,6 +31,8 @@ mod error;
 mod extract;
 mod id;
 mod layer;
+mod live;
+mod memory;
 mod platform;
 pub mod problem;
 mod random;

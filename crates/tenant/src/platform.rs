@@ -7,34 +7,31 @@ mod lookup;
 mod tokens;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use moka::sync::Cache;
 use tokio::sync::broadcast;
 use wikigrove_storage::files::create_private_dir;
 use wikigrove_storage::{PageCache, Resources};
 
 use crate::catalog::{Catalog, CatalogError};
 use crate::changes::{Change, Changes};
-use crate::context::{blocking, spawn};
+use crate::context::{blocking, uninterrupted};
+use crate::memory::Memory;
 use crate::registry::Registry;
-use crate::{Error, Role, Slug, Tenant, TenantId, Token};
+use crate::{Error, Slug};
 
 use lock::DirLock;
 
-/// How often wikis are looked at that could be closed or checkpointed.
+/// How often wikis are looked at that could be closed or checkpointed, at least.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 /// How many changes a slow listener may be behind before it is told that it lags.
 const CHANGES_KEPT: usize = 1024;
-/// How many rows of each kind the catalog keeps in memory.
-const ROWS_KEPT: u64 = 20_000;
 
 /// What a platform may use.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The most wikis open at once. Each costs about 300 kB and up to 15 descriptors.
+    /// The most wikis open at once, at least one. Each costs about 300 kB and up to 15 descriptors.
     pub open_wikis: usize,
     /// A wiki that nobody asked for this long is closed.
     pub idle: Duration,
@@ -66,12 +63,9 @@ pub(crate) struct Inner {
     pub(crate) catalog: Arc<Catalog>,
     registry: Arc<Registry>,
     resources: Resources,
-    changes: broadcast::Sender<Change>,
-    tenants: Cache<Slug, Arc<Tenant>>,
-    members: Cache<(TenantId, String), Option<Role>>,
-    tokens: Cache<[u8; 32], Token>,
-    /// Raised by every change of the catalog: what was read before may be out of date.
-    epoch: AtomicU64,
+    /// `None` once the platform is closed, which ends the listeners.
+    changes: Mutex<Option<broadcast::Sender<Change>>>,
+    pub(crate) memory: Memory,
     _lock: DirLock,
     /// Removed with the platform, if it lives in memory. After everything that uses it.
     _scratch: Option<tempfile::TempDir>,
@@ -102,10 +96,18 @@ impl Platform {
     /// # Errors
     /// The directory can't be created.
     pub async fn in_memory() -> Result<Self, Error> {
+        Self::in_memory_with(Settings::default()).await
+    }
+
+    /// As [`in_memory`](Self::in_memory), for tests of what happens at a limit.
+    ///
+    /// # Errors
+    /// The directory can't be created.
+    pub async fn in_memory_with(settings: Settings) -> Result<Self, Error> {
         blocking(|| {
             let scratch = lock::scratch()?;
             let dir = scratch.path().to_owned();
-            Self::assemble(dir, Settings::default(), Some(scratch))
+            Self::assemble(dir, settings, Some(scratch))
         })
         .await?
         .started()
@@ -119,9 +121,7 @@ impl Platform {
     ) -> Result<Self, Error> {
         // Other processes may look for a moment before they find the lock; nothing else is touched.
         for needed in [dir.clone(), dir.join("wikis"), dir.join("trash")] {
-            if !needed.exists() {
-                create_private_dir(&needed)?;
-            }
+            create_if_missing(&needed)?;
         }
         let lock = DirLock::take(&dir)?;
         let resources = Resources {
@@ -133,11 +133,8 @@ impl Platform {
             registry: Arc::new(Registry::new(settings.open_wikis)),
             catalog: Arc::new(catalog),
             resources,
-            changes: broadcast::Sender::new(CHANGES_KEPT),
-            tenants: Cache::new(ROWS_KEPT),
-            members: Cache::new(ROWS_KEPT),
-            tokens: Cache::new(ROWS_KEPT),
-            epoch: AtomicU64::new(0),
+            changes: Mutex::new(Some(broadcast::Sender::new(CHANGES_KEPT))),
+            memory: Memory::new(),
             dir,
             settings,
             _lock: lock,
@@ -147,7 +144,12 @@ impl Platform {
 
     async fn started(self) -> Result<Self, Error> {
         self.finish_unfinished().await?;
-        spawn(tidy(Arc::downgrade(&self.0)));
+        let tidying = tidy(Arc::downgrade(&self.0), self.0.settings.idle);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it belongs to no wiki and outlives the request"
+        )]
+        tokio::spawn(tidying);
         Ok(self)
     }
 
@@ -158,7 +160,10 @@ impl Platform {
 
     /// The changes of all wikis from now on.
     pub fn changes(&self) -> Changes {
-        Changes(self.0.changes.subscribe())
+        match &*self.0.changes() {
+            Some(sender) => Changes(sender.subscribe()),
+            None => Changes(broadcast::Sender::new(1).subscribe()),
+        }
     }
 
     /// The number of wikis that are open now.
@@ -166,9 +171,17 @@ impl Platform {
         self.0.registry.len()
     }
 
-    /// Checkpoints and closes all wikis. Handles that are still held get errors from then on.
+    /// Checkpoints and closes all wikis, for good: after this all clones answer that the platform
+    /// is closed ([`Error::is_busy`]), and listeners for changes have heard the last one. Work that
+    /// has begun is finished first. The directory is free for another process when the last clone
+    /// is dropped.
     pub async fn close(&self) {
-        self.0.registry.close_all().await;
+        let platform = self.clone();
+        uninterrupted(async move {
+            platform.0.registry.shut().await;
+            *platform.0.changes() = None;
+        })
+        .await;
     }
 
     /// Runs blocking work on the catalog.
@@ -179,22 +192,52 @@ impl Platform {
         let catalog = self.0.catalog.clone();
         Ok(blocking(move || work(&catalog)).await?)
     }
+
+    /// Changes the catalog, and forgets what that makes untrue. The change may have happened even
+    /// when it failed, and happens even when the caller goes away, so nothing stands between the two.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Catalog) -> Result<T, CatalogError> + Send + 'static,
+        forget: impl FnOnce(&Memory) + Send + 'static,
+    ) -> Result<T, Error> {
+        let platform = self.clone();
+        blocking(move || {
+            let changed = work(&platform.0.catalog);
+            platform.0.memory.forget(forget);
+            Ok(changed?)
+        })
+        .await
+    }
 }
 
 impl Inner {
-    /// To be called after every change of the catalog that what is kept in memory may contradict.
+    /// To be called after every change of a wiki's row.
     fn changed(&self, slug: &Slug) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-        self.tenants.invalidate(slug);
-    }
-
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::SeqCst)
+        self.memory.forget(|memory| memory.tenants.invalidate(slug));
     }
 
     pub(crate) fn announce(&self, change: Change) {
-        // Nobody listening is no error.
-        let _ = self.changes.send(change);
+        if let Some(sender) = &*self.changes() {
+            // Nobody listening is no error.
+            let _ = sender.send(change);
+        }
+    }
+
+    /// Held to send or subscribe, which wait for nobody.
+    fn changes(&self) -> MutexGuard<'_, Option<broadcast::Sender<Change>>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.registry.is_shut()
+    }
+}
+
+fn create_if_missing(dir: &Path) -> Result<(), Error> {
+    match create_private_dir(dir) {
+        // By now, perhaps: two processes may be starting.
+        Err(_) if dir.is_dir() => Ok(()),
+        created => Ok(created?),
     }
 }
 
@@ -208,16 +251,17 @@ impl std::fmt::Debug for Platform {
 }
 
 /// Lives as long as the platform.
-async fn tidy(platform: Weak<Inner>) {
-    let mut every = tokio::time::interval(TIDY_EVERY);
+async fn tidy(platform: Weak<Inner>, idle: Duration) {
+    // A wiki is closed at most half as late again as was asked for.
+    let mut every = tokio::time::interval((idle / 2).clamp(Duration::from_millis(10), TIDY_EVERY));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        let Some((registry, idle)) =
-            platform.upgrade().map(|p| (p.registry.clone(), p.settings.idle))
-        else {
-            return;
-        };
-        registry.tidy(idle).await;
+        // Held while tidying: with the platform would go the lock on the directory.
+        let Some(platform) = platform.upgrade() else { return };
+        platform.registry.tidy(idle).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

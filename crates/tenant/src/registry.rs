@@ -6,21 +6,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wikigrove_storage::{Error as StorageError, Wiki};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use wikigrove_storage::Wiki;
 
-use crate::context::{blocking, spawn};
+use crate::context::{blocking, try_blocking};
+use crate::live::Live;
 use crate::{Error, TenantId};
 
 /// How long a request waits for a place when as many wikis are in use as may be open.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The open wikis of one platform.
+///
+/// Its methods must not be cancelled halfway: they are called from tasks of their own.
 pub(crate) struct Registry {
-    slots: Mutex<HashMap<TenantId, Arc<Slot>>>,
+    slots: Mutex<Slots>,
     /// One permit per wiki that is open or being opened.
     places: Arc<Semaphore>,
     started: Instant,
+}
+
+#[derive(Default)]
+struct Slots {
+    of: HashMap<TenantId, Arc<Slot>>,
+    /// Nothing is opened any more.
+    shut: bool,
 }
 
 /// The place of one wiki, open or not.
@@ -28,14 +38,30 @@ pub(crate) struct Registry {
 struct Slot {
     open: Mutex<Option<Open>>,
     /// Held while the wiki is being opened or closed: there is never more than one handle.
-    gate: tokio::sync::Mutex<()>,
+    gate: Arc<tokio::sync::Mutex<()>>,
     /// When the wiki was last asked for, in milliseconds since the registry was made.
     used: AtomicU64,
 }
 
 struct Open {
-    wiki: Arc<Wiki>,
+    wiki: Arc<Live>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    fn is_open(&self) -> bool {
+        lock(&self.open).is_some()
+    }
+
+    fn is_unused(&self) -> bool {
+        lock(&self.open).as_ref().is_some_and(|open| Arc::strong_count(&open.wiki) == 1)
+    }
+
+    fn take_if_unused(&self) -> Option<Open> {
+        let mut open = lock(&self.open);
+        // Nobody can get hold of it meanwhile: that takes this lock.
+        open.take_if(|open| Arc::strong_count(&open.wiki) == 1)
+    }
 }
 
 impl Registry {
@@ -43,65 +69,61 @@ impl Registry {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             slots: Mutex::default(),
-            places: Arc::new(Semaphore::new(limit)),
+            places: Arc::new(Semaphore::new(limit.max(1))),
             started: Instant::now(),
         }
     }
 
     /// The wiki, if it is open.
-    pub(crate) fn get(&self, id: TenantId) -> Option<Arc<Wiki>> {
-        let slot = lock(&self.slots).get(&id)?.clone();
-        let open = lock(&slot.open);
-        let wiki = open.as_ref()?.wiki.clone();
+    pub(crate) fn get(&self, id: TenantId) -> Option<Arc<Live>> {
+        let slots = lock(&self.slots);
+        let slot = slots.of.get(&id)?;
+        let wiki = lock(&slot.open).as_ref()?.wiki.clone();
         slot.used.store(self.now(), Ordering::Relaxed);
         Some(wiki)
     }
 
-    /// The wiki, opened by `open` if need be.
+    /// The wiki, opened by `open` if need be, and whether it was.
     ///
     /// # Errors
     /// What `open` says, or that no place became free.
     pub(crate) async fn open(
-        self: &Arc<Self>,
-        id: TenantId,
-        open: impl FnOnce() -> Result<Wiki, StorageError> + Send + 'static,
-    ) -> Result<Result<Arc<Wiki>, StorageError>, Error> {
-        let registry = self.clone();
-        // In a task of its own: a caller who goes away must not leave a half-opened wiki behind,
-        // with the gate open for a second handle.
-        let opening = spawn(async move { registry.open_in_slot(id, open).await });
-        match opening.await {
-            Ok(opened) => opened,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => std::future::pending().await,
-            },
-        }
-    }
-
-    async fn open_in_slot(
         &self,
         id: TenantId,
-        open: impl FnOnce() -> Result<Wiki, StorageError> + Send + 'static,
-    ) -> Result<Result<Arc<Wiki>, StorageError>, Error> {
-        let slot = lock(&self.slots).entry(id).or_default().clone();
-        let _gate = slot.gate.lock().await;
-        slot.used.store(self.now(), Ordering::Relaxed);
-        if let Some(open) = lock(&slot.open).as_ref() {
-            return Ok(Ok(open.wiki.clone()));
+        open: impl FnOnce() -> Result<Wiki, Error> + Send + 'static,
+    ) -> Result<(Arc<Live>, bool), Error> {
+        let gate = self.gate(id).await?;
+        gate.slot.used.store(self.now(), Ordering::Relaxed);
+        if let Some(open) = lock(&gate.slot.open).as_ref() {
+            return Ok((open.wiki.clone(), false));
         }
         let place = self.place().await?;
-        match blocking(open).await {
-            Ok(wiki) => {
-                let wiki = Arc::new(wiki);
-                *lock(&slot.open) = Some(Open { wiki: wiki.clone(), _place: place });
-                Ok(Ok(wiki))
+        let wiki = Arc::new(Live::new(blocking(open).await?));
+        *lock(&gate.slot.open) = Some(Open { wiki: wiki.clone(), _place: place });
+        Ok((wiki, true))
+    }
+
+    /// Keeps a wiki from being opened or closed by anybody else.
+    ///
+    /// # Errors
+    /// The platform is being closed.
+    pub(crate) async fn gate(&self, id: TenantId) -> Result<Gate<'_>, Error> {
+        let slot = {
+            let mut slots = lock(&self.slots);
+            if slots.shut {
+                return Err(closing());
             }
-            Err(error) => {
-                self.forget(id);
-                Ok(Err(error))
-            }
-        }
+            slots.of.entry(id).or_default().clone()
+        };
+        let guard = slot.gate.clone().lock_owned().await;
+        Ok(Gate { registry: self, id, slot, _guard: guard })
+    }
+
+    /// As [`gate`](Self::gate), for a wiki that is there and that nobody opens or closes just now.
+    fn try_gate(&self, id: TenantId) -> Option<Gate<'_>> {
+        let slot = lock(&self.slots).of.get(&id)?.clone();
+        let guard = slot.gate.clone().try_lock_owned().ok()?;
+        Some(Gate { registry: self, id, slot, _guard: guard })
     }
 
     /// A place for one more wiki, made by closing the one that was unused for the longest time.
@@ -126,10 +148,9 @@ impl Registry {
 
     async fn close_oldest(&self) -> bool {
         let mut candidates: Vec<(u64, TenantId)> = lock(&self.slots)
+            .of
             .iter()
-            .filter(|(_, slot)| {
-                lock(&slot.open).as_ref().is_some_and(|open| Arc::strong_count(&open.wiki) == 1)
-            })
+            .filter(|(_, slot)| slot.is_unused())
             .map(|(id, slot)| (slot.used.load(Ordering::Relaxed), *id))
             .collect();
         candidates.sort_unstable();
@@ -144,79 +165,68 @@ impl Registry {
     /// Closes what nobody asked for within `idle`, and checkpoints what stays open.
     pub(crate) async fn tidy(&self, idle: Duration) {
         let now = self.now();
-        let slots: Vec<_> =
-            lock(&self.slots).iter().map(|(id, slot)| (*id, slot.clone())).collect();
-        for (id, slot) in slots {
-            let unused_for = now.saturating_sub(slot.used.load(Ordering::Relaxed));
-            if Duration::from_millis(unused_for) >= idle {
+        let slots: Vec<(TenantId, u64)> = lock(&self.slots)
+            .of
+            .iter()
+            .map(|(id, slot)| (*id, slot.used.load(Ordering::Relaxed)))
+            .collect();
+        for (id, used) in slots {
+            if Duration::from_millis(now.saturating_sub(used)) >= idle {
                 self.close_unused(id).await;
-                continue;
+            } else {
+                self.checkpoint(id).await;
             }
-            let wiki = lock(&slot.open).as_ref().map(|open| open.wiki.clone());
-            if let Some(wiki) = wiki {
-                blocking(move || log(wiki.checkpoint(), "checkpoint")).await;
-            }
+        }
+        // Left by those who gave up waiting at a gate.
+        lock(&self.slots).of.retain(|_, slot| slot.is_open() || Arc::strong_count(slot) > 1);
+    }
+
+    async fn checkpoint(&self, id: TenantId) {
+        let open = lock(&self.slots).of.get(&id).cloned();
+        let wiki = open.and_then(|slot| Some(lock(&slot.open).as_ref()?.wiki.clone()));
+        if let Some(wiki) = wiki {
+            log(try_blocking(move || wiki.with(Wiki::checkpoint)).await, "checkpoint");
         }
     }
 
-    /// Closes a wiki unless somebody holds it.
+    /// Closes a wiki unless somebody holds it, or is opening or closing it.
     async fn close_unused(&self, id: TenantId) -> bool {
-        let Some(slot) = lock(&self.slots).get(&id).cloned() else { return false };
-        let _gate = slot.gate.lock().await;
-        let unused = {
-            let mut open = lock(&slot.open);
-            // Nobody can get hold of it meanwhile: that takes this lock.
-            match &*open {
-                Some(held) if Arc::strong_count(&held.wiki) == 1 => open.take(),
-                _ => None,
+        let Some(gate) = self.try_gate(id) else { return false };
+        match gate.slot.take_if_unused() {
+            Some(open) => {
+                finish(open).await;
+                true
             }
-        };
-        self.finish(id, unused).await
-    }
-
-    /// Closes a wiki even if somebody holds it; they get errors from then on.
-    pub(crate) async fn close(&self, id: TenantId) {
-        let Some(slot) = lock(&self.slots).get(&id).cloned() else { return };
-        let _gate = slot.gate.lock().await;
-        let open = lock(&slot.open).take();
-        self.finish(id, open).await;
-    }
-
-    /// Closes all wikis.
-    pub(crate) async fn close_all(&self) {
-        let ids: Vec<_> = lock(&self.slots).keys().copied().collect();
-        for id in ids {
-            self.close(id).await;
+            None => false,
         }
+    }
+
+    /// Closes all wikis, even those that somebody holds, and opens none from now on.
+    pub(crate) async fn shut(&self) {
+        let slots: Vec<_> = {
+            let mut slots = lock(&self.slots);
+            slots.shut = true;
+            slots.of.iter().map(|(id, slot)| (*id, slot.clone())).collect()
+        };
+        for (id, slot) in slots {
+            let guard = slot.gate.clone().lock_owned().await;
+            Gate { registry: self, id, slot, _guard: guard }.close().await;
+        }
+    }
+
+    /// Whether [`shut`](Self::shut) was called.
+    pub(crate) fn is_shut(&self) -> bool {
+        lock(&self.slots).shut
     }
 
     /// The number of open wikis.
     pub(crate) fn len(&self) -> usize {
-        lock(&self.slots).values().filter(|slot| lock(&slot.open).is_some()).count()
+        lock(&self.slots).of.values().filter(|slot| slot.is_open()).count()
     }
 
-    /// Closes what was taken out of its slot. The caller holds the slot's gate.
-    async fn finish(&self, id: TenantId, open: Option<Open>) -> bool {
-        let Some(open) = open else { return false };
-        blocking(move || {
-            log(open.wiki.close(), "close");
-            drop(open);
-        })
-        .await;
-        self.forget(id);
-        true
-    }
-
-    /// Drops the slot unless somebody else is waiting at its gate.
-    fn forget(&self, id: TenantId) {
-        let mut slots = lock(&self.slots);
-        // One count is the map's, one the caller's.
-        if slots
-            .get(&id)
-            .is_some_and(|slot| Arc::strong_count(slot) <= 2 && lock(&slot.open).is_none())
-        {
-            slots.remove(&id);
-        }
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> usize {
+        lock(&self.slots).of.len()
     }
 
     fn now(&self) -> u64 {
@@ -224,11 +234,60 @@ impl Registry {
     }
 }
 
-/// A failing checkpoint loses nothing, but the operator should know.
-fn log(result: Result<(), StorageError>, what: &str) {
-    if let Err(error) = result {
-        tracing::error!(%error, "{what} failed; acknowledged saves are safe in wiki.db");
+/// While this is held nobody else opens or closes the wiki.
+pub(crate) struct Gate<'a> {
+    registry: &'a Registry,
+    id: TenantId,
+    slot: Arc<Slot>,
+    _guard: OwnedMutexGuard<()>,
+}
+
+impl Gate<'_> {
+    /// Closes the wiki, if it is open, even if somebody holds it; they get errors from then on.
+    pub(crate) async fn close(&self) {
+        let open = lock(&self.slot.open).take();
+        if let Some(open) = open {
+            finish(open).await;
+        }
     }
+}
+
+impl Drop for Gate<'_> {
+    /// Forgets a slot with nothing in it, unless somebody else is waiting at its gate.
+    fn drop(&mut self) {
+        let mut slots = lock(&self.registry.slots);
+        // One count is the map's, one is ours.
+        if Arc::strong_count(&self.slot) <= 2 && !self.slot.is_open() {
+            slots.of.remove(&self.id);
+        }
+    }
+}
+
+/// Closes what was taken out of its slot, by whoever holds its gate.
+async fn finish(open: Open) {
+    open.wiki.shut().await;
+    let closed = try_blocking(move || {
+        let closed = open.wiki.close();
+        // With its connections, which takes a while.
+        drop(open);
+        closed
+    });
+    log(closed.await, "close");
+}
+
+fn closing() -> Error {
+    Error::Busy("the platform is being closed".to_owned())
+}
+
+/// A failing checkpoint loses nothing, but the operator should know; and one wiki that panics must
+/// not keep the others from being closed.
+fn log(done: Result<Result<(), wikigrove_storage::Error>, tokio::task::JoinError>, what: &str) {
+    let error: Box<dyn std::error::Error> = match done {
+        Ok(Ok(()) | Err(wikigrove_storage::Error::Closed)) => return,
+        Ok(Err(error)) => error.into(),
+        Err(error) => error.into(),
+    };
+    tracing::error!(error = &*error, "{what} failed; acknowledged saves are safe in wiki.db");
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

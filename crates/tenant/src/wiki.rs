@@ -11,6 +11,7 @@ use wikigrove_storage::{
 use crate::base::Base;
 use crate::changes::{Change, Origin};
 use crate::context::blocking;
+use crate::live::Live;
 use crate::{Action, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide};
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
@@ -22,10 +23,10 @@ pub struct Wiki(Arc<Bound>);
 struct Bound {
     platform: Platform,
     tenant: Arc<Tenant>,
-    storage: Arc<storage::Wiki>,
+    live: Arc<Live>,
     caller: Caller,
     member: Option<Role>,
-    /// The state of the catalog in which `tenant` and `member` were read.
+    /// The epoch of the catalog in which `tenant` and `member` were read.
     epoch: u64,
 }
 
@@ -70,12 +71,12 @@ impl Wiki {
     pub(crate) fn new(
         platform: Platform,
         tenant: Arc<Tenant>,
-        storage: Arc<storage::Wiki>,
+        live: Arc<Live>,
         caller: Caller,
         member: Option<Role>,
         epoch: u64,
     ) -> Self {
-        Self(Arc::new(Bound { platform, tenant, storage, caller, member, epoch }))
+        Self(Arc::new(Bound { platform, tenant, live, caller, member, epoch }))
     }
 
     /// The immutable id.
@@ -108,8 +109,8 @@ impl Wiki {
     /// # Errors
     /// That caller may not see it.
     pub async fn for_caller(&self, caller: Caller) -> Result<Self, Error> {
-        let tenant = self.0.platform.tenant_by_id(self.id()).await?;
-        self.0.platform.bind(tenant, caller).await
+        let known = self.0.platform.known_by_id(self.id(), self.slug()).await?;
+        self.0.platform.bind(known, caller).await
     }
 
     /// A page as it is now.
@@ -128,7 +129,7 @@ impl Wiki {
     pub async fn read_raw(&self, path: &str) -> Result<Arc<storage::Page>, Error> {
         self.allow(Action::Read).await?;
         let path = self.existing(path)?;
-        if let Some(page) = self.0.storage.cached(&path) {
+        if let Ok(Some(page)) = self.0.live.with(|wiki| Ok(wiki.cached(&path))) {
             return Ok(page);
         }
         self.run(move |wiki| wiki.read(&path)).await
@@ -273,12 +274,11 @@ impl Wiki {
     /// # Errors
     /// The caller may not read.
     pub fn storage(&self) -> Result<Storage, Error> {
-        let Bound { tenant, caller, member, .. } = &*self.0;
-        require(tenant, caller, *member, Action::Read)?;
-        Ok(Storage(self.0.storage.clone()))
+        self.allow_blocking(Action::Read)?;
+        Ok(Storage(self.clone()))
     }
 
-    /// Reads wiki.db through its pool.
+    /// Reads wiki.db through its pool. The wiki can't be closed or deleted until `work` returns.
     ///
     /// # Errors
     /// The caller may not read; or what `work` says.
@@ -297,9 +297,14 @@ impl Wiki {
     }
 
     /// Where the app keeps its own tables for this wiki: `app.db` beside wiki.db. It travels with
-    /// the wiki; what is in it is the app's.
-    pub fn app_db(&self) -> std::path::PathBuf {
-        self.0.storage.dir().join("app.db")
+    /// the wiki; what is in it is the app's. Ask anew for each use: a wiki that was deleted leaves
+    /// its path to the next one of its name.
+    ///
+    /// # Errors
+    /// The caller may not read.
+    pub fn app_db(&self) -> Result<std::path::PathBuf, Error> {
+        self.allow_blocking(Action::Read)?;
+        self.with(|wiki| Ok(wiki.dir().join("app.db")))
     }
 
     /// Whether the caller may do this, by the catalog as it is now.
@@ -307,22 +312,62 @@ impl Wiki {
     /// # Errors
     /// It may not; see [`decide`].
     pub async fn allow(&self, action: Action) -> Result<(), Error> {
-        let Bound { platform, tenant, caller, member, epoch, .. } = &*self.0;
-        if platform.0.epoch() == *epoch {
+        let Bound { platform, tenant, caller, member, .. } = &*self.0;
+        if self.is_current() {
             return require(tenant, caller, *member, action);
         }
         // Something on the platform changed since the handle was made; perhaps this wiki.
-        let tenant = platform.tenant_by_id(tenant.id).await?;
+        let tenant = platform.known_by_id(tenant.id, &tenant.slug).await?.tenant;
         let member = platform.member(tenant.id, caller).await?;
         require(&tenant, caller, member, action)
+    }
+
+    /// As [`allow`](Self::allow), for code that may block.
+    fn allow_blocking(&self, action: Action) -> Result<(), Error> {
+        let Bound { platform, tenant, caller, member, .. } = &*self.0;
+        if self.is_current() {
+            return require(tenant, caller, *member, action);
+        }
+        let catalog = &platform.0.catalog;
+        let tenant = catalog.by_id(tenant.id)?.ok_or(Error::UnknownWiki)?;
+        let member = match caller.member_subject() {
+            Some(subject) => catalog.role_of(tenant.id, subject)?,
+            None => None,
+        };
+        require(&tenant, caller, member, action)
+    }
+
+    /// Whether nothing in the catalog changed since the handle was made.
+    fn is_current(&self) -> bool {
+        self.0.platform.0.memory.epoch() == self.0.epoch
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let storage = self.0.storage.clone();
-        blocking(move || work(&storage)).await.map_err(|error| self.failed(error))
+        let this = self.clone();
+        blocking(move || this.with(work)).await
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error>,
+    ) -> Result<T, Error> {
+        match self.0.live.with(work) {
+            Err(storage::Error::Closed) => Err(self.ended()),
+            done => done.map_err(|error| self.failed(error)),
+        }
+    }
+
+    /// Why a wiki is closed although this handle was held.
+    fn ended(&self) -> Error {
+        if self.0.platform.0.is_closed() {
+            Error::Busy("the platform is being closed".to_owned())
+        } else {
+            // It was deleted. Who still held it sees what everybody sees now.
+            Error::UnknownWiki
+        }
     }
 
     fn failed(&self, source: storage::Error) -> Error {
@@ -370,45 +415,50 @@ impl std::fmt::Debug for Wiki {
     }
 }
 
-/// A wiki's pages and history, to be read by code that may block.
+/// A wiki's pages and history, to be read by code that may block. The caller's rights hold here too.
 #[derive(Clone, Debug)]
-pub struct Storage(Arc<storage::Wiki>);
+pub struct Storage(Wiki);
 
 impl Storage {
     /// The newest revision; `None` while nothing was ever saved.
     ///
     /// # Errors
-    /// The branch is damaged.
-    pub fn head(&self) -> Result<Option<Revision>, storage::Error> {
-        self.0.head()
+    /// The caller may not read (any more); the branch is damaged.
+    pub fn head(&self) -> Result<Option<Revision>, Error> {
+        self.with(storage::Wiki::head)
     }
 
     /// A page as it is now.
     ///
     /// # Errors
-    /// There is no such page.
-    pub fn read(&self, path: &ExistingPath) -> Result<Arc<storage::Page>, storage::Error> {
-        self.0.read(path)
+    /// The caller may not read (any more); there is no such page.
+    pub fn read(&self, path: &ExistingPath) -> Result<Arc<storage::Page>, Error> {
+        self.with(|wiki| wiki.read(path))
     }
 
     /// A page as it was in the commit `at`.
     ///
     /// # Errors
-    /// `at` isn't part of this wiki's history, or had no such page.
-    pub fn read_at(
-        &self,
-        path: &ExistingPath,
-        at: Revision,
-    ) -> Result<storage::Page, storage::Error> {
-        self.0.read_at(path, at)
+    /// The caller may not read (any more); `at` isn't part of this wiki's history, or had no such
+    /// page.
+    pub fn read_at(&self, path: &ExistingPath, at: Revision) -> Result<storage::Page, Error> {
+        self.with(|wiki| wiki.read_at(path, at))
     }
 
     /// The commits that `known` has not, oldest first; all of them from `None`.
     ///
     /// # Errors
-    /// `known` isn't part of the history (any more).
-    pub fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, storage::Error> {
-        self.0.changes_since(known)
+    /// The caller may not read (any more); `known` isn't part of the history (any more).
+    pub fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, Error> {
+        self.with(|wiki| wiki.changes_since(known))
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error>,
+    ) -> Result<T, Error> {
+        self.0.allow_blocking(Action::Read)?;
+        self.0.with(work)
     }
 }
 

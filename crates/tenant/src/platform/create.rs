@@ -6,6 +6,7 @@ use wikigrove_storage as storage;
 use wikigrove_storage::FileError;
 use wikigrove_storage::files::sync_dir;
 
+use super::lookup::Known;
 use crate::context::blocking;
 use crate::{Caller, Error, NewTenant, Platform, Slug, State, Tenant, TenantId, Wiki};
 
@@ -15,8 +16,9 @@ impl Platform {
     /// # Errors
     /// The slug is invalid, reserved or taken; the disk is full.
     pub async fn create(&self, slug: &str) -> Result<Wiki, Error> {
-        let tenant = self.create_tenant(NewTenant::new(slug.parse()?)).await?;
-        self.bind(tenant.into(), Caller::operator()).await
+        let epoch = self.0.memory.epoch();
+        let tenant = self.create_tenant(NewTenant::new(slug.parse()?)).await?.into();
+        self.bind(Known { tenant, epoch }, Caller::operator()).await
     }
 
     /// Creates a wiki with everything said about it; durable when this returns.
@@ -45,18 +47,27 @@ impl Platform {
     where
         F: FnOnce(&Path, &Tenant) -> Result<(), storage::Error>,
     {
+        self.refuse_orphan(&new.slug)?;
         // A row before a directory: after a crash the row says what to finish or to sweep.
         let tenant = self.0.catalog.begin_create(&new)?;
-        let made = self.make_dir(&tenant, make);
-        let done = made.and_then(|()| Ok(self.0.catalog.activate(tenant.id)?));
-        if done.is_err() {
-            // The cause matters more than a failure to clean up, which the next start repeats.
-            if let Err(error) = self.sweep_unfinished(&tenant) {
-                tracing::error!(wiki.slug = %tenant.slug, %error, "a half-created wiki remains until the next start");
-            }
-        }
+        let unfinished = Unfinished { platform: self, tenant: &tenant };
+        self.make_dir(&tenant, make)?;
+        let active = self.0.catalog.activate(tenant.id)?;
+        std::mem::forget(unfinished);
         self.0.changed(&tenant.slug);
-        done
+        Ok(active)
+    }
+
+    /// A directory without a row is nobody's wiki, but it may be somebody's data.
+    fn refuse_orphan(&self, slug: &Slug) -> Result<(), Error> {
+        let dir = self.wiki_dir(slug);
+        if !dir.exists() {
+            return Ok(());
+        }
+        match self.0.catalog.by_slug(slug)? {
+            Some(_) => Err(Error::SlugTaken(slug.clone())),
+            None => Err(exists(&dir)),
+        }
     }
 
     fn make_dir<F>(&self, tenant: &Tenant, make: F) -> Result<(), Error>
@@ -75,9 +86,13 @@ impl Platform {
         let platform = self.clone();
         blocking(move || {
             for tenant in platform.0.catalog.unfinished()? {
-                match tenant.state {
-                    State::Creating => platform.finish_creating(&tenant)?,
-                    _ => platform.finish_deleting(&tenant)?,
+                let finished = match tenant.state {
+                    State::Creating => platform.finish_creating(&tenant),
+                    _ => platform.finish_deleting(&tenant),
+                };
+                // The other wikis must not wait for this one.
+                if let Err(error) = finished {
+                    tracing::error!(wiki.slug = %tenant.slug, state = %tenant.state, %error, "a wiki remains unfinished until the next start");
                 }
             }
             Ok(())
@@ -96,10 +111,10 @@ impl Platform {
         self.sweep_unfinished(tenant)
     }
 
+    /// Removes a directory that isn't complete, and then the row: the other way round a crash would
+    /// leave a directory that nobody knows.
     fn sweep_unfinished(&self, tenant: &Tenant) -> Result<(), Error> {
-        for dir in [self.building_dir(tenant.id), self.wiki_dir(&tenant.slug)] {
-            remove_dir(&dir)?;
-        }
+        remove_dir(&self.building_dir(tenant.id))?;
         Ok(self.0.catalog.forget(tenant.id)?)
     }
 
@@ -118,17 +133,42 @@ impl Platform {
     }
 }
 
+/// A wiki that is being created. Dropping this, be it by an error or by a panic, undoes it.
+struct Unfinished<'a> {
+    platform: &'a Platform,
+    tenant: &'a Tenant,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        let Self { platform, tenant } = self;
+        let (building, made) = (platform.building_dir(tenant.id), platform.wiki_dir(&tenant.slug));
+        // In one step, so that no crash leaves half of a wiki where a whole one would be.
+        if !building.exists() && made.exists() {
+            let _ = std::fs::rename(&made, &building);
+        }
+        let swept = platform.sweep_unfinished(tenant);
+        platform.0.changed(&tenant.slug);
+        // What went wrong before matters more than a failure to clean up.
+        if let Err(error) = swept {
+            tracing::error!(wiki.slug = %tenant.slug, %error, "a half-created wiki remains until the next start");
+        }
+    }
+}
+
+/// Moves a directory to where nothing may be yet.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    // A directory without a row is nobody's wiki, but it may be somebody's data.
     if to.exists() {
-        let source = std::io::ErrorKind::AlreadyExists.into();
-        return Err(
-            FileError { action: "create the directory", path: to.to_owned(), source }.into()
-        );
+        return Err(exists(to));
     }
     std::fs::rename(from, to).map_err(|source| {
         FileError { action: "move into place", path: from.to_owned(), source }.into()
     })
+}
+
+fn exists(dir: &Path) -> Error {
+    let source = std::io::ErrorKind::AlreadyExists.into();
+    FileError { action: "create the directory", path: dir.to_owned(), source }.into()
 }
 
 fn remove_dir(dir: &Path) -> Result<(), Error> {

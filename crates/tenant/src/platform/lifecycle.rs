@@ -3,8 +3,9 @@
 use wikigrove_storage::files::sync_dir;
 
 use super::create::rename;
-use crate::context::blocking;
-use crate::{Domain, Error, Member, Platform, Role, Slug, State, Tenant, TenantUpdate};
+use crate::context::{blocking, uninterrupted};
+use crate::memory::Memory;
+use crate::{Domain, Error, Member, Platform, Role, Slug, State, Tenant, TenantId, TenantUpdate};
 
 impl Platform {
     /// The wikis that exist, in the order of their slugs: at most `limit` after `after`.
@@ -22,9 +23,9 @@ impl Platform {
     /// There is no such wiki; or it is being created or deleted.
     pub async fn update(&self, slug: &Slug, update: TenantUpdate) -> Result<Tenant, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
-        let updated = self.catalog(move |catalog| catalog.update(id, &update)).await?;
-        self.0.changed(slug);
-        Ok(updated)
+        let name = slug.clone();
+        let forget = move |memory: &Memory| memory.tenants.invalidate(&name);
+        self.change(move |catalog| catalog.update(id, &update), forget).await
     }
 
     /// Suspends a wiki: everybody who may see it is told the reason, nobody reads or writes.
@@ -51,31 +52,46 @@ impl Platform {
     /// # Errors
     /// There is no such wiki; its directory can't be moved.
     pub async fn delete(&self, slug: &Slug) -> Result<(), Error> {
-        let tenant = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?;
+        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         let platform = self.clone();
-        let deleting = crate::context::spawn(async move {
-            // From here nobody can open it.
-            let id = tenant.id;
-            let tenant = platform.catalog(move |catalog| catalog.begin_delete(id)).await?;
-            platform.0.changed(&tenant.slug);
-            platform.0.registry.close(id).await;
-            blocking(move || {
-                let finished = platform.finish_deleting(&tenant);
-                platform.0.changed(&tenant.slug);
-                finished
-            })
-            .await
-        });
-        match deleting.await {
-            Ok(deleted) => deleted,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => std::future::pending().await,
-            },
-        }
+        uninterrupted(async move { platform.delete_by_id(id).await }).await
     }
 
+    async fn delete_by_id(&self, id: TenantId) -> Result<(), Error> {
+        // Nobody opens it, or deletes it too, until its name is free: a directory of that name
+        // would be another wiki's then.
+        let gate = self.0.registry.gate(id).await?;
+        let platform = self.clone();
+        let tenant = blocking(move || platform.begin_deleting(id)).await?;
+        gate.close().await;
+        let platform = self.clone();
+        blocking(move || {
+            let finished = platform.finish_deleting(&tenant);
+            platform.0.memory.forget(|memory| {
+                memory.tenants.invalidate(&tenant.slug);
+                memory.forget_tokens(|token| token.role.wiki() == Some(id));
+            });
+            finished
+        })
+        .await
+    }
+
+    fn begin_deleting(&self, id: TenantId) -> Result<Tenant, Error> {
+        // Somebody else may have deleted it while we waited for the gate.
+        let found = self.0.catalog.by_id(id)?.filter(|tenant| tenant.state != State::Deleted);
+        found.ok_or(Error::UnknownWiki)?;
+        let begun = self.0.catalog.begin_delete(id)?;
+        self.0.changed(&begun.slug);
+        Ok(begun)
+    }
+
+    /// Moves the files aside and ends the row; also at start, when a crash came in between.
     pub(super) fn finish_deleting(&self, tenant: &Tenant) -> Result<(), Error> {
+        // The name is this wiki's for as long as its row says so, and no longer.
+        let row = self.0.catalog.by_id(tenant.id)?;
+        if row.is_none_or(|row| row.state != State::Deleting) {
+            return Err(Error::UnknownWiki);
+        }
         let (from, trash) = (self.wiki_dir(&tenant.slug), self.0.dir.join("trash"));
         if from.exists() {
             rename(&from, &trash.join(tenant.id.to_string()))?;
@@ -92,10 +108,11 @@ impl Platform {
     pub async fn set_member(&self, slug: &Slug, subject: &str, role: Role) -> Result<(), Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         let name = subject.to_owned();
-        self.catalog(move |catalog| catalog.set_member(id, &name, role)).await?;
-        self.0.changed(slug);
-        self.0.members.invalidate(&(id, subject.to_owned()));
-        Ok(())
+        self.change(
+            move |catalog| catalog.set_member(id, &name, role),
+            forget_member(slug, id, subject),
+        )
+        .await
     }
 
     /// Takes a user's role in a wiki away. `false`: there was none.
@@ -105,10 +122,11 @@ impl Platform {
     pub async fn remove_member(&self, slug: &Slug, subject: &str) -> Result<bool, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         let name = subject.to_owned();
-        let removed = self.catalog(move |catalog| catalog.remove_member(id, &name)).await?;
-        self.0.changed(slug);
-        self.0.members.invalidate(&(id, subject.to_owned()));
-        Ok(removed)
+        self.change(
+            move |catalog| catalog.remove_member(id, &name),
+            forget_member(slug, id, subject),
+        )
+        .await
     }
 
     /// The members of a wiki in the order of their subjects: at most `limit` after `after`.
@@ -151,5 +169,14 @@ impl Platform {
     pub async fn domains(&self, slug: &Slug) -> Result<Vec<Domain>, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         self.catalog(move |catalog| catalog.domains(id)).await
+    }
+}
+
+/// The wiki's row names its first owner, so it goes too.
+fn forget_member(slug: &Slug, id: TenantId, subject: &str) -> impl FnOnce(&Memory) + use<> {
+    let (slug, key) = (slug.clone(), (id, subject.to_owned()));
+    move |memory| {
+        memory.tenants.invalidate(&slug);
+        memory.members.invalidate(&key);
     }
 }

@@ -4,9 +4,17 @@ use std::sync::Arc;
 
 use wikigrove_storage as storage;
 
-use crate::context::{blocking, spawn};
+use crate::context::{spawn_blocking, uninterrupted};
+use crate::live::Live;
 use crate::resolver::Resolution;
 use crate::{Action, Caller, Domain, Error, Platform, Role, Slug, Tenant, TenantId, Wiki};
+
+/// What the catalog says of a wiki, and the epoch before it was asked.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) epoch: u64,
+}
 
 impl Platform {
     /// The wiki of this name, for this caller.
@@ -14,9 +22,8 @@ impl Platform {
     /// # Errors
     /// There is no such wiki, or the caller may not see it; it is suspended; it can't be opened.
     pub async fn wiki(&self, slug: &str, caller: Caller) -> Result<Wiki, Error> {
-        let slug: Slug = slug.parse()?;
-        let tenant = self.tenant(&slug).await?.ok_or(Error::UnknownWiki)?;
-        self.bind(tenant, caller).await
+        let known = self.known(&slug.parse()?).await?.ok_or(Error::UnknownWiki)?;
+        self.bind(known, caller).await
     }
 
     /// What the catalog says of a wiki, for whoever runs the platform. Callers' rights are not asked.
@@ -24,44 +31,55 @@ impl Platform {
     /// # Errors
     /// The catalog can't be read.
     pub async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, Error> {
-        if let Some(tenant) = self.0.tenants.get(slug) {
-            return Ok(Some(tenant));
+        Ok(self.known(slug).await?.map(|known| known.tenant))
+    }
+
+    pub(crate) async fn known(&self, slug: &Slug) -> Result<Option<Known>, Error> {
+        let memory = &self.0.memory;
+        let epoch = memory.epoch();
+        if let Some(tenant) = memory.tenants.get(slug) {
+            return Ok(Some(Known { tenant, epoch }));
         }
-        let epoch = self.0.epoch();
         let name = slug.clone();
         let found = self.catalog(move |catalog| catalog.by_slug(&name)).await?.map(Arc::new);
-        if let Some(tenant) = &found {
-            self.0.tenants.insert(slug.clone(), tenant.clone());
-            if self.0.epoch() != epoch {
-                // It changed while we read it. Who asks next reads it again.
-                self.0.tenants.invalidate(slug);
+        Ok(found.map(|tenant| {
+            memory.keep(epoch, |m| m.tenants.insert(slug.clone(), tenant.clone()));
+            Known { tenant, epoch }
+        }))
+    }
+
+    /// The wiki with this id, which was called `slug` when it was last seen.
+    pub(crate) async fn known_by_id(&self, id: TenantId, slug: &Slug) -> Result<Known, Error> {
+        match self.known(slug).await? {
+            Some(known) if known.tenant.id == id => Ok(known),
+            _ => {
+                let epoch = self.0.memory.epoch();
+                let found = self.catalog(move |catalog| catalog.by_id(id)).await?;
+                let tenant = found.ok_or(Error::UnknownWiki)?.into();
+                Ok(Known { tenant, epoch })
             }
         }
-        Ok(found)
     }
 
-    pub(crate) async fn tenant_by_id(&self, id: TenantId) -> Result<Arc<Tenant>, Error> {
-        let found = self.catalog(move |catalog| catalog.by_id(id)).await?;
-        found.map(Arc::new).ok_or(Error::UnknownWiki)
-    }
-
-    async fn tenant_by_domain(&self, domain: Domain) -> Result<Option<Arc<Tenant>>, Error> {
-        Ok(self.catalog(move |catalog| catalog.by_domain(&domain)).await?.map(Arc::new))
+    async fn known_by_domain(&self, domain: Domain) -> Result<Option<Known>, Error> {
+        let epoch = self.0.memory.epoch();
+        let found = self.catalog(move |catalog| catalog.by_domain(&domain)).await?;
+        Ok(found.map(|tenant| Known { tenant: tenant.into(), epoch }))
     }
 
     /// The tenant a request is for; `None` when it is for no wiki at all.
     pub(crate) async fn resolved(
         &self,
         mut resolution: Resolution,
-    ) -> Result<Option<Arc<Tenant>>, Error> {
+    ) -> Result<Option<Known>, Error> {
         loop {
             match resolution {
                 Resolution::NotFound => return Ok(None),
                 Resolution::Invalid(why) => return Err(Error::BadHost(why)),
-                Resolution::Slug(slug) => return self.tenant(&slug).await,
+                Resolution::Slug(slug) => return self.known(&slug).await,
                 Resolution::Domain { domain, otherwise } => {
-                    match self.tenant_by_domain(domain).await? {
-                        Some(tenant) => return Ok(Some(tenant)),
+                    match self.known_by_domain(domain).await? {
+                        Some(known) => return Ok(Some(known)),
                         None => resolution = *otherwise,
                     }
                 }
@@ -70,12 +88,12 @@ impl Platform {
     }
 
     /// A handle for this caller, if it may at least read.
-    pub(crate) async fn bind(&self, tenant: Arc<Tenant>, caller: Caller) -> Result<Wiki, Error> {
-        let epoch = self.0.epoch();
+    pub(crate) async fn bind(&self, known: Known, caller: Caller) -> Result<Wiki, Error> {
+        let Known { tenant, epoch } = known;
         let member = self.member(tenant.id, &caller).await?;
         crate::wiki::require(&tenant, &caller, member, Action::Read)?;
-        let storage = self.storage(&tenant).await?;
-        Ok(Wiki::new(self.clone(), tenant, storage, caller, member, epoch))
+        let live = self.open_wiki(&tenant).await?;
+        Ok(Wiki::new(self.clone(), tenant, live, caller, member, epoch))
     }
 
     /// The caller's role by the wiki's list of members.
@@ -85,58 +103,66 @@ impl Platform {
         caller: &Caller,
     ) -> Result<Option<Role>, Error> {
         let Some(subject) = caller.member_subject() else { return Ok(None) };
+        let memory = &self.0.memory;
+        let epoch = memory.epoch();
         let key = (id, subject.to_owned());
-        if let Some(role) = self.0.members.get(&key) {
+        if let Some(role) = memory.members.get(&key) {
             return Ok(role);
         }
-        let epoch = self.0.epoch();
-        let (id, subject) = key.clone();
+        let subject = key.1.clone();
         let role = self.catalog(move |catalog| catalog.role_of(id, &subject)).await?;
-        self.0.members.insert(key.clone(), role);
-        if self.0.epoch() != epoch {
-            self.0.members.invalidate(&key);
-        }
+        memory.keep(epoch, |memory| memory.members.insert(key, role));
         Ok(role)
     }
 
-    /// The open wiki.
-    pub(crate) async fn storage(&self, tenant: &Tenant) -> Result<Arc<storage::Wiki>, Error> {
-        if let Some(open) = self.0.registry.get(tenant.id) {
-            return Ok(open);
+    async fn open_wiki(&self, tenant: &Tenant) -> Result<Arc<Live>, Error> {
+        match self.0.registry.get(tenant.id) {
+            Some(open) => Ok(open),
+            None => {
+                let (platform, id) = (self.clone(), tenant.id);
+                // A caller who goes away must not leave a half-opened wiki behind.
+                uninterrupted(async move { platform.open_by_id(id).await }).await
+            }
         }
-        let (dir, options) = (self.wiki_dir(&tenant.slug), self.options(tenant));
-        let (resources, id) = (self.0.resources.clone(), tenant.id);
-        let opened = self
-            .0
-            .registry
-            .open(id, move || storage::Wiki::open(&dir, options, &resources))
-            .await?
-            .map_err(|source| Error::Wiki { wiki: tenant.slug.clone(), source })?;
-        self.update_index_in_background(&tenant.slug, &opened);
-        Ok(opened)
     }
 
-    fn options(&self, tenant: &Tenant) -> storage::Options {
-        storage::Options {
-            id: tenant.id.to_string(),
-            preferences: tenant.preferences.clone(),
-            page_limit: self.0.settings.page_limit,
+    pub(super) async fn open_by_id(&self, id: TenantId) -> Result<Arc<Live>, Error> {
+        let platform = self.clone();
+        let (live, fresh) = self.0.registry.open(id, move || platform.open_behind_gate(id)).await?;
+        if fresh {
+            self.update_index_in_background(id, &live);
         }
+        Ok(live)
+    }
+
+    /// Asks the catalog again: a deletion holds the same gate, so here it has not begun or is over.
+    /// What the caller read earlier may be older, and the directory another wiki's by now.
+    fn open_behind_gate(&self, id: TenantId) -> Result<storage::Wiki, Error> {
+        let found = self.0.catalog.by_id(id)?.filter(|tenant| tenant.state.is_settled());
+        let Tenant { slug, preferences, .. } = found.ok_or(Error::UnknownWiki)?;
+        let page_limit = self.0.settings.page_limit;
+        let options = storage::Options { id: id.to_string(), preferences, page_limit };
+        storage::Wiki::open(&self.wiki_dir(&slug), options, &self.0.resources)
+            .map_err(|source| Error::Wiki { wiki: slug, source })
     }
 
     /// Reads are answered from the history meanwhile; only lists wait for it.
-    fn update_index_in_background(&self, slug: &Slug, wiki: &Arc<storage::Wiki>) {
-        let (slug, wiki) = (slug.clone(), wiki.clone());
-        spawn(async move {
-            let updated = blocking(move || match wiki.head() {
+    fn update_index_in_background(&self, id: TenantId, live: &Arc<Live>) {
+        // The platform stays until this is over: with it would go the lock on the directory.
+        let (platform, live) = (self.clone(), live.clone());
+        spawn_blocking(move || {
+            let updated = live.with(|wiki| match wiki.head()? {
                 // Nothing to index, and no reason to create a wiki.db.
-                Ok(None) => Ok(()),
-                Ok(Some(_)) => wiki.update_index(|_| ()),
-                Err(error) => Err(error),
+                None => Ok(()),
+                Some(_) => wiki.update_index(|_| ()),
             });
-            if let Err(error) = updated.await {
-                tracing::error!(wiki.slug = %slug, %error, "the page index could not be brought up to date");
+            match updated {
+                Ok(()) | Err(storage::Error::Closed) => {}
+                Err(error) => {
+                    tracing::error!(wiki.id = %id, %error, "the page index could not be brought up to date");
+                }
             }
+            drop(platform);
         });
     }
 }

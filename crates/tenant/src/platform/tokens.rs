@@ -1,6 +1,5 @@
 //! Bearer tokens, and answers to requests that were sent twice.
 
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::catalog::{Answer, Recall, Request};
@@ -20,20 +19,16 @@ impl Platform {
     /// # Errors
     /// The catalog can't be read.
     pub async fn find_token(&self, secret: &str) -> Result<Option<Token>, Error> {
-        let hash: [u8; 32] = Sha256::digest(secret).into();
-        let valid =
-            |token: &Token| token.expires.is_none_or(|expires| expires > OffsetDateTime::now_utc());
-        if let Some(token) = self.0.tokens.get(&hash) {
-            return Ok(Some(token).filter(valid));
+        let (memory, hash) = (&self.0.memory, crate::token::hash(secret));
+        let epoch = memory.epoch();
+        if let Some(token) = memory.tokens.get(&hash) {
+            let valid = token.expires.is_none_or(|expires| expires > OffsetDateTime::now_utc());
+            return Ok(valid.then_some(token));
         }
-        let epoch = self.0.epoch();
         let text = secret.to_owned();
         let found = self.catalog(move |catalog| catalog.find_token(&text)).await?;
         if let Some(token) = &found {
-            self.0.tokens.insert(hash, token.clone());
-            if self.0.epoch() != epoch {
-                self.0.tokens.invalidate(&hash);
-            }
+            memory.keep(epoch, |memory| memory.tokens.insert(hash, token.clone()));
         }
         Ok(found)
     }
@@ -57,11 +52,12 @@ impl Platform {
     /// # Errors
     /// The catalog can't be written.
     pub async fn revoke_token(&self, wiki: Option<TenantId>, id: &str) -> Result<bool, Error> {
-        let id = id.to_owned();
-        let revoked = self.catalog(move |catalog| catalog.revoke_token(wiki, &id)).await?;
-        self.0.epoch.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        self.0.tokens.invalidate_all();
-        Ok(revoked)
+        let (id, gone) = (id.to_owned(), id.to_owned());
+        self.change(
+            move |catalog| catalog.revoke_token(wiki, &id),
+            move |memory| memory.forget_tokens(|token| token.id == gone),
+        )
+        .await
     }
 
     /// What was answered to a request that may have been sent before.
