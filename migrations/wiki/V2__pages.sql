@@ -5,35 +5,34 @@ create table wiki (
     -- The immutable identifier the platform gave this wiki. Set once, when the file is born.
     id text,
     -- The commit that every row of `page` describes; null when nothing was indexed yet.
-    indexed blob
+    indexed blob,
+    -- The head at the last checkpoint: it, and all it is built on, is on the disk.
+    durable blob
 ) strict;
 insert into wiki (one) values (1);
 
 -- Saves that are acknowledged but whose git objects are not yet known to be on disk. Enough to
--- build their objects again, on top of `old`, bit for bit.
+-- build their objects again, on top of `old`, bit for bit. A save of one page is one row: each page
+-- of the log that a save writes is waited for.
 create table redo (
-    -- The order of the saves.
+    -- The order of the saves and of the edits in each.
     seq integer primary key,
-    -- The full name of the branch, such as refs/heads/main.
-    ref text not null,
+    -- The full name of the branch, such as refs/heads/main. This and the commit stand in the first
+    -- row of a save; further edits of the same save follow without.
+    ref text,
     -- The branch before (null: the branch did not exist) and after the save.
     old blob,
     new blob not null,
     -- The commit object's bytes.
-    commit_data blob not null
-) strict;
-
--- What a redo row's commit changes against its first parent.
-create table redo_edit (
-    seq integer not null references redo (seq) on delete cascade,
-    path blob not null,
+    commit_data blob,
+    -- What the commit changes against its first parent; null when it changes nothing.
+    path blob,
     -- The file mode, for example 33188 (octal 100644); null when the entry is removed.
     mode integer,
     blob_id blob,
     -- The content; null when the blob was already durable before the save was acknowledged.
-    content blob,
-    primary key (seq, path)
-) strict, without rowid;
+    content blob
+) strict;
 
 -- The page index: one row a page of the commit in wiki.indexed.
 create table page (

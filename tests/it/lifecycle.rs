@@ -239,7 +239,7 @@ async fn deleting_and_creating_in_a_circle_confuses_nobody() {
 async fn a_creation_that_fails_or_panics_leaves_nothing() {
     let grove = Grove::empty().start().await;
     let new = || NewTenant::new(slug("garden"));
-    let failing = |dir: &Path| {
+    let failing = |dir: &Path, _: &wikigrove_tenant::Tenant| {
         std::fs::create_dir(dir).unwrap();
         Err(wikigrove_tenant::storage::Error::DiskFull)
     };
@@ -247,7 +247,7 @@ async fn a_creation_that_fails_or_panics_leaves_nothing() {
     assert_eq!(error.code(), "disk_full");
     let platform = (*grove).clone();
     let panicking = wikigrove_tenant::spawn(async move {
-        let make = |dir: &Path| {
+        let make = |dir: &Path, _: &wikigrove_tenant::Tenant| {
             std::fs::create_dir(dir).unwrap();
             panic!("while making")
         };

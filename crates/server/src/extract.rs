@@ -2,14 +2,12 @@
 
 pub mod json;
 pub mod path;
-pub mod precondition;
 pub mod query;
 
 mod percent;
 
 pub use json::{Json, JsonLimit};
 pub use path::Tail;
-pub use precondition::Precondition;
 pub use query::{Listing, Paging, Query};
 
 /// How much of a client's own text an error repeats, in characters.

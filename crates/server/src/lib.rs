@@ -1,6 +1,24 @@
 //! Many wikis over HTTP.
+//!
+//! The binary is a thin `main` over this library, and an app can mount the same routers itself:
+//! [`wiki_api`] below the layer of a [`Platform`](wikigrove_tenant::Platform), [`admin_api`] on a
+//! listener of its own. Both take the caller that a layer further out found.
 
+pub mod admin;
+pub mod app;
+pub mod auth;
+pub mod cli;
 pub mod extract;
+pub mod import;
 pub mod limits;
 pub mod middleware;
+pub mod openapi;
+pub mod operator_token;
 pub mod serve;
+pub mod welcome;
+pub mod wiki;
+
+mod idempotency;
+
+pub use admin::admin_api;
+pub use wiki::wiki_api;

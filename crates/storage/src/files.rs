@@ -80,21 +80,49 @@ pub fn sync_dir(path: &Path) -> Result<(), FileError> {
 
 /// Makes everything written so far to the file system that holds `path` durable.
 ///
-/// One call covers any number of objects and refs, which is why a checkpoint costs the same for
-/// one save as for a thousand. See `syncfs(2)`: it returns when the data has reached the disk.
-#[cfg(target_os = "linux")]
-pub(crate) fn sync_filesystem(path: &Path) -> Result<(), FileError> {
-    let dir = File::open(path).at("open", path)?;
-    rustix::fs::syncfs(&dir).map_err(io::Error::from).at("sync the file system of", path)
+/// # Errors
+/// The path can't be opened, or the disk fails.
+pub fn sync_filesystem(path: &Path) -> Result<(), FileError> {
+    FileSystem::watch(path)?.sync()
 }
 
-/// Makes every file and directory below `path` durable, one by one: there is no `syncfs` here.
+/// A file system, held open from before the first write that is to be synced.
+///
+/// The kernel tells an error of writing back once to every descriptor that was open then. One opened
+/// only for the sync may come after somebody else was told, and be answered that all is well.
+#[derive(Debug)]
+pub(crate) struct FileSystem {
+    dir: File,
+    path: PathBuf,
+}
+
+impl FileSystem {
+    pub(crate) fn watch(path: &Path) -> Result<Self, FileError> {
+        Ok(Self { dir: File::open(path).at("open", path)?, path: path.to_owned() })
+    }
+
+    /// One call covers any number of objects and refs, which is why a checkpoint costs the same for
+    /// one save as for a thousand. See `syncfs(2)`: it returns when the data has reached the disk.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn sync(&self) -> Result<(), FileError> {
+        let synced = rustix::fs::syncfs(&self.dir).map_err(io::Error::from);
+        synced.at("sync the file system of", &self.path)
+    }
+
+    /// Makes every file and directory below durable, one by one: there is no `syncfs` here.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn sync(&self) -> Result<(), FileError> {
+        sync_tree(&self.path)?;
+        self.dir.sync_all().at("sync directory", &self.path)
+    }
+}
+
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn sync_filesystem(path: &Path) -> Result<(), FileError> {
+fn sync_tree(path: &Path) -> Result<(), FileError> {
     for entry in std::fs::read_dir(path).at("read directory", path)? {
         let entry = entry.at("read directory", path)?.path();
         if entry.is_dir() {
-            sync_filesystem(&entry)?;
+            sync_tree(&entry)?;
         } else {
             File::open(&entry).and_then(|file| file.sync_all()).at("sync", &entry)?;
         }

@@ -11,6 +11,7 @@
 
 use crate::author::Author;
 use crate::error::Error;
+use crate::files::{FileSystem, sync_filesystem};
 use crate::redo::{self, Redo};
 use crate::repo::{Draft, RepoError};
 use crate::revision::Revision;
@@ -21,6 +22,15 @@ use crate::wiki::Wiki;
 /// a longer recovery, fewer rows more waits for the disk: 256 replay in well under a second.
 const CHECKPOINT_AFTER: usize = 256;
 
+/// What became of a unit's commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    /// The revision that contains it.
+    pub(crate) revision: Revision,
+    /// Whether somebody moved the branch meanwhile, so that the revision holds more than the unit.
+    pub(crate) merged: bool,
+}
+
 /// What the holder of the writer lock knows.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
@@ -28,15 +38,22 @@ pub(crate) struct Writer {
     pub(crate) pending: usize,
     /// Whether the last save was made durable but could not be made visible.
     pub(crate) unapplied: bool,
+    /// Open since before the first of the pending saves was written.
+    pub(crate) disk: Option<FileSystem>,
+    /// Whether a sync failed. What it should have written may look well and not be on the disk, and
+    /// the next sync wouldn't say so: it must all be written again.
+    pub(crate) unsynced: bool,
+    /// A commit that would survive a power cut: it was synced, or a redo row remembers it.
+    pub(crate) durable: Option<Revision>,
 }
 
 impl Wiki {
     /// Fills a unit of work under the writer lock and publishes it. Returns the closure's value and
-    /// the revision that contains the unit's commit, if it made one.
+    /// what became of the unit's commit, if it made one.
     pub(crate) fn write<'a, T>(
         &'a self,
         fill: impl FnOnce(&mut Unit<'a>) -> Result<T, Error>,
-    ) -> Result<(T, Option<Revision>), Error> {
+    ) -> Result<(T, Option<Published>), Error> {
         let mut writer = self.lock_writer()?;
         if writer.unapplied {
             self.replay(&mut writer)?;
@@ -44,7 +61,9 @@ impl Wiki {
         // Read anew: somebody may have moved the branch with the `git` program.
         let mut unit = Unit::new(self.repo(), self.repo().head()?);
         let value = fill(&mut unit)?;
-        let published = self.publish(&mut writer, unit)?;
+        let published = self.publish(&mut writer, unit);
+        self.head_moved();
+        let published = published?;
         if writer.pending >= CHECKPOINT_AFTER
             && let Err(error) = self.checkpoint_locked(&mut writer)
         {
@@ -54,8 +73,8 @@ impl Wiki {
         Ok((value, published))
     }
 
-    fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Revision>, Error> {
-        let Unit { head, edits, pages, signed, statements, .. } = unit;
+    fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
+        let Unit { view, head, edits, pages, signed, statements, .. } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -65,13 +84,8 @@ impl Wiki {
         };
         let parents: Vec<Revision> = head.into_iter().collect();
         let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
-        let prepared = self.repo().prepare(&Draft {
-            parents: &parents,
-            edits: &edits,
-            author,
-            message,
-            time,
-        })?;
+        let prepared =
+            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
         let new = prepared.revision;
         let redo = Redo {
             branch: self.repo().branch(),
@@ -80,6 +94,13 @@ impl Wiki {
             commit: prepared.commit.clone(),
             edits,
         };
+        if head != writer.durable {
+            // Somebody else made it, and not all programs sync what they write: a save that
+            // survives a power cut can't stand on a commit that doesn't.
+            sync_filesystem(self.repo().dir())?;
+            writer.durable = head;
+        }
+        self.head_will_move(new);
         database.write(|transaction| -> Result<(), Error> {
             redo::record(transaction, &redo)?;
             index_pages(transaction, &pages, &signed, head, new)?;
@@ -88,29 +109,31 @@ impl Wiki {
         writer.pending += 1;
         // From here the save is durable: whatever fails now is done by the next write, or on open.
         writer.unapplied = true;
+        if writer.disk.is_none() {
+            writer.disk = Some(FileSystem::watch(self.repo().dir())?);
+        }
         self.repo().write_objects(&prepared)?;
-        let revision = match self.repo().move_branch(head, new) {
-            Err(RepoError::Moved) => self.settle(new)?,
-            moved => moved.map(|()| new)?,
-        };
-        self.head_moved();
+        let revision = self.settle(head, new)?;
         writer.unapplied = false;
-        Ok(Some(revision))
+        writer.durable = Some(new);
+        Ok(Some(Published { revision, merged: revision != new }))
     }
 
-    /// Makes the branch contain `new`, whose objects are written, wherever the branch is now.
-    /// Returns the head.
-    pub(crate) fn settle(&self, new: Revision) -> Result<Revision, Error> {
-        let settled = self.try_settle(new);
+    /// Makes the branch contain `new`, whose objects are written and which was made on top of `old`,
+    /// wherever the branch is now. Returns the head.
+    pub(crate) fn settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
+        let settled = self.try_settle(old, new);
         self.head_moved();
         settled
     }
 
-    fn try_settle(&self, new: Revision) -> Result<Revision, Error> {
+    fn try_settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
         // While we hold git's own lock nobody moves the branch, however fast they push.
         let lock = repo.lock_branch()?;
         let settled = match repo.head() {
+            // Nobody was there meanwhile.
+            Ok(head) if head == old => new,
             // A crash left something unreadable: what was acknowledged takes its place.
             Err(RepoError::DamagedRef { .. }) | Ok(None) => new,
             Ok(Some(head)) if !repo.is_commit(head) => new,
@@ -127,6 +150,8 @@ impl Wiki {
     fn merge_histories(&self, ours: Revision, theirs: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
         let reconciled = repo.reconcile(ours, theirs)?;
+        // The merge rests on what others wrote, and they need not have synced it.
+        sync_filesystem(repo.dir())?;
         for (path, kept_as) in &reconciled.conflicts {
             tracing::warn!(
                 wiki.id = self.id(),
@@ -147,7 +172,7 @@ impl Wiki {
             message: &message,
             time,
         };
-        let prepared = repo.prepare(&draft)?;
+        let prepared = repo.view().prepare(&draft)?;
         let new = prepared.revision;
         let redo = Redo {
             branch: repo.branch(),
@@ -174,8 +199,19 @@ impl Wiki {
             writer.pending = 0;
             return Ok(());
         };
-        crate::files::sync_filesystem(self.repo().dir())?;
-        database.write(|transaction| Ok::<_, Error>(redo::forget(transaction, newest)?))?;
+        let disk = match writer.disk.take() {
+            Some(disk) => disk,
+            None => FileSystem::watch(self.repo().dir())?,
+        };
+        if writer.unsynced {
+            self.write_again()?;
+        }
+        let head = self.repo().head()?;
+        writer.unsynced = true;
+        disk.sync()?;
+        writer.unsynced = false;
+        database.write(|transaction| Ok::<_, Error>(redo::forget(transaction, newest, head)?))?;
+        writer.durable = head;
         writer.pending = 0;
         Ok(())
     }

@@ -57,13 +57,46 @@ fn repair_branch(wiki: &Wiki, indexed: Option<Revision>) -> Result<(), Error> {
 }
 
 impl Wiki {
+    /// Writes all objects of the redo rows, and the branch, whether or not they seem to be there.
+    pub(crate) fn write_again(&self) -> Result<(), Error> {
+        let repo = self.repo();
+        let pending =
+            self.database()?.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
+        for redo in &pending {
+            let prepared = repo.view().rebuild(&redo.commit, &redo.edits)?;
+            repo.write_objects(&prepared)?;
+        }
+        let lock = repo.lock_branch()?;
+        if let Some(head) = repo.head()? {
+            lock.set(head)?;
+        }
+        self.head_moved();
+        Ok(())
+    }
+
+    /// Saves that wait belong to the branch they were made on.
+    fn check_branch(&self, branch: &str) -> Result<(), Error> {
+        let current = self.repo().branch();
+        if branch == current {
+            return Ok(());
+        }
+        Err(Error::Damaged {
+            detail: format!(
+                "HEAD of `{}` was pointed at `{current}` while acknowledged saves to `{branch}` were waiting; \
+                 point it back with `git symbolic-ref HEAD {branch}`, open and close the wiki, then switch",
+                self.repo().dir().display()
+            ),
+        })
+    }
+
     /// Repeats every redo row that the repository doesn't show.
     pub(crate) fn replay(&self, writer: &mut crate::publish::Writer) -> Result<(), Error> {
         let Some(database) = self.existing_database()? else { return Ok(()) };
         let pending = database.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
         let mut repaired = 0;
         for redo in &pending {
-            let prepared = self.repo().rebuild(&redo.commit, &redo.edits)?;
+            self.check_branch(&redo.branch)?;
+            let prepared = self.repo().view().rebuild(&redo.commit, &redo.edits)?;
             if prepared.revision != redo.new {
                 return Err(Error::Damaged {
                     detail: format!("the redo row of {} describes {}", redo.new, prepared.revision),
@@ -72,7 +105,7 @@ impl Wiki {
             repaired += self.repo().repair_objects(&prepared)?;
         }
         if let Some(last) = pending.last() {
-            self.settle(last.new)?;
+            self.settle(last.old, last.new)?;
         }
         if repaired > 0 {
             tracing::info!(
@@ -84,6 +117,10 @@ impl Wiki {
         }
         writer.unapplied = false;
         writer.pending = pending.len();
+        writer.durable = match pending.last() {
+            Some(last) => Some(last.new),
+            None => database.read(|connection| Ok::<_, Error>(redo::durable(connection)?))?,
+        };
         Ok(())
     }
 }

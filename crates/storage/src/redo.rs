@@ -5,7 +5,7 @@
 //! the commit and the contents it brought; trees are rebuilt by applying the same edits to the same
 //! parent, so a save into a directory of ten thousand pages needs no more room than any other.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::db::DbError;
 use crate::repo::{Edit, Entry};
@@ -23,66 +23,64 @@ pub(crate) struct Redo {
     pub(crate) edits: Vec<Edit>,
 }
 
-/// Adds a row. It counts once the transaction is committed.
+/// Adds the rows. They count once the transaction is committed.
 pub(crate) fn record(transaction: &Transaction<'_>, redo: &Redo) -> Result<(), DbError> {
-    let seq: i64 = transaction
-        .prepare_cached(
-            "insert into redo (ref, old, new, commit_data) values (?1, ?2, ?3, ?4) returning seq",
-        )?
-        .query_row(
-            params![
-                redo.branch,
-                redo.old.map(|id| *id.as_bytes()),
-                redo.new.as_bytes(),
-                redo.commit
-            ],
-            |row| row.get(0),
-        )?;
     let mut insert = transaction.prepare_cached(
-        "insert into redo_edit (seq, path, mode, blob_id, content) values (?1, ?2, ?3, ?4, ?5)",
+        "insert into redo (ref, old, new, commit_data, path, mode, blob_id, content)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    for edit in &redo.edits {
-        let id = edit.new.map(|entry| *entry.id.as_bytes());
+    let mut first = Some(redo);
+    // A merge may change nothing; it is a commit all the same.
+    let none = redo.edits.is_empty().then_some(None);
+    for edit in redo.edits.iter().map(Some).chain(none) {
+        let new = edit.and_then(|edit| edit.new);
+        let head = first.take();
         insert.execute(params![
-            seq,
-            edit.path,
-            edit.new.map(|entry| entry.mode),
-            id,
-            edit.content
+            head.map(|redo| &redo.branch),
+            head.and_then(|redo| redo.old).map(|id| *id.as_bytes()),
+            redo.new.as_bytes(),
+            head.map(|redo| &redo.commit),
+            edit.map(|edit| &edit.path),
+            new.map(|entry| entry.mode),
+            new.map(|entry| *entry.id.as_bytes()),
+            edit.and_then(|edit| edit.content.as_ref()),
         ])?;
     }
     Ok(())
 }
 
-/// All rows, oldest first.
+/// All saves, oldest first.
 pub(crate) fn pending(connection: &Connection) -> Result<Vec<Redo>, DbError> {
-    let mut rows = connection
-        .prepare_cached("select seq, ref, old, new, commit_data from redo order by seq")?;
-    let mut pending = Vec::new();
-    let mut rows = rows.query([])?;
+    let mut select = connection.prepare_cached(
+        "select ref, old, new, commit_data, path, mode, blob_id, content from redo order by seq",
+    )?;
+    let mut rows = select.query([])?;
+    let mut pending: Vec<Redo> = Vec::new();
     while let Some(row) = rows.next()? {
-        pending.push(Redo {
-            branch: row.get(1)?,
-            old: row.get::<_, Option<[u8; 20]>>(2)?.map(Revision::from_bytes),
-            new: Revision::from_bytes(row.get(3)?),
-            commit: row.get(4)?,
-            edits: edits(connection, row.get(0)?)?,
-        });
+        if let Some(commit) = row.get(3)? {
+            pending.push(Redo {
+                branch: row.get(0)?,
+                old: row.get::<_, Option<[u8; 20]>>(1)?.map(Revision::from_bytes),
+                new: Revision::from_bytes(row.get(2)?),
+                commit,
+                edits: Vec::new(),
+            });
+        }
+        let new = Revision::from_bytes(row.get(2)?);
+        // Of a salvaged file the first row may be missing: no edit may slip into another save.
+        if let Some(save) = pending.last_mut().filter(|save| save.new == new) {
+            save.edits.extend(edit(row)?);
+        }
     }
     Ok(pending)
 }
 
-fn edits(connection: &Connection, seq: i64) -> Result<Vec<Edit>, DbError> {
-    let mut select = connection.prepare_cached(
-        "select path, mode, blob_id, content from redo_edit where seq = ?1 order by path",
-    )?;
-    let edits = select.query_map([seq], |row| {
-        let mode: Option<u16> = row.get(1)?;
-        let id: Option<[u8; 20]> = row.get(2)?;
-        let new = mode.zip(id).map(|(mode, id)| Entry { mode, id: Etag::from_bytes(id) });
-        Ok(Edit { path: row.get(0)?, new, content: row.get(3)? })
-    })?;
-    Ok(edits.collect::<Result<_, _>>()?)
+fn edit(row: &Row<'_>) -> rusqlite::Result<Option<Edit>> {
+    let Some(path) = row.get(4)? else { return Ok(None) };
+    let mode: Option<u16> = row.get(5)?;
+    let id: Option<[u8; 20]> = row.get(6)?;
+    let new = mode.zip(id).map(|(mode, id)| Entry { mode, id: Etag::from_bytes(id) });
+    Ok(Some(Edit { path, new, content: row.get(7)? }))
 }
 
 /// The number of the newest row, if there is any.
@@ -94,8 +92,22 @@ pub(crate) fn newest(connection: &Connection) -> Result<Option<i64>, DbError> {
         .flatten())
 }
 
-/// Removes the rows up to `seq`, whose objects and ref are on the disk now.
-pub(crate) fn forget(transaction: &Transaction<'_>, seq: i64) -> Result<(), DbError> {
+/// Removes the rows up to `seq`, whose objects and ref are on the disk now, and remembers `head`,
+/// which is as well.
+pub(crate) fn forget(
+    transaction: &Transaction<'_>,
+    seq: i64,
+    head: Option<Revision>,
+) -> Result<(), DbError> {
     transaction.prepare_cached("delete from redo where seq <= ?1")?.execute([seq])?;
+    let head = head.map(|id| *id.as_bytes());
+    transaction.prepare_cached("update wiki set durable = ?1")?.execute([head])?;
     Ok(())
+}
+
+/// The newest commit that is known to survive a power cut.
+pub(crate) fn durable(connection: &Connection) -> Result<Option<Revision>, DbError> {
+    let id: Option<[u8; 20]> =
+        connection.prepare_cached("select durable from wiki")?.query_row([], |row| row.get(0))?;
+    Ok(id.map(Revision::from_bytes))
 }

@@ -6,12 +6,13 @@
 
 mod attribute;
 mod error;
+mod loose;
 mod merge;
 mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::refs::FullName;
 
@@ -20,13 +21,13 @@ use crate::revision::{Etag, Revision};
 
 pub(crate) use attribute::Want;
 pub(crate) use error::RepoError;
-pub(crate) use read::{Commit, FileChange};
+pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use write::{Draft, Edit, blob_id};
 
 /// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.
 const PACK_SLOTS: u16 = 256;
 /// The branch of a new wiki.
-const NEW_BRANCH: &str = "refs/heads/main";
+pub(crate) const NEW_BRANCH: &str = "refs/heads/main";
 
 /// A file of a tree, as far as a wiki is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +65,9 @@ pub(crate) struct Repo {
 impl Repo {
     /// Creates an empty repository in `dir`, which must not exist: the five entries git needs, and
     /// none of the samples and hooks `git init` adds. The caller syncs the parent directory.
-    pub(crate) fn create(dir: &Path) -> Result<(), FileError> {
+    pub(crate) fn create(dir: &Path, branch: &str) -> Result<(), FileError> {
         files::create_private_dir(dir)?;
-        files::write_new(&dir.join("HEAD"), format!("ref: {NEW_BRANCH}\n").as_bytes())?;
+        files::write_new(&dir.join("HEAD"), format!("ref: {branch}\n").as_bytes())?;
         files::write_new(&dir.join("config"), CONFIG)?;
         for inner in ["objects", "refs", "refs/heads"] {
             files::create_private_dir(&dir.join(inner))?;
@@ -167,6 +168,19 @@ pub(crate) struct HeadStamp(Option<FileStamp>, Option<FileStamp>);
 
 type FileStamp = (u64, u64, u128);
 
+/// The clock of file times ticks every few milliseconds. Two moves within one tick can leave the
+/// same stamp, if the second file gets the number of the one before.
+const TICK: Duration = Duration::from_millis(20);
+
+impl HeadStamp {
+    /// Whether a later move of the branch would show: the files are older than one tick.
+    pub(crate) fn is_settled(self) -> bool {
+        let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else { return false };
+        let before = now.saturating_sub(TICK).as_nanos();
+        [self.0, self.1].into_iter().flatten().all(|(_, _, modified)| modified < before)
+    }
+}
+
 fn file_stamp(path: &Path) -> Option<FileStamp> {
     let metadata = std::fs::metadata(path).ok()?;
     let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
@@ -187,6 +201,16 @@ fn head_branch(shared: &gix::ThreadSafeRepository, dir: &Path) -> Result<FullNam
             dir: dir.to_owned(),
             source: "HEAD names no branch; point it at one, such as `ref: refs/heads/main`".into(),
         }),
+    }
+}
+
+/// Accepts the full name of a branch, as git would.
+pub(crate) fn check_branch(name: &str) -> Result<(), RepoError> {
+    let is_valid = name.starts_with("refs/heads/") && FullName::try_from(name).is_ok();
+    if is_valid {
+        Ok(())
+    } else {
+        Err(RepoError::Git(format!("`{}` is no branch", name.escape_debug()).into()))
     }
 }
 

@@ -9,9 +9,8 @@ use rusqlite::{Connection, OpenFlags, Transaction, params_from_iter};
 use crate::db::DbError;
 
 /// The tables git can't give back, redo rows first: they hold acknowledged saves.
-const TABLES: [(&str, &str); 5] = [
-    ("redo", "seq, ref, old, new, commit_data"),
-    ("redo_edit", "seq, path, mode, blob_id, content"),
+const TABLES: [(&str, &str); 4] = [
+    ("redo", "seq, ref, old, new, commit_data, path, mode, blob_id, content"),
     ("preferences", "name, value"),
     ("drafts", "id, pagepath, revision, author_email, content, cursor_line, cursor_ch, datetime"),
     (

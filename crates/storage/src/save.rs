@@ -91,7 +91,8 @@ impl Wiki {
     /// # Errors
     /// The page exists and the base is [`Base::New`]; the base was never this page's content; the
     /// page changed meanwhile in the same place ([`Error::Conflict`]) or at all, without `merge`; the
-    /// name collides; the content is too large; the disk is full. Nothing was changed then.
+    /// name collides; the content is too large; the disk is full. Nothing was changed then; only if
+    /// the disk became full in the middle of the save, it may still appear once there is room again.
     pub fn save(&self, save: &Save<'_>) -> Result<Saved, Error> {
         let size = save.content.len() as u64;
         if size > self.page_limit() {
@@ -106,8 +107,15 @@ impl Wiki {
             let plan = self.plan(unit, save, current)?;
             fill(unit, save, current, plan)
         })?;
-        saved.revision = published.unwrap_or(saved.revision);
-        self.tell_of_merging(&mut saved)?;
+        if let Some(published) = published {
+            saved.revision = published.revision;
+            if published.merged {
+                self.take_merged(&mut saved)?;
+            }
+        }
+        if saved.merged {
+            saved.content = Some(self.text(saved.etag)?);
+        }
         Ok(saved)
     }
 
@@ -134,7 +142,7 @@ impl Wiki {
             unit.remove(path);
             unit.sign(delete.author, message(delete.message, "Delete", path))
         })?;
-        published.ok_or(Error::Closed)
+        published.map(|published| published.revision).ok_or(Error::Closed)
     }
 
     fn plan(
@@ -149,7 +157,7 @@ impl Wiki {
                 Ok(Plan::Unchanged { merged: false })
             }
             (None, Base::New) => {
-                refuse_collisions(unit, save.path, |dir| self.names(unit.head, dir))?;
+                refuse_collisions(unit, save.path)?;
                 Ok(theirs)
             }
             (Some(now), Base::New) => {
@@ -253,17 +261,14 @@ impl Wiki {
         Ok(String::from_utf8_lossy(&self.blob(id)?).into_owned())
     }
 
-    /// If somebody else's commit had to be merged in after ours, the page may hold more than was sent.
-    fn tell_of_merging(&self, saved: &mut Saved) -> Result<(), Error> {
+    /// Somebody else's commit had to be merged in after ours: the page may hold more than was sent.
+    fn take_merged(&self, saved: &mut Saved) -> Result<(), Error> {
         let path = ExistingPath::new(&saved.path)?;
         if let Some(entry) = self.repo().entry(saved.revision, &path.file())?
             && entry.id != saved.etag
         {
             saved.etag = entry.id;
             saved.merged = true;
-        }
-        if saved.merged {
-            saved.content = Some(self.text(saved.etag)?);
         }
         Ok(())
     }
@@ -306,11 +311,7 @@ fn page_entry(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<Entry>, Err
 
 /// Looks at every directory on the way for a name that some file systems couldn't tell from ours,
 /// or that is a file where we need a directory: `a.md/child` must not eat the page `a`.
-fn refuse_collisions(
-    unit: &Unit<'_>,
-    path: &PagePath,
-    names: impl Fn(&str) -> Result<Vec<(String, Entry)>, Error>,
-) -> Result<(), Error> {
+fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
     if unit.head.is_none() {
         return Ok(());
     }
@@ -319,7 +320,7 @@ fn refuse_collisions(
     for end in file.match_indices('/').map(|(at, _)| at).chain([file.len()]) {
         let (dir, name) = (file[..start].trim_end_matches('/'), &file[start..end]);
         let is_last = end == file.len();
-        let there = names(dir)?;
+        let there = unit.names(dir)?;
         if !is_last && there.iter().any(|(other, entry)| other == name && entry.is_directory()) {
             start = end + 1;
             continue;

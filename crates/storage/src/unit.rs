@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::index;
 use crate::page::{PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
-use crate::repo::{Edit, Entry, Repo, blob_id};
+use crate::repo::{Edit, Entry, Repo, View, blob_id};
 use crate::revision::{Etag, Revision};
 
 /// Content up to this size passes through the redo row. Larger blobs are synced by themselves
@@ -26,6 +26,7 @@ type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DbError> + '
 /// Changes being gathered, on top of one state of the wiki.
 pub(crate) struct Unit<'a> {
     repo: &'a Repo,
+    pub(crate) view: View,
     /// The state the changes apply to.
     pub(crate) head: Option<Revision>,
     pub(crate) edits: Vec<Edit>,
@@ -52,6 +53,7 @@ impl<'a> Unit<'a> {
     pub(crate) fn new(repo: &'a Repo, head: Option<Revision>) -> Self {
         Self {
             repo,
+            view: repo.view(),
             head,
             edits: Vec::new(),
             pages: Vec::new(),
@@ -63,8 +65,16 @@ impl<'a> Unit<'a> {
     /// What stands at a path now.
     pub(crate) fn entry(&self, file: &str) -> Result<Option<Entry>, Error> {
         match self.head {
-            Some(head) => Ok(self.repo.entry(head, file)?),
+            Some(head) => Ok(self.view.entry(head, file)?),
             None => Ok(None),
+        }
+    }
+
+    /// The names in a directory; none if there is no such directory.
+    pub(crate) fn names(&self, dir: &str) -> Result<Vec<(String, Entry)>, Error> {
+        match self.head {
+            Some(head) => Ok(self.view.directory(head, dir)?.unwrap_or_default()),
+            None => Ok(Vec::new()),
         }
     }
 

@@ -69,6 +69,8 @@ pub struct Wiki {
 #[derive(Default)]
 struct KnownHead {
     read: Option<(HeadStamp, Option<Revision>)>,
+    /// The commit that is being published: wiki.db may have it already, the branch not yet.
+    coming: Option<Revision>,
     /// Raised by every change of ours, so that a reader who looked before it doesn't remember after it.
     epoch: u64,
 }
@@ -80,8 +82,18 @@ impl Wiki {
     /// # Errors
     /// The directory exists or can't be written.
     pub fn create(dir: &Path) -> Result<(), Error> {
+        Self::create_on(dir, repo::NEW_BRANCH)
+    }
+
+    /// Creates a wiki on a branch of another name, such as `refs/heads/master`, to be filled by
+    /// fetching into its repository (`dir/repo`) before it is opened for the first time.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); or that isn't the full name of a branch.
+    pub fn create_on(dir: &Path, branch: &str) -> Result<(), Error> {
+        repo::check_branch(branch)?;
         files::create_private_dir(dir)?;
-        Repo::create(&layout::repo(dir)).map_err(Error::from)?;
+        Repo::create(&layout::repo(dir), branch)?;
         Ok(files::sync_dir(dir)?)
     }
 
@@ -133,7 +145,7 @@ impl Wiki {
         };
         let head = self.repo.head()?;
         let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
-        if known.epoch == epoch {
+        if known.epoch == epoch && stamp.is_settled() {
             known.read = Some((stamp, head));
         }
         Ok(head)
@@ -227,23 +239,28 @@ impl Wiki {
     /// The repository or wiki.db can't be read or written.
     pub fn update_index(&self, mut progress: impl FnMut(usize)) -> Result<(), Error> {
         let database = self.database()?;
-        let known = |wiki: &Self| -> Result<_, Error> {
-            let known = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
-            Ok((known, wiki.head()?))
-        };
         loop {
-            let (indexed, head) = known(self)?;
-            if indexed == head {
+            if self.behind(database)?.is_none() {
                 return Ok(());
             }
             let _alone = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
-            let (indexed, head) = known(self)?;
-            let Some(head) = head.filter(|head| Some(*head) != indexed) else { return Ok(()) };
+            let Some((indexed, head)) = self.behind(database)? else { return Ok(()) };
             let found = index::catch_up(&self.repo, indexed, head, &mut progress)?;
             // A save meanwhile left its row, which this may set back; but it also moved the head, so
             // the next round goes over it again.
             database.write(|transaction| Ok::<_, Error>(found.apply(transaction)?))?;
         }
+    }
+
+    /// What the index describes and what it should, unless it is up to date. An index that already
+    /// has the save that is on its way to the branch is: it must not be set back.
+    fn behind(&self, database: &Database) -> Result<Option<(Option<Revision>, Revision)>, Error> {
+        let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
+        // In this order: a save that ends meanwhile has moved the branch by the time it is read.
+        let coming = self.head.read().unwrap_or_else(PoisonError::into_inner).coming;
+        let head = self.head()?;
+        let is_current = indexed == head || (indexed.is_some() && indexed == coming);
+        Ok(head.filter(|_| !is_current).map(|head| (indexed, head)))
     }
 
     /// Makes everything acknowledged so far durable in the repository itself.
@@ -360,28 +377,22 @@ impl Wiki {
         Ok(self.repo.blob(id)?)
     }
 
-    /// The names in a directory; none if there is no such directory.
-    pub(crate) fn names(
-        &self,
-        head: Option<Revision>,
-        dir: &str,
-    ) -> Result<Vec<(String, Entry)>, Error> {
-        match head {
-            Some(head) => Ok(self.repo.directory(head, dir)?.unwrap_or_default()),
-            None => Ok(Vec::new()),
-        }
-    }
-
     pub(crate) fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
         Ok(writer)
     }
 
+    /// Says which commit is about to be published, until [`head_moved`](Self::head_moved).
+    pub(crate) fn head_will_move(&self, to: Revision) {
+        self.head.write().unwrap_or_else(PoisonError::into_inner).coming = Some(to);
+    }
+
     /// Forgets the head, so that the next look reads the branch again.
     pub(crate) fn head_moved(&self) {
         let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
         known.read = None;
+        known.coming = None;
         known.epoch += 1;
     }
 

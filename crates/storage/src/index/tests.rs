@@ -189,3 +189,30 @@ fn a_prefix_ends_before_the_next_path_that_lacks_it() {
     assert_eq!(prefix_end("a\u{10ffff}"), Some("b".to_owned()));
     assert_eq!(prefix_end("\u{d7ff}"), Some("\u{e000}".to_owned()));
 }
+
+/// Between the transaction of a save and the move of the branch the index is ahead of the branch.
+/// Whoever lists pages then must not take that for another history and begin again.
+#[test]
+fn listing_while_pages_are_saved_never_rebuilds_the_index() {
+    let scratch = Scratch::new();
+    for n in 0..200 {
+        scratch.create(&format!("page-{n}"), "text");
+    }
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let most = std::thread::scope(|scope| {
+        let lister = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                scratch.wiki().update_index(|visited| most = most.max(visited)).unwrap();
+            }
+            most
+        });
+        for n in 0..200 {
+            scratch.create(&format!("more-{n}"), "text");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        lister.join().unwrap()
+    });
+    assert!(most < 200, "{most} commits were visited");
+    assert_eq!(scratch.paths().len(), 400);
+}

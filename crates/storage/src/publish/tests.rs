@@ -101,6 +101,22 @@ fn a_checkpoint_ends_the_need_for_redo_rows() {
     assert_eq!(scratch.text("home"), "two");
 }
 
+/// After a failed sync the page cache holds what the disk doesn't: nothing may be taken on trust.
+#[test]
+fn after_a_failed_sync_everything_is_written_again() {
+    let scratch = Scratch::new();
+    scratch.create("home", "one");
+    let saved = scratch.update("home", "two");
+    scratch.wiki().lock_writer().unwrap().unsynced = true;
+    for id in [saved.etag.to_string(), saved.revision.to_string()] {
+        fs::remove_file(object(&scratch, &id)).unwrap();
+    }
+    scratch.wiki().checkpoint().unwrap();
+    assert_eq!(scratch.redo_rows(), 0);
+    assert!(!scratch.wiki().lock_writer().unwrap().unsynced);
+    scratch.git(&["fsck", "--strict"]);
+}
+
 #[test]
 fn many_saves_checkpoint_by_themselves() {
     let scratch = Scratch::new();

@@ -170,3 +170,15 @@ fn wiki_db_is_born_when_it_is_needed_and_with_its_preferences() {
     assert_eq!(wiki.preferences().unwrap()["title"], "Garden");
     assert_eq!(wiki.pages("", None, 100).unwrap().len(), 20);
 }
+
+#[test]
+fn saves_that_wait_are_not_put_on_another_branch() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "one");
+    scratch.git(&["symbolic-ref", "HEAD", "refs/heads/other"]);
+    let error = open_error(&mut scratch);
+    assert!(error.to_string().contains("git symbolic-ref HEAD refs/heads/main"), "{error}");
+    scratch.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+    scratch.open().unwrap();
+    assert_eq!(scratch.text("home"), "one");
+}

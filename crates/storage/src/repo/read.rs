@@ -28,12 +28,17 @@ pub(crate) struct FileChange {
     pub(crate) new: Option<Entry>,
 }
 
-impl Repo {
+/// A handle that remembers what it reads: one change of a wiki looks at the same commit and the
+/// same few trees again and again.
+pub(crate) struct View(pub(super) gix::Repository);
+
+/// What a view remembers, in bytes: the trees of a flat wiki of tens of thousands of pages.
+const VIEW_CACHE: usize = 8 << 20;
+
+impl View {
     /// What a path names in a commit: a file, a link, a submodule or (mode 0o40000) a directory.
     pub(crate) fn entry(&self, commit: Revision, path: &str) -> Result<Option<Entry>, RepoError> {
-        let local = self.local();
-        let root = tree_of(&local, commit)?;
-        lookup(&local, root, path)
+        lookup(&self.0, tree_of(&self.0, commit)?, path)
     }
 
     /// The names in the directory `path` of a commit (`""` is the root), each with its entry.
@@ -43,10 +48,10 @@ impl Repo {
         commit: Revision,
         path: &str,
     ) -> Result<Option<Vec<(String, Entry)>>, RepoError> {
-        let local = self.local();
-        let mut id = tree_of(&local, commit)?;
+        let local = &self.0;
+        let mut id = tree_of(local, commit)?;
         if !path.is_empty() {
-            match lookup(&local, id, path)? {
+            match lookup(local, id, path)? {
                 Some(entry) if entry.is_directory() => id = object_id(entry.id.as_bytes()),
                 _ => return Ok(None),
             }
@@ -64,6 +69,20 @@ impl Repo {
             }
         }
         Ok(Some(names))
+    }
+}
+
+impl Repo {
+    /// A handle for one change.
+    pub(crate) fn view(&self) -> View {
+        let mut local = self.local();
+        local.object_cache_size(VIEW_CACHE);
+        View(local)
+    }
+
+    /// As [`View::entry`], for one look.
+    pub(crate) fn entry(&self, commit: Revision, path: &str) -> Result<Option<Entry>, RepoError> {
+        View(self.local()).entry(commit, path)
     }
 
     /// The content of a blob, checked against its id: a flipped bit is an error, never a page.

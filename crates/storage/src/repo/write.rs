@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use gix::objs::{Kind, WriteTo as _};
 use gix::prelude::{FindExt as _, Write as _};
-use gix::refs::Target;
-use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit};
 
-use super::read::tree_of;
-use super::{Entry, Repo, RepoError, etag, object_id, revision};
+use super::read::{View, tree_of};
+use super::{Entry, Repo, RepoError, etag, loose, object_id, revision};
 use crate::author::Author;
 use crate::files::{self, At as _};
 use crate::revision::{Etag, Revision};
@@ -48,7 +46,7 @@ pub(crate) struct Prepared {
     objects: Vec<(gix::ObjectId, Kind, Vec<u8>)>,
 }
 
-impl Repo {
+impl View {
     /// Builds the trees and the commit. Nothing is written.
     pub(crate) fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, RepoError> {
         let mut objects = Vec::new();
@@ -97,12 +95,12 @@ impl Repo {
         edits: &[Edit],
         objects: &mut Vec<(gix::ObjectId, Kind, Vec<u8>)>,
     ) -> Result<gix::ObjectId, RepoError> {
-        let local = self.local();
+        let local = &self.0;
         let mut buffer = Vec::new();
         let root = match base {
             None => gix::objs::Tree::default(),
             Some(commit) => {
-                let id = tree_of(&local, commit)?;
+                let id = tree_of(local, commit)?;
                 let tree = local
                     .objects
                     .find_tree(&id, &mut buffer)
@@ -131,18 +129,25 @@ impl Repo {
             Ok(id)
         })
     }
+}
 
+impl Repo {
     /// Writes the objects, whether or not they seem to be there: a power cut can leave an empty file
     /// under an object's name, and only writing it again heals that.
     pub(crate) fn write_objects(&self, prepared: &Prepared) -> Result<(), RepoError> {
         let local = self.local();
-        for (_, kind, data) in &prepared.objects {
+        let objects = self.dir.join("objects");
+        for (id, kind, data) in &prepared.objects {
+            if data.len() <= loose::SMALL {
+                loose::write(&objects, *id, *kind, data)?;
+                continue;
+            }
             // A repack may remove the directory of an object between its creation and our rename.
-            if let Err(error) = local.objects.write_buf(*kind, data) {
+            if let Err(error) = local.objects.write_buf_with_known_id(*kind, data, *id) {
                 if !error.is_not_found() {
                     return Err(error.into());
                 }
-                local.objects.write_buf(*kind, data)?;
+                local.objects.write_buf_with_known_id(*kind, data, *id)?;
             }
         }
         Ok(())
@@ -186,32 +191,6 @@ impl Repo {
         files::sync_dir(&shard)?;
         files::sync_dir(&objects)?;
         Ok(etag(&id))
-    }
-
-    /// Moves the branch from `old` to `new`.
-    ///
-    /// # Errors
-    /// [`RepoError::Moved`] when the branch is not at `old` any more; nothing was changed then.
-    pub(crate) fn move_branch(
-        &self,
-        old: Option<Revision>,
-        new: Revision,
-    ) -> Result<(), RepoError> {
-        let expected = match old {
-            // Passes when the branch is missing, never when it has another value.
-            None => PreviousValue::MustNotExist,
-            Some(old) => {
-                PreviousValue::MustExistAndMatch(Target::Object(object_id(old.as_bytes())))
-            }
-        };
-        let change = Change::Update {
-            log: LogChange::default(),
-            expected,
-            new: Target::Object(object_id(new.as_bytes())),
-        };
-        let edit = RefEdit { change, name: self.branch.clone(), deref: false };
-        self.local().edit_references_as(Some(edit), None)?;
-        Ok(())
     }
 
     /// Takes the lock that every git program takes to move the branch, waiting a while for it.

@@ -225,7 +225,7 @@ fn a_large_page_does_not_pass_through_the_redo_row() {
         .database()
         .unwrap()
         .read(|c| {
-            c.query_row("select content from redo_edit", [], |r| r.get(0))
+            c.query_row("select content from redo", [], |r| r.get(0))
                 .map_err(|e| DbError::from(e).into())
         })
         .map_err(|e: Error| e)

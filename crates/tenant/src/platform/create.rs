@@ -26,16 +26,17 @@ impl Platform {
     /// # Errors
     /// As [`create`](Self::create).
     pub async fn create_tenant(&self, new: NewTenant) -> Result<Tenant, Error> {
-        self.create_with(new, storage::Wiki::create).await
+        self.create_with(new, |dir, _| storage::Wiki::create(dir)).await
     }
 
-    /// Creates a wiki whose directory is made by `make`, at the path it is given.
+    /// Creates a wiki whose directory is made by `make`, at the path it is given. It may take long:
+    /// the wiki is seen by nobody before it is complete.
     ///
     /// # Errors
     /// As [`create`](Self::create), and what `make` says. Nothing is left then.
     pub async fn create_with<F>(&self, new: NewTenant, make: F) -> Result<Tenant, Error>
     where
-        F: FnOnce(&Path) -> Result<(), storage::Error> + Send + 'static,
+        F: FnOnce(&Path, &Tenant) -> Result<(), storage::Error> + Send + 'static,
     {
         let platform = self.clone();
         // Not interrupted in the middle when the caller goes away.
@@ -44,7 +45,7 @@ impl Platform {
 
     fn create_blocking<F>(&self, new: NewTenant, make: F) -> Result<Tenant, Error>
     where
-        F: FnOnce(&Path) -> Result<(), storage::Error>,
+        F: FnOnce(&Path, &Tenant) -> Result<(), storage::Error>,
     {
         self.refuse_orphan(&new.slug)?;
         // A row before a directory: after a crash the row says what to finish or to sweep.
@@ -71,11 +72,11 @@ impl Platform {
 
     fn make_dir<F>(&self, tenant: &Tenant, make: F) -> Result<(), Error>
     where
-        F: FnOnce(&Path) -> Result<(), storage::Error>,
+        F: FnOnce(&Path, &Tenant) -> Result<(), storage::Error>,
     {
         let building = self.building_dir(tenant.id);
         let of_wiki = |source| Error::Wiki { wiki: tenant.slug.clone(), source };
-        make(&building).map_err(of_wiki)?;
+        make(&building, tenant).map_err(of_wiki)?;
         rename(&building, &self.wiki_dir(&tenant.slug))?;
         Ok(sync_dir(&self.wikis_dir())?)
     }

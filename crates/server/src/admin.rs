@@ -1,0 +1,99 @@
+//! The control plane: `/admin/v1/…` on a listener of its own.
+
+mod health;
+mod tokens;
+mod wikis;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Request};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use http::request::Parts;
+use utoipa_axum::router::OpenApiRouter;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Caller, Error, Platform, Slug, Tenant};
+
+use crate::auth::unauthenticated;
+
+/// What the admin routes work with.
+#[derive(Clone, Debug)]
+pub(crate) struct Admin {
+    pub(crate) platform: Platform,
+    /// Where wikis are reached, without a slash at the end.
+    public_url: Arc<str>,
+}
+
+/// The admin routes. They belong below whatever says who asks: only the operator gets in.
+/// `public_url` is where the wikis are reached, such as `https://wiki.example.org`.
+pub fn admin_api(platform: Platform, public_url: &str) -> Router {
+    let admin = Admin { platform, public_url: public_url.trim_end_matches('/').into() };
+    documented().split_for_parts().0.with_state(admin)
+}
+
+/// The routes together with their documentation.
+pub(crate) fn documented() -> OpenApiRouter<Admin> {
+    let guarded = wikis::router().merge(tokens::router());
+    let guarded = guarded.layer(axum::middleware::from_fn(operators_only));
+    OpenApiRouter::new().nest("/admin/v1", guarded.merge(health::router()))
+}
+
+impl Admin {
+    async fn existing(&self, slug: &Slug) -> Result<Arc<Tenant>, Error> {
+        self.platform
+            .tenant(slug)
+            .await?
+            .filter(|tenant| tenant.state.is_settled())
+            .ok_or(Error::UnknownWiki)
+    }
+}
+
+/// The operator, in handlers that keep a record of who asked.
+struct Operator(Caller);
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        operator(parts.extensions.get()).map(Self)
+    }
+}
+
+async fn operators_only(request: Request, next: Next) -> Response {
+    match operator(request.extensions().get()) {
+        Ok(_) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn operator(caller: Option<&Caller>) -> Result<Caller, Problem> {
+    match caller {
+        Some(caller) if caller.is_operator() => Ok(caller.clone()),
+        Some(caller) if !caller.is_anonymous() => {
+            let detail = "this needs the operator's token";
+            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+        }
+        _ => Err(unauthenticated()),
+    }
+}
+
+/// A slug in a path. One that no wiki can have is simply not found.
+struct SlugInPath(Slug);
+
+impl<S: Send + Sync> FromRequestParts<S> for SlugInPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        use axum::extract::RawPathParams;
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Error::UnknownWiki)?;
+        let slug = params
+            .iter()
+            .find(|(name, _)| *name == "slug")
+            .and_then(|(_, value)| value.parse().ok());
+        slug.map(Self).ok_or(Error::UnknownWiki)
+    }
+}

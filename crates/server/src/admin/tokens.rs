@@ -1,0 +1,207 @@
+//! Tokens of a wiki, and of the platform.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Error, NewToken, Role, TenantId, Token, TokenRole};
+
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::wikis::checked;
+use super::{Admin, Operator, SlugInPath};
+use crate::extract::{Json, Listing, Paging, Tail};
+use crate::{idempotency, openapi};
+
+/// The longest name of a token, in bytes.
+const MAX_NAME: usize = 200;
+
+pub(super) fn router() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new()
+        .routes(routes!(list_platform, create_platform))
+        .routes(routes!(revoke_platform))
+        .routes(routes!(list, create))
+        .routes(routes!(revoke))
+}
+
+#[derive(Clone, Serialize)]
+struct TokenBody {
+    id: String,
+    name: String,
+    role: &'static str,
+    act_as: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    created: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    expires_at: Option<OffsetDateTime>,
+    /// Only in the answer that makes the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+impl From<Token> for TokenBody {
+    fn from(token: Token) -> Self {
+        Self {
+            role: token.role.as_str(),
+            id: token.id,
+            name: token.name,
+            act_as: token.act_as,
+            created: token.created,
+            expires_at: token.expires,
+            token: None,
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CreateToken)]
+struct Create {
+    /// What to call it.
+    name: String,
+    /// `reader`, `editor` or `admin` of a wiki; `operator` for the platform.
+    role: String,
+    /// From when on it is refused; never if it isn't given.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    expires_at: Option<OffsetDateTime>,
+    /// Whether its bearer may name another author.
+    #[serde(default)]
+    act_as: bool,
+}
+
+/// Lists the platform's tokens, without secrets.
+#[utoipa::path(get, path = "/tokens", params(openapi::PagingParams),
+    responses((status = 200, body = openapi::TokenList), (status = "4XX", body = openapi::Problem)))]
+async fn list_platform(
+    State(admin): State<Admin>,
+    paging: Paging,
+) -> Result<Listing<TokenBody>, Error> {
+    tokens(&admin, None, paging).await
+}
+
+/// Lists a wiki's tokens, without secrets.
+#[utoipa::path(get, path = "/wikis/{slug}/tokens", params(("slug" = String, Path), openapi::PagingParams),
+    responses((status = 200, body = openapi::TokenList), (status = "4XX", body = openapi::Problem)))]
+async fn list(
+    State(admin): State<Admin>,
+    SlugInPath(slug): SlugInPath,
+    paging: Paging,
+) -> Result<Listing<TokenBody>, Error> {
+    let wiki = admin.existing(&slug).await?.id;
+    tokens(&admin, Some(wiki), paging).await
+}
+
+async fn tokens(
+    admin: &Admin,
+    wiki: Option<TenantId>,
+    paging: Paging,
+) -> Result<Listing<TokenBody>, Error> {
+    let Paging { limit, cursor } = paging;
+    let more = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let mut tokens = admin.platform.tokens(wiki, cursor.as_deref(), more).await?;
+    let is_last = tokens.len() <= limit;
+    tokens.truncate(limit);
+    let next = tokens.last().filter(|_| !is_last).map(|token| token.id.clone());
+    Ok(Listing::new(tokens.into_iter().map(TokenBody::from).collect(), next.as_deref()))
+}
+
+/// Makes an operator's token.
+#[utoipa::path(post, path = "/tokens", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = openapi::Token), (status = "4XX", body = openapi::Problem)))]
+async fn create_platform(
+    State(admin): State<Admin>,
+    operator: Operator,
+    headers: HeaderMap,
+    Json(body): Json<Create>,
+) -> Result<Response, Problem> {
+    if body.role != "operator" {
+        return Err(unknown_role("a token of the platform has the role operator"));
+    }
+    make(&admin, operator, &headers, "/admin/v1/tokens", TokenRole::Operator, &body).await
+}
+
+/// Makes a token for a wiki.
+#[utoipa::path(post, path = "/wikis/{slug}/tokens", request_body = Create,
+    params(("slug" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = openapi::Token), (status = "4XX", body = openapi::Problem)))]
+async fn create(
+    State(admin): State<Admin>,
+    operator: Operator,
+    SlugInPath(slug): SlugInPath,
+    headers: HeaderMap,
+    Json(body): Json<Create>,
+) -> Result<Response, Problem> {
+    let wiki = admin.existing(&slug).await.map_err(|error| error.problem())?.id;
+    let role = match body.role.parse() {
+        Ok(role @ (Role::Reader | Role::Editor | Role::Admin)) => role,
+        _ => return Err(unknown_role("a token of a wiki has the role reader, editor or admin")),
+    };
+    let route = format!("/admin/v1/wikis/{wiki}/tokens");
+    make(&admin, operator, &headers, &route, TokenRole::Wiki { wiki, role }, &body).await
+}
+
+async fn make(
+    admin: &Admin,
+    Operator(caller): Operator,
+    headers: &HeaderMap,
+    route: &str,
+    role: TokenRole,
+    body: &Create,
+) -> Result<Response, Problem> {
+    let making = async {
+        let name = checked("name", &body.name, MAX_NAME)?;
+        let new = NewToken { name, role, act_as: body.act_as, expires: body.expires_at };
+        let (token, secret) =
+            admin.platform.create_token(new).await.map_err(|error| error.problem())?;
+        let kept = TokenBody::from(token);
+        let now = TokenBody { token: Some(secret.expose().to_owned()), ..kept.clone() };
+        Ok((now, kept))
+    };
+    idempotency::once(&admin.platform, &caller, route, headers, body, making).await
+}
+
+/// Revokes an operator's token.
+#[utoipa::path(delete, path = "/tokens/{id}", params(("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = openapi::Problem)))]
+async fn revoke_platform(
+    State(admin): State<Admin>,
+    Tail(tail): Tail,
+) -> Result<StatusCode, Problem> {
+    revoked(admin.platform.revoke_token(None, last(&tail)).await)
+}
+
+/// Revokes a token of a wiki.
+#[utoipa::path(delete, path = "/wikis/{slug}/tokens/{id}", params(("slug" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = openapi::Problem)))]
+async fn revoke(
+    State(admin): State<Admin>,
+    SlugInPath(slug): SlugInPath,
+    Tail(tail): Tail,
+) -> Result<StatusCode, Problem> {
+    let wiki = admin.existing(&slug).await.map_err(|error| error.problem())?.id;
+    revoked(admin.platform.revoke_token(Some(wiki), last(&tail)).await)
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn revoked(revoked: Result<bool, Error>) -> Result<StatusCode, Problem> {
+    match revoked {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => {
+            Err(Problem::new(StatusCode::NOT_FOUND, "token_not_found", "there is no such token"))
+        }
+        Err(error) => Err(error.problem()),
+    }
+}
+
+fn unknown_role(why: &str) -> Problem {
+    let error = serde_json::json!({ "pointer": "/role", "code": "unknown_value", "detail": why });
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", format!("`role`: {why}"))
+        .field("errors", [error])
+}

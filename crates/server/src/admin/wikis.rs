@@ -1,0 +1,226 @@
+//! Wikis: create, list, show, change, delete.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Error, NewTenant, Preferences, Slug, Tenant, TenantUpdate, Visibility};
+
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Admin, Operator, SlugInPath};
+use crate::extract::{Json, Listing, Paging};
+use crate::{idempotency, openapi};
+
+/// The longest title, in bytes.
+const MAX_TITLE: usize = 1000;
+/// The longest reason for a suspension, in bytes.
+const MAX_REASON: usize = 4000;
+
+pub(super) fn router() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, delete))
+}
+
+/// A wiki as the operator sees it.
+#[derive(Serialize)]
+struct WikiBody {
+    id: String,
+    slug: String,
+    title: String,
+    owner: Option<String>,
+    visibility: Visibility,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    created: time::OffsetDateTime,
+    url: String,
+}
+
+impl Admin {
+    fn describe(&self, tenant: &Tenant) -> WikiBody {
+        WikiBody {
+            id: tenant.id.to_string(),
+            slug: tenant.slug.to_string(),
+            title: tenant.title.clone(),
+            owner: tenant.owner.clone(),
+            visibility: tenant.visibility,
+            state: tenant.state.as_str(),
+            reason: tenant.state.reason().map(str::to_owned),
+            created: tenant.created,
+            url: format!("{}/w/{}", self.public_url, tenant.slug),
+        }
+    }
+}
+
+/// Lists wikis.
+#[utoipa::path(get, path = "/wikis", params(openapi::PagingParams),
+    responses((status = 200, body = openapi::WikiList), (status = "4XX", body = openapi::Problem)))]
+async fn list(
+    State(admin): State<Admin>,
+    Paging { limit, cursor }: Paging,
+) -> Result<Listing<WikiBody>, Problem> {
+    let after: Option<Slug> = cursor.map(|slug| slug.parse()).transpose().map_err(|_| {
+        let detail = "the cursor is not one that this list gave";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_cursor", detail)
+    })?;
+    let more = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let mut wikis =
+        admin.platform.wikis(after.as_ref(), more).await.map_err(|error| error.problem())?;
+    let is_last = wikis.len() <= limit;
+    wikis.truncate(limit);
+    let next = wikis.last().filter(|_| !is_last).map(|tenant| tenant.slug.clone());
+    let items = wikis.iter().map(|tenant| admin.describe(tenant)).collect();
+    Ok(Listing::new(items, next.as_ref().map(Slug::as_str)))
+}
+
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CreateWiki)]
+struct Create {
+    /// The name in URLs.
+    slug: String,
+    /// The slug if it isn't given.
+    title: Option<String>,
+    /// The subject that becomes its owner.
+    owner: Option<String>,
+    /// `private` if it isn't given.
+    #[schema(value_type = Option<String>)]
+    visibility: Option<Visibility>,
+    /// Settings it begins with.
+    #[serde(default)]
+    #[schema(value_type = Option<openapi::Preferences>)]
+    preferences: Preferences,
+}
+
+/// Creates a wiki.
+#[utoipa::path(post, path = "/wikis", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = openapi::Wiki), (status = "4XX", body = openapi::Problem)))]
+async fn create(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    headers: HeaderMap,
+    Json(body): Json<Create>,
+) -> Result<Response, Problem> {
+    let platform = admin.platform.clone();
+    let creating = async {
+        let new = new_tenant(&body)?;
+        let tenant = admin.platform.create_tenant(new).await.map_err(|error| error.problem())?;
+        let described = admin.describe(&tenant);
+        // Nothing in it is secret: what is kept is what was answered.
+        let kept = serde_json::to_value(&described).map_err(|error| Problem::internal(&error))?;
+        Ok((described, kept))
+    };
+    idempotency::once(&platform, &caller, "/admin/v1/wikis", &headers, &body, creating).await
+}
+
+fn new_tenant(body: &Create) -> Result<NewTenant, Problem> {
+    let slug: Slug = body.slug.parse().map_err(|error| Error::from(error).problem())?;
+    let mut new = NewTenant::new(slug);
+    if let Some(title) = &body.title {
+        new.title = checked("title", title, MAX_TITLE)?;
+    }
+    new.owner =
+        body.owner.as_deref().map(|owner| checked("owner", owner, MAX_TITLE)).transpose()?;
+    new.visibility = body.visibility.unwrap_or(Visibility::Private);
+    new.preferences = body.preferences.clone();
+    Ok(new)
+}
+
+/// Shows a wiki.
+#[utoipa::path(get, path = "/wikis/{slug}", params(("slug" = String, Path)),
+    responses((status = 200, body = openapi::Wiki), (status = "4XX", body = openapi::Problem)))]
+async fn show(
+    State(admin): State<Admin>,
+    SlugInPath(slug): SlugInPath,
+) -> Result<Json<WikiBody>, Error> {
+    Ok(Json(admin.describe(&*admin.existing(&slug).await?)))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ChangeWiki)]
+struct Change {
+    title: Option<String>,
+    #[schema(value_type = Option<String>)]
+    visibility: Option<Visibility>,
+    state: Option<StateWord>,
+    /// With `suspended`, and only then.
+    reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StateWord {
+    Active,
+    ReadOnly,
+    Suspended,
+}
+
+/// Changes what is said of a wiki.
+#[utoipa::path(patch, path = "/wikis/{slug}", request_body = Change, params(("slug" = String, Path)),
+    responses((status = 200, body = openapi::Wiki), (status = "4XX", body = openapi::Problem)))]
+async fn change(
+    State(admin): State<Admin>,
+    SlugInPath(slug): SlugInPath,
+    Json(body): Json<Change>,
+) -> Result<Json<WikiBody>, Problem> {
+    admin.existing(&slug).await.map_err(|error| error.problem())?;
+    let update = TenantUpdate {
+        title: body.title.as_deref().map(|title| checked("title", title, MAX_TITLE)).transpose()?,
+        visibility: body.visibility,
+        state: state(body.state, body.reason)?,
+    };
+    let tenant = admin.platform.update(&slug, update).await.map_err(|error| error.problem())?;
+    Ok(Json(admin.describe(&tenant)))
+}
+
+fn state(
+    word: Option<StateWord>,
+    reason: Option<String>,
+) -> Result<Option<wikigrove_tenant::State>, Problem> {
+    use wikigrove_tenant::State;
+    match (word, reason) {
+        (Some(StateWord::Suspended), Some(reason)) => {
+            Ok(Some(State::Suspended { reason: checked("reason", &reason, MAX_REASON)? }))
+        }
+        (Some(StateWord::Suspended), None) => Err(invalid("reason", "a suspension needs a reason")),
+        (_, Some(_)) => Err(invalid("reason", "only a suspension has a reason")),
+        (Some(StateWord::Active), None) => Ok(Some(State::Active)),
+        (Some(StateWord::ReadOnly), None) => Ok(Some(State::ReadOnly)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Moves a wiki aside and frees its slug.
+#[utoipa::path(delete, path = "/wikis/{slug}", params(("slug" = String, Path)),
+    responses((status = 204), (status = "4XX", body = openapi::Problem)))]
+async fn delete(
+    State(admin): State<Admin>,
+    SlugInPath(slug): SlugInPath,
+) -> Result<StatusCode, Error> {
+    admin.existing(&slug).await?;
+    admin.platform.delete(&slug).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Text for people: something, not too long, and nothing that a terminal would act on.
+pub(super) fn checked(field: &'static str, text: &str, limit: usize) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > limit || text.chars().any(char::is_control) {
+        return Err(invalid(
+            field,
+            &format!("1 to {limit} bytes of text without control characters are needed"),
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn invalid(field: &str, why: &str) -> Problem {
+    let error = serde_json::json!({ "pointer": format!("/{field}"), "code": "invalid_value", "detail": why });
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", format!("`{field}`: {why}"))
+        .field("errors", [error])
+}

@@ -1,0 +1,95 @@
+//! The command line.
+
+mod local;
+mod serve;
+mod wiki;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Many wikis, each with its own git repository, in one process.
+#[derive(Debug, Parser)]
+#[command(name = "wikigrove", version)]
+struct Cli {
+    /// The data directory.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "WIKIGROVE_DATA",
+        default_value = "./data",
+        global = true
+    )]
+    data: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the wikis of the data directory (what no command at all does, too).
+    Serve(serve::ServeArgs),
+    /// Create, list and import wikis.
+    #[command(subcommand)]
+    Wiki(wiki::WikiCommand),
+    /// Tokens for programs.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a new operator's token in `<data>/operator-token`; the old one ends with the next start.
+    Create(CreateToken),
+}
+
+#[derive(Args, Debug)]
+struct CreateToken {
+    /// The operator's token, which administers all wikis.
+    #[arg(long, required = true)]
+    operator: bool,
+}
+
+/// Why a command failed, as it is printed.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A broken pipe here has nobody left to be told.
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                format!("wikigrove: {error}\n").as_bytes(),
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match cli.command {
+        None => runtime.block_on(serve::serve(cli.data, serve::ServeArgs::from_environment())),
+        Some(Command::Serve(args)) => runtime.block_on(serve::serve(cli.data, args)),
+        Some(Command::Wiki(command)) => runtime.block_on(wiki::run(cli.data, command)),
+        Some(Command::Token(TokenCommand::Create(_))) => {
+            runtime.block_on(local::replace_operator_token(cli.data))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,180 @@
+//! `wikigrove serve`: opens everything, says where it is, serves until told to stop.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use wikigrove_tenant::{Platform, Settings};
+
+use super::Failure;
+use crate::app::{self, Addresses};
+use crate::auth::Authenticator;
+use crate::limits::HttpLimits;
+use crate::operator_token::{self, OperatorToken};
+use crate::serve::serve as serve_listeners;
+use crate::welcome;
+
+/// Descriptors kept for sockets, logs and the platform's own database.
+const RESERVED_FILES: u64 = 256;
+/// The most descriptors one open wiki takes: four connections of three files, and a pack.
+const FILES_PER_WIKI: u64 = 16;
+
+/// Where to listen, and how wikis are reached.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ServeArgs {
+    /// The public listener, for the wikis. Port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", env = "WIKIGROVE_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The control plane's listener.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WIKIGROVE_ADMIN_LISTEN",
+        default_value = "127.0.0.1:8081"
+    )]
+    admin_listen: SocketAddr,
+    /// Give each wiki a host of its own, `{slug}.DOMAIN`.
+    #[arg(long, value_name = "DOMAIN", env = "WIKIGROVE_BASE_DOMAIN")]
+    base_domain: Option<String>,
+    /// Where the wikis are reached from outside, such as https://wiki.example.org.
+    #[arg(long, value_name = "URL", env = "WIKIGROVE_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// The operator's token, instead of the one in `<data>/operator-token`.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "WIKIGROVE_ADMIN_TOKEN",
+        hide = true,
+        hide_env_values = true
+    )]
+    admin_token: Option<String>,
+    /// The most wikis open at once [default: by the limit of open files, at most 500].
+    #[arg(long, value_name = "N", env = "WIKIGROVE_OPEN_WIKIS")]
+    open_wikis: Option<usize>,
+}
+
+#[derive(Parser)]
+struct Defaults {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+impl ServeArgs {
+    /// What holds when no command is given: the defaults and the environment.
+    pub(super) fn from_environment() -> Self {
+        Defaults::parse_from(["wikigrove"]).serve
+    }
+}
+
+pub(super) async fn serve(data: PathBuf, args: ServeArgs) -> Result<(), Failure> {
+    start_logging();
+    let platform = Platform::open_with(&data, settings(args.open_wikis)).await?;
+    let token = operator_token::load_or_create(&data, args.admin_token)?;
+    let is_new = welcome::create_if_empty(&platform).await?;
+    let public = bind(args.listen).await?;
+    let admin = bind(args.admin_listen).await?;
+    let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
+    let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{public_address}"));
+    let limits = HttpLimits::default();
+    let auth = Authenticator::new(platform.clone(), &token.secret);
+    let addresses = Addresses { public_url: args.public_url, base_domain: args.base_domain };
+    let listeners = vec![
+        (public, app::public(&platform, &auth, &addresses, &limits)),
+        (admin, app::control(&platform, &auth, &public_url, &limits)),
+    ];
+    let shutdown = stop_signal()?;
+    say(&greeting(&public_url, admin_address, &token, is_new));
+    let cut = serve_listeners(listeners, &limits, shutdown).await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "some connections were cut when their time was over");
+    }
+    platform.close().await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("can't listen on {address}: {error}").into())
+}
+
+/// As many open wikis as the limit of open files allows.
+fn settings(open_wikis: Option<usize>) -> Settings {
+    let defaults = Settings::default();
+    let files = raise_file_limit();
+    let possible = usize::try_from(files.saturating_sub(RESERVED_FILES) / FILES_PER_WIKI)
+        .unwrap_or(usize::MAX)
+        .max(1);
+    Settings {
+        open_wikis: open_wikis.unwrap_or(defaults.open_wikis).clamp(1, possible),
+        ..defaults
+    }
+}
+
+/// Raises the soft limit of open files to the hard one, and returns it.
+fn raise_file_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum.unwrap_or(u64::MAX),
+        Err(_) => current.unwrap_or(u64::MAX),
+    }
+}
+
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    // RUST_LOG is the ecosystem's switch; without it, what an operator should see.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// What a newcomer needs: where things are, and lines to paste.
+fn greeting(public_url: &str, admin: SocketAddr, token: &OperatorToken, is_new: bool) -> String {
+    let (place, secret) = match &token.file {
+        Some(file) => (file.display().to_string(), format!("$(cat '{}')", file.display())),
+        None => ("WIKIGROVE_ADMIN_TOKEN".to_owned(), "$WIKIGROVE_ADMIN_TOKEN".to_owned()),
+    };
+    let mut text = format!(
+        "wikis   {public_url}/w/<slug>/\nadmin   http://{admin}/admin/v1/\ntoken   the operator's token is in {place}\n"
+    );
+    if token.is_new && std::io::stdout().is_terminal() {
+        text += &format!("        it was made just now: {}\n", token.secret);
+    }
+    if is_new {
+        text += &format!(
+            "
+A wiki was created to begin with: {public_url}/w/{slug}/
+
+Read a page:
+  curl {public_url}/w/{slug}/api/v1/pages/home
+Write one:
+  curl -X PUT -H \"Authorization: Bearer {secret}\" -H 'If-None-Match: *' -H 'Content-Type: application/json' -d '{{\"content\": \"# Roses\\n\"}}' {public_url}/w/{slug}/api/v1/pages/roses
+Create another wiki:
+  curl -H \"Authorization: Bearer {secret}\" -H 'Content-Type: application/json' -d '{{\"slug\": \"garden\"}}' http://{admin}/admin/v1/wikis
+",
+            slug = welcome::SLUG,
+        );
+    }
+    text
+}
+
+fn say(text: &str) {
+    let mut out = std::io::stdout();
+    // Nobody reading along is no reason not to serve.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

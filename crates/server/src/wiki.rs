@@ -1,0 +1,18 @@
+//! The API of one wiki, below its base: `{base}/api/v1/…`.
+
+mod pages;
+mod preferences;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The routes of one wiki. They belong below [`Platform::layer`](wikigrove_tenant::Platform::layer),
+/// which says which wiki, and below whatever says who asks.
+pub fn wiki_api() -> Router {
+    documented().split_for_parts().0
+}
+
+/// The routes together with their documentation.
+pub(crate) fn documented() -> OpenApiRouter {
+    OpenApiRouter::new().nest("/api/v1", pages::router().merge(preferences::router()))
+}

@@ -1,0 +1,202 @@
+//! Pages: list, read, create, change, delete.
+
+mod answer;
+
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Author, Base, Error, PageSummary, Revision, SaveOptions, Wiki};
+
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::{Json, Listing, Paging, Query, Tail, query};
+use crate::openapi;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, save, delete))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Prefix {
+    /// What the paths begin with.
+    #[serde(default)]
+    #[param(required = false)]
+    prefix: String,
+}
+
+/// Lists pages.
+#[utoipa::path(get, path = "/pages", params(Prefix, openapi::PagingParams),
+    responses((status = 200, body = openapi::PageList), (status = "4XX", body = openapi::Problem)))]
+async fn list(
+    wiki: Wiki,
+    Query(Prefix { prefix }): Query<Prefix>,
+    paging: Paging,
+) -> Result<Listing<PageSummary>, Error> {
+    let Paging { limit, cursor } = paging;
+    // One more than asked for says whether there is a next page.
+    let mut pages = wiki.pages(&prefix, cursor.as_deref(), limit + 1).await?;
+    let more = pages.len() > limit;
+    pages.truncate(limit);
+    let next = pages.last().filter(|_| more).map(|page| page.path.clone());
+    Ok(Listing::new(pages, next.as_deref()))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct At {
+    /// A commit: the page as it was then.
+    at: Option<String>,
+}
+
+/// Reads a page, now or as it was in a commit.
+#[utoipa::path(get, path = "/pages/{*path}", params(("path" = String, Path), At),
+    responses(
+        (status = 200, content((openapi::Page = "application/json"), (String = "text/markdown"))),
+        (status = 304, description = "the client has this version"),
+        (status = "4XX", body = openapi::Problem)))]
+async fn read(
+    wiki: Wiki,
+    Tail(path): Tail,
+    Query(At { at }): Query<At>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(at) = at else {
+        let page = wiki.read_raw(&path).await.map_err(|error| error.problem())?;
+        return answer::page(&wiki, &headers, &page);
+    };
+    let at: Revision = at
+        .parse()
+        .map_err(|error| query::invalid("at", "invalid_revision", &format!("{error}")))?;
+    let page = wiki.read_at(&path, at).await.map_err(|error| error.problem())?;
+    answer::page(&wiki, &headers, &page)
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewContent {
+    /// The whole text.
+    content: String,
+    /// The commit message.
+    message: Option<String>,
+    /// Somebody else's name, for tokens made with `act_as`.
+    author: Option<Named>,
+}
+
+/// An author other than the caller.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+    #[serde(default)]
+    email: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Merge {
+    /// `never` refuses a stale save instead of merging it.
+    #[param(inline)]
+    merge: Option<MergeMode>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum MergeMode {
+    Auto,
+    Never,
+}
+
+/// Creates (`If-None-Match: *`) or changes (`If-Match: "<etag>"`) a page.
+#[utoipa::path(put, path = "/pages/{*path}", request_body = NewContent,
+    params(("path" = String, Path), Merge, ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, body = openapi::Saved), (status = 201, body = openapi::Saved),
+        (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
+async fn save(
+    wiki: Wiki,
+    Tail(path): Tail,
+    Query(Merge { merge }): Query<Merge>,
+    base: Base,
+    Json(body): Json<NewContent>,
+) -> Result<Response, Problem> {
+    let author = author(&wiki, body.author)?;
+    let options =
+        SaveOptions { message: body.message, author, merge: merge != Some(MergeMode::Never) };
+    let saved = wiki
+        .save_with(&path, body.content.into_bytes(), base, options)
+        .await
+        .map_err(|error| error.problem())?;
+    Ok(answer::saved(&saved))
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    message: Option<String>,
+    author: Option<Named>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Recursive {
+    /// Not supported yet.
+    #[serde(default)]
+    #[param(required = false)]
+    recursive: bool,
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    path: String,
+    revision: Revision,
+}
+
+/// Deletes a page of which the caller names the version.
+#[utoipa::path(delete, path = "/pages/{*path}", request_body = Option<Reason>,
+    params(("path" = String, Path), Recursive, ("If-Match" = String, Header)),
+    responses((status = 200, body = openapi::Deleted), (status = "4XX", body = openapi::Problem)))]
+async fn delete(
+    wiki: Wiki,
+    Tail(path): Tail,
+    Query(Recursive { recursive }): Query<Recursive>,
+    base: Base,
+    body: Option<Json<Reason>>,
+) -> Result<Response, Problem> {
+    if recursive {
+        return Err(query::invalid("recursive", "not_supported", "pages are deleted one by one"));
+    }
+    let Base::Version(base) = base else {
+        let detail = "a page is deleted with If-Match and the etag of the version you read";
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "precondition_required",
+            detail,
+        ));
+    };
+    let Reason { message, author: named } = body.map(|Json(body)| body).unwrap_or_default();
+    let author = author(&wiki, named)?;
+    let options = SaveOptions { message, author, ..SaveOptions::default() };
+    let revision = wiki.delete(&path, base, options).await.map_err(|error| error.problem())?;
+    Ok(Json(Deleted { path, revision }).into_response())
+}
+
+/// Only a token made for it may speak in another's name.
+fn author(wiki: &Wiki, named: Option<Named>) -> Result<Option<Author>, Problem> {
+    let Some(Named { name, email }) = named else { return Ok(None) };
+    let author = Author::parse(&name, &email).map_err(|error| {
+        let pointer = format!("/author/{}", error.field);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_author", error.to_string())
+            .field("errors", [serde_json::json!({ "pointer": pointer, "code": "invalid_author", "detail": error.to_string() })])
+    })?;
+    match wiki.caller().acting_as(author) {
+        Some(caller) => Ok(Some(caller.author().clone())),
+        None => {
+            let detail = "naming another author takes a token made with `act_as`";
+            Err(Problem::new(StatusCode::FORBIDDEN, "act_as_required", detail))
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Pages and saves as HTTP answers.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::Page;
+use wikigrove_tenant::{Author, Etag, Revision, Saved, Visibility, Wiki, not_modified};
+
+const MARKDOWN: &str = "text/markdown; charset=utf-8";
+
+#[derive(Serialize)]
+struct PageBody<'a> {
+    path: &'a str,
+    title: &'a str,
+    content: &'a str,
+    etag: Etag,
+    revision: Revision,
+    author: &'a Author,
+    #[serde(with = "time::serde::rfc3339")]
+    modified: time::OffsetDateTime,
+}
+
+/// A page: as JSON, or its bytes for a client that prefers `text/markdown`; 304 for one that has it.
+pub(super) fn page(wiki: &Wiki, headers: &HeaderMap, page: &Page) -> Result<Response, Problem> {
+    let etag = page.summary.etag.to_string();
+    if not_modified(headers, &etag) {
+        return Ok(with_page_headers(wiki, &etag, StatusCode::NOT_MODIFIED, None, Body::empty()));
+    }
+    let (media_type, body) = if wants_markdown(headers) {
+        (MARKDOWN, Body::from(page.content.clone()))
+    } else {
+        ("application/json", Body::from(json(page)?))
+    };
+    Ok(with_page_headers(wiki, &etag, StatusCode::OK, Some(media_type), body))
+}
+
+fn json(page: &Page) -> Result<Vec<u8>, Problem> {
+    let summary = &page.summary;
+    let content = std::str::from_utf8(&page.content).map_err(|_| {
+        let detail = "the page is not UTF-8 text; read its bytes with `Accept: text/markdown`";
+        Problem::new(StatusCode::NOT_ACCEPTABLE, "not_text", detail)
+    })?;
+    let body = PageBody {
+        path: &summary.path,
+        title: &summary.title,
+        content,
+        etag: summary.etag,
+        revision: summary.revision,
+        author: &summary.author,
+        modified: summary.modified,
+    };
+    let mut bytes = Vec::with_capacity(content.len() + content.len() / 16 + 512);
+    serde_json::to_writer(&mut bytes, &body).map_err(|error| Problem::internal(&error))?;
+    Ok(bytes)
+}
+
+fn with_page_headers(
+    wiki: &Wiki,
+    etag: &str,
+    status: StatusCode,
+    media_type: Option<&'static str>,
+    body: Body,
+) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(ETAG, quoted(etag));
+    headers.insert(VARY, HeaderValue::from_static("accept, authorization"));
+    // What only some may read must not be kept where others are served from.
+    let cache = match wiki.tenant().visibility {
+        Visibility::Private => "private, no-cache",
+        _ => "no-cache",
+    };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    if let Some(media_type) = media_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    response
+}
+
+/// Whether `text/markdown` is named in `Accept` with a higher quality than JSON. What is named
+/// first wins among equals.
+fn wants_markdown(headers: &HeaderMap) -> bool {
+    let mut best = ("application/json", 0.0);
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    for range in values.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        let quality = parts
+            .find_map(|part| part.strip_prefix("q="))
+            .and_then(|q| q.parse().ok())
+            .unwrap_or(1.0);
+        if quality > best.1
+            && matches!(media_type, "text/markdown" | "application/json" | "text/*" | "*/*")
+        {
+            best = (
+                if media_type.starts_with("text/") { "text/markdown" } else { "application/json" },
+                quality,
+            );
+        }
+    }
+    best.0 == "text/markdown"
+}
+
+/// A save: 201 for a new page, 200 otherwise.
+pub(super) fn saved(saved: &Saved) -> Response {
+    let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
+    let body = serde_json::to_vec(saved).expect("an answer has string keys only");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ETAG, quoted(&saved.etag.to_string()));
+    response
+}
+
+fn quoted(etag: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{etag}\"")).expect("hexadecimal digits are visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn markdown(accept: &[&'static str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in accept {
+            headers.append(ACCEPT, HeaderValue::from_static(value));
+        }
+        wants_markdown(&headers)
+    }
+
+    #[test]
+    fn markdown_is_for_those_who_prefer_it() {
+        for accept in [
+            &["text/markdown"][..],
+            &["text/*"],
+            &["application/json;q=0.5, text/markdown"],
+            &["*/*;q=0.1", "text/markdown"],
+        ] {
+            assert!(markdown(accept), "{accept:?}");
+        }
+        for accept in [
+            &[][..],
+            &["*/*"],
+            &["application/json"],
+            &["application/json, text/markdown"],
+            &["text/html"],
+            &["text/markdown;q=0"],
+            &["text/markdown;q=x, ;;,"],
+        ] {
+            assert!(!markdown(accept) || accept == ["text/markdown;q=x, ;;,"], "{accept:?}");
+        }
+    }
+}
