@@ -3,6 +3,7 @@
 mod etag;
 
 use http::header::{IF_MATCH, IF_NONE_MATCH};
+#[cfg(feature = "axum")]
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode};
 use wikigrove_storage as storage;
