@@ -1,10 +1,12 @@
 //! The integration tests, as one binary.
 #![allow(clippy::unwrap_used, reason = "also in the helpers: a test that can't go on panics")]
 
+mod admin;
 mod context;
 mod embedding;
 mod isolation;
 mod lifecycle;
+mod pages;
 mod registry;
 
 /// A file that isn't a module compiles nothing and tests nothing, and nobody notices.
