@@ -6,6 +6,7 @@ mod context;
 mod embedding;
 mod isolation;
 mod lifecycle;
+mod openapi;
 mod pages;
 mod registry;
 

@@ -252,7 +252,7 @@ impl Wiki {
     /// # Errors
     /// The caller doesn't administer the wiki, or it can't be read.
     pub async fn preferences(&self) -> Result<Preferences, Error> {
-        self.allow(Action::Read).await?;
+        self.allow(Action::Inspect).await?;
         self.run(|wiki| wiki.preferences()).await
     }
 
