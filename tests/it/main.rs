@@ -3,12 +3,16 @@
 
 mod admin;
 mod context;
+mod crash;
+mod disk_full;
 mod embedding;
+mod import;
 mod isolation;
 mod lifecycle;
 mod openapi;
 mod pages;
 mod registry;
+mod shutdown;
 
 /// A file that isn't a module compiles nothing and tests nothing, and nobody notices.
 #[test]
