@@ -182,7 +182,7 @@ impl Wiki {
         self.check_open()?;
         let unknown = || Error::UnknownRevision { revision: at };
         let head = self.head()?.ok_or_else(unknown)?;
-        if !self.repo.is_commit(at) || !self.repo.is_ancestor(at, head)? {
+        if !self.repo.is_commit(at)? || !self.repo.is_ancestor(at, head)? {
             return Err(unknown());
         }
         self.load(at, path, at == head)
