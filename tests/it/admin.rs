@@ -49,7 +49,9 @@ async fn a_wiki_is_created_with_all_that_is_said_of_it() {
     assert_eq!(created["visibility"], "public_write");
     let anyone = server.anonymous();
     anyone.on("garden").create("home", "hello").await.good();
-    assert_eq!(anyone.on("garden").preferences().await.good().json(), json!({ "theme": "dark" }));
+    let settings = operator.on("garden").preferences().await.good().json();
+    assert_eq!(settings, json!({ "theme": "dark" }));
+    anyone.on("garden").preferences().await.problem("forbidden");
     anyone.on("garden").change_preferences(json!({ "a": "b" })).await.problem("forbidden");
 }
 
@@ -425,7 +427,8 @@ async fn roles_allow_what_they_should_and_no_more() {
         let wiki = user.on("garden");
         wiki.read("home").await.good();
         wiki.list().await.good();
-        wiki.preferences().await.good();
+        let seen = wiki.preferences().await.status();
+        assert_eq!(seen, if may_administer { 200 } else { 403 }, "{role}");
         let new = wiki.create(role, "x").await;
         assert_eq!(new.status(), if may_write { 201 } else { 403 }, "{role}: {new}");
         let same = wiki.save("home", etag, "hello").await;
