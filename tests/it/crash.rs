@@ -42,8 +42,7 @@ fn random(below: u64) -> u64 {
 async fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
     let rounds = std::env::var(ROUNDS).map_or(200, |rounds| rounds.parse().unwrap());
     let scratch = testkit::scratch();
-    let program =
-        Program::new(env!("CARGO_BIN_EXE_wikigrove-under-test"), scratch.path().join("data"));
+    let program = crate::program(&scratch.path().join("data"));
     let promises = Arc::new(Promises::default());
     let mut checked = 0;
     for round in 0..rounds {

@@ -63,7 +63,7 @@ impl Filler {
 }
 
 fn program(data: &Path) -> Program {
-    Program::new(env!("CARGO_BIN_EXE_wikigrove-under-test"), data)
+    crate::program(data)
 }
 
 /// Saves until the disk is full; returns the pages that were acknowledged.

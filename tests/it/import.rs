@@ -5,7 +5,7 @@ use std::path::Path;
 use testkit::{Git, Program, entries, test_data};
 
 fn program(scratch: &Path) -> Program {
-    Program::new(env!("CARGO_BIN_EXE_wikigrove-under-test"), scratch.join("data"))
+    crate::program(&scratch.join("data"))
 }
 
 /// Runs an import; returns its exit code and what it said.

@@ -10,7 +10,7 @@ use serde_json::json;
 use testkit::Program;
 
 fn program(scratch: &tempfile::TempDir) -> Program {
-    Program::new(env!("CARGO_BIN_EXE_wikigrove-under-test"), scratch.path().join("data"))
+    crate::program(&scratch.path().join("data"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
