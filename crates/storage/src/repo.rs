@@ -117,7 +117,7 @@ impl Repo {
         let found = local
             .refs
             .try_find(self.branch.as_ref())
-            .map_err(|error| RepoError::reading(error.into(), damaged))?;
+            .map_err(|error| RepoError::reading(error, damaged))?;
         let Some(reference) = found else { return Ok(None) };
         match reference.target.try_id() {
             Some(id) if !id.is_null() => Ok(Some(revision(id))),
