@@ -1,7 +1,6 @@
 //! What the layer costs a request: finding the wiki, entering its context and reading it, warm,
 //! against the same router without the layer.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
-#![expect(missing_docs, reason = "a benchmark")]
 
 mod report;
 
@@ -80,7 +79,7 @@ fn compare(runtime: &Runtime, name: &str, has_target: bool, bare: &Router, ours:
     }
     let (without, with) = (report::median(without), report::median(with));
     let more = with.saturating_sub(without);
-    let target = if has_target { TARGET } else { Duration::MAX };
+    let target = has_target.then_some(TARGET);
     report::line(
         &format!("the layer, {name}"),
         more,

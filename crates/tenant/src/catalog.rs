@@ -14,6 +14,7 @@ mod tokens;
 mod wikis;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rusqlite::Transaction;
 use time::OffsetDateTime;
@@ -27,6 +28,10 @@ use crate::TenantId;
 mod embedded {
     refinery::embed_migrations!("../../migrations/platform");
 }
+
+/// Shared by all platforms of the process: it holds an empty file, which takes long to make.
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::new(embedded::migrations::runner().get_migrations().clone()));
 
 /// The file's name within the data directory.
 const FILE: &str = "platform.db";
@@ -46,8 +51,7 @@ impl Catalog {
     /// # Errors
     /// The file can't be created or opened, is corrupt, or is of a newer version.
     pub(crate) fn open(dir: &Path, scheduler: &Scheduler) -> Result<Self, CatalogError> {
-        let schema = Schema::new(embedded::migrations::runner().get_migrations().clone());
-        let db = Database::open_or_create(&dir.join(FILE), &schema, scheduler, SIZING, |_| Ok(()))?;
+        let db = Database::open_or_create(&dir.join(FILE), &SCHEMA, scheduler, SIZING, |_| Ok(()))?;
         Ok(Self { db })
     }
 }
