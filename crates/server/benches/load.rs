@@ -5,7 +5,7 @@
 //! same client over loopback, and take turns, so that a machine that is busy with something else
 //! is so for both: the ratio is what counts. `WIKIGROVE_LOAD_CONNECTIONS` (32),
 //! `WIKIGROVE_LOAD_ROUNDS` (10) and `WIKIGROVE_LOAD_SAVES` (160) change how it measures; `TMPDIR` says on which disk is saved.
-
+#![allow(clippy::unwrap_used, reason = "a benchmark that can't go on panics")]
 #![allow(clippy::print_stdout, reason = "a script that reports")]
 
 #[path = "load/client.rs"]
