@@ -46,6 +46,8 @@
 //! - What no client library would send is written by hand and sent with [`TestServer::raw`].
 //! - [`Git`] looks at a repository with the git program, as an operator would.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
+
 pub mod client;
 mod data;
 mod git;

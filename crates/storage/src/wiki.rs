@@ -308,7 +308,7 @@ impl Wiki {
             Some(summary) => summary,
             None => self.summarise(&path, entry, &content, head)?,
         };
-        Ok(Page { summary, content: content.into() })
+        Ok(Page::new(summary, content.into()))
     }
 
     /// The page's file, under the spelling asked for or under the composed one.

@@ -166,7 +166,7 @@ pub fn decide(wiki: &Tenant, caller: &Caller, member: Option<Role>, action: Acti
 
 /// The greatest role that `caller` has in `wiki`, from wherever it comes.
 pub fn effective(wiki: &Tenant, caller: &Caller, member: Option<Role>) -> Option<Grant> {
-    let own = match caller.standing {
+    let own = match caller.standing() {
         Standing::Anonymous => None,
         Standing::User => member.map(|role| Grant { role, source: Source::Member }),
         Standing::Token { wiki: id, role } => {

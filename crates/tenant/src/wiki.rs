@@ -400,7 +400,7 @@ impl Wiki {
     }
 
     fn to_text(&self, page: &storage::Page) -> Result<Page, Error> {
-        let storage::Page { summary, content } = page;
+        let storage::Page { summary, content, .. } = page;
         let Ok(content) = std::str::from_utf8(content) else {
             return Err(self.failed(storage::Error::NotText { path: summary.path.clone() }));
         };
