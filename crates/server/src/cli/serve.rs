@@ -166,7 +166,10 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 /// What a newcomer needs: where things are, and lines to paste.
 fn greeting(public_url: &str, admin: SocketAddr, token: &OperatorToken, is_new: bool) -> String {
     let (place, secret) = match &token.file {
-        Some(file) => (file.display().to_string(), format!("$(cat '{}')", file.display())),
+        Some(file) => {
+            let quoted = file.display().to_string().replace('\'', r"'\''");
+            (file.display().to_string(), format!("$(cat '{quoted}')"))
+        }
         None => ("WIKIGROVE_ADMIN_TOKEN".to_owned(), "$WIKIGROVE_ADMIN_TOKEN".to_owned()),
     };
     let mut text = format!(
