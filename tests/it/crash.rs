@@ -63,10 +63,14 @@ async fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
         for wiki in WIKIS {
             plant_damage(&program.git(wiki), &wiki_db(&program, wiki), round);
         }
+        if round % 4 == 0 {
+            plant_half_a_wiki(program.data(), round);
+        }
     }
     let server = program.serve();
     every_wiki_is_writable(&server.operator(), &promises, rounds).await;
     lists_agree_with_git(&program, &server.operator()).await;
+    directories_agree_with_the_list(&program, &server.operator()).await;
     server.stop();
     every_promise_is_kept(&program, &promises, 0);
     WIKIS.iter().for_each(|wiki| program.git(wiki).fsck());
@@ -202,6 +206,20 @@ fn object_names(git: &Git, names: Vec<String>) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
+/// Every wiki that was being created or deleted is whole or gone, and so is its directory.
+async fn directories_agree_with_the_list(program: &Program, operator: &User) {
+    let listed: HashSet<String> = operator
+        .wikis()
+        .await
+        .iter()
+        .map(|wiki| wiki["slug"].as_str().unwrap().to_owned())
+        .collect();
+    let there = std::fs::read_dir(program.data().join("wikis")).unwrap();
+    let there: HashSet<String> =
+        there.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(listed, there);
+}
+
 /// The list of pages is what the branch has, and each page is last changed where git says.
 async fn lists_agree_with_git(program: &Program, operator: &User) {
     for wiki in WIKIS {
@@ -240,6 +258,17 @@ fn plant_damage(git: &Git, wiki_db: &Path, round: usize) {
         }
         _ => {}
     }
+}
+
+/// A wiki whose row was written and whose directory was being filled.
+fn plant_half_a_wiki(data: &Path, round: usize) {
+    let id = format!("{round:032x}");
+    let row = "insert into wikis (id, slug, title, visibility, state, preferences, created)
+               values (?1, 'half', 'half', 'private', 'creating', '{}', 0)";
+    Connection::open(data.join("platform.db")).unwrap().execute(row, [&id]).unwrap();
+    let building = data.join("wikis").join(format!(".new-{id}"));
+    std::fs::create_dir_all(building.join("repo/objects")).unwrap();
+    std::fs::write(building.join("repo/HEAD"), "ref: refs/he").unwrap();
 }
 
 /// The objects that a power cut may leave empty: those of saves that were not checkpointed.
@@ -335,4 +364,24 @@ async fn append(garden: &OnWiki, client: usize, round: usize) -> (String, String
             status => panic!("{status}: {}", answer.text()),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_sent_again_after_a_crash_is_not_done_twice() {
+    let scratch = testkit::scratch();
+    let program = crate::program(&scratch.path().join("data"));
+    let post = async |operator: &User| {
+        let body = serde_json::json!({ "slug": "garden" });
+        let call = operator.admin(http::Method::POST, "/wikis").header("idempotency-key", "k");
+        call.json(body).await.good().json()["id"].clone()
+    };
+    let server = program.serve();
+    let first = post(&server.operator()).await;
+    let created = server.operator().on("garden").create("home", "hello").await.good();
+    server.kill();
+    let server = program.serve();
+    assert_eq!(post(&server.operator()).await, first);
+    let again = server.operator().on("garden").create("home", "hello").await.good();
+    assert_eq!((again.status(), again.etag()), (200, created.etag()));
+    assert_eq!(program.git("garden").run(&["rev-list", "--count", "main"]), "1");
 }

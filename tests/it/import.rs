@@ -91,6 +91,28 @@ async fn repositories_are_imported_bare_or_not() {
     server.stop();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_branch_that_head_names_is_the_one_that_is_taken() {
+    let scratch = testkit::scratch();
+    let source = odd_repository(&scratch.path().join("source"));
+    source.run(&["checkout", "-q", "-b", "trunk"]);
+    source.write("Home.md", "# Trunk\n").commit("three");
+    // What isn't committed isn't part of it.
+    source.write("draft.md", "draft");
+    let program = program(scratch.path());
+    assert_eq!(import(&program, "garden", source.dir()).0, Some(0));
+    let server = program.serve();
+    let garden = server.operator().on("garden");
+    assert_eq!(garden.read("Home").await.good().json()["title"], "Trunk");
+    garden.read("draft").await.problem("page_not_found");
+    let saved = garden.create("new", "x").await.good().json();
+    let git = program.git("garden");
+    assert_eq!(git.run(&["for-each-ref", "--format=%(refname)"]), "refs/heads/trunk");
+    assert_eq!(saved["revision"], git.run(&["rev-parse", "trunk"]).as_str());
+    // The other files of the repository stay.
+    assert_eq!(git.bytes(&["show", "trunk:picture.png"]), b"\x89PNG");
+}
+
 #[test]
 fn what_cannot_be_imported_leaves_nothing() {
     let scratch = testkit::scratch();
@@ -101,6 +123,11 @@ fn what_cannot_be_imported_leaves_nothing() {
     Git::init(path("unborn"));
     let bundle = std::fs::read(test_data("rust-rfcs.bundle")).unwrap();
     std::fs::write(path("cut.bundle"), &bundle[..bundle.len() / 2]).unwrap();
+    std::fs::write(path("header.bundle"), "# v2 git bundle\nnonsense\n").unwrap();
+    let damaged = odd_repository(&path("damaged"));
+    let blob = damaged.run(&["rev-parse", "HEAD:Home.md"]);
+    let object = damaged.dir().join(".git/objects").join(&blob[..2]).join(&blob[2..]);
+    std::fs::remove_file(object).unwrap();
     assert_eq!(program.run(&["wiki", "list"]).status.code(), Some(0));
     let before = entries(program.data());
     for (source, expected) in [
@@ -109,6 +136,8 @@ fn what_cannot_be_imported_leaves_nothing() {
         ("unborn", "no branch"),
         ("missing", "can't be read"),
         ("cut.bundle", "git fetch failed"),
+        ("header.bundle", "git ls-remote failed"),
+        ("damaged", "git fetch failed"),
     ] {
         let (code, said) = import(&program, "new", &path(source));
         assert_eq!(code, Some(1), "{source}: {said}");
@@ -129,14 +158,29 @@ fn wrong_use_and_a_running_server_are_told_apart() {
     odd_repository(&scratch.path().join("source"));
     for args in [
         &["wiki", "import"][..],
+        &["wiki", "import", "x"],
         &["wiki", "import", "--slug", "../etc", "x"],
+        &["wiki", "import", "--slug", "admin", "x"],
+        &["wiki", "import", "--slug", "new", "--visibility", "secret", "x"],
+        &["wiki", "create", "Not A Slug"],
+        &["serve", "--listen", "nowhere"],
         &["no-such-command"],
     ] {
         assert_eq!(program.run(args).status.code(), Some(2), "{args:?}");
     }
+    assert!(!program.data().exists());
     let server = program.serve();
     let (code, said) = import(&program, "new", &scratch.path().join("source"));
     assert_eq!(code, Some(1));
     assert!(said.contains("in use by another process"), "{said}");
+    let others =
+        [&["wiki", "create", "new"][..], &["wiki", "list"], &["token", "create", "--operator"]];
+    for args in others {
+        let output = program.run(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("in use by another process"), "{args:?}: {said}");
+        assert!(said.contains("admin API"), "{args:?}: {said}");
+    }
     server.stop();
 }

@@ -20,6 +20,11 @@ fn program(data: &std::path::Path) -> testkit::Program {
     testkit::Program::new(env!("CARGO_BIN_EXE_wikigrove-under-test"), data)
 }
 
+/// The program under test, started in a directory, on `./data` there.
+fn program_within(directory: &std::path::Path) -> testkit::Program {
+    testkit::Program::within(env!("CARGO_BIN_EXE_wikigrove-under-test"), directory)
+}
+
 /// A file that isn't a module compiles nothing and tests nothing, and nobody notices.
 #[test]
 fn every_file_beside_this_one_is_a_module_of_it() {

@@ -1,123 +1,273 @@
-//! The program starts, says how to use it, and ends without losing anything.
+//! How the program starts and ends: what it prints, what it leaves, and what it says when it can't.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
-use http::Method;
 use rusqlite::Connection;
-use serde_json::json;
-use testkit::Program;
+use testkit::{Program, Running, scratch};
 
-fn program(scratch: &tempfile::TempDir) -> Program {
-    crate::program(&scratch.path().join("data"))
+/// The value of a query on a wiki's database.
+fn count(program: &Program, slug: &str, query: &str) -> i64 {
+    let database = program.data().join("wikis").join(slug).join("wiki.db");
+    Connection::open(database).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_start_prints_lines_that_work_when_pasted() {
-    let scratch = testkit::scratch();
-    let program = program(&scratch);
-    let server = program.serve();
-    let token = program.data().join("operator-token");
-    assert_eq!(token.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    let printed = server.printed();
-    assert!(printed.contains(token.to_str().unwrap()), "{printed}");
-    let secret = std::fs::read_to_string(&token).unwrap();
-    assert!(!printed.contains(secret.trim()), "the secret is for terminals only");
-    let lines: Vec<_> =
-        printed.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
-    assert_eq!(lines.len(), 3, "{printed}");
-    for line in lines {
-        let output = Command::new("sh")
-            .arg("-c")
-            .arg(format!("{line} --silent --fail-with-body"))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{line}\n{said}");
+/// Waits until the server takes no more connections.
+fn wait_until_closed(server: &Running) {
+    let started = Instant::now();
+    while TcpStream::connect(server.public_address()).is_ok() {
+        assert!(started.elapsed() < Duration::from_secs(10), "it goes on listening");
+        std::thread::sleep(Duration::from_millis(2));
     }
-    assert!(server.anonymous().on("welcome").read("roses").await.good().text().contains("Roses"));
-    assert_eq!(server.operator().wikis().await.len(), 2);
-    server.stop();
-    let again = program.serve();
-    assert!(!again.printed().contains("curl"), "{}", again.printed());
-    again.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_finishes_what_was_begun_and_checkpoints() {
-    let scratch = testkit::scratch();
-    let program = program(&scratch);
+async fn a_request_in_flight_is_answered_before_the_server_ends() {
+    let data = scratch();
+    let program = super::program(data.path());
     let server = program.serve();
     let operator = server.operator();
     operator.create_wiki("garden").await.good();
-    let writers: Vec<_> = (0..8)
+    for number in 0..5 {
+        operator.on("garden").create(&format!("page-{number}"), "x").await.good();
+    }
+    assert!(count(&program, "garden", "select count(*) from redo") > 0, "nothing to checkpoint");
+
+    let body = r#"{"content":"late"}"#;
+    let mut late = TcpStream::connect(server.public_address()).unwrap();
+    let head = format!(
+        "PUT /w/garden/api/v1/pages/late HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         If-None-Match: *\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        operator.secret(),
+        body.len()
+    );
+    late.write_all(&[head.as_bytes(), &body.as_bytes()[..5]].concat()).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    server.terminate();
+    wait_until_closed(&server);
+    late.write_all(&body.as_bytes()[5..]).unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    let (status, log) = server.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+
+    // Everything is in git now: nothing is left to be repeated.
+    assert_eq!(count(&program, "garden", "select count(*) from redo"), 0);
+    assert_eq!(count(&program, "garden", "select count(*) from page"), 6);
+    let files = program.git("garden").run(&["ls-tree", "-r", "--name-only", "main"]);
+    assert!(files.contains("late.md"), "{files}");
+    program.git("garden").fsck();
+    let left = testkit::entries(program.data());
+    assert!(!left.iter().any(|name| name.ends_with(".lock")), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_that_go_on_until_the_end_are_all_kept() {
+    let data = scratch();
+    let program = super::program(data.path());
+    let server = program.serve();
+    let operator = server.operator();
+    operator.create_wiki("garden").await.good();
+    let writers: Vec<_> = (0..4)
         .map(|writer| {
-            let garden = operator.on("garden");
+            let wiki = operator.on("garden");
             wikigrove_tenant::spawn(async move {
                 let mut saved = Vec::new();
-                for number in 0..1000 {
+                for number in 0.. {
                     let path = format!("page-{writer}-{number}");
-                    match garden.create(&path, "text").attempt().await {
-                        Ok(answer) if answer.status() == 201 => saved.push(path),
-                        Ok(answer) => panic!("{}", answer.text()),
+                    match wiki.create(&path, "x").attempt().await {
+                        Ok(answer) => drop(answer.good()),
                         Err(_) => break,
                     }
+                    saved.push(path);
                 }
                 saved
             })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    server.stop();
-    let mut saved = Vec::new();
+    let started = Instant::now();
+    server.terminate();
+    let (status, log) = server.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    // Idle connections are not waited for.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert_eq!(count(&program, "garden", "select count(*) from redo"), 0);
+    let files = program.git("garden").run(&["ls-tree", "-r", "--name-only", "main"]);
     for writer in writers {
-        saved.extend(writer.await.unwrap());
+        for path in writer.await.unwrap() {
+            assert!(files.contains(&format!("{path}.md")), "{path} was acknowledged and is gone");
+        }
     }
-    let git = program.git("garden");
-    let files = git.run(&["ls-tree", "-r", "--name-only", "main"]);
-    assert!(
-        saved.len() > 8
-            && saved.iter().all(|path| files.lines().any(|file| file == format!("{path}.md")))
-    );
-    let db = Connection::open(program.data().join("wikis/garden/wiki.db")).unwrap();
-    let waiting: i64 = db.query_row("select count(*) from redo", [], |row| row.get(0)).unwrap();
-    assert_eq!(waiting, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_server_on_the_directory_is_refused() {
-    let scratch = testkit::scratch();
-    let program = program(&scratch);
+async fn a_second_server_on_the_same_directory_says_so_and_harms_nothing() {
+    let data = scratch();
+    let program = super::program(data.path());
     let server = program.serve();
-    let second =
+    let output =
         program.run(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-    assert_eq!(second.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("in use by another process"), "{said}");
-    server.anonymous().on("welcome").read("home").await.good();
+    assert!(said.contains(&data.path().display().to_string()), "{said}");
+    assert!(output.stdout.is_empty());
+    server.operator().on("welcome").create("new", "x").await.good();
     server.stop();
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_from_outside_is_the_operators_and_is_written_nowhere() {
-    let scratch = testkit::scratch();
-    let program = program(&scratch).env("WIKIGROVE_ADMIN_TOKEN", "a-token-from-outside");
     let server = program.serve();
-    let operator = server.anonymous().with_token("a-token-from-outside");
-    operator.admin(Method::POST, "/wikis").json(json!({ "slug": "garden" })).await.good();
-    assert!(!program.data().join("operator-token").exists());
-    assert!(!server.printed().contains("a-token-from-outside"));
-    server.stop();
+    let taken = server.public_address().to_string();
+    let other = super::program(&data.path().join("other"));
+    let output = other.run(&["serve", "--listen", &taken, "--admin-listen", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("can't listen on {taken}")), "{said}");
 }
 
 #[test]
-fn a_new_operators_token_takes_the_place_of_the_old_one() {
-    let scratch = testkit::scratch();
-    let program = program(&scratch);
-    let make = || program.run(&["token", "create", "--operator"]);
-    let (first, second) = (make(), make());
-    assert!(first.status.success() && second.status.success());
-    assert_ne!(first.stdout, second.stdout);
-    assert_eq!(std::fs::read(program.data().join("operator-token")).unwrap(), second.stdout);
+fn a_killed_server_does_not_keep_its_directory() {
+    let data = scratch();
+    let program = super::program(data.path());
+    program.serve().kill();
+    program.serve().kill();
+    program.serve().stop();
+}
+
+/// Runs every line that the first start prints, as if pasted, where the server was started.
+fn paste(server: &Running, directory: &Path, environment: &[(&str, &str)]) -> Vec<Output> {
+    let printed = server.printed();
+    let lines = printed.lines().filter_map(|line| line.strip_prefix("  curl "));
+    lines
+        .map(|line| {
+            let line = format!("curl -sS --fail-with-body --noproxy '*' {line}");
+            let output = Command::new("sh")
+                .args(["-c", &line])
+                .current_dir(directory)
+                .env_remove("WIKIGROVE_ADMIN_TOKEN")
+                .envs(environment.iter().copied())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned()
+                + &String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{line}: {said}");
+            output
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_start_prints_lines_that_work_when_pasted() {
+    let directory = scratch();
+    let program = super::program_within(directory.path())
+        .env("WIKIGROVE_LISTEN", "127.0.0.1:0")
+        .env("WIKIGROVE_ADMIN_LISTEN", "127.0.0.1:0");
+    let server = program.start(&[]);
+    let printed = server.printed();
+    assert!(printed.contains("/w/<slug>/") && printed.contains("/admin/v1/"), "{printed}");
+    assert!(printed.contains("operator-token"), "{printed}");
+    // It goes to a file or a journal: no place for a secret.
+    let operator = server.operator();
+    assert!(!printed.contains(operator.secret()), "{printed}");
+    let token = program.data().join("operator-token");
+    assert_eq!(token.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(program.data().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+
+    assert_eq!(paste(&server, directory.path(), &[]).len(), 3);
+    let page = operator.on("welcome").read("roses").await.good().json();
+    assert_eq!(page["content"], "# Roses\n");
+    let wikis = operator.wikis().await;
+    let slugs: Vec<_> = wikis.iter().map(|wiki| wiki["slug"].as_str().unwrap()).collect();
+    assert_eq!(slugs, ["garden", "welcome"]);
+    server.anonymous().on("welcome").read("home").await.good();
+    server.stop();
+
+    // The second start has nothing to explain, and the same token.
+    let server = program.start(&[]);
+    assert!(!server.printed().contains("curl"), "{}", server.printed());
+    assert_eq!(server.operator().secret(), operator.secret());
+    assert_eq!(server.operator().wikis().await.len(), 2);
+}
+
+#[test]
+fn the_lines_work_wherever_the_data_is() {
+    let directory = scratch();
+    let program = super::program(&directory.path().join("Ann's $HOME; data \"x\""));
+    let server = program.serve();
+    assert_eq!(paste(&server, directory.path(), &[]).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_token_can_come_from_the_environment() {
+    let data = scratch();
+    let given = "given-from-outside";
+    let program = super::program(data.path()).env("WIKIGROVE_ADMIN_TOKEN", given);
+    let server = program.serve();
+    assert!(!data.path().join("operator-token").exists());
+    assert!(!server.printed().contains(given), "{}", server.printed());
+    server.anonymous().with_token(given).create_wiki("kitchen").await.good();
+    assert_eq!(paste(&server, data.path(), &[("WIKIGROVE_ADMIN_TOKEN", given)]).len(), 3);
+    server.stop();
+    for name in testkit::entries(data.path()) {
+        let content = std::fs::read(data.path().join(name)).unwrap_or_default();
+        assert!(!content.windows(given.len()).any(|bytes| bytes == given.as_bytes()));
+    }
+    // A variable that is there but empty, as deployments have it, is no token.
+    let server = super::program(data.path()).env("WIKIGROVE_ADMIN_TOKEN", "").serve();
+    assert_eq!(server.operator().wikis().await.len(), 3);
+    server
+        .anonymous()
+        .with_token("")
+        .admin(http::Method::GET, "/wikis")
+        .await
+        .problem("unauthenticated");
+    server.stop();
+    // One that came out of a file with its newline is.
+    let server =
+        super::program(data.path()).env("WIKIGROVE_ADMIN_TOKEN", &format!("{given}\n")).serve();
+    assert_eq!(server.anonymous().with_token(given).wikis().await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_operators_token_ends_the_old_one() {
+    let data = scratch();
+    let program = super::program(data.path());
+    let server = program.serve();
+    let old = server.operator().secret().to_owned();
+    server.stop();
+    let output = program.run(&["token", "create", "--operator"]);
+    assert!(output.status.success());
+    let new = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    assert_ne!(new, old);
+    let mode = data.path().join("operator-token").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let server = program.serve();
+    assert_eq!(server.operator().secret(), new);
+    assert_eq!(server.operator().wikis().await.len(), 1);
+    let refused = server.anonymous().with_token(old).admin(http::Method::GET, "/wikis").await;
+    refused.problem("unauthenticated");
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named() {
+    let data = scratch();
+    let file = data.path().join("file");
+    std::fs::write(&file, "not a directory").unwrap();
+    for place in [file.clone(), file.join("below")] {
+        let output = super::program(&place).run(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&file.display().to_string()), "{said}");
+    }
 }

@@ -179,6 +179,8 @@ impl Drop for TestServer {
 pub struct Program {
     program: PathBuf,
     data: PathBuf,
+    /// Where it runs, on `./data` without being told so.
+    directory: Option<PathBuf>,
     environment: Vec<(String, String)>,
     /// What a shell does before it becomes the program.
     first: Option<String>,
@@ -187,7 +189,16 @@ pub struct Program {
 impl Program {
     /// The program at the path `program`, on the data directory `data`.
     pub fn new(program: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), data: data.into(), environment: Vec::new(), first: None }
+        let (program, data) = (program.into(), data.into());
+        Self { program, data, directory: None, environment: Vec::new(), first: None }
+    }
+
+    /// The program at the path `program`, started in `directory` with no word about where the data
+    /// is, which is then in `./data`.
+    pub fn within(program: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+        let directory = directory.into();
+        let data = directory.join("data");
+        Self { directory: Some(directory), ..Self::new(program, data) }
     }
 
     /// With a variable in its environment.
@@ -232,10 +243,17 @@ impl Program {
     /// # Panics
     /// It ends instead.
     pub fn serve_with(&self, options: &[&str]) -> Running {
-        let args =
-            [&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"], options];
+        let args = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        self.start(&[&args, options].concat())
+    }
+
+    /// Starts a server with just these arguments.
+    ///
+    /// # Panics
+    /// It ends instead.
+    pub fn start(&self, args: &[&str]) -> Running {
         let mut child = self
-            .command(&args.concat())
+            .command(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -264,7 +282,11 @@ impl Program {
             }
         }
         command.env_remove("RUST_LOG").envs(self.environment.iter().cloned());
-        command.arg("--data").arg(&self.data).args(args);
+        match &self.directory {
+            Some(directory) => command.current_dir(directory),
+            None => command.arg("--data").arg(&self.data),
+        };
+        command.args(args);
         command
     }
 }
@@ -305,6 +327,11 @@ impl Running {
         self.logged.text()
     }
 
+    /// The process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Where the listener of the wikis is.
     pub fn public_address(&self) -> SocketAddr {
         self.addresses.expect("set once it serves").0
@@ -318,7 +345,7 @@ impl Running {
 
     /// Asks it to stop.
     pub fn terminate(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
     /// Waits until it has ended; returns how, and all that it logged.
