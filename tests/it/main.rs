@@ -1,11 +1,24 @@
 //! The integration tests, as one binary.
 #![allow(clippy::unwrap_used, reason = "also in the helpers: a test that can't go on panics")]
 
+mod admin;
+mod bad_inputs;
 mod context;
+mod crash;
+mod disk_full;
 mod embedding;
+mod import;
 mod isolation;
 mod lifecycle;
+mod openapi;
+mod pages;
 mod registry;
+mod shutdown;
+
+/// The program under test, on a data directory.
+fn program(data: &std::path::Path) -> testkit::Program {
+    testkit::Program::new(env!("CARGO_BIN_EXE_wikigrove-under-test"), data)
+}
 
 /// A file that isn't a module compiles nothing and tests nothing, and nobody notices.
 #[test]

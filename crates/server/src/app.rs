@@ -1,18 +1,24 @@
 //! The two listeners' routers, put together.
 
+mod wikis;
+
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use http::header::{CONTENT_TYPE, HOST};
+use tower_layer::Layer as _;
 use utoipa::openapi::OpenApi;
-use wikigrove_tenant::{Error, Platform, Resolver};
+use wikigrove_tenant::{Platform, Resolver};
 
 use crate::auth::{Authenticator, authenticate};
 use crate::limits::HttpLimits;
 use crate::middleware::stack;
-use crate::{admin_api, openapi, wiki_api};
+use crate::{admin_api, openapi};
+
+use wikis::{Below, Shared, Wikis};
 
 /// Where wikis are found by the public listener.
 #[derive(Clone, Debug, Default)]
@@ -35,17 +41,14 @@ pub fn public(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
-    let shared = SharedHost::new(addresses);
-    let by_path = Router::new()
-        .nest("/w/{slug}", wiki_api().layer(platform.layer(Resolver::path("/w/{slug}"))))
-        .layer(from_fn(move |request: Request, next: Next| {
-            let refused = !shared.serves(&request);
-            async move { if refused { unknown(&request) } else { next.run(request).await } }
-        }));
-    let router = by_path
-        .merge(wiki_api().layer(platform.layer(own_host)))
-        .layer(from_fn_with_state(auth.clone(), authenticate));
-    stack(router.merge(document(&openapi::wikis())), limits)
+    let wikis = Wikis {
+        auth: auth.clone(),
+        shared: SharedHost::new(addresses),
+        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(Below::slug()),
+        own_host: platform.layer(own_host).layer(Below::host()),
+        others: document(&openapi::wikis()),
+    };
+    stack(Shared(Arc::new(wikis)), limits)
 }
 
 /// The control plane.
@@ -114,14 +117,13 @@ fn host(request: &Request) -> Option<String> {
     Some(host.trim_end_matches('.').to_ascii_lowercase())
 }
 
-fn unknown(request: &Request) -> Response {
-    tracing::info!(host = host(request), "a request for a host that serves no wikis by path");
-    Error::UnknownWiki.into_response()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::body::Body;
+    use tower::ServiceExt as _;
+    use wikigrove_tenant::{NewTenant, Visibility};
 
     use super::*;
 
@@ -142,5 +144,53 @@ mod tests {
         assert!(!serves(None, Some("example.org"), "garden.example.org"));
         assert!(serves(None, Some("example.org"), "example.org"));
         assert!(serves(None, Some("example.org"), "127.0.0.1:8080"));
+    }
+
+    async fn garden() -> (Platform, Authenticator) {
+        let platform = Platform::in_memory().await.unwrap();
+        let mut new = NewTenant::new("garden".parse().unwrap());
+        new.visibility = Visibility::PublicRead;
+        platform.create_tenant(new).await.unwrap();
+        let auth = Authenticator::new(platform.clone(), "operator");
+        (platform, auth)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_not_read_from_somebody_who_may_not_write() {
+        let (platform, auth) = garden().await;
+        let router = public(&platform, &auth, &Addresses::default(), &HttpLimits::default());
+        for method in ["PUT", "DELETE"] {
+            let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+            let request = http::Request::builder()
+                .method(method)
+                .uri("/w/garden/api/v1/pages/roses")
+                .header("content-type", "application/json")
+                .header("if-match", format!("\"{}\"", "0".repeat(40)))
+                .body(Body::from_stream(never))
+                .unwrap();
+            let answered = router.clone().oneshot(request);
+            let answered = tokio::time::timeout(Duration::from_secs(10), answered).await;
+            assert_eq!(answered.expect("nothing to wait for").unwrap().status(), 403);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_post_sent_again_before_it_is_answered_is_done_once() {
+        let (platform, auth) = garden().await;
+        let router = control(&platform, &auth, "", &HttpLimits::default());
+        let request = || {
+            http::Request::post("/admin/v1/wikis/garden/tokens")
+                .header("authorization", "Bearer operator")
+                .header("content-type", "application/json")
+                .header("idempotency-key", "k")
+                .body(Body::from(r#"{"name":"t","role":"reader"}"#))
+                .unwrap()
+        };
+        let at_once = (0..16).map(|_| router.clone().oneshot(request()));
+        for answer in futures_util::future::join_all(at_once).await {
+            assert_eq!(answer.unwrap().status(), 201);
+        }
+        let id = platform.tenant(&"garden".parse().unwrap()).await.unwrap().unwrap().id;
+        assert_eq!(platform.tokens(Some(id), None, 10).await.unwrap().len(), 1);
     }
 }

@@ -1,10 +1,13 @@
 //! `Idempotency-Key`: a POST that is sent twice is done once.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Answer, Caller, IdempotentRequest, Platform, Recall};
 
@@ -30,6 +33,7 @@ where
     let Some(request) = request(caller, route, headers, body)? else {
         return Ok(created(&to_json(&work.await?.0)));
     };
+    let _alone = queue(&request).lock().await;
     match platform.recall(request.clone()).await.map_err(|error| error.problem())? {
         Recall::Same(answer) => return Ok(created(&answer.body)),
         Recall::Different => {
@@ -46,6 +50,16 @@ where
     let answer = Answer { status: StatusCode::CREATED.as_u16(), body: to_json(&kept) };
     platform.remember(request, answer).await.map_err(|error| error.problem())?;
     Ok(created(&to_json(&now)))
+}
+
+/// Where requests wait that may be the same one: a second that comes while the first is being done
+/// would be done as well. Others that share a queue by chance wait a little for nothing.
+fn queue(request: &IdempotentRequest) -> &'static Mutex<()> {
+    static QUEUES: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
+    let mut hash = DefaultHasher::new();
+    (&request.principal, &request.route, &request.key).hash(&mut hash);
+    let index = hash.finish() % QUEUES.len() as u64;
+    &QUEUES[usize::try_from(index).unwrap_or_default()]
 }
 
 fn request(

@@ -2,6 +2,7 @@
 
 mod git;
 
+use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -68,10 +69,10 @@ pub async fn import(
     let source = recognise(source)?;
     let branch =
         git::branch(&source)?.ok_or_else(|| ImportError::NoBranch { path: source.clone() })?;
-    let tenant = platform
-        .create_with(new, move |dir, tenant| build(dir, tenant, &source, &branch, progress))
-        .await?;
-    Ok(tenant)
+    let lock = platform.lock_for_child()?;
+    let make =
+        move |dir: &Path, tenant: &Tenant| build(dir, tenant, &source, &branch, lock, progress);
+    Ok(platform.create_with(new, make).await?)
 }
 
 /// Fills the new wiki's directory. Runs on a thread of its own.
@@ -80,10 +81,11 @@ fn build(
     tenant: &Tenant,
     source: &Path,
     branch: &str,
+    lock: File,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<(), storage::Error> {
     storage::Wiki::create_on(dir, branch)?;
-    git::fetch(&dir.join("repo"), source, branch, |what, percent| {
+    git::fetch(&dir.join("repo"), source, branch, lock, |what, percent| {
         progress(Progress::Git(what, percent))
     })
     .map_err(|error| storage::Error::Repository(Box::new(error)))?;
@@ -111,7 +113,7 @@ fn recognise(source: &Path) -> Result<PathBuf, ImportError> {
         };
     }
     let mut beginning = Vec::new();
-    let file = std::fs::File::open(&path).map_err(unreadable)?;
+    let file = File::open(&path).map_err(unreadable)?;
     file.take(32).read_to_end(&mut beginning).map_err(unreadable)?;
     let is_bundle =
         beginning.starts_with(b"# v2 git bundle\n") || beginning.starts_with(b"# v3 git bundle\n");

@@ -16,6 +16,10 @@ pub struct HttpLimits {
     /// How long a client may take to send the head of a request; idle connections, too, are
     /// closed after it.
     pub header_timeout: Duration,
+    /// How long a client may leave an answer unread before its connection is cut.
+    pub unread_timeout: Duration,
+    /// Connections open at once. More of them wait in the system's queue.
+    pub connections: usize,
     /// Bytes in the head of a request.
     pub header_bytes: usize,
     /// How long requests in flight may go on once the server stops.
@@ -29,6 +33,8 @@ impl Default for HttpLimits {
             request_timeout: Duration::from_secs(60),
             slowest_upload: 16 * 1024,
             header_timeout: Duration::from_secs(30),
+            unread_timeout: Duration::from_secs(60),
+            connections: 10_000,
             header_bytes: 64 * 1024,
             shutdown_grace: Duration::from_secs(30),
         }

@@ -1,7 +1,8 @@
 //! What happens to every request and every answer, whatever the route.
 //!
 //! It is one service and not a pile of layers: axum boxes the service and its future once per
-//! layer, which for a page out of the cache would cost more than the page.
+//! layer, and clones the service with all that is below it for each request and layer, which for a
+//! page out of the cache would cost more than the page.
 
 mod headers;
 mod panic;
@@ -18,7 +19,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::Route;
 use http::Method;
 use tower_service::Service;
 use tracing::Instrument as _;
@@ -30,26 +30,35 @@ use crate::limits::HttpLimits;
 use request_id::Line;
 pub use request_id::RequestId;
 
-/// Puts `router` behind everything that all requests go through. Routes that are added to the
-/// result afterwards are not behind it, so this comes last.
-pub fn stack(router: Router, limits: &HttpLimits) -> Router {
-    let limits = *limits;
-    router.layer(tower_layer::layer_fn(move |inner: Route| Front { inner, limits }))
+/// Puts `inner` behind everything that all requests go through. Routes that are added to the result
+/// afterwards are not behind it, so this comes last.
+pub fn stack<S>(inner: S, limits: &HttpLimits) -> Router
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    // Around a router and not, as `Router::layer` would do it, around each of its routes: cloning a
+    // router counts a reference, cloning a route copies it.
+    Router::new().fallback_service(Front { inner, limits: *limits })
 }
 
 #[derive(Clone)]
-struct Front {
-    inner: Route,
+struct Front<S> {
+    inner: S,
     limits: HttpLimits,
 }
 
-impl Service<Request> for Front {
+impl<S> Service<Request> for Front<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        <Route as Service<Request>>::poll_ready(&mut self.inner, context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
@@ -64,7 +73,10 @@ impl Service<Request> for Front {
     }
 }
 
-async fn answer(inner: Route, mut request: Request, id: RequestId, limits: HttpLimits) -> Response {
+async fn answer<S>(inner: S, mut request: Request, id: RequestId, limits: HttpLimits) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
     let line = Line::start();
     let head_only = request.method() == Method::HEAD;
     let mut response = match reject::refusal(&request) {

@@ -28,6 +28,8 @@ impl std::fmt::Debug for OperatorToken {
 /// # Errors
 /// The file can't be read or written.
 pub fn load_or_create(data: &Path, given: Option<String>) -> Result<OperatorToken, FileError> {
+    // As it can stand in a header; a variable that is there but empty says nothing.
+    let given = given.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
     if let Some(secret) = given {
         return Ok(OperatorToken { secret, file: None, is_new: false });
     }
@@ -95,7 +97,10 @@ mod tests {
     #[test]
     fn a_given_token_is_not_written_down() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(load_or_create(dir.path(), Some("given".into())).unwrap().secret, "given");
+        for given in ["given", "given\n"] {
+            assert_eq!(load_or_create(dir.path(), Some(given.into())).unwrap().secret, "given");
+        }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert!(load_or_create(dir.path(), Some(" ".into())).unwrap().file.is_some());
     }
 }

@@ -6,12 +6,13 @@
 mod connection;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::limits::HttpLimits;
@@ -35,7 +36,8 @@ pub async fn serve(
     let mut doors = JoinSet::new();
     for (listener, router) in listeners {
         let connections = Arc::new(Connections::new(router, limits));
-        doors.spawn(accept(listener, connections, limits.shutdown_grace, stopped.clone()));
+        let door = Door { listener, places: Arc::new(Semaphore::new(limits.connections)) };
+        doors.spawn(accept(door, connections, limits.shutdown_grace, stopped.clone()));
     }
     shutdown.await;
     stop.send_replace(true);
@@ -49,8 +51,23 @@ pub async fn serve(
     cut
 }
 
-async fn accept(
+/// A listener, and how many connections there may still be. Each listener has places of its own:
+/// whoever fills up the public one doesn't lock the operator out.
+struct Door {
     listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let place = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, peer) = self.listener.accept().await?;
+        Ok((stream, peer, place))
+    }
+}
+
+async fn accept(
+    door: Door,
     connections: Arc<Connections>,
     grace: Duration,
     mut stopped: watch::Receiver<bool>,
@@ -60,9 +77,13 @@ async fn accept(
     loop {
         tokio::select! {
             () = told(&mut stopped) => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    open.spawn(connections.clone().serve(stream, peer, stop.clone()));
+            accepted = door.next() => match accepted {
+                Ok((stream, peer, place)) => {
+                    let served = connections.clone().serve(stream, peer, stop.clone());
+                    open.spawn(async move {
+                        served.await;
+                        drop(place);
+                    });
                 }
                 Err(error) => after_failure(&error).await,
             },
@@ -70,7 +91,7 @@ async fn accept(
         }
     }
     // Closed first, so that whoever comes now is refused by the system and tries elsewhere.
-    drop(listener);
+    drop(door);
     drain(open, grace).await
 }
 

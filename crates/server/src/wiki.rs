@@ -6,6 +6,9 @@ mod preferences;
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
+/// Where the API of a wiki begins, below its base.
+pub(crate) const API: &str = "/api/v1";
+
 /// The routes of one wiki. They belong below [`Platform::layer`](wikigrove_tenant::Platform::layer),
 /// which says which wiki, and below whatever says who asks.
 pub fn wiki_api() -> Router {
@@ -14,5 +17,10 @@ pub fn wiki_api() -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter {
-    OpenApiRouter::new().nest("/api/v1", pages::router().merge(preferences::router()))
+    OpenApiRouter::new().nest(API, api())
+}
+
+/// The routes below [`API`], without it.
+pub(crate) fn api() -> OpenApiRouter {
+    pages::router().merge(preferences::router())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use moka::Equivalent;
 use moka::sync::Cache;
 
 use crate::page::Page;
@@ -23,6 +24,16 @@ pub struct PageCache {
 
 type Key = (u64, String);
 
+/// A key that is only looked for, and so needs no text of its own. It hashes as a [`Key`] does.
+#[derive(Hash)]
+struct Wanted<'a>(u64, &'a str);
+
+impl Equivalent<Key> for Wanted<'_> {
+    fn equivalent(&self, (wiki, path): &Key) -> bool {
+        self.0 == *wiki && self.1 == path
+    }
+}
+
 #[derive(Clone)]
 struct Cached {
     /// The head at which the page was read. At any other head it may be another page.
@@ -34,7 +45,9 @@ impl PageCache {
     /// A cache that holds about `bytes` bytes.
     pub fn with_capacity(bytes: u64) -> Self {
         let weigh = |key: &Key, cached: &Cached| {
-            u32::try_from(OVERHEAD + key.1.len() + cached.page.content.len()).unwrap_or(u32::MAX)
+            // Twice: the form in which it is shown, made later, is about as large as the content.
+            let page = 2 * cached.page.content.len();
+            u32::try_from(OVERHEAD + key.1.len() + page).unwrap_or(u32::MAX)
         };
         Self {
             pages: Cache::builder().max_capacity(bytes).weigher(weigh).build(),
@@ -69,11 +82,37 @@ pub(crate) struct WikiPages {
 
 impl WikiPages {
     pub(crate) fn get(&self, path: &str, head: Revision) -> Option<Arc<Page>> {
-        let cached = self.pages.get(&(self.wiki, path.to_owned()))?;
+        let cached = self.pages.get(&Wanted(self.wiki, path))?;
         (cached.head == head).then_some(cached.page)
     }
 
     pub(crate) fn put(&self, path: &str, head: Revision, page: Arc<Page>) {
         self.pages.insert((self.wiki, path.to_owned()), Cached { head, page });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::PageSummary;
+
+    #[test]
+    fn a_page_is_found_by_its_wiki_path_and_head_only() {
+        let cache = PageCache::default();
+        let (ours, theirs) = (cache.for_wiki(), cache.for_wiki());
+        let [head, later] = [1, 2].map(|byte| Revision::from_bytes([byte; 20]));
+        let summary = PageSummary {
+            path: "a/b".to_owned(),
+            title: String::new(),
+            etag: crate::revision::Etag::from_bytes([0; 20]),
+            revision: head,
+            size: 1,
+            author: crate::author::Author::new("a", "b"),
+            modified: time::OffsetDateTime::UNIX_EPOCH,
+        };
+        ours.put("a/b", head, Arc::new(Page::new(summary, "x".into())));
+        assert!(ours.get("a/b", head).is_some());
+        assert!(ours.get("a/b", later).is_none() && ours.get("a", head).is_none());
+        assert!(theirs.get("a/b", head).is_none());
     }
 }

@@ -32,7 +32,7 @@ impl Wiki {
     pub fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, Error> {
         let Some(head) = self.head()? else { return Ok(Vec::new()) };
         if let Some(known) = known
-            && (!self.repo().is_commit(known) || !self.repo().is_ancestor(known, head)?)
+            && (!self.repo().is_commit(known)? || !self.repo().is_ancestor(known, head)?)
         {
             return Err(Error::UnknownRevision { revision: known });
         }

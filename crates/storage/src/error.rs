@@ -195,7 +195,11 @@ impl From<DbError> for Error {
 
 impl From<FileError> for Error {
     fn from(error: FileError) -> Self {
-        if error.is_disk_full() { Self::DiskFull } else { Self::File(error) }
+        match error {
+            _ if error.is_disk_full() => Self::DiskFull,
+            _ if error.is_busy() => Self::Busy { detail: error.to_string() },
+            _ => Self::File(error),
+        }
     }
 }
 
@@ -204,7 +208,7 @@ impl From<RepoError> for Error {
         match error {
             _ if error.is_disk_full() => Self::DiskFull,
             RepoError::File(error) => error.into(),
-            RepoError::Locked => Self::Busy { detail: error.to_string() },
+            RepoError::Locked | RepoError::Busy(_) => Self::Busy { detail: error.to_string() },
             RepoError::Unusable { .. }
             | RepoError::DamagedRef { .. }
             | RepoError::DamagedObject { .. } => Self::Damaged { detail: error.to_string() },

@@ -28,6 +28,11 @@ impl FileError {
     pub fn is_disk_full(&self) -> bool {
         is_disk_full(&self.source)
     }
+
+    /// Whether trying again a little later may help: there are no descriptors left, for example.
+    pub fn is_busy(&self) -> bool {
+        is_passing(&self.source)
+    }
 }
 
 /// Whether `error` says that no bytes, blocks or inodes are left.
@@ -36,6 +41,28 @@ pub(crate) fn is_disk_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     )
+}
+
+/// Whether `error` says that the process or the system is short of something for now, such as
+/// descriptors. It says nothing about the file.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::INTR];
+    os_error(error).is_some_and(|code| passing.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+/// Whether `error` says that a file could not be looked at, as opposed to what is wrong with it.
+/// Nothing may be taken for damaged, and repaired, because of such an error.
+pub(crate) fn is_unavailable(error: &io::Error) -> bool {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    let about_the_file = matches!(error.kind(), NotFound | NotADirectory | IsADirectory);
+    os_error(error).is_some() && !about_the_file && !is_disk_full(error)
+}
+
+/// The system's number for an error, also when somebody wrapped it to name the file.
+fn os_error(error: &io::Error) -> Option<i32> {
+    let inner = || error.get_ref()?.source()?.downcast_ref::<io::Error>()?.raw_os_error();
+    error.raw_os_error().or_else(inner)
 }
 
 /// Attaches what was attempted, and on what, to an I/O result.

@@ -139,7 +139,7 @@ pub(crate) fn catch_up(
 ) -> Result<CatchUp, RepoError> {
     let known = match known {
         // History was replaced (a restored backup, a forced push): begin again.
-        Some(known) if repo.is_commit(known) && repo.is_ancestor(known, head)? => Some(known),
+        Some(known) if repo.is_commit(known)? && repo.is_ancestor(known, head)? => Some(known),
         _ => None,
     };
     let pages = pages(repo, head)?;

@@ -61,7 +61,7 @@ pub use files::FileError;
 pub use merge::Hunk;
 pub use page::{Page, PageSummary};
 pub use page_path::{ExistingPath, InvalidPath, PagePath};
-pub use preferences::{PreferenceChanges, Preferences};
+pub use preferences::{PreferenceChanges, Preferences, check_preferences};
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
 pub use wiki::{Options, Resources, Wiki};

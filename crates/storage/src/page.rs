@@ -1,5 +1,7 @@
 //! Pages as values.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
 use serde::Serialize;
@@ -39,6 +41,29 @@ pub struct Page {
     pub summary: PageSummary,
     /// The content, byte for byte. Pages of a wiki that came from elsewhere need not be UTF-8.
     pub content: Bytes,
+    /// See [`Page::shown`].
+    shown: OnceLock<Bytes>,
+}
+
+impl Page {
+    pub(crate) fn new(summary: PageSummary, content: Bytes) -> Self {
+        Self { summary, content, shown: OnceLock::new() }
+    }
+
+    /// The form in which the page is shown, such as JSON, made by `show` and kept with the page for
+    /// the next reader: making it costs more than all the rest of reading a page from memory.
+    ///
+    /// There is one such form. Whatever `show` depends on besides the page must never change.
+    ///
+    /// # Errors
+    /// What `show` says; the next call asks it again.
+    pub fn shown<E>(&self, show: impl FnOnce(&Self) -> Result<Bytes, E>) -> Result<Bytes, E> {
+        if let Some(shown) = self.shown.get() {
+            return Ok(shown.clone());
+        }
+        let shown = show(self)?;
+        Ok(self.shown.get_or_init(|| shown).clone())
+    }
 }
 
 /// The title of a page with this content.

@@ -53,17 +53,27 @@ pub(crate) fn set(connection: &Connection, name: &str, value: &str) -> rusqlite:
 
 /// Refuses names and values that don't belong into a settings table.
 pub(crate) fn check(changes: &PreferenceChanges) -> Result<(), Error> {
-    for (name, value) in changes {
-        let invalid = |why| Error::InvalidPreference { name: name.chars().take(64).collect(), why };
-        if name.is_empty() || name.len() > MAX_NAME {
-            return Err(invalid("must have a name of 1 to 256 bytes"));
-        }
-        if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
-            return Err(invalid("may have only letters, digits, `_`, `-` and `.` in its name"));
-        }
-        if value.as_ref().is_some_and(|value| value.len() > MAX_VALUE) {
-            return Err(invalid("has a value of more than 64 KiB"));
-        }
+    changes.iter().try_for_each(|(name, value)| check_one(name, value.as_deref()))
+}
+
+/// Refuses preferences that a wiki couldn't be given later either, before it is born with them.
+///
+/// # Errors
+/// A name or value can't be stored.
+pub fn check_preferences(preferences: &Preferences) -> Result<(), Error> {
+    preferences.iter().try_for_each(|(name, value)| check_one(name, Some(value)))
+}
+
+fn check_one(name: &str, value: Option<&str>) -> Result<(), Error> {
+    let invalid = |why| Error::InvalidPreference { name: name.chars().take(64).collect(), why };
+    if name.is_empty() || name.len() > MAX_NAME {
+        return Err(invalid("must have a name of 1 to 256 bytes"));
+    }
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+        return Err(invalid("may have only letters, digits, `_`, `-` and `.` in its name"));
+    }
+    if value.is_some_and(|value| value.len() > MAX_VALUE) {
+        return Err(invalid("has a value of more than 64 KiB"));
     }
     Ok(())
 }

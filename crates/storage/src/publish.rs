@@ -136,7 +136,7 @@ impl Wiki {
             Ok(head) if head == old => new,
             // A crash left something unreadable: what was acknowledged takes its place.
             Err(RepoError::DamagedRef { .. }) | Ok(None) => new,
-            Ok(Some(head)) if !repo.is_commit(head) => new,
+            Ok(Some(head)) if !repo.is_commit(head)? => new,
             Ok(Some(head)) if repo.is_ancestor(new, head)? => return Ok(head),
             Ok(Some(head)) if repo.is_ancestor(head, new)? => new,
             Ok(Some(head)) => self.merge_histories(new, head)?,

@@ -25,13 +25,17 @@ pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
 /// restored from it: an empty history must never take the place of a real one.
 fn repair_branch(wiki: &Wiki, indexed: Option<Revision>) -> Result<(), Error> {
     let damage = match wiki.repo().head() {
-        Ok(Some(head)) if wiki.repo().is_commit(head) => return Ok(()),
+        Ok(Some(head)) if wiki.repo().is_commit(head)? => return Ok(()),
         Ok(Some(head)) => format!("it names {head}, which is missing or damaged"),
         Ok(None) => "it is gone".to_owned(),
         Err(RepoError::DamagedRef { source, .. }) => source.to_string(),
         Err(error) => return Err(error.into()),
     };
-    match indexed.filter(|known| wiki.repo().is_commit(*known)) {
+    let known = match indexed {
+        Some(known) if wiki.repo().is_commit(known)? => Some(known),
+        _ => None,
+    };
+    match known {
         Some(known) => {
             tracing::error!(
                 wiki.id = wiki.id(),

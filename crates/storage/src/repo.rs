@@ -82,6 +82,7 @@ impl Repo {
     /// It isn't a repository, is a link to somewhere else, or borrows objects from another one.
     pub(crate) fn open(dir: &Path) -> Result<Self, RepoError> {
         refuse_escapes(dir)?;
+        restore_empty_dirs(dir)?;
         let slots = gix::odb::store::init::Slots::Given(PACK_SLOTS);
         let shared = gix::open::Options::isolated()
             .open_path_as_is(true)
@@ -112,9 +113,11 @@ impl Repo {
     /// The commit the branch points to; `None` while nothing was ever saved.
     pub(crate) fn head(&self) -> Result<Option<Revision>, RepoError> {
         let local = self.local();
-        let found = local.refs.try_find(self.branch.as_ref()).map_err(|source| {
-            RepoError::DamagedRef { name: self.branch(), source: source.to_string().into() }
-        })?;
+        let damaged = |source| RepoError::DamagedRef { name: self.branch(), source };
+        let found = local
+            .refs
+            .try_find(self.branch.as_ref())
+            .map_err(|error| RepoError::reading(error, damaged))?;
         let Some(reference) = found else { return Ok(None) };
         match reference.target.try_id() {
             Some(id) if !id.is_null() => Ok(Some(revision(id))),
@@ -212,6 +215,21 @@ pub(crate) fn check_branch(name: &str) -> Result<(), RepoError> {
     } else {
         Err(RepoError::Git(format!("`{}` is no branch", name.escape_debug()).into()))
     }
+}
+
+/// git takes a directory without `refs` for no repository, and many a copy leaves empty directories
+/// out: the branches may all be in `packed-refs`.
+fn restore_empty_dirs(dir: &Path) -> Result<(), FileError> {
+    if !dir.join("HEAD").is_file() || !dir.join("objects").is_dir() {
+        return Ok(());
+    }
+    for inner in ["refs", "refs/heads"] {
+        let path = dir.join(inner);
+        if !path.exists() {
+            files::create_private_dir(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// A repository that is a link, or that reads another one's objects, could show one wiki's

@@ -124,9 +124,9 @@ impl Wiki {
     /// # Errors
     /// There is no such page; the base was never its content; it changed meanwhile.
     pub fn delete(&self, delete: &Delete<'_>) -> Result<Revision, Error> {
-        let path = delete.path;
         let ((), published) = self.write(|unit| {
-            let current = page_entry(unit, path)?.ok_or_else(|| not_found(path))?;
+            let (path, current) = existing_page(unit, delete.path)?;
+            let path = &path;
             if current.id != delete.base {
                 self.require_version(unit, path, delete.base, Some(current.id))?;
                 return Err(Error::Conflict(Box::new(Conflict {
@@ -207,6 +207,8 @@ impl Wiki {
         let path = save.path;
         self.require_version(unit, path, base, None)?;
         let base_text = self.blob(base)?;
+        // It may have been moved with the `git` program, which the index hasn't heard of yet.
+        self.update_index(|_| ())?;
         let moved_to = self.page_with_content(base)?;
         Err(self.conflict(path, Some(base_text), None, save.content, None, Vec::new(), moved_to))
     }
@@ -307,6 +309,16 @@ fn fill(
 /// The page's file, if it is one. A link or a directory of that name is none.
 fn page_entry(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<Entry>, Error> {
     Ok(unit.entry(&path.file())?.filter(|entry| entry.is_file()))
+}
+
+/// A page under the spelling asked for or under the composed one, as readers find it.
+fn existing_page(unit: &Unit<'_>, path: &ExistingPath) -> Result<(ExistingPath, Entry), Error> {
+    for spelling in [Some(path.clone()), path.composed()].into_iter().flatten() {
+        if let Some(entry) = page_entry(unit, &spelling)? {
+            return Ok((spelling, entry));
+        }
+    }
+    Err(not_found(path))
 }
 
 /// Looks at every directory on the way for a name that some file systems couldn't tell from ours,

@@ -182,7 +182,7 @@ impl Wiki {
         self.check_open()?;
         let unknown = || Error::UnknownRevision { revision: at };
         let head = self.head()?.ok_or_else(unknown)?;
-        if !self.repo.is_commit(at) || !self.repo.is_ancestor(at, head)? {
+        if !self.repo.is_commit(at)? || !self.repo.is_ancestor(at, head)? {
             return Err(unknown());
         }
         self.load(at, path, at == head)
@@ -308,7 +308,7 @@ impl Wiki {
             Some(summary) => summary,
             None => self.summarise(&path, entry, &content, head)?,
         };
-        Ok(Page { summary, content: content.into() })
+        Ok(Page::new(summary, content.into()))
     }
 
     /// The page's file, under the spelling asked for or under the composed one.

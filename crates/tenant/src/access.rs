@@ -59,20 +59,27 @@ pub enum Action {
     Read,
     /// Change pages and attachments.
     Write,
+    /// Look at the wiki's settings. An adopted wiki keeps passwords there.
+    Inspect,
     /// Change the wiki's settings.
     Administer,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: &[Self] = &[Self::Read, Self::Write, Self::Administer];
+    pub const ALL: &[Self] = &[Self::Read, Self::Write, Self::Inspect, Self::Administer];
+
+    /// Whether it changes anything.
+    fn changes(self) -> bool {
+        matches!(self, Self::Write | Self::Administer)
+    }
 
     /// The least role that may do it.
     pub fn needs(self) -> Role {
         match self {
             Self::Read => Role::Reader,
             Self::Write => Role::Editor,
-            Self::Administer => Role::Admin,
+            Self::Inspect | Self::Administer => Role::Admin,
         }
     }
 }
@@ -144,21 +151,22 @@ pub fn decide(wiki: &Tenant, caller: &Caller, member: Option<Role>, action: Acti
         return Decision::Hidden;
     };
     // Whoever runs the platform must be able to mend what is stopped.
-    let mending = grant.source == Source::Operator && action == Action::Administer;
+    let settings = matches!(action, Action::Inspect | Action::Administer);
+    let mending = grant.source == Source::Operator && settings;
     match &wiki.state {
         State::Creating | State::Deleting | State::Deleted => Decision::Hidden,
         State::Suspended { reason } if !mending => Decision::Suspended { reason: reason.clone() },
         _ if grant.role < action.needs() => {
             Decision::Denied { has: grant.role, needs: action.needs() }
         }
-        State::ReadOnly if action != Action::Read && !mending => Decision::ReadOnly,
+        State::ReadOnly if action.changes() && !mending => Decision::ReadOnly,
         State::Active | State::ReadOnly | State::Suspended { .. } => Decision::Allowed(grant),
     }
 }
 
 /// The greatest role that `caller` has in `wiki`, from wherever it comes.
 pub fn effective(wiki: &Tenant, caller: &Caller, member: Option<Role>) -> Option<Grant> {
-    let own = match caller.standing {
+    let own = match caller.standing() {
         Standing::Anonymous => None,
         Standing::User => member.map(|role| Grant { role, source: Source::Member }),
         Standing::Token { wiki: id, role } => {

@@ -145,6 +145,7 @@ impl Error {
             Self::Catalog(error) if error.is_busy() => "busy",
             Self::Catalog(error) if error.is_disk_full() => "disk_full",
             Self::File(error) if error.is_disk_full() => "disk_full",
+            Self::File(error) if error.is_busy() => "busy",
             Self::NoContext | Self::OtherContext { .. } | Self::InUse { .. } => "internal",
             Self::Catalog(_) | Self::File(_) => "internal",
         }

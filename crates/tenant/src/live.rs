@@ -1,10 +1,15 @@
 //! An open wiki that can be closed under those who hold it.
 
-use tokio::sync::Semaphore;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wikigrove_storage::{Error, Wiki};
 
 /// How many may use one wiki at the same moment.
 const USES: u32 = 1 << 20;
+/// How many readers of one wiki may occupy a thread at the same moment. The threads are all wikis'
+/// together, and what is in memory takes none.
+const READERS: usize = 16;
 
 /// An open wiki and its door.
 ///
@@ -15,11 +20,36 @@ pub(crate) struct Live {
     wiki: Wiki,
     /// Each use takes one; closing takes all and gives none back.
     door: Semaphore,
+    /// Readers and the one writer wait here, each in order and without a thread, so that a crowd at
+    /// one wiki doesn't keep the others' requests from being served.
+    readers: Arc<Semaphore>,
+    writer: Arc<Semaphore>,
+}
+
+/// What somebody is about to do with a wiki.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Use {
+    Read,
+    Write,
 }
 
 impl Live {
     pub(crate) fn new(wiki: Wiki) -> Self {
-        Self { wiki, door: Semaphore::new(USES as usize) }
+        Self {
+            wiki,
+            door: Semaphore::new(USES as usize),
+            readers: Arc::new(Semaphore::new(READERS)),
+            writer: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// Waits until it is one's turn to take a thread. Holds as long as what it returns.
+    pub(crate) async fn turn(&self, purpose: Use) -> OwnedSemaphorePermit {
+        let queue = match purpose {
+            Use::Read => &self.readers,
+            Use::Write => &self.writer,
+        };
+        queue.clone().acquire_owned().await.expect("the queues are never closed")
     }
 
     /// Uses the wiki. Until `work` returns, its files stay where they are.

@@ -66,7 +66,7 @@ pub(crate) struct Inner {
     /// `None` once the platform is closed, which ends the listeners.
     changes: Mutex<Option<broadcast::Sender<Change>>>,
     pub(crate) memory: Memory,
-    _lock: DirLock,
+    lock: DirLock,
     /// Removed with the platform, if it lives in memory. After everything that uses it.
     _scratch: Option<tempfile::TempDir>,
 }
@@ -137,7 +137,7 @@ impl Platform {
             memory: Memory::new(),
             dir,
             settings,
-            _lock: lock,
+            lock,
             _scratch: scratch,
         })))
     }
@@ -156,6 +156,16 @@ impl Platform {
     /// The data directory.
     pub fn dir(&self) -> &Path {
         &self.0.dir
+    }
+
+    /// The lock on the data directory, to be handed to a program that writes into it, as its standard
+    /// input for example: while that runs, nobody else can open the directory, even if this process
+    /// is killed.
+    ///
+    /// # Errors
+    /// The process has no descriptors left.
+    pub fn lock_for_child(&self) -> Result<std::fs::File, Error> {
+        self.0.lock.for_child()
     }
 
     /// The changes of all wikis from now on.

@@ -11,7 +11,7 @@ use wikigrove_storage::{
 use crate::base::Base;
 use crate::changes::{Change, Origin};
 use crate::context::blocking;
-use crate::live::Live;
+use crate::live::{Live, Use};
 use crate::{Action, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide};
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
@@ -188,7 +188,7 @@ impl Wiki {
         self.allow(Action::Write).await?;
         let path = PagePath::new(path).map_err(|error| self.failed(error.into()))?;
         let this = self.clone();
-        self.run(move |wiki| {
+        self.run_writing(move |wiki| {
             let author = options.author.as_ref().unwrap_or(this.caller().author());
             let saved = wiki.save(&storage::Save {
                 path: &path,
@@ -219,7 +219,7 @@ impl Wiki {
         self.allow(Action::Write).await?;
         let path = self.existing(path)?;
         let this = self.clone();
-        self.run(move |wiki| {
+        self.run_writing(move |wiki| {
             let author = options.author.as_ref().unwrap_or(this.caller().author());
             let message = options.message.as_deref();
             let revision = wiki.delete(&storage::Delete { path: &path, base, author, message })?;
@@ -252,7 +252,7 @@ impl Wiki {
     /// # Errors
     /// The caller doesn't administer the wiki, or it can't be read.
     pub async fn preferences(&self) -> Result<Preferences, Error> {
-        self.allow(Action::Read).await?;
+        self.allow(Action::Inspect).await?;
         self.run(|wiki| wiki.preferences()).await
     }
 
@@ -265,7 +265,7 @@ impl Wiki {
         changes: PreferenceChanges,
     ) -> Result<Preferences, Error> {
         self.allow(Action::Administer).await?;
-        self.run(move |wiki| wiki.change_preferences(&changes)).await
+        self.run_writing(move |wiki| wiki.change_preferences(&changes)).await
     }
 
     /// Reading without waiting: for code that blocks anyway, such as below
@@ -346,8 +346,29 @@ impl Wiki {
         &self,
         work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.run_in_turn(Use::Read, work).await
+    }
+
+    async fn run_writing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.run_in_turn(Use::Write, work).await
+    }
+
+    async fn run_in_turn<T: Send + 'static>(
+        &self,
+        purpose: Use,
+        work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let this = self.clone();
-        blocking(move || this.with(work)).await
+        let turn = self.0.live.turn(purpose).await;
+        blocking(move || {
+            // Goes with the work, which goes on if nobody waits for it any more.
+            let _turn = turn;
+            this.with(work)
+        })
+        .await
     }
 
     fn with<T>(
@@ -379,7 +400,7 @@ impl Wiki {
     }
 
     fn to_text(&self, page: &storage::Page) -> Result<Page, Error> {
-        let storage::Page { summary, content } = page;
+        let storage::Page { summary, content, .. } = page;
         let Ok(content) = std::str::from_utf8(content) else {
             return Err(self.failed(storage::Error::NotText { path: summary.path.clone() }));
         };

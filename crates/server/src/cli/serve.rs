@@ -40,7 +40,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "DOMAIN", env = "WIKIGROVE_BASE_DOMAIN")]
     base_domain: Option<String>,
     /// Where the wikis are reached from outside, such as https://wiki.example.org.
-    #[arg(long, value_name = "URL", env = "WIKIGROVE_PUBLIC_URL")]
+    #[arg(long, value_name = "URL", env = "WIKIGROVE_PUBLIC_URL", value_parser = url)]
     public_url: Option<String>,
     /// The operator's token, instead of the one in `<data>/operator-token`.
     #[arg(
@@ -71,14 +71,15 @@ impl ServeArgs {
 
 pub(super) async fn serve(data: PathBuf, args: ServeArgs) -> Result<(), Failure> {
     start_logging();
-    let platform = Platform::open_with(&data, settings(args.open_wikis)).await?;
+    let files = raise_file_limit();
+    let limits = limits(files);
+    let platform = Platform::open_with(&data, settings(args.open_wikis, files)).await?;
     let token = operator_token::load_or_create(&data, args.admin_token)?;
     let is_new = welcome::create_if_empty(&platform).await?;
     let public = bind(args.listen).await?;
     let admin = bind(args.admin_listen).await?;
     let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
     let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{public_address}"));
-    let limits = HttpLimits::default();
     let auth = Authenticator::new(platform.clone(), &token.secret);
     let addresses = Addresses { public_url: args.public_url, base_domain: args.base_domain };
     let listeners = vec![
@@ -95,19 +96,38 @@ pub(super) async fn serve(data: PathBuf, args: ServeArgs) -> Result<(), Failure>
     Ok(())
 }
 
+/// A URL as wikis' addresses begin with it. One that can't be read would be compared with no host,
+/// and every host would serve every wiki.
+fn url(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('/');
+    let uri: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
+    match (uri.scheme_str(), uri.host(), uri.path_and_query().map(|rest| rest.as_str())) {
+        (Some("http" | "https"), Some(_), None | Some("/")) => Ok(text.to_owned()),
+        _ => Err("it must be https:// or http:// and a host, such as https://wiki.example.org"
+            .to_owned()),
+    }
+}
+
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address)
         .await
         .map_err(|error| format!("can't listen on {address}: {error}").into())
 }
 
+/// On each of the two listeners at most an eighth of all descriptors, so that no crowd of clients
+/// keeps the wikis themselves from being opened.
+fn limits(files: u64) -> HttpLimits {
+    let defaults = HttpLimits::default();
+    let share = usize::try_from(files / 8).unwrap_or(usize::MAX).max(1);
+    HttpLimits { connections: defaults.connections.min(share), ..defaults }
+}
+
 /// As many open wikis as the limit of open files allows.
-fn settings(open_wikis: Option<usize>) -> Settings {
+fn settings(open_wikis: Option<usize>, files: u64) -> Settings {
     let defaults = Settings::default();
-    let files = raise_file_limit();
-    let possible = usize::try_from(files.saturating_sub(RESERVED_FILES) / FILES_PER_WIKI)
-        .unwrap_or(usize::MAX)
-        .max(1);
+    let sockets = files / 4;
+    let left = files.saturating_sub(RESERVED_FILES + sockets);
+    let possible = usize::try_from(left / FILES_PER_WIKI).unwrap_or(usize::MAX).max(1);
     Settings {
         open_wikis: open_wikis.unwrap_or(defaults.open_wikis).clamp(1, possible),
         ..defaults
@@ -146,7 +166,10 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 /// What a newcomer needs: where things are, and lines to paste.
 fn greeting(public_url: &str, admin: SocketAddr, token: &OperatorToken, is_new: bool) -> String {
     let (place, secret) = match &token.file {
-        Some(file) => (file.display().to_string(), format!("$(cat '{}')", file.display())),
+        Some(file) => {
+            let quoted = file.display().to_string().replace('\'', r"'\''");
+            (file.display().to_string(), format!("$(cat '{quoted}')"))
+        }
         None => ("WIKIGROVE_ADMIN_TOKEN".to_owned(), "$WIKIGROVE_ADMIN_TOKEN".to_owned()),
     };
     let mut text = format!(
@@ -177,4 +200,36 @@ fn say(text: &str) {
     let mut out = std::io::stdout();
     // Nobody reading along is no reason not to serve.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_a_scheme_and_a_host() {
+        assert_eq!(url("https://wiki.example.org/").as_deref(), Ok("https://wiki.example.org"));
+        assert_eq!(url("http://127.0.0.1:8080").as_deref(), Ok("http://127.0.0.1:8080"));
+        for bad in [
+            "",
+            "wiki.example.org",
+            "ftp://a",
+            "https://",
+            "https://a b",
+            "https://a/b",
+            "https://a?x",
+        ] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn wikis_and_connections_fit_into_the_descriptors() {
+        for files in [1024, 4096, 1 << 20, u64::MAX] {
+            let (wikis, connections) =
+                (settings(None, files).open_wikis, limits(files).connections);
+            let needed = wikis as u128 * u128::from(FILES_PER_WIKI) + 2 * connections as u128;
+            assert!(needed + u128::from(RESERVED_FILES) <= u128::from(files), "{files}");
+        }
+    }
 }

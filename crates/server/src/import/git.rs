@@ -1,5 +1,6 @@
 //! The git program, as a reader of local repositories and bundles.
 
+use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -37,11 +38,13 @@ fn head_branch(refs: &str) -> Option<String> {
     found.or_else(|| branches.iter().find(is_head)).map(|(_, name)| (*name).to_owned())
 }
 
-/// Fetches one branch into a bare repository, checking every object.
+/// Fetches one branch into a bare repository, checking every object. While git runs it holds
+/// `lock`, as a standard input that it doesn't read.
 pub(super) fn fetch(
     repo: &Path,
     source: &Path,
     branch: &str,
+    lock: File,
     progress: impl FnMut(&str, u8),
 ) -> Result<(), ImportError> {
     let mut command = git();
@@ -65,7 +68,7 @@ pub(super) fn fetch(
         ])
         .arg(source)
         .arg(format!("+{branch}:{branch}"))
-        .stdin(Stdio::null())
+        .stdin(Stdio::from(lock))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| missing("fetch", &error))?;

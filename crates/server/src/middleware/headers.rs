@@ -1,7 +1,7 @@
 //! What every answer says, and what an error says that has nothing to say.
 
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
 use wikigrove_tenant::problem::Problem;
 
@@ -9,7 +9,13 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 
 /// Adds the request's id and the headers that keep browsers and caches from doing harm.
 pub(super) fn complete(response: &mut Response, id: &RequestId) {
+    let status = response.status();
     let headers = response.headers_mut();
+    if status == StatusCode::NOT_MODIFIED {
+        // It would have to be that of the content that isn't sent (RFC 9110, section 8.6); the
+        // router says 0.
+        headers.remove(CONTENT_LENGTH);
+    }
     headers.insert(X_REQUEST_ID, id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // A handler that knows its answer may be kept says so; the others may be private.

@@ -1,20 +1,23 @@
 //! A handler that panics costs its own request and nothing else.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::Route;
 use futures_util::FutureExt as _;
-use tower_service::Service as _;
+use tower_service::Service;
 use wikigrove_tenant::problem::Problem;
 
 /// Runs the handler; a panic becomes a 500 and a line in the log.
 ///
 /// Nothing that the handler borrowed is looked at afterwards, hence the assertion: what it shared
 /// by locks is guarded by those locks' poisoning or recovers from it.
-pub(super) async fn caught(mut inner: Route, request: Request) -> Response {
+pub(super) async fn caught<S>(mut inner: S, request: Request) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
     let handled = async move {
         let Ok(response) = inner.call(request).await;
         response

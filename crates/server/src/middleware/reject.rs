@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use http::header::ALLOW;
+use http::header::{ALLOW, HOST};
 use http::{HeaderValue, Method, StatusCode};
 use wikigrove_tenant::problem::Problem;
 
@@ -35,6 +35,11 @@ pub(super) fn refusal(request: &Request) -> Option<Response> {
             // rights of another wiki.
             let detail = "a path must not have the segments `.` and `..`, encoded or not";
             Some(Problem::new(StatusCode::BAD_REQUEST, "invalid_path", detail).into_response())
+        }
+        _ if request.headers().get_all(HOST).iter().nth(1).is_some() => {
+            // RFC 9112, section 3.2. A proxy may have checked one of them and we go by the other.
+            let detail = "the request has more than one Host header";
+            Some(Problem::new(StatusCode::BAD_REQUEST, "invalid_host", detail).into_response())
         }
         _ => None,
     }
@@ -96,6 +101,13 @@ mod tests {
         ] {
             assert_eq!(status(Method::GET, path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn two_hosts_are_refused_even_if_they_are_the_same() {
+        let request = Request::get("/w/a").header(HOST, "a").header(HOST, "a");
+        let refused = refusal(&request.body(Body::empty()).unwrap());
+        assert_eq!(refused.map(|response| response.status().as_u16()), Some(400));
     }
 
     /// http-007

@@ -1,5 +1,6 @@
 //! The name of a request, by which an answer and the log find each other.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::time::{Instant, SystemTime};
 
@@ -29,7 +30,7 @@ impl RequestId {
 
     /// Random and not counted: a counter would tell one wiki how busy the others are.
     fn random() -> Self {
-        let number = getrandom::u64().unwrap_or_else(|_| nanoseconds());
+        let number = SUPPLY.with_borrow_mut(Supply::next);
         let mut digits = [0; 16];
         data_encoding::HEXLOWER.encode_mut(&number.to_be_bytes(), &mut digits);
         Self(HeaderValue::from_bytes(&digits).expect("hexadecimal digits are a valid header"))
@@ -47,6 +48,32 @@ impl RequestId {
 
 fn is_printable(id: &[u8]) -> bool {
     (1..=64).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+}
+
+thread_local! {
+    static SUPPLY: RefCell<Supply> = const { RefCell::new(Supply { numbers: [0; 512], used: 512 }) };
+}
+
+/// Random numbers, fetched from the system many at a time: one by one they cost more than finding
+/// a page in the cache.
+struct Supply {
+    numbers: [u8; 512],
+    used: usize,
+}
+
+impl Supply {
+    fn next(&mut self) -> u64 {
+        if self.used == self.numbers.len() {
+            if getrandom::fill(&mut self.numbers).is_err() {
+                return nanoseconds();
+            }
+            self.used = 0;
+        }
+        let (next, _) =
+            self.numbers[self.used..].split_first_chunk().expect("a multiple of 8 is left");
+        self.used += next.len();
+        u64::from_ne_bytes(*next)
+    }
 }
 
 /// Good enough to tell two requests apart on a system that has no randomness.

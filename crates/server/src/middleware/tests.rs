@@ -26,6 +26,7 @@ fn app() -> Router {
             get(|Extension(id): Extension<RequestId>| async move { id.as_str().to_owned() }),
         )
         .route("/kept", get(kept))
+        .route("/same", get(|| async { StatusCode::NOT_MODIFIED }))
         .route("/missing", get(missing))
         .route("/panic", get(|| async { panic!("secret of the handler") as &str }))
         .route("/slow", get(std::future::pending::<()>).post(std::future::pending::<()>))
@@ -95,6 +96,13 @@ async fn an_error_with_a_text_of_its_own_is_left_alone() {
     let response = get_of("/git").await;
     assert_eq!(response.status(), 403);
     assert_eq!(text(response).await, "not yours");
+}
+
+#[tokio::test]
+async fn what_is_not_modified_has_no_length() {
+    let response = get_of("/same").await;
+    assert_eq!(response.status(), 304);
+    assert!(!response.headers().contains_key("content-length"));
 }
 
 /// http-006

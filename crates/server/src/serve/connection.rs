@@ -1,21 +1,24 @@
 //! One connection, from its first byte to its last.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::Request;
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tower_service::Service as _;
 
 use crate::limits::HttpLimits;
@@ -27,11 +30,17 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the peer has to say so.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The body of a request, without the box that one with nothing in it doesn't need.
+fn body(body: Incoming) -> Body {
+    if body.is_end_stream() { Body::empty() } else { Body::new(body) }
+}
+
 /// What all connections of one listener share.
 pub(super) struct Connections {
     router: Router,
     http: auto::Builder<TokioExecutor>,
     header_timeout: Duration,
+    unread_timeout: Duration,
 }
 
 impl Connections {
@@ -48,7 +57,8 @@ impl Connections {
             .max_concurrent_streams(STREAMS)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT);
-        Self { router, http, header_timeout: limits.header_timeout }
+        let HttpLimits { header_timeout, unread_timeout, .. } = *limits;
+        Self { router, http, header_timeout, unread_timeout }
     }
 
     /// Serves until the peer leaves, misbehaves, or, once `stopped`, has its answers.
@@ -58,22 +68,22 @@ impl Connections {
         peer: SocketAddr,
         mut stopped: watch::Receiver<bool>,
     ) {
-        // Answers are written whole; waiting for more to send only delays them.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        if let Err(error) = self.prepare(&stream) {
+            tracing::debug!(%error, "cannot set the options of a connection");
         }
-        let heard = AtomicBool::new(false);
+        let heard = AtomicU64::new(0);
         let service = service_fn(|mut request: Request<Incoming>| {
-            heard.store(true, Ordering::Relaxed);
+            heard.fetch_add(1, Ordering::Relaxed);
             request.extensions_mut().insert(ConnectInfo(peer));
-            self.router.clone().call(request.map(Body::new))
+            self.router.clone().call(request.map(body))
         });
         let mut connection =
             pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        // Hyper's own timer runs within HTTP/1 only, not while the version is still being found
-        // out: <https://github.com/hyperium/hyper/issues/3962>.
+        // Hyper's own timer runs within HTTP/1 only: neither while the version is still being found
+        // out (<https://github.com/hyperium/hyper/issues/3962>) nor within HTTP/2, where a peer
+        // that answers pings could keep its place for ever.
         let mut silence = pin!(tokio::time::sleep(self.header_timeout));
-        let (mut listening, mut draining) = (true, false);
+        let (mut before, mut draining) = (0, false);
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -82,11 +92,18 @@ impl Connections {
                     }
                     return;
                 }
-                () = silence.as_mut(), if listening => {
-                    if !heard.load(Ordering::Relaxed) {
+                () = silence.as_mut(), if !draining => {
+                    let requests = heard.load(Ordering::Relaxed);
+                    if requests == 0 {
                         return;
                     }
-                    listening = false;
+                    if requests == before {
+                        // Nothing new. What is still being answered is answered.
+                        draining = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    before = requests;
+                    silence.as_mut().reset(Instant::now() + self.header_timeout);
                 }
                 () = super::told(&mut stopped), if !draining => {
                     draining = true;
@@ -94,5 +111,18 @@ impl Connections {
                 }
             }
         }
+    }
+
+    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+        // Answers are written whole; waiting for more to send only delays them.
+        stream.set_nodelay(true)?;
+        // The system's timer and not one here: it knows when the peer takes something, and costs
+        // nothing as long as it does.
+        #[cfg(target_os = "linux")]
+        {
+            let milliseconds = u32::try_from(self.unread_timeout.as_millis()).unwrap_or(u32::MAX);
+            rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds)?;
+        }
+        Ok(())
     }
 }

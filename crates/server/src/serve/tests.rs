@@ -25,6 +25,7 @@ fn app() -> Router {
     Router::new()
         .route("/peer", get(peer))
         .route("/slow", get(slow))
+        .route("/large", get(|| async { vec![0; 50_000_000] }))
         .route("/never", get(std::future::pending::<()>))
 }
 
@@ -170,4 +171,47 @@ async fn odd_framing_is_refused_and_the_connection_closed() {
             "{framing}: {text}"
         );
     }
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_connections_and_the_next_waits() {
+    let server = start(HttpLimits { connections: 1, ..HttpLimits::default() }).await;
+    let mut first = connect(&server, &request("/peer")).await;
+    assert!(answer(&mut first).await.starts_with("HTTP/1.1 200"));
+    let mut second = connect(&server, &request("/peer")).await;
+    let waiting = tokio::time::timeout(Duration::from_millis(300), answer(&mut second)).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    drop(first);
+    let text = tokio::time::timeout(Duration::from_secs(10), answer(&mut second)).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+}
+
+/// The whole of HTTP/2's greeting with one GET, whose answer is awaited; then silence.
+#[tokio::test]
+async fn a_silent_http2_connection_is_closed_too() {
+    let server = start(limits()).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake::<_, _, axum::body::Body>(executor, io)
+            .await
+            .unwrap();
+    let closed = wikigrove_tenant::spawn(connection);
+    let request = http::Request::get("http://x/peer").body(axum::body::Body::empty()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    tokio::time::timeout(Duration::from_secs(5), closed).await.unwrap().unwrap().unwrap();
+    drop(sender);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_does_not_read_the_answer_is_cut_off() {
+    let unread_timeout = Duration::from_millis(300);
+    let server = start(HttpLimits { unread_timeout, connections: 1, ..limits() }).await;
+    let _deaf = connect(&server, &request("/large")).await;
+    let text = tokio::time::timeout(Duration::from_secs(20), async {
+        answer(&mut connect(&server, &request("/peer")).await).await
+    });
+    assert!(text.await.expect("its place becomes free").starts_with("HTTP/1.1 200"));
 }

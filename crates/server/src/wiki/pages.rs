@@ -2,8 +2,10 @@
 
 mod answer;
 
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Author, Base, Error, PageSummary, Revision, SaveOptions, Wiki};
@@ -12,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::extract::{Json, Listing, Paging, Query, Tail, query};
+use crate::extract::{Changed, Json, Listing, Paging, Query, Tail, query};
 use crate::openapi;
 
 pub(super) fn router() -> OpenApiRouter {
@@ -62,8 +64,10 @@ async fn read(
     wiki: Wiki,
     Tail(path): Tail,
     Query(At { at }): Query<At>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
+    // Taken and not extracted, which would copy them.
+    let (Parts { headers, .. }, _) = request.into_parts();
     let Some(at) = at else {
         let page = wiki.read_raw(&path).await.map_err(|error| error.problem())?;
         return answer::page(&wiki, &headers, &page);
@@ -117,7 +121,7 @@ enum MergeMode {
         (status = 200, body = openapi::Saved), (status = 201, body = openapi::Saved),
         (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
 async fn save(
-    wiki: Wiki,
+    Changed(wiki): Changed,
     Tail(path): Tail,
     Query(Merge { merge }): Query<Merge>,
     base: Base,
@@ -160,7 +164,7 @@ struct Deleted {
     params(("path" = String, Path), Recursive, ("If-Match" = String, Header)),
     responses((status = 200, body = openapi::Deleted), (status = "4XX", body = openapi::Problem)))]
 async fn delete(
-    wiki: Wiki,
+    Changed(wiki): Changed,
     Tail(path): Tail,
     Query(Recursive { recursive }): Query<Recursive>,
     base: Base,

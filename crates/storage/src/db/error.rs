@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::files::FileError;
+use crate::files::{FileError, is_passing};
 
 /// Why a SQLite file could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,11 @@ impl DbError {
 
     /// Whether trying again a little later may help.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Busy { .. })
+        match self {
+            Self::Busy { .. } => true,
+            Self::File(error) => error.is_busy(),
+            _ => false,
+        }
     }
 
     /// Names the file in an error that came up without it.
@@ -108,7 +112,15 @@ impl From<rusqlite::Error> for DbError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Busy { path, detail: error.to_string() }
             }
+            Some(ErrorCode::CannotOpen) if is_short_of_descriptors() => {
+                Self::Busy { path, detail: "no descriptors are left".to_owned() }
+            }
             _ => Self::Sqlite { path, source: Box::new(error) },
         }
     }
+}
+
+/// SQLite doesn't say why it can't open a file. Whether anything can be opened says it.
+fn is_short_of_descriptors() -> bool {
+    std::fs::File::open("/").is_err_and(|error| is_passing(&error))
 }

@@ -271,3 +271,23 @@ fn a_closed_wiki_refuses_everything() {
     assert!(matches!(scratch.wiki().read(&ExistingPath::new("home").unwrap()), Err(Error::Closed)));
     assert!(scratch.wiki().cached(&ExistingPath::new("home").unwrap()).is_none());
 }
+
+#[test]
+fn a_first_save_that_fails_leaves_a_repository() {
+    let mut scratch = Scratch::new();
+    drop(scratch.wiki().repo().lock_branch().unwrap());
+    assert!(scratch.repo().join("refs/heads").is_dir());
+    scratch.open().unwrap();
+    scratch.create("home", "text");
+}
+
+#[test]
+fn a_copy_without_empty_directories_is_a_repository() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "text");
+    scratch.git(&["pack-refs", "--all"]);
+    std::fs::remove_dir_all(scratch.repo().join("refs")).unwrap();
+    scratch.open().unwrap();
+    assert_eq!(scratch.text("home"), "text");
+    scratch.update("home", "more");
+}

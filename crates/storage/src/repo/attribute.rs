@@ -74,7 +74,8 @@ impl Queue {
             Some(waiting) => waiting.extend(paths),
             None => {
                 let id = object_id(commit.as_bytes());
-                let object = local.find_commit(id).map_err(|e| RepoError::object(&id, e))?;
+                let object =
+                    local.find_commit(id).map_err(|e| RepoError::reading_object(&id, e))?;
                 self.order.push((object.time().map_or(0, |time| time.seconds), commit));
                 self.paths.insert(commit, paths);
             }
@@ -90,7 +91,7 @@ impl Queue {
 
 fn parents(local: &gix::Repository, commit: Revision) -> Result<Vec<Revision>, RepoError> {
     let id = object_id(commit.as_bytes());
-    let commit = local.find_commit(id).map_err(|e| RepoError::object(&id, e))?;
+    let commit = local.find_commit(id).map_err(|e| RepoError::reading_object(&id, e))?;
     Ok(commit.parent_ids().map(|id| revision(&id)).collect())
 }
 

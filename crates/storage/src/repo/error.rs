@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files::{FileError, is_disk_full};
+use crate::files::{FileError, is_disk_full, is_passing, is_unavailable};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -22,6 +22,9 @@ pub(crate) enum RepoError {
     DiskFull,
     #[error("the repository is locked by another program")]
     Locked,
+    /// Something is short for now; the repository may be as good as ever.
+    #[error("the repository can't be read or written at present: {0}")]
+    Busy(Source),
     #[error(transparent)]
     File(#[from] FileError),
     #[error("git: {0}")]
@@ -30,7 +33,18 @@ pub(crate) enum RepoError {
 
 impl RepoError {
     pub(super) fn unusable(dir: &Path, error: gix::Error) -> Self {
-        Self::Unusable { dir: dir.to_owned(), source: chain(&error).into() }
+        Self::reading(error, |source| Self::Unusable { dir: dir.to_owned(), source })
+    }
+
+    /// A ref or object that could not be read: `damaged` unless the system is to blame.
+    pub(super) fn reading(error: gix::Error, damaged: impl FnOnce(Source) -> Self) -> Self {
+        let unavailable = system_errors(&error).any(is_unavailable);
+        if unavailable { error.into() } else { damaged(chain(&error).into()) }
+    }
+
+    /// An object that could not be read.
+    pub(super) fn reading_object(id: &gix::oid, error: impl Into<gix::Error>) -> Self {
+        Self::reading(error.into(), |source| Self::DamagedObject { id: id.to_string(), source })
     }
 
     pub(super) fn object(id: &gix::oid, error: impl std::fmt::Display) -> Self {
@@ -48,12 +62,10 @@ impl RepoError {
 
 impl From<gix::Error> for RepoError {
     fn from(error: gix::Error) -> Self {
-        let full = error
-            .iter_errors()
-            .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-            .any(is_disk_full);
-        if full {
+        if system_errors(&error).any(is_disk_full) {
             Self::DiskFull
+        } else if system_errors(&error).any(is_passing) {
+            Self::Busy(chain(&error).into())
         } else if error.is_conflict() {
             Self::Moved
         } else if error.is_retryable() {
@@ -62,6 +74,10 @@ impl From<gix::Error> for RepoError {
             Self::Git(chain(&error).into())
         }
     }
+}
+
+fn system_errors(error: &gix::Error) -> impl Iterator<Item = &std::io::Error> {
+    error.iter_errors().filter_map(|cause| cause.downcast_ref())
 }
 
 /// gix says what it tried at the top and why it failed further down.

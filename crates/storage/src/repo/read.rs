@@ -89,7 +89,7 @@ impl Repo {
     pub(crate) fn blob(&self, id: Etag) -> Result<Vec<u8>, RepoError> {
         let local = self.local();
         let id = object_id(id.as_bytes());
-        let mut blob = local.find_blob(id).map_err(|e| RepoError::object(&id, e))?;
+        let mut blob = local.find_blob(id).map_err(|e| RepoError::reading_object(&id, e))?;
         let content = blob.take_data();
         let actual =
             gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Blob, &content);
@@ -102,19 +102,27 @@ impl Repo {
     /// The size of a blob in bytes, without reading its content.
     pub(crate) fn blob_size(&self, id: Etag) -> Result<u64, RepoError> {
         let id = object_id(id.as_bytes());
-        Ok(self.local().find_header(id).map_err(|e| RepoError::object(&id, e))?.size())
+        Ok(self.local().find_header(id).map_err(|e| RepoError::reading_object(&id, e))?.size())
     }
 
     /// Whether the object exists and is a commit.
-    pub(crate) fn is_commit(&self, id: Revision) -> bool {
-        self.local().find_commit(object_id(id.as_bytes())).is_ok()
+    ///
+    /// # Errors
+    /// The system can't say at present.
+    pub(crate) fn is_commit(&self, id: Revision) -> Result<bool, RepoError> {
+        let id = object_id(id.as_bytes());
+        match self.local().find_commit(id).map_err(|e| RepoError::reading_object(&id, e)) {
+            Ok(_) => Ok(true),
+            Err(RepoError::DamagedObject { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The commit's parents, author, time and message.
     pub(crate) fn commit(&self, id: Revision) -> Result<Commit, RepoError> {
         let local = self.local();
         let oid = object_id(id.as_bytes());
-        let commit = local.find_commit(oid).map_err(|e| RepoError::object(&oid, e))?;
+        let commit = local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
         let decoded = commit.decode().map_err(|e| RepoError::object(&oid, e))?;
         let author = decoded.author().map_err(|e| RepoError::object(&oid, e))?;
         Ok(Commit {
@@ -231,7 +239,7 @@ pub(super) fn tree_of(
     commit: Revision,
 ) -> Result<gix::ObjectId, RepoError> {
     let id = object_id(commit.as_bytes());
-    let commit = local.find_commit(id).map_err(|e| RepoError::object(&id, e))?;
+    let commit = local.find_commit(id).map_err(|e| RepoError::reading_object(&id, e))?;
     Ok(commit.tree_id().map_err(|e| RepoError::object(&id, e))?.detach())
 }
 

@@ -196,8 +196,10 @@ impl Repo {
     /// Takes the lock that every git program takes to move the branch, waiting a while for it.
     pub(crate) fn lock_branch(&self) -> Result<BranchLock, RepoError> {
         let patience = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_PATIENCE);
-        // Directories of the ref are made up to the boundary; 0 keeps the umask's permissions.
-        let boundary = Some(self.dir.clone());
+        // Directories of the ref are made below the boundary, and removed when the lock is given up
+        // and they are empty. Without `refs` this would be no repository any more. 0 keeps the
+        // umask's permissions.
+        let boundary = Some(self.dir.join("refs/heads"));
         let file =
             gix::lock::File::acquire_to_update_resource(&self.branch_file, patience, boundary, 0)?;
         Ok(BranchLock(file))

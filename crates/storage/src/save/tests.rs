@@ -290,3 +290,13 @@ fn concurrent_creators_of_one_page_have_one_winner() {
     let etags: BTreeSet<_> = results.iter().flatten().map(|saved| saved.etag).collect();
     assert_eq!(etags, [scratch.page("home").summary.etag].into());
 }
+
+#[test]
+fn a_page_is_deleted_however_its_accents_are_typed() {
+    let scratch = Scratch::new();
+    let saved = scratch.create("caf\u{e9}", "text");
+    let path = ExistingPath::new("cafe\u{301}").unwrap();
+    let delete = Delete { path: &path, base: saved.etag, author: &ada(), message: None };
+    scratch.wiki().delete(&delete).unwrap();
+    assert_eq!(scratch.git(&["ls-tree", "-r", "main"]), "");
+}

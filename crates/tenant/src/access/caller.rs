@@ -1,5 +1,7 @@
 //! Who asks.
 
+use std::sync::{Arc, LazyLock};
+
 use crate::access::Role;
 use crate::token::{Token, TokenRole};
 use crate::{Author, TenantId};
@@ -7,13 +9,16 @@ use crate::{Author, TenantId};
 /// Who asks, and whom commits name: a stable subject and an author.
 ///
 /// A user's role comes from the wiki's list of members, unless the application around us decides
-/// it with [`with_role`](Self::with_role).
+/// it with [`with_role`](Self::with_role). Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Caller(Arc<Who>);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+struct Who {
     /// What identifies the caller; `None` is nobody in particular.
     subject: Option<String>,
     author: Author,
-    pub(super) standing: Standing,
+    standing: Standing,
     act_as: bool,
 }
 
@@ -35,7 +40,11 @@ pub(super) enum Standing {
 impl Caller {
     /// Somebody who showed no credential.
     pub fn anonymous() -> Self {
-        Self::new(None, stand_in("anonymous", "anonymous"), Standing::Anonymous)
+        // Most requests of a public wiki come from nobody.
+        static NOBODY: LazyLock<Caller> = LazyLock::new(|| {
+            Caller::new(None, stand_in("anonymous", "anonymous"), Standing::Anonymous)
+        });
+        NOBODY.clone()
     }
 
     /// A user: `subject` is the stable identifier that the identity provider gave, never a name or
@@ -54,7 +63,11 @@ impl Caller {
 
     /// Whoever runs the platform.
     pub fn operator() -> Self {
-        Self::new(Some("operator".to_owned()), stand_in("operator", "operator"), Standing::Operator)
+        static OPERATOR: LazyLock<Caller> = LazyLock::new(|| {
+            let author = stand_in("operator", "operator");
+            Caller::new(Some("operator".to_owned()), author, Standing::Operator)
+        });
+        OPERATOR.clone()
     }
 
     /// The bearer of a token.
@@ -65,48 +78,65 @@ impl Caller {
         };
         let subject = token.subject();
         let author = stand_in(&token.name, &subject);
-        Self { act_as: token.act_as, ..Self::new(Some(subject), author, standing) }
+        Self(Arc::new(Who { subject: Some(subject), author, standing, act_as: token.act_as }))
     }
 
     /// Gives the caller this role in every wiki it enters. The lists of members aren't consulted:
     /// the application around us has decided.
     #[must_use]
-    pub fn with_role(self, role: Role) -> Self {
-        Self { standing: Standing::Given(role), ..self }
+    pub fn with_role(mut self, role: Role) -> Self {
+        Arc::make_mut(&mut self.0).standing = Standing::Given(role);
+        self
     }
 
     /// The same caller making changes in `author`'s name; `None` if it may not.
     pub fn acting_as(&self, author: Author) -> Option<Self> {
-        self.act_as.then(|| Self { author, ..self.clone() })
+        self.0.act_as.then(|| Self(Arc::new(Who { author, ..Who::clone(&self.0) })))
     }
 
     /// What identifies the caller; `None` for an anonymous one.
     pub fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
+        self.0.subject.as_deref()
     }
 
     /// Whom commits name.
     pub fn author(&self) -> &Author {
-        &self.author
+        &self.0.author
     }
 
     /// Whether the caller runs the platform.
     pub fn is_operator(&self) -> bool {
-        self.standing == Standing::Operator
+        self.0.standing == Standing::Operator
     }
 
     /// Whether the caller showed no credential, and no role was given to it either.
     pub fn is_anonymous(&self) -> bool {
-        self.standing == Standing::Anonymous
+        self.0.standing == Standing::Anonymous
     }
 
     /// The subject to look for in a wiki's list of members, if that list counts for this caller.
     pub fn member_subject(&self) -> Option<&str> {
-        if self.standing == Standing::User { self.subject() } else { None }
+        if self.0.standing == Standing::User { self.subject() } else { None }
     }
 
     fn new(subject: Option<String>, author: Author, standing: Standing) -> Self {
-        Self { subject, author, standing, act_as: false }
+        Self(Arc::new(Who { subject, author, standing, act_as: false }))
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.0.standing
+    }
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Who { subject, author, standing, act_as } = &*self.0;
+        f.debug_struct("Caller")
+            .field("subject", subject)
+            .field("author", author)
+            .field("standing", standing)
+            .field("act_as", act_as)
+            .finish()
     }
 }
 

@@ -51,7 +51,8 @@ fn letter(decision: &Decision) -> char {
 /// Three letters: reading, writing, administering.
 fn letters(visibility: Visibility, state: &State, caller: &Caller, member: Option<Role>) -> String {
     let wiki = wiki(visibility, state.clone());
-    Action::ALL.iter().map(|action| letter(&decide(&wiki, caller, member, *action))).collect()
+    let actions = [Action::Read, Action::Write, Action::Administer];
+    actions.into_iter().map(|action| letter(&decide(&wiki, caller, member, action))).collect()
 }
 
 /// The columns: a stranger, reader, editor, admin, owner, operator.
@@ -82,6 +83,20 @@ fn every_combination_is_decided() {
                 .find(|(v, s, _)| v == visibility && *s == state.as_str())
                 .map_or("HHH HHH HHH HHH HHH HHH", |(_, _, row)| row);
             assert_eq!(row(*visibility, &state), expected, "{visibility} {state}");
+        }
+    }
+}
+
+#[test]
+fn settings_are_seen_by_those_who_may_change_them_and_also_where_nothing_may_be_changed() {
+    for visibility in Visibility::ALL {
+        for role in Role::ALL {
+            for state in [State::Active, State::ReadOnly] {
+                let decision =
+                    decide(&wiki(*visibility, state), &ann(), Some(*role), Action::Inspect);
+                let allowed = matches!(decision, Decision::Allowed(_));
+                assert_eq!(allowed, *role >= Role::Admin, "{visibility} {role}: {decision:?}");
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ impl Platform {
     /// Creates a private, empty wiki and returns it for the operator; durable when this returns.
     ///
     /// # Errors
-    /// The slug is invalid, reserved or taken; the disk is full.
+    /// The slug is invalid, reserved or taken; a preference can't be stored; the disk is full.
     pub async fn create(&self, slug: &str) -> Result<Wiki, Error> {
         let epoch = self.0.memory.epoch();
         let tenant = self.create_tenant(NewTenant::new(slug.parse()?)).await?.into();
@@ -47,6 +47,8 @@ impl Platform {
     where
         F: FnOnce(&Path, &Tenant) -> Result<(), storage::Error>,
     {
+        storage::check_preferences(&new.preferences)
+            .map_err(|source| Error::Wiki { wiki: new.slug.clone(), source })?;
         self.refuse_orphan(&new.slug)?;
         // A row before a directory: after a crash the row says what to finish or to sweep.
         let tenant = self.0.catalog.begin_create(&new)?;

@@ -18,8 +18,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// A directory in memory younger than this is left alone: its owner may not have locked it yet.
 const YOUTH: Duration = Duration::from_secs(60);
 
-/// The lock on `<data>/lock`, released when this is dropped or the process ends in any way.
-pub(crate) struct DirLock(#[expect(dead_code, reason = "held, not used")] File);
+/// The lock on `<data>/lock`, released when this and all its clones are dropped or the processes
+/// that hold them end in any way.
+pub(crate) struct DirLock(File);
 
 impl DirLock {
     pub(crate) fn take(dir: &Path) -> Result<Self, Error> {
@@ -36,6 +37,11 @@ impl DirLock {
                 Err(TryLockError::WouldBlock) => return Err(Error::InUse { dir: dir.to_owned() }),
             }
         }
+    }
+
+    /// The same lock once more, for a program we start.
+    pub(crate) fn for_child(&self) -> Result<File, Error> {
+        self.0.try_clone().map_err(|source| file_error("share", Path::new("lock"), source))
     }
 }
 

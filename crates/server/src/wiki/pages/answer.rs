@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -32,12 +33,13 @@ pub(super) fn page(wiki: &Wiki, headers: &HeaderMap, page: &Page) -> Result<Resp
     let (media_type, body) = if wants_markdown(headers) {
         (MARKDOWN, Body::from(page.content.clone()))
     } else {
-        ("application/json", Body::from(json(page)?))
+        ("application/json", Body::from(page.shown(json)?))
     };
     Ok(with_page_headers(wiki, &etag, StatusCode::OK, Some(media_type), body))
 }
 
-fn json(page: &Page) -> Result<Vec<u8>, Problem> {
+/// Everybody gets the same text: it is kept with the page.
+fn json(page: &Page) -> Result<Bytes, Problem> {
     let summary = &page.summary;
     let content = std::str::from_utf8(&page.content).map_err(|_| {
         let detail = "the page is not UTF-8 text; read its bytes with `Accept: text/markdown`";
@@ -54,7 +56,7 @@ fn json(page: &Page) -> Result<Vec<u8>, Problem> {
     };
     let mut bytes = Vec::with_capacity(content.len() + content.len() / 16 + 512);
     serde_json::to_writer(&mut bytes, &body).map_err(|error| Problem::internal(&error))?;
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 fn with_page_headers(
@@ -67,6 +69,8 @@ fn with_page_headers(
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    // Room for those that are added further out, too: growing takes as long as all inserting.
+    headers.reserve(10);
     headers.insert(ETAG, quoted(etag));
     headers.insert(VARY, HeaderValue::from_static("accept, authorization"));
     // What only some may read must not be kept where others are served from.
@@ -84,25 +88,26 @@ fn with_page_headers(
 /// Whether `text/markdown` is named in `Accept` with a higher quality than JSON. What is named
 /// first wins among equals.
 fn wants_markdown(headers: &HeaderMap) -> bool {
-    let mut best = ("application/json", 0.0);
+    let (mut markdown, mut best) = (false, 0.0);
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     for range in values.flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default();
-        let quality = parts
-            .find_map(|part| part.strip_prefix("q="))
-            .and_then(|q| q.parse().ok())
-            .unwrap_or(1.0);
-        if quality > best.1
-            && matches!(media_type, "text/markdown" | "application/json" | "text/*" | "*/*")
-        {
-            best = (
-                if media_type.starts_with("text/") { "text/markdown" } else { "application/json" },
-                quality,
-            );
+        let is = |name: &&str| media_type.eq_ignore_ascii_case(name);
+        let names_markdown = ["text/markdown", "text/*"].iter().any(is);
+        let names_json = ["application/json", "application/*", "*/*"].iter().any(is);
+        let quality = parts.find_map(quality).unwrap_or(1.0);
+        if quality > best && (names_markdown || names_json) {
+            (markdown, best) = (names_markdown, quality);
         }
     }
-    best.0 == "text/markdown"
+    markdown
+}
+
+/// The value of a parameter `q`. What isn't a number counts as if it weren't there.
+fn quality(parameter: &str) -> Option<f32> {
+    let (name, value) = parameter.split_once('=')?;
+    if name.eq_ignore_ascii_case("q") { value.parse().ok() } else { None }
 }
 
 /// A save: 201 for a new page, 200 otherwise.
@@ -118,7 +123,8 @@ pub(super) fn saved(saved: &Saved) -> Response {
 }
 
 fn quoted(etag: &str) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{etag}\"")).expect("hexadecimal digits are visible ASCII")
+    let quoted = Bytes::from(["\"", etag, "\""].concat());
+    HeaderValue::from_maybe_shared(quoted).expect("hexadecimal digits are visible ASCII")
 }
 
 #[cfg(test)]
@@ -140,6 +146,9 @@ mod tests {
             &["text/*"],
             &["application/json;q=0.5, text/markdown"],
             &["*/*;q=0.1", "text/markdown"],
+            // Neither types nor parameters have a case (RFC 9110, sections 5.6.6 and 8.3.1).
+            &["Text/Markdown"],
+            &["text/markdown, application/json;Q=0.5"],
         ] {
             assert!(markdown(accept), "{accept:?}");
         }
@@ -150,6 +159,7 @@ mod tests {
             &["application/json, text/markdown"],
             &["text/html"],
             &["text/markdown;q=0"],
+            &["text/markdown;q=0.5, application/*"],
             &["text/markdown;q=x, ;;,"],
         ] {
             assert!(!markdown(accept) || accept == ["text/markdown;q=x, ;;,"], "{accept:?}");

@@ -1,0 +1,168 @@
+//! From a request of the public listener to the API of the wiki it is for.
+//!
+//! One service and not layers of a router, for the reason that [`crate::middleware`] gives.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::future::RouteFuture;
+use http::Uri;
+use http::uri::PathAndQuery;
+use tower_service::Service;
+use wikigrove_tenant::{ContextService, Error};
+
+use super::{SharedHost, host};
+use crate::auth::Authenticator;
+use crate::wiki::{self, API};
+use crate::wiki_api;
+
+/// What stands before the slug in the base of a wiki on a shared host.
+const BASE: &str = "/w/";
+/// What a wiki has below its base, as it begins on a host of the wiki's own.
+const OWN: [&str; 2] = ["/api/", "/git/"];
+
+/// All wikis, by whatever name a request calls them.
+pub(super) struct Wikis {
+    pub(super) auth: Authenticator,
+    pub(super) shared: SharedHost,
+    pub(super) by_path: ContextService<Below>,
+    pub(super) own_host: ContextService<Below>,
+    /// What is for no wiki.
+    pub(super) others: Router,
+}
+
+impl Wikis {
+    async fn answer(&self, mut request: Request) -> Response {
+        let path = request.uri().path();
+        let is_by_path = path.starts_with(BASE);
+        if !is_by_path && !OWN.iter().any(|own| path.starts_with(own)) {
+            let Ok(response) = self.others.clone().call(request).await;
+            return response;
+        }
+        let caller = match self.auth.caller(request.headers()).await {
+            Ok(caller) => caller,
+            Err(problem) => return problem.into_response(),
+        };
+        request.extensions_mut().insert(caller);
+        let answered = if !is_by_path {
+            self.own_host.clone().call(request).await
+        } else if self.shared.serves(&request) {
+            self.by_path.clone().call(request).await
+        } else {
+            let host = host(&request);
+            tracing::info!(host, "a request for a host that serves no wikis by path");
+            return Error::UnknownWiki.into_response();
+        };
+        let Ok(response) = answered;
+        response.map(Body::new)
+    }
+}
+
+/// [`Wikis`] as a service.
+#[derive(Clone)]
+pub(super) struct Shared(pub(super) Arc<Wikis>);
+
+impl Service<Request> for Shared {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let wikis = self.0.clone();
+        Box::pin(async move { Ok(wikis.answer(request).await) })
+    }
+}
+
+/// The routes of a wiki below its base. `OriginalUri` keeps what the client asked for.
+///
+/// The base and the beginning of the API are taken off here, once: a nested router would take off
+/// each by itself, and for each of its routes be one more thing to clone.
+#[derive(Clone)]
+pub(super) struct Below {
+    has_slug: bool,
+    api: Router,
+    others: Router,
+}
+
+impl Below {
+    /// Below `/w/{slug}`.
+    pub(super) fn slug() -> Self {
+        Self { has_slug: true, api: wiki::api().into(), others: wiki_api() }
+    }
+
+    /// On a host that the wiki has to itself.
+    pub(super) fn host() -> Self {
+        Self { has_slug: false, ..Self::slug() }
+    }
+}
+
+impl Service<Request> for Below {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        <Router as Service<Request>>::poll_ready(&mut self.api, context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let (router, below) = match below_base(request.uri().path(), self.has_slug) {
+            Some(path) => match path.strip_prefix(API).filter(|rest| rest.starts_with('/')) {
+                Some(rest) => (&mut self.api, rest),
+                None => (&mut self.others, path),
+            },
+            None => return self.others.call(request),
+        };
+        let taken_off = request.uri().path().len() - below.len();
+        if let Some(uri) = without(request.uri(), taken_off) {
+            *request.uri_mut() = uri;
+        }
+        router.call(request)
+    }
+}
+
+/// What follows `/w/{slug}` in a path.
+fn below_base(path: &str, has_slug: bool) -> Option<&str> {
+    if !has_slug {
+        return Some(path);
+    }
+    let slug = path.strip_prefix(BASE)?;
+    slug.find('/').map(|end| &slug[end..])
+}
+
+/// The URI without the first bytes of its path. Nor with a host: that was looked at before.
+fn without(uri: &Uri, first: usize) -> Option<Uri> {
+    let whole = uri.path_and_query()?.as_str();
+    PathAndQuery::try_from(whole.get(first..)?).ok().map(Uri::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_below_the_base_keeps_its_encoding_and_query() {
+        let below = |uri: &str| {
+            let uri: Uri = uri.parse().unwrap();
+            let path = below_base(uri.path(), true)?;
+            without(&uri, uri.path().len() - path.len()).map(|uri| uri.to_string())
+        };
+        assert_eq!(below("/w/a/pages/x%20y?at=1").as_deref(), Some("/pages/x%20y?at=1"));
+        assert_eq!(below("http://host:80/w/a/").as_deref(), Some("/"));
+        assert_eq!(below("/w/a//b").as_deref(), Some("//b"));
+        assert_eq!(below("/w/a/w/b/c").as_deref(), Some("/w/b/c"));
+        for other in ["/w/a", "/w/a?x=/", "/w", "/other/a/b"] {
+            assert_eq!(below(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The served OpenAPI documents: what they describe is what is answered.
+
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use testkit::TestServer;
+use wikigrove_server::openapi;
+
+/// The shapes of the document accept nothing they don't know.
+fn fits<T: DeserializeOwned>(answer: &Value) {
+    let shape: Result<T, _> = serde_json::from_value(answer.clone());
+    if let Err(error) = shape {
+        panic!("{error}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn each_listener_serves_its_own_document() {
+    let (server, operator) = TestServer::start().await;
+    let wikis = server.anonymous().public(Method::GET, "/openapi.json").await.good().json();
+    let control = operator.control(Method::GET, "/openapi.json").await.good().json();
+    for (document, path) in [(&wikis, "/api/v1/pages/{path}"), (&control, "/admin/v1/wikis/{slug}")]
+    {
+        assert_eq!(document["openapi"], "3.1.0");
+        assert!(document["paths"][path].is_object(), "{document}");
+    }
+}
+
+#[tokio::test]
+async fn answers_have_the_shape_that_is_documented() {
+    let (_server, operator, editor) = TestServer::with_garden().await;
+    let garden = editor.on("garden");
+    fits::<openapi::Saved>(&garden.create("roses", "# Roses\n\n1\n2\n3\n").await.good().json());
+    fits::<openapi::Page>(&garden.api(Method::GET, "/pages/roses").await.good().json());
+    fits::<openapi::PageList>(&garden.api(Method::GET, "/pages").await.good().json());
+    fits::<openapi::Problem>(&garden.api(Method::GET, "/pages/none").await.json());
+    fits::<openapi::Preferences>(&operator.on("garden").preferences().await.good().json());
+
+    let wiki = json!({ "slug": "shed", "owner": "did:example:ann" });
+    fits::<openapi::Wiki>(
+        &operator.control(Method::POST, "/admin/v1/wikis").json(wiki).await.good().json(),
+    );
+    fits::<openapi::WikiList>(
+        &operator.control(Method::GET, "/admin/v1/wikis").await.good().json(),
+    );
+    let token = json!({ "name": "ci", "role": "reader", "expires_at": "2100-01-01T00:00:00Z" });
+    let tokens = "/admin/v1/wikis/shed/tokens";
+    fits::<openapi::Token>(&operator.control(Method::POST, tokens).json(token).await.good().json());
+    fits::<openapi::TokenList>(&operator.control(Method::GET, tokens).await.good().json());
+    fits::<openapi::Problem>(&operator.control(Method::GET, "/admin/v1/wikis/none").await.json());
+}
+
+/// A route that was removed, renamed or never mounted would answer 404 `unknown_wiki` or 405.
+#[tokio::test]
+async fn every_documented_route_is_there() {
+    let (_server, operator, editor) = TestServer::with_garden().await;
+    editor.on("garden").create("x", "text").await.good();
+    let public = operator.public(Method::GET, "/openapi.json").await.good().json();
+    let control = operator.control(Method::GET, "/openapi.json").await.good().json();
+    for (document, base) in [(&public, "/w/garden"), (&control, "")] {
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let path = path.replace("{slug}", "garden").replace("{path}", "x").replace("{id}", "x");
+            for method in item.as_object().unwrap().keys() {
+                // Nothing is to happen: the answer alone is asked for.
+                if method == "delete" && path == "/admin/v1/wikis/garden" {
+                    continue;
+                }
+                let method: Method = method.to_uppercase().parse().unwrap();
+                let answer = match base {
+                    "" => operator.control(method.clone(), &path).await,
+                    base => operator.public(method.clone(), format!("{base}{path}")).await,
+                };
+                let status = answer.status();
+                assert_ne!(status, 405, "{method} {path}");
+                assert!(status != 404 || path.contains("/tokens/"), "{method} {path}: {status}");
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Users, and what they do over HTTP.
+
+use std::fmt::Display;
+use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::Answer;
+
+/// What stays as it is in a path: RFC 3986's unreserved characters, and slashes.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A text as it stands in the path or the query of a URL; slashes stay.
+pub fn encode(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// Somebody with a token, or without. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct User {
+    http: Client<HttpConnector, Full<Bytes>>,
+    wikis: SocketAddr,
+    control: SocketAddr,
+    token: Option<String>,
+}
+
+impl User {
+    /// Somebody without a token, who knows both listeners.
+    pub fn anonymous(wikis: SocketAddr, control: SocketAddr) -> Self {
+        let http = Client::builder(TokioExecutor::new()).build_http();
+        Self { http, wikis, control, token: None }
+    }
+
+    /// The same place, with another token.
+    #[must_use]
+    pub fn with_token(&self, token: impl Into<String>) -> Self {
+        Self { token: Some(token.into()), ..self.clone() }
+    }
+
+    /// The same place, without a token.
+    #[must_use]
+    pub fn without_token(&self) -> Self {
+        Self { token: None, ..self.clone() }
+    }
+
+    /// The secret.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn secret(&self) -> &str {
+        self.token.as_deref().expect("this user has no token")
+    }
+
+    /// What this user does in one wiki.
+    pub fn on(&self, slug: impl Display) -> OnWiki {
+        OnWiki { user: self.clone(), base: format!("/w/{slug}") }
+    }
+
+    /// Any request to the listener of the wikis. `path` is used as it is.
+    pub fn public(&self, method: Method, path: impl Display) -> Call {
+        Call::new(self, method, format!("http://{}{path}", self.wikis))
+    }
+
+    /// Any request to the control plane's listener. `path` is used as it is.
+    pub fn control(&self, method: Method, path: impl Display) -> Call {
+        Call::new(self, method, format!("http://{}{path}", self.control))
+    }
+
+    /// A request to the admin API: `path` is what follows `/admin/v1`.
+    pub fn admin(&self, method: Method, path: impl Display) -> Call {
+        self.control(method, format!("/admin/v1{path}"))
+    }
+
+    /// Creates a private wiki.
+    pub fn create_wiki(&self, slug: &str) -> Call {
+        self.admin(Method::POST, "/wikis").json(json!({ "slug": slug }))
+    }
+
+    /// Changes what is said of a wiki.
+    pub fn change_wiki(&self, slug: &str, change: Value) -> Call {
+        self.admin(Method::PATCH, format!("/wikis/{slug}")).json(change)
+    }
+
+    /// Deletes a wiki.
+    pub fn delete_wiki(&self, slug: &str) -> Call {
+        self.admin(Method::DELETE, format!("/wikis/{slug}"))
+    }
+
+    /// All wikis, as the admin API shows them.
+    ///
+    /// # Panics
+    /// The list is refused.
+    pub async fn wikis(&self) -> Vec<Value> {
+        all(|| self.admin(Method::GET, "/wikis")).await
+    }
+
+    /// Makes a token for a wiki and returns who bears it.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn token(&self, slug: &str, role: &str) -> User {
+        self.token_with(slug, json!({ "name": role, "role": role })).await
+    }
+
+    /// Makes a token for a wiki, with everything the admin API takes.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn token_with(&self, slug: &str, token: Value) -> User {
+        let made = self.admin(Method::POST, format!("/wikis/{slug}/tokens")).json(token).await;
+        self.with_token(made.good().json()["token"].as_str().expect("a secret"))
+    }
+}
+
+/// A user in one wiki. Paths of pages are encoded as they have to be.
+#[derive(Clone, Debug)]
+pub struct OnWiki {
+    user: User,
+    base: String,
+}
+
+impl OnWiki {
+    /// Any request to the wiki's API: `path` is what follows `{base}/api/v1`, and is used as it is.
+    pub fn api(&self, method: Method, path: impl Display) -> Call {
+        self.user.public(method, format!("{}/api/v1{path}", self.base))
+    }
+
+    /// Reads a page.
+    pub fn read(&self, path: &str) -> Call {
+        self.api(Method::GET, format!("/pages/{}", encode(path)))
+    }
+
+    /// Reads a page's bytes.
+    pub fn markdown(&self, path: &str) -> Call {
+        self.read(path).header("accept", "text/markdown")
+    }
+
+    /// Writes a page, without saying what it is based on.
+    pub fn put(&self, path: &str, text: &str) -> Call {
+        self.api(Method::PUT, format!("/pages/{}", encode(path))).json(json!({ "content": text }))
+    }
+
+    /// Creates a page.
+    pub fn create(&self, path: &str, text: &str) -> Call {
+        self.put(path, text).header(IF_NONE_MATCH, "*")
+    }
+
+    /// Changes the version `etag` of a page.
+    pub fn save(&self, path: &str, etag: &str, text: &str) -> Call {
+        self.put(path, text).header(IF_MATCH, format!("\"{etag}\""))
+    }
+
+    /// Deletes the version `etag` of a page.
+    pub fn delete(&self, path: &str, etag: &str) -> Call {
+        self.api(Method::DELETE, format!("/pages/{}", encode(path)))
+            .header(IF_MATCH, format!("\"{etag}\""))
+    }
+
+    /// Part of the list of pages.
+    pub fn list(&self) -> Call {
+        self.api(Method::GET, "/pages")
+    }
+
+    /// The whole list of pages.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn pages(&self) -> Vec<Value> {
+        all(|| self.list()).await
+    }
+
+    /// The settings.
+    pub fn preferences(&self) -> Call {
+        self.api(Method::GET, "/preferences")
+    }
+
+    /// Changes settings.
+    pub fn change_preferences(&self, changes: Value) -> Call {
+        self.api(Method::PATCH, "/preferences").json(changes)
+    }
+}
+
+/// Follows a list's cursors to its end.
+async fn all(list: impl Fn() -> Call) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut call = list().query("limit", 500);
+        if let Some(cursor) = &cursor {
+            call = call.query("cursor", cursor);
+        }
+        let answer = call.await.good().json();
+        items.extend(answer["items"].as_array().expect("items").iter().cloned());
+        match answer["next_cursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return items,
+        }
+    }
+}
+
+/// A request that is sent by awaiting it.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent until this is awaited"]
+pub struct Call {
+    http: Client<HttpConnector, Full<Bytes>>,
+    method: Method,
+    url: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Call {
+    fn new(user: &User, method: Method, url: String) -> Self {
+        let call = Self {
+            http: user.http.clone(),
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        match &user.token {
+            Some(token) => call.header(AUTHORIZATION, format!("Bearer {token}")),
+            None => call,
+        }
+    }
+
+    /// Adds a header, beside others of the same name.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Self {
+        let name = HeaderName::from_bytes(name.as_ref().as_bytes()).unwrap();
+        self.headers.append(name, HeaderValue::from_bytes(value.as_ref()).unwrap());
+        self
+    }
+
+    /// Takes a header away.
+    pub fn without(mut self, name: impl AsRef<str>) -> Self {
+        self.headers.remove(name.as_ref());
+        self
+    }
+
+    /// Adds a query parameter.
+    pub fn query(mut self, name: &str, value: impl Display) -> Self {
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        self.url +=
+            &format!("{separator}{name}={}", encode(&value.to_string()).replace('/', "%2F"));
+        self
+    }
+
+    /// Sends JSON.
+    pub fn json(self, body: Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// Sends any body.
+    pub fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.body = body.into();
+        self
+    }
+
+    /// Sends it over HTTP/2.
+    pub fn http2(mut self) -> Self {
+        self.http = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        self
+    }
+
+    /// Sends it to a server that may not answer: it may be killed meanwhile.
+    ///
+    /// # Errors
+    /// There was no whole answer.
+    pub async fn attempt(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let mut request = Request::new(Full::new(self.body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.url.parse()?;
+        *request.headers_mut() = self.headers;
+        let (head, body) = self.http.request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer::new(http::Response::from_parts(head, body)))
+    }
+}
+
+impl IntoFuture for Call {
+    type Output = Answer;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let what = format!("{} {}", self.method, self.url);
+            self.attempt().await.unwrap_or_else(|error| panic!("{what} got no answer: {error:?}"))
+        })
+    }
+}
