@@ -23,8 +23,6 @@ pub use migrate::Schema;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection before it is told that the file is busy.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
-/// Unused connections are closed after this time; each costs about 110 kB and three descriptors.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The one background thread that serves the connection pools of any number of files.
 #[derive(Clone)]
@@ -86,7 +84,9 @@ impl Database {
             .max_size(sizing.connections)
             .min_idle(Some(0))
             .max_lifetime(None)
-            .idle_timeout(Some(IDLE_TIMEOUT))
+            // With a time limit r2d2 would leave a job on the scheduler that outlives the pool. What is
+            // idle is closed with its file.
+            .idle_timeout(None)
             .connection_timeout(CONNECTION_TIMEOUT)
             .test_on_check_out(false)
             .thread_pool(scheduler.0.clone())

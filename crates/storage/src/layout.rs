@@ -23,7 +23,7 @@ pub(crate) static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::new(embedded::migrations::runner().get_migrations().clone()));
 
 /// A wiki that is open but idle should cost next to nothing; a busy one reads from memory anyway.
-const SIZING: Sizing = Sizing { connections: 4, cache_kib: 64 };
+const SIZING: Sizing = Sizing { connections: 3, cache_kib: 64 };
 
 /// The git repository of the wiki in `dir`.
 pub(crate) fn repo(dir: &Path) -> PathBuf {

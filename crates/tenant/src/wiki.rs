@@ -160,8 +160,8 @@ impl Wiki {
         self.run(move |wiki| wiki.pages(&prefix, after.as_deref(), limit)).await
     }
 
-    /// Saves a page. When this returns, the text survives a crash and a power cut. It is saved even
-    /// if the future is dropped on the way.
+    /// Saves a page. When this returns, the text survives a crash and a power cut. Once its turn has
+    /// come it is finished even if the future is dropped; until then it isn't begun.
     ///
     /// # Errors
     /// An edit [conflict](Error::conflict); the base isn't this page's; the path can't name a page.
