@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::wikis::checked;
+use super::wikis::{checked, invalid};
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Tail};
 use crate::{idempotency, openapi};
@@ -201,7 +201,5 @@ fn revoked(revoked: Result<bool, Error>) -> Result<StatusCode, Problem> {
 }
 
 fn unknown_role(why: &str) -> Problem {
-    let error = serde_json::json!({ "pointer": "/role", "code": "unknown_value", "detail": why });
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", format!("`role`: {why}"))
-        .field("errors", [error])
+    invalid("role", "unknown_value", why)
 }

@@ -187,8 +187,10 @@ fn state(
         (Some(StateWord::Suspended), Some(reason)) => {
             Ok(Some(State::Suspended { reason: checked("reason", &reason, MAX_REASON)? }))
         }
-        (Some(StateWord::Suspended), None) => Err(invalid("reason", "a suspension needs a reason")),
-        (_, Some(_)) => Err(invalid("reason", "only a suspension has a reason")),
+        (Some(StateWord::Suspended), None) => {
+            Err(invalid("reason", "invalid_value", "a suspension needs a reason"))
+        }
+        (_, Some(_)) => Err(invalid("reason", "invalid_value", "only a suspension has a reason")),
         (Some(StateWord::Active), None) => Ok(Some(State::Active)),
         (Some(StateWord::ReadOnly), None) => Ok(Some(State::ReadOnly)),
         (None, None) => Ok(None),
@@ -213,14 +215,16 @@ pub(super) fn checked(field: &'static str, text: &str, limit: usize) -> Result<S
     if text.is_empty() || text.len() > limit || text.chars().any(char::is_control) {
         return Err(invalid(
             field,
+            "invalid_value",
             &format!("1 to {limit} bytes of text without control characters are needed"),
         ));
     }
     Ok(text.to_owned())
 }
 
-fn invalid(field: &str, why: &str) -> Problem {
-    let error = serde_json::json!({ "pointer": format!("/{field}"), "code": "invalid_value", "detail": why });
+/// A field of the body that can be read and is wrong.
+pub(super) fn invalid(field: &str, code: &str, why: &str) -> Problem {
+    let error = serde_json::json!({ "pointer": format!("/{field}"), "code": code, "detail": why });
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", format!("`{field}`: {why}"))
         .field("errors", [error])
 }
