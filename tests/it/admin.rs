@@ -1,4 +1,6 @@
 //! The control plane: wikis, tokens, health; and who may do what with which token.
+//!
+//! One long file, as it is one listener: wikis first, then tokens, then who gets in.
 
 use http::Method;
 use serde_json::{Value, json};

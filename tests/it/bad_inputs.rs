@@ -5,6 +5,8 @@
 //! says which test drives it, [`NOT_APPLICABLE`] why none does yet. "REJECT" means refused with
 //! 4xx and nothing changed; with which status is for the API's contract to say: 400 for what can't
 //! be read, 422 for what can be read and is invalid.
+//!
+//! One long file: the tables and the tests that they name are held against each other here.
 
 use std::collections::{BTreeMap, BTreeSet};
 

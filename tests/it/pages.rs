@@ -1,4 +1,6 @@
 //! Pages over HTTP: list, read, create, change, delete; and the settings of a wiki.
+//!
+//! One long file, as it is one resource: a section for each thing that is done to a page.
 
 use http::Method;
 use serde_json::{Value, json};
