@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use wikigrove_tenant::storage::IndexProgress;
 use wikigrove_tenant::storage::files::sync_filesystem;
 use wikigrove_tenant::{Error, NewTenant, Platform, Tenant, storage};
 
@@ -51,8 +52,8 @@ pub enum ImportError {
 pub enum Progress<'a> {
     /// git is working: what it does, and how much of it is done, in percent.
     Git(&'a str, u8),
-    /// The page index is being built: commits visited so far.
-    Index(usize),
+    /// The index is being built.
+    Index(IndexProgress),
 }
 
 /// Creates a wiki from a repository or bundle at `source`: the branch its HEAD names, with the whole
@@ -94,7 +95,7 @@ fn build(
         ..storage::Options::new(tenant.id.to_string())
     };
     let wiki = storage::Wiki::open(dir, options, &storage::Resources::default())?;
-    wiki.update_index(|commits| progress(Progress::Index(commits)))?;
+    wiki.update_index(|now| progress(Progress::Index(now)))?;
     wiki.close()?;
     // git synced its pack at most; what else it wrote has to be on the disk before the wiki exists.
     Ok(sync_filesystem(dir)?)

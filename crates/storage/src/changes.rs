@@ -1,5 +1,6 @@
-//! What happened since a revision.
+//! Commits as a wiki shows them: who changed which pages, when and why.
 
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
 use crate::author::Author;
@@ -9,19 +10,103 @@ use crate::page_path::ExistingPath;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// One commit and the pages it changed against its first parent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One commit and what it changes: against its parent, or, for a merge, against all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Commit {
     /// The commit.
     pub revision: Revision,
     /// Who made it.
     pub author: Author,
-    /// When, in UTC.
-    pub time: OffsetDateTime,
+    /// When, in UTC, to the second.
+    #[serde(with = "time::serde::rfc3339")]
+    pub date: OffsetDateTime,
     /// Why.
     pub message: String,
-    /// Paths of the pages that were written, removed or added.
-    pub pages: Vec<String>,
+    /// The pages and attachments that it changes, by path.
+    pub changes: Vec<PathChange>,
+}
+
+/// What a commit does to one page or attachment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PathChange {
+    /// The page path, or the path of the attachment's file.
+    pub path: String,
+    /// Whether it is a page, or an attachment.
+    #[serde(rename = "type")]
+    pub of: FileType,
+    /// How it is changed.
+    pub kind: ChangeKind,
+    /// Where it was before, if it was renamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_path: Option<String>,
+    /// Where it went, if it was moved away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_path: Option<String>,
+}
+
+/// The two types of files in a wiki.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileType {
+    /// A page: a file that ends in `.md`.
+    Page,
+    /// Any other file.
+    Attachment,
+}
+
+/// How a file is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// It wasn't there before.
+    Added,
+    /// Its content (or its mode) changes.
+    Modified,
+    /// It is gone.
+    Deleted,
+    /// It comes from another path, perhaps with changes.
+    Renamed,
+    /// It went to another path. Only the history of the path it left says this.
+    Moved,
+}
+
+impl ChangeKind {
+    /// `added`, `modified`, `deleted`, `renamed` or `moved`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Modified => "modified",
+            Self::Deleted => "deleted",
+            Self::Renamed => "renamed",
+            Self::Moved => "moved",
+        }
+    }
+}
+
+impl Serialize for ChangeKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl PathChange {
+    /// `other` is where a file was that is renamed, or went that is moved.
+    pub(crate) fn of_file(file: &str, kind: ChangeKind, other: Option<&str>) -> Self {
+        let (path, of) = shown(file);
+        let other = other.map(|other| shown(other).0);
+        let (old_path, new_path) = match kind {
+            ChangeKind::Moved => (None, other),
+            _ => (other, None),
+        };
+        Self { path, of, kind, old_path, new_path }
+    }
+}
+
+/// A file's path as users know it: pages without `.md`.
+fn shown(file: &str) -> (String, FileType) {
+    match ExistingPath::of_file(file) {
+        Some(page) => (page.as_str().to_owned(), FileType::Page),
+        None => (file.to_owned(), FileType::Attachment),
+    }
 }
 
 impl Wiki {
@@ -36,22 +121,19 @@ impl Wiki {
         {
             return Err(Error::UnknownRevision { revision: known });
         }
-        let commits = self.repo().commits_since(known, head)?;
-        commits.into_iter().map(|revision| self.describe(revision)).collect()
-    }
-
-    fn describe(&self, revision: Revision) -> Result<Commit, Error> {
-        let commit = self.repo().commit(revision)?;
-        let changes = self.repo().changes(commit.parents.first().copied(), revision)?;
-        let page = |file: &[u8]| {
-            Some(ExistingPath::of_file(std::str::from_utf8(file).ok()?)?.as_str().to_owned())
+        let view = self.repo().view();
+        let describe = |revision| {
+            let commit = self.repo().commit(revision)?;
+            let changes = crate::index::changes_of(&view, revision, &commit.parents)?;
+            let shown = changes.iter().filter_map(crate::index::Change::shown);
+            Ok(Commit {
+                revision,
+                author: commit.author,
+                date: from_seconds(commit.time),
+                message: commit.message,
+                changes: shown.collect(),
+            })
         };
-        Ok(Commit {
-            revision,
-            author: commit.author,
-            time: from_seconds(commit.time),
-            message: commit.message,
-            pages: changes.iter().filter_map(|change| page(&change.path)).collect(),
-        })
+        self.repo().commits_since(known, head)?.into_iter().map(describe).collect()
     }
 }

@@ -35,6 +35,7 @@ pub mod db;
 mod db;
 mod error;
 pub mod files;
+mod history;
 mod index;
 mod layout;
 mod merge;
@@ -48,6 +49,7 @@ mod repo;
 mod revision;
 mod salvage;
 mod save;
+mod search;
 #[cfg(test)]
 mod testing;
 mod unit;
@@ -55,15 +57,18 @@ mod wiki;
 
 pub use author::{Author, InvalidAuthor};
 pub use cache::PageCache;
-pub use changes::Commit;
+pub use changes::{ChangeKind, Commit, FileType, PathChange};
 pub use error::{Conflict, Error};
 pub use files::FileError;
+pub use history::{History, HistoryPosition};
+pub use index::IndexProgress;
 pub use merge::Hunk;
 pub use page::{Page, PageSummary};
 pub use page_path::{ExistingPath, InvalidPath, PagePath};
 pub use preferences::{PreferenceChanges, Preferences, check_preferences};
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
+pub use search::{SearchResult, SnippetPart};
 pub use wiki::{Options, Resources, Wiki};
 
 pub use db::DbError;

@@ -171,6 +171,11 @@ pub(crate) fn collide(one: &str, other: &str) -> bool {
     folded(one).eq(folded(other))
 }
 
+/// What two colliding names have in common: their case and composition folded.
+pub(crate) fn fold(name: &str) -> String {
+    if name.is_ascii() { name.to_ascii_lowercase() } else { folded(name).collect() }
+}
+
 fn folded(name: &str) -> impl Iterator<Item = char> {
     name.nfd().case_fold().nfd()
 }

@@ -12,10 +12,11 @@
 use crate::author::Author;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
+use crate::index::Described;
 use crate::redo::{self, Redo};
-use crate::repo::{Draft, RepoError};
+use crate::repo::{Commit, Draft, RepoError};
 use crate::revision::Revision;
-use crate::unit::{Unit, index_pages};
+use crate::unit::Unit;
 use crate::wiki::Wiki;
 
 /// After this many saves their objects are made durable and the redo rows removed. More rows make
@@ -58,6 +59,9 @@ impl Wiki {
         if writer.unapplied {
             self.replay(&mut writer)?;
         }
+        if let Some(database) = self.existing_database()? {
+            self.catch_up_a_little(database)?;
+        }
         // Read anew: somebody may have moved the branch with the `git` program.
         let mut unit = Unit::new(self.repo(), self.repo().head()?);
         let value = fill(&mut unit)?;
@@ -74,7 +78,7 @@ impl Wiki {
     }
 
     fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
-        let Unit { view, head, edits, pages, signed, statements, .. } = unit;
+        let Unit { view, head, edits, moves, signed, statements, .. } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -87,6 +91,8 @@ impl Wiki {
         let prepared =
             view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
         let new = prepared.revision;
+        let described = Described::new(&view, head, &edits, &moves)?;
+        let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
         let redo = Redo {
             branch: self.repo().branch(),
             old: head,
@@ -103,7 +109,7 @@ impl Wiki {
         self.head_will_move(new);
         database.write(|transaction| -> Result<(), Error> {
             redo::record(transaction, &redo)?;
-            index_pages(transaction, &pages, &signed, head, new)?;
+            described.apply(transaction, head, new, &commit)?;
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
         writer.pending += 1;

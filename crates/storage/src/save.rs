@@ -207,9 +207,7 @@ impl Wiki {
         let path = save.path;
         self.require_version(unit, path, base, None)?;
         let base_text = self.blob(base)?;
-        // It may have been moved with the `git` program, which the index hasn't heard of yet.
-        self.update_index(|_| ())?;
-        let moved_to = self.page_with_content(base)?;
+        let moved_to = self.moved_to(path, base)?;
         Err(self.conflict(path, Some(base_text), None, save.content, None, Vec::new(), moved_to))
     }
 
@@ -245,7 +243,7 @@ impl Wiki {
         current: Option<Etag>,
     ) -> Result<(), Error> {
         let known = match unit.head {
-            Some(head) => self.repo().find_version(head, &path.file(), base)?.is_some(),
+            Some(head) => self.had_version(head, path, base)?,
             None => false,
         };
         if known {
@@ -255,8 +253,34 @@ impl Wiki {
         }
     }
 
-    fn page_with_content(&self, content: Etag) -> Result<Option<String>, Error> {
-        self.database()?.read(|connection| Ok(index::with_content(connection, content)?))
+    /// Whether the page, under whatever names it had, ever had this content.
+    fn had_version(
+        &self,
+        head: Revision,
+        path: &ExistingPath,
+        version: Etag,
+    ) -> Result<bool, Error> {
+        let file = path.file();
+        if self.repo().find_version(head, &file, version)?.is_some() {
+            return Ok(true);
+        }
+        let names = self.database()?.read(|c| Ok::<_, Error>(index::former_names(c, &file)?))?;
+        for name in names {
+            if self.repo().find_version(head, &name, version)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where a page is now that was moved away: by a commit that says so, or by copying it first.
+    fn moved_to(&self, path: &ExistingPath, content: Etag) -> Result<Option<String>, Error> {
+        let database = self.database()?;
+        let moved = database.read(|c| Ok::<_, Error>(index::moved_to(c, &path.file())?))?;
+        match moved.as_deref().and_then(ExistingPath::of_file) {
+            Some(page) => Ok(Some(page.as_str().to_owned())),
+            None => database.read(|connection| Ok(index::with_content(connection, content)?)),
+        }
     }
 
     fn text(&self, id: Etag) -> Result<String, Error> {

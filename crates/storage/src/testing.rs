@@ -80,6 +80,24 @@ impl Scratch {
 
     /// Commits a file with the `git` program, behind the wiki's back.
     pub(crate) fn commit_with_git(&self, file: &str, content: &str) -> String {
+        self.work_with_git(|tree| {
+            let path = tree.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        })
+    }
+
+    /// Moves a file, with a new content, in one commit of the `git` program.
+    pub(crate) fn move_with_git(&self, from: &str, to: &str, content: &str) -> String {
+        self.work_with_git(|tree| {
+            std::fs::remove_file(tree.join(from)).unwrap();
+            let path = tree.join(to);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        })
+    }
+
+    fn work_with_git(&self, work: impl FnOnce(&Path)) -> String {
         let tree = self.root.path().join("tree");
         let git = |arguments: &[&str]| git(&tree, arguments);
         if tree.exists() {
@@ -90,20 +108,11 @@ impl Scratch {
         let repo = self.repo().display().to_string();
         git(&["fetch", "--quiet", &repo, "main"]);
         git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
-        let path = tree.join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
+        git(&["config", "user.name", "Git"]);
+        git(&["config", "user.email", "git@example.org"]);
+        work(&tree);
         git(&["add", "--all"]);
-        git(&[
-            "-c",
-            "user.name=Git",
-            "-c",
-            "user.email=git@example.org",
-            "commit",
-            "--quiet",
-            "-m",
-            "by git",
-        ]);
+        git(&["commit", "--quiet", "-m", "by git"]);
         git(&["push", "--quiet", &repo, "HEAD:main"]);
         git(&["rev-parse", "HEAD"])
     }

@@ -9,8 +9,6 @@ use rusqlite::Transaction;
 use crate::author::Author;
 use crate::db::DbError;
 use crate::error::Error;
-use crate::index;
-use crate::page::{PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
 use crate::repo::{Edit, Entry, Repo, View, blob_id};
 use crate::revision::{Etag, Revision};
@@ -30,7 +28,8 @@ pub(crate) struct Unit<'a> {
     /// The state the changes apply to.
     pub(crate) head: Option<Revision>,
     pub(crate) edits: Vec<Edit>,
-    pub(crate) pages: Vec<PageChange>,
+    /// Files that go on under another path: the old one and the new one.
+    pub(crate) moves: Vec<(String, String)>,
     pub(crate) signed: Option<Signed>,
     pub(crate) statements: Vec<Statement<'a>>,
 }
@@ -43,12 +42,6 @@ pub(crate) struct Signed {
     pub(crate) time: i64,
 }
 
-/// What the commit means for the page index.
-pub(crate) enum PageChange {
-    Put { path: String, title: String, etag: Etag, size: u64 },
-    Remove { path: String },
-}
-
 impl<'a> Unit<'a> {
     pub(crate) fn new(repo: &'a Repo, head: Option<Revision>) -> Self {
         Self {
@@ -56,7 +49,7 @@ impl<'a> Unit<'a> {
             view: repo.view(),
             head,
             edits: Vec::new(),
-            pages: Vec::new(),
+            moves: Vec::new(),
             signed: None,
             statements: Vec::new(),
         }
@@ -93,19 +86,12 @@ impl<'a> Unit<'a> {
             new: Some(Entry { mode, id: etag }),
             content: inline.then(|| content.to_vec()),
         });
-        self.pages.push(PageChange::Put {
-            path: path.as_str().to_owned(),
-            title: title(path, content),
-            etag,
-            size: content.len() as u64,
-        });
         Ok(etag)
     }
 
     /// Removes a page.
     pub(crate) fn remove(&mut self, path: &ExistingPath) {
         self.edits.push(Edit { path: path.file().into_bytes(), new: None, content: None });
-        self.pages.push(PageChange::Remove { path: path.as_str().to_owned() });
     }
 
     /// Says who makes the commit; without this the edits are not published.
@@ -128,36 +114,4 @@ impl<'a> Unit<'a> {
     ) {
         self.statements.push(Box::new(statement));
     }
-}
-
-/// Brings the index along, in the transaction of the commit `new` made on top of `old`.
-pub(crate) fn index_pages(
-    transaction: &Transaction<'_>,
-    pages: &[PageChange],
-    signed: &Signed,
-    old: Option<Revision>,
-    new: Revision,
-) -> Result<(), DbError> {
-    for page in pages {
-        match page {
-            PageChange::Remove { path } => index::remove(transaction, path)?,
-            PageChange::Put { path, title, etag, size } => {
-                let page = PageSummary {
-                    path: path.clone(),
-                    title: title.clone(),
-                    etag: *etag,
-                    revision: new,
-                    size: *size,
-                    author: signed.author.clone(),
-                    modified: from_seconds(signed.time),
-                };
-                index::put(transaction, &page)?;
-            }
-        }
-    }
-    // If the index was behind it stays so, and catching up passes over this commit too.
-    if index::indexed(transaction)? == old {
-        index::set_indexed(transaction, Some(new))?;
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use crate::cache::{PageCache, WikiPages};
 use crate::db::{Database, Scheduler};
 use crate::error::Error;
 use crate::files;
-use crate::index;
+use crate::index::{self, IndexProgress};
 use crate::page::{Page, PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
 use crate::preferences::{self, PreferenceChanges, Preferences};
@@ -16,6 +16,8 @@ use crate::publish::Writer;
 use crate::repo::{self, Entry, HeadStamp, Repo};
 use crate::revision::{Etag, Revision};
 use crate::{layout, recover};
+
+mod indexing;
 
 /// What all open wikis of a process share.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +62,12 @@ pub struct Wiki {
     writer: Mutex<Writer>,
     /// Held by the one thread that brings the index up to date.
     indexing: Mutex<()>,
+    /// How far it is.
+    progress: Mutex<Option<IndexProgress>>,
+    /// Whether somebody met an index that is far behind.
+    index_wanted: AtomicBool,
+    /// Whether the wiki is about to be closed, so that nothing long should go on.
+    ending: AtomicBool,
     head: RwLock<KnownHead>,
     pages: WikiPages,
     closed: AtomicBool,
@@ -117,6 +125,9 @@ impl Wiki {
             creating: Mutex::new(()),
             writer: Mutex::new(Writer::default()),
             indexing: Mutex::new(()),
+            progress: Mutex::new(None),
+            index_wanted: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             head: RwLock::default(),
             pages: resources.cache.for_wiki(),
             closed: AtomicBool::new(false),
@@ -202,8 +213,12 @@ impl Wiki {
         if self.head()?.is_none() {
             return Ok(Vec::new());
         }
-        self.update_index(|_| ())?;
-        self.database()?.read(|connection| Ok(index::list(connection, prefix, after, limit)?))
+        match self.fresh_index()? {
+            Some(database) => {
+                database.read(|connection| Ok(index::list(connection, prefix, after, limit)?))
+            }
+            None => self.pages_from_git(prefix, after, limit),
+        }
     }
 
     /// All preferences.
@@ -230,37 +245,6 @@ impl Wiki {
             Ok(())
         })?;
         self.preferences()
-    }
-
-    /// Brings the page index up to date with whatever moved the branch. Saves go on meanwhile.
-    /// `progress` hears the number of commits visited so far.
-    ///
-    /// # Errors
-    /// The repository or wiki.db can't be read or written.
-    pub fn update_index(&self, mut progress: impl FnMut(usize)) -> Result<(), Error> {
-        let database = self.database()?;
-        loop {
-            if self.behind(database)?.is_none() {
-                return Ok(());
-            }
-            let _alone = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some((indexed, head)) = self.behind(database)? else { return Ok(()) };
-            let found = index::catch_up(&self.repo, indexed, head, &mut progress)?;
-            // A save meanwhile left its row, which this may set back; but it also moved the head, so
-            // the next round goes over it again.
-            database.write(|transaction| Ok::<_, Error>(found.apply(transaction)?))?;
-        }
-    }
-
-    /// What the index describes and what it should, unless it is up to date. An index that already
-    /// has the save that is on its way to the branch is: it must not be set back.
-    fn behind(&self, database: &Database) -> Result<Option<(Option<Revision>, Revision)>, Error> {
-        let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
-        // In this order: a save that ends meanwhile has moved the branch by the time it is read.
-        let coming = self.head.read().unwrap_or_else(PoisonError::into_inner).coming;
-        let head = self.head()?;
-        let is_current = indexed == head || (indexed.is_some() && indexed == coming);
-        Ok(head.filter(|_| !is_current).map(|head| (indexed, head)))
     }
 
     /// Makes everything acknowledged so far durable in the repository itself.
@@ -330,7 +314,7 @@ impl Wiki {
     ) -> Result<Option<PageSummary>, Error> {
         let Some(database) = self.existing_database()? else { return Ok(None) };
         database.read(|connection| {
-            if index::indexed(connection)? != Some(head) {
+            if index::current(connection)? != Some(head) {
                 return Ok(None);
             }
             // The head may have moved on since it was looked up; then the row is of another version.
@@ -425,7 +409,7 @@ impl Wiki {
         Ok(self.database.get())
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 }

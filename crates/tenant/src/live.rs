@@ -63,6 +63,7 @@ impl Live {
 
     /// Lets nobody in any more and waits until all have left.
     pub(crate) async fn shut(&self) {
+        self.wiki.stop_indexing();
         if let Ok(all) = self.door.acquire_many(USES).await {
             all.forget();
         }

@@ -366,7 +366,14 @@ impl Wiki {
         blocking(move || {
             // Goes with the work, which goes on if nobody waits for it any more.
             let _turn = turn;
-            this.with(work)
+            this.with(|wiki| {
+                let done = work(wiki);
+                if wiki.takes_index_request() {
+                    let Bound { platform, live, .. } = &*this.0;
+                    platform.update_index_in_background(this.id(), live);
+                }
+                done
+            })
         })
         .await
     }

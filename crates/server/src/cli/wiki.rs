@@ -148,17 +148,9 @@ fn show(bar: &ProgressBar, progress: Progress<'_>) {
             bar.set_message(what.to_owned());
             bar.set_position(u64::from(percent));
         }
-        Progress::Index(commits) => {
-            if bar.length().is_some() {
-                // How many there are isn't known before all were seen.
-                bar.unset_length();
-                bar.set_style(
-                    ProgressStyle::with_template("{spinner} {msg:24} {pos} commits")
-                        .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-                );
-                bar.set_message("Indexing the history");
-            }
-            bar.set_position(commits as u64);
+        Progress::Index(now) => {
+            bar.set_message("Indexing the history");
+            bar.set_position((100 * now.done / now.total.max(1)) as u64);
         }
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::pages::prefix_end;
 use crate::testing::{Scratch, git};
 use crate::*;
 
@@ -24,6 +24,26 @@ fn by_git(scratch: &Scratch) -> BTreeMap<String, String> {
 fn by_index(scratch: &Scratch) -> BTreeMap<String, String> {
     let pages = scratch.wiki().pages("", None, 10_000).unwrap();
     pages.into_iter().map(|page| (page.path, page.revision.to_string())).collect()
+}
+
+/// The history of a page as git follows it, without merges.
+fn followed(scratch: &Scratch, page: &str) -> Vec<String> {
+    let file = format!("{page}.md");
+    let log = scratch.git(&["log", "--follow", "--no-merges", "--format=%H", "main", "--", &file]);
+    log.lines().map(str::to_owned).collect()
+}
+
+fn history(scratch: &Scratch, page: &str) -> Vec<String> {
+    let path = ExistingPath::new(page).unwrap();
+    let (mut all, mut from) = (Vec::new(), None);
+    loop {
+        let part = scratch.wiki().history(&path, from, 2).unwrap();
+        all.extend(part.commits.iter().map(|commit| commit.revision.to_string()));
+        from = part.next;
+        if from.is_none() {
+            return all;
+        }
+    }
 }
 
 fn drop_database(scratch: &mut Scratch) {
@@ -90,6 +110,130 @@ fn merges_are_attributed_as_git_does() {
     assert_eq!(by_index(&scratch), by_git(&scratch), "brought up to date");
     drop_database(&mut scratch);
     assert_eq!(by_index(&scratch), by_git(&scratch), "rebuilt");
+}
+
+#[test]
+fn histories_follow_renames() {
+    let mut scratch = Scratch::new();
+    let text = "one\ntwo\nthree\nfour\nfive\nsix\n";
+    scratch.create("first", text);
+    scratch.create("other", "something else\n");
+    scratch.update("first", &format!("{text}seven\n"));
+    scratch.move_with_git("first.md", "dir/second.md", &format!("{text}seven\neight\n"));
+    scratch.update("dir/second", &format!("{text}eight\n"));
+    scratch.move_with_git("dir/second.md", "third.md", &format!("{text}eight\n"));
+    scratch.create("first", "a new page of the old name\n");
+    let third = history(&scratch, "third");
+    assert_eq!(third, followed(&scratch, "third"));
+    assert_eq!(third.len(), 5);
+    assert_eq!(history(&scratch, "first").len(), 4, "what left it and what came anew");
+    drop_database(&mut scratch);
+    assert_eq!(history(&scratch, "third"), third, "rebuilt");
+
+    let log = scratch.wiki().log(None, 100).unwrap();
+    assert_eq!(log.len(), 7);
+    let moved = &log[1].changes;
+    assert_eq!(moved.len(), 1, "a move is told once: {moved:?}");
+    assert_eq!((moved[0].kind, moved[0].path.as_str()), (ChangeKind::Renamed, "third"));
+    assert_eq!(moved[0].old_path.as_deref(), Some("dir/second"));
+    assert_eq!(scratch.wiki().log(Some(log[2].revision), 2).unwrap(), log[3..5]);
+    let since = scratch.wiki().log_since(Some(log[2].revision), 10).unwrap().unwrap();
+    assert_eq!(since, [log[1].clone(), log[0].clone()]);
+}
+
+#[test]
+fn a_merge_is_shown_once_and_changes_only_what_no_parent_has() {
+    let scratch = Scratch::new();
+    scratch.create("a", "1\n");
+    scratch.create("b", "1\n");
+    let work = tempfile::tempdir().unwrap();
+    let work = work.path();
+    git(work, &["clone", "--quiet", &scratch.repo().display().to_string(), "."]);
+    git(work, &["config", "user.name", "Git"]);
+    git(work, &["config", "user.email", "g@example.org"]);
+    git(work, &["checkout", "--quiet", "-b", "side"]);
+    std::fs::write(work.join("a.md"), "side\n").unwrap();
+    git(work, &["commit", "--quiet", "-am", "side"]);
+    git(work, &["checkout", "--quiet", "main"]);
+    std::fs::write(work.join("b.md"), "main\n").unwrap();
+    git(work, &["commit", "--quiet", "-am", "main"]);
+    git(work, &["merge", "--quiet", "--no-commit", "side"]);
+    std::fs::write(work.join("a.md"), "neither\n").unwrap();
+    git(work, &["commit", "--quiet", "-am", "merge"]);
+    git(work, &["push", "--quiet", "origin", "main"]);
+    let log = scratch.wiki().log(None, 10).unwrap();
+    let count = scratch.git(&["rev-list", "--count", "main"]);
+    assert_eq!(log.len().to_string(), count);
+    let changed: Vec<&str> = log[0].changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!((log[0].message.trim(), changed.as_slice()), ("merge", &["a"][..]));
+    assert_eq!(history(&scratch, "b").len(), 2, "the merge took over what main had");
+}
+
+#[test]
+fn what_is_found_by_words() {
+    let scratch = Scratch::new();
+    scratch.create("garden/roses", "# Roses\n\nPrune them *after* the last frost, in March.\n");
+    scratch
+        .create("garden/tulips", "# Tulips\n\nPlant bulbs before the first frost. Café au lait.\n");
+    scratch.create("ja", "# 日本\n\n東京都に住んでいます。\n");
+    scratch.create("th", "สวัสดีชาวโลก\n");
+    scratch.create("hi", "नमस्ते दुनिया\n");
+    scratch.create("code", "`foo_bar(x)` and C++\n");
+    let found = |query: &str| -> Vec<String> {
+        scratch.wiki().search(query, "", 0, 10).unwrap().into_iter().map(|r| r.page.path).collect()
+    };
+    assert_eq!(found("frost march"), ["garden/roses"]);
+    assert_eq!(found("FROST").len(), 2);
+    assert_eq!(found("\"first frost\""), ["garden/tulips"]);
+    assert_eq!(found("fro*").len(), 2);
+    assert_eq!(found("fro"), Vec::<String>::new());
+    assert_eq!(found("frost -bulbs"), ["garden/roses"]);
+    assert_eq!(found("cafe"), ["garden/tulips"]);
+    assert_eq!(found("東京"), ["ja"]);
+    assert_eq!(found("京東"), Vec::<String>::new());
+    assert_eq!(found("ชาว"), ["th"]);
+    assert_eq!(found("दुनिया"), ["hi"]);
+    assert_eq!(found("foo_bar"), ["code"]);
+    assert_eq!(found("roses"), ["garden/roses"]);
+    for odd in
+        ["", "\"", "*", "-", "(", "a AND", "NEAR(", "col:x", "\"\"*", "-x", "\0", "^a", "{", "'"]
+    {
+        found(odd);
+    }
+    let results = scratch.wiki().search("東京都", "", 0, 10).unwrap();
+    let hit: String =
+        results[0].snippet.iter().filter(|p| p.is_match).map(|p| p.text.as_str()).collect();
+    assert_eq!(hit, "東京都");
+    assert_eq!(scratch.wiki().search("frost", "garden/t", 0, 10).unwrap().len(), 1);
+    scratch.update("garden/roses", "# Roses\n\nWater.\n");
+    assert_eq!(found("frost"), ["garden/tulips"], "the old text is forgotten");
+}
+
+/// An index that was being built when the process died goes on, and one of another history doesn't.
+#[test]
+fn an_index_that_was_cut_short_is_finished() {
+    let mut scratch = Scratch::new();
+    for n in 0..40 {
+        scratch.create(&format!("page-{n:02}"), "text\n");
+    }
+    let log = scratch.wiki().log(None, 100).unwrap();
+    scratch.wiki().close().unwrap();
+    std::fs::remove_file(scratch.dir().join("wiki.db")).unwrap();
+    scratch.open().unwrap();
+    scratch.wiki().stop_indexing();
+    scratch.wiki().update_index(|_| ()).unwrap();
+    assert_eq!(scratch.paths().len(), 40, "answered from git");
+    assert!(scratch.wiki().takes_index_request());
+    scratch.open().unwrap();
+    scratch.wiki().update_index(|_| ()).unwrap();
+    assert_eq!(scratch.wiki().log(None, 100).unwrap(), log);
+    assert_eq!(by_index(&scratch), by_git(&scratch));
+
+    let first = scratch.git(&["rev-parse", "main~30"]);
+    scratch.git(&["update-ref", "refs/heads/main", &first]);
+    scratch.wiki().update_index(|_| ()).unwrap();
+    assert_eq!(scratch.wiki().log(None, 100).unwrap(), log[30..]);
+    assert_eq!(scratch.paths().len(), 10);
 }
 
 #[test]
@@ -178,6 +322,10 @@ proptest! {
         paths.sort();
         prop_assert_eq!(scratch.paths(), paths);
         prop_assert_eq!(by_index(&scratch), by_git(&scratch));
+        let log: Vec<String> =
+            scratch.wiki().log(None, 1000).unwrap().iter().map(|c| c.revision.to_string()).collect();
+        let by_git = scratch.git(&["rev-list", "--topo-order", "main"]);
+        prop_assert_eq!(log, by_git.lines().collect::<Vec<_>>());
         scratch.git(&["fsck", "--strict"]);
     }
 }
@@ -203,7 +351,7 @@ fn listing_while_pages_are_saved_never_rebuilds_the_index() {
         let lister = scope.spawn(|| {
             let mut most = 0;
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                scratch.wiki().update_index(|visited| most = most.max(visited)).unwrap();
+                scratch.wiki().update_index(|now| most = most.max(now.total)).unwrap();
             }
             most
         });
@@ -213,6 +361,6 @@ fn listing_while_pages_are_saved_never_rebuilds_the_index() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         lister.join().unwrap()
     });
-    assert!(most < 200, "{most} commits were visited");
+    assert!(most < 2 * 200, "{most} steps were made");
     assert_eq!(scratch.paths().len(), 400);
 }

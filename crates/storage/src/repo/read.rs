@@ -70,6 +70,53 @@ impl View {
         }
         Ok(Some(names))
     }
+
+    /// The content of a blob, checked against its id: a flipped bit is an error, never a page.
+    pub(crate) fn blob(&self, id: Etag) -> Result<Vec<u8>, RepoError> {
+        let local = &self.0;
+        let id = object_id(id.as_bytes());
+        let mut blob = local.find_blob(id).map_err(|e| RepoError::reading_object(&id, e))?;
+        let content = blob.take_data();
+        let actual =
+            gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Blob, &content);
+        if actual.as_ref().ok() != Some(&id) {
+            return Err(RepoError::object(&id, "its content doesn't match its id"));
+        }
+        Ok(content)
+    }
+
+    /// The size of a blob in bytes, without reading its content.
+    pub(crate) fn blob_size(&self, id: Etag) -> Result<u64, RepoError> {
+        let id = object_id(id.as_bytes());
+        Ok(self.0.find_header(id).map_err(|e| RepoError::reading_object(&id, e))?.size())
+    }
+
+    /// The commit's parents, author, time and message.
+    pub(crate) fn commit(&self, id: Revision) -> Result<Commit, RepoError> {
+        let local = &self.0;
+        let oid = object_id(id.as_bytes());
+        let commit = local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
+        let decoded = commit.decode().map_err(|e| RepoError::object(&oid, e))?;
+        let author = decoded.author().map_err(|e| RepoError::object(&oid, e))?;
+        Ok(Commit {
+            parents: decoded.parents().map(|id| revision(&id)).collect(),
+            time: author.time().map_or(0, |time| time.seconds),
+            author: Author::recorded(
+                author.name.to_str_lossy().into_owned(),
+                author.email.to_str_lossy().into_owned(),
+            ),
+            message: decoded.message.to_str_lossy().into_owned(),
+        })
+    }
+
+    /// As [`Repo::changes`].
+    pub(crate) fn changes(
+        &self,
+        from: Option<Revision>,
+        to: Revision,
+    ) -> Result<Vec<FileChange>, RepoError> {
+        changes(&self.0, from, to)
+    }
 }
 
 impl Repo {
@@ -85,24 +132,14 @@ impl Repo {
         View(self.local()).entry(commit, path)
     }
 
-    /// The content of a blob, checked against its id: a flipped bit is an error, never a page.
+    /// As [`View::blob`], for one look.
     pub(crate) fn blob(&self, id: Etag) -> Result<Vec<u8>, RepoError> {
-        let local = self.local();
-        let id = object_id(id.as_bytes());
-        let mut blob = local.find_blob(id).map_err(|e| RepoError::reading_object(&id, e))?;
-        let content = blob.take_data();
-        let actual =
-            gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Blob, &content);
-        if actual.as_ref().ok() != Some(&id) {
-            return Err(RepoError::object(&id, "its content doesn't match its id"));
-        }
-        Ok(content)
+        View(self.local()).blob(id)
     }
 
-    /// The size of a blob in bytes, without reading its content.
+    /// As [`View::blob_size`], for one look.
     pub(crate) fn blob_size(&self, id: Etag) -> Result<u64, RepoError> {
-        let id = object_id(id.as_bytes());
-        Ok(self.local().find_header(id).map_err(|e| RepoError::reading_object(&id, e))?.size())
+        View(self.local()).blob_size(id)
     }
 
     /// Whether the object exists and is a commit.
@@ -118,22 +155,9 @@ impl Repo {
         }
     }
 
-    /// The commit's parents, author, time and message.
+    /// As [`View::commit`], for one look.
     pub(crate) fn commit(&self, id: Revision) -> Result<Commit, RepoError> {
-        let local = self.local();
-        let oid = object_id(id.as_bytes());
-        let commit = local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
-        let decoded = commit.decode().map_err(|e| RepoError::object(&oid, e))?;
-        let author = decoded.author().map_err(|e| RepoError::object(&oid, e))?;
-        Ok(Commit {
-            parents: decoded.parents().map(|id| revision(&id)).collect(),
-            time: author.time().map_or(0, |time| time.seconds),
-            author: Author::recorded(
-                author.name.to_str_lossy().into_owned(),
-                author.email.to_str_lossy().into_owned(),
-            ),
-            message: decoded.message.to_str_lossy().into_owned(),
-        })
+        View(self.local()).commit(id)
     }
 
     /// Every file of a commit, in byte order of its path. Directories are walked, not listed.
@@ -195,6 +219,32 @@ impl Repo {
             }
         }
         Ok(None)
+    }
+
+    /// Whether `head` has at most `most` commits that `known` has not, and is built on it.
+    pub(crate) fn is_near(
+        &self,
+        known: Option<Revision>,
+        head: Revision,
+        most: usize,
+    ) -> Result<bool, RepoError> {
+        let local = self.local();
+        let order = gix::revision::walk::Sorting::ByCommitTime(
+            gix::traverse::commit::simple::CommitTimeOrder::NewestFirst,
+        );
+        // Newest first, `known` comes soon or the head isn't near: a cheap look before the exact one.
+        let walk = local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()?;
+        let mut seen = 0;
+        for info in walk {
+            if Some(revision(&info?.id)) == known {
+                return Ok(self.commits_since(known, head)?.len() <= most);
+            }
+            seen += 1;
+            if seen > most {
+                return Ok(false);
+            }
+        }
+        Ok(known.is_none())
     }
 
     /// The commits of `head` that `known` has not; parents before children.

@@ -146,8 +146,8 @@ impl Platform {
             .map_err(|source| Error::Wiki { wiki: slug, source })
     }
 
-    /// Reads are answered from the history meanwhile; only lists wait for it.
-    fn update_index_in_background(&self, id: TenantId, live: &Arc<Live>) {
+    /// Reads and saves go on meanwhile; lists are answered from the history, or say how far it is.
+    pub(crate) fn update_index_in_background(&self, id: TenantId, live: &Arc<Live>) {
         // The platform stays until this is over: with it would go the lock on the directory.
         let (platform, live) = (self.clone(), live.clone());
         spawn_blocking(move || {

@@ -1,0 +1,104 @@
+//! What happened: the log of the wiki and the history of one page or attachment.
+
+use crate::changes::Commit;
+use crate::error::Error;
+use crate::index::{self, Position};
+use crate::page_path::ExistingPath;
+use crate::revision::Revision;
+use crate::wiki::Wiki;
+
+/// Where to go on in the history of a file; made by [`Wiki::history`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryPosition {
+    /// The path of the file at that point: histories follow renames.
+    pub path: String,
+    /// The last commit that was returned.
+    pub after: Revision,
+}
+
+/// A part of a list, and how to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Commits, newest first, each with its change of this file.
+    pub commits: Vec<Commit>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<HistoryPosition>,
+}
+
+impl Wiki {
+    /// Up to `limit` commits older than `after`, newest first: children before their parents, and every
+    /// commit once. While the index is being built (see [`index_progress`](Self::index_progress)) those
+    /// that it has.
+    ///
+    /// # Errors
+    /// wiki.db can't be read.
+    pub fn log(&self, after: Option<Revision>, limit: usize) -> Result<Vec<Commit>, Error> {
+        self.indexed_or_not(|connection| index::newest(connection, after, limit))
+    }
+
+    /// Up to `limit` commits newer than `known`, oldest first: parents before their children, and every
+    /// commit once. `None` if `known` isn't part of the history (any more).
+    ///
+    /// # Errors
+    /// wiki.db can't be read.
+    pub fn log_since(
+        &self,
+        known: Option<Revision>,
+        limit: usize,
+    ) -> Result<Option<Vec<Commit>>, Error> {
+        if self.head()?.is_none() {
+            return Ok(known.is_none().then(Vec::new));
+        }
+        self.indexed_or_not(|connection| index::since(connection, known, limit))
+    }
+
+    /// Up to `limit` commits that changed a page, newest first; renames are followed. A page that was
+    /// deleted keeps its history. Begin with no position.
+    ///
+    /// # Errors
+    /// There never was such a page; wiki.db can't be read.
+    pub fn history(
+        &self,
+        path: &ExistingPath,
+        from: Option<HistoryPosition>,
+        limit: usize,
+    ) -> Result<History, Error> {
+        let is_start = from.is_none();
+        let history = self.history_of_file(&path.file(), from, limit)?;
+        if is_start && history.commits.is_empty() && self.index_progress().is_none() {
+            return Err(Error::NotFound { path: path.as_str().to_owned() });
+        }
+        Ok(history)
+    }
+
+    fn history_of_file(
+        &self,
+        file: &str,
+        from: Option<HistoryPosition>,
+        limit: usize,
+    ) -> Result<History, Error> {
+        let from = match from {
+            Some(HistoryPosition { path, after }) => Position { path, before: Some(after) },
+            None => Position { path: file.to_owned(), before: None },
+        };
+        let (commits, next) =
+            self.indexed_or_not(|connection| index::of_file(connection, from, limit))?;
+        let next = next
+            .and_then(|Position { path, before }| Some(HistoryPosition { path, after: before? }));
+        Ok(History { commits, next })
+    }
+
+    /// Asks the index, caught up if that doesn't take long.
+    fn indexed_or_not<T: Default>(
+        &self,
+        ask: impl FnOnce(&rusqlite::Connection) -> Result<T, crate::db::DbError>,
+    ) -> Result<T, Error> {
+        self.check_open()?;
+        if self.head()?.is_none() {
+            return Ok(T::default());
+        }
+        let database = self.database()?;
+        self.catch_up_a_little(database)?;
+        database.read(|connection| Ok(ask(connection)?))
+    }
+}

@@ -1,0 +1,164 @@
+//! What one commit means for the index.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::Transaction;
+
+use super::file::{FileState, Signature};
+use super::log::{self, Change, Kind};
+use super::renames::{self, Candidate};
+use super::{current, paths_changed, set_indexed};
+use crate::changes::{ChangeKind, PathChange};
+use crate::db::DbError;
+use crate::repo::{Commit, Edit, Entry, FileChange, RepoError, View};
+use crate::revision::Revision;
+
+/// A commit of ours before its transaction: everything that takes time is done.
+pub(crate) struct Described {
+    changes: Vec<Change>,
+    files: Vec<FileState>,
+}
+
+impl Described {
+    /// Looks at the edits made on top of `head`. `moves` are paths of files that are known to be the
+    /// same, before and after.
+    pub(crate) fn new(
+        view: &View,
+        head: Option<Revision>,
+        edits: &[Edit],
+        moves: &[(String, String)],
+    ) -> Result<Self, RepoError> {
+        let mut changes = Vec::with_capacity(edits.len());
+        let mut files = Vec::with_capacity(edits.len());
+        for Edit { path, new, content } in edits {
+            let old = match (head, std::str::from_utf8(path)) {
+                (Some(head), Ok(path)) => view.entry(head, path)?.filter(|old| !old.is_directory()),
+                _ => None,
+            };
+            changes.push(FileChange { path: path.clone(), old, new: *new });
+            let read = |id| content.clone().map_or_else(|| view.blob(id), Ok);
+            let size = |id| match content {
+                Some(content) => Ok(content.len() as u64),
+                None => view.blob_size(id),
+            };
+            files.extend(FileState::of(path, *new, read, size)?);
+        }
+        Ok(Self { changes: with_moves(&changes, moves), files })
+    }
+
+    /// Brings the index along, in the transaction of the commit `new` made on top of `old`.
+    ///
+    /// An index that is behind stays so, and catching up passes over this commit too.
+    pub(crate) fn apply(
+        &self,
+        transaction: &Transaction<'_>,
+        old: Option<Revision>,
+        new: Revision,
+        commit: &Commit,
+    ) -> Result<(), DbError> {
+        if current(transaction)? != old {
+            return Ok(());
+        }
+        log::append(transaction, new, commit, &self.changes)?;
+        let by = Signature { revision: new, author: &commit.author, time: commit.time };
+        let mut appeared = false;
+        for file in &self.files {
+            appeared |= file.apply(transaction, &by)?;
+        }
+        if appeared {
+            paths_changed(transaction)?;
+        }
+        set_indexed(transaction, Some(new))
+    }
+}
+
+/// What a commit changes: against its parent, or, for a merge, against all of them.
+pub(crate) fn changes_of(
+    view: &View,
+    commit: Revision,
+    parents: &[Revision],
+) -> Result<Vec<Change>, RepoError> {
+    let changes = view.changes(parents.first().copied(), commit)?;
+    let Some((_, others)) = parents.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return with_renames(view, &changes);
+    };
+    // A file that is as in one of the parents was not changed by the merge.
+    let mut changes = changes;
+    for other in others {
+        if changes.is_empty() {
+            break;
+        }
+        let differing: HashSet<Vec<u8>> =
+            view.changes(Some(*other), commit)?.into_iter().map(|change| change.path).collect();
+        changes.retain(|change| differing.contains(&change.path));
+    }
+    Ok(with_moves(&changes, &[]))
+}
+
+/// Finds out which files went on under another name.
+fn with_renames(view: &View, changes: &[FileChange]) -> Result<Vec<Change>, RepoError> {
+    let (removed, added) =
+        (candidates(changes, |c| c.old, |c| c.new), candidates(changes, |c| c.new, |c| c.old));
+    if removed.is_empty() || added.is_empty() {
+        return Ok(with_moves(changes, &[]));
+    }
+    let pairs = renames::pair(&removed, &added, |id| {
+        if view.blob_size(id)? > renames::MAX_SIZE { Ok(None) } else { view.blob(id).map(Some) }
+    })?;
+    let moves: Vec<(String, String)> = pairs
+        .into_iter()
+        .map(|(i, j)| (removed[i].path.to_owned(), added[j].path.to_owned()))
+        .collect();
+    Ok(with_moves(changes, &moves))
+}
+
+/// The files that are only in one of the two states.
+fn candidates(
+    changes: &[FileChange],
+    here: impl Fn(&FileChange) -> Option<Entry>,
+    there: impl Fn(&FileChange) -> Option<Entry>,
+) -> Vec<Candidate<'_>> {
+    let candidate = |change| {
+        let entry = here(change).filter(|entry| entry.is_file() && there(change).is_none())?;
+        Some(Candidate { path: std::str::from_utf8(&change.path).ok()?, id: entry.id })
+    };
+    changes.iter().filter_map(candidate).collect()
+}
+
+/// Names the changes, of which some are known to be moves.
+fn with_moves(changes: &[FileChange], moves: &[(String, String)]) -> Vec<Change> {
+    let to: HashMap<&str, &str> = moves.iter().map(|(old, new)| (&**old, &**new)).collect();
+    let from: HashMap<&str, &str> = moves.iter().map(|(old, new)| (&**new, &**old)).collect();
+    let name = |change: &FileChange| {
+        let path = String::from_utf8(change.path.clone()).ok()?;
+        let kind = match (change.old, change.new) {
+            (None, None) => return None,
+            (None, Some(_)) => match from.get(path.as_str()) {
+                Some(old) => Kind::Renamed((*old).to_owned()),
+                None => Kind::Added,
+            },
+            (Some(_), None) => match to.get(path.as_str()) {
+                Some(new) => Kind::Moved((*new).to_owned()),
+                None => Kind::Deleted,
+            },
+            (Some(old), Some(new)) if old == new => return None,
+            (Some(_), Some(_)) => Kind::Modified,
+        };
+        Some(Change { path, kind })
+    };
+    changes.iter().filter_map(name).collect()
+}
+
+impl Change {
+    /// As users see it in the log of the wiki, where a move is told once.
+    pub(crate) fn shown(&self) -> Option<PathChange> {
+        let (kind, other) = match &self.kind {
+            Kind::Added => (ChangeKind::Added, None),
+            Kind::Modified => (ChangeKind::Modified, None),
+            Kind::Deleted => (ChangeKind::Deleted, None),
+            Kind::Renamed(old) => (ChangeKind::Renamed, Some(old.as_str())),
+            Kind::Moved(_) => return None,
+        };
+        Some(PathChange::of_file(&self.path, kind, other))
+    }
+}

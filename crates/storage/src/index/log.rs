@@ -1,0 +1,272 @@
+//! The log: every commit once, with the files it changes.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+
+use crate::author::Author;
+use crate::changes::{ChangeKind, Commit, PathChange};
+use crate::db::DbError;
+use crate::page::from_seconds;
+use crate::repo;
+use crate::revision::Revision;
+
+/// What a commit does to one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The path of the file, not of the page.
+    pub(crate) path: String,
+    pub(crate) kind: Kind,
+}
+
+/// How a file is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Added,
+    Modified,
+    Deleted,
+    /// It comes from this path.
+    Renamed(String),
+    /// It went to this path.
+    Moved(String),
+}
+
+impl Kind {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Modified => "modified",
+            Self::Deleted => "deleted",
+            Self::Renamed(_) => "renamed",
+            Self::Moved(_) => "moved",
+        }
+    }
+
+    fn other(&self) -> Option<&str> {
+        match self {
+            Self::Renamed(other) | Self::Moved(other) => Some(other),
+            _ => None,
+        }
+    }
+}
+
+/// Adds a commit that the log hasn't, after all others.
+pub(crate) fn append(
+    transaction: &Transaction<'_>,
+    id: Revision,
+    commit: &repo::Commit,
+    changes: &[Change],
+) -> Result<(), DbError> {
+    let inserted = transaction
+        .prepare_cached(
+            "insert or ignore into revision (id, author_name, author_email, time, message)
+             values (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            id.as_bytes(),
+            commit.author.name(),
+            commit.author.email(),
+            commit.time,
+            commit.message,
+        ])?;
+    if inserted == 0 {
+        return Ok(());
+    }
+    let seq = transaction.last_insert_rowid();
+    let mut insert = transaction.prepare_cached(
+        "insert or replace into change (path, seq, kind, other) values (?1, ?2, ?3, ?4)",
+    )?;
+    for Change { path, kind } in changes {
+        insert.execute(params![path, seq, kind.name(), kind.other()])?;
+    }
+    Ok(())
+}
+
+/// Removes all.
+pub(crate) fn clear(transaction: &Transaction<'_>) -> Result<(), DbError> {
+    Ok(transaction.execute_batch("delete from change; delete from revision")?)
+}
+
+/// Whether the log has the commit.
+pub(crate) fn has(connection: &Connection, id: Revision) -> Result<bool, DbError> {
+    Ok(seq_of(connection, id)?.is_some())
+}
+
+fn seq_of(connection: &Connection, id: Revision) -> Result<Option<i64>, DbError> {
+    Ok(connection
+        .prepare_cached("select seq from revision where id = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?)
+}
+
+/// Up to `limit` commits that came before `before`, newest first, each with all its changes.
+pub(crate) fn newest(
+    connection: &Connection,
+    before: Option<Revision>,
+    limit: usize,
+) -> Result<Vec<Commit>, DbError> {
+    let Some(before) = bound(connection, before)? else { return Ok(Vec::new()) };
+    let mut select = connection.prepare_cached(&format!(
+        "select {COLUMNS}, seq from revision where seq < ?1 order by seq desc limit ?2"
+    ))?;
+    let rows =
+        select.query_map(params![before, limit as i64], |row| Ok((row.get(5)?, commit(row)?)))?;
+    let mut commits: Vec<(i64, Commit)> = rows.collect::<Result<_, _>>()?;
+    for (seq, commit) in &mut commits {
+        commit.changes = changes(connection, *seq)?;
+    }
+    Ok(commits.into_iter().map(|(_, commit)| commit).collect())
+}
+
+/// Up to `limit` commits that come after `after`, oldest first, each with all its changes.
+pub(crate) fn since(
+    connection: &Connection,
+    after: Option<Revision>,
+    limit: usize,
+) -> Result<Option<Vec<Commit>>, DbError> {
+    let after = match after {
+        None => 0,
+        Some(id) => match seq_of(connection, id)? {
+            Some(seq) => seq,
+            None => return Ok(None),
+        },
+    };
+    let mut select = connection.prepare_cached(&format!(
+        "select {COLUMNS}, seq from revision where seq > ?1 order by seq limit ?2"
+    ))?;
+    let rows =
+        select.query_map(params![after, limit as i64], |row| Ok((row.get(5)?, commit(row)?)))?;
+    let mut commits: Vec<(i64, Commit)> = rows.collect::<Result<_, _>>()?;
+    for (seq, commit) in &mut commits {
+        commit.changes = changes(connection, *seq)?;
+    }
+    Ok(Some(commits.into_iter().map(|(_, commit)| commit).collect()))
+}
+
+/// Where a walk through the history of one file stands: the next step looks for changes of `path`
+/// older than `before` (`None`: all).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) path: String,
+    pub(crate) before: Option<Revision>,
+}
+
+/// Up to `limit` commits that changed a file, newest first, each with that change only, and where
+/// the walk stands then. Where the file comes from another path the walk goes on there.
+pub(crate) fn of_file(
+    connection: &Connection,
+    from: Position,
+    limit: usize,
+) -> Result<(Vec<Commit>, Option<Position>), DbError> {
+    let Position { mut path, before } = from;
+    let Some(mut before) = bound(connection, before)? else { return Ok((Vec::new(), None)) };
+    let mut select = connection.prepare_cached(&format!(
+        "select {COLUMNS}, r.seq, kind, other from change c join revision r on r.seq = c.seq
+         where path = ?1 and c.seq < ?2 order by c.seq desc limit ?3"
+    ))?;
+    let mut commits: Vec<Commit> = Vec::new();
+    loop {
+        let mut rows = select.query(params![path, before, (limit - commits.len()) as i64])?;
+        let mut origin = None;
+        while let Some(row) = rows.next()? {
+            before = row.get(5)?;
+            let kind: String = row.get(6)?;
+            let other: Option<String> = row.get(7)?;
+            let mut commit = commit(row)?;
+            commit.changes = change(&path, &kind, other.clone()).into_iter().collect();
+            commits.push(commit);
+            if kind == "renamed" {
+                origin = other;
+                break;
+            }
+        }
+        let is_full = commits.len() == limit;
+        match origin {
+            Some(old) => path = old,
+            None if is_full => {}
+            None => return Ok((commits, None)),
+        }
+        if is_full {
+            let before = commits.last().map(|commit| commit.revision);
+            return Ok((commits, Some(Position { path, before })));
+        }
+    }
+}
+
+/// Where a file is now that was moved away, however often; `None` if it was deleted in the end.
+pub(crate) fn moved_to(connection: &Connection, path: &str) -> Result<Option<String>, DbError> {
+    let mut select = connection.prepare_cached(
+        "select kind, other, seq from change where path = ?1 and seq > ?2 order by seq desc limit 1",
+    )?;
+    let (mut at, mut since) = (path.to_owned(), -1);
+    loop {
+        let newest: Option<(String, Option<String>, i64)> = select
+            .query_row(params![at, since], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        match newest {
+            Some((kind, Some(other), seq)) if kind == "moved" => (at, since) = (other, seq - 1),
+            Some((kind, ..)) if kind == "deleted" => return Ok(None),
+            _ => return Ok((at != path).then_some(at)),
+        }
+    }
+}
+
+/// The paths a file had before it was renamed to the present one.
+pub(crate) fn former_names(connection: &Connection, path: &str) -> Result<Vec<String>, DbError> {
+    let mut select = connection.prepare_cached(
+        "select other, seq from change where path = ?1 and seq < ?2 and kind = 'renamed'
+         order by seq desc limit 1",
+    )?;
+    let (mut names, mut before) = (Vec::new(), i64::MAX);
+    let mut at = path.to_owned();
+    while let Some((old, seq)) =
+        select.query_row(params![at, before], |row| Ok((row.get(0)?, row.get(1)?))).optional()?
+    {
+        names.push(std::mem::replace(&mut at, old));
+        before = seq;
+    }
+    names.push(at);
+    names.remove(0);
+    Ok(names)
+}
+
+/// The number below which to look; `None` for a commit that the log hasn't.
+fn bound(connection: &Connection, before: Option<Revision>) -> Result<Option<i64>, DbError> {
+    match before {
+        None => Ok(Some(i64::MAX)),
+        Some(id) => seq_of(connection, id),
+    }
+}
+
+const COLUMNS: &str = "id, author_name, author_email, time, message";
+
+fn commit(row: &Row<'_>) -> rusqlite::Result<Commit> {
+    Ok(Commit {
+        revision: Revision::from_bytes(row.get(0)?),
+        author: Author::recorded(row.get(1)?, row.get(2)?),
+        date: from_seconds(row.get(3)?),
+        message: row.get(4)?,
+        changes: Vec::new(),
+    })
+}
+
+fn changes(connection: &Connection, seq: i64) -> Result<Vec<PathChange>, DbError> {
+    let mut select = connection.prepare_cached(
+        "select path, kind, other from change where seq = ?1 and kind <> 'moved' order by path",
+    )?;
+    let rows = select.query_map([seq], |row| {
+        let (path, kind): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(change(&path, &kind, row.get(2)?))
+    })?;
+    Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+}
+
+fn change(path: &str, kind: &str, other: Option<String>) -> Option<PathChange> {
+    let kind = match kind {
+        "added" => ChangeKind::Added,
+        "modified" => ChangeKind::Modified,
+        "deleted" => ChangeKind::Deleted,
+        "renamed" => ChangeKind::Renamed,
+        "moved" => ChangeKind::Moved,
+        _ => return None,
+    };
+    Some(PathChange::of_file(path, kind, other.as_deref()))
+}

@@ -1,0 +1,125 @@
+//! The rows of pages.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+
+use crate::author::Author;
+use crate::db::DbError;
+use crate::page::{PageSummary, from_seconds};
+use crate::page_path::fold;
+use crate::revision::{Etag, Revision};
+
+/// The columns that [`summary`] reads.
+pub(super) fn columns(table: &str) -> String {
+    ["path", "title", "etag", "size", "revision", "author_name", "author_email", "modified"]
+        .map(|column| format!("{table}{column}"))
+        .join(", ")
+}
+
+/// Adds or replaces a page; returns the number of its row and whether it is new.
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    page: &PageSummary,
+) -> Result<(i64, bool), DbError> {
+    let known = id(transaction, &page.path)?;
+    let number: i64 = transaction
+        .prepare_cached(
+            "insert into page (id, path, key, title, etag, size, revision, author_name, author_email, modified)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             on conflict (id) do update set title = excluded.title, etag = excluded.etag, size = excluded.size,
+             revision = excluded.revision, author_name = excluded.author_name,
+             author_email = excluded.author_email, modified = excluded.modified
+             returning id",
+        )?
+        .query_row(
+            params![
+                known,
+                page.path,
+                fold(&page.path),
+                page.title,
+                page.etag.as_bytes(),
+                page.size as i64,
+                page.revision.as_bytes(),
+                page.author.name(),
+                page.author.email(),
+                page.modified.unix_timestamp(),
+            ],
+            |row| row.get(0),
+        )?;
+    Ok((number, known.is_none()))
+}
+
+/// Removes a page; returns the number its row had.
+pub(super) fn remove(transaction: &Transaction<'_>, path: &str) -> Result<Option<i64>, DbError> {
+    let Some(id) = id(transaction, path)? else { return Ok(None) };
+    transaction.prepare_cached("delete from page where id = ?1")?.execute([id])?;
+    Ok(Some(id))
+}
+
+/// The number of a page's row.
+pub(super) fn id(connection: &Connection, path: &str) -> Result<Option<i64>, DbError> {
+    Ok(connection
+        .prepare_cached("select id from page where path = ?1")?
+        .query_row([path], |row| row.get(0))
+        .optional()?)
+}
+
+/// One page.
+pub(crate) fn get(connection: &Connection, path: &str) -> Result<Option<PageSummary>, DbError> {
+    let sql = format!("select {} from page where path = ?1", columns(""));
+    Ok(connection.prepare_cached(&sql)?.query_row([path], summary).optional()?)
+}
+
+/// A page that has exactly this content, if there is one.
+pub(crate) fn with_content(connection: &Connection, etag: Etag) -> Result<Option<String>, DbError> {
+    Ok(connection
+        .prepare_cached("select path from page where etag = ?1 order by path limit 1")?
+        .query_row([etag.as_bytes()], |row| row.get(0))
+        .optional()?)
+}
+
+/// Up to `limit` pages below `prefix` that come after `after`, in byte order of their paths.
+pub(crate) fn list(
+    connection: &Connection,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<PageSummary>, DbError> {
+    // A range on the paths' own order. Above every path that starts with the prefix stands the prefix
+    // with its last character raised; U+10FFFF can't be raised, and nothing is above it.
+    let above = prefix_end(prefix);
+    let mut select = connection.prepare_cached(&format!(
+        "select {} from page
+         where path >= ?1 and (?2 is null or path > ?2) and (?3 is null or path < ?3)
+         order by path limit ?4",
+        columns("")
+    ))?;
+    let rows = select
+        .query_map(params![prefix.max(after.unwrap_or("")), after, above, limit as i64], summary)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The first text that comes after all that begin with `prefix`; `None` if there is none.
+pub(crate) fn prefix_end(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        // Skips the surrogates, which no string holds.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// Reads a row of [`columns`].
+pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<PageSummary> {
+    Ok(PageSummary {
+        path: row.get(0)?,
+        title: row.get(1)?,
+        etag: Etag::from_bytes(row.get(2)?),
+        size: row.get::<_, i64>(3)?.unsigned_abs(),
+        revision: Revision::from_bytes(row.get(4)?),
+        author: Author::recorded(row.get(5)?, row.get(6)?),
+        modified: from_seconds(row.get(7)?),
+    })
+}

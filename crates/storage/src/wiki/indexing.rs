@@ -1,0 +1,162 @@
+//! Keeping the index at the branch. Reads and saves never wait for it: they catch up with a few
+//! commits by themselves, and leave more to whoever calls [`Wiki::update_index`] in the background.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::Wiki;
+use crate::db::Database;
+use crate::error::Error;
+use crate::index::{self, CatchUp, IndexProgress};
+use crate::page::{PageSummary, from_seconds, title};
+use crate::page_path::ExistingPath;
+use crate::repo::{Entry, Want};
+use crate::revision::Revision;
+
+/// So many commits are caught up with by whoever meets them: a few milliseconds.
+const A_LITTLE: usize = 16;
+/// After so many rounds in which saves came faster than they were indexed, the last round is made
+/// under the writer lock.
+const ROUNDS: usize = 4;
+
+impl Wiki {
+    /// Brings the index up to date with whatever moved the branch. Reads and saves go on meanwhile;
+    /// when the wiki is closed it ends early, and goes on where it was when it is called again.
+    /// `progress` hears how far it is.
+    ///
+    /// # Errors
+    /// The repository or wiki.db can't be read or written.
+    pub fn update_index(&self, mut progress: impl FnMut(IndexProgress)) -> Result<(), Error> {
+        let database = self.database()?;
+        let mut report = |now: IndexProgress| {
+            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+            progress(now);
+            if self.ending.load(Ordering::Acquire) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let mut updated = Ok(());
+        for round in 0.. {
+            if self.behind(database)?.is_none() {
+                break;
+            }
+            // In this order, as a save takes them.
+            let _writer = if round < ROUNDS { None } else { Some(self.lock_writer()?) };
+            let _alone = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(head) = self.behind(database)? else { break };
+            let way = CatchUp { repo: self.repo(), database, head };
+            updated = match index::catch_up(&way, &mut report) {
+                // A save meanwhile left the index alone; the next round goes over it.
+                Ok(true) => continue,
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            };
+            break;
+        }
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        updated
+    }
+
+    /// How far the index is, while it is being built.
+    pub fn index_progress(&self) -> Option<IndexProgress> {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody met an index that is far behind since this was last asked: time to call
+    /// [`update_index`](Self::update_index) in the background.
+    pub fn takes_index_request(&self) -> bool {
+        self.index_wanted.load(Ordering::Relaxed)
+            && self.index_wanted.swap(false, Ordering::Relaxed)
+    }
+
+    /// A number that stays the same as long as no file appears or disappears: what only depends on a
+    /// page's text and on which pages there are needn't be made again.
+    ///
+    /// # Errors
+    /// wiki.db can't be read.
+    pub fn paths_version(&self) -> Result<i64, Error> {
+        self.check_open()?;
+        self.database()?.read(|connection| Ok(index::paths_version(connection)?))
+    }
+
+    /// Lets a running [`update_index`](Self::update_index) end at its next step.
+    pub fn stop_indexing(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// wiki.db, if its index describes the head, after catching up with a few commits.
+    pub(crate) fn fresh_index(&self) -> Result<Option<&Database>, Error> {
+        let database = self.database()?;
+        Ok(self.catch_up_a_little(database)?.then_some(database))
+    }
+
+    /// Whether the index describes the head now.
+    pub(crate) fn catch_up_a_little(&self, database: &Database) -> Result<bool, Error> {
+        let Some(head) = self.behind(database)? else { return Ok(true) };
+        // Whoever holds it builds the index just now.
+        let Ok(_alone) = self.indexing.try_lock() else { return Ok(false) };
+        let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
+        if !self.repo().is_near(indexed, head, A_LITTLE)? {
+            self.index_wanted.store(true, Ordering::Relaxed);
+            return Ok(false);
+        }
+        let way = CatchUp { repo: self.repo(), database, head };
+        index::catch_up(&way, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// The commit that the index should describe and doesn't. An index that already has the save that
+    /// is on its way to the branch is not behind: it must not be set back.
+    fn behind(&self, database: &Database) -> Result<Option<Revision>, Error> {
+        let current = database.read(|connection| Ok::<_, Error>(index::current(connection)?))?;
+        // In this order: a save that ends meanwhile has moved the branch by the time it is read.
+        let coming = self.head.read().unwrap_or_else(PoisonError::into_inner).coming;
+        let head = self.head()?;
+        let is_current = current == head || (current.is_some() && current == coming);
+        Ok(head.filter(|_| !is_current))
+    }
+
+    /// What the list of pages says, from the history: for as long as the index can't.
+    pub(super) fn pages_from_git(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PageSummary>, Error> {
+        let Some(head) = self.head()? else { return Ok(Vec::new()) };
+        let pages: BTreeMap<ExistingPath, Entry> = self
+            .repo()
+            .files(head)?
+            .into_iter()
+            .filter(|(_, entry)| entry.is_file())
+            .filter_map(|(file, entry)| {
+                Some((ExistingPath::of_file(std::str::from_utf8(&file).ok()?)?, entry))
+            })
+            .filter(|(path, _)| {
+                path.as_str().starts_with(prefix) && after.is_none_or(|after| path.as_str() > after)
+            })
+            .collect();
+        let listed: Vec<_> = pages.into_iter().take(limit).collect();
+        let want: Want = listed.iter().map(|(path, _)| path.file().into_bytes()).collect();
+        let view = self.repo().view();
+        let changed = self.repo().attribute(head, want, None, |_| ())?;
+        let summary = |(path, entry): (ExistingPath, Entry)| {
+            let content = view.blob(entry.id)?;
+            let revision = changed.get(path.file().as_bytes()).copied().unwrap_or(head);
+            let commit = view.commit(revision)?;
+            Ok(PageSummary {
+                title: title(&path, &content),
+                path: path.as_str().to_owned(),
+                etag: entry.id,
+                size: content.len() as u64,
+                revision,
+                author: commit.author,
+                modified: from_seconds(commit.time),
+            })
+        };
+        listed.into_iter().map(summary).collect()
+    }
+}
