@@ -56,14 +56,21 @@ create table revision (
     message text not null
 ) strict;
 
+-- Which commits each commit is built on.
+create table parent (
+    child integer not null,
+    parent integer not null,
+    primary key (child, parent)
+) strict, without rowid;
+
 -- The files each commit changes: against its parent, or, for a merge, against all of them.
 create table change (
     -- The path of the file, not of the page.
     path text not null,
     seq integer not null,
     -- `moved` stands at the old path of what is `renamed` at its new one.
-    kind text not null check (kind in ('added', 'modified', 'deleted', 'renamed', 'moved')),
-    -- The old path of `renamed`, the new one of `moved`.
+    kind text not null check (kind in ('added', 'modified', 'deleted', 'renamed', 'copied', 'moved')),
+    -- The old path of `renamed` and `copied`, the new one of `moved`.
     other text,
     primary key (path, seq)
 ) strict, without rowid;

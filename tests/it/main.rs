@@ -7,6 +7,7 @@ mod context;
 mod crash;
 mod disk_full;
 mod embedding;
+mod history;
 mod import;
 mod isolation;
 mod lifecycle;

@@ -180,6 +180,30 @@ impl OnWiki {
         all(|| self.list()).await
     }
 
+    /// The whole history of a page.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn history(&self, path: &str) -> Vec<Value> {
+        all(|| self.api(Method::GET, format!("/history/{}", encode(path)))).await
+    }
+
+    /// All changes of the wiki, newest first.
+    ///
+    /// # Panics
+    /// They are refused.
+    pub async fn changes(&self) -> Vec<Value> {
+        all(|| self.api(Method::GET, "/changes")).await
+    }
+
+    /// All pages with certain words, best first.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn search(&self, query: &str) -> Vec<Value> {
+        all(|| self.api(Method::GET, "/search").query("q", query)).await
+    }
+
     /// The settings.
     pub fn preferences(&self) -> Call {
         self.api(Method::GET, "/preferences")

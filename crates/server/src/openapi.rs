@@ -130,6 +130,96 @@ pub struct PageList {
     pub next_cursor: Option<String>,
 }
 
+/// How far the index is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndexProgress {
+    /// Steps that are done.
+    pub done: usize,
+    /// Steps there are.
+    pub total: usize,
+}
+
+/// A commit.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    /// Its id.
+    pub revision: String,
+    /// Who made it.
+    pub author: Author,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub date: OffsetDateTime,
+    /// Why.
+    pub message: String,
+    /// What it changes: against its parent, or, for a merge, against all of them.
+    pub changes: Vec<PathChange>,
+}
+
+/// What a commit does to one page or attachment.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PathChange {
+    /// The page path, or the path of the attachment.
+    pub path: String,
+    /// `page` or `attachment`.
+    pub r#type: String,
+    /// `added`, `modified`, `deleted`, `renamed` or `copied`; in the history of a path that a page left, `moved`.
+    pub kind: String,
+    /// Where it was before it was renamed, or what it was copied from.
+    pub old_path: Option<String>,
+    /// Where it was moved.
+    pub new_path: Option<String>,
+}
+
+/// Commits, and where to go on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommitList {
+    /// Newest first.
+    pub items: Vec<Commit>,
+    /// For `?cursor=`; null at the end.
+    pub next_cursor: Option<String>,
+    /// Present while the index is being built and commits may be missing.
+    pub index: Option<IndexProgress>,
+}
+
+/// A page that was found.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchResult {
+    /// The path, without `.md`.
+    pub path: String,
+    /// The first heading, or else the last segment of the path.
+    pub title: String,
+    /// The version of the content.
+    pub etag: String,
+    /// The commit that last changed the page.
+    pub revision: String,
+    /// Bytes of content.
+    pub size: u64,
+    /// Who made that commit.
+    pub author: Author,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub modified: OffsetDateTime,
+    /// Where the words stand, as HTML: escaped text with `<mark>` around them.
+    pub snippet: String,
+}
+
+/// Pages that were found, and where to go on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchResults {
+    /// Best first.
+    pub items: Vec<SearchResult>,
+    /// For `?cursor=`; null at the end.
+    pub next_cursor: Option<String>,
+    /// Present while the index is being built and pages may be missing.
+    pub index: Option<IndexProgress>,
+}
+
 /// A wiki as the operator sees it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -251,7 +341,7 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 6);
+        assert_eq!(wikis.len(), 9);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 13);

@@ -1,7 +1,9 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
+mod history;
 mod pages;
 mod preferences;
+mod search;
 
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,5 +24,5 @@ pub(crate) fn documented() -> OpenApiRouter {
 
 /// The routes below [`API`], without it.
 pub(crate) fn api() -> OpenApiRouter {
-    pages::router().merge(preferences::router())
+    pages::router().merge(history::router()).merge(search::router()).merge(preferences::router())
 }

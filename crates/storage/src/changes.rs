@@ -36,7 +36,7 @@ pub struct PathChange {
     pub of: FileType,
     /// How it is changed.
     pub kind: ChangeKind,
-    /// Where it was before, if it was renamed.
+    /// Where it was before, if it was renamed; or what it was copied from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_path: Option<String>,
     /// Where it went, if it was moved away.
@@ -65,18 +65,21 @@ pub enum ChangeKind {
     Deleted,
     /// It comes from another path, perhaps with changes.
     Renamed,
+    /// It is new, and what another page was before the same commit changed that.
+    Copied,
     /// It went to another path. Only the history of the path it left says this.
     Moved,
 }
 
 impl ChangeKind {
-    /// `added`, `modified`, `deleted`, `renamed` or `moved`.
+    /// `added`, `modified`, `deleted`, `renamed`, `copied` or `moved`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Added => "added",
             Self::Modified => "modified",
             Self::Deleted => "deleted",
             Self::Renamed => "renamed",
+            Self::Copied => "copied",
             Self::Moved => "moved",
         }
     }

@@ -12,8 +12,10 @@ use crate::wiki::Wiki;
 pub struct HistoryPosition {
     /// The path of the file at that point: histories follow renames.
     pub path: String,
-    /// The last commit that was returned.
-    pub after: Revision,
+    /// The last commit that was returned of that path, if any was.
+    pub after: Option<Revision>,
+    /// The commit that moved the file away from that path.
+    pub left: Option<Revision>,
 }
 
 /// A part of a list, and how to go on.
@@ -31,9 +33,10 @@ impl Wiki {
     /// that it has.
     ///
     /// # Errors
-    /// wiki.db can't be read.
+    /// `after` isn't part of the history (any more); wiki.db can't be read.
     pub fn log(&self, after: Option<Revision>, limit: usize) -> Result<Vec<Commit>, Error> {
-        self.indexed_or_not(|connection| index::newest(connection, after, limit))
+        let log = self.indexed_or_not(|connection| index::newest(connection, after, limit))?;
+        log.map_or_else(|| unknown(after), Ok)
     }
 
     /// Up to `limit` commits newer than `known`, oldest first: parents before their children, and every
@@ -77,14 +80,16 @@ impl Wiki {
         from: Option<HistoryPosition>,
         limit: usize,
     ) -> Result<History, Error> {
-        let from = match from {
-            Some(HistoryPosition { path, after }) => Position { path, before: Some(after) },
-            None => Position { path: file.to_owned(), before: None },
-        };
-        let (commits, next) =
-            self.indexed_or_not(|connection| index::of_file(connection, from, limit))?;
-        let next = next
-            .and_then(|Position { path, before }| Some(HistoryPosition { path, after: before? }));
+        let start = || HistoryPosition { path: file.to_owned(), after: None, left: None };
+        let HistoryPosition { path, after, left } = from.unwrap_or_else(start);
+        let from = Position { path, before: after, left };
+        let found = self.indexed_or_not(|connection| index::of_file(connection, from, limit))?;
+        let (commits, next) = found.map_or_else(|| unknown(after), Ok)?;
+        let next = next.map(|Position { path, before, left }| HistoryPosition {
+            path,
+            after: before,
+            left,
+        });
         Ok(History { commits, next })
     }
 
@@ -100,5 +105,13 @@ impl Wiki {
         let database = self.database()?;
         self.catch_up_a_little(database)?;
         database.read(|connection| Ok(ask(connection)?))
+    }
+}
+
+/// Nothing comes after nothing; but what comes after an unknown commit isn't known.
+fn unknown<T: Default>(after: Option<Revision>) -> Result<T, Error> {
+    match after {
+        None => Ok(T::default()),
+        Some(revision) => Err(Error::UnknownRevision { revision }),
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{
-    Author, Commit, Etag, ExistingPath, PagePath, PageSummary, PreferenceChanges, Preferences,
-    Revision, Saved,
+    Author, Commit, Etag, ExistingPath, History, HistoryPosition, IndexProgress, PagePath,
+    PageSummary, PreferenceChanges, Preferences, Revision, Saved, SearchResult,
 };
 
 use crate::base::Base;
@@ -245,6 +245,71 @@ impl Wiki {
     pub async fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, Error> {
         self.allow(Action::Read).await?;
         self.run(move |wiki| wiki.changes_since(known)).await
+    }
+
+    /// Up to `limit` commits older than `after`, newest first, each once.
+    ///
+    /// # Errors
+    /// The wiki can't be read.
+    pub async fn log(&self, after: Option<Revision>, limit: usize) -> Result<Vec<Commit>, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| wiki.log(after, limit)).await
+    }
+
+    /// Up to `limit` commits newer than `known`, oldest first, each once. `None` if `known` isn't part
+    /// of the history (any more).
+    ///
+    /// # Errors
+    /// The wiki can't be read.
+    pub async fn log_since(
+        &self,
+        known: Option<Revision>,
+        limit: usize,
+    ) -> Result<Option<Vec<Commit>>, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| wiki.log_since(known, limit)).await
+    }
+
+    /// Up to `limit` commits that changed a page, newest first; renames are followed.
+    ///
+    /// # Errors
+    /// There never was such a page.
+    pub async fn history(
+        &self,
+        path: &str,
+        from: Option<HistoryPosition>,
+        limit: usize,
+    ) -> Result<History, Error> {
+        self.allow(Action::Read).await?;
+        let path = self.existing(path)?;
+        self.run(move |wiki| wiki.history(&path, from, limit)).await
+    }
+
+    /// Pages below `prefix` that hold all words of the query, best first, without the first `skip`;
+    /// see [`Wiki::search`](storage::Wiki::search) for what a query may say.
+    ///
+    /// # Errors
+    /// The wiki can't be read.
+    pub async fn search(
+        &self,
+        query: &str,
+        prefix: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<SearchResult>, Error> {
+        self.allow(Action::Read).await?;
+        let (query, prefix) = (query.to_owned(), prefix.to_owned());
+        self.run(move |wiki| wiki.search(&query, &prefix, skip, limit)).await
+    }
+
+    /// How far the index is, while it is being built: until then histories, the log and searches have
+    /// only what it has.
+    ///
+    /// # Errors
+    /// The caller may not read.
+    pub async fn index_progress(&self) -> Result<Option<IndexProgress>, Error> {
+        self.allow(Action::Read).await?;
+        self.with(|wiki| Ok(wiki.index_progress()))
     }
 
     /// All preferences.

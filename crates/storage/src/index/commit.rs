@@ -11,7 +11,7 @@ use super::{current, paths_changed, set_indexed};
 use crate::changes::{ChangeKind, PathChange};
 use crate::db::DbError;
 use crate::repo::{Commit, Edit, Entry, FileChange, RepoError, View};
-use crate::revision::Revision;
+use crate::revision::{Etag, Revision};
 
 /// A commit of ours before its transaction: everything that takes time is done.
 pub(crate) struct Described {
@@ -97,19 +97,41 @@ pub(crate) fn changes_of(
 
 /// Finds out which files went on under another name.
 fn with_renames(view: &View, changes: &[FileChange]) -> Result<Vec<Change>, RepoError> {
+    let changed = with_moves(changes, &moves_of(view, changes)?);
+    Ok(with_copies(changed, changes))
+}
+
+fn moves_of(view: &View, changes: &[FileChange]) -> Result<Vec<(String, String)>, RepoError> {
     let (removed, added) =
         (candidates(changes, |c| c.old, |c| c.new), candidates(changes, |c| c.new, |c| c.old));
     if removed.is_empty() || added.is_empty() {
-        return Ok(with_moves(changes, &[]));
+        return Ok(Vec::new());
     }
     let pairs = renames::pair(&removed, &added, |id| {
         if view.blob_size(id)? > renames::MAX_SIZE { Ok(None) } else { view.blob(id).map(Some) }
     })?;
-    let moves: Vec<(String, String)> = pairs
-        .into_iter()
-        .map(|(i, j)| (removed[i].path.to_owned(), added[j].path.to_owned()))
-        .collect();
-    Ok(with_moves(changes, &moves))
+    let path = |file: &Candidate<'_>| file.path.to_owned();
+    Ok(pairs.into_iter().map(|(i, j)| (path(&removed[i]), path(&added[j]))).collect())
+}
+
+/// Finds out which new files are what others were before the same commit changed those, as when a
+/// page is split. Other copies (of a template) have histories of their own.
+fn with_copies(mut changed: Vec<Change>, changes: &[FileChange]) -> Vec<Change> {
+    let split = changes.iter().filter(|change| change.old.is_some() && change.new.is_some());
+    let origins: HashMap<Etag, &[u8]> =
+        split.filter_map(|change| Some((change.old?.id, &*change.path))).collect();
+    if origins.is_empty() {
+        return changed;
+    }
+    let ids: HashMap<&[u8], Etag> =
+        changes.iter().filter_map(|change| Some((&*change.path, change.new?.id))).collect();
+    for change in changed.iter_mut().filter(|change| change.kind == Kind::Added) {
+        let origin = ids.get(change.path.as_bytes()).and_then(|id| origins.get(id));
+        if let Some(Ok(origin)) = origin.map(|origin| std::str::from_utf8(origin)) {
+            change.kind = Kind::Copied(origin.to_owned());
+        }
+    }
+    changed
 }
 
 /// The files that are only in one of the two states.
@@ -157,6 +179,7 @@ impl Change {
             Kind::Modified => (ChangeKind::Modified, None),
             Kind::Deleted => (ChangeKind::Deleted, None),
             Kind::Renamed(old) => (ChangeKind::Renamed, Some(old.as_str())),
+            Kind::Copied(old) => (ChangeKind::Copied, Some(old.as_str())),
             Kind::Moved(_) => return None,
         };
         Some(PathChange::of_file(&self.path, kind, other))

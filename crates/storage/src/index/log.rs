@@ -1,5 +1,7 @@
 //! The log: every commit once, with the files it changes.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::author::Author;
@@ -25,6 +27,8 @@ pub(crate) enum Kind {
     Deleted,
     /// It comes from this path.
     Renamed(String),
+    /// It is what this other file was before the same commit changed that.
+    Copied(String),
     /// It went to this path.
     Moved(String),
 }
@@ -36,13 +40,14 @@ impl Kind {
             Self::Modified => "modified",
             Self::Deleted => "deleted",
             Self::Renamed(_) => "renamed",
+            Self::Copied(_) => "copied",
             Self::Moved(_) => "moved",
         }
     }
 
     fn other(&self) -> Option<&str> {
         match self {
-            Self::Renamed(other) | Self::Moved(other) => Some(other),
+            Self::Renamed(other) | Self::Copied(other) | Self::Moved(other) => Some(other),
             _ => None,
         }
     }
@@ -72,6 +77,12 @@ pub(crate) fn append(
     }
     let seq = transaction.last_insert_rowid();
     let mut insert = transaction.prepare_cached(
+        "insert or ignore into parent (child, parent) select ?1, seq from revision where id = ?2",
+    )?;
+    for parent in &commit.parents {
+        insert.execute(params![seq, parent.as_bytes()])?;
+    }
+    let mut insert = transaction.prepare_cached(
         "insert or replace into change (path, seq, kind, other) values (?1, ?2, ?3, ?4)",
     )?;
     for Change { path, kind } in changes {
@@ -82,7 +93,7 @@ pub(crate) fn append(
 
 /// Removes all.
 pub(crate) fn clear(transaction: &Transaction<'_>) -> Result<(), DbError> {
-    Ok(transaction.execute_batch("delete from change; delete from revision")?)
+    Ok(transaction.execute_batch("delete from change; delete from parent; delete from revision")?)
 }
 
 /// Whether the log has the commit.
@@ -97,13 +108,14 @@ fn seq_of(connection: &Connection, id: Revision) -> Result<Option<i64>, DbError>
         .optional()?)
 }
 
-/// Up to `limit` commits that came before `before`, newest first, each with all its changes.
+/// Up to `limit` commits that came before `before`, newest first, each with all its changes. `None` if
+/// the log hasn't that commit.
 pub(crate) fn newest(
     connection: &Connection,
     before: Option<Revision>,
     limit: usize,
-) -> Result<Vec<Commit>, DbError> {
-    let Some(before) = bound(connection, before)? else { return Ok(Vec::new()) };
+) -> Result<Option<Vec<Commit>>, DbError> {
+    let Some(before) = bound(connection, before)? else { return Ok(None) };
     let mut select = connection.prepare_cached(&format!(
         "select {COLUMNS}, seq from revision where seq < ?1 order by seq desc limit ?2"
     ))?;
@@ -113,7 +125,7 @@ pub(crate) fn newest(
     for (seq, commit) in &mut commits {
         commit.changes = changes(connection, *seq)?;
     }
-    Ok(commits.into_iter().map(|(_, commit)| commit).collect())
+    Ok(Some(commits.into_iter().map(|(_, commit)| commit).collect()))
 }
 
 /// Up to `limit` commits that come after `after`, oldest first, each with all its changes.
@@ -142,53 +154,84 @@ pub(crate) fn since(
 }
 
 /// Where a walk through the history of one file stands: the next step looks for changes of `path`
-/// older than `before` (`None`: all).
+/// older than `before` (`None`: all) that are not built on `left`, the commit that moved it away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) path: String,
     pub(crate) before: Option<Revision>,
+    pub(crate) left: Option<Revision>,
 }
 
 /// Up to `limit` commits that changed a file, newest first, each with that change only, and where
-/// the walk stands then. Where the file comes from another path the walk goes on there.
+/// the walk stands then. Where the file comes from another path the walk goes on there: with all
+/// that was done to it before, or beside the move on another branch. `None` if the log hasn't the
+/// commit to go on from.
 pub(crate) fn of_file(
     connection: &Connection,
     from: Position,
     limit: usize,
-) -> Result<(Vec<Commit>, Option<Position>), DbError> {
-    let Position { mut path, before } = from;
-    let Some(mut before) = bound(connection, before)? else { return Ok((Vec::new(), None)) };
+) -> Result<Option<(Vec<Commit>, Option<Position>)>, DbError> {
+    let Position { mut path, before, mut left } = from;
+    let Some(mut before) = bound(connection, before)? else { return Ok(None) };
+    let mut excluded = match left {
+        Some(left) => built_on(connection, left, &path)?,
+        None => HashSet::new(),
+    };
     let mut select = connection.prepare_cached(&format!(
         "select {COLUMNS}, r.seq, kind, other from change c join revision r on r.seq = c.seq
-         where path = ?1 and c.seq < ?2 order by c.seq desc limit ?3"
+         where path = ?1 and c.seq < ?2 order by c.seq desc"
     ))?;
     let mut commits: Vec<Commit> = Vec::new();
     loop {
-        let mut rows = select.query(params![path, before, (limit - commits.len()) as i64])?;
+        let mut rows = select.query(params![path, before])?;
         let mut origin = None;
         while let Some(row) = rows.next()? {
-            before = row.get(5)?;
+            let seq: i64 = row.get(5)?;
+            if excluded.contains(&seq) {
+                continue;
+            }
+            if commits.len() == limit {
+                let before = commits.last().map(|commit| commit.revision);
+                return Ok(Some((commits, Some(Position { path, before, left }))));
+            }
             let kind: String = row.get(6)?;
             let other: Option<String> = row.get(7)?;
             let mut commit = commit(row)?;
             commit.changes = change(&path, &kind, other.clone()).into_iter().collect();
+            let revision = commit.revision;
             commits.push(commit);
-            if kind == "renamed" {
-                origin = other;
+            if kind == "renamed" || kind == "copied" {
+                origin = other.map(|old| (old, revision));
                 break;
             }
         }
-        let is_full = commits.len() == limit;
-        match origin {
-            Some(old) => path = old,
-            None if is_full => {}
-            None => return Ok((commits, None)),
-        }
-        if is_full {
-            let before = commits.last().map(|commit| commit.revision);
-            return Ok((commits, Some(Position { path, before })));
+        let Some((old, renamed_by)) = origin else { return Ok(Some((commits, None))) };
+        excluded = built_on(connection, renamed_by, &old)?;
+        (path, before, left) = (old, i64::MAX, Some(renamed_by));
+        if commits.len() == limit {
+            return Ok(Some((commits, Some(Position { path, before: None, left }))));
         }
     }
+}
+
+/// The changes of a path that are built on a commit, and that commit's own.
+fn built_on(connection: &Connection, id: Revision, path: &str) -> Result<HashSet<i64>, DbError> {
+    let Some(first) = seq_of(connection, id)? else { return Ok(HashSet::new()) };
+    let last: Option<i64> = connection
+        .prepare_cached("select max(seq) from change where path = ?1")?
+        .query_row([path], |row| row.get(0))?;
+    let mut built_on = HashSet::from([first]);
+    // Mostly the path was never used again, and there is nothing to look at.
+    let mut select = connection.prepare_cached(
+        "select child, parent from parent where child > ?1 and child <= ?2 order by child",
+    )?;
+    let mut rows = select.query(params![first, last])?;
+    while let Some(row) = rows.next()? {
+        if built_on.contains(&row.get(1)?) {
+            built_on.insert(row.get(0)?);
+        }
+    }
+    Ok(built_on)
 }
 
 /// Where a file is now that was moved away, however often; `None` if it was deleted in the end.
@@ -212,7 +255,7 @@ pub(crate) fn moved_to(connection: &Connection, path: &str) -> Result<Option<Str
 /// The paths a file had before it was renamed to the present one.
 pub(crate) fn former_names(connection: &Connection, path: &str) -> Result<Vec<String>, DbError> {
     let mut select = connection.prepare_cached(
-        "select other, seq from change where path = ?1 and seq < ?2 and kind = 'renamed'
+        "select other, seq from change where path = ?1 and seq < ?2 and kind in ('renamed', 'copied')
          order by seq desc limit 1",
     )?;
     let (mut names, mut before) = (Vec::new(), i64::MAX);
@@ -265,6 +308,7 @@ fn change(path: &str, kind: &str, other: Option<String>) -> Option<PathChange> {
         "modified" => ChangeKind::Modified,
         "deleted" => ChangeKind::Deleted,
         "renamed" => ChangeKind::Renamed,
+        "copied" => ChangeKind::Copied,
         "moved" => ChangeKind::Moved,
         _ => return None,
     };

@@ -6,6 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use http::request::Parts;
 use serde::Serialize;
 use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::IndexProgress;
 
 use super::{invalid, single};
 use crate::extract::Json;
@@ -70,6 +71,9 @@ pub struct Listing<T> {
     pub items: Vec<T>,
     /// What to send as `?cursor=`; none at the end.
     pub next_cursor: Option<String>,
+    /// How far the index is, if the list may lack something because of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexProgress>,
 }
 
 impl<T> Listing<T> {
@@ -79,7 +83,14 @@ impl<T> Listing<T> {
         Self {
             items,
             next_cursor: next.map(|position| BASE64URL_NOPAD.encode(position.as_bytes())),
+            index: None,
         }
+    }
+
+    /// A part of a list that may lack something, for as long as the index is being built.
+    #[must_use]
+    pub fn while_building(self, index: Option<IndexProgress>) -> Self {
+        Self { index, ..self }
     }
 }
 

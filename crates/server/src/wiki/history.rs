@@ -1,0 +1,69 @@
+//! What happened in a wiki: the history of a page, and all changes.
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::HistoryPosition;
+use wikigrove_tenant::{Commit, Revision, Wiki};
+
+use crate::extract::{Listing, Paging, Tail, query};
+use crate::openapi;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(history)).routes(routes!(changes))
+}
+
+/// Lists the commits that changed a page, newest first, through all its names. The history of a page
+/// that was deleted stays.
+#[utoipa::path(get, path = "/history/{*path}", params(("path" = String, Path), openapi::PagingParams),
+    responses((status = 200, body = openapi::CommitList), (status = "4XX", body = openapi::Problem)))]
+async fn history(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Listing<Commit>, Problem> {
+    let Paging { limit, cursor } = paging;
+    let from = cursor.map(|cursor| position(&cursor).ok_or_else(not_a_cursor)).transpose()?;
+    let history = wiki.history(&path, from, limit).await.map_err(|error| error.problem())?;
+    let next = history.next.as_ref().map(cursor_of);
+    let listing = Listing::new(history.commits, next.as_deref());
+    Ok(listing.while_building(progress(&wiki).await?))
+}
+
+/// Lists all commits, newest first, each once and with the pages and attachments that it changes.
+#[utoipa::path(get, path = "/changes", params(openapi::PagingParams),
+    responses((status = 200, body = openapi::CommitList), (status = "4XX", body = openapi::Problem)))]
+async fn changes(wiki: Wiki, paging: Paging) -> Result<Listing<Commit>, Problem> {
+    let Paging { limit, cursor } = paging;
+    let after: Option<Revision> =
+        cursor.map(|cursor| cursor.parse().map_err(|_| not_a_cursor())).transpose()?;
+    // One more than asked for says whether there is a next page.
+    let mut commits = wiki.log(after, limit + 1).await.map_err(|error| error.problem())?;
+    let more = commits.len() > limit;
+    commits.truncate(limit);
+    let next = commits.last().filter(|_| more).map(|commit| commit.revision.to_string());
+    Ok(Listing::new(commits, next.as_deref()).while_building(progress(&wiki).await?))
+}
+
+/// How far the index is, for as long as a list may lack something.
+pub(super) async fn progress(
+    wiki: &Wiki,
+) -> Result<Option<wikigrove_tenant::storage::IndexProgress>, Problem> {
+    wiki.index_progress().await.map_err(|error| error.problem())
+}
+
+/// Two revisions, or `-` where there is none, and the path.
+fn cursor_of(HistoryPosition { path, after, left }: &HistoryPosition) -> String {
+    let shown = |id: &Option<Revision>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    format!("{} {} {path}", shown(after), shown(left))
+}
+
+fn position(cursor: &str) -> Option<HistoryPosition> {
+    let mut parts = cursor.splitn(3, ' ');
+    let mut id = || match parts.next()? {
+        "-" => Some(None),
+        id => id.parse().ok().map(Some),
+    };
+    let (after, left) = (id()?, id()?);
+    Some(HistoryPosition { path: parts.next()?.to_owned(), after, left })
+}
+
+fn not_a_cursor() -> Problem {
+    query::invalid("cursor", "invalid_cursor", "this is not a cursor of this list")
+}

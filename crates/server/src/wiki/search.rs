@@ -1,0 +1,88 @@
+//! Full text search.
+
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::{SearchResult, SnippetPart};
+use wikigrove_tenant::{PageSummary, Wiki};
+
+use super::history::progress;
+use crate::extract::{Listing, Paging, Query, query};
+use crate::openapi;
+
+/// How deep anybody may page into the results: each page costs as much as all before it.
+const DEEPEST: usize = 10_000;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(search))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Search {
+    /// Words that must all occur. `"two words"` must stand side by side, `begin*` may go on, `-word`
+    /// must not occur. Case and accents don't matter.
+    q: String,
+    /// What the paths begin with.
+    #[serde(default)]
+    #[param(required = false)]
+    prefix: String,
+}
+
+#[derive(Serialize)]
+struct Found {
+    #[serde(flatten)]
+    page: PageSummary,
+    /// The place, as HTML: text with `<mark>` around what was looked for.
+    snippet: String,
+}
+
+/// Finds pages by their text, best first.
+#[utoipa::path(get, path = "/search", params(Search, openapi::PagingParams),
+    responses((status = 200, body = openapi::SearchResults), (status = "4XX", body = openapi::Problem)))]
+async fn search(
+    wiki: Wiki,
+    Query(Search { q, prefix }): Query<Search>,
+    paging: Paging,
+) -> Result<Listing<Found>, Problem> {
+    let Paging { limit, cursor } = paging;
+    let skip = match cursor {
+        None => 0,
+        Some(cursor) => cursor.parse().ok().filter(|skip| *skip <= DEEPEST).ok_or_else(|| {
+            query::invalid("cursor", "invalid_cursor", "this is not a cursor of this list")
+        })?,
+    };
+    let results = wiki.search(&q, &prefix, skip, limit + 1).await;
+    let mut results = results.map_err(|error| error.problem())?;
+    let more = results.len() > limit && skip + limit <= DEEPEST;
+    results.truncate(limit);
+    let next = more.then(|| (skip + limit).to_string());
+    let found = results.into_iter().map(found).collect();
+    Ok(Listing::new(found, next.as_deref()).while_building(progress(&wiki).await?))
+}
+
+fn found(result: SearchResult) -> Found {
+    let snippet = result.snippet.iter().map(part).collect();
+    Found { page: result.page, snippet }
+}
+
+fn part(SnippetPart { text, is_match }: &SnippetPart) -> String {
+    let mut html = String::with_capacity(text.len() + 16);
+    // Infallible for a string.
+    let _ = pulldown_cmark_escape::escape_html(&mut html, text);
+    if *is_match { format!("<mark>{html}</mark>") } else { html }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snippet_is_text_with_marks_and_nothing_else() {
+        let part = |text: &str, is_match| part(&SnippetPart { text: text.to_owned(), is_match });
+        assert_eq!(part("<b> & \"x\"", false), "&lt;b&gt; &amp; &quot;x&quot;");
+        assert_eq!(part("<script>", true), "<mark>&lt;script&gt;</mark>");
+    }
+}
