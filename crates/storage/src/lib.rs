@@ -26,6 +26,7 @@
 //! ```
 
 mod author;
+mod blame;
 mod cache;
 mod changes;
 #[cfg(feature = "rusqlite")]
@@ -33,6 +34,7 @@ pub mod db;
 #[cfg(not(feature = "rusqlite"))]
 #[expect(unreachable_pub, reason = "public with the feature `rusqlite`")]
 mod db;
+mod diff;
 mod error;
 pub mod files;
 mod history;
@@ -56,8 +58,10 @@ mod unit;
 mod wiki;
 
 pub use author::{Author, InvalidAuthor};
+pub use blame::{Blame, BlameRange};
 pub use cache::PageCache;
 pub use changes::{ChangeKind, Commit, FileType, PathChange};
+pub use diff::{Diff, DiffHunk, DiffLine, DiffSide, LineKind};
 pub use error::{Conflict, Error};
 pub use files::FileError;
 pub use history::{History, HistoryPosition};

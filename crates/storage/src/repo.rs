@@ -5,6 +5,7 @@
 //! what makes a save durable (see [`crate::redo`]), and a checkpoint syncs the repository later.
 
 mod attribute;
+mod blame;
 mod error;
 mod loose;
 mod merge;
