@@ -12,6 +12,7 @@ mod isolation;
 mod lifecycle;
 mod openapi;
 mod pages;
+mod preferences;
 mod registry;
 mod shutdown;
 

@@ -1,7 +1,7 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
 mod pages;
-mod preferences;
+pub(crate) mod preferences;
 
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;

@@ -7,6 +7,7 @@ use crate::db::DbError;
 use crate::files::FileError;
 use crate::merge::Hunk;
 use crate::page_path::InvalidPath;
+use crate::preferences::InvalidPreferences;
 use crate::repo::RepoError;
 use crate::revision::{Etag, Revision};
 
@@ -26,14 +27,12 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A preference's name or value can't be stored.
-    #[error("the preference `{name}` {why}")]
-    InvalidPreference {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    /// The wiki's preferences ask for a commit message, and there is none.
+    #[error("this wiki takes no change without a message that says why")]
+    MessageRequired,
+    /// Preferences that can't be set, or not to that.
+    #[error(transparent)]
+    InvalidPreferences(#[from] InvalidPreferences),
     /// There is no such page.
     #[error("there is no page `{path}`")]
     NotFound {

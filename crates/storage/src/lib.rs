@@ -38,6 +38,7 @@ pub mod files;
 mod index;
 mod layout;
 mod merge;
+mod message;
 mod page;
 mod page_path;
 mod preferences;
@@ -61,7 +62,11 @@ pub use files::FileError;
 pub use merge::Hunk;
 pub use page::{Page, PageSummary};
 pub use page_path::{ExistingPath, InvalidPath, PagePath};
-pub use preferences::{PreferenceChanges, Preferences, check_preferences};
+pub use preferences::{
+    CommitMessage, InvalidPreference, InvalidPreferences, LegacyUrls, PreferenceChanges,
+    PreferenceValue, Preferences, RawPreferences, WikilinkStyle, check_preferences,
+    preference_rows,
+};
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
 pub use wiki::{Options, Resources, Wiki};

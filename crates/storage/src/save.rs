@@ -6,6 +6,7 @@ use crate::author::Author;
 use crate::error::{Conflict, Error};
 use crate::index;
 use crate::merge::{Hunk, Merged, merge};
+use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, collide};
 use crate::repo::Entry;
 use crate::revision::{Etag, Revision};
@@ -349,11 +350,8 @@ fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
     Ok(())
 }
 
-fn message(given: Option<&str>, verb: &str, path: &ExistingPath) -> String {
-    match given.map(str::trim).filter(|text| !text.is_empty()) {
-        Some(text) => text.to_owned(),
-        None => format!("{verb} {}", path.as_str().escape_debug()),
-    }
+fn message<'a>(given: Option<&'a str>, verb: &'a str, path: &'a ExistingPath) -> Message<'a> {
+    Message { given, verb, subject: path.as_str() }
 }
 
 fn not_found(path: &ExistingPath) -> Error {

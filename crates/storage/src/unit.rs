@@ -4,22 +4,24 @@
 //! Whatever belongs together (the commit, its index rows, a draft that it replaces) is one
 //! transaction, whose commit is the moment the change becomes durable.
 
+use std::sync::Arc;
+
 use rusqlite::Transaction;
 
 use crate::author::Author;
 use crate::db::DbError;
 use crate::error::Error;
 use crate::index;
+use crate::message::Message;
 use crate::page::{PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
+use crate::preferences::Preferences;
 use crate::repo::{Edit, Entry, Repo, View, blob_id};
 use crate::revision::{Etag, Revision};
 
 /// Content up to this size passes through the redo row. Larger blobs are synced by themselves
 /// first: twice the bytes would cost more than one more fsync.
 const INLINE_BYTES: usize = 256 * 1024;
-/// The longest commit message, in bytes.
-const MAX_MESSAGE: usize = 16 * 1024;
 
 type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DbError> + 'a>;
 
@@ -29,6 +31,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) view: View,
     /// The state the changes apply to.
     pub(crate) head: Option<Revision>,
+    /// How the wiki wants to be changed.
+    preferences: Arc<Preferences>,
     pub(crate) edits: Vec<Edit>,
     pub(crate) pages: Vec<PageChange>,
     pub(crate) signed: Option<Signed>,
@@ -50,11 +54,16 @@ pub(crate) enum PageChange {
 }
 
 impl<'a> Unit<'a> {
-    pub(crate) fn new(repo: &'a Repo, head: Option<Revision>) -> Self {
+    pub(crate) fn new(
+        repo: &'a Repo,
+        head: Option<Revision>,
+        preferences: Arc<Preferences>,
+    ) -> Self {
         Self {
             repo,
             view: repo.view(),
             head,
+            preferences,
             edits: Vec::new(),
             pages: Vec::new(),
             signed: None,
@@ -108,14 +117,10 @@ impl<'a> Unit<'a> {
         self.pages.push(PageChange::Remove { path: path.as_str().to_owned() });
     }
 
-    /// Says who makes the commit; without this the edits are not published.
-    pub(crate) fn sign(&mut self, author: &Author, message: String) -> Result<(), Error> {
-        if message.len() > MAX_MESSAGE {
-            return Err(Error::InvalidMessage { why: "is longer than 16 KiB" });
-        }
-        if message.contains('\0') {
-            return Err(Error::InvalidMessage { why: "holds a NUL character" });
-        }
+    /// Says who makes the commit and why; without this the edits are not published. Refuses what
+    /// the wiki's preferences refuse, whoever asks.
+    pub(crate) fn sign(&mut self, author: &Author, message: Message<'_>) -> Result<(), Error> {
+        let message = message.text(&self.preferences)?;
         let time = time::OffsetDateTime::now_utc().unix_timestamp();
         self.signed = Some(Signed { author: author.clone(), message, time });
         Ok(())

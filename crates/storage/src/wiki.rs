@@ -11,7 +11,7 @@ use crate::files;
 use crate::index;
 use crate::page::{Page, PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
-use crate::preferences::{self, PreferenceChanges, Preferences};
+use crate::preferences::{RawPreferences, Remembered};
 use crate::publish::Writer;
 use crate::repo::{self, Entry, HeadStamp, Repo};
 use crate::revision::{Etag, Revision};
@@ -31,8 +31,8 @@ pub struct Resources {
 pub struct Options {
     /// The wiki's immutable identifier. A directory that belongs to another one is refused.
     pub id: String,
-    /// Preferences that a new wiki.db is born with.
-    pub preferences: Preferences,
+    /// Rows of preferences that a new wiki.db is born with.
+    pub preferences: RawPreferences,
     /// The largest page, in bytes.
     pub page_limit: u64,
 }
@@ -40,7 +40,7 @@ pub struct Options {
 impl Options {
     /// Options with the default limit of 5 MB a page.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), preferences: Preferences::new(), page_limit: 5_000_000 }
+        Self { id: id.into(), preferences: RawPreferences::new(), page_limit: 5_000_000 }
     }
 }
 
@@ -62,6 +62,7 @@ pub struct Wiki {
     indexing: Mutex<()>,
     head: RwLock<KnownHead>,
     pages: WikiPages,
+    preferences: Remembered,
     closed: AtomicBool,
 }
 
@@ -119,6 +120,7 @@ impl Wiki {
             indexing: Mutex::new(()),
             head: RwLock::default(),
             pages: resources.cache.for_wiki(),
+            preferences: Remembered::default(),
             closed: AtomicBool::new(false),
         };
         recover::recover(&wiki)?;
@@ -204,32 +206,6 @@ impl Wiki {
         }
         self.update_index(|_| ())?;
         self.database()?.read(|connection| Ok(index::list(connection, prefix, after, limit)?))
-    }
-
-    /// All preferences.
-    ///
-    /// # Errors
-    /// wiki.db can't be read.
-    pub fn preferences(&self) -> Result<Preferences, Error> {
-        self.check_open()?;
-        match self.existing_database()? {
-            Some(database) => database.read(|connection| Ok(preferences::all(connection)?)),
-            // What wiki.db would be born with.
-            None => Ok(self.options.preferences.clone()),
-        }
-    }
-
-    /// Changes some preferences, all or none; the others stay. Returns all.
-    ///
-    /// # Errors
-    /// A name or value can't be stored; the disk is full.
-    pub fn change_preferences(&self, changes: &PreferenceChanges) -> Result<Preferences, Error> {
-        preferences::check(changes)?;
-        self.write(|unit| {
-            unit.also(|transaction| preferences::change(transaction, changes));
-            Ok(())
-        })?;
-        self.preferences()
     }
 
     /// Brings the page index up to date with whatever moved the branch. Saves go on meanwhile.
@@ -365,6 +341,15 @@ impl Wiki {
         self.options.page_limit
     }
 
+    /// The preferences that wiki.db is born with.
+    pub(crate) fn born_with(&self) -> &RawPreferences {
+        &self.options.preferences
+    }
+
+    pub(crate) fn remembered_preferences(&self) -> &Remembered {
+        &self.preferences
+    }
+
     pub(crate) fn id(&self) -> &str {
         &self.options.id
     }
@@ -425,7 +410,7 @@ impl Wiki {
         Ok(self.database.get())
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 }

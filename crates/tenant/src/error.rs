@@ -7,7 +7,7 @@ use wikigrove_storage as storage;
 use wikigrove_storage::{Conflict, DbError, FileError};
 
 use crate::catalog::CatalogError;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::{Action, Role, Slug, SlugError};
 
 /// Why an operation failed. Ask it (`is_not_found`, `conflict`, `code`, …) rather than matching.
@@ -208,7 +208,10 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::InvalidPath(error) => (StatusCode::UNPROCESSABLE_ENTITY, error.code()),
         E::InvalidAuthor(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_author"),
         E::InvalidMessage { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_message"),
-        E::InvalidPreference { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_preference"),
+        E::MessageRequired => (StatusCode::UNPROCESSABLE_ENTITY, "message_required"),
+        E::InvalidPreferences(wrong) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, problem::preferences_code(wrong))
+        }
         E::NotFound { .. } => (StatusCode::NOT_FOUND, "page_not_found"),
         E::UnknownRevision { .. } => (StatusCode::NOT_FOUND, "unknown_revision"),
         E::Exists { .. } => (StatusCode::PRECONDITION_FAILED, "page_exists"),
@@ -235,6 +238,11 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
         E::Collision { existing, .. } => problem.field("existing", existing),
         E::TooLarge { limit, .. } => problem.field("limit", limit),
         E::Busy { .. } => problem.retry_after(1),
+        E::MessageRequired => problem.field(
+            "errors",
+            [serde_json::json!({ "pointer": "/message", "code": "message_required", "detail": error.to_string() })],
+        ),
+        E::InvalidPreferences(wrong) => problem::with_preferences(problem, "", wrong),
         E::Conflict(conflict) => {
             let problem = problem.field("conflict", ConflictBody::from(&**conflict));
             match &conflict.moved_to {

@@ -247,23 +247,23 @@ impl Wiki {
         self.run(move |wiki| wiki.changes_since(known)).await
     }
 
-    /// All preferences.
+    /// All preferences that this program knows, typed, with defaults where nothing is set.
     ///
     /// # Errors
     /// The caller doesn't administer the wiki, or it can't be read.
-    pub async fn preferences(&self) -> Result<Preferences, Error> {
+    pub async fn preferences(&self) -> Result<Arc<Preferences>, Error> {
         self.allow(Action::Inspect).await?;
         self.run(|wiki| wiki.preferences()).await
     }
 
-    /// Changes some preferences and returns all.
+    /// Changes some preferences, all or none, and returns all.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; a name or value can't be stored.
+    /// The caller doesn't administer the wiki; a name isn't known, or a value isn't one for it.
     pub async fn change_preferences(
         &self,
         changes: PreferenceChanges,
-    ) -> Result<Preferences, Error> {
+    ) -> Result<Arc<Preferences>, Error> {
         self.allow(Action::Administer).await?;
         self.run_writing(move |wiki| wiki.change_preferences(&changes)).await
     }
