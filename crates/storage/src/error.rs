@@ -39,6 +39,18 @@ pub enum Error {
         /// The page path as asked for.
         path: String,
     },
+    /// There is no draft of this page.
+    #[error("you have no draft of `{path}`")]
+    NoDraft {
+        /// The page path as asked for.
+        path: String,
+    },
+    /// The owner of a new draft has as many as one may have.
+    #[error("you have {limit} drafts in this wiki, and more aren't kept: save or remove some")]
+    TooManyDrafts {
+        /// How many one may have.
+        limit: i64,
+    },
     /// There is no such revision, or it isn't part of this wiki's history.
     #[error("there is no revision {revision} in this wiki's history")]
     UnknownRevision {
@@ -158,9 +170,9 @@ pub struct Conflict {
 }
 
 impl Error {
-    /// Whether the page or revision doesn't exist.
+    /// Whether the page, draft or revision doesn't exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. } | Self::UnknownRevision { .. })
+        matches!(self, Self::NotFound { .. } | Self::NoDraft { .. } | Self::UnknownRevision { .. })
     }
 
     /// The conflict, if that is what it is.

@@ -33,6 +33,7 @@ pub mod db;
 #[cfg(not(feature = "rusqlite"))]
 #[expect(unreachable_pub, reason = "public with the feature `rusqlite`")]
 mod db;
+mod drafts;
 mod error;
 pub mod files;
 mod index;
@@ -57,6 +58,7 @@ mod wiki;
 pub use author::{Author, InvalidAuthor};
 pub use cache::PageCache;
 pub use changes::Commit;
+pub use drafts::{Cursor, Draft, DraftBase, DraftSummary, NewDraft};
 pub use error::{Conflict, Error};
 pub use files::FileError;
 pub use merge::Hunk;

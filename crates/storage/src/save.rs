@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::author::Author;
+use crate::drafts;
 use crate::error::{Conflict, Error};
 use crate::index;
 use crate::merge::{Hunk, Merged, merge};
@@ -95,6 +96,26 @@ impl Wiki {
     /// name collides; the content is too large; the disk is full. Nothing was changed then; only if
     /// the disk became full in the middle of the save, it may still appear once there is room again.
     pub fn save(&self, save: &Save<'_>) -> Result<Saved, Error> {
+        self.save_and_also(save, |_| ())
+    }
+
+    /// As [`save`](Self::save), and `owner`'s draft of the page goes with it, also if there was
+    /// nothing new in it: both happen or neither does.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save). The draft is still there then.
+    pub fn save_from_draft(&self, save: &Save<'_>, owner: &str) -> Result<Saved, Error> {
+        self.save_and_also(save, |unit| {
+            let (owner, path) = (owner.to_owned(), save.path.as_str().to_owned());
+            unit.also(move |transaction| drafts::remove(transaction, &owner, &path));
+        })
+    }
+
+    fn save_and_also(
+        &self,
+        save: &Save<'_>,
+        also: impl FnOnce(&mut Unit<'_>),
+    ) -> Result<Saved, Error> {
         let size = save.content.len() as u64;
         if size > self.page_limit() {
             return Err(Error::TooLarge {
@@ -106,7 +127,9 @@ impl Wiki {
         let (mut saved, published) = self.write(|unit| {
             let current = page_entry(unit, save.path)?;
             let plan = self.plan(unit, save, current)?;
-            fill(unit, save, current, plan)
+            let saved = fill(unit, save, current, plan)?;
+            also(unit);
+            Ok(saved)
         })?;
         if let Some(published) = published {
             saved.revision = published.revision;
@@ -314,7 +337,7 @@ fn page_entry(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<Entry>, Err
 
 /// A page under the spelling asked for or under the composed one, as readers find it.
 fn existing_page(unit: &Unit<'_>, path: &ExistingPath) -> Result<(ExistingPath, Entry), Error> {
-    for spelling in [Some(path.clone()), path.composed()].into_iter().flatten() {
+    for spelling in path.spellings() {
         if let Some(entry) = page_entry(unit, &spelling)? {
             return Ok((spelling, entry));
         }

@@ -289,7 +289,7 @@ impl Wiki {
 
     /// The page's file, under the spelling asked for or under the composed one.
     fn find(&self, head: Revision, path: &ExistingPath) -> Result<(ExistingPath, Entry), Error> {
-        for spelling in [Some(path.clone()), path.composed()].into_iter().flatten() {
+        for spelling in path.spellings() {
             match self.repo.entry(head, &spelling.file())? {
                 Some(entry) if entry.is_file() => return Ok((spelling, entry)),
                 _ => {}
