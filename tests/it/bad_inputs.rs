@@ -312,9 +312,13 @@ async fn paths_that_no_page_can_have_are_refused() {
             wiki.markdown(&input),
             wiki.save(&input, &etag, "x"),
             wiki.delete(&input, &etag),
+            wiki.draft(&input),
+            wiki.put_draft(&input, "x"),
+            wiki.delete_draft(&input),
         ] {
             refused(&call.await, &id);
         }
+        assert!(wiki.drafts().await.is_empty(), "{id}");
         assert_eq!(State::of(&server, &operator).await, before, "{id}");
     }
 }
@@ -324,8 +328,11 @@ async fn odd_but_harmless_paths_are_pages_like_any() {
     let (server, operator, before) = garden().await;
     let wiki = operator.on("garden");
     for Bad { id, input } in driven_by("odd_but_harmless_paths_are_pages_like_any") {
+        wiki.put_draft(&input, &id).await.good();
+        assert_eq!(wiki.drafts().await, [&*input], "{id}");
         let created = wiki.create(&input, &id).await.good();
         assert_eq!(created.json()["path"], input.as_str(), "{id}");
+        assert!(wiki.drafts().await.is_empty(), "{id}");
         let page = wiki.read(&input).await.good();
         assert_eq!(page.json()["content"], id.as_str());
         let files = server.git("garden").run(&["ls-tree", "-r", "-z", "--name-only", "main"]);
@@ -389,6 +396,7 @@ async fn bodies_that_cannot_be_used_are_refused_by_every_route() {
             ("change wiki", operator.change_wiki("garden", json!({}))),
             ("create token", operator.admin(Method::POST, "/wikis/garden/tokens")),
             ("settings", wiki.change_preferences(json!({}))),
+            ("draft", wiki.put_draft("new", "")),
         ]
     };
     let mut bodies: Vec<(String, Vec<u8>)> = Vec::new();

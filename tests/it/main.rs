@@ -6,6 +6,7 @@ mod bad_inputs;
 mod context;
 mod crash;
 mod disk_full;
+mod drafts;
 mod embedding;
 mod import;
 mod isolation;

@@ -128,6 +128,79 @@ pub struct PageList {
     pub next_cursor: Option<String>,
 }
 
+/// A draft in a list.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DraftItem {
+    /// The path of the page, which need not exist.
+    pub path: String,
+    /// The version it was begun from; null if there was no page.
+    pub base: Option<String>,
+    /// When it was last written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated: OffsetDateTime,
+    /// Bytes of text.
+    pub size: u64,
+    /// Whether the page has another version now.
+    pub stale: bool,
+}
+
+/// Drafts, and where to go on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DraftList {
+    /// In the order of their paths.
+    pub items: Vec<DraftItem>,
+    /// For `?cursor=`; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// A draft with its text.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// The path of the page, which need not exist.
+    pub path: String,
+    /// The text.
+    pub content: String,
+    /// The version it was begun from; null if there was no page.
+    pub base: Option<String>,
+    /// Where its author was.
+    pub cursor: Option<Cursor>,
+    /// When it was last written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated: OffsetDateTime,
+    /// Whether the page has another version now.
+    pub stale: bool,
+    /// The page's version now; null if there is no page.
+    pub current: Option<String>,
+}
+
+/// A place in a text.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The line.
+    pub line: u32,
+    /// The place in the line.
+    pub column: u32,
+}
+
+/// What became of a draft.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeptDraft {
+    /// The path, in NFC.
+    pub path: String,
+    /// The version it was begun from; null if there was no page.
+    pub base: Option<String>,
+    /// When it was written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated: OffsetDateTime,
+    /// Whether the page has another version now.
+    pub stale: bool,
+}
+
 /// A wiki as the operator sees it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -297,7 +370,7 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 6);
+        assert_eq!(wikis.len(), 10);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 13);

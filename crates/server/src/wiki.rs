@@ -1,5 +1,6 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
+mod drafts;
 mod pages;
 pub(crate) mod preferences;
 
@@ -22,5 +23,5 @@ pub(crate) fn documented() -> OpenApiRouter {
 
 /// The routes below [`API`], without it.
 pub(crate) fn api() -> OpenApiRouter {
-    pages::router().merge(preferences::router())
+    pages::router().merge(preferences::router()).merge(drafts::router())
 }

@@ -56,6 +56,9 @@ pub enum Error {
         /// The role it takes.
         needs: Role,
     },
+    /// What was asked for is kept for each caller by itself, and nobody knows who this one is.
+    #[error("drafts are kept for callers who show who they are")]
+    IdentityRequired,
     /// The wiki doesn't take changes at present.
     #[error("the wiki `{wiki}` is read-only")]
     ReadOnly {
@@ -138,6 +141,7 @@ impl Error {
             Self::DomainTaken(_) => "domain_taken",
             Self::WrongState(_) => "wrong_state",
             Self::Denied { .. } => "forbidden",
+            Self::IdentityRequired => "identity_required",
             Self::ReadOnly { .. } => "wiki_read_only",
             Self::Suspended { .. } => "wiki_suspended",
             Self::Wiki { source, .. } => storage_code(source).1,
@@ -160,7 +164,7 @@ impl Error {
                 "unknown_wiki" => StatusCode::NOT_FOUND,
                 "invalid_host" => StatusCode::BAD_REQUEST,
                 "slug_taken" | "domain_taken" | "wrong_state" => StatusCode::CONFLICT,
-                "forbidden" => StatusCode::FORBIDDEN,
+                "forbidden" | "identity_required" => StatusCode::FORBIDDEN,
                 "wiki_read_only" | "wiki_suspended" => StatusCode::LOCKED,
                 "busy" => StatusCode::SERVICE_UNAVAILABLE,
                 "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
@@ -213,6 +217,8 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
             (StatusCode::UNPROCESSABLE_ENTITY, problem::preferences_code(wrong))
         }
         E::NotFound { .. } => (StatusCode::NOT_FOUND, "page_not_found"),
+        E::NoDraft { .. } => (StatusCode::NOT_FOUND, "draft_not_found"),
+        E::TooManyDrafts { .. } => (StatusCode::CONFLICT, "too_many_drafts"),
         E::UnknownRevision { .. } => (StatusCode::NOT_FOUND, "unknown_revision"),
         E::Exists { .. } => (StatusCode::PRECONDITION_FAILED, "page_exists"),
         E::Collision { .. } => (StatusCode::CONFLICT, "path_collision"),
@@ -237,6 +243,7 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
         E::UnknownBase { current, .. } | E::Stale { current, .. } => problem.field("etag", current),
         E::Collision { existing, .. } => problem.field("existing", existing),
         E::TooLarge { limit, .. } => problem.field("limit", limit),
+        E::TooManyDrafts { limit } => problem.field("limit", limit),
         E::Busy { .. } => problem.retry_after(1),
         E::MessageRequired => problem.field(
             "errors",
