@@ -42,7 +42,7 @@ async fn a_wiki_is_created_with_all_that_is_said_of_it() {
     let (server, operator) = TestServer::start().await;
     let wiki = json!({
         "slug": "garden", "title": " <img src=x onerror=alert(1)> ", "owner": "ann",
-        "visibility": "public_write", "preferences": { "theme": "dark" },
+        "visibility": "public_write", "preferences": { "site_lang": "de", "hide_logo": true, "site_name": null },
     });
     let created = create(&operator, wiki).await.good().json();
     // json-033: text is text.
@@ -52,9 +52,10 @@ async fn a_wiki_is_created_with_all_that_is_said_of_it() {
     let anyone = server.anonymous();
     anyone.on("garden").create("home", "hello").await.good();
     let settings = operator.on("garden").preferences().await.good().json();
-    assert_eq!(settings, json!({ "theme": "dark" }));
+    assert_eq!((&settings["site_lang"], &settings["hide_logo"]), (&json!("de"), &json!(true)));
+    assert_eq!(settings["site_name"], Value::Null);
     anyone.on("garden").preferences().await.problem("forbidden");
-    anyone.on("garden").change_preferences(json!({ "a": "b" })).await.problem("forbidden");
+    anyone.on("garden").change_preferences(json!({ "site_lang": "fr" })).await.problem("forbidden");
 }
 
 #[tokio::test]
@@ -117,7 +118,7 @@ async fn what_no_wiki_can_be_called_is_refused_and_leaves_nothing() {
         (json!({ "slug": "new", "owner": "\n" }), "/owner"),
         (json!({ "slug": "new", "visibility": "secret" }), "/visibility"),
         (json!({ "slug": "new", "state": "active" }), "/state"),
-        (json!({ "slug": "new", "preferences": { "a": 1 } }), "/preferences/a"),
+        (json!({ "slug": "new", "preferences": ["a"] }), "/preferences"),
     ] {
         let refused = create(&operator, wiki.clone()).await;
         assert_eq!(refused.status(), 422, "{wiki}");
@@ -132,12 +133,15 @@ async fn what_no_wiki_can_be_called_is_refused_and_leaves_nothing() {
 async fn preferences_that_cannot_be_stored_are_refused_when_a_wiki_is_created() {
     let (server, operator) = TestServer::start().await;
     let before = entries(server.dir());
-    for preferences in
-        [json!({ "": "x" }), json!({ "a b": "x" }), json!({ "a": "x".repeat(70_000) })]
-    {
+    for (preferences, code) in [
+        (json!({ "": "x" }), "unknown_preference"),
+        (json!({ "READ_ACCESS": "ANONYMOUS" }), "unknown_preference"),
+        (json!({ "git_enabled": "yes" }), "invalid_preference"),
+        (json!({ "sidebar_custom_menu": "x".repeat(70_000) }), "invalid_preference"),
+    ] {
         let refused = create(&operator, json!({ "slug": "new", "preferences": preferences })).await;
         assert_eq!(refused.status(), 422, "{refused}");
-        refused.problem("invalid_preference");
+        refused.problem(code);
     }
     assert!(operator.wikis().await.is_empty());
     assert_eq!(entries(server.dir()), before);
@@ -438,7 +442,7 @@ async fn roles_allow_what_they_should_and_no_more() {
         if !may_write {
             wiki.delete("home", etag).await.problem("forbidden");
         }
-        let settings = wiki.change_preferences(json!({ "by": role })).await;
+        let settings = wiki.change_preferences(json!({ "site_description": role })).await;
         assert_eq!(settings.status(), if may_administer { 200 } else { 403 }, "{role}: {settings}");
         // No token of a wiki gets into the control plane, not even for its own wiki.
         for path in ["/wikis", "/wikis/garden", "/wikis/garden/tokens", "/tokens"] {
@@ -574,7 +578,7 @@ async fn the_operator_is_admin_everywhere_on_both_listeners() {
     second.create_wiki("garden").await.good();
     for user in [&operator, &second] {
         user.on("garden").create(&format!("by-{}", user.secret().len()), "x").await.good();
-        user.on("garden").change_preferences(json!({ "a": "b" })).await.good();
+        user.on("garden").change_preferences(json!({ "site_lang": "fr" })).await.good();
         assert_eq!(user.wikis().await.len(), 1);
     }
     let listed = operator.admin(Method::GET, "/tokens").await.good();

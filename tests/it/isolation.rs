@@ -26,7 +26,7 @@ async fn two_platforms_in_one_process_share_nothing() {
     for (grove, side) in [(&left, "left"), (&right, "right")] {
         let mut new = NewTenant::new(slug("garden"));
         new.title = side.to_owned();
-        new.preferences = [("side".to_owned(), side.to_owned())].into();
+        new.preferences = [("SITE_NAME".to_owned(), side.to_owned())].into();
         grove.create_tenant(new).await.unwrap();
         grove.save("garden", "home", side).await.unwrap();
         grove.save("garden", side, side).await.unwrap();
@@ -42,7 +42,7 @@ async fn two_platforms_in_one_process_share_nothing() {
         let wiki = grove.on("garden").await;
         assert_eq!(wiki.title(), side);
         assert_eq!(wiki.read("home").await.unwrap().content, side);
-        assert_eq!(wiki.preferences().await.unwrap()["side"], side);
+        assert_eq!(wiki.preferences().await.unwrap().site_name(), Some(side));
         assert_eq!(paths(&wiki).await, ["home", side]);
         let members = grove.members(&slug("garden"), None, 10).await.unwrap();
         assert_eq!(members.len(), 1);

@@ -6,6 +6,7 @@ mod bad_inputs;
 mod context;
 mod crash;
 mod disk_full;
+mod drafts;
 mod embedding;
 mod history;
 mod import;
@@ -13,6 +14,7 @@ mod isolation;
 mod lifecycle;
 mod openapi;
 mod pages;
+mod preferences;
 mod registry;
 mod shutdown;
 

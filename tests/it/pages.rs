@@ -736,34 +736,3 @@ async fn a_path_has_one_spelling_in_a_url() {
     wiki.api(Method::GET, "/pages/100%25%20%26%20more").await.good();
     wiki.api(Method::GET, "/pages/").await.any_problem();
 }
-
-#[tokio::test]
-async fn settings_are_read_and_changed_by_admins() {
-    let (_server, operator, editor) = TestServer::with_garden().await;
-    let reader = operator.token("garden", "reader").await;
-    let admin = operator.token("garden", "admin").await;
-    assert_eq!(admin.on("garden").preferences().await.good().json(), json!({}));
-    let change = json!({ "theme": "dark", "lang": "de" });
-    for user in [&reader, &editor] {
-        user.on("garden").preferences().await.problem("forbidden");
-        let refused = user.on("garden").change_preferences(change.clone()).await;
-        assert_eq!(refused.status(), 403);
-        refused.problem("forbidden");
-    }
-    let changed = admin.on("garden").change_preferences(change.clone()).await.good();
-    assert_eq!(changed.json(), change);
-    let patch = json!({ "theme": null, "font": "serif" });
-    operator.on("garden").change_preferences(patch).await.good();
-    let now = admin.on("garden").preferences().await.good().json();
-    assert_eq!(now, json!({ "lang": "de", "font": "serif" }));
-
-    for wrong in [json!({ "": "x" }), json!({ "a b": "x" }), json!({ "a": "x".repeat(70_000) })] {
-        let refused = admin.on("garden").change_preferences(wrong).await;
-        assert_eq!(refused.status(), 422);
-        refused.problem("invalid_preference");
-    }
-    for wrong in [json!({ "a": 1 }), json!([]), json!({ "a": { "b": "c" } })] {
-        admin.on("garden").change_preferences(wrong).await.problem("invalid_value");
-    }
-    assert_eq!(admin.on("garden").preferences().await.good().json(), now);
-}

@@ -204,6 +204,30 @@ impl OnWiki {
         all(|| self.api(Method::GET, "/search").query("q", query)).await
     }
 
+    /// Reads the user's draft of a page.
+    pub fn draft(&self, path: &str) -> Call {
+        self.api(Method::GET, format!("/drafts/{}", encode(path)))
+    }
+
+    /// Keeps a draft of a page.
+    pub fn put_draft(&self, path: &str, text: &str) -> Call {
+        self.api(Method::PUT, format!("/drafts/{}", encode(path))).json(json!({ "content": text }))
+    }
+
+    /// Removes the user's draft of a page.
+    pub fn delete_draft(&self, path: &str) -> Call {
+        self.api(Method::DELETE, format!("/drafts/{}", encode(path)))
+    }
+
+    /// The paths of all the user's drafts.
+    ///
+    /// # Panics
+    /// The list is refused.
+    pub async fn drafts(&self) -> Vec<String> {
+        let drafts = all(|| self.api(Method::GET, "/drafts")).await;
+        drafts.iter().map(|draft| draft["path"].as_str().expect("a path").to_owned()).collect()
+    }
+
     /// The settings.
     pub fn preferences(&self) -> Call {
         self.api(Method::GET, "/preferences")

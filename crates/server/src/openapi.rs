@@ -3,8 +3,6 @@
 //! The structs here describe answers that other crates' types are turned into. Tests read real
 //! answers back into them, and they accept nothing they don't know, so they can't drift.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -220,6 +218,79 @@ pub struct SearchResults {
     pub index: Option<IndexProgress>,
 }
 
+/// A draft in a list.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DraftItem {
+    /// The path of the page, which need not exist.
+    pub path: String,
+    /// The version it was begun from; null if there was no page.
+    pub base: Option<String>,
+    /// When it was last written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated: OffsetDateTime,
+    /// Bytes of text.
+    pub size: u64,
+    /// Whether the page has another version now.
+    pub stale: bool,
+}
+
+/// Drafts, and where to go on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DraftList {
+    /// In the order of their paths.
+    pub items: Vec<DraftItem>,
+    /// For `?cursor=`; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// A draft with its text.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// The path of the page, which need not exist.
+    pub path: String,
+    /// The text.
+    pub content: String,
+    /// The version it was begun from; null if there was no page.
+    pub base: Option<String>,
+    /// Where its author was.
+    pub cursor: Option<Cursor>,
+    /// When it was last written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated: OffsetDateTime,
+    /// Whether the page has another version now.
+    pub stale: bool,
+    /// The page's version now; null if there is no page.
+    pub current: Option<String>,
+}
+
+/// A place in a text.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The line.
+    pub line: u32,
+    /// The place in the line.
+    pub column: u32,
+}
+
+/// What became of a draft.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeptDraft {
+    /// The path, in NFC.
+    pub path: String,
+    /// The version it was begun from; null if there was no page.
+    pub base: Option<String>,
+    /// When it was written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated: OffsetDateTime,
+    /// Whether the page has another version now.
+    pub stale: bool,
+}
+
 /// A wiki as the operator sees it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -287,9 +358,57 @@ pub struct TokenList {
     pub next_cursor: Option<String>,
 }
 
-/// Names and values of settings.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct Preferences(pub BTreeMap<String, String>);
+/// Settings. Answers have all of them; in a change, what isn't named stays, and `null` brings the
+/// default back.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Preferences {
+    /// The wiki's name for its readers; without one it has its title.
+    pub site_name: Option<String>,
+    /// What the wiki is about.
+    pub site_description: Option<String>,
+    /// The language of the pages (BCP 47); `en` by default.
+    pub site_lang: Option<String>,
+    /// The path or address of the logo.
+    pub site_logo: Option<String>,
+    /// The path or address of the icon.
+    pub site_icon: Option<String>,
+    /// Whether the logo isn't shown.
+    pub hide_logo: Option<bool>,
+    /// `allow` (the default) or `disallow`: whether search engines are welcome.
+    pub robots_txt: Option<String>,
+    /// The path of the page that visitors see first; `home` by default.
+    pub home_page: Option<String>,
+    /// `optional` (the default), `required` (a change without a message is refused) or `disabled`
+    /// (messages are dropped).
+    pub commit_message: Option<String>,
+    /// The message of changes that come without one; `%P` stands for the page's path.
+    pub default_commit_message: Option<String>,
+    /// `title_link` (the default) or `link_title`: which side of `[[a|b]]` is the page.
+    pub wikilink_style: Option<String>,
+    /// Whether links to other sites open in a new tab.
+    pub open_links_in_new_tab: Option<bool>,
+    /// Whether page names keep their case (the default) or become lower-case.
+    pub retain_page_name_case: Option<bool>,
+    /// Whether titles made from names show spaces for underscores.
+    pub treat_underscore_as_space_for_titles: Option<bool>,
+    /// The sidebar's menu, as JSON in a text.
+    pub sidebar_custom_menu: Option<String>,
+    /// The sidebar's shortcuts, separated by spaces.
+    pub sidebar_shortcuts: Option<String>,
+    /// How the sidebar's tree of pages is sorted, such as `SORTED`.
+    pub sidebar_menutree_mode: Option<String>,
+    /// What the tree shows, such as `SUBTREE`.
+    pub sidebar_menutree_focus: Option<String>,
+    /// How deep the tree goes.
+    pub sidebar_menutree_maxdepth: Option<u32>,
+    /// Whether the tree is sorted without regard to case.
+    pub sidebar_menutree_ignore_case: Option<bool>,
+    /// `off` (the default) or `otterwiki`: whether such addresses lead to the pages, too.
+    pub legacy_urls: Option<String>,
+    /// Whether the wiki can be cloned, fetched and pushed with git; true by default.
+    pub git_enabled: Option<bool>,
+}
 
 /// An error (RFC 9457). Some codes add fields of their own.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -341,7 +460,7 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 9);
+        assert_eq!(wikis.len(), 13);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 13);

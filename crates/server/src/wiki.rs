@@ -1,8 +1,9 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
+mod drafts;
 mod history;
 mod pages;
-mod preferences;
+pub(crate) mod preferences;
 mod search;
 
 use axum::Router;
@@ -24,5 +25,9 @@ pub(crate) fn documented() -> OpenApiRouter {
 
 /// The routes below [`API`], without it.
 pub(crate) fn api() -> OpenApiRouter {
-    pages::router().merge(history::router()).merge(search::router()).merge(preferences::router())
+    pages::router()
+        .merge(history::router())
+        .merge(search::router())
+        .merge(preferences::router())
+        .merge(drafts::router())
 }

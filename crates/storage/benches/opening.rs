@@ -38,9 +38,7 @@ fn create_with_database(dir: &Path) -> Row {
         let dir = dir.join(format!("used-{n}"));
         let start = Instant::now();
         Wiki::create(&dir).unwrap();
-        common::open(&dir)
-            .change_preferences(&[("a".to_owned(), Some("b".to_owned()))].into())
-            .unwrap();
+        common::open(&dir).set_raw_preferences(&[("a".to_owned(), "b".to_owned())].into()).unwrap();
         times.push(start.elapsed());
     }
     row("create, open and make wiki.db", ms(times.median()), "")

@@ -7,6 +7,7 @@ use crate::db::DbError;
 use crate::files::FileError;
 use crate::merge::Hunk;
 use crate::page_path::InvalidPath;
+use crate::preferences::InvalidPreferences;
 use crate::repo::RepoError;
 use crate::revision::{Etag, Revision};
 
@@ -26,19 +27,29 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A preference's name or value can't be stored.
-    #[error("the preference `{name}` {why}")]
-    InvalidPreference {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    /// The wiki's preferences ask for a commit message, and there is none.
+    #[error("this wiki takes no change without a message that says why")]
+    MessageRequired,
+    /// Preferences that can't be set, or not to that.
+    #[error(transparent)]
+    InvalidPreferences(#[from] InvalidPreferences),
     /// There is no such page.
     #[error("there is no page `{path}`")]
     NotFound {
         /// The page path as asked for.
         path: String,
+    },
+    /// There is no draft of this page.
+    #[error("you have no draft of `{path}`")]
+    NoDraft {
+        /// The page path as asked for.
+        path: String,
+    },
+    /// The owner of a new draft has as many as one may have.
+    #[error("you have {limit} drafts in this wiki, and more aren't kept: save or remove some")]
+    TooManyDrafts {
+        /// How many one may have.
+        limit: i64,
     },
     /// There is no such revision, or it isn't part of this wiki's history.
     #[error("there is no revision {revision} in this wiki's history")]
@@ -159,9 +170,9 @@ pub struct Conflict {
 }
 
 impl Error {
-    /// Whether the page or revision doesn't exist.
+    /// Whether the page, draft or revision doesn't exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. } | Self::UnknownRevision { .. })
+        matches!(self, Self::NotFound { .. } | Self::NoDraft { .. } | Self::UnknownRevision { .. })
     }
 
     /// The conflict, if that is what it is.

@@ -98,6 +98,7 @@ fn check_readable(database: &Database) -> Result<(), DbError> {
     database.read(|connection| {
         crate::redo::pending(connection)?;
         crate::index::indexed(connection)?;
+        preferences::all(connection)?;
         Ok(())
     })
 }

@@ -35,12 +35,14 @@ pub mod db;
 #[expect(unreachable_pub, reason = "public with the feature `rusqlite`")]
 mod db;
 mod diff;
+mod drafts;
 mod error;
 pub mod files;
 mod history;
 mod index;
 mod layout;
 mod merge;
+mod message;
 mod page;
 mod page_path;
 mod preferences;
@@ -62,6 +64,7 @@ pub use blame::{Blame, BlameRange};
 pub use cache::PageCache;
 pub use changes::{ChangeKind, Commit, FileType, PathChange};
 pub use diff::{Diff, DiffHunk, DiffLine, DiffSide, LineKind};
+pub use drafts::{Cursor, Draft, DraftBase, DraftSummary, NewDraft};
 pub use error::{Conflict, Error};
 pub use files::FileError;
 pub use history::{History, HistoryPosition};
@@ -69,7 +72,11 @@ pub use index::IndexProgress;
 pub use merge::Hunk;
 pub use page::{Page, PageSummary};
 pub use page_path::{ExistingPath, InvalidPath, PagePath};
-pub use preferences::{PreferenceChanges, Preferences, check_preferences};
+pub use preferences::{
+    CommitMessage, InvalidPreference, InvalidPreferences, LegacyUrls, PreferenceChanges,
+    PreferenceValue, Preferences, RawPreferences, WikilinkStyle, check_preferences,
+    preference_rows,
+};
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
 pub use search::{SearchResult, SnippetPart};

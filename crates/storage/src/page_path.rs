@@ -141,6 +141,11 @@ impl ExistingPath {
         format!("{}{EXTENSION}", self.0)
     }
 
+    /// The path as it is, and composed if that is another spelling: how readers find what it names.
+    pub(crate) fn spellings(&self) -> impl Iterator<Item = Self> {
+        [Some(self.clone()), self.composed()].into_iter().flatten()
+    }
+
     /// The same path in NFC, if it is spelt differently there.
     pub(crate) fn composed(&self) -> Option<Self> {
         match is_nfc_quick(self.0.chars()) {

@@ -63,7 +63,7 @@ impl Wiki {
             self.catch_up_a_little(database)?;
         }
         // Read anew: somebody may have moved the branch with the `git` program.
-        let mut unit = Unit::new(self.repo(), self.repo().head()?);
+        let mut unit = Unit::new(self.repo(), self.repo().head()?, self.preferences()?);
         let value = fill(&mut unit)?;
         let published = self.publish(&mut writer, unit);
         self.head_moved();

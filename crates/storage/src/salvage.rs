@@ -8,15 +8,22 @@ use rusqlite::{Connection, OpenFlags, Transaction, params_from_iter};
 
 use crate::db::DbError;
 
-/// The tables git can't give back, redo rows first: they hold acknowledged saves.
-const TABLES: [(&str, &str); 4] = [
-    ("redo", "seq, ref, old, new, commit_data, path, mode, blob_id, content"),
-    ("preferences", "name, value"),
-    ("drafts", "id, pagepath, revision, author_email, content, cursor_line, cursor_ch, datetime"),
+/// The tables git can't give back, redo rows first: they hold acknowledged saves. The columns are
+/// those of now and then, from the newest schema to the oldest.
+const TABLES: [(&str, &[&str]); 4] = [
+    ("redo", &["seq, ref, old, new, commit_data, path, mode, blob_id, content"]),
+    ("preferences", &["name, value"]),
+    (
+        "drafts",
+        &[
+            "id, pagepath, revision, author_email, content, cursor_line, cursor_ch, datetime, base",
+            "id, pagepath, revision, author_email, content, cursor_line, cursor_ch, datetime",
+        ],
+    ),
     (
         "user",
-        "id, name, email, password_hash, first_seen, last_seen, is_approved, is_admin, email_confirmed,
-         allow_read, allow_write, allow_upload",
+        &["id, name, email, password_hash, first_seen, last_seen, is_approved, is_admin, email_confirmed,
+           allow_read, allow_write, allow_upload"],
     ),
 ];
 
@@ -37,7 +44,12 @@ impl Salvage {
     /// Reads what can be read.
     pub(crate) fn read(path: &Path) -> Self {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        let tables = TABLES.iter().map(|(name, columns)| {
+        let tables = TABLES.iter().map(|(name, schemas)| {
+            let has = |columns: &&&str| {
+                let select = format!("select {columns} from {name}");
+                connection.as_ref().is_ok_and(|connection| connection.prepare(&select).is_ok())
+            };
+            let columns = schemas.iter().find(has).unwrap_or(&schemas[0]);
             let mut table = Table { name, columns, rows: Vec::new(), complete: false };
             if let Ok(connection) = &connection {
                 table.complete = read_rows(connection, &mut table).is_ok();
@@ -86,5 +98,42 @@ impl fmt::Display for Salvage {
             write!(f, "{separator}{} rows of {}{end}", table.rows.len(), table.name)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+    use crate::{Error, ExistingPath};
+
+    /// A file as an earlier version left it, or the software that the format comes from.
+    #[test]
+    fn drafts_are_carried_over_from_files_of_either_schema() {
+        let etag = "354518a8c9025f40be6f730452c1bfe71a12dc22";
+        for (column, base) in [("", None), (", base text", Some(etag))] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("old.db");
+            let old = Connection::open(&path).unwrap();
+            old.execute_batch(&format!(
+                "create table drafts (id integer primary key, pagepath text, revision text,
+                     author_email text, content text, cursor_line integer, cursor_ch integer,
+                     datetime text{column});
+                 insert into drafts (pagepath, author_email, content) values ('home', 'ann', 'x');"
+            ))
+            .unwrap();
+            if base.is_some() {
+                old.execute("update drafts set base = ?1", [base]).unwrap();
+            }
+            drop(old);
+            let salvage = Salvage::read(&path);
+            assert!(salvage.to_string().contains("1 rows of drafts,"), "{salvage}");
+            let scratch = Scratch::new();
+            let database = scratch.wiki().database().unwrap();
+            database.write(|transaction| Ok::<_, Error>(salvage.write(transaction)?)).unwrap();
+            let draft = scratch.wiki().draft("ann", &ExistingPath::new("home").unwrap()).unwrap();
+            assert_eq!(draft.content, "x");
+            assert_eq!(draft.summary.base.map(|base| base.to_string()).as_deref(), base);
+        }
     }
 }

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use crate::author::Author;
+use crate::drafts;
 use crate::error::{Conflict, Error};
 use crate::index;
 use crate::merge::{Hunk, Merged, merge};
+use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, collide};
 use crate::repo::Entry;
 use crate::revision::{Etag, Revision};
@@ -94,6 +96,26 @@ impl Wiki {
     /// name collides; the content is too large; the disk is full. Nothing was changed then; only if
     /// the disk became full in the middle of the save, it may still appear once there is room again.
     pub fn save(&self, save: &Save<'_>) -> Result<Saved, Error> {
+        self.save_and_also(save, |_| ())
+    }
+
+    /// As [`save`](Self::save), and `owner`'s draft of the page goes with it, also if there was
+    /// nothing new in it: both happen or neither does.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save). The draft is still there then.
+    pub fn save_from_draft(&self, save: &Save<'_>, owner: &str) -> Result<Saved, Error> {
+        self.save_and_also(save, |unit| {
+            let (owner, path) = (owner.to_owned(), save.path.as_str().to_owned());
+            unit.also(move |transaction| drafts::remove(transaction, &owner, &path));
+        })
+    }
+
+    fn save_and_also(
+        &self,
+        save: &Save<'_>,
+        also: impl FnOnce(&mut Unit<'_>),
+    ) -> Result<Saved, Error> {
         let size = save.content.len() as u64;
         if size > self.page_limit() {
             return Err(Error::TooLarge {
@@ -105,7 +127,9 @@ impl Wiki {
         let (mut saved, published) = self.write(|unit| {
             let current = page_entry(unit, save.path)?;
             let plan = self.plan(unit, save, current)?;
-            fill(unit, save, current, plan)
+            let saved = fill(unit, save, current, plan)?;
+            also(unit);
+            Ok(saved)
         })?;
         if let Some(published) = published {
             saved.revision = published.revision;
@@ -337,7 +361,7 @@ fn page_entry(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<Entry>, Err
 
 /// A page under the spelling asked for or under the composed one, as readers find it.
 fn existing_page(unit: &Unit<'_>, path: &ExistingPath) -> Result<(ExistingPath, Entry), Error> {
-    for spelling in [Some(path.clone()), path.composed()].into_iter().flatten() {
+    for spelling in path.spellings() {
         if let Some(entry) = page_entry(unit, &spelling)? {
             return Ok((spelling, entry));
         }
@@ -373,11 +397,8 @@ fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
     Ok(())
 }
 
-fn message(given: Option<&str>, verb: &str, path: &ExistingPath) -> String {
-    match given.map(str::trim).filter(|text| !text.is_empty()) {
-        Some(text) => text.to_owned(),
-        None => format!("{verb} {}", path.as_str().escape_debug()),
-    }
+fn message<'a>(given: Option<&'a str>, verb: &'a str, path: &'a ExistingPath) -> Message<'a> {
+    Message { given, verb, subject: path.as_str() }
 }
 
 fn not_found(path: &ExistingPath) -> Error {

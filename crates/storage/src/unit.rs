@@ -4,20 +4,22 @@
 //! Whatever belongs together (the commit, its index rows, a draft that it replaces) is one
 //! transaction, whose commit is the moment the change becomes durable.
 
+use std::sync::Arc;
+
 use rusqlite::Transaction;
 
 use crate::author::Author;
 use crate::db::DbError;
 use crate::error::Error;
+use crate::message::Message;
 use crate::page_path::ExistingPath;
+use crate::preferences::Preferences;
 use crate::repo::{Edit, Entry, Repo, View, blob_id};
 use crate::revision::{Etag, Revision};
 
 /// Content up to this size passes through the redo row. Larger blobs are synced by themselves
 /// first: twice the bytes would cost more than one more fsync.
 const INLINE_BYTES: usize = 256 * 1024;
-/// The longest commit message, in bytes.
-const MAX_MESSAGE: usize = 16 * 1024;
 
 type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DbError> + 'a>;
 
@@ -27,6 +29,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) view: View,
     /// The state the changes apply to.
     pub(crate) head: Option<Revision>,
+    /// How the wiki wants to be changed.
+    preferences: Arc<Preferences>,
     pub(crate) edits: Vec<Edit>,
     /// Files that go on under another path: the old one and the new one.
     pub(crate) moves: Vec<(String, String)>,
@@ -43,11 +47,16 @@ pub(crate) struct Signed {
 }
 
 impl<'a> Unit<'a> {
-    pub(crate) fn new(repo: &'a Repo, head: Option<Revision>) -> Self {
+    pub(crate) fn new(
+        repo: &'a Repo,
+        head: Option<Revision>,
+        preferences: Arc<Preferences>,
+    ) -> Self {
         Self {
             repo,
             view: repo.view(),
             head,
+            preferences,
             edits: Vec::new(),
             moves: Vec::new(),
             signed: None,
@@ -94,14 +103,10 @@ impl<'a> Unit<'a> {
         self.edits.push(Edit { path: path.file().into_bytes(), new: None, content: None });
     }
 
-    /// Says who makes the commit; without this the edits are not published.
-    pub(crate) fn sign(&mut self, author: &Author, message: String) -> Result<(), Error> {
-        if message.len() > MAX_MESSAGE {
-            return Err(Error::InvalidMessage { why: "is longer than 16 KiB" });
-        }
-        if message.contains('\0') {
-            return Err(Error::InvalidMessage { why: "holds a NUL character" });
-        }
+    /// Says who makes the commit and why; without this the edits are not published. Refuses what
+    /// the wiki's preferences refuse, whoever asks.
+    pub(crate) fn sign(&mut self, author: &Author, message: Message<'_>) -> Result<(), Error> {
+        let message = message.text(&self.preferences)?;
         let time = time::OffsetDateTime::now_utc().unix_timestamp();
         self.signed = Some(Signed { author: author.clone(), message, time });
         Ok(())

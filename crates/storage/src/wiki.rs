@@ -11,7 +11,7 @@ use crate::files;
 use crate::index::{self, IndexProgress};
 use crate::page::{Page, PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
-use crate::preferences::{self, PreferenceChanges, Preferences};
+use crate::preferences::{RawPreferences, Remembered};
 use crate::publish::Writer;
 use crate::repo::{self, Entry, HeadStamp, Repo};
 use crate::revision::{Etag, Revision};
@@ -33,8 +33,8 @@ pub struct Resources {
 pub struct Options {
     /// The wiki's immutable identifier. A directory that belongs to another one is refused.
     pub id: String,
-    /// Preferences that a new wiki.db is born with.
-    pub preferences: Preferences,
+    /// Rows of preferences that a new wiki.db is born with.
+    pub preferences: RawPreferences,
     /// The largest page, in bytes.
     pub page_limit: u64,
 }
@@ -42,7 +42,7 @@ pub struct Options {
 impl Options {
     /// Options with the default limit of 5 MB a page.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), preferences: Preferences::new(), page_limit: 5_000_000 }
+        Self { id: id.into(), preferences: RawPreferences::new(), page_limit: 5_000_000 }
     }
 }
 
@@ -70,6 +70,7 @@ pub struct Wiki {
     ending: AtomicBool,
     head: RwLock<KnownHead>,
     pages: WikiPages,
+    preferences: Remembered,
     closed: AtomicBool,
 }
 
@@ -130,6 +131,7 @@ impl Wiki {
             ending: AtomicBool::new(false),
             head: RwLock::default(),
             pages: resources.cache.for_wiki(),
+            preferences: Remembered::default(),
             closed: AtomicBool::new(false),
         };
         recover::recover(&wiki)?;
@@ -221,32 +223,6 @@ impl Wiki {
         }
     }
 
-    /// All preferences.
-    ///
-    /// # Errors
-    /// wiki.db can't be read.
-    pub fn preferences(&self) -> Result<Preferences, Error> {
-        self.check_open()?;
-        match self.existing_database()? {
-            Some(database) => database.read(|connection| Ok(preferences::all(connection)?)),
-            // What wiki.db would be born with.
-            None => Ok(self.options.preferences.clone()),
-        }
-    }
-
-    /// Changes some preferences, all or none; the others stay. Returns all.
-    ///
-    /// # Errors
-    /// A name or value can't be stored; the disk is full.
-    pub fn change_preferences(&self, changes: &PreferenceChanges) -> Result<Preferences, Error> {
-        preferences::check(changes)?;
-        self.write(|unit| {
-            unit.also(|transaction| preferences::change(transaction, changes));
-            Ok(())
-        })?;
-        self.preferences()
-    }
-
     /// Makes everything acknowledged so far durable in the repository itself.
     ///
     /// # Errors
@@ -301,7 +277,7 @@ impl Wiki {
         head: Revision,
         path: &ExistingPath,
     ) -> Result<(ExistingPath, Entry), Error> {
-        for spelling in [Some(path.clone()), path.composed()].into_iter().flatten() {
+        for spelling in path.spellings() {
             match self.repo.entry(head, &spelling.file())? {
                 Some(entry) if entry.is_file() => return Ok((spelling, entry)),
                 _ => {}
@@ -351,6 +327,15 @@ impl Wiki {
 
     pub(crate) fn page_limit(&self) -> u64 {
         self.options.page_limit
+    }
+
+    /// The preferences that wiki.db is born with.
+    pub(crate) fn born_with(&self) -> &RawPreferences {
+        &self.options.preferences
+    }
+
+    pub(crate) fn remembered_preferences(&self) -> &Remembered {
+        &self.preferences
     }
 
     pub(crate) fn id(&self) -> &str {

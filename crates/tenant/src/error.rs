@@ -7,7 +7,7 @@ use wikigrove_storage as storage;
 use wikigrove_storage::{Conflict, DbError, FileError};
 
 use crate::catalog::CatalogError;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::{Action, Role, Slug, SlugError};
 
 /// Why an operation failed. Ask it (`is_not_found`, `conflict`, `code`, …) rather than matching.
@@ -56,6 +56,9 @@ pub enum Error {
         /// The role it takes.
         needs: Role,
     },
+    /// What was asked for is kept for each caller by itself, and nobody knows who this one is.
+    #[error("drafts are kept for callers who show who they are")]
+    IdentityRequired,
     /// The wiki doesn't take changes at present.
     #[error("the wiki `{wiki}` is read-only")]
     ReadOnly {
@@ -138,6 +141,7 @@ impl Error {
             Self::DomainTaken(_) => "domain_taken",
             Self::WrongState(_) => "wrong_state",
             Self::Denied { .. } => "forbidden",
+            Self::IdentityRequired => "identity_required",
             Self::ReadOnly { .. } => "wiki_read_only",
             Self::Suspended { .. } => "wiki_suspended",
             Self::Wiki { source, .. } => storage_code(source).1,
@@ -160,7 +164,7 @@ impl Error {
                 "unknown_wiki" => StatusCode::NOT_FOUND,
                 "invalid_host" => StatusCode::BAD_REQUEST,
                 "slug_taken" | "domain_taken" | "wrong_state" => StatusCode::CONFLICT,
-                "forbidden" => StatusCode::FORBIDDEN,
+                "forbidden" | "identity_required" => StatusCode::FORBIDDEN,
                 "wiki_read_only" | "wiki_suspended" => StatusCode::LOCKED,
                 "busy" => StatusCode::SERVICE_UNAVAILABLE,
                 "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
@@ -208,8 +212,13 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::InvalidPath(error) => (StatusCode::UNPROCESSABLE_ENTITY, error.code()),
         E::InvalidAuthor(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_author"),
         E::InvalidMessage { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_message"),
-        E::InvalidPreference { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_preference"),
+        E::MessageRequired => (StatusCode::UNPROCESSABLE_ENTITY, "message_required"),
+        E::InvalidPreferences(wrong) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, problem::preferences_code(wrong))
+        }
         E::NotFound { .. } => (StatusCode::NOT_FOUND, "page_not_found"),
+        E::NoDraft { .. } => (StatusCode::NOT_FOUND, "draft_not_found"),
+        E::TooManyDrafts { .. } => (StatusCode::CONFLICT, "too_many_drafts"),
         E::UnknownRevision { .. } => (StatusCode::NOT_FOUND, "unknown_revision"),
         E::Exists { .. } => (StatusCode::PRECONDITION_FAILED, "page_exists"),
         E::Collision { .. } => (StatusCode::CONFLICT, "path_collision"),
@@ -234,7 +243,13 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
         E::UnknownBase { current, .. } | E::Stale { current, .. } => problem.field("etag", current),
         E::Collision { existing, .. } => problem.field("existing", existing),
         E::TooLarge { limit, .. } => problem.field("limit", limit),
+        E::TooManyDrafts { limit } => problem.field("limit", limit),
         E::Busy { .. } => problem.retry_after(1),
+        E::MessageRequired => problem.field(
+            "errors",
+            [serde_json::json!({ "pointer": "/message", "code": "message_required", "detail": error.to_string() })],
+        ),
+        E::InvalidPreferences(wrong) => problem::with_preferences(problem, "", wrong),
         E::Conflict(conflict) => {
             let problem = problem.field("conflict", ConflictBody::from(&**conflict));
             match &conflict.moved_to {

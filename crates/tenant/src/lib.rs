@@ -65,6 +65,7 @@ pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;
 pub use wikigrove_storage::{
-    Author, Commit, Conflict, Etag, ExistingPath, Hunk, InvalidAuthor, InvalidId, InvalidPath,
-    PagePath, PageSummary, PreferenceChanges, Preferences, Revision, Saved,
+    Author, Commit, Conflict, Cursor, Draft, DraftBase, DraftSummary, Etag, ExistingPath, Hunk,
+    InvalidAuthor, InvalidId, InvalidPath, PagePath, PageSummary, PreferenceChanges,
+    PreferenceValue, Preferences, RawPreferences, Revision, Saved,
 };

@@ -9,6 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use wikigrove_storage::InvalidPreferences;
 
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -126,6 +127,33 @@ impl axum::response::IntoResponse for Problem {
     fn into_response(self) -> axum::response::Response {
         self.to_response()
     }
+}
+
+/// The answer to settings that can't be, found `within` this part (a JSON pointer) of the body.
+pub fn invalid_preferences(within: &str, wrong: &InvalidPreferences) -> Problem {
+    let code = preferences_code(wrong);
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, wrong.to_string());
+    with_preferences(problem, within, wrong)
+}
+
+/// A name that isn't known says more than a value that is wrong.
+pub(crate) fn preferences_code(wrong: &InvalidPreferences) -> &'static str {
+    const UNKNOWN: &str = "unknown_preference";
+    let names_unknown = wrong.all().iter().any(|one| one.code == UNKNOWN);
+    if names_unknown { UNKNOWN } else { "invalid_preference" }
+}
+
+pub(crate) fn with_preferences(
+    problem: Problem,
+    within: &str,
+    wrong: &InvalidPreferences,
+) -> Problem {
+    let errors = wrong.all().iter().map(|one| {
+        let name = one.name.replace('~', "~0").replace('/', "~1");
+        let pointer = format!("{within}/{name}");
+        serde_json::json!({ "pointer": pointer, "code": one.code, "detail": one.to_string() })
+    });
+    problem.field("errors", errors.collect::<Vec<_>>())
 }
 
 impl fmt::Display for Problem {

@@ -1,12 +1,11 @@
 //! A wiki as the platform sees it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use time::OffsetDateTime;
 
 use crate::access::Visibility;
-use crate::{Slug, TenantId};
+use crate::{RawPreferences, Slug, TenantId};
 
 /// What the platform knows about one wiki: the values of its row, at the time it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub struct Tenant {
     pub state: State,
     /// The settings given when it was created, written into its own files when they are born and
     /// not looked at again.
-    pub preferences: BTreeMap<String, String>,
+    pub preferences: RawPreferences,
     /// When it was created, to the second.
     pub created: OffsetDateTime,
 }
@@ -119,8 +118,9 @@ pub struct NewTenant {
     pub owner: Option<String>,
     /// What those may do who aren't members.
     pub visibility: Visibility,
-    /// Settings to start with.
-    pub preferences: BTreeMap<String, String>,
+    /// Settings to start with, as rows of wiki.db: an upper-case name and a text each. Make them with
+    /// [`preference_rows`](crate::storage::preference_rows), or take them from another wiki.
+    pub preferences: RawPreferences,
 }
 
 impl NewTenant {
@@ -131,7 +131,7 @@ impl NewTenant {
             slug,
             owner: None,
             visibility: Visibility::Private,
-            preferences: BTreeMap::new(),
+            preferences: RawPreferences::new(),
         }
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{
-    Author, Commit, Etag, ExistingPath, History, HistoryPosition, IndexProgress, PagePath,
-    PageSummary, PreferenceChanges, Preferences, Revision, Saved, SearchResult,
+    Author, Commit, Cursor, Draft, DraftBase, DraftSummary, Etag, ExistingPath, History,
+    HistoryPosition, IndexProgress, PagePath, PageSummary, PreferenceChanges, Preferences,
+    Revision, Saved, SearchResult,
 };
 
 use crate::base::Base;
@@ -174,7 +175,8 @@ impl Wiki {
         self.save_with(path, text.into().into_bytes(), base, SaveOptions::default()).await
     }
 
-    /// Saves a page, with a message, as somebody else, or without merging.
+    /// Saves a page, with a message, as somebody else, or without merging. The caller's draft of the
+    /// page, if there is one, goes with it.
     ///
     /// # Errors
     /// As [`save`](Self::save).
@@ -190,14 +192,18 @@ impl Wiki {
         let this = self.clone();
         self.run_writing(move |wiki| {
             let author = options.author.as_ref().unwrap_or(this.caller().author());
-            let saved = wiki.save(&storage::Save {
+            let save = storage::Save {
                 path: &path,
                 content: &content,
                 base: base.into(),
                 author,
                 message: options.message.as_deref(),
                 merge: options.merge,
-            })?;
+            };
+            let saved = match this.caller().subject() {
+                Some(subject) => wiki.save_from_draft(&save, subject)?,
+                None => wiki.save(&save)?,
+            };
             if saved.changed {
                 this.announce(saved.revision, path.as_str(), author);
             }
@@ -227,6 +233,72 @@ impl Wiki {
             Ok(revision)
         })
         .await
+    }
+
+    /// Up to `limit` drafts of the caller, after the path `after`, in byte order of their paths.
+    ///
+    /// Reading them takes no right to write: a text is not lost to its author when the wiki becomes
+    /// read-only.
+    ///
+    /// # Errors
+    /// The caller may not read, or is anonymous.
+    pub async fn drafts(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DraftSummary>, Error> {
+        self.allow(Action::Read).await?;
+        let (owner, after) = (self.draft_owner()?, after.map(str::to_owned));
+        self.run(move |wiki| wiki.drafts(&owner, after.as_deref(), limit)).await
+    }
+
+    /// The caller's draft of a page.
+    ///
+    /// # Errors
+    /// There is none; or as [`drafts`](Self::drafts).
+    pub async fn draft(&self, path: &str) -> Result<Draft, Error> {
+        self.allow(Action::Read).await?;
+        let (owner, path) = (self.draft_owner()?, self.existing(path)?);
+        self.run(move |wiki| wiki.draft(&owner, &path)).await
+    }
+
+    /// Keeps a draft in place of the caller's last one of the page, and returns it and whether it is
+    /// the first. It survives a crash and a power cut, and goes with the caller's next save of the
+    /// page.
+    ///
+    /// # Errors
+    /// The caller may not write, or is anonymous; the path can't name a page; the text is too large;
+    /// there are too many drafts.
+    pub async fn put_draft(
+        &self,
+        path: &str,
+        content: String,
+        base: DraftBase,
+        cursor: Option<Cursor>,
+    ) -> Result<(DraftSummary, bool), Error> {
+        self.allow(Action::Write).await?;
+        let owner = self.draft_owner()?;
+        let path = PagePath::new(path).map_err(|error| self.failed(error.into()))?;
+        self.run_writing(move |wiki| {
+            let (owner, content) = (owner.as_str(), content.as_str());
+            wiki.put_draft(&storage::NewDraft { owner, path: &path, content, base, cursor })
+        })
+        .await
+    }
+
+    /// Removes the caller's draft of a page.
+    ///
+    /// # Errors
+    /// There is none; the caller may not write, or is anonymous.
+    pub async fn delete_draft(&self, path: &str) -> Result<(), Error> {
+        self.allow(Action::Write).await?;
+        let (owner, path) = (self.draft_owner()?, self.existing(path)?);
+        self.run_writing(move |wiki| wiki.delete_draft(&owner, &path)).await
+    }
+
+    /// Whose drafts the caller's are: never a name or an address that could pass to somebody else.
+    fn draft_owner(&self) -> Result<String, Error> {
+        self.caller().subject().map(str::to_owned).ok_or(Error::IdentityRequired)
     }
 
     /// The newest revision; `None` while nothing was ever saved.
@@ -313,22 +385,23 @@ impl Wiki {
     }
 
     /// All preferences.
+    /// All preferences that this program knows, typed, with defaults where nothing is set.
     ///
     /// # Errors
     /// The caller doesn't administer the wiki, or it can't be read.
-    pub async fn preferences(&self) -> Result<Preferences, Error> {
+    pub async fn preferences(&self) -> Result<Arc<Preferences>, Error> {
         self.allow(Action::Inspect).await?;
         self.run(|wiki| wiki.preferences()).await
     }
 
-    /// Changes some preferences and returns all.
+    /// Changes some preferences, all or none, and returns all.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; a name or value can't be stored.
+    /// The caller doesn't administer the wiki; a name isn't known, or a value isn't one for it.
     pub async fn change_preferences(
         &self,
         changes: PreferenceChanges,
-    ) -> Result<Preferences, Error> {
+    ) -> Result<Arc<Preferences>, Error> {
         self.allow(Action::Administer).await?;
         self.run_writing(move |wiki| wiki.change_preferences(&changes)).await
     }

@@ -4,8 +4,10 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Error, NewTenant, Preferences, Slug, Tenant, TenantUpdate, Visibility};
+use wikigrove_tenant::problem::{Problem, invalid_preferences};
+use wikigrove_tenant::{Error, NewTenant, Slug, Tenant, TenantUpdate, Visibility};
+
+use wikigrove_tenant::storage::preference_rows;
 
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,6 +15,7 @@ use utoipa_axum::routes;
 
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging};
+use crate::wiki::preferences;
 use crate::{idempotency, openapi};
 
 /// The longest title, in bytes.
@@ -93,7 +96,7 @@ struct Create {
     /// Settings it begins with.
     #[serde(default)]
     #[schema(value_type = Option<openapi::Preferences>)]
-    preferences: Preferences,
+    preferences: preferences::Sent,
 }
 
 /// Creates a wiki.
@@ -126,7 +129,8 @@ fn new_tenant(body: &Create) -> Result<NewTenant, Problem> {
     new.owner =
         body.owner.as_deref().map(|owner| checked("owner", owner, MAX_TITLE)).transpose()?;
     new.visibility = body.visibility.unwrap_or(Visibility::Private);
-    new.preferences = body.preferences.clone();
+    new.preferences = preference_rows(&preferences::changes(body.preferences.clone()))
+        .map_err(|wrong| invalid_preferences("/preferences", &wrong))?;
     Ok(new)
 }
 

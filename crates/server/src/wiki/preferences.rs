@@ -1,8 +1,12 @@
 //! Settings of one wiki.
 
+use std::collections::BTreeMap;
+
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wikigrove_tenant::{Error, PreferenceChanges, Preferences, Wiki};
+use wikigrove_tenant::{Error, PreferenceChanges, PreferenceValue, Wiki};
 
 use crate::extract::Json;
 use crate::openapi;
@@ -11,20 +15,38 @@ pub(super) fn router() -> OpenApiRouter {
     OpenApiRouter::new().routes(routes!(read, change))
 }
 
-/// Reads the settings.
-#[utoipa::path(get, path = "/preferences",
-    responses((status = 200, body = openapi::Preferences), (status = "4XX", body = openapi::Problem)))]
-async fn read(wiki: Wiki) -> Result<Json<Preferences>, Error> {
-    wiki.preferences().await.map(Json)
+/// Settings as a client sends them: `null` stands for the default. Which names and values there
+/// are is the storage's to say, all at once.
+pub(crate) type Sent = BTreeMap<String, Value>;
+
+/// The changes that a client means.
+pub(crate) fn changes(sent: Sent) -> PreferenceChanges {
+    sent.into_iter().map(|(name, value)| (name, to_preference(value))).collect()
 }
 
-/// Changes some settings, as a JSON merge patch (RFC 7396): a value sets, `null` removes, what isn't
-/// named stays.
+fn to_preference(value: Value) -> Option<PreferenceValue> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(flag) => PreferenceValue::Flag(flag),
+        Value::String(text) => PreferenceValue::Text(text),
+        Value::Number(number) => {
+            number.as_i64().map_or(PreferenceValue::Other, PreferenceValue::Number)
+        }
+        Value::Array(_) | Value::Object(_) => PreferenceValue::Other,
+    })
+}
+
+/// Reads the settings: all that there are, with their defaults.
+#[utoipa::path(get, path = "/preferences",
+    responses((status = 200, body = openapi::Preferences), (status = "4XX", body = openapi::Problem)))]
+async fn read(wiki: Wiki) -> Result<Response, Error> {
+    Ok(Json(&*wiki.preferences().await?).into_response())
+}
+
+/// Changes some settings, as a JSON merge patch (RFC 7396): a value sets, `null` brings the default
+/// back, what isn't named stays.
 #[utoipa::path(patch, path = "/preferences", request_body = openapi::Preferences,
     responses((status = 200, body = openapi::Preferences), (status = "4XX", body = openapi::Problem)))]
-async fn change(
-    wiki: Wiki,
-    Json(changes): Json<PreferenceChanges>,
-) -> Result<Json<Preferences>, Error> {
-    wiki.change_preferences(changes).await.map(Json)
+async fn change(wiki: Wiki, Json(sent): Json<Sent>) -> Result<Response, Error> {
+    Ok(Json(&*wiki.change_preferences(changes(sent)).await?).into_response())
 }

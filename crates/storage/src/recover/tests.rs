@@ -20,14 +20,14 @@ fn an_adopted_database_keeps_its_rows() {
     let db = rusqlite::Connection::open(scratch.dir().join("wiki.db")).unwrap();
     db.execute_batch(
         "create table preferences (name varchar(256) not null, value text, primary key (name));
-         insert into preferences values ('site_name', 'Old wiki');
+         insert into preferences values ('SITE_NAME', 'Old wiki');
          create table user (id integer not null, name varchar(128), email varchar(128), primary key (id));
          insert into user values (1, 'Ada', 'ada@example.org');",
     )
     .unwrap();
     drop(db);
     scratch.open().unwrap();
-    assert_eq!(scratch.wiki().preferences().unwrap()["site_name"], "Old wiki");
+    assert_eq!(scratch.wiki().preferences().unwrap().site_name(), Some("Old wiki"));
     scratch.create("home", "text");
     let users: i64 = scratch
         .wiki()
@@ -57,10 +57,7 @@ fn a_corrupt_database_is_set_aside_and_rebuilt_from_git() {
 fn what_can_be_read_of_a_corrupt_database_is_carried_over() {
     let mut scratch = Scratch::new();
     scratch.create("home", "one");
-    scratch
-        .wiki()
-        .change_preferences(&[("color".to_owned(), Some("red".to_owned()))].into())
-        .unwrap();
+    scratch.wiki().set_raw_preferences(&[("COLOR".to_owned(), "red".to_owned())].into()).unwrap();
     let saved = scratch.update("home", "two");
     // An acknowledged save that exists nowhere but in the redo rows…
     let parent = scratch.git(&["rev-parse", "main^"]);
@@ -78,7 +75,7 @@ fn what_can_be_read_of_a_corrupt_database_is_carried_over() {
     bytes[at..at + 64].fill(0xff);
     fs::write(scratch.dir().join("wiki.db"), bytes).unwrap();
     scratch.open().unwrap();
-    assert_eq!(scratch.wiki().preferences().unwrap()["color"], "red");
+    assert_eq!(scratch.wiki().raw_preferences().unwrap()["COLOR"], "red");
     assert_eq!(scratch.wiki().head().unwrap(), Some(saved.revision));
     assert_eq!(scratch.text("home"), "two");
 }
@@ -152,11 +149,11 @@ fn wiki_db_is_born_when_it_is_needed_and_with_its_preferences() {
     let dir = root.path().join("wiki");
     Wiki::create(&dir).unwrap();
     let options = Options {
-        preferences: [("title".to_owned(), "Garden".to_owned())].into(),
+        preferences: [("SITE_NAME".to_owned(), "Garden".to_owned())].into(),
         ..Options::new("g")
     };
     let wiki = Wiki::open(&dir, options, &Resources::default()).unwrap();
-    assert_eq!(wiki.preferences().unwrap()["title"], "Garden");
+    assert_eq!(wiki.preferences().unwrap().site_name(), Some("Garden"));
     assert!(wiki.pages("", None, 10).unwrap().is_empty());
     assert!(!dir.join("wiki.db").exists());
     std::thread::scope(|scope| {
@@ -167,7 +164,7 @@ fn wiki_db_is_born_when_it_is_needed_and_with_its_preferences() {
             });
         }
     });
-    assert_eq!(wiki.preferences().unwrap()["title"], "Garden");
+    assert_eq!(wiki.preferences().unwrap().site_name(), Some("Garden"));
     assert_eq!(wiki.pages("", None, 100).unwrap().len(), 20);
 }
 

@@ -48,7 +48,7 @@ impl Platform {
         F: FnOnce(&Path, &Tenant) -> Result<(), storage::Error>,
     {
         storage::check_preferences(&new.preferences)
-            .map_err(|source| Error::Wiki { wiki: new.slug.clone(), source })?;
+            .map_err(|wrong| Error::Wiki { wiki: new.slug.clone(), source: wrong.into() })?;
         self.refuse_orphan(&new.slug)?;
         // A row before a directory: after a crash the row says what to finish or to sweep.
         let tenant = self.0.catalog.begin_create(&new)?;

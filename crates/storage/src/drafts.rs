@@ -1,0 +1,318 @@
+//! Texts that somebody is still writing: one per page and owner, seen by nobody else.
+//!
+//! They are rows of wiki.db, as the wiki software has them that this format comes from. A draft
+//! remembers which version of the page it was begun from, and goes with the save that it becomes.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+use crate::db::DbError;
+use crate::error::Error;
+use crate::page_path::{ExistingPath, PagePath};
+use crate::revision::{Etag, Revision};
+use crate::wiki::Wiki;
+
+/// The most drafts that one owner may have in a wiki.
+const MAX_DRAFTS: i64 = 1000;
+
+/// A place in a text. Whether lines are counted from 0 or from 1 is the editor's to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Cursor {
+    /// The line.
+    pub line: u32,
+    /// The place in the line.
+    pub column: u32,
+}
+
+/// What a list says about a draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftSummary {
+    /// The path of the page, which need not exist.
+    pub path: String,
+    /// The version of the page that the draft was begun from; `None` if there was no page.
+    pub base: Option<Etag>,
+    /// The page's version now; `None` if there is no page.
+    pub current: Option<Etag>,
+    /// When the draft was last written, to the millisecond.
+    pub updated: OffsetDateTime,
+    /// Bytes of content.
+    pub size: u64,
+}
+
+impl DraftSummary {
+    /// Whether the page isn't any more what the draft was begun from.
+    pub fn is_stale(&self) -> bool {
+        self.base != self.current
+    }
+}
+
+/// A draft with its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Everything but the text.
+    pub summary: DraftSummary,
+    /// The text.
+    pub content: String,
+    /// Where its author was.
+    pub cursor: Option<Cursor>,
+}
+
+/// What a draft is begun from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DraftBase {
+    /// What the draft was begun from before, or else the page as it is now.
+    Kept,
+    /// This version of the page; `None` when there was no page.
+    Version(Option<Etag>),
+}
+
+/// A draft to be kept.
+#[derive(Clone, Debug)]
+pub struct NewDraft<'a> {
+    /// What identifies its owner, for good.
+    pub owner: &'a str,
+    /// The page.
+    pub path: &'a PagePath,
+    /// The text, whole.
+    pub content: &'a str,
+    /// What it was begun from.
+    pub base: DraftBase,
+    /// Where its author is.
+    pub cursor: Option<Cursor>,
+}
+
+impl Wiki {
+    /// Up to `limit` drafts of an owner, after the path `after`, in byte order of their paths.
+    ///
+    /// # Errors
+    /// wiki.db or the repository can't be read.
+    pub fn drafts(
+        &self,
+        owner: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DraftSummary>, Error> {
+        self.check_open()?;
+        let Some(database) = self.existing_database()? else { return Ok(Vec::new()) };
+        let stored = database.read(|connection| list(connection, owner, after, limit))?;
+        let head = self.head()?;
+        stored.into_iter().map(|stored| self.summary_of_draft(stored, head)).collect()
+    }
+
+    /// An owner's draft of a page.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn draft(&self, owner: &str, path: &ExistingPath) -> Result<Draft, Error> {
+        self.check_open()?;
+        let none = || Error::NoDraft { path: path.as_str().to_owned() };
+        let database = self.existing_database()?.ok_or_else(none)?;
+        let found = database.read(|connection| {
+            for spelling in path.spellings() {
+                if let Some(draft) = read(connection, owner, spelling.as_str())? {
+                    return Ok::<_, Error>(Some(draft));
+                }
+            }
+            Ok(None)
+        });
+        let (stored, content, cursor) = found?.ok_or_else(none)?;
+        let summary = self.summary_of_draft(stored, self.head()?)?;
+        Ok(Draft { summary, content, cursor })
+    }
+
+    /// Keeps a draft in place of the owner's last one of the page. Returns what a list says
+    /// about it, and whether it is the first. It survives a crash and a power cut when this returns.
+    ///
+    /// # Errors
+    /// The text is larger than a page may be; the owner has too many drafts; the disk is full.
+    pub fn put_draft(&self, new: &NewDraft<'_>) -> Result<(DraftSummary, bool), Error> {
+        let (path, size) = (new.path.as_str(), new.content.len() as u64);
+        if size > self.page_limit() {
+            let limit = self.page_limit();
+            return Err(Error::TooLarge { path: path.to_owned(), size, limit });
+        }
+        let (kept, _) = self.write(|unit| {
+            // Nothing comes between this and the transaction: all drafts are changed under the
+            // writer lock.
+            let (before, count) = self.database()?.read(|connection| {
+                let before = find(connection, new.owner, path)?;
+                Ok::<_, Error>((before, count(connection, new.owner)?))
+            })?;
+            if before.is_none() && count >= MAX_DRAFTS {
+                return Err(Error::TooManyDrafts { limit: MAX_DRAFTS });
+            }
+            let entry = unit.entry(&new.path.file())?.filter(|entry| entry.is_file());
+            let current = entry.map(|entry| entry.id);
+            let base = match (new.base, &before) {
+                (DraftBase::Version(base), _) => base,
+                (DraftBase::Kept, Some(before)) => before.base,
+                (DraftBase::Kept, None) => current,
+            };
+            let updated = now();
+            unit.also(move |transaction| {
+                remove(transaction, new.owner, path)?;
+                insert(transaction, new, base, updated)
+            });
+            let summary = DraftSummary { path: path.to_owned(), base, current, updated, size };
+            Ok((summary, before.is_none()))
+        })?;
+        Ok(kept)
+    }
+
+    /// Removes an owner's draft of a page.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn delete_draft(&self, owner: &str, path: &ExistingPath) -> Result<(), Error> {
+        // Looking must not create a wiki.db.
+        let path = self.draft(owner, path)?.summary.path;
+        self.write(|unit| {
+            unit.also(|transaction| remove(transaction, owner, &path));
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    fn summary_of_draft(
+        &self,
+        stored: Stored,
+        head: Option<Revision>,
+    ) -> Result<DraftSummary, Error> {
+        let Stored { path, base, updated, size } = stored;
+        // The table may hold paths that no page can have; then there is no page.
+        let current = match (head, ExistingPath::new(&path)) {
+            (Some(head), Ok(path)) => self.repo().entry(head, &path.file())?,
+            _ => None,
+        };
+        let current = current.filter(|entry| entry.is_file()).map(|entry| entry.id);
+        Ok(DraftSummary { path, base, current, updated, size })
+    }
+}
+
+/// A row, but for its text.
+struct Stored {
+    path: String,
+    base: Option<Etag>,
+    updated: OffsetDateTime,
+    size: u64,
+}
+
+/// The columns of [`Stored`]. A time that is none becomes 1970.
+const COLUMNS: &str = "pagepath, base, \
+    coalesce(cast(round(unixepoch(datetime, 'subsec') * 1000) as integer), 0), \
+    coalesce(octet_length(content), 0)";
+
+impl Stored {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let base: Option<String> = row.get(1)?;
+        Ok(Self {
+            path: row.get(0)?,
+            base: base.and_then(|etag| etag.parse().ok()),
+            updated: from_milliseconds(row.get(2)?),
+            size: row.get(3).map(i64::unsigned_abs)?,
+        })
+    }
+}
+
+/// Other software doesn't promise one row per page and author: the last one counts.
+fn list(
+    connection: &Connection,
+    owner: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Stored>, Error> {
+    let sql = format!(
+        "select {COLUMNS}, max(id) from drafts where author_email = ?1 and pagepath > ?2
+         group by pagepath order by pagepath limit ?3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select = connection.prepare_cached(&sql).map_err(DbError::from)?;
+    let rows = select
+        .query_map(params![owner, after.unwrap_or_default(), limit], Stored::of)
+        .map_err(DbError::from)?;
+    Ok(rows.collect::<Result<_, _>>().map_err(DbError::from)?)
+}
+
+fn find(connection: &Connection, owner: &str, path: &str) -> Result<Option<Stored>, DbError> {
+    let sql = format!(
+        "select {COLUMNS} from drafts where author_email = ?1 and pagepath = ?2
+         order by id desc limit 1"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    Ok(select.query_row([owner, path], Stored::of).optional()?)
+}
+
+type WithText = (Stored, String, Option<Cursor>);
+
+fn read(connection: &Connection, owner: &str, path: &str) -> Result<Option<WithText>, DbError> {
+    let sql = format!(
+        "select {COLUMNS}, coalesce(content, ''), cursor_line, cursor_ch from drafts
+         where author_email = ?1 and pagepath = ?2 order by id desc limit 1"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let with_text = |row: &Row<'_>| {
+        let (line, column): (Option<i64>, Option<i64>) = (row.get(5)?, row.get(6)?);
+        let place = |at: Option<i64>| at.and_then(|at| u32::try_from(at).ok());
+        let cursor = place(line).zip(place(column)).map(|(line, column)| Cursor { line, column });
+        Ok((Stored::of(row)?, row.get(4)?, cursor))
+    };
+    Ok(select.query_row([owner, path], with_text).optional()?)
+}
+
+fn count(connection: &Connection, owner: &str) -> Result<i64, DbError> {
+    let sql = "select count(distinct pagepath) from drafts where author_email = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([owner], |row| row.get(0))?)
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    new: &NewDraft<'_>,
+    base: Option<Etag>,
+    updated: OffsetDateTime,
+) -> Result<(), DbError> {
+    // The time as other software writes it, with six digits behind the point.
+    let sql = "insert into drafts
+        (pagepath, author_email, content, cursor_line, cursor_ch, base, datetime)
+        values (?1, ?2, ?3, ?4, ?5, ?6,
+                strftime('%Y-%m-%d %H:%M:%f', ?7 / 1000.0, 'unixepoch') || '000')";
+    transaction.prepare_cached(sql)?.execute(params![
+        new.path.as_str(),
+        new.owner,
+        new.content,
+        new.cursor.map(|cursor| cursor.line),
+        new.cursor.map(|cursor| cursor.column),
+        base.map(|base| base.to_string()),
+        milliseconds(updated),
+    ])?;
+    Ok(())
+}
+
+/// Removes an owner's draft of a page, if there is one.
+pub(crate) fn remove(
+    transaction: &Transaction<'_>,
+    owner: &str,
+    path: &str,
+) -> Result<(), DbError> {
+    let sql = "delete from drafts where author_email = ?1 and pagepath = ?2";
+    transaction.prepare_cached(sql)?.execute([owner, path])?;
+    Ok(())
+}
+
+/// As exact as it is stored.
+fn now() -> OffsetDateTime {
+    from_milliseconds(milliseconds(OffsetDateTime::now_utc()))
+}
+
+fn milliseconds(time: OffsetDateTime) -> i64 {
+    let since = time - OffsetDateTime::UNIX_EPOCH;
+    i64::try_from(since.whole_milliseconds()).unwrap_or(i64::MAX)
+}
+
+fn from_milliseconds(milliseconds: i64) -> OffsetDateTime {
+    let since = Duration::milliseconds(milliseconds);
+    OffsetDateTime::UNIX_EPOCH.checked_add(since).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests;

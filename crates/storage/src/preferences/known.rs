@@ -1,0 +1,93 @@
+//! The preferences that this program knows. The names of the table's rows are the same, in capitals.
+
+use super::value::{Kind, PreferenceValue};
+
+/// One preference.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The name that clients use.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) default: Absent,
+}
+
+/// What holds while nothing is set.
+#[derive(Debug)]
+pub(super) enum Absent {
+    Null,
+    Flag(bool),
+    Text(&'static str),
+}
+
+impl Known {
+    /// The name of its row.
+    pub(super) fn row(&self) -> String {
+        self.name.to_ascii_uppercase()
+    }
+}
+
+impl Absent {
+    pub(super) fn value(&self) -> Option<PreferenceValue> {
+        match self {
+            Self::Null => None,
+            Self::Flag(flag) => Some(PreferenceValue::Flag(*flag)),
+            Self::Text(text) => Some(PreferenceValue::Text((*text).to_owned())),
+        }
+    }
+}
+
+const fn known(name: &'static str, kind: Kind, default: Absent) -> Known {
+    Known { name, kind, default }
+}
+
+pub(super) static KNOWN: &[Known] = &[
+    // What readers are told of the wiki. Without a name it has its title on the platform.
+    known("site_name", Kind::Line(256), Absent::Null),
+    known("site_description", Kind::Line(2048), Absent::Null),
+    known("site_lang", Kind::Language, Absent::Text("en")),
+    known("site_logo", Kind::Line(2048), Absent::Null),
+    known("site_icon", Kind::Line(2048), Absent::Null),
+    known("hide_logo", Kind::Flag, Absent::Flag(false)),
+    // Whether search engines are welcome. This one is stored in lower case.
+    known(
+        "robots_txt",
+        Kind::Word(&[("allow", "allow"), ("disallow", "disallow")]),
+        Absent::Text("allow"),
+    ),
+    known("home_page", Kind::Page, Absent::Text("home")),
+    // Whether a change needs a message, and which one it gets without.
+    known(
+        "commit_message",
+        Kind::Word(&[("optional", "OPTIONAL"), ("required", "REQUIRED"), ("disabled", "DISABLED")]),
+        Absent::Text("optional"),
+    ),
+    known("default_commit_message", Kind::Line(1024), Absent::Null),
+    // Two spellings of one word: the first is the one that is written.
+    known(
+        "wikilink_style",
+        Kind::Word(&[
+            ("link_title", "LINK_TITLE"),
+            ("link_title", "PAGENAME_TITLE"),
+            ("title_link", "TITLE_LINK"),
+        ]),
+        Absent::Text("title_link"),
+    ),
+    known("open_links_in_new_tab", Kind::Flag, Absent::Flag(false)),
+    // Names keep their case unless the wiki comes from where they didn't.
+    known("retain_page_name_case", Kind::Flag, Absent::Flag(true)),
+    known("treat_underscore_as_space_for_titles", Kind::Flag, Absent::Flag(false)),
+    // For whoever draws the sidebar.
+    known("sidebar_custom_menu", Kind::Verbatim, Absent::Null),
+    known("sidebar_shortcuts", Kind::Verbatim, Absent::Null),
+    known("sidebar_menutree_mode", Kind::Line(64), Absent::Null),
+    known("sidebar_menutree_focus", Kind::Line(64), Absent::Null),
+    known("sidebar_menutree_maxdepth", Kind::Number(1, 1000), Absent::Null),
+    known("sidebar_menutree_ignore_case", Kind::Flag, Absent::Flag(false)),
+    // Whether addresses of the software that the wiki comes from still lead to its pages.
+    known(
+        "legacy_urls",
+        Kind::Word(&[("off", "OFF"), ("otterwiki", "OTTERWIKI")]),
+        Absent::Text("off"),
+    ),
+    known("git_enabled", Kind::Flag, Absent::Flag(true)),
+];
