@@ -95,6 +95,20 @@ pub enum Error {
     /// The page changed meanwhile, in the same place.
     #[error("the page `{}` changed meanwhile in the same place", .0.path)]
     Conflict(Box<Conflict>),
+    /// A commit can't be undone: what it changed was changed again.
+    #[error("what it changed was changed since in the same place: {}", paths.join(", "))]
+    RevertConflict {
+        /// The first page or attachment concerned.
+        first: Box<Conflict>,
+        /// All of them.
+        paths: Vec<String>,
+    },
+    /// A merge can't be undone: it isn't said which of its sides shall be kept.
+    #[error("{revision} is a merge; undo the commits that it brought one by one")]
+    RevertsMerge {
+        /// The merge.
+        revision: Revision,
+    },
     /// The content is larger than the wiki allows.
     #[error("the page `{path}` would have {size} bytes; {limit} are allowed")]
     TooLarge {

@@ -22,7 +22,7 @@ use crate::revision::Revision;
 
 pub use catch_up::IndexProgress;
 pub(crate) use catch_up::{CatchUp, catch_up};
-pub(crate) use commit::{Described, changes_of};
+pub(crate) use commit::{Described, changes_by, changes_of, shown_path};
 pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, since};
 pub(crate) use pages::{get, list, with_content};
 pub(crate) use search::find;

@@ -56,6 +56,7 @@ mod save;
 mod search;
 #[cfg(test)]
 mod testing;
+mod undo;
 mod unit;
 mod wiki;
 
@@ -80,6 +81,7 @@ pub use preferences::{
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
 pub use search::{SearchResult, SnippetPart};
+pub use undo::{Undo, Undone};
 pub use wiki::{Options, Resources, Wiki};
 
 pub use db::DbError;

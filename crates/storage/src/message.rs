@@ -15,6 +15,8 @@ pub(crate) struct Message<'a> {
     pub(crate) verb: &'a str,
     /// What it was done to: the path of a page, most times.
     pub(crate) subject: &'a str,
+    /// What else there is to say, in a paragraph of its own.
+    pub(crate) detail: Option<&'a str>,
 }
 
 impl Message<'_> {
@@ -30,12 +32,24 @@ impl Message<'_> {
     }
 
     fn made_up(&self, preferences: &Preferences) -> String {
-        let subject = self.subject.escape_debug().to_string();
-        match preferences.default_commit_message() {
-            Some(default) => default.replace("%P", &subject),
+        let subject = printable(self.subject);
+        if let Some(default) = preferences.default_commit_message() {
+            return default.replace("%P", &subject);
+        }
+        match self.detail {
+            Some(detail) => format!("{} {subject}\n\n{detail}", self.verb),
             None => format!("{} {subject}", self.verb),
         }
     }
+}
+
+/// Names of an adopted wiki may hold anything; a message has one line for them.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { printable.extend(c.escape_debug()) } else { printable.push(c) }
+    }
+    printable
 }
 
 fn checked(message: String) -> Result<String, Error> {

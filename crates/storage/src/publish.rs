@@ -23,6 +23,9 @@ use crate::wiki::Wiki;
 /// a longer recovery, fewer rows more waits for the disk: 256 replay in well under a second.
 const CHECKPOINT_AFTER: usize = 256;
 
+/// Up to so many files are indexed in the transaction of the save that changes them.
+const INDEXED_AT_ONCE: usize = 256;
+
 /// What became of a unit's commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Published {
@@ -91,7 +94,11 @@ impl Wiki {
         let prepared =
             view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
         let new = prepared.revision;
-        let described = Described::new(&view, head, &edits, &moves)?;
+        // A change of very many files is left to be caught up with, so that nobody waits for it here.
+        let described = match edits.len() {
+            0..=INDEXED_AT_ONCE => Some(Described::new(&view, head, &edits, &moves)?),
+            _ => None,
+        };
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
         let redo = Redo {
             branch: self.repo().branch(),
@@ -109,7 +116,9 @@ impl Wiki {
         self.head_will_move(new);
         database.write(|transaction| -> Result<(), Error> {
             redo::record(transaction, &redo)?;
-            described.apply(transaction, head, new, &commit)?;
+            if let Some(described) = &described {
+                described.apply(transaction, head, new, &commit)?;
+            }
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
         writer.pending += 1;

@@ -398,7 +398,7 @@ fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
 }
 
 fn message<'a>(given: Option<&'a str>, verb: &'a str, path: &'a ExistingPath) -> Message<'a> {
-    Message { given, verb, subject: path.as_str() }
+    Message { given, verb, subject: path.as_str(), detail: None }
 }
 
 fn not_found(path: &ExistingPath) -> Error {

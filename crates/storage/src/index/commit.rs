@@ -28,14 +28,9 @@ impl Described {
         edits: &[Edit],
         moves: &[(String, String)],
     ) -> Result<Self, RepoError> {
-        let mut changes = Vec::with_capacity(edits.len());
+        let changes = changes_by(view, head, edits, moves)?;
         let mut files = Vec::with_capacity(edits.len());
         for Edit { path, new, content } in edits {
-            let old = match (head, std::str::from_utf8(path)) {
-                (Some(head), Ok(path)) => view.entry(head, path)?.filter(|old| !old.is_directory()),
-                _ => None,
-            };
-            changes.push(FileChange { path: path.clone(), old, new: *new });
             let read = |id| content.clone().map_or_else(|| view.blob(id), Ok);
             let size = |id| match content {
                 Some(content) => Ok(content.len() as u64),
@@ -43,7 +38,7 @@ impl Described {
             };
             files.extend(FileState::of(path, *new, read, size)?);
         }
-        Ok(Self { changes: with_moves(&changes, moves), files })
+        Ok(Self { changes, files })
     }
 
     /// Brings the index along, in the transaction of the commit `new` made on top of `old`.
@@ -70,6 +65,30 @@ impl Described {
         }
         set_indexed(transaction, Some(new))
     }
+}
+
+/// What edits change on top of `head`. `moves` are paths of files that are known to be the same, before
+/// and after.
+pub(crate) fn changes_by(
+    view: &View,
+    head: Option<Revision>,
+    edits: &[Edit],
+    moves: &[(String, String)],
+) -> Result<Vec<Change>, RepoError> {
+    let change = |Edit { path, new, .. }: &Edit| {
+        let old = match (head, std::str::from_utf8(path)) {
+            (Some(head), Ok(path)) => view.entry(head, path)?.filter(|old| !old.is_directory()),
+            _ => None,
+        };
+        Ok(FileChange { path: path.clone(), old, new: *new })
+    };
+    let changes = edits.iter().map(change).collect::<Result<Vec<_>, RepoError>>()?;
+    Ok(with_moves(&changes, moves))
+}
+
+/// A file's path as users know it: pages without `.md`.
+pub(crate) fn shown_path(file: &[u8]) -> String {
+    PathChange::of_file(&String::from_utf8_lossy(file), ChangeKind::Modified, None).path
 }
 
 /// What a commit changes: against its parent, or, for a merge, against all of them.

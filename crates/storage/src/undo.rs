@@ -1,0 +1,215 @@
+//! Undoing: one commit, or everything since one. Both make a new commit; nothing is taken out of the
+//! history.
+
+use serde::Serialize;
+
+use crate::author::Author;
+use crate::changes::PathChange;
+use crate::error::{Conflict, Error};
+use crate::index::{self, Change};
+use crate::merge::{Merged, merge};
+use crate::message::Message;
+use crate::repo::{Edit, Entry, FileChange, View, blob_id};
+use crate::revision::Revision;
+use crate::unit::Unit;
+use crate::wiki::Wiki;
+
+/// Undo one commit, or go back to one.
+#[derive(Clone, Debug)]
+pub struct Undo<'a> {
+    /// The commit.
+    pub revision: Revision,
+    /// Who does it.
+    pub author: &'a Author,
+    /// Why; a sentence is made up when there is none.
+    pub message: Option<&'a str>,
+    /// Whether only to say what would be done.
+    pub dry_run: bool,
+}
+
+/// What an undo did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Undone {
+    /// The commit that was made: none if nothing had to be done, or only a plan was asked for.
+    pub revision: Option<Revision>,
+    /// What it changes.
+    pub changes: Vec<PathChange>,
+    /// Paths of pages and attachments that changed since in the same place. In a plan only: with any,
+    /// nothing is done.
+    pub conflicts: Vec<String>,
+}
+
+impl Wiki {
+    /// Undoes one commit: what it changed becomes what it was before, merged with what changed since.
+    ///
+    /// # Errors
+    /// The commit isn't part of the history; it is a merge; something changed since in the same
+    /// place ([`Error::RevertConflict`]).
+    pub fn revert(&self, undo: &Undo<'_>) -> Result<Undone, Error> {
+        let revision = self.reachable(undo.revision)?;
+        let commit = self.repo().commit(revision)?;
+        if commit.parents.len() > 1 {
+            return Err(Error::RevertsMerge { revision });
+        }
+        let undone = self.repo().changes(commit.parents.first().copied(), revision)?;
+        let subject = commit.message.lines().next().unwrap_or_default();
+        let subject = format!("\"{subject}\"");
+        let detail = format!("This reverts commit {revision}.");
+        let message = Message {
+            given: undo.message,
+            verb: "Revert",
+            subject: &subject,
+            detail: Some(&detail),
+        };
+        self.undo(undo, message, |unit| {
+            let mut plan = Plan::default();
+            for change in &undone {
+                self.plan_revert(unit, change, &mut plan)?;
+            }
+            Ok(plan)
+        })
+    }
+
+    /// Brings the whole wiki back to a commit: every page and attachment is then as it was in it.
+    ///
+    /// # Errors
+    /// The commit isn't part of the history.
+    pub fn restore(&self, undo: &Undo<'_>) -> Result<Undone, Error> {
+        let revision = self.reachable(undo.revision)?;
+        let subject = revision.to_string();
+        let message =
+            Message { given: undo.message, verb: "Restore", subject: &subject, detail: None };
+        self.undo(undo, message, |unit| {
+            let edit =
+                |change: FileChange| Edit { path: change.path, new: change.new, content: None };
+            let edits = match unit.head {
+                Some(head) => {
+                    unit.view.changes(Some(head), revision)?.into_iter().map(edit).collect()
+                }
+                None => Vec::new(),
+            };
+            Ok(Plan { edits, ..Plan::default() })
+        })
+    }
+
+    fn undo<'a>(
+        &'a self,
+        undo: &Undo<'_>,
+        message: Message<'_>,
+        plan: impl FnOnce(&Unit<'a>) -> Result<Plan, Error>,
+    ) -> Result<Undone, Error> {
+        let (mut undone, published) = self.write(|unit| {
+            let Plan { edits, conflicts } = plan(unit)?;
+            let undone = Undone {
+                revision: None,
+                changes: shown(&unit.view, unit.head, &edits)?,
+                conflicts: conflicts.iter().map(|conflict| conflict.path.clone()).collect(),
+            };
+            if undo.dry_run {
+                return Ok(undone);
+            }
+            if let Some(first) = conflicts.into_iter().next() {
+                let paths = undone.conflicts;
+                return Err(Error::RevertConflict { first: Box::new(first), paths });
+            }
+            if !edits.is_empty() {
+                unit.edits = edits;
+                unit.sign(undo.author, message)?;
+            }
+            Ok(undone)
+        })?;
+        undone.revision = published.map(|published| published.revision);
+        Ok(undone)
+    }
+
+    /// Adds what undoes one change, if it can be undone.
+    fn plan_revert(
+        &self,
+        unit: &Unit<'_>,
+        change: &FileChange,
+        plan: &mut Plan,
+    ) -> Result<(), Error> {
+        let (path, now) = self.present(unit, change)?;
+        if now == change.old {
+            return Ok(());
+        }
+        if now == change.new {
+            plan.edits.push(Edit { path, new: change.old, content: None });
+            return Ok(());
+        }
+        let file = |entry: Option<Entry>| entry.filter(|entry| entry.is_file());
+        let text = |entry: Option<Entry>| match file(entry) {
+            Some(entry) => unit.view.blob(entry.id).map(Some),
+            None => Ok(None),
+        };
+        let (base, ours, theirs) = (text(change.new)?, text(now)?, text(change.old)?);
+        let mut hunks = Vec::new();
+        if let (Some(base), Some(ours), Some(theirs), Some(now)) = (&base, &ours, &theirs, now) {
+            match merge(base, ours, theirs) {
+                // It was undone already, together with something else.
+                Merged::Clean(content) if content == *ours => return Ok(()),
+                Merged::Clean(content) => {
+                    let new = Some(Entry { id: blob_id(&content)?, ..now });
+                    plan.edits.push(Edit { path, new, content: Some(content) });
+                    return Ok(());
+                }
+                Merged::Conflict(places) => hunks = places,
+            }
+        }
+        let lossy = |text: Option<Vec<u8>>| Some(String::from_utf8_lossy(&text?).into_owned());
+        plan.conflicts.push(Conflict {
+            path: index::shown_path(&path),
+            base: lossy(base),
+            ours: lossy(ours),
+            theirs: lossy(theirs),
+            current: now.map(|now| now.id),
+            hunks,
+            moved_to: None,
+        });
+        Ok(())
+    }
+
+    /// What a changed file is now, and where: it may have been moved since.
+    fn present(
+        &self,
+        unit: &Unit<'_>,
+        change: &FileChange,
+    ) -> Result<(Vec<u8>, Option<Entry>), Error> {
+        let Ok(path) = std::str::from_utf8(&change.path) else {
+            return Ok((change.path.clone(), None));
+        };
+        let at =
+            |path: &str| Ok::<_, Error>(unit.entry(path)?.filter(|entry| !entry.is_directory()));
+        let now = at(path)?;
+        if now.is_none() && change.new.is_some() {
+            let moved = self.database()?.read(|c| Ok::<_, Error>(index::moved_to(c, path)?))?;
+            if let Some(moved) = moved
+                && let Some(there) = at(&moved)?
+            {
+                return Ok((moved.into_bytes(), Some(there)));
+            }
+        }
+        Ok((change.path.clone(), now))
+    }
+}
+
+#[derive(Default)]
+struct Plan {
+    edits: Vec<Edit>,
+    conflicts: Vec<Conflict>,
+}
+
+/// The edits as users see them.
+pub(crate) fn shown(
+    view: &View,
+    head: Option<Revision>,
+    edits: &[Edit],
+) -> Result<Vec<PathChange>, Error> {
+    let changes = index::changes_by(view, head, edits, &[])?;
+    let mut shown: Vec<PathChange> = changes.iter().filter_map(Change::shown).collect();
+    shown.sort();
+    Ok(shown)
+}
+
+#[cfg(test)]
+mod tests;
