@@ -25,6 +25,8 @@
 //! # }
 //! ```
 
+mod attachment_path;
+mod attachments;
 mod author;
 mod cache;
 mod changes;
@@ -53,6 +55,11 @@ mod testing;
 mod unit;
 mod wiki;
 
+pub use attachment_path::{AttachmentPath, ExistingAttachment};
+pub use attachments::{
+    Attachment, AttachmentError, AttachmentSummary, DeleteAttachment, SaveAttachment,
+    SavedAttachment, StagedBlob, Upload,
+};
 pub use author::{Author, InvalidAuthor};
 pub use cache::PageCache;
 pub use changes::Commit;

@@ -5,6 +5,7 @@
 //! what makes a save durable (see [`crate::redo`]), and a checkpoint syncs the repository later.
 
 mod attribute;
+mod blobs;
 mod error;
 mod loose;
 mod merge;
@@ -20,6 +21,7 @@ use crate::files::{self, At as _, FileError};
 use crate::revision::{Etag, Revision};
 
 pub(crate) use attribute::Want;
+pub(crate) use blobs::{BlobReader, blob_id_of};
 pub(crate) use error::RepoError;
 pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use write::{Draft, Edit, blob_id};

@@ -140,7 +140,7 @@ impl Wiki {
                 })));
             }
             unit.remove(path);
-            unit.sign(delete.author, message(delete.message, "Delete", path))
+            unit.sign(delete.author, message(delete.message, "Delete", path.as_str()))
         })?;
         published.map(|published| published.revision).ok_or(Error::Closed)
     }
@@ -157,7 +157,7 @@ impl Wiki {
                 Ok(Plan::Unchanged { merged: false })
             }
             (None, Base::New) => {
-                refuse_collisions(unit, save.path)?;
+                refuse_collisions(unit, save.path.as_str(), &save.path.file())?;
                 Ok(theirs)
             }
             (Some(now), Base::New) => {
@@ -298,7 +298,7 @@ fn fill(
             let mode = current.map_or(Entry::FILE, |entry| entry.mode);
             let etag = unit.put(save.path, &content, mode)?;
             let verb = if current.is_some() { "Update" } else { "Create" };
-            unit.sign(save.author, message(save.message, verb, save.path))?;
+            unit.sign(save.author, message(save.message, verb, save.path.as_str()))?;
             Ok(saved(etag, true, merged))
         }
         (Plan::Unchanged { merged }, Some(entry)) => Ok(saved(entry.id, false, merged)),
@@ -322,12 +322,12 @@ fn existing_page(unit: &Unit<'_>, path: &ExistingPath) -> Result<(ExistingPath, 
 }
 
 /// Looks at every directory on the way for a name that some file systems couldn't tell from ours,
-/// or that is a file where we need a directory: `a.md/child` must not eat the page `a`.
-fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
+/// or that is a file where we need a directory: `a.md/child` must not eat the page `a`. `file` is
+/// what is to be created, `path` what its author calls it.
+pub(crate) fn refuse_collisions(unit: &Unit<'_>, path: &str, file: &str) -> Result<(), Error> {
     if unit.head.is_none() {
         return Ok(());
     }
-    let file = path.file();
     let mut start = 0;
     for end in file.match_indices('/').map(|(at, _)| at).chain([file.len()]) {
         let (dir, name) = (file[..start].trim_end_matches('/'), &file[start..end]);
@@ -340,7 +340,7 @@ fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
         return match there.into_iter().find(|(other, _)| collide(other, name)) {
             Some((other, _)) => {
                 let existing = if dir.is_empty() { other } else { format!("{dir}/{other}") };
-                Err(Error::Collision { path: path.as_str().to_owned(), existing })
+                Err(Error::Collision { path: path.to_owned(), existing })
             }
             // A new directory (or the file itself): nothing below it can collide.
             None => Ok(()),
@@ -349,10 +349,10 @@ fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
     Ok(())
 }
 
-fn message(given: Option<&str>, verb: &str, path: &ExistingPath) -> String {
+pub(crate) fn message(given: Option<&str>, verb: &str, path: &str) -> String {
     match given.map(str::trim).filter(|text| !text.is_empty()) {
         Some(text) => text.to_owned(),
-        None => format!("{verb} {}", path.as_str().escape_debug()),
+        None => format!("{verb} {}", path.escape_debug()),
     }
 }
 

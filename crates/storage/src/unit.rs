@@ -17,7 +17,7 @@ use crate::revision::{Etag, Revision};
 
 /// Content up to this size passes through the redo row. Larger blobs are synced by themselves
 /// first: twice the bytes would cost more than one more fsync.
-const INLINE_BYTES: usize = 256 * 1024;
+pub(crate) const INLINE_BYTES: usize = 256 * 1024;
 /// The longest commit message, in bytes.
 const MAX_MESSAGE: usize = 16 * 1024;
 
@@ -106,6 +106,16 @@ impl<'a> Unit<'a> {
     pub(crate) fn remove(&mut self, path: &ExistingPath) {
         self.edits.push(Edit { path: path.file().into_bytes(), new: None, content: None });
         self.pages.push(PageChange::Remove { path: path.as_str().to_owned() });
+    }
+
+    /// Writes a file that isn't a page. Content that isn't given is in the repository, and durable.
+    pub(crate) fn put_file(&mut self, path: &str, new: Entry, content: Option<Vec<u8>>) {
+        self.edits.push(Edit { path: path.as_bytes().to_vec(), new: Some(new), content });
+    }
+
+    /// Removes a file that isn't a page.
+    pub(crate) fn remove_file(&mut self, path: &str) {
+        self.edits.push(Edit { path: path.as_bytes().to_vec(), new: None, content: None });
     }
 
     /// Says who makes the commit; without this the edits are not published.

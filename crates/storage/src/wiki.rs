@@ -35,12 +35,19 @@ pub struct Options {
     pub preferences: Preferences,
     /// The largest page, in bytes.
     pub page_limit: u64,
+    /// The largest attachment, in bytes.
+    pub attachment_limit: u64,
 }
 
 impl Options {
-    /// Options with the default limit of 5 MB a page.
+    /// Options with the default limits of 5 MB a page and 100 MB an attachment.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), preferences: Preferences::new(), page_limit: 5_000_000 }
+        Self {
+            id: id.into(),
+            preferences: Preferences::new(),
+            page_limit: 5_000_000,
+            attachment_limit: 100_000_000,
+        }
     }
 }
 
@@ -365,6 +372,10 @@ impl Wiki {
         self.options.page_limit
     }
 
+    pub(crate) fn attachment_limit(&self) -> u64 {
+        self.options.attachment_limit
+    }
+
     pub(crate) fn id(&self) -> &str {
         &self.options.id
     }
@@ -425,7 +436,7 @@ impl Wiki {
         Ok(self.database.get())
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 }
