@@ -1,5 +1,7 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
+mod attachments;
+mod headers;
 mod pages;
 mod preferences;
 
@@ -22,5 +24,5 @@ pub(crate) fn documented() -> OpenApiRouter {
 
 /// The routes below [`API`], without it.
 pub(crate) fn api() -> OpenApiRouter {
-    pages::router().merge(preferences::router())
+    pages::router().merge(attachments::router()).merge(preferences::router())
 }
