@@ -17,7 +17,8 @@ use testkit::{
 };
 
 /// The areas of the file that these routes can meet.
-const AREAS: &[&str] = &["slug", "page_path", "json", "header", "http", "concurrency", "fs"];
+const AREAS: &[&str] =
+    &["slug", "page_path", "json", "header", "http", "concurrency", "fs", "attachment"];
 
 /// Which test drives an entry.
 #[rustfmt::skip]
@@ -93,6 +94,20 @@ const DRIVEN: &[(&str, &[&str])] = &[
     ("git_gc_between_requests_loses_nothing", &["fs-027"]),
     ("a_repository_restored_from_an_older_copy_is_served_as_it_is", &["fs-030"]),
     ("files_are_private_whatever_the_umask", &["fs-033"]),
+    ("names_that_no_attachment_can_have_are_refused", &[
+        "attachment-001", "attachment-002", "attachment-011", "attachment-013",
+    ]),
+    ("what_a_browser_could_run_is_never_shown_in_place", &[
+        "attachment-004", "attachment-005", "attachment-007", "attachment-008", "attachment-010",
+    ]),
+    ("an_attachment_is_read_back_byte_for_byte", &["attachment-014"]),
+    ("what_is_too_large_is_refused_and_leaves_nothing", &["attachment-016"]),
+    ("an_upload_without_an_end_is_cut_at_the_limit", &["attachment-017"]),
+    ("a_body_that_is_packed_in_something_is_refused", &["attachment-019", "attachment-020", "attachment-022"]),
+    ("one_range_is_a_part_and_anything_else_the_whole", &["attachment-023"]),
+    ("the_etag_of_another_wiki_opens_nothing", &["attachment-025"]),
+    ("of_two_uploads_of_one_name_at_once_one_wins", &["attachment-028"]),
+    ("a_download_goes_on_when_the_attachment_is_deleted_and_packed", &["attachment-029"]),
 ];
 
 /// Why nothing drives an entry, yet.
@@ -123,6 +138,7 @@ const NOT_APPLICABLE: &[(&str, &[&str])] = &[
     ("the tests may run as root, whom nothing is denied", &["fs-022"]),
     ("running out of inodes is the same error as fs-006, and there is no repacking yet", &["fs-031"]),
     ("it takes such a file system; slugs are lower-case only and pages are git objects", &["fs-034"]),
+    ("nothing decodes images", &["attachment-026"]),
     ("nothing watches a work tree yet", &["fs-036", "fs-037", "fs-039", "fs-040"]),
 ];
 
@@ -174,6 +190,7 @@ fn every_entry_is_driven_by_one_test_or_has_a_reason_why_not() {
     assert_eq!(once, known);
     let sources = [
         include_str!("admin.rs"),
+        include_str!("attachments.rs"),
         include_str!("bad_inputs.rs"),
         include_str!("crash.rs"),
         include_str!("disk_full.rs"),

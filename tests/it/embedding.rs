@@ -92,10 +92,15 @@ async fn every_method_asks_for_its_right() {
         wiki.save("new", "text", Base::New).await.map(drop),
         wiki.delete("home", saved.etag, Default::default()).await.map(drop),
         wiki.change_preferences(Default::default()).await.map(drop),
+        wiki.upload("home/x.png", Base::New).await.map(drop),
+        wiki.save_attachment("home/x.png", b"x", Base::New, Default::default()).await.map(drop),
+        wiki.delete_attachment("home/x.png", saved.etag, Default::default()).await.map(drop),
     ] {
         let error = refused.unwrap_err();
         assert!(error.is_denied(), "{error}");
     }
+    assert!(wiki.attachments("home", None, 10).await.unwrap().is_empty());
+    assert!(wiki.attachment("home/x.png", None).await.unwrap_err().is_not_found());
     assert!(wiki.for_caller(user("stranger")).await.unwrap_err().is_not_found());
     assert!(wiki.for_caller(Caller::operator()).await.unwrap().allow(Action::Write).await.is_ok());
 }

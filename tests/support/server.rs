@@ -18,7 +18,7 @@ use wikigrove_server::app::{self, Addresses};
 use wikigrove_server::auth::Authenticator;
 use wikigrove_server::limits::HttpLimits;
 use wikigrove_server::serve::serve;
-use wikigrove_tenant::Platform;
+use wikigrove_tenant::{Platform, Settings};
 
 use crate::{Git, User};
 
@@ -59,6 +59,7 @@ pub fn entries(dir: &Path) -> BTreeSet<String> {
 pub struct ServerSetup {
     addresses: Addresses,
     limits: HttpLimits,
+    settings: Settings,
 }
 
 impl ServerSetup {
@@ -76,9 +77,16 @@ impl ServerSetup {
         self
     }
 
+    /// Changes what the platform may use.
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
     /// Starts it; returns it with the operator.
     pub async fn start(self) -> (TestServer, User) {
-        let platform = Platform::in_memory().await.unwrap();
+        let platform = Platform::in_memory_with(self.settings).await.unwrap();
         let bind = || TcpListener::bind("127.0.0.1:0");
         let (public, control) = (bind().await.unwrap(), bind().await.unwrap());
         let addresses = (public.local_addr().unwrap(), control.local_addr().unwrap());
@@ -126,6 +134,11 @@ impl TestServer {
     /// Somebody without a token.
     pub fn anonymous(&self) -> User {
         User::anonymous(self.addresses.0, self.addresses.1)
+    }
+
+    /// Where the listener of the wikis is.
+    pub fn public_address(&self) -> SocketAddr {
+        self.addresses.0
     }
 
     /// The data directory.

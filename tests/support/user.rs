@@ -228,6 +228,33 @@ impl OnWiki {
         drafts.iter().map(|draft| draft["path"].as_str().expect("a path").to_owned()).collect()
     }
 
+    /// Reads an attachment.
+    pub fn attachment(&self, path: &str) -> Call {
+        self.api(Method::GET, format!("/attachments/{}", encode(path)))
+    }
+
+    /// Sends an attachment, without saying what it is based on.
+    pub fn attach(&self, path: &str, content: impl Into<Bytes>) -> Call {
+        self.api(Method::PUT, format!("/attachments/{}", encode(path)))
+            .body("application/octet-stream", content)
+    }
+
+    /// Creates an attachment.
+    pub fn create_attachment(&self, path: &str, content: impl Into<Bytes>) -> Call {
+        self.attach(path, content).header(IF_NONE_MATCH, "*")
+    }
+
+    /// Deletes the version `etag` of an attachment.
+    pub fn delete_attachment(&self, path: &str, etag: &str) -> Call {
+        self.api(Method::DELETE, format!("/attachments/{}", encode(path)))
+            .header(IF_MATCH, format!("\"{etag}\""))
+    }
+
+    /// Part of the list of a page's attachments.
+    pub fn attachments(&self, page: &str) -> Call {
+        self.api(Method::GET, "/attachments").query("page", page)
+    }
+
     /// The settings.
     pub fn preferences(&self) -> Call {
         self.api(Method::GET, "/preferences")

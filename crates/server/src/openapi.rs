@@ -108,13 +108,66 @@ pub struct Saved {
     pub content: Option<String>,
 }
 
+/// An attachment in a list.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttachmentItem {
+    /// The page it belongs to; empty at the root of the tree.
+    pub page: String,
+    /// The name of the file.
+    pub name: String,
+    /// Both, with a slash between them.
+    pub path: String,
+    /// The version of the content.
+    pub etag: String,
+    /// Bytes of content.
+    pub size: u64,
+    /// What it is served as.
+    pub content_type: String,
+    /// The commit that last changed it.
+    pub revision: String,
+    /// Who made that commit.
+    pub author: Author,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub modified: OffsetDateTime,
+}
+
+/// Attachments, and where to go on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttachmentList {
+    /// In the order of their names.
+    pub items: Vec<AttachmentItem>,
+    /// For `?cursor=`; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// What became of a save of an attachment.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SavedAttachment {
+    /// The page it belongs to.
+    pub page: String,
+    /// The name of the file, in NFC.
+    pub name: String,
+    /// Both, with a slash between them.
+    pub path: String,
+    /// The version of the content now.
+    pub etag: String,
+    /// The commit that contains it.
+    pub revision: String,
+    /// Bytes of content.
+    pub size: u64,
+}
+
 /// What became of a deletion.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deleted {
     /// The path.
     pub path: String,
-    /// The commit that removed the page.
+    /// The commit that removed it.
     pub revision: String,
 }
 
@@ -460,7 +513,7 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 13);
+        assert_eq!(wikis.len(), 17);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 13);

@@ -1,6 +1,8 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
+mod attachments;
 mod drafts;
+mod headers;
 mod history;
 mod pages;
 pub(crate) mod preferences;
@@ -26,6 +28,7 @@ pub(crate) fn documented() -> OpenApiRouter {
 /// The routes below [`API`], without it.
 pub(crate) fn api() -> OpenApiRouter {
     pages::router()
+        .merge(attachments::router())
         .merge(history::router())
         .merge(search::router())
         .merge(preferences::router())

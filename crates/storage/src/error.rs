@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::attachments::AttachmentError;
 use crate::author::InvalidAuthor;
 use crate::db::DbError;
 use crate::files::FileError;
@@ -15,9 +16,12 @@ use crate::revision::{Etag, Revision};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The path can't name a page.
+    /// The path can't name a page or an attachment.
     #[error(transparent)]
     InvalidPath(#[from] InvalidPath),
+    /// An attachment is missing, in the way, out of date or too large.
+    #[error(transparent)]
+    Attachment(#[from] AttachmentError),
     /// The author can't be recorded by git.
     #[error(transparent)]
     InvalidAuthor(#[from] InvalidAuthor),
@@ -186,7 +190,13 @@ pub struct Conflict {
 impl Error {
     /// Whether the page, draft or revision doesn't exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. } | Self::NoDraft { .. } | Self::UnknownRevision { .. })
+        matches!(
+            self,
+            Self::NotFound { .. }
+                | Self::NoDraft { .. }
+                | Self::UnknownRevision { .. }
+                | Self::Attachment(AttachmentError::NotFound { .. })
+        )
     }
 
     /// The conflict, if that is what it is.

@@ -20,6 +20,7 @@ use rusqlite::{Connection, Transaction};
 use crate::db::DbError;
 use crate::revision::Revision;
 
+pub(crate) use attachments::list as attachments;
 pub use catch_up::IndexProgress;
 pub(crate) use catch_up::{CatchUp, catch_up};
 pub(crate) use commit::{Described, changes_by, changes_of, shown_path};

@@ -25,6 +25,8 @@
 //! # }
 //! ```
 
+mod attachment_path;
+mod attachments;
 mod author;
 mod blame;
 mod cache;
@@ -60,6 +62,11 @@ mod undo;
 mod unit;
 mod wiki;
 
+pub use attachment_path::{AttachmentPath, ExistingAttachment};
+pub use attachments::{
+    Attachment, AttachmentError, AttachmentSummary, DeleteAttachment, SaveAttachment,
+    SavedAttachment, StagedBlob, Upload,
+};
 pub use author::{Author, InvalidAuthor};
 pub use blame::{Blame, BlameRange};
 pub use cache::PageCache;

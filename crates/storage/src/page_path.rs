@@ -20,23 +20,28 @@ const MAX_SEGMENT_BYTES: usize = 252;
 /// The deepest page.
 const MAX_DEPTH: usize = 16;
 /// What every page's file ends in.
-const EXTENSION: &str = ".md";
+pub(crate) const EXTENSION: &str = ".md";
 
-/// A path that can't name a page.
+/// A path that can't name a page or an attachment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{shown}` can't be a page path: {why}")]
+#[error("`{shown}` can't be {what}: {why}")]
 pub struct InvalidPath {
     shown: String,
+    what: &'static str,
     why: &'static str,
     code: &'static str,
 }
 
 impl InvalidPath {
     fn new(path: &str, why: &'static str) -> Self {
-        Self { shown: shown(path), why, code: "invalid_path" }
+        Self { shown: shown(path), what: "a page path", why, code: "invalid_path" }
     }
 
-    /// `invalid_path` or `path_too_deep`.
+    pub(crate) fn of_attachment(path: &str, why: &'static str, code: &'static str) -> Self {
+        Self { what: "the path of an attachment", code, ..Self::new(path, why) }
+    }
+
+    /// `invalid_path`, `path_too_deep`, or `is_a_page` for what can only be a page.
     pub fn code(&self) -> &'static str {
         self.code
     }
@@ -186,11 +191,16 @@ fn folded(name: &str) -> impl Iterator<Item = char> {
 }
 
 fn check_segment(segment: &str) -> Result<(), &'static str> {
-    if segment.is_empty() {
-        return Err("a segment is empty");
-    }
     if segment.len() > MAX_SEGMENT_BYTES {
         return Err("a segment is longer than 252 bytes");
+    }
+    check_name(segment)
+}
+
+/// Whether a file or directory may be called this, however long the name is.
+pub(crate) fn check_name(segment: &str) -> Result<(), &'static str> {
+    if segment.is_empty() {
+        return Err("a segment is empty");
     }
     if segment.starts_with('.') {
         return Err("a segment starts with a dot");

@@ -6,6 +6,7 @@
 
 mod attribute;
 mod blame;
+mod blobs;
 mod error;
 mod loose;
 mod merge;
@@ -21,6 +22,7 @@ use crate::files::{self, At as _, FileError};
 use crate::revision::{Etag, Revision};
 
 pub(crate) use attribute::Want;
+pub(crate) use blobs::{BlobReader, blob_id_of};
 pub(crate) use error::RepoError;
 pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use write::{Draft, Edit, blob_id};

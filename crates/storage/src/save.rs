@@ -164,7 +164,7 @@ impl Wiki {
                 })));
             }
             unit.remove(path);
-            unit.sign(delete.author, message(delete.message, "Delete", path))
+            unit.sign(delete.author, message(delete.message, "Delete", path.as_str()))
         })?;
         published.map(|published| published.revision).ok_or(Error::Closed)
     }
@@ -181,7 +181,7 @@ impl Wiki {
                 Ok(Plan::Unchanged { merged: false })
             }
             (None, Base::New) => {
-                refuse_collisions(unit, save.path)?;
+                refuse_collisions(unit, save.path.as_str(), &save.path.file())?;
                 Ok(theirs)
             }
             (Some(now), Base::New) => {
@@ -346,7 +346,7 @@ fn fill(
             let mode = current.map_or(Entry::FILE, |entry| entry.mode);
             let etag = unit.put(save.path, &content, mode)?;
             let verb = if current.is_some() { "Update" } else { "Create" };
-            unit.sign(save.author, message(save.message, verb, save.path))?;
+            unit.sign(save.author, message(save.message, verb, save.path.as_str()))?;
             Ok(saved(etag, true, merged))
         }
         (Plan::Unchanged { merged }, Some(entry)) => Ok(saved(entry.id, false, merged)),
@@ -370,12 +370,12 @@ fn existing_page(unit: &Unit<'_>, path: &ExistingPath) -> Result<(ExistingPath, 
 }
 
 /// Looks at every directory on the way for a name that some file systems couldn't tell from ours,
-/// or that is a file where we need a directory: `a.md/child` must not eat the page `a`.
-fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
+/// or that is a file where we need a directory: `a.md/child` must not eat the page `a`. `file` is
+/// what is to be created, `path` what its author calls it.
+pub(crate) fn refuse_collisions(unit: &Unit<'_>, path: &str, file: &str) -> Result<(), Error> {
     if unit.head.is_none() {
         return Ok(());
     }
-    let file = path.file();
     let mut start = 0;
     for end in file.match_indices('/').map(|(at, _)| at).chain([file.len()]) {
         let (dir, name) = (file[..start].trim_end_matches('/'), &file[start..end]);
@@ -388,7 +388,7 @@ fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
         return match there.into_iter().find(|(other, _)| collide(other, name)) {
             Some((other, _)) => {
                 let existing = if dir.is_empty() { other } else { format!("{dir}/{other}") };
-                Err(Error::Collision { path: path.as_str().to_owned(), existing })
+                Err(Error::Collision { path: path.to_owned(), existing })
             }
             // A new directory (or the file itself): nothing below it can collide.
             None => Ok(()),
@@ -397,8 +397,8 @@ fn refuse_collisions(unit: &Unit<'_>, path: &PagePath) -> Result<(), Error> {
     Ok(())
 }
 
-fn message<'a>(given: Option<&'a str>, verb: &'a str, path: &'a ExistingPath) -> Message<'a> {
-    Message { given, verb, subject: path.as_str(), detail: None }
+pub(crate) fn message<'a>(given: Option<&'a str>, verb: &'a str, path: &'a str) -> Message<'a> {
+    Message { given, verb, subject: path, detail: None }
 }
 
 fn not_found(path: &ExistingPath) -> Error {

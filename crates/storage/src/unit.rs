@@ -19,7 +19,7 @@ use crate::revision::{Etag, Revision};
 
 /// Content up to this size passes through the redo row. Larger blobs are synced by themselves
 /// first: twice the bytes would cost more than one more fsync.
-const INLINE_BYTES: usize = 256 * 1024;
+pub(crate) const INLINE_BYTES: usize = 256 * 1024;
 
 type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DbError> + 'a>;
 
@@ -101,6 +101,16 @@ impl<'a> Unit<'a> {
     /// Removes a page.
     pub(crate) fn remove(&mut self, path: &ExistingPath) {
         self.edits.push(Edit { path: path.file().into_bytes(), new: None, content: None });
+    }
+
+    /// Writes a file that isn't a page. Content that isn't given is in the repository, and durable.
+    pub(crate) fn put_file(&mut self, path: &str, new: Entry, content: Option<Vec<u8>>) {
+        self.edits.push(Edit { path: path.as_bytes().to_vec(), new: Some(new), content });
+    }
+
+    /// Removes a file that isn't a page.
+    pub(crate) fn remove_file(&mut self, path: &str) {
+        self.edits.push(Edit { path: path.as_bytes().to_vec(), new: None, content: None });
     }
 
     /// Says who makes the commit and why; without this the edits are not published. Refuses what

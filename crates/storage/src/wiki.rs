@@ -37,12 +37,19 @@ pub struct Options {
     pub preferences: RawPreferences,
     /// The largest page, in bytes.
     pub page_limit: u64,
+    /// The largest attachment, in bytes.
+    pub attachment_limit: u64,
 }
 
 impl Options {
-    /// Options with the default limit of 5 MB a page.
+    /// Options with the default limits of 5 MB a page and 100 MB an attachment.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), preferences: RawPreferences::new(), page_limit: 5_000_000 }
+        Self {
+            id: id.into(),
+            preferences: RawPreferences::new(),
+            page_limit: 5_000_000,
+            attachment_limit: 100_000_000,
+        }
     }
 }
 
@@ -336,6 +343,10 @@ impl Wiki {
 
     pub(crate) fn remembered_preferences(&self) -> &Remembered {
         &self.preferences
+    }
+
+    pub(crate) fn attachment_limit(&self) -> u64 {
+        self.options.attachment_limit
     }
 
     pub(crate) fn id(&self) -> &str {

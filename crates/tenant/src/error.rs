@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use http::StatusCode;
 use wikigrove_storage as storage;
-use wikigrove_storage::{Conflict, DbError, FileError};
+use wikigrove_storage::{AttachmentError, Conflict, DbError, FileError};
 
 use crate::catalog::CatalogError;
 use crate::problem::{self, Problem};
@@ -209,7 +209,11 @@ impl Error {
 fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
     use storage::Error as E;
     match error {
+        E::InvalidPath(error) if error.code() == "is_a_page" => {
+            (StatusCode::CONFLICT, error.code())
+        }
         E::InvalidPath(error) => (StatusCode::UNPROCESSABLE_ENTITY, error.code()),
+        E::Attachment(error) => attachment_code(error),
         E::InvalidAuthor(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_author"),
         E::InvalidMessage { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_message"),
         E::MessageRequired => (StatusCode::UNPROCESSABLE_ENTITY, "message_required"),
@@ -236,9 +240,23 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
     }
 }
 
+fn attachment_code(error: &AttachmentError) -> (StatusCode, &'static str) {
+    use AttachmentError as E;
+    match error {
+        E::NotFound { .. } => (StatusCode::NOT_FOUND, "attachment_not_found"),
+        E::Exists { .. } => (StatusCode::PRECONDITION_FAILED, "attachment_exists"),
+        E::Stale { .. } => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
+        E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "attachment_too_large"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
 fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
     use storage::Error as E;
     match error {
+        E::Attachment(AttachmentError::Exists { etag, .. }) => problem.field("etag", etag),
+        E::Attachment(AttachmentError::Stale { current, .. }) => problem.field("etag", current),
+        E::Attachment(AttachmentError::TooLarge { limit }) => problem.field("limit", limit),
         E::Exists { etag, .. } => problem.field("etag", etag),
         E::UnknownBase { current, .. } | E::Stale { current, .. } => problem.field("etag", current),
         E::Collision { existing, .. } => problem.field("existing", existing),

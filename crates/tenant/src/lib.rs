@@ -60,12 +60,12 @@ pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
 pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
-pub use wiki::{Page, SaveOptions, Storage, Wiki};
+pub use wiki::{Download, Page, SaveOptions, Storage, Upload, Wiki};
 pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;
 pub use wikigrove_storage::{
-    Author, Commit, Conflict, Cursor, Draft, DraftBase, DraftSummary, Etag, ExistingPath, Hunk,
-    InvalidAuthor, InvalidId, InvalidPath, PagePath, PageSummary, PreferenceChanges,
-    PreferenceValue, Preferences, RawPreferences, Revision, Saved,
+    AttachmentError, AttachmentPath, AttachmentSummary, Author, Commit, Conflict, Etag,
+    ExistingAttachment, ExistingPath, Hunk, InvalidAuthor, InvalidId, InvalidPath, PagePath,
+    PageSummary, PreferenceChanges, Preferences, Revision, Saved, SavedAttachment,
 };

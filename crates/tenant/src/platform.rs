@@ -39,16 +39,19 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// The largest page, in bytes.
     pub page_limit: u64,
+    /// The largest attachment, in bytes.
+    pub attachment_limit: u64,
 }
 
 impl Default for Settings {
-    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB.
+    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB.
     fn default() -> Self {
         Self {
             open_wikis: 500,
             idle: Duration::from_secs(300),
             cache_bytes: 64 << 20,
             page_limit: 5_000_000,
+            attachment_limit: 100_000_000,
         }
     }
 }
@@ -59,7 +62,7 @@ pub struct Platform(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     dir: PathBuf,
-    settings: Settings,
+    pub(crate) settings: Settings,
     pub(crate) catalog: Arc<Catalog>,
     registry: Arc<Registry>,
     resources: Resources,

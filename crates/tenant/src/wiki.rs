@@ -1,5 +1,7 @@
 //! A wiki in the hands of one caller.
 
+mod attachments;
+
 use std::sync::Arc;
 
 use wikigrove_storage as storage;
@@ -14,6 +16,8 @@ use crate::changes::{Change, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
 use crate::{Action, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide};
+
+pub use attachments::{Download, Upload};
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
 ///

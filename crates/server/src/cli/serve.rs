@@ -54,6 +54,9 @@ pub(super) struct ServeArgs {
     /// The most wikis open at once [default: by the limit of open files, at most 500].
     #[arg(long, value_name = "N", env = "WIKIGROVE_OPEN_WIKIS")]
     open_wikis: Option<usize>,
+    /// The largest attachment, in bytes [default: 100 MB].
+    #[arg(long, value_name = "BYTES", env = "WIKIGROVE_ATTACHMENT_LIMIT")]
+    attachment_limit: Option<u64>,
 }
 
 #[derive(Parser)]
@@ -73,7 +76,11 @@ pub(super) async fn serve(data: PathBuf, args: ServeArgs) -> Result<(), Failure>
     start_logging();
     let files = raise_file_limit();
     let limits = limits(files);
-    let platform = Platform::open_with(&data, settings(args.open_wikis, files)).await?;
+    let mut settings = settings(args.open_wikis, files);
+    if let Some(limit) = args.attachment_limit {
+        settings.attachment_limit = limit;
+    }
+    let platform = Platform::open_with(&data, settings).await?;
     let token = operator_token::load_or_create(&data, args.admin_token)?;
     let is_new = welcome::create_if_empty(&platform).await?;
     let public = bind(args.listen).await?;

@@ -1,9 +1,11 @@
 //! The rows of files that are no pages.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
+use crate::attachments::AttachmentSummary;
 use crate::author::Author;
 use crate::db::DbError;
+use crate::page::from_seconds;
 use crate::page_path::fold;
 use crate::revision::{Etag, Revision};
 
@@ -57,4 +59,33 @@ pub(super) fn remove(transaction: &Transaction<'_>, path: &str) -> Result<bool, 
         .prepare_cached("delete from attachment where page = ?1 and name = ?2")?
         .execute([page, name])?;
     Ok(removed > 0)
+}
+
+/// Up to `limit` attachments of a page whose names come after `after`, in byte order.
+pub(crate) fn list(
+    connection: &Connection,
+    page: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<AttachmentSummary>, DbError> {
+    let mut select = connection.prepare_cached(
+        "select page, name, etag, size, revision, author_name, author_email, modified from attachment
+         where page = ?1 and name > ?2 order by name limit ?3",
+    )?;
+    let rows = select.query_map(params![page, after.unwrap_or(""), limit as i64], row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<AttachmentSummary> {
+    let (page, name): (String, String) = (row.get(0)?, row.get(1)?);
+    Ok(AttachmentSummary {
+        path: if page.is_empty() { name.clone() } else { format!("{page}/{name}") },
+        page,
+        name,
+        etag: Etag::from_bytes(row.get(2)?),
+        size: row.get::<_, i64>(3)?.unsigned_abs(),
+        revision: Revision::from_bytes(row.get(4)?),
+        author: Author::recorded(row.get(5)?, row.get(6)?),
+        modified: from_seconds(row.get(7)?),
+    })
 }

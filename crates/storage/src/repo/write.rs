@@ -1,5 +1,6 @@
 //! Writing: new trees and commits in memory first, then objects, then the branch.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gix::objs::{Kind, WriteTo as _};
@@ -183,14 +184,23 @@ impl Repo {
     /// Writes a blob and makes it durable by itself, for content too large to pass through a redo row.
     pub(crate) fn write_durable_blob(&self, content: &[u8]) -> Result<Etag, RepoError> {
         let id = self.local().objects.write_buf(Kind::Blob, content)?;
-        let hex = id.to_string();
-        let objects = self.dir.join("objects");
-        let shard = objects.join(&hex[..2]);
-        let path = shard.join(&hex[2..]);
-        std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
-        files::sync_dir(&shard)?;
-        files::sync_dir(&objects)?;
+        self.sync_loose(&id)?;
         Ok(etag(&id))
+    }
+
+    /// Makes one loose object durable.
+    pub(super) fn sync_loose(&self, id: &gix::oid) -> Result<(), RepoError> {
+        let path = self.loose_path(id);
+        std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
+        let objects = self.dir.join("objects");
+        files::sync_dir(path.parent().unwrap_or(&objects))?;
+        Ok(files::sync_dir(&objects)?)
+    }
+
+    /// Where an object's file is, if it isn't in a pack.
+    pub(super) fn loose_path(&self, id: &gix::oid) -> PathBuf {
+        let hex = id.to_string();
+        self.dir.join("objects").join(&hex[..2]).join(&hex[2..])
     }
 
     /// Takes the lock that every git program takes to move the branch, waiting a while for it.

@@ -7,7 +7,9 @@ use wikigrove_storage as storage;
 use crate::context::{spawn_blocking, uninterrupted};
 use crate::live::Live;
 use crate::resolver::Resolution;
-use crate::{Action, Caller, Domain, Error, Platform, Role, Slug, Tenant, TenantId, Wiki};
+use crate::{
+    Action, Caller, Domain, Error, Platform, Role, Settings, Slug, Tenant, TenantId, Wiki,
+};
 
 /// What the catalog says of a wiki, and the epoch before it was asked.
 #[derive(Clone)]
@@ -140,8 +142,9 @@ impl Platform {
     fn open_behind_gate(&self, id: TenantId) -> Result<storage::Wiki, Error> {
         let found = self.0.catalog.by_id(id)?.filter(|tenant| tenant.state.is_settled());
         let Tenant { slug, preferences, .. } = found.ok_or(Error::UnknownWiki)?;
-        let page_limit = self.0.settings.page_limit;
-        let options = storage::Options { id: id.to_string(), preferences, page_limit };
+        let Settings { page_limit, attachment_limit, .. } = self.0.settings;
+        let options =
+            storage::Options { id: id.to_string(), preferences, page_limit, attachment_limit };
         storage::Wiki::open(&self.wiki_dir(&slug), options, &self.0.resources)
             .map_err(|source| Error::Wiki { wiki: slug, source })
     }

@@ -8,7 +8,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::Page;
-use wikigrove_tenant::{Author, Etag, Revision, Saved, Visibility, Wiki, not_modified};
+use wikigrove_tenant::{Author, Etag, Revision, Saved, Wiki, not_modified};
+
+use crate::wiki::headers::{cache_control, quoted};
 
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
 
@@ -73,12 +75,7 @@ fn with_page_headers(
     headers.reserve(10);
     headers.insert(ETAG, quoted(etag));
     headers.insert(VARY, HeaderValue::from_static("accept, authorization"));
-    // What only some may read must not be kept where others are served from.
-    let cache = match wiki.tenant().visibility {
-        Visibility::Private => "private, no-cache",
-        _ => "no-cache",
-    };
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(CACHE_CONTROL, cache_control(wiki));
     if let Some(media_type) = media_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
@@ -120,11 +117,6 @@ pub(super) fn saved(saved: &Saved) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ETAG, quoted(&saved.etag.to_string()));
     response
-}
-
-fn quoted(etag: &str) -> HeaderValue {
-    let quoted = Bytes::from(["\"", etag, "\""].concat());
-    HeaderValue::from_maybe_shared(quoted).expect("hexadecimal digits are visible ASCII")
 }
 
 #[cfg(test)]

@@ -1,0 +1,154 @@
+//! Attachments: list, read, create, change, delete. Their bytes are streamed in both directions.
+
+mod answer;
+mod media_type;
+mod range;
+mod upload;
+
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{AttachmentSummary, Base, Error, Revision, SaveOptions, Wiki};
+
+use crate::extract::{Changed, Json, Listing, Paging, Query, Tail, query};
+use crate::openapi;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, save, delete))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct OfPage {
+    /// The page, which need not exist; empty for the files at the root of the tree.
+    page: String,
+}
+
+#[derive(Serialize)]
+struct Item {
+    #[serde(flatten)]
+    summary: AttachmentSummary,
+    content_type: String,
+}
+
+/// Lists the attachments of a page.
+#[utoipa::path(get, path = "/attachments", params(OfPage, openapi::PagingParams),
+    responses((status = 200, body = openapi::AttachmentList), (status = "4XX", body = openapi::Problem)))]
+async fn list(
+    wiki: Wiki,
+    Query(OfPage { page }): Query<OfPage>,
+    paging: Paging,
+) -> Result<Listing<Item>, Error> {
+    let Paging { limit, cursor } = paging;
+    // One more than asked for says whether there is a next page.
+    let mut found = wiki.attachments(&page, cursor.as_deref(), limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| last.name.clone());
+    let item = |summary: AttachmentSummary| {
+        let content_type = media_type::of(&summary.name).served_as;
+        Item { summary, content_type }
+    };
+    Ok(Listing::new(found.into_iter().map(item).collect(), next.as_deref()))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct At {
+    /// A commit: the attachment as it was then.
+    at: Option<String>,
+}
+
+/// Reads an attachment, or one range of it. What a browser could run is never shown in place.
+#[utoipa::path(get, path = "/attachments/{*path}",
+    params(("path" = String, Path), At, ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header)),
+    responses(
+        (status = 200, content_type = "application/octet-stream"),
+        (status = 206, content_type = "application/octet-stream"),
+        (status = 304, description = "the client has this version"),
+        (status = 416, body = openapi::Problem),
+        (status = "4XX", body = openapi::Problem)))]
+async fn read(
+    wiki: Wiki,
+    method: Method,
+    headers: HeaderMap,
+    Tail(path): Tail,
+    Query(At { at }): Query<At>,
+) -> Result<Response, Problem> {
+    let at: Option<Revision> = at
+        .map(|at| at.parse())
+        .transpose()
+        .map_err(|error| query::invalid("at", "invalid_revision", &format!("{error}")))?;
+    let download = match wiki.attachment(&path, at).await {
+        Ok(download) => download,
+        // Whoever looks among the attachments for a page finds none.
+        Err(error) if error.code() == "is_a_page" => {
+            let detail = format!("{error}");
+            return Err(Problem::new(StatusCode::NOT_FOUND, "attachment_not_found", detail));
+        }
+        Err(error) => return Err(error.problem()),
+    };
+    answer::download(&wiki, &method, &headers, download)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Why {
+    /// The commit message.
+    message: Option<String>,
+}
+
+/// Creates (`If-None-Match: *`) or changes (`If-Match: "<etag>"`) an attachment. The body is the
+/// file's bytes.
+#[utoipa::path(put, path = "/attachments/{*path}",
+    request_body(content = inline(Vec<u8>), content_type = "application/octet-stream"),
+    params(("path" = String, Path), Why, ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, body = openapi::SavedAttachment), (status = 201, body = openapi::SavedAttachment),
+        (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
+async fn save(
+    Changed(wiki): Changed,
+    Tail(path): Tail,
+    Query(Why { message }): Query<Why>,
+    base: Base,
+    request: Request,
+) -> Result<Response, Problem> {
+    let options = SaveOptions { message, ..SaveOptions::default() };
+    let saved = upload::receive(&wiki, &path, base, options, request).await?;
+    Ok(answer::saved(saved))
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    path: String,
+    revision: Revision,
+}
+
+/// Deletes an attachment of which the caller names the version.
+#[utoipa::path(delete, path = "/attachments/{*path}",
+    params(("path" = String, Path), Why, ("If-Match" = String, Header)),
+    responses((status = 200, body = openapi::Deleted), (status = "4XX", body = openapi::Problem)))]
+async fn delete(
+    Changed(wiki): Changed,
+    Tail(path): Tail,
+    Query(Why { message }): Query<Why>,
+    base: Base,
+) -> Result<Response, Problem> {
+    let Base::Version(base) = base else {
+        let detail = "an attachment is deleted with If-Match and the etag of the version you read";
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "precondition_required",
+            detail,
+        ));
+    };
+    let options = SaveOptions { message, ..SaveOptions::default() };
+    let revision =
+        wiki.delete_attachment(&path, base, options).await.map_err(|error| error.problem())?;
+    Ok(Json(Deleted { path, revision }).into_response())
+}

@@ -1,0 +1,410 @@
+//! Attachments: files that aren't pages. They may be large, so their bytes pass through files and
+//! never through memory as a whole.
+//!
+//! A save has two steps. [`Wiki::stage`] makes the bytes durable in the repository, under no lock;
+//! [`Wiki::save_attachment`] publishes the commit that names them, as quickly as that of a page.
+
+mod error;
+mod upload;
+
+use std::io::{self, Read};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::attachment_path::{AttachmentPath, ExistingAttachment};
+use crate::author::Author;
+use crate::error::Error;
+use crate::index;
+use crate::page::from_seconds;
+use crate::page_path::ExistingPath;
+use crate::repo::{BlobReader, Entry, Want};
+use crate::revision::{Etag, Revision};
+use crate::save::{Base, message, refuse_collisions};
+use crate::unit::Unit;
+use crate::wiki::Wiki;
+
+pub use error::AttachmentError;
+pub use upload::{StagedBlob, Upload};
+
+/// What a list says about an attachment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AttachmentSummary {
+    /// The page it belongs to; empty at the root of the tree.
+    pub page: String,
+    /// The name of the file.
+    pub name: String,
+    /// Both, with a slash between them.
+    pub path: String,
+    /// The version of the content.
+    pub etag: Etag,
+    /// The size of the content in bytes.
+    pub size: u64,
+    /// The commit that last changed the file.
+    pub revision: Revision,
+    /// Who made that commit.
+    pub author: Author,
+    /// When, in UTC, to the second.
+    #[serde(with = "time::serde::rfc3339")]
+    pub modified: OffsetDateTime,
+}
+
+/// An attachment as it was in one commit, open for reading. Whatever happens to it in the wiki, this
+/// reads on as it was.
+pub struct Attachment {
+    /// Where it was found.
+    pub path: ExistingAttachment,
+    /// The version of the content.
+    pub etag: Etag,
+    content: BlobReader,
+}
+
+impl Attachment {
+    /// The size of the content in bytes.
+    pub fn size(&self) -> u64 {
+        self.content.size()
+    }
+
+    /// Whether all of it is in memory, so that reading doesn't block.
+    pub fn is_in_memory(&self) -> bool {
+        self.content.is_in_memory()
+    }
+
+    /// Leaves out the next `bytes`, or as many as there are.
+    ///
+    /// # Errors
+    /// The disk is failing, or the object is damaged.
+    pub fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        self.content.skip(bytes)
+    }
+}
+
+impl Read for Attachment {
+    /// Blocks, unless it [is in memory](Self::is_in_memory).
+    ///
+    /// # Errors
+    /// The disk is failing, or the object is damaged; that is noticed before its last byte is handed
+    /// out.
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.content.read(out)
+    }
+}
+
+impl std::fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attachment")
+            .field("path", &self.path)
+            .field("etag", &self.etag)
+            .finish_non_exhaustive()
+    }
+}
+
+/// New content for an attachment.
+#[derive(Clone, Debug)]
+pub struct SaveAttachment<'a> {
+    /// The attachment.
+    pub path: &'a AttachmentPath,
+    /// What the author saw when they began.
+    pub base: Base,
+    /// Who made the change.
+    pub author: &'a Author,
+    /// Why; a sentence is made up when there is none.
+    pub message: Option<&'a str>,
+}
+
+/// A deletion of an attachment.
+#[derive(Clone, Debug)]
+pub struct DeleteAttachment<'a> {
+    /// The attachment.
+    pub path: &'a ExistingAttachment,
+    /// The version the author saw.
+    pub base: Etag,
+    /// Who deletes it.
+    pub author: &'a Author,
+    /// Why; a sentence is made up when there is none.
+    pub message: Option<&'a str>,
+}
+
+/// What became of a save of an attachment. It is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SavedAttachment {
+    /// The page it belongs to.
+    pub page: String,
+    /// The name of the file.
+    pub name: String,
+    /// Both, with a slash between them.
+    pub path: String,
+    /// The version of the content now.
+    pub etag: Etag,
+    /// The commit that contains it; for unchanged content, the head.
+    pub revision: Revision,
+    /// The size of the content in bytes.
+    pub size: u64,
+    /// Whether the attachment was new.
+    #[serde(skip)]
+    pub created: bool,
+    /// Whether anything was written.
+    #[serde(skip)]
+    pub changed: bool,
+}
+
+impl Wiki {
+    /// An attachment as it is now, or as it was in the commit `at`.
+    ///
+    /// # Errors
+    /// There is no such attachment, or no such commit; it is packed and over the limit, so that it
+    /// would have to be unpacked in memory.
+    pub fn attachment(
+        &self,
+        path: &ExistingAttachment,
+        at: Option<Revision>,
+    ) -> Result<Attachment, Error> {
+        self.check_open()?;
+        let commit = match at {
+            Some(at) => Some(self.reachable(at)?),
+            None => self.head()?,
+        };
+        let Some(commit) = commit else { return Err(not_found(path)) };
+        for path in path.spellings() {
+            let entry = self.repo().entry(commit, path.as_str())?;
+            if let Some(entry) = entry.filter(|entry| entry.is_file()) {
+                let limit = self.attachment_limit();
+                let content = self
+                    .repo()
+                    .open_blob(entry.id, limit)?
+                    .ok_or(AttachmentError::TooLarge { limit })?;
+                return Ok(Attachment { path, etag: entry.id, content });
+            }
+        }
+        Err(not_found(path))
+    }
+
+    /// Up to `limit` attachments of a page, after the name `after`, in byte order; those at the root
+    /// of the tree for the page `""`. The page itself need not exist.
+    ///
+    /// # Errors
+    /// The path can't be a page's; the repository can't be read.
+    pub fn attachments(
+        &self,
+        page: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<AttachmentSummary>, Error> {
+        self.check_open()?;
+        let Some(head) = self.head()? else { return Ok(Vec::new()) };
+        match self.fresh_index()? {
+            Some(database) => database.read(|connection| {
+                let listed = index::attachments(connection, page, after, limit)?;
+                match ExistingPath::new(page).ok().and_then(|page| page.composed()) {
+                    Some(page) if listed.is_empty() => {
+                        Ok(index::attachments(connection, page.as_str(), after, limit)?)
+                    }
+                    _ => Ok(listed),
+                }
+            }),
+            None => self.attachments_from_git(head, page, after, limit),
+        }
+    }
+
+    /// What the list of attachments says, from the history: for as long as the index can't.
+    fn attachments_from_git(
+        &self,
+        head: Revision,
+        page: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<AttachmentSummary>, Error> {
+        let (page, names) = self.directory(head, page)?;
+        let mut files: Vec<(String, Entry)> = names
+            .into_iter()
+            .filter(|(name, entry)| entry.is_file() && ExistingPath::of_file(name).is_none())
+            .filter(|(name, _)| after.is_none_or(|after| name.as_str() > after))
+            .collect();
+        files.sort_by(|(one, _), (other, _)| one.cmp(other));
+        files.truncate(limit);
+        self.summaries(head, &page, files)
+    }
+
+    /// Begins an upload. Nothing of it can be seen until it is saved, and nothing is left of it when
+    /// it is dropped or the process dies.
+    ///
+    /// # Errors
+    /// The wiki is closed.
+    pub fn upload(&self) -> Result<Upload, Error> {
+        self.check_open()?;
+        Ok(Upload::new(self.dir(), self.attachment_limit()))
+    }
+
+    /// Makes the bytes of an upload durable in the repository, where nothing names them yet. Saves go
+    /// on meanwhile. A save that would be refused is refused here already, before anything is written.
+    ///
+    /// # Errors
+    /// As [`save_attachment`](Self::save_attachment).
+    pub fn stage(
+        &self,
+        path: &AttachmentPath,
+        base: Base,
+        upload: Upload,
+    ) -> Result<StagedBlob, Error> {
+        self.check_open()?;
+        let mut upload = upload.hashed()?;
+        let unit = Unit::new(self.repo(), self.repo().head()?, self.preferences()?);
+        plan(&unit, path, base, upload.id)?;
+        upload.store(self.repo())
+    }
+
+    /// Saves an attachment. When this returns, the content survives a crash and a power cut.
+    ///
+    /// # Errors
+    /// The attachment exists and the base is [`Base::New`], or it doesn't have the version of the
+    /// base; the name collides; the disk is full. See [`Wiki::save`].
+    pub fn save_attachment(
+        &self,
+        save: &SaveAttachment<'_>,
+        blob: StagedBlob,
+    ) -> Result<SavedAttachment, Error> {
+        let path = save.path;
+        let (id, size) = (blob.id, blob.size);
+        let (mut saved, published) = self.write(|unit| {
+            let current = plan(unit, path, save.base, id)?;
+            let changed = current.is_none_or(|current| current.id != id);
+            if changed {
+                let mode = current.map_or(Entry::FILE, |entry| entry.mode);
+                unit.put_file(path.as_str(), Entry { mode, id }, blob.content);
+                let verb = if current.is_some() { "Update" } else { "Create" };
+                unit.sign(save.author, message(save.message, verb, path.as_str()))?;
+            }
+            Ok(SavedAttachment {
+                page: path.page().to_owned(),
+                name: path.name().to_owned(),
+                path: path.as_str().to_owned(),
+                etag: id,
+                revision: unit.head.unwrap_or(Revision::from_bytes([0; 20])),
+                size,
+                created: current.is_none(),
+                changed,
+            })
+        })?;
+        if let Some(published) = published {
+            saved.revision = published.revision;
+            if published.merged
+                && let Some(entry) = self.repo().entry(published.revision, path.as_str())?
+            {
+                // Somebody pushed a text of the same name in that moment, and both were merged.
+                saved.etag = entry.id;
+                saved.size = self.repo().blob_size(entry.id)?;
+            }
+        }
+        Ok(saved)
+    }
+
+    /// Deletes an attachment and returns the commit that did.
+    ///
+    /// # Errors
+    /// There is no such attachment; it doesn't have the version of the base.
+    pub fn delete_attachment(&self, delete: &DeleteAttachment<'_>) -> Result<Revision, Error> {
+        let ((), published) = self.write(|unit| {
+            let mut found = None;
+            for path in delete.path.spellings() {
+                found = found.or(file(unit, &path)?.map(|entry| (path, entry)));
+            }
+            let (path, entry) = found.ok_or_else(|| not_found(delete.path))?;
+            if entry.id != delete.base {
+                return Err(stale(&path, Some(entry.id)));
+            }
+            unit.remove_file(path.as_str());
+            unit.sign(delete.author, message(delete.message, "Delete", path.as_str()))
+        })?;
+        published.map(|published| published.revision).ok_or(Error::Closed)
+    }
+
+    /// What is in the directory of a page, under the spelling that exists.
+    fn directory(
+        &self,
+        head: Revision,
+        page: &str,
+    ) -> Result<(String, Vec<(String, Entry)>), Error> {
+        let view = self.repo().view();
+        if page.is_empty() {
+            return Ok((String::new(), view.directory(head, "")?.unwrap_or_default()));
+        }
+        let page = ExistingPath::new(page)?;
+        for spelling in [Some(page.clone()), page.composed()].into_iter().flatten() {
+            if let Some(names) = view.directory(head, spelling.as_str())? {
+                return Ok((spelling.as_str().to_owned(), names));
+            }
+        }
+        Ok((page.as_str().to_owned(), Vec::new()))
+    }
+
+    /// Adds what only the history knows: who last changed each file.
+    fn summaries(
+        &self,
+        head: Revision,
+        page: &str,
+        files: Vec<(String, Entry)>,
+    ) -> Result<Vec<AttachmentSummary>, Error> {
+        let path = |name: &str| match page {
+            "" => name.to_owned(),
+            page => format!("{page}/{name}"),
+        };
+        let want: Want = files.iter().map(|(name, _)| path(name).into_bytes()).collect();
+        let revisions = self.repo().attribute(head, want, None, |_| ())?;
+        let summary = |(name, entry): (String, Entry)| {
+            let path = path(&name);
+            let revision = revisions.get(path.as_bytes()).copied().unwrap_or(head);
+            let commit = self.repo().commit(revision)?;
+            Ok(AttachmentSummary {
+                page: page.to_owned(),
+                name,
+                path,
+                etag: entry.id,
+                size: self.repo().blob_size(entry.id)?,
+                revision,
+                author: commit.author,
+                modified: from_seconds(commit.time),
+            })
+        };
+        files.into_iter().map(summary).collect()
+    }
+}
+
+/// What is there now, if content with the id `new` may take its place.
+fn plan(
+    unit: &Unit<'_>,
+    path: &AttachmentPath,
+    base: Base,
+    new: Etag,
+) -> Result<Option<Entry>, Error> {
+    let current = file(unit, path)?;
+    match (current, base) {
+        // It is stored already, whatever it was made from.
+        (Some(now), _) if now.id == new => {}
+        (None, Base::New) => refuse_collisions(unit, path.as_str(), path.as_str())?,
+        (Some(now), Base::New) => {
+            return Err(
+                AttachmentError::Exists { path: path.as_str().to_owned(), etag: now.id }.into()
+            );
+        }
+        (Some(now), Base::Version(base)) if base == now.id => {}
+        // There is no way to merge what need not be text.
+        (current, Base::Version(_)) => return Err(stale(path, current.map(|now| now.id))),
+    }
+    Ok(current)
+}
+
+/// The file, if it is one. A link or a directory of that name is none.
+fn file(unit: &Unit<'_>, path: &ExistingAttachment) -> Result<Option<Entry>, Error> {
+    Ok(unit.entry(path.as_str())?.filter(|entry| entry.is_file()))
+}
+
+fn stale(path: &ExistingAttachment, current: Option<Etag>) -> Error {
+    AttachmentError::Stale { path: path.as_str().to_owned(), current }.into()
+}
+
+fn not_found(path: &ExistingAttachment) -> Error {
+    AttachmentError::NotFound { path: path.as_str().to_owned() }.into()
+}
+
+#[cfg(test)]
+mod tests;

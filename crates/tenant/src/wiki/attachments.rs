@@ -1,0 +1,276 @@
+//! Attachments of a wiki: sent and read piece by piece.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use wikigrove_storage as storage;
+use wikigrove_storage::{
+    AttachmentPath, AttachmentSummary, Etag, ExistingAttachment, Revision, SavedAttachment,
+};
+
+use super::{SaveOptions, Wiki};
+use crate::base::Base;
+use crate::context::blocking;
+use crate::live::{Live, Use};
+use crate::{Action, Error};
+
+/// How much is gathered before a thread is taken to write it, in bytes.
+const GATHERED: usize = 256 * 1024;
+/// How much is read at once, in bytes.
+const PIECE: u64 = 128 * 1024;
+
+impl Wiki {
+    /// Up to `limit` attachments of a page, which need not exist, after the name `after`, in byte
+    /// order; those at the root of the tree for the page `""`.
+    ///
+    /// # Errors
+    /// The path can't be a page's; the wiki can't be read.
+    pub async fn attachments(
+        &self,
+        page: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<AttachmentSummary>, Error> {
+        self.allow(Action::Read).await?;
+        let (page, after) = (page.to_owned(), after.map(str::to_owned));
+        self.run(move |wiki| wiki.attachments(&page, after.as_deref(), limit)).await
+    }
+
+    /// Opens an attachment, as it is now or as it was in the commit `at`. What is open is read to its
+    /// end even if it is deleted meanwhile.
+    ///
+    /// # Errors
+    /// There is no such attachment; `at` isn't part of this wiki's history.
+    pub async fn attachment(&self, path: &str, at: Option<Revision>) -> Result<Download, Error> {
+        self.allow(Action::Read).await?;
+        let path = ExistingAttachment::new(path).map_err(|error| self.failed(error.into()))?;
+        let attachment = self.run(move |wiki| wiki.attachment(&path, at)).await?;
+        let (left, is_in_memory) = (attachment.size(), attachment.is_in_memory());
+        Ok(Download {
+            path: attachment.path.clone(),
+            etag: attachment.etag,
+            size: left,
+            live: self.0.live.clone(),
+            attachment: Some(attachment),
+            is_in_memory,
+            skip: 0,
+            left,
+        })
+    }
+
+    /// Begins to save an attachment. Nothing is changed, and nobody is kept waiting, until all of it
+    /// was sent and [`finish`](Upload::finish) is called.
+    ///
+    /// # Errors
+    /// The caller may not write; no attachment can have this path.
+    pub async fn upload(&self, path: &str, base: Base) -> Result<Upload, Error> {
+        self.allow(Action::Write).await?;
+        let path = AttachmentPath::new(path).map_err(|error| self.failed(error.into()))?;
+        let spool = self.with(storage::Wiki::upload)?;
+        Ok(Upload {
+            wiki: self.clone(),
+            path,
+            base: base.into(),
+            spool: Some(spool),
+            gathered: BytesMut::new(),
+        })
+    }
+
+    /// Saves an attachment whose content is in memory.
+    ///
+    /// # Errors
+    /// As [`Upload::finish`].
+    pub async fn save_attachment(
+        &self,
+        path: &str,
+        content: &[u8],
+        base: Base,
+        options: SaveOptions,
+    ) -> Result<SavedAttachment, Error> {
+        let mut upload = self.upload(path, base).await?;
+        upload.write(content).await?;
+        upload.finish(options).await
+    }
+
+    /// Deletes an attachment that has the version `base`, and returns the commit that did.
+    ///
+    /// # Errors
+    /// There is no such attachment, or it changed meanwhile.
+    pub async fn delete_attachment(
+        &self,
+        path: &str,
+        base: Etag,
+        options: SaveOptions,
+    ) -> Result<Revision, Error> {
+        self.allow(Action::Write).await?;
+        let path = ExistingAttachment::new(path).map_err(|error| self.failed(error.into()))?;
+        let this = self.clone();
+        self.run_writing(move |wiki| {
+            let author = options.author.as_ref().unwrap_or(this.caller().author());
+            let message = options.message.as_deref();
+            let delete = storage::DeleteAttachment { path: &path, base, author, message };
+            let revision = wiki.delete_attachment(&delete)?;
+            this.announce(revision, path.as_str(), author);
+            Ok(revision)
+        })
+        .await
+    }
+
+    /// The largest attachment, in bytes.
+    pub fn attachment_limit(&self) -> u64 {
+        self.0.platform.0.settings.attachment_limit
+    }
+}
+
+/// An attachment on its way into the wiki. Dropping it leaves nothing behind.
+#[derive(Debug)]
+pub struct Upload {
+    wiki: Wiki,
+    path: AttachmentPath,
+    base: storage::Base,
+    /// Away while a thread writes to it; for good once that failed or was given up.
+    spool: Option<storage::Upload>,
+    gathered: BytesMut,
+}
+
+impl Upload {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// There are more than the wiki allows; the disk is full. The upload is over then.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        for piece in bytes.chunks(GATHERED) {
+            self.gathered.extend_from_slice(piece);
+            if self.gathered.len() >= GATHERED {
+                self.spool().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A thread is taken for each quarter of a megabyte and not for the whole upload, which lasts as
+    /// long as the client likes.
+    async fn spool(&mut self) -> Result<(), Error> {
+        let mut spool = self.spool.take().ok_or_else(over)?;
+        let gathered = self.gathered.split().freeze();
+        let written = move |_: &storage::Wiki| {
+            spool.write(&gathered)?;
+            Ok(spool)
+        };
+        self.spool = Some(self.wiki.run(written).await?);
+        Ok(())
+    }
+
+    /// Saves what was sent. When this returns, it survives a crash and a power cut.
+    ///
+    /// # Errors
+    /// The attachment exists, or doesn't have the version of the base; the name collides; the caller
+    /// may not write any more.
+    pub async fn finish(mut self, options: SaveOptions) -> Result<SavedAttachment, Error> {
+        self.spool().await?;
+        let spool = self.spool.take().ok_or_else(over)?;
+        let (path, base) = (self.path, self.base);
+        let staged = {
+            let path = path.clone();
+            self.wiki.run(move |wiki| wiki.stage(&path, base, spool)).await?
+        };
+        // Sending it may have taken long: the caller's rights may be others by now.
+        self.wiki.allow(Action::Write).await?;
+        let this = self.wiki.clone();
+        let save = move |wiki: &storage::Wiki| {
+            let author = options.author.as_ref().unwrap_or(this.caller().author());
+            let message = options.message.as_deref();
+            let save = storage::SaveAttachment { path: &path, base, author, message };
+            let saved = wiki.save_attachment(&save, staged)?;
+            if saved.changed {
+                this.announce(saved.revision, path.as_str(), author);
+            }
+            Ok(saved)
+        };
+        self.wiki.run_writing(save).await
+    }
+}
+
+fn over() -> Error {
+    Error::Busy("an upload was used after it had failed".to_owned())
+}
+
+/// An open attachment. It reads on as it was, whatever becomes of it in the wiki.
+pub struct Download {
+    path: ExistingAttachment,
+    etag: Etag,
+    size: u64,
+    live: Arc<Live>,
+    /// Away while a thread reads from it; for good once that failed or was given up.
+    attachment: Option<storage::Attachment>,
+    is_in_memory: bool,
+    skip: u64,
+    left: u64,
+}
+
+impl Download {
+    /// Where it was found.
+    pub fn path(&self) -> &ExistingAttachment {
+        &self.path
+    }
+
+    /// The version of the content.
+    pub fn etag(&self) -> Etag {
+        self.etag
+    }
+
+    /// The size of the whole content in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Only `length` bytes are read, after the first `start`; fewer if there are fewer.
+    #[must_use]
+    pub fn part(mut self, start: u64, length: u64) -> Self {
+        self.skip = start.min(self.size);
+        self.left = length.min(self.size - self.skip);
+        self
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// The disk is failing, or the object is damaged. The download is over then.
+    pub async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let mut attachment = self.attachment.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        let (skip, wanted) = (std::mem::take(&mut self.skip), self.left.min(PIECE));
+        let read = move || {
+            attachment.skip(skip)?;
+            let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
+            attachment.by_ref().take(wanted).read_to_end(&mut piece)?;
+            Ok::<_, std::io::Error>((attachment, piece))
+        };
+        let (attachment, piece) = if self.is_in_memory {
+            read()?
+        } else {
+            // A turn for each piece: a slow client holds up nobody.
+            let turn = self.live.turn(Use::Read).await;
+            blocking(move || {
+                let _turn = turn;
+                read()
+            })
+            .await?
+        };
+        self.attachment = Some(attachment);
+        self.left -= piece.len() as u64;
+        Ok(Some(piece.into()))
+    }
+}
+
+impl std::fmt::Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download")
+            .field("path", &self.path)
+            .field("etag", &self.etag)
+            .finish_non_exhaustive()
+    }
+}
