@@ -171,6 +171,12 @@ pub(crate) fn collide(one: &str, other: &str) -> bool {
     folded(one).eq(folded(other))
 }
 
+/// A path as it is compared where case and composition don't count: two paths with the same fold
+/// would be one file on Windows and macOS.
+pub fn fold(path: &str) -> String {
+    folded(path).collect()
+}
+
 fn folded(name: &str) -> impl Iterator<Item = char> {
     name.nfd().case_fold().nfd()
 }
@@ -314,6 +320,7 @@ mod tests {
             assert!(collide(one, other), "{one} {other}");
         }
         assert!(!collide("home", "house"));
+        assert_eq!(fold("Garden/CAFE\u{301}"), fold("garden/caf\u{e9}"));
     }
 
     #[test]
