@@ -65,6 +65,6 @@ pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;
 pub use wikigrove_storage::{
-    Author, Commit, Conflict, Etag, ExistingPath, Hunk, InvalidAuthor, InvalidId, InvalidPath,
-    PagePath, PageSummary, PreferenceChanges, Preferences, Revision, Saved,
+    Author, Commit, Conflict, Etag, ExistingPath, Found, Hunk, InvalidAuthor, InvalidId,
+    InvalidPath, PagePath, PageSummary, PreferenceChanges, Preferences, Revision, Saved,
 };

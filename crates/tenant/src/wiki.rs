@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{
-    Author, Commit, Etag, ExistingPath, PagePath, PageSummary, PreferenceChanges, Preferences,
-    Revision, Saved,
+    Author, Commit, Etag, ExistingPath, Found, PagePath, PageSummary, PreferenceChanges,
+    Preferences, Revision, Saved,
 };
 
 use crate::base::Base;
@@ -227,6 +227,20 @@ impl Wiki {
             Ok(revision)
         })
         .await
+    }
+
+    /// For each list of candidates, the first path that exists in the commit `at`, or now; see
+    /// [`storage::Wiki::resolve`].
+    ///
+    /// # Errors
+    /// `at` isn't part of this wiki's history; the wiki can't be read.
+    pub async fn resolve(
+        &self,
+        at: Option<Revision>,
+        candidates: Vec<Vec<String>>,
+    ) -> Result<Vec<Option<Found>>, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| wiki.resolve(at, &candidates)).await
     }
 
     /// The newest revision; `None` while nothing was ever saved.
