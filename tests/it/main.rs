@@ -13,6 +13,7 @@ mod lifecycle;
 mod openapi;
 mod pages;
 mod registry;
+mod rendering;
 mod shutdown;
 
 /// The program under test, on a data directory.

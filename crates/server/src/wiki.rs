@@ -2,6 +2,7 @@
 
 mod pages;
 mod preferences;
+mod render;
 
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,5 +23,5 @@ pub(crate) fn documented() -> OpenApiRouter {
 
 /// The routes below [`API`], without it.
 pub(crate) fn api() -> OpenApiRouter {
-    pages::router().merge(preferences::router())
+    pages::router().merge(preferences::router()).merge(render::router())
 }
