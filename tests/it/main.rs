@@ -17,6 +17,7 @@ mod openapi;
 mod pages;
 mod preferences;
 mod registry;
+mod rendering;
 mod shutdown;
 
 /// The program under test, on a data directory.

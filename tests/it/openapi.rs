@@ -32,6 +32,7 @@ async fn answers_have_the_shape_that_is_documented() {
     let garden = editor.on("garden");
     fits::<openapi::Saved>(&garden.create("roses", "# Roses\n\n1\n2\n3\n").await.good().json());
     fits::<openapi::Page>(&garden.api(Method::GET, "/pages/roses").await.good().json());
+    fits::<openapi::Rendered>(&garden.rendered("roses").await.good().json());
     fits::<openapi::PageList>(&garden.api(Method::GET, "/pages").await.good().json());
     fits::<openapi::Problem>(&garden.api(Method::GET, "/pages/none").await.json());
     fits::<openapi::KeptDraft>(&garden.put_draft("roses", "more").await.good().json());

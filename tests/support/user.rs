@@ -146,6 +146,11 @@ impl OnWiki {
         self.read(path).header("accept", "text/markdown")
     }
 
+    /// Reads a page as HTML.
+    pub fn rendered(&self, path: &str) -> Call {
+        self.api(Method::GET, format!("/render/{}", encode(path)))
+    }
+
     /// Writes a page, without saying what it is based on.
     pub fn put(&self, path: &str, text: &str) -> Call {
         self.api(Method::PUT, format!("/pages/{}", encode(path))).json(json!({ "content": text }))

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod middleware;
 pub mod openapi;
 pub mod operator_token;
+pub mod render;
 pub mod serve;
 pub mod welcome;
 pub mod wiki;

@@ -92,6 +92,57 @@ pub struct Page {
     pub modified: OffsetDateTime,
 }
 
+/// A page as HTML.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rendered {
+    /// The path, without `.md`.
+    pub path: String,
+    /// The first heading, or else the last segment of the path.
+    pub title: String,
+    /// The version of the content.
+    pub etag: String,
+    /// The commit that last changed the page.
+    pub revision: String,
+    /// Safe HTML, to be put into any page.
+    pub html: String,
+    /// The headings, in order.
+    pub headings: Vec<RenderedHeading>,
+    /// The data that the page begins with, if it is a mapping that can be read.
+    #[schema(value_type = Option<Object>)]
+    pub front_matter: Option<serde_json::Value>,
+    /// Why that can't be read.
+    pub front_matter_error: Option<String>,
+    /// What it links to in the wiki.
+    pub links: Vec<RenderedLink>,
+    /// Whether it is shown as plain text, because it is too large or too deep to be rendered.
+    pub plain: bool,
+}
+
+/// A heading of a page.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenderedHeading {
+    /// 1 to 6.
+    pub level: u8,
+    /// What it says.
+    pub text: String,
+    /// The id of its element.
+    pub id: String,
+}
+
+/// A link of a page to somewhere in the wiki.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenderedLink {
+    /// The path of the page or attachment.
+    pub target: String,
+    /// `wiki`, `embed`, `link` or `image`.
+    pub kind: String,
+    /// Whether it exists.
+    pub exists: bool,
+}
+
 /// What became of a save.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -513,7 +564,7 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 17);
+        assert_eq!(wikis.len(), 18);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 13);

@@ -6,6 +6,7 @@ mod headers;
 mod history;
 mod pages;
 pub(crate) mod preferences;
+mod render;
 mod search;
 
 use axum::Router;
@@ -32,5 +33,6 @@ pub(crate) fn api() -> OpenApiRouter {
         .merge(history::router())
         .merge(search::router())
         .merge(preferences::router())
+        .merge(render::router())
         .merge(drafts::router())
 }

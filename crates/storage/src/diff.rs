@@ -110,17 +110,6 @@ impl Wiki {
         Ok(Diff { path: path.as_str().to_owned(), from, to, hunks, unified })
     }
 
-    /// The revision, if it is part of the history.
-    pub(crate) fn reachable(&self, revision: Revision) -> Result<Revision, Error> {
-        let is_known = match self.head()? {
-            Some(head) => {
-                self.repo().is_commit(revision)? && self.repo().is_ancestor(revision, head)?
-            }
-            None => false,
-        };
-        if is_known { Ok(revision) } else { Err(Error::UnknownRevision { revision }) }
-    }
-
     fn last_change(&self, path: &ExistingPath) -> Result<Revision, Error> {
         let history = self.history(path, None, 1)?;
         match history.commits.first() {

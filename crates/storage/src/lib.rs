@@ -40,9 +40,11 @@ mod diff;
 mod drafts;
 mod error;
 pub mod files;
+mod front_matter;
 mod history;
 mod index;
 mod layout;
+pub mod links;
 mod merge;
 mod message;
 mod page;
@@ -52,6 +54,7 @@ mod publish;
 mod recover;
 mod redo;
 mod repo;
+mod resolve;
 mod revision;
 mod salvage;
 mod save;
@@ -75,16 +78,18 @@ pub use diff::{Diff, DiffHunk, DiffLine, DiffSide, LineKind};
 pub use drafts::{Cursor, Draft, DraftBase, DraftSummary, NewDraft};
 pub use error::{Conflict, Error};
 pub use files::FileError;
+pub use front_matter::{FrontMatter, FrontMatterSyntax};
 pub use history::{History, HistoryPosition};
 pub use index::IndexProgress;
 pub use merge::Hunk;
 pub use page::{Page, PageSummary};
-pub use page_path::{ExistingPath, InvalidPath, PagePath};
+pub use page_path::{ExistingPath, InvalidPath, PagePath, fold};
 pub use preferences::{
     CommitMessage, InvalidPreference, InvalidPreferences, LegacyUrls, PreferenceChanges,
     PreferenceValue, Preferences, RawPreferences, WikilinkStyle, check_preferences,
     preference_rows,
 };
+pub use resolve::Found;
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
 pub use search::{SearchResult, SnippetPart};

@@ -181,9 +181,10 @@ pub(crate) fn collide(one: &str, other: &str) -> bool {
     folded(one).eq(folded(other))
 }
 
-/// What two colliding names have in common: their case and composition folded.
-pub(crate) fn fold(name: &str) -> String {
-    if name.is_ascii() { name.to_ascii_lowercase() } else { folded(name).collect() }
+/// A path as it is compared where case and composition don't count: two paths with the same fold
+/// would be one file on Windows and macOS.
+pub fn fold(path: &str) -> String {
+    if path.is_ascii() { path.to_ascii_lowercase() } else { folded(path).collect() }
 }
 
 fn folded(name: &str) -> impl Iterator<Item = char> {
@@ -334,6 +335,7 @@ mod tests {
             assert!(collide(one, other), "{one} {other}");
         }
         assert!(!collide("home", "house"));
+        assert_eq!(fold("Garden/CAFE\u{301}"), fold("garden/caf\u{e9}"));
     }
 
     #[test]

@@ -199,13 +199,8 @@ impl Wiki {
     /// # Errors
     /// `at` isn't part of this wiki's history, or had no such page.
     pub fn read_at(&self, path: &ExistingPath, at: Revision) -> Result<Page, Error> {
-        self.check_open()?;
-        let unknown = || Error::UnknownRevision { revision: at };
-        let head = self.head()?.ok_or_else(unknown)?;
-        if !self.repo.is_commit(at)? || !self.repo.is_ancestor(at, head)? {
-            return Err(unknown());
-        }
-        self.load(at, path, at == head)
+        let at = self.reachable(at)?;
+        self.load(at, path, self.head()? == Some(at))
     }
 
     /// Up to `limit` pages whose path starts with `prefix`, after the path `after`, in byte order.
@@ -265,6 +260,22 @@ impl Wiki {
     pub fn db(&self) -> Result<&Database, Error> {
         self.check_open()?;
         self.database()
+    }
+
+    /// `at`, if it is part of this wiki's history.
+    pub(crate) fn reachable(&self, at: Revision) -> Result<Revision, Error> {
+        let unknown = || Error::UnknownRevision { revision: at };
+        let head = self.current()?.ok_or_else(unknown)?;
+        if !self.repo.is_commit(at)? || !self.repo.is_ancestor(at, head)? {
+            return Err(unknown());
+        }
+        Ok(at)
+    }
+
+    /// The newest revision of a wiki that is open.
+    pub(crate) fn current(&self) -> Result<Option<Revision>, Error> {
+        self.check_open()?;
+        self.head()
     }
 
     fn load(&self, head: Revision, path: &ExistingPath, is_head: bool) -> Result<Page, Error> {

@@ -65,7 +65,8 @@ pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;
 pub use wikigrove_storage::{
-    AttachmentError, AttachmentPath, AttachmentSummary, Author, Commit, Conflict, Etag,
-    ExistingAttachment, ExistingPath, Hunk, InvalidAuthor, InvalidId, InvalidPath, PagePath,
-    PageSummary, PreferenceChanges, Preferences, Revision, Saved, SavedAttachment,
+    AttachmentError, AttachmentPath, AttachmentSummary, Author, Commit, Conflict, Cursor, Draft,
+    DraftBase, DraftSummary, Etag, ExistingAttachment, ExistingPath, Found, Hunk, InvalidAuthor,
+    InvalidId, InvalidPath, PagePath, PageSummary, PreferenceChanges, PreferenceValue, Preferences,
+    RawPreferences, Revision, Saved, SavedAttachment,
 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{
-    Author, Commit, Cursor, Draft, DraftBase, DraftSummary, Etag, ExistingPath, History,
+    Author, Commit, Cursor, Draft, DraftBase, DraftSummary, Etag, ExistingPath, Found, History,
     HistoryPosition, IndexProgress, PagePath, PageSummary, PreferenceChanges, Preferences,
     Revision, Saved, SearchResult,
 };
@@ -303,6 +303,20 @@ impl Wiki {
     /// Whose drafts the caller's are: never a name or an address that could pass to somebody else.
     fn draft_owner(&self) -> Result<String, Error> {
         self.caller().subject().map(str::to_owned).ok_or(Error::IdentityRequired)
+    }
+
+    /// For each list of candidates, the first path that exists in the commit `at`, or now; see
+    /// [`storage::Wiki::resolve`].
+    ///
+    /// # Errors
+    /// `at` isn't part of this wiki's history; the wiki can't be read.
+    pub async fn resolve(
+        &self,
+        at: Option<Revision>,
+        candidates: Vec<Vec<String>>,
+    ) -> Result<Vec<Option<Found>>, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| wiki.resolve(at, &candidates)).await
     }
 
     /// The newest revision; `None` while nothing was ever saved.

@@ -1,6 +1,6 @@
 //! Pages: list, read, create, change, delete.
 
-mod answer;
+pub(super) mod answer;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};

@@ -32,7 +32,7 @@ pub(super) fn page(wiki: &Wiki, headers: &HeaderMap, page: &Page) -> Result<Resp
     if not_modified(headers, &etag) {
         return Ok(with_page_headers(wiki, &etag, StatusCode::NOT_MODIFIED, None, Body::empty()));
     }
-    let (media_type, body) = if wants_markdown(headers) {
+    let (media_type, body) = if prefers(headers, "text/markdown") {
         (MARKDOWN, Body::from(page.content.clone()))
     } else {
         ("application/json", Body::from(page.shown(json)?))
@@ -61,7 +61,8 @@ fn json(page: &Page) -> Result<Bytes, Problem> {
     Ok(bytes.into())
 }
 
-fn with_page_headers(
+/// An answer about a page, with the headers that all of them have.
+pub(in crate::wiki) fn with_page_headers(
     wiki: &Wiki,
     etag: &str,
     status: StatusCode,
@@ -82,23 +83,23 @@ fn with_page_headers(
     response
 }
 
-/// Whether `text/markdown` is named in `Accept` with a higher quality than JSON. What is named
+/// Whether `wanted`, a kind of text, is named in `Accept` with a higher quality than JSON. What is named
 /// first wins among equals.
-fn wants_markdown(headers: &HeaderMap) -> bool {
-    let (mut markdown, mut best) = (false, 0.0);
+pub(in crate::wiki) fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
+    let (mut preferred, mut best) = (false, 0.0);
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     for range in values.flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default();
         let is = |name: &&str| media_type.eq_ignore_ascii_case(name);
-        let names_markdown = ["text/markdown", "text/*"].iter().any(is);
+        let names_wanted = [wanted, "text/*"].iter().any(is);
         let names_json = ["application/json", "application/*", "*/*"].iter().any(is);
         let quality = parts.find_map(quality).unwrap_or(1.0);
-        if quality > best && (names_markdown || names_json) {
-            (markdown, best) = (names_markdown, quality);
+        if quality > best && (names_wanted || names_json) {
+            (preferred, best) = (names_wanted, quality);
         }
     }
-    markdown
+    preferred
 }
 
 /// The value of a parameter `q`. What isn't a number counts as if it weren't there.
@@ -128,7 +129,7 @@ mod tests {
         for value in accept {
             headers.append(ACCEPT, HeaderValue::from_static(value));
         }
-        wants_markdown(&headers)
+        prefers(&headers, "text/markdown")
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! Pages as HTML that is safe to show: nothing in it runs, loads from elsewhere what isn't an
+//! image, or takes the place of what surrounds it.
+//!
+//! This is pure: what exists in the wiki is looked up by the caller, between [`wanted`] and
+//! [`Renderer::render`]. Every input takes bounded time and memory; what is over a limit is shown as
+//! the plain text that it is.
+
+mod body;
+mod cleaner;
+mod escape;
+mod front_matter;
+mod headings;
+mod limits;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+
+use serde::Serialize;
+use serde_json::Value;
+use wikigrove_tenant::storage::links::{LinkKind, LinkStyle, links};
+use wikigrove_tenant::storage::{ExistingPath, Found, FrontMatter};
+
+pub use headings::Heading;
+
+/// Changes with everything that renders a page differently.
+pub const VERSION: u32 = 1;
+
+/// What is known about a page besides its text.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// The page.
+    pub page: &'a ExistingPath,
+    /// The path of the wiki's base, such as `/w/garden`; empty at the root of a host.
+    pub base: &'a str,
+    /// Which side of a wiki link is its target.
+    pub style: LinkStyle,
+    /// What the candidates of each link lead to. A link that isn't here leads nowhere.
+    pub found: &'a HashMap<Vec<String>, Found>,
+}
+
+/// A page as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rendered {
+    /// Safe HTML, to be put into any page.
+    pub html: String,
+    /// The headings, in order.
+    pub headings: Vec<Heading>,
+    /// The data that the page begins with.
+    pub front_matter: Option<Value>,
+    /// Why there is none, although the page begins with a block for it.
+    pub front_matter_error: Option<String>,
+    /// What the page links to in the wiki, each target once for each way of linking.
+    pub links: Vec<RenderedLink>,
+    /// Whether the page is shown as plain text, because rendering it would take too much.
+    pub plain: bool,
+}
+
+/// A link that leads somewhere in the wiki.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct RenderedLink {
+    /// The path of the page or attachment.
+    pub target: String,
+    /// `wiki`, `embed`, `link` or `image`.
+    pub kind: &'static str,
+    /// Whether it exists.
+    pub exists: bool,
+}
+
+impl RenderedLink {
+    fn new(target: &str, kind: LinkKind, exists: bool) -> Self {
+        let kind = match kind {
+            LinkKind::Wiki => "wiki",
+            LinkKind::Embed => "embed",
+            LinkKind::Link => "link",
+            LinkKind::Image => "image",
+        };
+        Self { target: target.to_owned(), kind, exists }
+    }
+}
+
+/// The candidates of the page's links, each once: what has to be looked up before it is rendered.
+pub fn wanted(page: &ExistingPath, text: &str, style: LinkStyle) -> Vec<Vec<String>> {
+    if text.len() > limits::TEXT {
+        return Vec::new();
+    }
+    let mut wanted: Vec<_> = links(page, text, style)
+        .into_iter()
+        .take(limits::LINKS)
+        .map(|link| link.target.candidates)
+        .collect();
+    wanted.sort();
+    wanted.dedup();
+    wanted
+}
+
+/// Renders pages. Making one takes as long as rendering a small page.
+pub struct Renderer {
+    cleaner: ammonia::Builder<'static>,
+    /// Marks what is ours in the HTML that is cleaned. Nobody who writes a page can guess it.
+    marker: String,
+}
+
+impl Renderer {
+    /// A renderer, for any number of wikis.
+    pub fn new() -> Self {
+        let [one, other] = [0, 1].map(|n: u8| RandomState::new().hash_one(n));
+        let marker = format!("x{one:016x}{other:016x}-");
+        Self { cleaner: cleaner::new(marker.clone()), marker }
+    }
+
+    /// Renders a page.
+    pub fn render(&self, text: &str, context: &Context<'_>) -> Rendered {
+        if text.len() > limits::TEXT {
+            return plain(text);
+        }
+        let front_matter = FrontMatter::find(text);
+        let start = front_matter.as_ref().map_or(0, |front_matter| front_matter.end);
+        let Some(body) = body::transform(&text[start..], context, &self.marker) else {
+            return plain(text);
+        };
+        let mut html = String::with_capacity(text.len() * 3 / 2);
+        pulldown_cmark::html::push_html(&mut html, body.events.into_iter());
+        let (front_matter, front_matter_error) =
+            match front_matter.map(|f| front_matter::read(text, &f)) {
+                None => (None, None),
+                Some(Ok(data)) => (Some(data), None),
+                Some(Err(error)) => (None, Some(error)),
+            };
+        Rendered {
+            html: self.cleaner.clean(&html).to_string(),
+            headings: body.headings,
+            front_matter,
+            front_matter_error,
+            links: body.links,
+            plain: false,
+        }
+    }
+}
+
+impl Default for Renderer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Renderer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renderer")
+    }
+}
+
+fn plain(text: &str) -> Rendered {
+    Rendered {
+        html: format!("<pre>{}</pre>", escape::text(text)),
+        headings: Vec::new(),
+        front_matter: None,
+        front_matter_error: None,
+        links: Vec::new(),
+        plain: true,
+    }
+}

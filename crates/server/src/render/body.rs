@@ -1,0 +1,381 @@
+//! The Markdown of a page, with its links resolved and its headings anchored.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use pulldown_cmark::{Alignment, CowStr, Event, HeadingLevel, LinkType, Parser, Tag, TagEnd};
+use wikigrove_tenant::storage::links::{
+    LinkKind, LinkStyle, Target, WikiText, dialect, resolve, wiki_text,
+};
+
+use super::headings::{Anchors, Heading, PREFIX, slug};
+use super::{Context, RenderedLink, escape, limits};
+
+/// What is left to be written.
+pub(super) struct Body<'a> {
+    pub(super) events: Vec<Event<'a>>,
+    pub(super) headings: Vec<Heading>,
+    pub(super) links: Vec<RenderedLink>,
+}
+
+/// Reads `text`. `None` if it would cost too much to show. Ids begin with `marker`.
+pub(super) fn transform<'a>(
+    text: &'a str,
+    context: &Context<'_>,
+    marker: &str,
+) -> Option<Body<'a>> {
+    let mut state = State {
+        text,
+        context,
+        marker,
+        body: Body { events: Vec::new(), headings: Vec::new(), links: Vec::new() },
+        seen: HashSet::new(),
+        resolved: 0,
+        anchors: Anchors::default(),
+        heading: None,
+        open: Vec::new(),
+        images: 0,
+        hidden: None,
+        table: Table::default(),
+        depth: 0,
+        tags: 0,
+        elements: 0,
+    };
+    for (event, range) in Parser::new_ext(text, dialect()).into_offset_iter() {
+        state.hear(event, range);
+        if state.depth > limits::DEPTH
+            || state.tags.saturating_mul(state.elements) > limits::TAGS_TIMES_ELEMENTS
+        {
+            return None;
+        }
+    }
+    Some(state.body)
+}
+
+struct State<'a, 'c> {
+    text: &'a str,
+    context: &'c Context<'c>,
+    marker: &'c str,
+    body: Body<'a>,
+    /// The links that are in `body.links`.
+    seen: HashSet<RenderedLink>,
+    /// How many links were resolved.
+    resolved: usize,
+    anchors: Anchors,
+    heading: Option<OpenHeading>,
+    /// How the links end that have begun.
+    open: Vec<Closing>,
+    /// The images that have begun. In their text there are no elements.
+    images: usize,
+    /// Inside of the link of this depth nothing is shown.
+    hidden: Option<usize>,
+    table: Table,
+    depth: usize,
+    /// The tags of HTML in the text so far that open something.
+    tags: usize,
+    /// The elements so far.
+    elements: usize,
+}
+
+struct OpenHeading {
+    /// Where it begins in the events.
+    at: usize,
+    text: String,
+}
+
+#[derive(Default)]
+struct Table {
+    alignments: Vec<Alignment>,
+    column: usize,
+    in_head: bool,
+}
+
+enum Closing {
+    /// As the Markdown says.
+    Markdown,
+    /// Our own `</a>`.
+    Anchor,
+    /// It isn't shown as a link.
+    Nothing,
+}
+
+impl<'a> State<'a, '_> {
+    fn hear(&mut self, event: Event<'a>, range: Range<usize>) {
+        if let Some(depth) = self.hidden {
+            match event {
+                Event::Start(_) => self.depth += 1,
+                Event::End(_) if self.depth > depth => self.depth -= 1,
+                Event::End(end) => {
+                    self.hidden = None;
+                    self.end(end);
+                }
+                _ => {}
+            }
+            return;
+        }
+        match event {
+            Event::Start(tag) => self.start(tag, &range),
+            Event::End(end) => self.end(end),
+            Event::Html(html) => self.html(html, Event::Html),
+            Event::InlineHtml(html) if self.images == 0 => self.html(html, Event::InlineHtml),
+            Event::FootnoteReference(name) => {
+                let name = format!("{}fn-{name}", self.marker);
+                self.body.events.push(Event::FootnoteReference(name.into()));
+            }
+            event => {
+                self.note_text(&event);
+                self.body.events.push(event);
+            }
+        }
+    }
+
+    fn start(&mut self, tag: Tag<'a>, range: &Range<usize>) {
+        self.depth += 1;
+        self.elements += 1;
+        match tag {
+            Tag::Link { link_type, dest_url, title, id } => {
+                let kind = if is_wiki(link_type) { LinkKind::Wiki } else { LinkKind::Link };
+                let tag =
+                    Tag::Link { link_type, dest_url: dest_url.clone(), title: title.clone(), id };
+                self.link(kind, tag, dest_url, &title, range);
+            }
+            Tag::Image { link_type, dest_url, title, id } => {
+                let kind = if is_wiki(link_type) { LinkKind::Embed } else { LinkKind::Image };
+                let tag =
+                    Tag::Image { link_type, dest_url: dest_url.clone(), title: title.clone(), id };
+                self.link(kind, tag, dest_url, &title, range);
+            }
+            Tag::FootnoteDefinition(name) => {
+                let name = format!("{}fn-{name}", self.marker);
+                self.body.events.push(Event::Start(Tag::FootnoteDefinition(name.into())));
+            }
+            Tag::Heading { .. } => {
+                self.heading =
+                    Some(OpenHeading { at: self.body.events.len(), text: String::new() });
+                self.body.events.push(Event::Start(tag));
+            }
+            Tag::Table(alignments) => {
+                self.table = Table { alignments, ..Table::default() };
+                self.raw("<table>");
+            }
+            Tag::TableHead => {
+                self.table = Table { in_head: true, column: 0, ..std::mem::take(&mut self.table) };
+                self.raw("<thead><tr>");
+            }
+            Tag::TableRow => {
+                self.table.column = 0;
+                self.raw("<tr>");
+            }
+            Tag::TableCell => self.cell(),
+            tag => self.body.events.push(Event::Start(tag)),
+        }
+    }
+
+    fn end(&mut self, end: TagEnd) {
+        self.depth = self.depth.saturating_sub(1);
+        match end {
+            TagEnd::Link | TagEnd::Image => match self.open.pop() {
+                Some(Closing::Markdown) => {
+                    self.images -= usize::from(end == TagEnd::Image);
+                    self.body.events.push(Event::End(end));
+                }
+                Some(Closing::Anchor) => self.raw("</a>"),
+                Some(Closing::Nothing) | None => {}
+            },
+            TagEnd::Heading(level) => {
+                self.end_heading(level);
+                self.body.events.push(Event::End(end));
+            }
+            TagEnd::Table => self.raw("</tbody></table>\n"),
+            TagEnd::TableHead => {
+                self.table.in_head = false;
+                self.raw("</tr></thead><tbody>\n");
+            }
+            TagEnd::TableRow => self.raw("</tr>\n"),
+            TagEnd::TableCell => self.raw(if self.table.in_head { "</th>" } else { "</td>" }),
+            end => self.body.events.push(Event::End(end)),
+        }
+    }
+
+    /// The Markdown writer aligns by style, which a strict policy of the page around it forbids.
+    fn cell(&mut self) {
+        let alignment = self.table.alignments.get(self.table.column);
+        self.table.column += 1;
+        self.raw(match (self.table.in_head, alignment) {
+            (true, Some(Alignment::Left)) => "<th align=\"left\">",
+            (true, Some(Alignment::Center)) => "<th align=\"center\">",
+            (true, Some(Alignment::Right)) => "<th align=\"right\">",
+            (true, _) => "<th>",
+            (false, Some(Alignment::Left)) => "<td align=\"left\">",
+            (false, Some(Alignment::Center)) => "<td align=\"center\">",
+            (false, Some(Alignment::Right)) => "<td align=\"right\">",
+            (false, _) => "<td>",
+        });
+    }
+
+    fn end_heading(&mut self, level: HeadingLevel) {
+        let Some(OpenHeading { at, text }) = self.heading.take() else { return };
+        let text = text.trim().to_owned();
+        let anchor = self.anchors.next(&text);
+        if let Some(Event::Start(Tag::Heading { id, .. })) = self.body.events.get_mut(at) {
+            *id = Some(format!("{}{anchor}", self.marker).into());
+        }
+        let id = format!("{PREFIX}{anchor}");
+        self.body.headings.push(Heading { level: level as u8, text, id });
+    }
+
+    /// Text that may be part of a heading.
+    fn note_text(&mut self, event: &Event<'_>) {
+        let Some(heading) = &mut self.heading else { return };
+        match event {
+            Event::Text(text) | Event::Code(text) => heading.text.push_str(text),
+            Event::SoftBreak | Event::HardBreak => heading.text.push(' '),
+            _ => {}
+        }
+    }
+
+    fn link(
+        &mut self,
+        kind: LinkKind,
+        tag: Tag<'a>,
+        destination: CowStr<'a>,
+        title: &str,
+        range: &Range<usize>,
+    ) {
+        let wiki = match kind {
+            LinkKind::Wiki | LinkKind::Embed => self.text.get(range.clone()),
+            LinkKind::Link | LinkKind::Image => None,
+        };
+        let wiki = wiki.and_then(|source| Some((source, wiki_text(source, self.context.style)?)));
+        let destination = match &wiki {
+            Some((source, wiki)) => CowStr::from(&source[wiki.target.clone()]),
+            None => destination,
+        };
+        self.resolved += 1;
+        let target = resolve(self.context.page, kind, &destination);
+        let target = target.filter(|_| self.resolved <= limits::LINKS && !is_address(&tag));
+        let closing = match target {
+            _ if self.images > 0 => Closing::Nothing,
+            Some(target) => self.inner(kind, tag, &target, title),
+            None => self.other(kind, tag, &destination),
+        };
+        self.open.push(closing);
+        if let Some((source, WikiText { title: Some(title), .. })) = wiki
+            && self.context.style == LinkStyle::TitleFirst
+        {
+            // The parser takes the other side for what is shown.
+            let shown = Event::Text(source[title].into());
+            self.note_text(&shown);
+            self.body.events.push(shown);
+            self.hidden = Some(self.depth);
+        }
+    }
+
+    /// A link to somewhere in the wiki.
+    fn inner(&mut self, kind: LinkKind, tag: Tag<'a>, target: &Target, title: &str) -> Closing {
+        let base = self.context.base;
+        let found = self.context.found.get(&target.candidates);
+        let path = found.map_or(target.first(), |found| found.path.as_str());
+        let link = RenderedLink::new(path, kind, found.is_some());
+        if self.seen.insert(link.clone()) {
+            self.body.links.push(link);
+        }
+        let is_page = found.map_or(kind != LinkKind::Image, |found| found.is_page);
+        let mut url = match is_page {
+            true => format!("{base}/{}", escape::path(path)),
+            false => format!("{base}/api/v1/attachments/{}", escape::path(path)),
+        };
+        if let (Tag::Image { link_type, id, .. }, false) = (&tag, is_page) {
+            let (link_type, id) = (*link_type, id.clone());
+            let title = title.to_owned().into();
+            let tag = Tag::Image { link_type, dest_url: url.into(), title, id };
+            return self.image(tag);
+        }
+        if let Some(fragment) = &target.fragment {
+            url = format!("{url}#{PREFIX}{}", escape::path(&slug(fragment)));
+        }
+        let class = if found.is_some() { "wiki-link" } else { "wiki-link missing" };
+        let title = match title {
+            "" => String::new(),
+            title => format!(" title=\"{}\"", escape::text(title)),
+        };
+        self.raw(format!("<a href=\"{url}\" class=\"{class}\"{title}>"));
+        Closing::Anchor
+    }
+
+    /// A link to somewhere else, on this page, or to nowhere.
+    fn other(&mut self, kind: LinkKind, tag: Tag<'a>, destination: &str) -> Closing {
+        let is_image = matches!(kind, LinkKind::Image | LinkKind::Embed);
+        if let Some(fragment) = destination.strip_prefix('#')
+            && !is_image
+        {
+            self.raw(format!("<a href=\"#{PREFIX}{}\">", escape::path(&slug(fragment))));
+            return Closing::Anchor;
+        }
+        if !is_address(&tag) && !leads_out(destination) {
+            return Closing::Nothing;
+        }
+        let mut tag = tag;
+        if let Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } = &mut tag {
+            *dest_url = destination.to_owned().into();
+        }
+        if is_image {
+            return self.image(tag);
+        }
+        self.body.events.push(Event::Start(tag));
+        Closing::Markdown
+    }
+
+    fn image(&mut self, tag: Tag<'a>) -> Closing {
+        self.images += 1;
+        self.body.events.push(Event::Start(tag));
+        Closing::Markdown
+    }
+
+    fn html(&mut self, html: CowStr<'a>, event: fn(CowStr<'a>) -> Event<'a>) {
+        let tags = opened(&html);
+        self.tags += tags;
+        self.elements += tags;
+        self.body.events.push(event(html));
+    }
+
+    fn raw(&mut self, html: impl Into<CowStr<'a>>) {
+        // Inside of an image's text there are no elements.
+        if self.images == 0 {
+            self.body.events.push(Event::InlineHtml(html.into()));
+        }
+    }
+}
+
+/// How many tags there may be in `html` that stay open until something closes them.
+fn opened(html: &str) -> usize {
+    const NEVER_OPEN: &[&str] = &["br", "hr", "img", "input", "wbr"];
+    let name = |tag: &str| -> String {
+        tag.chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
+    };
+    let opens = |tag: &&str| {
+        tag.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !NEVER_OPEN.contains(&name(tag).as_str())
+    };
+    html.split('<').skip(1).filter(opens).count()
+}
+
+/// Whether a destination names a host, or an address of another kind that may be shown.
+fn leads_out(destination: &str) -> bool {
+    let starts = |start: &str| {
+        destination.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    };
+    ["//", "http://", "https://", "mailto:", "tel:"].into_iter().any(starts)
+}
+
+/// Whether this is `<https://example.org>` or `<ann@example.org>`.
+fn is_address(tag: &Tag<'_>) -> bool {
+    matches!(tag, Tag::Link { link_type: LinkType::Autolink | LinkType::Email, .. })
+}
+
+fn is_wiki(link_type: LinkType) -> bool {
+    matches!(link_type, LinkType::WikiLink { .. })
+}

@@ -1,0 +1,239 @@
+use super::*;
+
+/// What exists in these tests, on the page `garden/home` of the wiki at `/w/g`.
+const THERE: &[(&str, bool)] =
+    &[("roses", true), ("garden/Red roses", true), ("garden/home/photo.png", false)];
+
+fn render_as(text: &str, style: LinkStyle) -> Rendered {
+    let page = ExistingPath::new("garden/home").unwrap();
+    let there = |path: &String| {
+        let (found, is_page) = THERE.iter().find(|(found, _)| found == path)?;
+        Some(Found { path: (*found).to_owned(), is_page: *is_page })
+    };
+    let found = wanted(&page, text, style)
+        .into_iter()
+        .filter_map(|paths| Some((paths.clone(), paths.iter().find_map(there)?)))
+        .collect();
+    Renderer::new().render(text, &Context { page: &page, base: "/w/g", style, found: &found })
+}
+
+fn render(text: &str) -> Rendered {
+    render_as(text, LinkStyle::TargetFirst)
+}
+
+fn html(text: &str) -> String {
+    render(text).html
+}
+
+#[test]
+fn githubs_markdown_is_rendered() {
+    for (text, expected) in [
+        (
+            "*a* **b** ~~c~~ `d`",
+            "<p><em>a</em> <strong>b</strong> <del>c</del> <code>d</code></p>\n",
+        ),
+        (
+            "| a | b |\n|:-:|--:|\n| 1 | 2 |\n",
+            "<table><thead><tr><th align=\"center\">a</th><th align=\"right\">b</th></tr></thead><tbody>\n\
+             <tr><td align=\"center\">1</td><td align=\"right\">2</td></tr>\n</tbody></table>\n",
+        ),
+        (
+            "```rust\nlet a = \"<b>\";\n```\n",
+            "<pre><code class=\"language-rust\">let a = \"&lt;b&gt;\";\n</code></pre>\n",
+        ),
+        ("<kbd>a</kbd><br>H<sub>2</sub>O", "<p><kbd>a</kbd><br>H<sub>2</sub>O</p>\n"),
+    ] {
+        assert_eq!(html(text), expected, "{text}");
+    }
+    let tasks = html("- [x] done\n- [ ] open\n");
+    assert_eq!(tasks.matches("<input").count(), 2, "{tasks}");
+    assert_eq!(tasks.matches("type=\"checkbox\"").count(), 2, "{tasks}");
+    assert_eq!(tasks.matches("disabled").count(), 2, "{tasks}");
+    assert_eq!(tasks.matches("checked").count(), 1, "{tasks}");
+    assert!(html("> [!NOTE]\n> text\n").contains("class=\"markdown-alert-note\""));
+}
+
+#[test]
+fn headings_have_anchors_of_their_own() {
+    let page = render("# All *about* `roses`\n\n## Care\n\n## Care\n\n[[Title]]\n=====\n");
+    let headings: Vec<_> =
+        page.headings.iter().map(|h| (h.level, h.text.as_str(), h.id.as_str())).collect();
+    assert_eq!(
+        headings,
+        [
+            (1, "All about roses", "user-content-all-about-roses"),
+            (2, "Care", "user-content-care"),
+            (2, "Care", "user-content-care-1"),
+            (1, "Title", "user-content-title"),
+        ]
+    );
+    for heading in &page.headings {
+        assert_eq!(page.html.matches(&format!("id=\"{}\"", heading.id)).count(), 1);
+    }
+}
+
+#[test]
+fn ids_are_ours_only() {
+    for text in [
+        "<h1 id=\"user-content-a\">a</h1>",
+        "<div id=location>a</div>",
+        "<a name=cookie id=cookie>a</a>",
+        "<img name=body id=body>",
+        "<form id=forms><input name=action></form>",
+        "# a {#location}\n",
+    ] {
+        let html = html(text);
+        assert!(!html.contains(" name=") && !html.contains("<form"), "{html}");
+        assert!(
+            !html.contains(" id=") || html.contains("id=\"user-content-a-location\""),
+            "{html}"
+        );
+    }
+}
+
+#[test]
+fn footnotes_lead_to_each_other_and_nowhere_else() {
+    let html = html("a[^forms]\n\n[^forms]: b\n");
+    assert!(html.contains("href=\"#user-content-fn-forms\""), "{html}");
+    assert!(html.contains("id=\"user-content-fn-forms\""), "{html}");
+}
+
+#[test]
+fn links_are_resolved() {
+    for (text, expected) in [
+        (
+            "[[roses]]",
+            "<a href=\"/w/g/roses\" class=\"wiki-link\" rel=\"nofollow noopener\">roses</a>",
+        ),
+        (
+            "[r](<Red roses.md#My care> \"a \\\"b\\\"\")",
+            "<a href=\"/w/g/garden/Red%20roses#user-content-my-care\" class=\"wiki-link\" title=\"a &quot;b&quot;\"",
+        ),
+        (
+            "[[tulips|*T*]]",
+            "<a href=\"/w/g/tulips\" class=\"wiki-link missing\" rel=\"nofollow noopener\"><em>T</em></a>",
+        ),
+        (
+            "![p](photo.png)",
+            "<img src=\"/w/g/api/v1/attachments/garden/home/photo.png\" alt=\"p\">",
+        ),
+        (
+            "![[photo.png]]",
+            "<img src=\"/w/g/api/v1/attachments/garden/home/photo.png\" alt=\"photo.png\">",
+        ),
+        (
+            "[p](photo.png)",
+            "<a href=\"/w/g/api/v1/attachments/garden/home/photo.png\" class=\"wiki-link\"",
+        ),
+        ("![[roses]]", "<a href=\"/w/g/roses\" class=\"wiki-link\""),
+        ("[[#My care]]", "<a href=\"#user-content-my-care\""),
+        ("[x](../../../x)", "<p>x</p>"),
+        ("[x](a%00b)", "<p>x</p>"),
+        (
+            "<https://example.org/?a&b>",
+            "<a href=\"https://example.org/?a&amp;b\" rel=\"nofollow noopener\">",
+        ),
+        ("<a@example.org>", "<a href=\"mailto:a@example.org\""),
+        (
+            "![a [b](roses) `c`](https://example.org/p.png)",
+            "<img src=\"https://example.org/p.png\" alt=\"a b c\">",
+        ),
+    ] {
+        let html = html(text);
+        assert!(html.contains(expected), "{text}: {html}");
+    }
+    let page = render_as("# [[*Queen*|roses]] x", LinkStyle::TitleFirst);
+    assert!(page.html.contains("rel=\"nofollow noopener\">*Queen*</a> x</h1>"), "{}", page.html);
+    assert_eq!(page.headings[0].text, "*Queen* x");
+    let link =
+        |target: &str, kind, exists| RenderedLink { target: target.to_owned(), kind, exists };
+    assert_eq!(
+        render("[[roses]] [r](/roses) [[roses]] [[x]] ![p](photo.png)").links,
+        [
+            link("roses", "wiki", true),
+            link("roses", "link", true),
+            link("x", "wiki", false),
+            link("garden/home/photo.png", "image", true)
+        ]
+    );
+}
+
+#[test]
+fn front_matter_is_data_and_not_text() {
+    let page = render("---\ntitle: Roses\ntags: [a, b]\nn: 1.5\n---\n# Text\n");
+    assert_eq!(
+        page.front_matter.unwrap(),
+        serde_json::json!({ "title": "Roses", "tags": ["a", "b"], "n": 1.5 })
+    );
+    assert!(page.html.starts_with("<h1") && page.front_matter_error.is_none());
+    let page = render("+++\nday = 2026-01-02\n[a]\nb = [1, nan]\n+++\nText\n");
+    assert_eq!(
+        page.front_matter.unwrap(),
+        serde_json::json!({ "day": "2026-01-02", "a": { "b": [1, null] } })
+    );
+    assert_eq!(page.html, "<p>Text</p>\n");
+    let bomb = (1..30).fold("a0: &a0 [x]\n".to_owned(), |text, n| {
+        let last = format!("*a{}", n - 1);
+        text + &format!("a{n}: &a{n} [{}]\n", [last.as_str(); 9].join(", "))
+    });
+    for data in [
+        "a: [",
+        "just text",
+        "- a",
+        "a: *b",
+        &bomb,
+        &"[".repeat(60_000),
+        &format!("a: {}", "x".repeat(70_000)),
+    ] {
+        let page = render(&format!("---\n{data}\n---\nText\n"));
+        assert!(page.front_matter.is_none() && page.front_matter_error.is_some(), "{data:.40}");
+        assert_eq!(page.html, "<p>Text</p>\n");
+    }
+    let deep = format!("+++\na = {}{}\n+++\n", "[".repeat(30_000), "]".repeat(30_000));
+    assert!(render(&deep).front_matter_error.is_some());
+}
+
+#[test]
+fn hostile_pages_take_bounded_time_and_are_shown() {
+    let size = limits::TEXT - 100;
+    for part in [
+        "[",
+        "![[",
+        "[[a|",
+        "[[a]]",
+        "[a](b)",
+        "[a](",
+        "> ",
+        "- ",
+        "*a ",
+        "**a*",
+        "<div>",
+        "<b>",
+        "<a href=x>",
+        "<table>",
+        "<b a=1>\n\n",
+        "<i><p>",
+        "`",
+        "``a`",
+        "&amp;",
+        "| ",
+        "\\",
+        "# a\n",
+        "[^a]",
+        "<svg><math>",
+        "</p>",
+        "<!--",
+        "~",
+        "a\n\n",
+        "<br>",
+        "_a_",
+        "1. ",
+    ] {
+        let text = part.repeat(size / part.len());
+        let page = render(&text);
+        assert!(page.html.len() < 60 * size, "{part}: {}", page.html.len());
+    }
+    let long = render(&"<script>".repeat(limits::TEXT / 8 + 1));
+    assert!(long.plain && !long.html.contains("<script"));
+    assert!(render(&"> ".repeat(200)).plain);
+}

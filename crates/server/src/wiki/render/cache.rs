@@ -1,0 +1,65 @@
+//! Rendered pages in memory.
+
+use std::sync::Arc;
+
+use wikigrove_tenant::{Etag, Found, TenantId};
+
+use crate::render::Rendered;
+
+/// How much is kept, in bytes.
+const CAPACITY: u64 = 32 << 20;
+/// What an entry costs besides its text, in bytes.
+const OVERHEAD: usize = 800;
+
+/// What a rendered page depends on, besides what exists in the wiki. With the wiki's id in it, no
+/// wiki is answered from another one's entry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) wiki: TenantId,
+    pub(super) base: String,
+    pub(super) path: String,
+    pub(super) etag: Etag,
+}
+
+/// A page as it was rendered when it led to `found`.
+pub(super) struct Entry {
+    /// The candidates of its links.
+    pub(super) wanted: Vec<Vec<String>>,
+    /// What each of them led to. As long as this holds, so does what was rendered.
+    pub(super) found: Vec<Option<Found>>,
+    pub(super) rendered: Rendered,
+}
+
+impl Entry {
+    /// About how many bytes it takes.
+    fn size(&self) -> usize {
+        let wanted: usize = self.wanted.iter().flatten().map(|path| 2 * path.len() + 100).sum();
+        let links: usize = self.rendered.links.iter().map(|link| link.target.len() + 50).sum();
+        let headings: usize = self.rendered.headings.iter().map(|h| 2 * h.text.len() + 100).sum();
+        OVERHEAD + self.rendered.html.len() + wanted + links + headings
+    }
+}
+
+/// A cache with a bound in bytes for all wikis together.
+#[derive(Clone)]
+pub(super) struct Cache(moka::sync::Cache<Key, Arc<Entry>>);
+
+impl Cache {
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.0.get(key)
+    }
+
+    pub(super) fn put(&self, key: Key, entry: Arc<Entry>) {
+        self.0.insert(key, entry);
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        let weigh = |key: &Key, entry: &Arc<Entry>| {
+            let size = key.base.len() + key.path.len() + entry.size();
+            u32::try_from(size).unwrap_or(u32::MAX)
+        };
+        Self(moka::sync::Cache::builder().max_capacity(CAPACITY).weigher(weigh).build())
+    }
+}

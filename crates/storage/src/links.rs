@@ -1,0 +1,89 @@
+//! Links between the pages of a wiki: found, resolved, and rewritten when what they point to moves.
+//!
+//! How a destination is understood:
+//!
+//! - A **wiki link** `[[garden/roses]]` is a name from the root of the wiki. `[[./x]]` and `[[../x]]`
+//!   start at the page's directory. It is a name and no URL: nothing in it is percent-decoded.
+//! - A **Markdown link** is a URL. `/x` starts at the root; anything else at the page's directory, so
+//!   that it leads to the same file on GitHub and in any browser of the repository: on the page `a/b`,
+//!   which is the file `a/b.md`, `x` is `a/x`. A `.md` at its end is left away, for pages have none.
+//! - The files that belong to the page `a/b` are in the directory `a/b`. So a bare file name, and an
+//!   embedded `![[photo.png]]`, may mean one of those too; and `/a/b/a/photo.png`, as OtterWiki writes
+//!   attachments, means `a/b/photo.png`. Hence a link has **candidates**, of which the first that
+//!   exists is meant.
+//! - What has a scheme or a host leads elsewhere, what is only a `#fragment` stays, and what climbs
+//!   above the root leads nowhere: none of them is a link here.
+
+mod rewrite;
+mod target;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use std::ops::Range;
+
+use pulldown_cmark::Options;
+
+use crate::page_path::{ExistingPath, fold};
+
+pub use rewrite::rewrite;
+pub use target::{Target, resolve};
+pub use written::{WikiText, wiki_text};
+
+/// Which side of `[[one|other]]` is the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkStyle {
+    /// `[[Target|Title]]`.
+    #[default]
+    TargetFirst,
+    /// `[[Title|Target]]`.
+    TitleFirst,
+}
+
+/// How a link is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LinkKind {
+    /// `[[Target]]`.
+    Wiki,
+    /// `![[Target]]`.
+    Embed,
+    /// `[text](target)`, or by a reference.
+    Link,
+    /// `![text](target)`, or by a reference.
+    Image,
+}
+
+/// A link that leads somewhere in the wiki.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// How it is written. A reference is what it is first used as.
+    pub kind: LinkKind,
+    /// The bytes of the destination in the page, as written and without brackets. Of a reference
+    /// these are in its definition.
+    pub range: Range<usize>,
+    /// Where it leads.
+    pub target: Target,
+    /// The first candidate, [folded](crate::fold).
+    pub key: String,
+}
+
+/// The dialect all pages are written in: GitHub's, with wiki links.
+pub fn dialect() -> Options {
+    Options::ENABLE_TABLES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_GFM
+        | Options::ENABLE_WIKILINKS
+}
+
+/// The links of a page that lead somewhere in the wiki, in the order in which they are used. A
+/// reference counts once however often it is used. Code holds no links.
+pub fn links(page: &ExistingPath, text: &str, style: LinkStyle) -> Vec<Link> {
+    let inner = |written: &written::Written| {
+        let target = resolve(page, written.kind, &written.destination)?;
+        let key = fold(target.first());
+        Some(Link { kind: written.kind, range: written.range.clone(), target, key })
+    };
+    written::links(text, style).iter().filter_map(inner).collect()
+}

@@ -1,0 +1,168 @@
+//! Links after a move.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::target::{Start, parent};
+use super::written::{self, Written};
+use super::{LinkKind, LinkStyle, Target, resolve};
+use crate::page_path::ExistingPath;
+
+/// The page `from` with links that still lead to the same pages and attachments after a move; `None`
+/// if none has to change.
+///
+/// `to` is where this page is afterwards: `from`, unless it moves itself. `now_at` says where what
+/// was at a path is afterwards, which is the same path if it stays, and `None` if nothing was there.
+/// A relative link to nothing leads to the same nothing from where the page is afterwards.
+///
+/// Only destinations change. Each stays what it was, as far as possible: relative or from the root,
+/// with or without `.md`, percent-encoded or not, with its fragment and query. A link that can't be
+/// written at its new destination (`[[a#b]]` doesn't lead to the page `a#b`) is left as it is.
+pub fn rewrite(
+    text: &str,
+    (from, to): (&ExistingPath, &ExistingPath),
+    style: LinkStyle,
+    now_at: &dyn Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let moved = Move { from, to, now_at };
+    let mut rewritten = String::new();
+    let mut done = 0;
+    let mut links = written::links(text, style);
+    links.sort_by_key(|link| link.range.start);
+    for link in links {
+        let raw = &text[link.range.clone()];
+        if let Some(destination) = moved.destination(&link, raw)
+            && link.range.start >= done
+        {
+            rewritten.push_str(&text[done..link.range.start]);
+            rewritten.push_str(&destination);
+            done = link.range.end;
+        }
+    }
+    if done == 0 {
+        return None;
+    }
+    rewritten.push_str(&text[done..]);
+    Some(rewritten)
+}
+
+struct Move<'a> {
+    from: &'a ExistingPath,
+    to: &'a ExistingPath,
+    now_at: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Move<'_> {
+    /// What to write instead of `raw`, if it has to change.
+    fn destination(&self, link: &Written, raw: &str) -> Option<String> {
+        let before = resolve(self.from, link.kind, &link.destination)?;
+        let exists = |path: &String| Some((path.clone(), (self.now_at)(path)?));
+        let (was, target) = match before.candidates.iter().find_map(exists) {
+            Some(found) => found,
+            None if self.from == self.to => return None,
+            None => (before.first().to_owned(), before.first().to_owned()),
+        };
+        if self.leads_to(link.kind, &link.destination, &target) {
+            return None;
+        }
+        let new = match link.kind {
+            LinkKind::Wiki | LinkKind::Embed => self.name(link, &before, &was, &target)?,
+            LinkKind::Link | LinkKind::Image => self.url(link, raw, &before, &was, &target),
+        };
+        self.leads_to(link.kind, &new, &target).then_some(new)
+    }
+
+    /// Whether a destination means `target` after the move. An earlier candidate is in the way if
+    /// something is there and stays.
+    fn leads_to(&self, kind: LinkKind, destination: &str, target: &str) -> bool {
+        let Some(after) = resolve(self.to, kind, destination) else { return false };
+        let stays = |path: &str| (self.now_at)(path).is_some_and(|now| now == path);
+        let meant = after.candidates.iter().find(|path| *path == target || stays(path));
+        meant.is_some_and(|path| path == target)
+    }
+
+    /// A wiki link's destination. `None` if a wiki link can't say it.
+    fn name(&self, link: &Written, before: &Target, was: &str, target: &str) -> Option<String> {
+        let path = match before.form.start {
+            Start::Directory { .. } => dotted(relative(parent(self.to.as_str()), target)),
+            Start::Root | Start::OtterWiki => target.to_owned(),
+        };
+        // `[[x.md]]` may be the page `x.md`, or `x` as its file is called.
+        let extension = if was == before.first() { "" } else { before.extension() };
+        let writable = !path.contains(['|', '[', ']', '#', '\\', '\n', '\r']);
+        writable.then(|| format!("{path}{extension}{}", &link.destination[before.form.path..]))
+    }
+
+    /// A URL in the form in which the old one was written.
+    fn url(&self, link: &Written, raw: &str, before: &Target, was: &str, target: &str) -> String {
+        let path = match before.form.start {
+            Start::Root => format!("/{target}"),
+            Start::OtterWiki if was == before.first() => format!("/{target}"),
+            Start::OtterWiki => match target.rsplit_once('/') {
+                Some((page, file)) => format!("/{page}/a/{file}"),
+                None => format!("/{target}"),
+            },
+            Start::Directory { dot } => {
+                let path = relative(parent(self.to.as_str()), target);
+                if dot { dotted(path) } else { path }
+            }
+        };
+        // Without it, the `.md` of a page that is called `a.md` would be left away.
+        let extension = if target.ends_with(".md") { ".md" } else { before.extension() };
+        let rest = &link.destination[before.form.path..];
+        let rest = if raw.ends_with(rest) { rest.to_owned() } else { encode(rest, &SUFFIX, raw) };
+        encode(&path, &PATH, raw) + extension + &rest
+    }
+}
+
+impl Target {
+    /// `.md` if it was written.
+    fn extension(&self) -> &'static str {
+        if self.form.extension { ".md" } else { "" }
+    }
+}
+
+/// How to get from the directory `base` to `target`.
+fn relative(base: &str, target: &str) -> String {
+    let base: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();
+    let target: Vec<&str> = target.split('/').collect();
+    let last = target.len() - 1;
+    let common = base.iter().zip(&target[..last]).take_while(|(one, other)| one == other).count();
+    let mut path = "../".repeat(base.len() - common);
+    path.push_str(&target[common..].join("/"));
+    path
+}
+
+/// With `./` before it, unless it begins with dots already.
+fn dotted(path: String) -> String {
+    if path.starts_with("../") { path } else { format!("./{path}") }
+}
+
+/// What would end a destination in Markdown, or begin something else in it.
+const SUFFIX: AsciiSet = CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'(')
+    .add(b')')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'|')
+    .add(b'`');
+/// And what would end the path of a URL, or be undone in it.
+const PATH: AsciiSet = SUFFIX.add(b'#').add(b'?').add(b'%').add(b'&').add(b':').add(b'[').add(b']');
+
+/// Percent-encodes what must be; other alphabets only if whoever wrote `raw` did so, too.
+fn encode(part: &str, set: &'static AsciiSet, raw: &str) -> String {
+    let encodes_all = raw.is_ascii() && raw.contains('%');
+    let mut encoded = String::with_capacity(part.len());
+    for c in part.chars() {
+        let mut buffer = [0; 4];
+        let text: &str = c.encode_utf8(&mut buffer);
+        if c.is_ascii() || encodes_all {
+            encoded.extend(utf8_percent_encode(text, set));
+        } else {
+            encoded.push(c);
+        }
+    }
+    encoded
+}

@@ -1,0 +1,161 @@
+//! Where a destination leads.
+
+use percent_encoding::percent_decode_str;
+
+use super::LinkKind;
+use crate::page_path::ExistingPath;
+
+/// Where a link leads: never empty, never outside of the wiki.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Paths of pages or attachments. The first one that exists is meant; if none does, the first.
+    pub candidates: Vec<String>,
+    /// What follows the `#`, percent-decoded if it was encoded.
+    pub fragment: Option<String>,
+    pub(super) form: Form,
+}
+
+impl Target {
+    /// What is meant if nothing exists.
+    pub fn first(&self) -> &str {
+        self.candidates.first().map_or("", String::as_str)
+    }
+}
+
+/// How a destination was written, so that another one can be written in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) start: Start,
+    /// Whether `.md` was at its end.
+    pub(super) extension: bool,
+    /// How many bytes of the destination are the path.
+    pub(super) path: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// A wiki link without dots, or a URL with a slash.
+    Root,
+    /// A URL as OtterWiki writes attachments: `/page/a/file`.
+    OtterWiki,
+    /// At the page's directory, after `./` if that was written.
+    Directory { dot: bool },
+}
+
+/// Where `destination`, written on `page`, leads. `None` if that is outside of the wiki, or this page.
+///
+/// `destination` is what the Markdown means: backslashes and entities are undone, percent-encoding isn't.
+pub fn resolve(page: &ExistingPath, kind: LinkKind, destination: &str) -> Option<Target> {
+    match kind {
+        LinkKind::Wiki | LinkKind::Embed => resolve_name(page, kind, destination),
+        LinkKind::Link | LinkKind::Image => resolve_url(page, destination),
+    }
+}
+
+fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Option<Target> {
+    if destination.contains("://") || destination.starts_with("//") {
+        return None;
+    }
+    let (name, fragment) = match destination.split_once('#') {
+        Some((name, fragment)) => (name, Some(fragment.to_owned())),
+        None => (destination, None),
+    };
+    let segments: Vec<String> = name.split('/').map(|segment| segment.trim().to_owned()).collect();
+    let relative = matches!(segments.first().map(String::as_str), Some("." | ".."));
+    let start = if relative { directory(&segments) } else { Start::Root };
+    let path = join(if relative { parent(page.as_str()) } else { "" }, &segments)?;
+    let mut candidates = Vec::new();
+    if kind == LinkKind::Embed && !path.contains('/') && !relative {
+        candidates.push(format!("{page}/{path}", page = page.as_str()));
+    }
+    let stripped = path.strip_suffix(".md").filter(|page| !page.is_empty() && !page.ends_with('/'));
+    let extension = stripped.is_some();
+    candidates.extend(stripped.map(str::to_owned));
+    candidates.insert(0, path);
+    let form = Form { start, extension, path: name.len() };
+    Some(Target { candidates, fragment, form })
+}
+
+fn resolve_url(page: &ExistingPath, destination: &str) -> Option<Target> {
+    let end = destination.find(['#', '?']).unwrap_or(destination.len());
+    let (url, rest) = destination.split_at(end);
+    if url.is_empty() || has_scheme(url) || url.starts_with("//") || url.contains('\\') {
+        return None;
+    }
+    let rooted = url.starts_with('/');
+    let segments: Vec<String> = url.split('/').map(decoded).collect::<Option<_>>()?;
+    let path = join(if rooted { "" } else { parent(page.as_str()) }, &segments)?;
+    let stripped = path.strip_suffix(".md").filter(|page| !page.is_empty() && !page.ends_with('/'));
+    let extension = stripped.is_some();
+    let path = stripped.unwrap_or(&path).to_owned();
+    let mut start = if rooted { Start::Root } else { directory(&segments) };
+    let mut candidates = Vec::new();
+    if rooted && !extension {
+        candidates.extend(otterwiki_attachment(&path));
+        if !candidates.is_empty() {
+            start = Start::OtterWiki;
+        }
+    } else if !rooted && !extension && is_bare(&segments) {
+        candidates.push(join(page.as_str(), &segments)?);
+    }
+    candidates.insert(0, path);
+    let fragment = rest.split_once('#').map(|(_, fragment)| fragment);
+    let fragment = fragment.map(|f| decoded(f).unwrap_or_else(|| f.to_owned()));
+    Some(Target { candidates, fragment, form: Form { start, extension, path: end } })
+}
+
+/// The attachment that OtterWiki shows at `page/a/file`.
+fn otterwiki_attachment(path: &str) -> Option<String> {
+    let (before, file) = path.rsplit_once('/')?;
+    let page = before.strip_suffix("/a")?;
+    Some(format!("{page}/{file}"))
+}
+
+fn directory(segments: &[String]) -> Start {
+    Start::Directory { dot: segments.first().is_some_and(|first| first == ".") }
+}
+
+/// Whether this is one name, perhaps after `./`.
+fn is_bare(segments: &[String]) -> bool {
+    match segments {
+        [name] => name != "..",
+        [dot, name] => dot == "." && name != "..",
+        _ => false,
+    }
+}
+
+/// Follows `segments` from the directory `base`. `None` above the root, at it, and for what no
+/// path can hold.
+fn join(base: &str, segments: &[String]) -> Option<String> {
+    let mut path: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();
+    for segment in segments {
+        match segment.as_str() {
+            "" | "." => {}
+            ".." => {
+                path.pop()?;
+            }
+            name if name.contains(|c: char| c == '/' || c.is_control()) => return None,
+            name => path.push(name),
+        }
+    }
+    let path = path.join("/");
+    ExistingPath::new(&path).ok()?;
+    Some(path)
+}
+
+/// The directory of a page's file.
+pub(super) fn parent(page: &str) -> &str {
+    page.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// Percent-decoded. `None` if that isn't text.
+fn decoded(part: &str) -> Option<String> {
+    Some(percent_decode_str(part).decode_utf8().ok()?.into_owned())
+}
+
+/// Whether the URL begins with `name:` (RFC 3986, section 3.1).
+fn has_scheme(url: &str) -> bool {
+    let Some((scheme, _)) = url.split_once(':') else { return false };
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}

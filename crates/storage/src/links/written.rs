@@ -1,0 +1,218 @@
+//! Where links stand in the source of a page.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use pulldown_cmark::{CowStr, Event, LinkType, Parser, RefDefs, Tag, TagEnd};
+
+use super::{LinkKind, LinkStyle, dialect};
+use crate::front_matter::FrontMatter;
+
+/// A link as it is written, wherever it leads.
+pub(super) struct Written {
+    pub(super) kind: LinkKind,
+    /// The bytes of the destination.
+    pub(super) range: Range<usize>,
+    /// The destination, with escapes and entities undone.
+    pub(super) destination: String,
+}
+
+/// All links of a page that have a destination of their own or a definition.
+pub(super) fn links(text: &str, style: LinkStyle) -> Vec<Written> {
+    let start = FrontMatter::find(text).map_or(0, |front_matter| front_matter.end);
+    let body = &text[start..];
+    let mut finder =
+        Finder { body, style, open: Vec::new(), defined: HashSet::new(), found: Vec::new() };
+    let mut events = Parser::new_ext(body, dialect()).into_offset_iter();
+    while let Some((event, range)) = events.next() {
+        finder.hear(event, range, events.reference_definitions());
+    }
+    for link in &mut finder.found {
+        link.range = link.range.start + start..link.range.end + start;
+    }
+    finder.found
+}
+
+struct Finder<'a> {
+    body: &'a str,
+    style: LinkStyle,
+    /// The links whose ends have not been reached.
+    open: Vec<Open<'a>>,
+    /// Where the definitions begin that were used.
+    defined: HashSet<usize>,
+    found: Vec<Written>,
+}
+
+struct Open<'a> {
+    /// Where its label ends, as far as it is known.
+    label_end: usize,
+    /// Kind and destination, if that stands behind the label.
+    inline: Option<(LinkKind, CowStr<'a>)>,
+}
+
+impl<'a> Finder<'a> {
+    fn hear(&mut self, event: Event<'a>, range: Range<usize>, definitions: &RefDefs<'_>) {
+        match event {
+            Event::Start(Tag::Link { link_type, dest_url, id, .. }) => {
+                self.start(LinkKind::Link, link_type, dest_url, &id, range, definitions);
+            }
+            Event::Start(Tag::Image { link_type, dest_url, id, .. }) => {
+                self.start(LinkKind::Image, link_type, dest_url, &id, range, definitions);
+            }
+            Event::End(TagEnd::Link | TagEnd::Image) => self.end(range),
+            _ => self.seen(range.end),
+        }
+    }
+
+    fn start(
+        &mut self,
+        kind: LinkKind,
+        link_type: LinkType,
+        destination: CowStr<'a>,
+        id: &str,
+        range: Range<usize>,
+        definitions: &RefDefs<'_>,
+    ) {
+        let mut inline = None;
+        match link_type {
+            LinkType::WikiLink { .. } => self.found.extend(self.wiki(&range)),
+            LinkType::Inline => inline = Some((kind, destination)),
+            LinkType::Reference | LinkType::Collapsed | LinkType::Shortcut => {
+                if let Some(definition) = definitions.get(id)
+                    && self.defined.insert(definition.span.start)
+                {
+                    let after = definition.span.clone();
+                    self.found.extend(self.locate(kind, &destination, after, "]:"));
+                }
+            }
+            // They name a scheme or an e-mail address.
+            _ => {}
+        }
+        self.open.push(Open { label_end: range.start, inline });
+    }
+
+    fn end(&mut self, range: Range<usize>) {
+        if let Some(Open { label_end, inline: Some((kind, destination)) }) = self.open.pop() {
+            let after = label_end..range.end;
+            self.found.extend(self.locate(kind, &destination, after, "]("));
+        }
+        self.seen(range.end);
+    }
+
+    /// The label of the innermost open link goes on to here.
+    fn seen(&mut self, end: usize) {
+        if let Some(open) = self.open.last_mut() {
+            open.label_end = open.label_end.max(end);
+        }
+    }
+
+    fn wiki(&self, range: &Range<usize>) -> Option<Written> {
+        let WikiText { kind, target, .. } = wiki_text(self.body.get(range.clone())?, self.style)?;
+        let destination = self.body[range.start..][target.clone()].to_owned();
+        Some(Written {
+            kind,
+            range: range.start + target.start..range.start + target.end,
+            destination,
+        })
+    }
+
+    /// Finds the destination within `span`, behind the first `mark`.
+    fn locate(
+        &self,
+        kind: LinkKind,
+        destination: &CowStr<'_>,
+        span: Range<usize>,
+        mark: &str,
+    ) -> Option<Written> {
+        let range = match destination {
+            // As it is written: a part of the source.
+            CowStr::Borrowed(part) => position(self.body, part)?,
+            // Escapes were undone.
+            _ => {
+                let source = self.body.get(span.clone())?;
+                let from = source.find(mark)? + mark.len();
+                let found = scan(&source[from..])?;
+                let start = span.start + from;
+                start + found.start..start + found.end
+            }
+        };
+        Some(Written { kind, range, destination: destination.to_string() })
+    }
+}
+
+/// Where `part` is in `whole`, if it is a part of that very text and not of a copy.
+fn position(whole: &str, part: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    let end = start + part.len();
+    (whole.get(start..end)? == part).then_some(start..end)
+}
+
+/// The destination at the beginning of `source`, which the parser accepted: `<…>`, or all up to a
+/// space or to a bracket that was not opened.
+fn scan(source: &str) -> Option<Range<usize>> {
+    let space = source.len() - source.trim_ascii_start().len();
+    // On the next line of a quotation its mark comes first.
+    let quoted = source[..space].contains('\n');
+    let start = source.find(|c: char| !(c.is_ascii_whitespace() || (quoted && c == '>')))?;
+    let pointy = source[start..].starts_with('<');
+    let start = start + usize::from(pointy);
+    let mut depth = 0;
+    let mut escaped = false;
+    for (at, byte) in source.bytes().enumerate().skip(start) {
+        match byte {
+            _ if escaped => {
+                escaped = false;
+                continue;
+            }
+            b'\\' => escaped = true,
+            b'>' if pointy => return Some(start..at),
+            _ if pointy => {}
+            b'(' => depth += 1,
+            b')' if depth == 0 => return Some(start..at),
+            b')' => depth -= 1,
+            _ if byte.is_ascii_whitespace() => return Some(start..at),
+            _ => {}
+        }
+    }
+    (!pointy).then_some(start..source.len())
+}
+
+/// The parts of a wiki link, as ranges within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WikiText {
+    /// [`LinkKind::Wiki`] or [`LinkKind::Embed`].
+    pub kind: LinkKind,
+    /// What it leads to, with its fragment.
+    pub target: Range<usize>,
+    /// What is shown, if it says so.
+    pub title: Option<Range<usize>>,
+}
+
+/// Takes `[[one|other]]` or `![[one|other]]` apart. `None` if that isn't one, or breaks a line.
+pub fn wiki_text(link: &str, style: LinkStyle) -> Option<WikiText> {
+    let (kind, opening) =
+        if link.starts_with('!') { (LinkKind::Embed, 3) } else { (LinkKind::Wiki, 2) };
+    let body = link.get(opening..link.len().checked_sub(2)?)?;
+    if body.contains(['\n', '\r']) {
+        return None;
+    }
+    let Some((one, other)) = body.split_once('|') else {
+        let target = trimmed(body, opening);
+        return Some(WikiText { kind, target, title: None });
+    };
+    let behind = opening + one.len() + 1;
+    // In a table the bar has to be escaped.
+    let one = trimmed(one.strip_suffix('\\').unwrap_or(one), opening);
+    let other = trimmed(other, behind);
+    let (target, title) = match style {
+        LinkStyle::TargetFirst => (one, other),
+        LinkStyle::TitleFirst => (other, one),
+    };
+    Some(WikiText { kind, target, title: Some(title) })
+}
+
+/// Where the text is without the spaces around it, given where it begins with them.
+fn trimmed(text: &str, start: usize) -> Range<usize> {
+    let start = start + (text.len() - text.trim_start().len());
+    start..start + text.trim().len()
+}
