@@ -11,6 +11,7 @@ mod import;
 mod isolation;
 mod lifecycle;
 mod openapi;
+mod otterwiki;
 mod pages;
 mod registry;
 mod shutdown;

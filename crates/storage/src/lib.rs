@@ -34,10 +34,12 @@ pub mod db;
 #[expect(unreachable_pub, reason = "public with the feature `rusqlite`")]
 mod db;
 mod error;
+mod fast_forward;
 pub mod files;
 mod index;
 mod layout;
 mod merge;
+pub mod otterwiki;
 mod page;
 mod page_path;
 mod preferences;
@@ -48,6 +50,7 @@ mod repo;
 mod revision;
 mod salvage;
 mod save;
+mod survey;
 #[cfg(test)]
 mod testing;
 mod unit;
@@ -64,6 +67,7 @@ pub use page_path::{ExistingPath, InvalidPath, PagePath};
 pub use preferences::{PreferenceChanges, Preferences, check_preferences};
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
+pub use survey::Survey;
 pub use wiki::{Options, Resources, Wiki};
 
 pub use db::DbError;

@@ -171,6 +171,11 @@ pub(crate) fn collide(one: &str, other: &str) -> bool {
     folded(one).eq(folded(other))
 }
 
+/// The one form of all names that [`collide`].
+pub(crate) fn fold(name: &str) -> String {
+    folded(name).collect()
+}
+
 fn folded(name: &str) -> impl Iterator<Item = char> {
     name.nfd().case_fold().nfd()
 }
