@@ -201,33 +201,26 @@ fn add_settings(
         report.leave("setting", name, why);
     }
     for (name, value) in settings {
-        let mut value = value.into_row();
-        let secret = secret::take(&name, &mut value);
-        let has_row = tables.preferences.iter().any(|(other, _)| *other == name);
-        if let Some(secret) = secret {
-            if !has_row {
-                secrets.push((name.clone(), secret));
-            }
-            if name.starts_with("SQLALCHEMY_") || value.as_deref() == Some("") {
-                continue;
-            }
-        }
-        if OF_THE_PROCESS.contains(&name.as_str())
-            || name.starts_with("SQLALCHEMY_")
-            || name.starts_with("WTF_")
-        {
+        if is_of_the_process(&name) {
             report.leave("setting", name, "it is one of the program, not of the wiki");
-        } else if has_row {
-            report.leave(
-                "setting",
-                name,
-                "the database has it too, and wins as it did in OtterWiki",
-            );
+        } else if tables.preferences.iter().any(|(other, _)| *other == name) {
+            let why = "the database has it too, and wins as it did in OtterWiki";
+            report.leave("setting", name, why);
         } else {
-            tables.preferences.push((name, value));
+            let mut value = value.into_row();
+            let secret = secret::take(&name, &mut value);
+            // An empty row would stand for a value that isn't set.
+            if secret.is_none() || value.as_deref() != Some("") {
+                tables.preferences.push((name.clone(), value));
+            }
+            secrets.extend(secret.map(|secret| (name, secret)));
         }
     }
     Ok(())
+}
+
+fn is_of_the_process(name: &str) -> bool {
+    OF_THE_PROCESS.contains(&name) || name.starts_with("SQLALCHEMY_") || name.starts_with("WTF_")
 }
 
 fn take_secrets(tables: &mut Tables, secrets: &mut Vec<(String, Secret)>) {
@@ -356,7 +349,7 @@ mod tests {
         let said = format!("{}{}", report.to_text(), serde_json::to_string(&report).unwrap());
         assert!(!said.contains("canary"), "{said}");
         let left: Vec<_> = report.left.iter().map(|left| left.name.as_str()).collect();
-        assert_eq!(left, ["X", "SITE_NAME", "REPOSITORY"]);
+        assert_eq!(left, ["X", "SITE_NAME", "MAIL_PASSWORD", "REPOSITORY"]);
     }
 
     #[test]

@@ -86,10 +86,13 @@ async fn one(
     let bar = bar()?;
     let shown = bar.clone();
     let progress = move |progress: Progress<'_>| show(&shown, progress);
+    // Of many, those that are new are no updates.
+    let exists = place.data.join("wikis").join(slug.as_str()).exists();
+    let is_update = args.update && (exists || !args.all);
     let done = match platform {
-        None if args.update => rehearse_update(&place.data, slug, source, &options, progress),
+        None if is_update => rehearse_update(&place.data, slug, source, &options, progress),
         None => rehearse(&place.data, slug, source, &options, progress),
-        Some(platform) if args.update => {
+        Some(platform) if is_update => {
             import::update(platform, slug, source, &options, progress).await
         }
         Some(platform) => {
