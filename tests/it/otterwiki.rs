@@ -340,6 +340,10 @@ fn a_rehearsal_says_all_and_changes_nothing() {
     let scratch = testkit::scratch();
     let source = fixture(scratch.path());
     let work_tree = Git::at(source.join("repository"));
+    let inner = Git::init(work_tree.dir().join("inner"));
+    inner.commit("one");
+    work_tree.commit("with a submodule");
+    inner.write("new.md", "x");
     work_tree.write("unsaved.md", "x").write("home.md", "changed").write(".gitignore", "*.tmp\n");
     work_tree.write("a.tmp", "x");
     std::fs::remove_file(source.join("repository/empty.md")).unwrap();
@@ -348,6 +352,7 @@ fn a_rehearsal_says_all_and_changes_nothing() {
     let touch = format!("touch {}", ran.display());
     for setting in ["core.fsmonitor", "filter.x.clean", "filter.x.smudge", "core.sshCommand"] {
         work_tree.run(&["config", setting, &touch]);
+        inner.run(&["config", setting, &touch]);
     }
     std::fs::create_dir_all(source.join("repository/.git/info")).unwrap();
     std::fs::write(source.join("repository/.git/info/attributes"), "* filter=x\n").unwrap();
@@ -363,6 +368,7 @@ fn a_rehearsal_says_all_and_changes_nothing() {
     for file in ["unsaved.md", "home.md", ".gitignore", "a.tmp", "empty.md"] {
         assert!(found.contains(&("file".to_owned(), file.to_owned())), "{file}: {found:?}");
     }
+    assert!(found.contains(&("submodule".to_owned(), "inner".to_owned())), "{found:?}");
 
     let mut done = import(&program, &source, &["--slug", "fixture"]);
     assert_eq!(before, state());

@@ -67,6 +67,8 @@ pub(super) fn uncommitted(
         "--no-renames",
         "--untracked-files=all",
         "--ignored",
+        // git would ask each of them with a configuration of its own.
+        "--ignore-submodules=all",
     ]);
     let listed = output("status", &mut status)?;
     let entries = listed.split(|byte| *byte == 0).filter(|entry| entry.len() > 3);
