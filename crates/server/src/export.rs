@@ -79,7 +79,7 @@ pub async fn export_otterwiki(
     for name in platform.secret_names(wiki.id()).await? {
         report.leave("secret", &name, "secrets are not exported; its setting is empty");
     }
-    let repo = platform.dir().join("wikis").join(slug.as_str()).join("repo");
+    let repo = wiki.repository()?;
     if to.exists() {
         let source = std::io::ErrorKind::AlreadyExists.into();
         return Err(file_error("create", to, source).into());

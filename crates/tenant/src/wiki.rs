@@ -285,6 +285,16 @@ impl Wiki {
         .await
     }
 
+    /// Where the repository is, for the git program to read. Ask anew for each use: a wiki that was
+    /// deleted leaves its path to the next one of its name.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki.
+    pub fn repository(&self) -> Result<std::path::PathBuf, Error> {
+        self.allow_blocking(Action::Administer)?;
+        self.with(|wiki| Ok(wiki.dir().join("repo")))
+    }
+
     /// Preferences, drafts and users as rows, for taking the wiki elsewhere.
     ///
     /// # Errors

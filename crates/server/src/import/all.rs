@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use wikigrove_tenant::Slug;
 use wikigrove_tenant::storage::otterwiki::slugify;
 
-use super::{ImportError, recognise};
+use super::ImportError;
+use super::source::recognise;
 
 /// A directory that would become a wiki, and under which name.
 #[derive(Clone, Debug, PartialEq, Eq)]

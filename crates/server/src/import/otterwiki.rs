@@ -10,6 +10,7 @@ use wikigrove_tenant::storage::otterwiki::{CaseMode, Draft, Tables, Unread, User
 use wikigrove_tenant::{Secret, storage};
 
 use super::report::{Hint, Report};
+use super::source::repository_in;
 use super::{ImportError, Options};
 use settings::Value;
 
@@ -34,7 +35,7 @@ pub(super) fn recognise(dir: &Path) -> Option<Layout> {
     parts.into_iter().find_map(|(kind, repository, database)| {
         let database_path = dir.join(database);
         let work_tree = dir.join(repository);
-        let git_dir = super::repository_in(&work_tree).filter(|_| database_path.is_file())?;
+        let git_dir = repository_in(&work_tree).filter(|_| database_path.is_file())?;
         let settings = Some(dir.join("settings.cfg")).filter(|path| path.is_file());
         let is_known = |name: &str| {
             let rest = name.strip_prefix(database);

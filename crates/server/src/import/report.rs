@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use wikigrove_tenant::storage::Survey;
+use wikigrove_tenant::storage::otterwiki::CaseMode;
 
 /// What became of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -91,6 +93,41 @@ impl Report {
         why: impl Into<String>,
     ) {
         self.left.push(Left { what, name: name.into(), why: why.into() });
+    }
+
+    /// Says what the files hold that couldn't be created here; `case` is how the source named pages.
+    pub(super) fn note_survey(&mut self, survey: &Survey, case: Option<CaseMode>) {
+        (self.files, self.pages) = (survey.files, survey.pages);
+        for (name, why) in &survey.refused {
+            self.leave(
+                "name",
+                name,
+                format!("it stays readable, but couldn't be created here: {why}"),
+            );
+        }
+        for (one, other) in &survey.colliding {
+            self.leave(
+                "name",
+                other,
+                format!("it differs from `{one}` only in case or composition"),
+            );
+        }
+        for link in &survey.links {
+            self.leave("link", link, "it stays in the history and is never followed");
+        }
+        for submodule in &survey.submodules {
+            self.leave("submodule", submodule, "it stays in the history; what it names isn't here");
+        }
+        if case == Some(CaseMode::Lower) {
+            let pages = survey.with_capitals.iter().filter(|name| name.ends_with(".md"));
+            for name in pages {
+                self.leave(
+                    "name",
+                    name,
+                    "it has capitals, where the source looked for lower case only",
+                );
+            }
+        }
     }
 
     /// For people: a line, and a table of each thing that there is something to say about.

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use wikigrove_tenant::{Caller, Error, Platform, Slug, TenantId, storage};
 
-use super::{
-    ImportError, Options, Prepared, Progress, Report, Scratch, Updated, boxed, git, note_survey,
-};
+use super::{ImportError, Options, Prepared, Progress, Report, Scratch, Updated, git};
 
 /// Brings an earlier import of the same source up to date: new commits, and those preferences and
 /// drafts that changed there and not here. Nothing is changed unless the history simply goes on.
@@ -27,7 +25,7 @@ pub async fn update(
     let lock = platform.lock_for_child()?;
     let fetch = move |repo: &Path| {
         let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
-        git::fetch_beside(repo, &repository, &branch, lock, step).map_err(boxed)
+        git::fetch_beside(repo, &repository, &branch, lock, step).map_err(ImportError::boxed)
     };
     if !wiki.fast_forward(fetch).await? {
         return Err(ImportError::Diverged { slug: slug.clone() });
@@ -41,10 +39,9 @@ pub async fn update(
         (updated.taken, updated.kept) = (refresh.taken, refresh.kept);
     }
     report.head = wiki.head().await?.map(|head| head.to_string());
-    note_survey(&wiki.survey().await?, case, &mut report);
+    report.note_survey(&wiki.survey().await?, case);
     if let Some(work_tree) = work_tree {
-        let repo = platform.dir().join("wikis").join(slug.as_str()).join("repo");
-        for (why, file) in git::uncommitted(&repo, &work_tree)? {
+        for (why, file) in git::uncommitted(&wiki.repository()?, &work_tree)? {
             report.leave("file", file, why);
         }
     }

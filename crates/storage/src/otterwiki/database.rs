@@ -11,40 +11,15 @@ use crate::error::Error;
 use crate::files::{At as _, write_new};
 
 /// The tables and columns that are known. The cache can be made again and is passed over.
-const KNOWN: [(&str, &[&str]); 4] = [
-    ("preferences", &["name", "value"]),
-    (
-        "drafts",
-        &[
-            "id",
-            "pagepath",
-            "revision",
-            "author_email",
-            "content",
-            "cursor_line",
-            "cursor_ch",
-            "datetime",
-            "base",
-        ],
-    ),
+const KNOWN: [(&str, &str); 4] = [
+    ("preferences", "name value"),
+    ("drafts", "id pagepath revision author_email content cursor_line cursor_ch datetime base"),
     (
         "user",
-        &[
-            "id",
-            "name",
-            "email",
-            "password_hash",
-            "first_seen",
-            "last_seen",
-            "is_approved",
-            "is_admin",
-            "email_confirmed",
-            "allow_read",
-            "allow_write",
-            "allow_upload",
-        ],
+        "id name email password_hash first_seen last_seen is_approved is_admin email_confirmed
+         allow_read allow_write allow_upload",
     ),
-    ("cache", &["key", "value", "datetime"]),
+    ("cache", "key value datetime"),
 ];
 
 /// The tables as OtterWiki 2.26.1 makes them.
@@ -167,13 +142,15 @@ fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 fn note_unknown_columns(
     connection: &Connection,
     table: &str,
-    known: &[&str],
+    known: &str,
     tables: &mut Tables,
 ) -> rusqlite::Result<()> {
     let statement = connection.prepare(&format!("select * from {}", quoted(table)))?;
     let names: Vec<String> =
         statement.column_names().iter().map(|name| (*name).to_owned()).collect();
-    for name in names.into_iter().filter(|name| !known.contains(&name.as_str())) {
+    for name in
+        names.into_iter().filter(|name| !known.split_whitespace().any(|known| known == name))
+    {
         let sql = format!("select 1 from {} where {} is not null", quoted(table), quoted(&name));
         if connection.prepare(&sql)?.exists([])? {
             tables.unread.push(Unread::Column { table: table.to_owned(), name });
