@@ -336,6 +336,23 @@ async fn secrets_are_kept_and_never_said() {
 }
 
 #[test]
+fn the_key_of_the_secrets_may_be_kept_elsewhere() {
+    let scratch = testkit::scratch();
+    let source = fixture(scratch.path());
+    let program = program(scratch.path());
+    let key = scratch.path().join("key");
+    import(&program, &source, &["--slug", "one", "--secret-key-file", key.to_str().unwrap()]);
+    assert!(key.is_file() && !program.data().join("secret-key").exists());
+    // Another key opens none of what is kept, and says which file it is.
+    let other = scratch.path().join("other");
+    std::fs::write(&other, [7; 32]).unwrap();
+    let (path, other) = (source.to_str().unwrap(), other.to_str().unwrap());
+    let update = ["wiki", "import", "--update", "--slug", "one", path, "--secret-key-file", other];
+    let (code, said) = run(&program, &update);
+    assert_eq!((code, said.contains(other)), (Some(1), true), "{said}");
+}
+
+#[test]
 fn a_rehearsal_says_all_and_changes_nothing() {
     let scratch = testkit::scratch();
     let source = fixture(scratch.path());
@@ -382,6 +399,21 @@ fn a_rehearsal_says_all_and_changes_nothing() {
         assert_eq!((code, said.contains("`fixture` is taken")), (Some(1), true), "{said}");
     }
     assert_eq!(entries(program.data()), data);
+}
+
+/// Without a word about where the data is, it is in `./data`.
+#[test]
+fn paths_may_be_relative_to_where_the_program_runs() {
+    let scratch = testkit::scratch();
+    fixture(scratch.path());
+    let program = crate::program_within(scratch.path());
+    let source = Path::new("otterwiki-lower");
+    import(&program, source, &["--slug", "fixture"]);
+    import(&program, source, &["--slug", "fixture", "--update"]);
+    import(&program, source, &["--slug", "fixture", "--update", "--dry-run"]);
+    let (code, said) = run(&program, &["wiki", "export", "fixture", "--otterwiki", "out"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(scratch.path().join("out/repository/home.md").is_file());
 }
 
 #[test]

@@ -47,13 +47,16 @@ pub(super) fn uncommitted(
     repo: &Path,
     work_tree: &Path,
 ) -> Result<Vec<(&'static str, String)>, ImportError> {
+    let unusable = |error| failed("status", &format!("the repository can't be found: {error}"));
+    // Absolute, because git looks for it from the work tree.
+    let repo = repo.canonicalize().map_err(unusable)?;
     let scratch = tempfile::tempdir().map_err(|error| missing("status", &error))?;
     let in_tree = || {
         let mut command = git();
         command
             .current_dir(work_tree)
             .env("GIT_INDEX_FILE", scratch.path().join("index"))
-            .env("GIT_DIR", repo)
+            .env("GIT_DIR", &repo)
             .env("GIT_WORK_TREE", work_tree)
             .env("GIT_OPTIONAL_LOCKS", "0");
         command
