@@ -14,6 +14,7 @@ mod import;
 mod isolation;
 mod lifecycle;
 mod openapi;
+mod otterwiki;
 mod pages;
 mod preferences;
 mod registry;

@@ -22,6 +22,9 @@ struct Cli {
         global = true
     )]
     data: PathBuf,
+    /// The file with the key of the wikis' secrets [default: secret-key in the data directory].
+    #[arg(long, value_name = "FILE", env = "WIKIGROVE_SECRET_KEY_FILE", global = true)]
+    secret_key_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -71,13 +74,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
+    let place = local::Place { data: cli.data, secret_key_file: cli.secret_key_file };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
-        None => runtime.block_on(serve::serve(cli.data, serve::ServeArgs::from_environment())),
-        Some(Command::Serve(args)) => runtime.block_on(serve::serve(cli.data, args)),
-        Some(Command::Wiki(command)) => runtime.block_on(wiki::run(cli.data, command)),
+        None => runtime.block_on(serve::serve(place, serve::ServeArgs::from_environment())),
+        Some(Command::Serve(args)) => runtime.block_on(serve::serve(place, args)),
+        Some(Command::Wiki(command)) => runtime.block_on(wiki::run(place, command)),
         Some(Command::Token(TokenCommand::Create(_))) => {
-            runtime.block_on(local::replace_operator_token(cli.data))
+            runtime.block_on(local::replace_operator_token(place))
         }
     }
 }

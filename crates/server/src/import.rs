@@ -1,51 +1,32 @@
-//! Bringing in a git repository or bundle, with its whole history.
+//! Bringing in a git repository or bundle with its whole history, or an OtterWiki with all that
+//! belongs to it.
+//!
+//! Everything is read and checked before the first change, and the wiki appears complete and indexed
+//! or not at all. The source is never written to, and nothing in it is run.
 
-mod git;
+pub mod all;
+mod error;
+pub(crate) mod git;
+mod otterwiki;
+mod report;
+mod source;
+mod update;
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use wikigrove_tenant::storage::IndexProgress;
 use wikigrove_tenant::storage::files::sync_filesystem;
-use wikigrove_tenant::{Error, NewTenant, Platform, Tenant, storage};
+use wikigrove_tenant::{NewTenant, Platform, Secret, Slug, Tenant, storage};
 
-/// Why a source can't be imported.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImportError {
-    /// There is nothing at this path.
-    #[error("`{}` can't be read: {source}", path.display())]
-    Unreadable {
-        /// The path as given.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// What is there is neither a repository nor a bundle.
-    #[error("`{}` is neither a git repository nor a git bundle", path.display())]
-    Unknown {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The source has no branch to take.
-    #[error("`{}` has no branch that a wiki could be made of", path.display())]
-    NoBranch {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The git program is missing or failed.
-    #[error("git {command} failed: {detail}")]
-    Git {
-        /// The subcommand.
-        command: &'static str,
-        /// What git said last.
-        detail: String,
-    },
-    /// The wiki could not be created.
-    #[error(transparent)]
-    Platform(#[from] Error),
-}
+pub use error::ImportError;
+use otterwiki::Plan;
+pub(crate) use report::shown;
+pub use report::{Hint, Left, Report, Updated};
+use source::{Source, recognise};
+pub use update::{rehearse_update, update};
 
 /// What an import is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,89 +37,181 @@ pub enum Progress<'a> {
     Index(IndexProgress),
 }
 
-/// Creates a wiki from a repository or bundle at `source`: the branch its HEAD names, with the whole
-/// history. The wiki appears complete and indexed, or not at all.
+/// How an import is to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The subjects of people by their addresses, for their drafts. Who isn't here becomes
+    /// `mailto:` and the address.
+    pub subjects: BTreeMap<String, String>,
+}
+
+impl Options {
+    fn subject(&self, email: &str) -> String {
+        self.subjects.get(email).cloned().unwrap_or_else(|| format!("mailto:{email}"))
+    }
+}
+
+/// Creates a wiki from what is at `source`: the branch its HEAD names with the whole history and, of
+/// an OtterWiki, preferences, drafts and accounts. The wiki appears complete and indexed, or not at
+/// all.
 ///
 /// # Errors
-/// The source is no repository, has no branch, or is damaged; the slug is taken; the disk is full.
+/// The source isn't understood, has no branch, or is damaged; the slug is taken; the disk is full.
 pub async fn import(
     platform: &Platform,
-    new: NewTenant,
+    mut new: NewTenant,
     source: &Path,
+    options: &Options,
     progress: impl FnMut(Progress<'_>) + Send + 'static,
-) -> Result<Tenant, ImportError> {
-    let source = recognise(source)?;
-    let branch =
-        git::branch(&source)?.ok_or_else(|| ImportError::NoBranch { path: source.clone() })?;
-    let lock = platform.lock_for_child()?;
-    let make =
-        move |dir: &Path, tenant: &Tenant| build(dir, tenant, &source, &branch, lock, progress);
-    Ok(platform.create_with(new, make).await?)
-}
-
-/// Fills the new wiki's directory. Runs on a thread of its own.
-fn build(
-    dir: &Path,
-    tenant: &Tenant,
-    source: &Path,
-    branch: &str,
-    lock: File,
-    mut progress: impl FnMut(Progress<'_>),
-) -> Result<(), storage::Error> {
-    storage::Wiki::create_on(dir, branch)?;
-    git::fetch(&dir.join("repo"), source, branch, lock, |what, percent| {
-        progress(Progress::Git(what, percent))
-    })
-    .map_err(|error| storage::Error::Repository(Box::new(error)))?;
-    let options = storage::Options {
-        preferences: tenant.preferences.clone(),
-        ..storage::Options::new(tenant.id.to_string())
-    };
-    let wiki = storage::Wiki::open(dir, options, &storage::Resources::default())?;
-    wiki.update_index(|now| progress(Progress::Index(now)))?;
-    wiki.close()?;
-    // git synced its pack at most; what else it wrote has to be on the disk before the wiki exists.
-    Ok(sync_filesystem(dir)?)
-}
-
-/// The absolute path of a source that looks like what we can read, judged by its content.
-fn recognise(source: &Path) -> Result<PathBuf, ImportError> {
-    let unreadable = |error| ImportError::Unreadable { path: source.to_owned(), source: error };
-    // Absolute, so that git can take it for nothing but a path.
-    let path = source.canonicalize().map_err(unreadable)?;
-    if path.is_dir() {
-        let is_repository = |dir: &Path| dir.join("HEAD").is_file() && dir.join("objects").is_dir();
-        return match [path.join(".git"), path.clone()].into_iter().find(|dir| is_repository(dir)) {
-            Some(dir) => Ok(dir),
-            None => Err(ImportError::Unknown { path }),
-        };
+) -> Result<(Tenant, Report), ImportError> {
+    let prepared = Prepared::read(source, &new.slug, options)?;
+    if let Some(name) = prepared.site_name().filter(|_| new.title == new.slug.as_str()) {
+        new.title = name.to_owned();
     }
-    let mut beginning = Vec::new();
-    let file = File::open(&path).map_err(unreadable)?;
-    file.take(32).read_to_end(&mut beginning).map_err(unreadable)?;
-    let is_bundle =
-        beginning.starts_with(b"# v2 git bundle\n") || beginning.starts_with(b"# v3 git bundle\n");
-    if is_bundle { Ok(path) } else { Err(ImportError::Unknown { path }) }
+    let lock = platform.lock_for_child()?;
+    let (done, report) = mpsc::channel();
+    let vault = platform.clone();
+    let make = move |dir: &Path, tenant: &Tenant| {
+        let options = storage::Options {
+            preferences: tenant.preferences.clone(),
+            ..storage::Options::new(tenant.id.to_string())
+        };
+        let keep = |name: &str, value: &Secret| {
+            let kept = vault.put_secret_blocking(tenant.id, name, value);
+            kept.map_err(|error| storage::Error::Repository(Box::new(error)))
+        };
+        let report = prepared.fill(dir, options, Some(lock), keep, progress)?;
+        // Whoever waits for it waits below.
+        let _ = done.send(report);
+        Ok(())
+    };
+    let tenant = platform.create_with(new, make).await?;
+    Ok((tenant, report.try_recv().unwrap_or_default()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Does all that [`import`] does, in a directory that is gone afterwards, and says what came of it.
+/// `data` is only looked at.
+///
+/// # Errors
+/// As [`import`].
+pub fn rehearse(
+    data: &Path,
+    slug: &Slug,
+    source: &Path,
+    options: &Options,
+    progress: impl FnMut(Progress<'_>),
+) -> Result<Report, ImportError> {
+    if data.join("wikis").join(slug.as_str()).exists() {
+        return Err(ImportError::Taken { slug: slug.clone() });
+    }
+    let prepared = Prepared::read(source, slug, options)?;
+    let scratch = Scratch::new()?;
+    let report =
+        prepared.fill(&scratch.wiki(), Scratch::options(), None, |_, _| Ok(()), progress)?;
+    Ok(Report { dry_run: true, ..report })
+}
 
-    #[test]
-    fn sources_are_recognised_by_their_content() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        std::fs::write(path("text.bundle"), "just text").unwrap();
-        std::fs::write(path("history"), "# v2 git bundle\n0123 refs/heads/main\n\nPACK").unwrap();
-        std::fs::create_dir_all(path("work/.git/objects")).unwrap();
-        std::fs::write(path("work/.git/HEAD"), "ref: refs/heads/main\n").unwrap();
-        std::fs::create_dir(path("empty")).unwrap();
-        assert!(matches!(recognise(&path("text.bundle")), Err(ImportError::Unknown { .. })));
-        assert!(matches!(recognise(&path("empty")), Err(ImportError::Unknown { .. })));
-        assert!(matches!(recognise(&path("missing")), Err(ImportError::Unreadable { .. })));
-        assert!(recognise(&path("history")).unwrap().is_absolute());
-        assert!(recognise(&path("work")).unwrap().ends_with("work/.git"));
-        assert!(recognise(&path("work/.git")).unwrap().ends_with("work/.git"));
+/// A directory to try things in.
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Result<Self, ImportError> {
+        let unreadable = |source| ImportError::Unreadable { path: std::env::temp_dir(), source };
+        Ok(Self(tempfile::tempdir().map_err(unreadable)?))
+    }
+
+    fn wiki(&self) -> PathBuf {
+        self.0.path().join("wiki")
+    }
+
+    fn options() -> storage::Options {
+        storage::Options::new("rehearsal")
+    }
+}
+
+/// A source that was read as far as it can be without its history.
+struct Prepared {
+    repository: PathBuf,
+    work_tree: Option<PathBuf>,
+    branch: String,
+    plan: Option<Plan>,
+    report: Report,
+}
+
+impl Prepared {
+    fn read(source: &Path, slug: &Slug, options: &Options) -> Result<Self, ImportError> {
+        let recognised = recognise(source)?;
+        let mut report = Report {
+            slug: slug.to_string(),
+            source: source.display().to_string(),
+            kind: recognised.kind(),
+            ..Report::default()
+        };
+        let plan = match &recognised {
+            Source::OtterWiki(layout) => Some(Plan::read(layout, options, &mut report)?),
+            Source::Git(_) => None,
+        };
+        let (repository, work_tree) = match recognised {
+            Source::OtterWiki(layout) => (layout.repository, layout.work_tree),
+            Source::Git(repository) => (repository, None),
+        };
+        let refs = git::refs(&repository)?;
+        let branch =
+            refs.branch.ok_or_else(|| ImportError::NoBranch { path: repository.clone() })?;
+        for name in refs.others {
+            report.leave("branch", name, "only the branch that HEAD names is taken");
+        }
+        Ok(Self { repository, work_tree, branch, plan, report })
+    }
+
+    fn site_name(&self) -> Option<&str> {
+        self.plan.as_ref()?.site_name.as_deref()
+    }
+
+    /// Fills the new wiki's directory. Runs on a thread of its own.
+    fn fill(
+        mut self,
+        dir: &Path,
+        options: storage::Options,
+        lock: Option<File>,
+        keep: impl Fn(&str, &Secret) -> Result<(), storage::Error>,
+        mut progress: impl FnMut(Progress<'_>),
+    ) -> Result<Report, storage::Error> {
+        storage::Wiki::create_on(dir, &self.branch)?;
+        let (repo, branch) = (dir.join("repo"), &self.branch);
+        let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
+        git::fetch(&repo, &self.repository, branch, branch, lock, step)
+            .map_err(ImportError::boxed)?;
+        let wiki = storage::Wiki::open(dir, options, &storage::Resources::default())?;
+        if let Some(plan) = &self.plan {
+            for (name, value) in &plan.secrets {
+                keep(name, value)?;
+            }
+            let adopted = wiki.adopt(&plan.tables)?;
+            for page in adopted.unresolved {
+                self.report.leave("draft", page, "it is kept, but what it is based on isn't known");
+            }
+        }
+        wiki.update_index(|commits| progress(Progress::Index(commits)))?;
+        self.look_around(&wiki, &repo)?;
+        wiki.close()?;
+        // git synced its pack at most; what else it wrote has to be on the disk before the wiki
+        // exists.
+        sync_filesystem(dir)?;
+        Ok(self.report)
+    }
+
+    /// Says what is in the history, and what isn't.
+    fn look_around(&mut self, wiki: &storage::Wiki, repo: &Path) -> Result<(), storage::Error> {
+        self.report.head = wiki.head()?.map(|head| head.to_string());
+        let survey = wiki.survey()?;
+        let case = self.plan.as_ref().map(|plan| plan.case);
+        self.report.note_survey(&survey, case);
+        if let Some(work_tree) = &self.work_tree {
+            for (why, file) in git::uncommitted(repo, work_tree).map_err(ImportError::boxed)? {
+                self.report.leave("file", file, why);
+            }
+        }
+        Ok(())
     }
 }

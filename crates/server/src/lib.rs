@@ -8,6 +8,7 @@ pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod cli;
+pub mod export;
 pub mod extract;
 pub mod import;
 pub mod limits;

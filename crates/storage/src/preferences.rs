@@ -265,7 +265,7 @@ impl Remembered {
         Ok(preferences)
     }
 
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod idempotency;
 mod members;
 mod row;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod tokens;

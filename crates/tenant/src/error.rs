@@ -90,6 +90,14 @@ pub enum Error {
     /// As many wikis are open as may be, and all are in use; or something else is. Worth a retry.
     #[error("busy: {0}")]
     Busy(String),
+    /// The key of the secrets is none, or not the one that a secret was sealed under.
+    #[error("the key in `{}` can't be used: {why}", file.display())]
+    SecretKey {
+        /// The key's file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The platform's own database.
     #[error("platform.db: {0}")]
     Catalog(DbError),
@@ -151,6 +159,7 @@ impl Error {
             Self::File(error) if error.is_disk_full() => "disk_full",
             Self::File(error) if error.is_busy() => "busy",
             Self::NoContext | Self::OtherContext { .. } | Self::InUse { .. } => "internal",
+            Self::SecretKey { .. } => "internal",
             Self::Catalog(_) | Self::File(_) => "internal",
         }
     }

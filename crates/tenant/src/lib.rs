@@ -38,6 +38,7 @@ pub mod problem;
 mod random;
 mod registry;
 mod resolver;
+mod secrets;
 mod shown;
 mod slug;
 mod tenant;

@@ -4,6 +4,7 @@ mod create;
 mod lifecycle;
 mod lock;
 mod lookup;
+mod secrets;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::changes::{Change, Changes};
 use crate::context::{blocking, uninterrupted};
 use crate::memory::Memory;
 use crate::registry::Registry;
+use crate::secrets::Vault;
 use crate::{Error, Slug};
 
 use lock::DirLock;
@@ -41,10 +43,13 @@ pub struct Settings {
     pub page_limit: u64,
     /// The largest attachment, in bytes.
     pub attachment_limit: u64,
+    /// The file with the key of the wikis' secrets; `None` is `secret-key` in the data directory. It
+    /// is made when it is first needed, 32 random bytes.
+    pub secret_key_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
-    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB.
+    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, the key in the data directory.
     fn default() -> Self {
         Self {
             open_wikis: 500,
@@ -52,6 +57,7 @@ impl Default for Settings {
             cache_bytes: 64 << 20,
             page_limit: 5_000_000,
             attachment_limit: 100_000_000,
+            secret_key_file: None,
         }
     }
 }
@@ -69,6 +75,7 @@ pub(crate) struct Inner {
     /// `None` once the platform is closed, which ends the listeners.
     changes: Mutex<Option<broadcast::Sender<Change>>>,
     pub(crate) memory: Memory,
+    vault: Vault,
     lock: DirLock,
     /// Removed with the platform, if it lives in memory. After everything that uses it.
     _scratch: Option<tempfile::TempDir>,
@@ -138,6 +145,9 @@ impl Platform {
             resources,
             changes: Mutex::new(Some(broadcast::Sender::new(CHANGES_KEPT))),
             memory: Memory::new(),
+            vault: Vault::new(
+                settings.secret_key_file.clone().unwrap_or_else(|| dir.join("secret-key")),
+            ),
             dir,
             settings,
             lock,

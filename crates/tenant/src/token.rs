@@ -5,6 +5,7 @@ use std::fmt;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use crate::{Role, TenantId, random};
 
@@ -77,14 +78,20 @@ pub struct NewToken {
     pub expires: Option<OffsetDateTime>,
 }
 
-/// The text that whoever holds a token shows. It is told once, when the token is made.
+/// A text that isn't for logs: what whoever holds a token shows, which is told once, when the token
+/// is made, or a password kept for a wiki. It is wiped from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    /// Takes a text that is a secret from now on.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
     /// `wg_` and 256 random bits in base64url. The prefix lets scanners find leaked ones.
     pub(crate) fn random() -> Self {
-        Self(format!("wg_{}", BASE64URL_NOPAD.encode(&random::bytes::<32>())))
+        Self::new(format!("wg_{}", BASE64URL_NOPAD.encode(&random::bytes::<32>())))
     }
 
     /// The text itself: not for logs.

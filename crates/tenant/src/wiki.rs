@@ -424,6 +424,63 @@ impl Wiki {
         self.run_writing(move |wiki| wiki.change_preferences(&changes)).await
     }
 
+    /// Moves the branch to a commit that `fetch` brings into the repository at the path it is given.
+    /// `false`: the wiki has commits that this one doesn't build on, and nothing was changed.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki; what `fetch` says; the disk is failing.
+    pub async fn fast_forward(
+        &self,
+        fetch: impl FnOnce(&std::path::Path) -> Result<Revision, storage::Error> + Send + 'static,
+    ) -> Result<bool, Error> {
+        self.allow(Action::Administer).await?;
+        self.run_writing(move |wiki| {
+            let to = fetch(&wiki.dir().join("repo"))?;
+            wiki.fast_forward(to)
+        })
+        .await
+    }
+
+    /// Where the repository is, for the git program to read. Ask anew for each use: a wiki that was
+    /// deleted leaves its path to the next one of its name.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki.
+    pub fn repository(&self) -> Result<std::path::PathBuf, Error> {
+        self.allow_blocking(Action::Administer)?;
+        self.with(|wiki| Ok(wiki.dir().join("repo")))
+    }
+
+    /// Preferences, drafts and users as rows, for taking the wiki elsewhere.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki, or it can't be read.
+    pub async fn source_tables(&self) -> Result<storage::otterwiki::Tables, Error> {
+        self.allow(Action::Administer).await?;
+        self.run(|wiki| wiki.source_tables()).await
+    }
+
+    /// Takes over preferences and drafts that changed where the wiki was imported from and not here.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki, or it can't be written.
+    pub async fn refresh(
+        &self,
+        tables: storage::otterwiki::Tables,
+    ) -> Result<storage::otterwiki::Refresh, Error> {
+        self.allow(Action::Administer).await?;
+        self.run_writing(move |wiki| wiki.refresh(&tables)).await
+    }
+
+    /// What its files hold that couldn't be created here.
+    ///
+    /// # Errors
+    /// The wiki can't be read.
+    pub async fn survey(&self) -> Result<storage::Survey, Error> {
+        self.allow(Action::Read).await?;
+        self.run(|wiki| wiki.survey()).await
+    }
+
     /// Reading without waiting: for code that blocks anyway, such as below
     /// [`spawn_blocking`](crate::spawn_blocking).
     ///

@@ -1,23 +1,34 @@
 //! Commands that work on the data directory itself, while no server does.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use wikigrove_tenant::{Error, Platform};
+use wikigrove_tenant::{Error, Platform, Settings};
 
 use super::Failure;
 use crate::operator_token;
 
+/// Where everything is.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The data directory.
+    pub(super) data: PathBuf,
+    /// The file with the key of the wikis' secrets, if not in the data directory.
+    pub(super) secret_key_file: Option<PathBuf>,
+}
+
 /// Opens the data directory, or says how to get the same done while a server has it open.
-pub(super) async fn open(data: &Path) -> Result<Platform, Failure> {
-    Platform::open(data).await.map_err(|error| match error {
+pub(super) async fn open(place: &Place) -> Result<Platform, Failure> {
+    let settings =
+        Settings { secret_key_file: place.secret_key_file.clone(), ..Settings::default() };
+    Platform::open_with(&place.data, settings).await.map_err(|error| match error {
         Error::InUse { .. } => format!("{error}: use its admin API, or stop it first").into(),
         error => error.into(),
     })
 }
 
-pub(super) async fn replace_operator_token(data: PathBuf) -> Result<(), Failure> {
-    let platform = open(&data).await?;
+pub(super) async fn replace_operator_token(place: Place) -> Result<(), Failure> {
+    let platform = open(&place).await?;
     let token = operator_token::replace(platform.dir())?;
     platform.close().await;
     print(&format!("{}\n", token.secret))

@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use tokio::net::TcpListener;
@@ -10,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use wikigrove_tenant::{Platform, Settings};
 
 use super::Failure;
+use super::local::Place;
 use crate::app::{self, Addresses};
 use crate::auth::Authenticator;
 use crate::limits::HttpLimits;
@@ -72,16 +72,17 @@ impl ServeArgs {
     }
 }
 
-pub(super) async fn serve(data: PathBuf, args: ServeArgs) -> Result<(), Failure> {
+pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> {
     start_logging();
     let files = raise_file_limit();
     let limits = limits(files);
-    let mut settings = settings(args.open_wikis, files);
+    let mut settings =
+        Settings { secret_key_file: place.secret_key_file, ..settings(args.open_wikis, files) };
     if let Some(limit) = args.attachment_limit {
         settings.attachment_limit = limit;
     }
-    let platform = Platform::open_with(&data, settings).await?;
-    let token = operator_token::load_or_create(&data, args.admin_token)?;
+    let platform = Platform::open_with(&place.data, settings).await?;
+    let token = operator_token::load_or_create(&place.data, args.admin_token)?;
     let is_new = welcome::create_if_empty(&platform).await?;
     let public = bind(args.listen).await?;
     let admin = bind(args.admin_listen).await?;

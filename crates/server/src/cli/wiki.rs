@@ -1,18 +1,17 @@
 //! `wikigrove wiki …`
 
+mod import;
+
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use wikigrove_tenant::{NewTenant, Platform, Slug, Tenant, Visibility};
 
 use super::Failure;
-use super::local::{open, print};
-use crate::import::{Progress, import};
+use super::local::{Place, open, print};
+use crate::export::export_otterwiki;
 
 /// How many rows are read from the catalog at once.
 const BATCH: u32 = 500;
@@ -27,8 +26,10 @@ pub(super) enum WikiCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Create a wiki from a git repository or bundle, with its whole history.
-    Import(Import),
+    /// Create a wiki from a git repository or bundle, or from an OtterWiki, with its whole history.
+    Import(import::Import),
+    /// Write a wiki into a new directory, for other software.
+    Export(Export),
 }
 
 #[derive(Args, Debug)]
@@ -40,17 +41,18 @@ pub(super) struct Create {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Import {
+pub(super) struct Export {
     /// The wiki's name in URLs.
-    #[arg(long)]
     slug: Slug,
-    #[command(flatten)]
-    about: About,
-    /// The repository's directory, or a bundle file.
-    source: PathBuf,
+    /// The data directory of an OtterWiki, to be made.
+    #[arg(long, value_name = "DIR")]
+    otterwiki: PathBuf,
+    /// As JSON, for programs.
+    #[arg(long)]
+    json: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct About {
     /// The title [default: the slug].
     #[arg(long)]
@@ -69,17 +71,38 @@ impl About {
     }
 }
 
-pub(super) async fn run(data: PathBuf, command: WikiCommand) -> Result<(), Failure> {
-    let platform = open(&data).await?;
-    let done = match command {
-        WikiCommand::Create(Create { slug, about }) => create(&platform, about.of(slug)).await,
-        WikiCommand::List { json } => list(&platform, json).await,
-        WikiCommand::Import(Import { slug, about, source }) => {
-            bring_in(&platform, about.of(slug), source).await
+pub(super) async fn run(place: Place, command: WikiCommand) -> Result<(), Failure> {
+    match command {
+        WikiCommand::Create(Create { slug, about }) => {
+            on_platform(&place, async |platform| create(platform, about.of(slug)).await).await
         }
-    };
+        WikiCommand::List { json } => {
+            on_platform(&place, async |platform| list(platform, json).await).await
+        }
+        WikiCommand::Export(args) => {
+            on_platform(&place, async |platform| export(platform, args).await).await
+        }
+        // It opens the platform itself: a rehearsal must not.
+        WikiCommand::Import(args) => import::run(&place, args).await,
+    }
+}
+
+async fn on_platform(
+    place: &Place,
+    work: impl AsyncFnOnce(&Platform) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let platform = open(place).await?;
+    let done = work(&platform).await;
     platform.close().await;
     done
+}
+
+async fn export(platform: &Platform, args: Export) -> Result<(), Failure> {
+    let report = export_otterwiki(platform, &args.slug, &args.otterwiki).await?;
+    if args.json {
+        return print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
+    }
+    print(&report.to_text())
 }
 
 async fn create(platform: &Platform, new: NewTenant) -> Result<(), Failure> {
@@ -100,9 +123,7 @@ async fn list(platform: &Platform, as_json: bool) -> Result<(), Failure> {
         let rows: Vec<_> = wikis.iter().map(row).collect();
         return print(&format!("{}\n", serde_json::to_string_pretty(&rows)?));
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["SLUG", "TITLE", "VISIBILITY", "STATE", "CREATED"]);
+    let mut table = table(["SLUG", "TITLE", "VISIBILITY", "STATE", "CREATED"]);
     for wiki in &wikis {
         let created = wiki.created.date().to_string();
         table.add_row([
@@ -116,6 +137,13 @@ async fn list(platform: &Platform, as_json: bool) -> Result<(), Failure> {
     print(&format!("{table}\n"))
 }
 
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    table
+}
+
 fn row(wiki: &Tenant) -> serde_json::Value {
     json!({
         "id": wiki.id,
@@ -126,31 +154,4 @@ fn row(wiki: &Tenant) -> serde_json::Value {
         "reason": wiki.state.reason(),
         "created": wiki.created.unix_timestamp(),
     })
-}
-
-async fn bring_in(platform: &Platform, new: NewTenant, source: PathBuf) -> Result<(), Failure> {
-    let bar = Arc::new(ProgressBar::new(100));
-    bar.set_style(ProgressStyle::with_template("{msg:24} {wide_bar} {pos:>3} %")?);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    let shown = bar.clone();
-    let imported = import(platform, new, &source, move |progress| show(&shown, progress)).await;
-    bar.finish_and_clear();
-    let tenant = imported?;
-    let wiki = platform.wiki(tenant.slug.as_str(), wikigrove_tenant::Caller::operator()).await?;
-    let head =
-        wiki.head().await?.map_or_else(|| "nothing".to_owned(), |revision| revision.to_string());
-    print(&format!("imported {} into {} (head {head})\n", source.display(), tenant.slug))
-}
-
-fn show(bar: &ProgressBar, progress: Progress<'_>) {
-    match progress {
-        Progress::Git(what, percent) => {
-            bar.set_message(what.to_owned());
-            bar.set_position(u64::from(percent));
-        }
-        Progress::Index(now) => {
-            bar.set_message("Indexing the history");
-            bar.set_position((100 * now.done / now.total.max(1)) as u64);
-        }
-    }
 }

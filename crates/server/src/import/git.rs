@@ -5,19 +5,143 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use wikigrove_tenant::Revision;
+
 use super::ImportError;
 
-/// The branch that the source's HEAD names, such as `refs/heads/master`.
-///
-/// A bundle doesn't say what its HEAD names: there it is the branch with the same commit.
-pub(super) fn branch(source: &Path) -> Result<Option<String>, ImportError> {
+/// Where commits are fetched to before the branch is moved. Nobody who clones sees it.
+const INCOMING: &str = "refs/wiki/incoming";
+
+/// The branches of a source.
+pub(crate) struct Refs {
+    /// The branch that the source's HEAD names, such as `refs/heads/master`.
+    ///
+    /// A bundle doesn't say what its HEAD names: there it is the branch with the same commit.
+    pub(crate) branch: Option<String>,
+    /// Its commit.
+    pub(crate) head: Option<Revision>,
+    /// The other branches and tags.
+    pub(crate) others: Vec<String>,
+}
+
+/// Asks a source for its branches.
+pub(crate) fn refs(source: &Path) -> Result<Refs, ImportError> {
     let mut command = git();
     command.args(["ls-remote", "--symref", "--"]).arg(source);
-    let output = command.output().map_err(|error| missing("ls-remote", &error))?;
+    let listed = output("ls-remote", &mut command)?;
+    let listed = String::from_utf8_lossy(&listed);
+    let branch = head_branch(&listed);
+    let lines = || listed.lines().filter_map(|line| line.split_once('\t'));
+    let is_head = |(_, name): &(&str, &str)| branch.as_deref() == Some(*name);
+    let head = lines().find(is_head).and_then(|(id, _)| id.parse().ok());
+    let is_other = |name: &&str| name.starts_with("refs/") && !name.ends_with("^{}");
+    let names = lines().filter(|line| !is_head(line)).map(|(_, name)| name);
+    let others = names.filter(is_other).map(str::to_owned).collect();
+    Ok(Refs { branch, head, others })
+}
+
+/// The files in a work tree that aren't as in the repository's HEAD, each with whether it is new,
+/// changed, missing or ignored. The repository's own configuration is used and none that a stranger
+/// may have put beside the work tree.
+pub(super) fn uncommitted(
+    repo: &Path,
+    work_tree: &Path,
+) -> Result<Vec<(&'static str, String)>, ImportError> {
+    let unusable = |error| failed("status", &format!("the repository can't be found: {error}"));
+    // Absolute, because git looks for it from the work tree.
+    let repo = repo.canonicalize().map_err(unusable)?;
+    let scratch = tempfile::tempdir().map_err(|error| missing("status", &error))?;
+    let in_tree = || {
+        let mut command = git();
+        command
+            .current_dir(work_tree)
+            .env("GIT_INDEX_FILE", scratch.path().join("index"))
+            .env("GIT_DIR", &repo)
+            .env("GIT_WORK_TREE", work_tree)
+            .env("GIT_OPTIONAL_LOCKS", "0");
+        command
+    };
+    output("read-tree", in_tree().args(["read-tree", "HEAD"]))?;
+    let mut status = in_tree();
+    status.args([
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--ignored",
+        // git would ask each of them with a configuration of its own.
+        "--ignore-submodules=all",
+    ]);
+    let listed = output("status", &mut status)?;
+    let entries = listed.split(|byte| *byte == 0).filter(|entry| entry.len() > 3);
+    Ok(entries
+        .map(|entry| {
+            let state = match &entry[..2] {
+                b"??" => "it is not committed",
+                b"!!" => "it is ignored",
+                b" D" => "it was removed and that is not committed",
+                _ => "its changes are not committed",
+            };
+            (state, String::from_utf8_lossy(&entry[3..]).into_owned())
+        })
+        .collect())
+}
+
+/// Fetches a branch beside our own and returns its commit.
+pub(super) fn fetch_beside(
+    repo: &Path,
+    source: &Path,
+    branch: &str,
+    lock: File,
+    progress: impl FnMut(&str, u8),
+) -> Result<Revision, ImportError> {
+    fetch(repo, source, branch, INCOMING, Some(lock), progress)?;
+    let in_repo = || {
+        let mut command = git();
+        command.env("GIT_DIR", repo);
+        command
+    };
+    let commit = format!("{INCOMING}^{{commit}}");
+    let found = output(
+        "rev-parse",
+        in_repo().args(["rev-parse", "--verify", "--end-of-options", &commit]),
+    )?;
+    // The commits stay; the name was only for the way here.
+    output("update-ref", in_repo().args(["update-ref", "-d", INCOMING]))?;
+    let text = String::from_utf8_lossy(&found);
+    text.trim().parse().map_err(|_| failed("rev-parse", "the branch names no commit"))
+}
+
+/// A copy of a repository in `dir`, with a work tree and without ties to the original. Links are
+/// written as files: they could lead anywhere.
+pub(crate) fn clone(repo: &Path, branch: Option<&str>, dir: &Path) -> Result<(), ImportError> {
+    let Some(branch) = branch.and_then(|name| name.strip_prefix("refs/heads/")) else {
+        output(
+            "init",
+            git().args(["init", "--quiet", "--template=", "--initial-branch=main", "--"]).arg(dir),
+        )?;
+        return Ok(());
+    };
+    let mut command = git();
+    command
+        .args(["clone", "--quiet", "--no-local", "--no-tags", "--single-branch", "--template="])
+        .args(["-c", "core.symlinks=false"])
+        .arg(format!("--branch={branch}"))
+        .arg("--")
+        .args([repo, dir]);
+    output("clone", &mut command)?;
+    output("remote", git().env("GIT_DIR", dir.join(".git")).args(["remote", "remove", "origin"]))?;
+    Ok(())
+}
+
+/// Runs a command to its end and returns what it printed.
+fn output(name: &'static str, command: &mut Command) -> Result<Vec<u8>, ImportError> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| missing(name, &error))?;
     if !output.status.success() {
-        return Err(failed("ls-remote", &String::from_utf8_lossy(&output.stderr)));
+        return Err(failed(name, &String::from_utf8_lossy(&output.stderr)));
     }
-    Ok(head_branch(&String::from_utf8_lossy(&output.stdout)))
+    Ok(output.stdout)
 }
 
 /// Reads what `ls-remote --symref` prints.
@@ -38,13 +162,14 @@ fn head_branch(refs: &str) -> Option<String> {
     found.or_else(|| branches.iter().find(is_head)).map(|(_, name)| (*name).to_owned())
 }
 
-/// Fetches one branch into a bare repository, checking every object. While git runs it holds
-/// `lock`, as a standard input that it doesn't read.
+/// Fetches one branch into a bare repository under the name `into`, checking every object. While git
+/// runs it holds `lock`, as a standard input that it doesn't read.
 pub(super) fn fetch(
     repo: &Path,
     source: &Path,
     branch: &str,
-    lock: File,
+    into: &str,
+    lock: Option<File>,
     progress: impl FnMut(&str, u8),
 ) -> Result<(), ImportError> {
     let mut command = git();
@@ -67,8 +192,8 @@ pub(super) fn fetch(
             "--",
         ])
         .arg(source)
-        .arg(format!("+{branch}:{branch}"))
-        .stdin(Stdio::from(lock))
+        .arg(format!("+{branch}:{into}"))
+        .stdin(lock.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| missing("fetch", &error))?;

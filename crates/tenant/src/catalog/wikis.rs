@@ -93,6 +93,7 @@ impl Catalog {
             transaction.execute("delete from acls where wiki = ?1", [&id])?;
             transaction.execute("delete from tokens where wiki = ?1", [&id])?;
             transaction.execute("delete from domains where wiki = ?1", [&id])?;
+            transaction.execute("delete from secrets where wiki = ?1", [&id])?;
             transaction.execute(
                 "update wikis set state = 'deleted', former_slug = slug, slug = null, deleted = ?2
                  where id = ?1 and state = 'deleting'",

@@ -1,0 +1,184 @@
+//! `wikigrove wiki import`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use wikigrove_tenant::{Platform, Slug};
+
+use super::About;
+use crate::cli::Failure;
+use crate::cli::local::{Place, open, print};
+use crate::import::{self, Options, Progress, Report, all, rehearse, rehearse_update, shown};
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Import {
+    /// The wiki's name in URLs.
+    #[arg(long, required_unless_present = "all", conflicts_with = "all")]
+    slug: Option<Slug>,
+    /// Import every directory in SOURCE that can be, each into a wiki called like it.
+    #[arg(long)]
+    all: bool,
+    /// Bring an earlier import of the same source up to date.
+    #[arg(long)]
+    update: bool,
+    /// Say what would be done, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// As JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    /// The subject of a person with this address, for their drafts [default: mailto:EMAIL].
+    #[arg(long = "subject", value_name = "EMAIL=SUBJECT", value_parser = subject)]
+    subjects: Vec<(String, String)>,
+    #[command(flatten)]
+    about: About,
+    /// A repository's directory, a bundle file, or the data directory of an OtterWiki.
+    source: PathBuf,
+}
+
+fn subject(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((email, subject)) if !email.is_empty() && !subject.is_empty() => {
+            Ok((email.to_owned(), subject.to_owned()))
+        }
+        _ => Err("it must be an address, = and a subject".to_owned()),
+    }
+}
+
+/// What became of one source.
+struct Outcome {
+    path: PathBuf,
+    slug: Option<Slug>,
+    report: Result<Report, Failure>,
+}
+
+pub(super) async fn run(place: &Place, args: Import) -> Result<(), Failure> {
+    // A rehearsal needs no platform, and must not make one.
+    let platform = if args.dry_run { None } else { Some(open(place).await?) };
+    let done = import(place, platform.as_ref(), &args).await;
+    if let Some(platform) = platform {
+        platform.close().await;
+    }
+    done
+}
+
+async fn import(place: &Place, platform: Option<&Platform>, args: &Import) -> Result<(), Failure> {
+    let Some(slug) = &args.slug else { return everything(place, platform, args).await };
+    let report = one(place, platform, args, slug, &args.source).await?;
+    if args.json {
+        return print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
+    }
+    print(&report.to_text())
+}
+
+async fn one(
+    place: &Place,
+    platform: Option<&Platform>,
+    args: &Import,
+    slug: &Slug,
+    source: &Path,
+) -> Result<Report, Failure> {
+    let options = Options { subjects: args.subjects.iter().cloned().collect() };
+    let bar = bar()?;
+    let shown = bar.clone();
+    let progress = move |progress: Progress<'_>| show(&shown, progress);
+    // Of many, those that are new are no updates.
+    let exists = place.data.join("wikis").join(slug.as_str()).exists();
+    let is_update = args.update && (exists || !args.all);
+    let done = match platform {
+        None if is_update => rehearse_update(&place.data, slug, source, &options, progress),
+        None => rehearse(&place.data, slug, source, &options, progress),
+        Some(platform) if is_update => {
+            import::update(platform, slug, source, &options, progress).await
+        }
+        Some(platform) => {
+            let new = args.about.clone().of(slug.clone());
+            let imported = import::import(platform, new, source, &options, progress).await;
+            imported.map(|(_, report)| report)
+        }
+    };
+    bar.finish_and_clear();
+    Ok(done?)
+}
+
+async fn everything(
+    place: &Place,
+    platform: Option<&Platform>,
+    args: &Import,
+) -> Result<(), Failure> {
+    let (candidates, others) = all::candidates(&args.source)?;
+    let mut outcomes = Vec::new();
+    for candidate in candidates {
+        let report = match &candidate.slug {
+            Ok(slug) => one(place, platform, args, slug, &candidate.path).await,
+            Err(why) => Err(why.clone().into()),
+        };
+        outcomes.push(Outcome { path: candidate.path, slug: candidate.slug.ok(), report });
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.report.is_err()).count();
+    print(&if args.json { as_json(&outcomes, others)? } else { as_text(&outcomes, others) })?;
+    if failed > 0 {
+        return Err(format!("{failed} of {} could not be imported", outcomes.len()).into());
+    }
+    Ok(())
+}
+
+fn as_json(outcomes: &[Outcome], others: usize) -> Result<String, Failure> {
+    let rows: Vec<_> = outcomes
+        .iter()
+        .map(|Outcome { path, slug, report }| {
+            let error = report.as_ref().err().map(ToString::to_string);
+            json!({ "source": path.display().to_string(), "slug": slug, "report": report.as_ref().ok(), "error": error })
+        })
+        .collect();
+    let whole = json!({ "wikis": rows, "other_directories": others });
+    Ok(format!("{}\n", serde_json::to_string_pretty(&whole)?))
+}
+
+fn as_text(outcomes: &[Outcome], others: usize) -> String {
+    let mut text = String::new();
+    let mut table = super::table(["SOURCE", "SLUG", "RESULT"]);
+    for Outcome { path, slug, report } in outcomes {
+        if let Ok(report) = report {
+            text += &report.to_text();
+            text.push('\n');
+        }
+        let result = match report {
+            Ok(report) => {
+                format!("{} pages, {} left behind or odd", report.pages, report.left.len())
+            }
+            Err(error) => format!("FAILED: {}", shown(&error.to_string())),
+        };
+        let slug = slug.as_ref().map_or("-", Slug::as_str).to_owned();
+        table.add_row([shown(&path.display().to_string()), slug, result]);
+    }
+    text += &format!("{table}\n");
+    if others > 0 {
+        text += &format!("{others} other directories are nothing that can be imported\n");
+    }
+    text
+}
+
+fn bar() -> Result<Arc<ProgressBar>, Failure> {
+    let bar = Arc::new(ProgressBar::new(100));
+    bar.set_style(ProgressStyle::with_template("{msg:24} {wide_bar} {pos:>3} %")?);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    Ok(bar)
+}
+
+fn show(bar: &ProgressBar, progress: Progress<'_>) {
+    match progress {
+        Progress::Git(what, percent) => {
+            bar.set_message(what.to_owned());
+            bar.set_position(u64::from(percent));
+        }
+        Progress::Index(now) => {
+            bar.set_message("Indexing the history");
+            bar.set_position((100 * now.done / now.total.max(1)) as u64);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Importing everything below one directory.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use wikigrove_tenant::Slug;
+use wikigrove_tenant::storage::otterwiki::slugify;
+
+use super::ImportError;
+use super::source::recognise;
+
+/// A directory that would become a wiki, and under which name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The name made of the directory's, or why there is none.
+    pub slug: Result<Slug, String>,
+}
+
+/// The directories directly in `dir` that can be imported, and how many others there are.
+///
+/// # Errors
+/// `dir` can't be read.
+pub fn candidates(dir: &Path) -> Result<(Vec<Candidate>, usize), ImportError> {
+    let unreadable = |source| ImportError::Unreadable { path: dir.to_owned(), source };
+    let entries = std::fs::read_dir(dir).map_err(unreadable)?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.is_dir());
+    paths.sort_unstable();
+    let directories = paths.len();
+    paths.retain(|path| recognise(path).is_ok());
+    let mut taken = HashMap::new();
+    let candidates: Vec<_> = paths
+        .into_iter()
+        .map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let slug = slug_of(&name).and_then(|slug| match taken.insert(slug.clone(), name) {
+                None => Ok(slug),
+                Some(first) => Err(format!("the slug `{slug}` goes to `{first}`")),
+            });
+            Candidate { path, slug }
+        })
+        .collect();
+    let others = directories - candidates.len();
+    Ok((candidates, others))
+}
+
+/// A directory's name as a slug.
+fn slug_of(name: &str) -> Result<Slug, String> {
+    let plain = slugify(name, false).replace('_', "-");
+    let parts: Vec<_> = plain.split('-').filter(|part| !part.is_empty()).collect();
+    let joined = parts.join("-");
+    let mut cut: String = joined.chars().take(58).collect();
+    cut.truncate(cut.trim_end_matches('-').len());
+    // A name that is reserved, or too short for what follows, becomes one by saying what it is.
+    let slug = cut.parse().or_else(|_| format!("wiki-{cut}").parse());
+    slug.map_err(|_| format!("no slug can be made of `{}`", name.escape_debug()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_made_of_names() {
+        for (name, slug) in [
+            ("garden", "garden"),
+            ("My Wiki_2", "my-wiki-2"),
+            ("Äpfel & Birnen", "apfel-birnen"),
+            ("admin", "wiki-admin"),
+            ("--x--", "x"),
+        ] {
+            assert_eq!(slug_of(name).unwrap().as_str(), slug, "{name}");
+        }
+        assert_eq!(slug_of(&"a-".repeat(60)).unwrap().as_str().len(), 57);
+        slug_of("日本").unwrap_err();
+    }
+
+    #[test]
+    fn the_second_of_two_alike_has_no_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["Garden", "garden", "empty"] {
+            std::fs::create_dir_all(dir.path().join(name).join("objects")).unwrap();
+            if name != "empty" {
+                std::fs::write(dir.path().join(name).join("HEAD"), "ref: refs/heads/main\n")
+                    .unwrap();
+            }
+        }
+        let (found, others) = candidates(dir.path()).unwrap();
+        assert_eq!((found.len(), others), (2, 1));
+        assert!(found[0].slug.is_ok());
+        assert!(found[1].slug.as_ref().unwrap_err().contains("Garden"));
+    }
+}

@@ -1,0 +1,74 @@
+//! Why an import fails.
+
+use std::path::PathBuf;
+
+use wikigrove_tenant::{Error, Slug, storage};
+
+/// Why a source can't be imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// There is nothing at this path.
+    #[error("`{}` can't be read: {source}", path.display())]
+    Unreadable {
+        /// The path as given.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// What is there is none of the things that are understood.
+    #[error("`{}` is neither a git repository nor a git bundle, nor the data of an OtterWiki", path.display())]
+    Unknown {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The source has no branch to take.
+    #[error("`{}` has no branch that a wiki could be made of", path.display())]
+    NoBranch {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A part of the source is damaged.
+    #[error("`{}` can't be read: {source}", path.display())]
+    Source {
+        /// The part.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: storage::Error,
+    },
+    /// The wiki has changes of its own, or the source has another history.
+    #[error(
+        "`{slug}` has changes that the source doesn't have, so it can't simply follow it; nothing was changed"
+    )]
+    Diverged {
+        /// The wiki.
+        slug: Slug,
+    },
+    /// There is a wiki, or at least a directory, of this name.
+    #[error("the slug `{slug}` is taken")]
+    Taken {
+        /// The name.
+        slug: Slug,
+    },
+    /// The git program is missing or failed.
+    #[error("git {command} failed: {detail}")]
+    Git {
+        /// The subcommand.
+        command: &'static str,
+        /// What git said last.
+        detail: String,
+    },
+    /// The wiki could not be created or changed.
+    #[error(transparent)]
+    Platform(#[from] Error),
+    /// A wiki that was made to see how it would go could not be.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+}
+
+impl ImportError {
+    /// The same, where a wiki's directory is being filled.
+    pub(super) fn boxed(self) -> storage::Error {
+        storage::Error::Repository(Box::new(self))
+    }
+}

@@ -1,0 +1,106 @@
+//! Following a source that moved on after it was imported.
+
+use std::path::Path;
+
+use wikigrove_tenant::{Caller, Error, Platform, Slug, TenantId, storage};
+
+use super::{ImportError, Options, Prepared, Progress, Report, Scratch, Updated, git};
+
+/// Brings an earlier import of the same source up to date: new commits, and those preferences and
+/// drafts that changed there and not here. Nothing is changed unless the history simply goes on.
+///
+/// # Errors
+/// [`ImportError::Diverged`]; there is no such wiki; otherwise as [`import`](super::import).
+pub async fn update(
+    platform: &Platform,
+    slug: &Slug,
+    source: &Path,
+    options: &Options,
+    mut progress: impl FnMut(Progress<'_>) + Send + 'static,
+) -> Result<Report, ImportError> {
+    let Prepared { repository, work_tree, branch, plan, mut report } =
+        Prepared::read(source, slug, options)?;
+    let wiki = platform.wiki(slug.as_str(), Caller::operator()).await?;
+    let from = wiki.head().await?;
+    let lock = platform.lock_for_child()?;
+    let fetch = move |repo: &Path| {
+        let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
+        git::fetch_beside(repo, &repository, &branch, lock, step).map_err(ImportError::boxed)
+    };
+    if !wiki.fast_forward(fetch).await? {
+        return Err(ImportError::Diverged { slug: slug.clone() });
+    }
+    let mut updated = Updated { from: from.map(|head| head.to_string()), ..Updated::default() };
+    let mut case = None;
+    if let Some(plan) = plan {
+        case = Some(plan.case);
+        keep_new_secrets(platform, wiki.id(), &plan.secrets, &mut report).await?;
+        let refresh = wiki.refresh(plan.tables).await?;
+        (updated.taken, updated.kept) = (refresh.taken, refresh.kept);
+    }
+    report.head = wiki.head().await?.map(|head| head.to_string());
+    report.note_survey(&wiki.survey().await?, case);
+    if let Some(work_tree) = work_tree {
+        for (why, file) in git::uncommitted(&wiki.repository()?, &work_tree)? {
+            report.leave("file", file, why);
+        }
+    }
+    report.updated = Some(updated);
+    Ok(report)
+}
+
+/// Keeps the secrets that aren't here yet. Which of two is the right one nobody can tell.
+async fn keep_new_secrets(
+    platform: &Platform,
+    wiki: TenantId,
+    secrets: &[(String, wikigrove_tenant::Secret)],
+    report: &mut Report,
+) -> Result<(), Error> {
+    report.secrets.clear();
+    for (name, value) in secrets {
+        match platform.secret(wiki, name).await? {
+            None => {
+                platform.put_secret(wiki, name, value.clone()).await?;
+                report.secrets.push(name.clone());
+            }
+            Some(kept) if kept == *value => {}
+            Some(_) => report.leave("secret", name, "it is another one at the source; ours stays"),
+        }
+    }
+    Ok(())
+}
+
+/// Says whether [`update`] would go through, without changing anything: the source is fetched into a
+/// directory that is gone afterwards.
+///
+/// # Errors
+/// As [`update`].
+pub fn rehearse_update(
+    data: &Path,
+    slug: &Slug,
+    source: &Path,
+    options: &Options,
+    progress: impl FnMut(Progress<'_>),
+) -> Result<Report, ImportError> {
+    let repo = data.join("wikis").join(slug.as_str()).join("repo");
+    if !repo.is_dir() {
+        return Err(ImportError::Platform(Error::UnknownWiki));
+    }
+    let from = git::refs(&repo)?.head;
+    let prepared = Prepared::read(source, slug, options)?;
+    let scratch = Scratch::new()?;
+    let mut report =
+        prepared.fill(&scratch.wiki(), Scratch::options(), None, |_, _| Ok(()), progress)?;
+    let resources = storage::Resources::default();
+    let theirs = storage::Wiki::open(&scratch.wiki(), Scratch::options(), &resources)?;
+    match theirs.changes_since(from) {
+        Ok(_) => {}
+        Err(storage::Error::UnknownRevision { .. }) => {
+            return Err(ImportError::Diverged { slug: slug.clone() });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    report.leave("rehearsal", "preferences and drafts", "they are compared only when it is done");
+    let updated = Updated { from: from.map(|head| head.to_string()), ..Updated::default() };
+    Ok(Report { dry_run: true, updated: Some(updated), ..report })
+}

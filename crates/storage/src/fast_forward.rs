@@ -1,0 +1,79 @@
+//! Moving the branch to a commit that was fetched into the repository and builds on it.
+
+use crate::error::Error;
+use crate::files::sync_filesystem;
+use crate::revision::Revision;
+use crate::wiki::Wiki;
+
+impl Wiki {
+    /// Whether the branch can be moved to `to`: all that is there is part of it.
+    ///
+    /// # Errors
+    /// `to` isn't a commit in this repository.
+    pub fn is_behind(&self, to: Revision) -> Result<bool, Error> {
+        if !self.repo().is_commit(to)? {
+            return Err(Error::UnknownRevision { revision: to });
+        }
+        Ok(match self.head()? {
+            Some(head) => self.repo().is_ancestor(head, to)?,
+            None => true,
+        })
+    }
+
+    /// Moves the branch to `to`, a commit that is in the repository already. `false`: the branch has
+    /// commits that `to` doesn't build on, and nothing was changed.
+    ///
+    /// # Errors
+    /// `to` isn't a commit in this repository; the disk is failing.
+    pub fn fast_forward(&self, to: Revision) -> Result<bool, Error> {
+        let mut writer = self.lock_writer()?;
+        // What was acknowledged is in the branch first.
+        if writer.unapplied {
+            self.replay(&mut writer)?;
+        }
+        self.checkpoint_locked(&mut writer)?;
+        let repo = self.repo();
+        {
+            let lock = repo.lock_branch()?;
+            self.head_moved();
+            if !self.is_behind(to)? {
+                return Ok(false);
+            }
+            // Others wrote the objects and need not have synced them.
+            sync_filesystem(repo.dir())?;
+            lock.set(to)?;
+        }
+        sync_filesystem(repo.dir())?;
+        writer.durable = Some(to);
+        drop(writer);
+        self.head_moved();
+        self.update_index(|_| ())?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Scratch;
+
+    #[test]
+    fn only_a_commit_that_has_everything_is_moved_to() {
+        let scratch = Scratch::new();
+        scratch.create("roses", "red");
+        let theirs = scratch.commit_with_git("tulips.md", "yellow").parse().unwrap();
+        let before = scratch.page("roses").summary.revision;
+        scratch.git(&["update-ref", "refs/heads/main", &before.to_string()]);
+        assert_eq!(scratch.paths(), ["roses"]);
+        assert!(scratch.wiki().is_behind(theirs).unwrap());
+        assert!(scratch.wiki().fast_forward(theirs).unwrap());
+        assert_eq!(scratch.paths(), ["roses", "tulips"]);
+
+        let ours = scratch.update("roses", "white").revision;
+        assert!(!scratch.wiki().fast_forward(theirs).unwrap());
+        assert_eq!(scratch.wiki().head().unwrap(), Some(ours));
+        let missing = "0123456789012345678901234567890123456789".parse().unwrap();
+        assert!(scratch.wiki().fast_forward(missing).unwrap_err().is_not_found());
+        scratch.create("lilies", "on top");
+        assert_eq!(scratch.text("tulips"), "yellow");
+    }
+}
