@@ -76,6 +76,24 @@ create table change (
 ) strict, without rowid;
 create index change_by_seq on change (seq);
 
+-- Where the links of every page lead.
+create table link (
+    -- The row of the page they stand on, and their order in it.
+    page integer not null,
+    position integer not null,
+    -- A link may mean several paths, of which the first that exists counts: their order.
+    candidate integer not null,
+    -- `wiki`, `embed`, `link` or `image`, as it is written.
+    kind text not null,
+    -- A path, and the same folded as page.key and attachment.key are.
+    target text not null,
+    key text not null,
+    -- What follows the `#`.
+    fragment text,
+    primary key (page, position, candidate)
+) strict, without rowid;
+create index link_by_key on link (key);
+
 -- The full text of every page. A row's number is its page's.
 create virtual table search using fts5 (
     path, title, body,

@@ -8,6 +8,7 @@ mod attachments;
 mod catch_up;
 mod commit;
 mod file;
+mod links;
 mod log;
 mod pages;
 mod renames;
@@ -24,6 +25,7 @@ pub(crate) use attachments::list as attachments;
 pub use catch_up::IndexProgress;
 pub(crate) use catch_up::{CatchUp, catch_up};
 pub(crate) use commit::{Described, changes_by, changes_of, shown_path};
+pub(crate) use links::{Placed, existing, incoming, outgoing};
 pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, since};
 pub(crate) use pages::{get, list, with_content};
 pub(crate) use search::find;
@@ -49,6 +51,11 @@ fn set_indexed(transaction: &Transaction<'_>, head: Option<Revision>) -> Result<
     let id = head.map(|id| *id.as_bytes());
     transaction.prepare_cached("update wiki set indexed = ?1, building = null")?.execute([id])?;
     Ok(())
+}
+
+/// Has everything written down anew.
+pub(crate) fn forget(transaction: &Transaction<'_>) -> Result<(), DbError> {
+    set_indexed(transaction, None)
 }
 
 /// A number that stays the same as long as no file appears or disappears.

@@ -50,6 +50,7 @@ mod merge;
 mod message;
 pub mod otterwiki;
 mod page;
+mod page_links;
 mod page_path;
 mod preferences;
 mod publish;
@@ -86,6 +87,7 @@ pub use history::{History, HistoryPosition};
 pub use index::IndexProgress;
 pub use merge::Hunk;
 pub use page::{Page, PageSummary};
+pub use page_links::{BrokenLink, IncomingLink, OutgoingLink, PageLinks};
 pub use page_path::{ExistingPath, InvalidPath, PagePath, fold};
 pub use preferences::{
     CommitMessage, InvalidPreference, InvalidPreferences, LegacyUrls, PreferenceChanges,

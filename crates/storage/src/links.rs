@@ -41,7 +41,8 @@ pub enum LinkStyle {
 }
 
 /// How a link is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LinkKind {
     /// `[[Target]]`.
     Wiki,
@@ -51,6 +52,28 @@ pub enum LinkKind {
     Link,
     /// `![text](target)`, or by a reference.
     Image,
+}
+
+impl LinkKind {
+    /// `wiki`, `embed`, `link` or `image`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wiki => "wiki",
+            Self::Embed => "embed",
+            Self::Link => "link",
+            Self::Image => "image",
+        }
+    }
+
+    /// What [`as_str`](Self::as_str) gave.
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "wiki" => Self::Wiki,
+            "embed" => Self::Embed,
+            "image" => Self::Image,
+            _ => Self::Link,
+        }
+    }
 }
 
 /// A link that leads somewhere in the wiki.

@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
+use crate::index;
+use crate::links::LinkStyle;
 use crate::wiki::Wiki;
 
 use known::KNOWN;
@@ -129,8 +131,16 @@ impl Preferences {
     /// How wiki links are read.
     pub fn wikilink_style(&self) -> WikilinkStyle {
         match self.text("wikilink_style") {
-            Some("link_title") => WikilinkStyle::LinkTitle,
-            _ => WikilinkStyle::TitleLink,
+            Some("title_link") => WikilinkStyle::TitleLink,
+            _ => WikilinkStyle::LinkTitle,
+        }
+    }
+
+    /// The same, as [`links`](crate::links) takes it.
+    pub fn link_style(&self) -> LinkStyle {
+        match self.wikilink_style() {
+            WikilinkStyle::LinkTitle => LinkStyle::TargetFirst,
+            WikilinkStyle::TitleLink => LinkStyle::TitleFirst,
         }
     }
 
@@ -317,7 +327,15 @@ impl Wiki {
 
     fn change_rows(&self, rows: &BTreeMap<String, Option<String>>) -> Result<(), Error> {
         let changed = self.write(|unit| {
-            unit.also(|transaction| rows::change(transaction, rows));
+            unit.also(|transaction| {
+                rows::change(transaction, rows)?;
+                // Links are indexed as they are read.
+                if rows.contains_key("WIKILINK_STYLE") {
+                    index::forget(transaction)
+                } else {
+                    Ok(())
+                }
+            });
             Ok(())
         });
         self.remembered_preferences().forget();

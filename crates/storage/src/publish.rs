@@ -81,7 +81,7 @@ impl Wiki {
     }
 
     fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
-        let Unit { view, head, edits, moves, signed, statements, .. } = unit;
+        let Unit { view, head, preferences, edits, moves, signed, statements, .. } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -96,7 +96,9 @@ impl Wiki {
         let new = prepared.revision;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
-            0..=INDEXED_AT_ONCE => Some(Described::new(&view, head, &edits, &moves)?),
+            0..=INDEXED_AT_ONCE => {
+                Some(Described::new(&view, head, &edits, &moves, preferences.link_style())?)
+            }
             _ => None,
         };
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };

@@ -2,7 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use rusqlite::Connection;
+
+use crate::db::DbError;
 use crate::error::Error;
+use crate::index;
 use crate::page_path::{ExistingPath, fold};
 use crate::repo::View;
 use crate::revision::Revision;
@@ -33,6 +37,15 @@ impl Wiki {
             Some(at) => Some(self.reachable(at)?),
             None => self.current()?,
         };
+        if commit.is_some()
+            && commit == self.current()?
+            && let Some(database) = self.fresh_index()?
+        {
+            return database.read(|connection| {
+                let first = |paths: &Vec<String>| first_known(connection, paths);
+                Ok(candidates.iter().map(first).collect::<Result<_, _>>()?)
+            });
+        }
         let Some(commit) = commit else { return Ok(vec![None; candidates.len()]) };
         let mut tree = Tree { view: self.repo().view(), commit, directories: HashMap::new() };
         let mut found = Vec::with_capacity(candidates.len());
@@ -41,6 +54,16 @@ impl Wiki {
         }
         Ok(found)
     }
+}
+
+/// The first path at which the index knows something.
+fn first_known(connection: &Connection, paths: &[String]) -> Result<Option<Found>, DbError> {
+    for path in paths {
+        if let Some(found) = index::existing(connection, path)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// The directories of a commit, each read once.

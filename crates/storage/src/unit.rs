@@ -30,7 +30,7 @@ pub(crate) struct Unit<'a> {
     /// The state the changes apply to.
     pub(crate) head: Option<Revision>,
     /// How the wiki wants to be changed.
-    preferences: Arc<Preferences>,
+    pub(crate) preferences: Arc<Preferences>,
     pub(crate) edits: Vec<Edit>,
     /// Files that go on under another path: the old one and the new one.
     pub(crate) moves: Vec<(String, String)>,

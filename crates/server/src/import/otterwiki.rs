@@ -112,6 +112,13 @@ impl Plan {
         tables.drafts = drafts(&tables.drafts, case, options, report);
         // Old addresses lead to the pages.
         set(&mut tables, "LEGACY_URLS", "OTTERWIKI");
+        // What OtterWiki takes for granted is otherwise here.
+        set_if_empty(&mut tables, "WIKILINK_STYLE", "TITLE_LINK");
+        set_if_empty(
+            &mut tables,
+            "RETAIN_PAGE_NAME_CASE",
+            if case == CaseMode::Retain { "True" } else { "False" },
+        );
         report.case_mode = Some(match case {
             CaseMode::Lower => "lower",
             CaseMode::Retain => "retain",
@@ -133,6 +140,12 @@ fn value<'a>(tables: &'a Tables, name: &str) -> Option<&'a str> {
 fn set(tables: &mut Tables, name: &str, value: &str) {
     tables.preferences.retain(|(other, _)| other != name);
     tables.preferences.push((name.to_owned(), Some(value.to_owned())));
+}
+
+fn set_if_empty(tables: &mut Tables, name: &str, text: &str) {
+    if value(tables, name).is_none_or(str::is_empty) {
+        set(tables, name, text);
+    }
 }
 
 fn note_unread(tables: &Tables, report: &mut Report) {

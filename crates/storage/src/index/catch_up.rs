@@ -16,6 +16,7 @@ use super::file::{self, FileState, Signature};
 use super::{log, paths_changed, set_indexed};
 use crate::db::{Database, DbError};
 use crate::error::Error;
+use crate::links::LinkStyle;
 use crate::repo::{Commit, Entry, Repo, Want};
 use crate::revision::Revision;
 
@@ -40,6 +41,8 @@ pub(crate) type Report<'a> = &'a mut dyn FnMut(IndexProgress) -> ControlFlow<()>
 pub(crate) struct CatchUp<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) database: &'a Database,
+    /// How links are read.
+    pub(crate) style: LinkStyle,
     /// What the index shall describe.
     pub(crate) head: Revision,
 }
@@ -168,7 +171,9 @@ impl CatchUp<'_> {
             for (path, revision) in batch {
                 let entry = files.get(*path).copied();
                 let read = |id| view.blob(id);
-                if let Some(state) = FileState::of(path, entry, read, |id| view.blob_size(id))? {
+                if let Some(state) =
+                    FileState::of(path, entry, self.style, read, |id| view.blob_size(id))?
+                {
                     states.push((state, **revision));
                 }
                 if !commits.contains_key(revision) {

@@ -10,6 +10,7 @@ use super::renames::{self, Candidate};
 use super::{current, paths_changed, set_indexed};
 use crate::changes::{ChangeKind, PathChange};
 use crate::db::DbError;
+use crate::links::LinkStyle;
 use crate::repo::{Commit, Edit, Entry, FileChange, RepoError, View};
 use crate::revision::{Etag, Revision};
 
@@ -27,6 +28,7 @@ impl Described {
         head: Option<Revision>,
         edits: &[Edit],
         moves: &[(String, String)],
+        style: LinkStyle,
     ) -> Result<Self, RepoError> {
         let changes = changes_by(view, head, edits, moves)?;
         let mut files = Vec::with_capacity(edits.len());
@@ -36,7 +38,7 @@ impl Described {
                 Some(content) => Ok(content.len() as u64),
                 None => view.blob_size(id),
             };
-            files.extend(FileState::of(path, *new, read, size)?);
+            files.extend(FileState::of(path, *new, style, read, size)?);
         }
         Ok(Self { changes, files })
     }

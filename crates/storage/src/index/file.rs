@@ -3,9 +3,10 @@
 use rusqlite::Transaction;
 
 use super::attachments::{self, AttachmentRow};
-use super::{pages, search};
+use super::{links, pages, search};
 use crate::author::Author;
 use crate::db::DbError;
+use crate::links::{Link, LinkStyle, links as links_of};
 use crate::page::{PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
 use crate::repo::{Entry, RepoError};
@@ -20,8 +21,18 @@ pub(super) struct FileState {
 
 enum Now {
     Gone,
-    Page { path: ExistingPath, etag: Etag, title: String, size: u64, text: String },
-    Attachment { etag: Etag, size: u64 },
+    Page {
+        path: ExistingPath,
+        etag: Etag,
+        title: String,
+        size: u64,
+        text: String,
+        links: Vec<Link>,
+    },
+    Attachment {
+        etag: Etag,
+        size: u64,
+    },
 }
 
 /// Who left a file in its present state, and when.
@@ -38,6 +49,7 @@ impl FileState {
     pub(super) fn of(
         path: &[u8],
         entry: Option<Entry>,
+        style: LinkStyle,
         content: impl FnOnce(Etag) -> Result<Vec<u8>, RepoError>,
         size: impl FnOnce(Etag) -> Result<u64, RepoError>,
     ) -> Result<Option<Self>, RepoError> {
@@ -46,11 +58,13 @@ impl FileState {
             (None, _) => Now::Gone,
             (Some(entry), Some(page)) => {
                 let content = content(entry.id)?;
+                let text = String::from_utf8_lossy(&content).into_owned();
                 Now::Page {
+                    links: links_of(&page, &text, style),
                     title: title(&page, &content),
                     etag: entry.id,
                     size: content.len() as u64,
-                    text: String::from_utf8_lossy(&content).into_owned(),
+                    text,
                     path: page,
                 }
             }
@@ -67,7 +81,7 @@ impl FileState {
     ) -> Result<bool, DbError> {
         match &self.now {
             Now::Gone => remove(transaction, &self.path),
-            Now::Page { path, etag, title, size, text } => {
+            Now::Page { path, etag, title, size, text, links } => {
                 let page = PageSummary {
                     path: path.as_str().to_owned(),
                     title: title.clone(),
@@ -79,6 +93,7 @@ impl FileState {
                 };
                 let (id, is_new) = pages::put(transaction, &page)?;
                 search::put(transaction, id, path.as_str(), title, text)?;
+                links::put(transaction, id, links)?;
                 Ok(is_new)
             }
             Now::Attachment { etag, size } => {
@@ -103,5 +118,6 @@ pub(super) fn remove(transaction: &Transaction<'_>, file: &str) -> Result<bool, 
     };
     let Some(id) = pages::remove(transaction, page.as_str())? else { return Ok(false) };
     search::remove(transaction, id)?;
+    links::remove(transaction, id)?;
     Ok(true)
 }

@@ -70,7 +70,7 @@ pub(super) static KNOWN: &[Known] = &[
             ("link_title", "PAGENAME_TITLE"),
             ("title_link", "TITLE_LINK"),
         ]),
-        Absent::Text("title_link"),
+        Absent::Text("link_title"),
     ),
     known("open_links_in_new_tab", Kind::Flag, Absent::Flag(false)),
     // Names keep their case unless the wiki comes from where they didn't.

@@ -28,7 +28,7 @@ fn nothing_set_means_the_defaults() {
     assert!(!defaults.treat_underscore_as_space_for_titles());
     assert_eq!(defaults.commit_message(), CommitMessage::Optional);
     assert_eq!(defaults.default_commit_message(), None);
-    assert_eq!(defaults.wikilink_style(), WikilinkStyle::TitleLink);
+    assert_eq!(defaults.wikilink_style(), WikilinkStyle::LinkTitle);
     assert_eq!(defaults.legacy_urls(), LegacyUrls::Off);
 }
 

@@ -48,7 +48,8 @@ impl Wiki {
             let _writer = if round < ROUNDS { None } else { Some(self.lock_writer()?) };
             let _alone = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(head) = self.behind(database)? else { break };
-            let way = CatchUp { repo: self.repo(), database, head };
+            let style = self.preferences()?.link_style();
+            let way = CatchUp { repo: self.repo(), database, style, head };
             updated = match index::catch_up(&way, &mut report) {
                 // A save meanwhile left the index alone; the next round goes over it.
                 Ok(true) => continue,
@@ -104,7 +105,8 @@ impl Wiki {
             self.index_wanted.store(true, Ordering::Relaxed);
             return Ok(false);
         }
-        let way = CatchUp { repo: self.repo(), database, head };
+        let style = self.preferences()?.link_style();
+        let way = CatchUp { repo: self.repo(), database, style, head };
         index::catch_up(&way, &mut |_| ControlFlow::Continue(()))
     }
 

@@ -1,0 +1,180 @@
+//! What a page links to, and what links to it.
+
+use serde::Serialize;
+
+use crate::changes::FileType;
+use crate::error::Error;
+use crate::index::{self, Placed};
+use crate::links::LinkKind;
+use crate::page_path::ExistingPath;
+use crate::wiki::Wiki;
+
+/// The links from and to one path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PageLinks {
+    /// Where its links lead, in the order of the page; each place once.
+    pub outgoing: Vec<OutgoingLink>,
+    /// Its links that lead to nothing (yet), each once.
+    pub broken: Vec<BrokenLink>,
+    /// Pages with a link to it, in byte order of their paths.
+    pub incoming: Vec<IncomingLink>,
+}
+
+/// A link of the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutgoingLink {
+    /// The path it leads to.
+    pub path: String,
+    /// What is there.
+    #[serde(rename = "type")]
+    pub of: FileType,
+    /// How it is written.
+    pub kind: LinkKind,
+    /// What follows the `#`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fragment: Option<String>,
+}
+
+/// A link of the page to something that doesn't exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BrokenLink {
+    /// The path it would lead to.
+    pub target: String,
+    /// How it is written.
+    pub kind: LinkKind,
+}
+
+/// A page with a link to the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IncomingLink {
+    /// Its path.
+    pub path: String,
+    /// Its title.
+    pub title: String,
+}
+
+impl Wiki {
+    /// The links of a page, and up to `limit` pages after the path `after` that link to it. A page that
+    /// doesn't exist may be linked to, too. While the index is being built (see
+    /// [`index_progress`](Self::index_progress)) some may be missing.
+    ///
+    /// # Errors
+    /// There is no such page and nothing links to it; wiki.db can't be read.
+    pub fn page_links(
+        &self,
+        path: &ExistingPath,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<PageLinks, Error> {
+        self.check_open()?;
+        let not_found = || Error::NotFound { path: path.as_str().to_owned() };
+        if self.head()?.is_none() {
+            return Err(not_found());
+        }
+        let database = self.database()?;
+        self.catch_up_a_little(database)?;
+        database.read(|connection| {
+            let mut links = PageLinks::default();
+            let mut exists = false;
+            for path in path.spellings() {
+                let incoming = index::incoming(connection, path.as_str(), after, limit)?;
+                links
+                    .incoming
+                    .extend(incoming.into_iter().map(|(path, title)| IncomingLink { path, title }));
+                exists |= index::get(connection, path.as_str())?.is_some();
+                for link in index::outgoing(connection, path.as_str())? {
+                    links.add(connection, link)?;
+                }
+                if exists {
+                    break;
+                }
+            }
+            let is_known = exists || after.is_some() || !links.incoming.is_empty();
+            if is_known { Ok(links) } else { Err(not_found()) }
+        })
+    }
+}
+
+impl PageLinks {
+    fn add(&mut self, connection: &rusqlite::Connection, link: Placed) -> Result<(), Error> {
+        let Placed { kind, candidates, fragment } = link;
+        for candidate in &candidates {
+            if let Some(found) = index::existing(connection, candidate)? {
+                let of = if found.is_page { FileType::Page } else { FileType::Attachment };
+                let link = OutgoingLink { path: found.path, of, kind, fragment };
+                if !self.outgoing.contains(&link) {
+                    self.outgoing.push(link);
+                }
+                return Ok(());
+            }
+        }
+        let target = candidates.into_iter().next().unwrap_or_default();
+        let link = BrokenLink { target, kind };
+        if !self.broken.contains(&link) {
+            self.broken.push(link);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+    use crate::{PreferenceValue, Preferences};
+
+    fn links(scratch: &Scratch, path: &str) -> PageLinks {
+        scratch.wiki().page_links(&ExistingPath::new(path).unwrap(), None, 10).unwrap()
+    }
+
+    fn incoming(scratch: &Scratch, path: &str) -> Vec<String> {
+        links(scratch, path).incoming.into_iter().map(|link| link.path).collect()
+    }
+
+    #[test]
+    fn links_are_known_from_both_ends_and_follow_every_change() {
+        let mut scratch = Scratch::new();
+        scratch.create(
+            "garden/home",
+            "[[Garden/Roses]], [tulips](tulips), ![x](home/photo.png), [[Roses]]\n",
+        );
+        scratch.create("garden/roses", "# Roses\n");
+        scratch.create("other", "[roses](/garden/roses.md#care) and [[nowhere]]\n");
+        scratch.commit_with_git("garden/home/photo.png", "png");
+        let home = links(&scratch, "garden/home");
+        let outgoing: Vec<_> = home.outgoing.iter().map(|link| link.path.as_str()).collect();
+        assert_eq!(outgoing, ["garden/roses", "garden/home/photo.png"]);
+        let broken: Vec<_> = home.broken.iter().map(|link| link.target.as_str()).collect();
+        assert_eq!(broken, ["garden/tulips", "Roses"]);
+        assert_eq!(incoming(&scratch, "garden/roses"), ["garden/home", "other"]);
+        assert_eq!(incoming(&scratch, "nowhere"), ["other"], "what is wished for");
+        assert!(scratch.wiki().page_links(&ExistingPath::new("none").unwrap(), None, 1).is_err());
+
+        scratch.create("garden/tulips", "x\n");
+        assert_eq!(links(&scratch, "garden/home").broken.len(), 1);
+        scratch.update("other", "nothing\n");
+        assert_eq!(incoming(&scratch, "garden/roses"), ["garden/home"]);
+
+        let before = links(&scratch, "garden/home");
+        scratch.wiki().close().unwrap();
+        std::fs::remove_file(scratch.dir().join("wiki.db")).unwrap();
+        scratch.open().unwrap();
+        assert_eq!(links(&scratch, "garden/home"), before, "rebuilt");
+    }
+
+    #[test]
+    fn links_are_read_anew_when_they_are_meant_otherwise() {
+        let scratch = Scratch::new();
+        scratch.create("roses", "x\n");
+        scratch.create("home", "[[roses|Queen]]\n");
+        assert_eq!(incoming(&scratch, "roses"), ["home"]);
+        let style = PreferenceValue::Text("title_link".to_owned());
+        let changes = [("wikilink_style".to_owned(), Some(style))].into();
+        let preferences: std::sync::Arc<Preferences> =
+            scratch.wiki().change_preferences(&changes).unwrap();
+        assert_eq!(preferences.link_style(), crate::links::LinkStyle::TitleFirst);
+        scratch.wiki().update_index(|_| ()).unwrap();
+        assert_eq!(incoming(&scratch, "Queen"), ["home"]);
+        assert_eq!(scratch.wiki().log(None, 10).unwrap().len(), 2);
+    }
+}
