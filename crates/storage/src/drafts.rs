@@ -299,6 +299,31 @@ pub(crate) fn remove(
     Ok(())
 }
 
+/// Takes drafts along with their pages: from the first path of each pair to the second. Who has a draft
+/// there already keeps both where they are.
+pub(crate) fn move_pages(
+    transaction: &Transaction<'_>,
+    moves: &[(String, String)],
+) -> Result<(), DbError> {
+    // First all are lifted off, since one page may go where another one comes from. No path begins so.
+    let mut lift = transaction
+        .prepare_cached("update drafts set pagepath = char(1) || ?2 where pagepath = ?1")?;
+    for (from, to) in moves {
+        lift.execute([from, to])?;
+    }
+    let mut settle = transaction.prepare_cached(
+        "update drafts set pagepath = ?1 where pagepath = char(1) || ?1 and not exists (
+             select 1 from drafts other where other.author_email = drafts.author_email and other.pagepath = ?1)",
+    )?;
+    let mut put_back = transaction
+        .prepare_cached("update drafts set pagepath = ?1 where pagepath = char(1) || ?2")?;
+    for (from, to) in moves {
+        settle.execute([to])?;
+        put_back.execute([from, to])?;
+    }
+    Ok(())
+}
+
 /// As exact as it is stored.
 fn now() -> OffsetDateTime {
     from_milliseconds(milliseconds(OffsetDateTime::now_utc()))

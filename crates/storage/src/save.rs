@@ -9,7 +9,7 @@ use crate::index;
 use crate::merge::{Hunk, Merged, merge};
 use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, collide};
-use crate::repo::Entry;
+use crate::repo::{Edit, Entry};
 use crate::revision::{Etag, Revision};
 use crate::unit::Unit;
 use crate::wiki::Wiki;
@@ -148,25 +148,71 @@ impl Wiki {
     /// # Errors
     /// There is no such page; the base was never its content; it changed meanwhile.
     pub fn delete(&self, delete: &Delete<'_>) -> Result<Revision, Error> {
-        let ((), published) = self.write(|unit| {
+        Ok(self.delete_files(delete, |_, _| Ok(Vec::new()))?.0)
+    }
+
+    /// Deletes a page with its sub-pages and attachments. Returns the commit that did, and the paths of
+    /// what else it deleted.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub fn delete_recursively(
+        &self,
+        delete: &Delete<'_>,
+    ) -> Result<(Revision, Vec<String>), Error> {
+        self.delete_files(delete, |unit, page| {
+            let Some(head) = unit.head else { return Ok(Vec::new()) };
+            let directory = format!("{}/", page.as_str()).into_bytes();
+            let files = self.repo().files(head)?.into_keys();
+            Ok(files.filter(|file| file.starts_with(&directory)).collect())
+        })
+    }
+
+    fn delete_files(
+        &self,
+        delete: &Delete<'_>,
+        below: impl FnOnce(&Unit<'_>, &ExistingPath) -> Result<Vec<Vec<u8>>, Error>,
+    ) -> Result<(Revision, Vec<String>), Error> {
+        let (others, published) = self.write(|unit| {
             let (path, current) = existing_page(unit, delete.path)?;
-            let path = &path;
             if current.id != delete.base {
-                self.require_version(unit, path, delete.base, Some(current.id))?;
-                return Err(Error::Conflict(Box::new(Conflict {
-                    path: path.as_str().to_owned(),
-                    base: Some(self.text(delete.base)?),
-                    ours: Some(self.text(current.id)?),
-                    theirs: None,
-                    current: Some(current.id),
-                    hunks: Vec::new(),
-                    moved_to: None,
-                })));
+                return Err(self.deletes_a_changed_page(unit, &path, delete.base, current.id));
             }
-            unit.remove(path);
-            unit.sign(delete.author, message(delete.message, "Delete", path.as_str()))
+            let others = below(unit, &path)?;
+            let shown = others.iter().map(|file| index::shown_path(file)).collect();
+            unit.remove(&path);
+            unit.edits.extend(others.into_iter().map(|path| Edit {
+                path,
+                new: None,
+                content: None,
+            }));
+            unit.sign(delete.author, message(delete.message, "Delete", path.as_str()))?;
+            Ok(shown)
         })?;
-        published.map(|published| published.revision).ok_or(Error::Closed)
+        let revision = published.map(|published| published.revision).ok_or(Error::Closed)?;
+        Ok((revision, others))
+    }
+
+    fn deletes_a_changed_page(
+        &self,
+        unit: &Unit<'_>,
+        path: &ExistingPath,
+        base: Etag,
+        current: Etag,
+    ) -> Error {
+        let conflict = || {
+            self.require_version(unit, path, base, Some(current))?;
+            Ok(Conflict {
+                path: path.as_str().to_owned(),
+                base: Some(self.text(base)?),
+                ours: Some(self.text(current)?),
+                theirs: None,
+                current: Some(current),
+                hunks: Vec::new(),
+                moved_to: None,
+            })
+        };
+        conflict().map_or_else(|error| error, |conflict| Error::Conflict(Box::new(conflict)))
     }
 
     fn plan(

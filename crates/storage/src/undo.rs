@@ -102,7 +102,7 @@ impl Wiki {
             let Plan { edits, conflicts } = plan(unit)?;
             let undone = Undone {
                 revision: None,
-                changes: shown(&unit.view, unit.head, &edits)?,
+                changes: shown(&unit.view, unit.head, &edits, &[])?,
                 conflicts: conflicts.iter().map(|conflict| conflict.path.clone()).collect(),
             };
             if undo.dry_run {
@@ -204,8 +204,9 @@ pub(crate) fn shown(
     view: &View,
     head: Option<Revision>,
     edits: &[Edit],
+    moves: &[(String, String)],
 ) -> Result<Vec<PathChange>, Error> {
-    let changes = index::changes_by(view, head, edits, &[])?;
+    let changes = index::changes_by(view, head, edits, moves)?;
     let mut shown: Vec<PathChange> = changes.iter().filter_map(Change::shown).collect();
     shown.sort();
     Ok(shown)

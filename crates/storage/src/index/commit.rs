@@ -184,6 +184,10 @@ fn with_moves(changes: &[FileChange], moves: &[(String, String)]) -> Vec<Change>
                 Some(new) => Kind::Moved((*new).to_owned()),
                 None => Kind::Deleted,
             },
+            // It takes the place of another one that moves, too.
+            (Some(_), Some(_)) if from.contains_key(path.as_str()) => {
+                Kind::Renamed(from[path.as_str()].to_owned())
+            }
             (Some(old), Some(new)) if old == new => return None,
             (Some(_), Some(_)) => Kind::Modified,
         };

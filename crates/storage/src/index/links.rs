@@ -1,5 +1,7 @@
 //! The rows of links, and what is at the paths they name.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::db::DbError;
@@ -80,6 +82,23 @@ pub(crate) fn incoming(
                 pages.push((source, row.get(3)?));
                 break;
             }
+        }
+    }
+    Ok(pages)
+}
+
+/// The pages with a link that may mean one of these paths.
+pub(crate) fn mentioning(
+    connection: &Connection,
+    paths: &[String],
+) -> Result<HashSet<String>, DbError> {
+    let mut select = connection.prepare_cached(
+        "select distinct p.path from link l join page p on p.id = l.page where l.key = ?1",
+    )?;
+    let mut pages = HashSet::new();
+    for path in paths {
+        for page in select.query_map([fold(path)], |row| row.get(0))? {
+            pages.insert(page?);
         }
     }
     Ok(pages)

@@ -1,0 +1,262 @@
+//! Moving a page with everything below it, and deleting one so.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+
+use crate::author::Author;
+use crate::changes::PathChange;
+use crate::drafts;
+use crate::error::Error;
+use crate::index;
+use crate::links::{LinkStyle, rewrite};
+use crate::message::Message;
+use crate::page_path::{ExistingPath, PagePath, fold};
+use crate::repo::{Edit, Entry};
+use crate::undo::shown;
+use crate::unit::Unit;
+use crate::wiki::Wiki;
+
+/// A page to be moved, with its sub-pages and attachments.
+#[derive(Clone, Debug)]
+pub struct Move<'a> {
+    /// The page.
+    pub from: &'a ExistingPath,
+    /// Where it shall be.
+    pub to: &'a PagePath,
+    /// Whether links shall be rewritten that would lead to nothing then, on all pages.
+    pub update_links: bool,
+    /// Who moves it.
+    pub author: &'a Author,
+    /// Why; a sentence is made up when there is none.
+    pub message: Option<&'a str>,
+}
+
+/// What a move did. It is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    /// The commit.
+    pub revision: crate::Revision,
+    /// What it changes: the moved files, and pages whose links were rewritten.
+    pub changes: Vec<PathChange>,
+}
+
+impl Wiki {
+    /// Moves a page with its sub-pages and attachments, in one commit. Drafts go with their pages.
+    ///
+    /// # Errors
+    /// There is neither such a page nor anything below it; a name collides with what stays; a path
+    /// would be too long. Nothing was changed then.
+    pub fn move_page(&self, order: &Move<'_>) -> Result<Moved, Error> {
+        let (changes, published) = self.write(|unit| {
+            let plan = Plan::new(self, unit, order)?;
+            let moves: Vec<(String, String)> =
+                plan.moved.iter().map(|(from, (to, _))| (from.clone(), to.clone())).collect();
+            plan.fill(self, unit, order)?;
+            unit.moves = moves;
+            let changes = shown(&unit.view, unit.head, &unit.edits, &unit.moves)?;
+            let subject = format!("{} to {}", order.from.as_str(), order.to.as_str());
+            let message =
+                Message { given: order.message, verb: "Move", subject: &subject, detail: None };
+            unit.sign(order.author, message)?;
+            Ok(changes)
+        })?;
+        let revision = published.map(|published| published.revision).ok_or(Error::Closed)?;
+        Ok(Moved { revision, changes })
+    }
+}
+
+/// The files that move, and what stays.
+struct Plan {
+    /// By old paths: the new one and the file.
+    moved: BTreeMap<String, (String, Entry)>,
+    /// Pages and attachments before the move, by folded paths.
+    before: HashMap<String, String>,
+    /// Pages before the move.
+    pages: Vec<(ExistingPath, Entry)>,
+}
+
+impl Plan {
+    fn new(wiki: &Wiki, unit: &Unit<'_>, order: &Move<'_>) -> Result<Self, Error> {
+        let not_found = || Error::NotFound { path: order.from.as_str().to_owned() };
+        let head = unit.head.ok_or_else(not_found)?;
+        let mut moved = BTreeMap::new();
+        let mut staying = Vec::new();
+        let mut before = HashMap::new();
+        let mut pages = Vec::new();
+        for (file, entry) in wiki.repo().files(head)? {
+            // What isn't UTF-8 has no path that anybody could name.
+            let Ok(file) = String::from_utf8(file) else { continue };
+            if entry.is_file() {
+                let page = ExistingPath::of_file(&file);
+                let name = page.as_ref().map_or(file.as_str(), ExistingPath::as_str);
+                before.insert(fold(name), name.to_owned());
+                pages.extend(page.map(|page| (page, entry)));
+            }
+            match moved_file(order, &file) {
+                Some(to) => {
+                    check_name(&file, &to)?;
+                    moved.insert(file, (to, entry));
+                }
+                None => staying.push(file),
+            }
+        }
+        if moved.is_empty() || order.from.as_str() == order.to.as_str() {
+            return Err(not_found());
+        }
+        refuse_collisions(order, &moved, &staying)?;
+        Ok(Self { moved, before, pages })
+    }
+
+    fn fill(&self, wiki: &Wiki, unit: &mut Unit<'_>, order: &Move<'_>) -> Result<(), Error> {
+        let taken: HashSet<&str> = self.moved.values().map(|(to, _)| to.as_str()).collect();
+        for from in self.moved.keys().filter(|from| !taken.contains(from.as_str())) {
+            unit.edits.push(Edit { path: from.clone().into_bytes(), new: None, content: None });
+        }
+        let rewritten =
+            if order.update_links { self.rewritten(wiki, unit)? } else { BTreeMap::new() };
+        for (from, (to, entry)) in &self.moved {
+            if !rewritten.contains_key(from) {
+                let path = to.clone().into_bytes();
+                unit.edits.push(Edit { path, new: Some(*entry), content: None });
+            }
+        }
+        for (from, (text, mode)) in rewritten {
+            let to = self.moved.get(&from).map_or(from.as_str(), |(to, _)| to.as_str());
+            if let Some(page) = ExistingPath::of_file(to) {
+                unit.put(&page, text.as_bytes(), mode)?;
+            }
+        }
+        let page = |file: &str| Some(ExistingPath::of_file(file)?.as_str().to_owned());
+        let pages = self.moved.iter().filter_map(|(from, (to, _))| page(from).zip(page(to)));
+        let pages: Vec<(String, String)> = pages.collect();
+        unit.also(move |transaction| drafts::move_pages(transaction, &pages));
+        Ok(())
+    }
+
+    /// The pages whose links have to change, by their old files: their new texts and modes.
+    fn rewritten(
+        &self,
+        wiki: &Wiki,
+        unit: &Unit<'_>,
+    ) -> Result<BTreeMap<String, (String, u16)>, Error> {
+        let style: LinkStyle = unit.preferences.link_style();
+        let concerned = self.concerned(wiki)?;
+        let now_at = |path: &str| self.now_at(path);
+        let mut rewritten = BTreeMap::new();
+        for (page, entry) in &self.pages {
+            let file = page.file();
+            let to = match self.moved.get(&file) {
+                Some((to, _)) => ExistingPath::of_file(to),
+                None if concerned.as_ref().is_none_or(|pages| pages.contains(page.as_str())) => {
+                    Some(page.clone())
+                }
+                None => None,
+            };
+            let Some(to) = to else { continue };
+            let Ok(text) = String::from_utf8(unit.view.blob(entry.id)?) else { continue };
+            if let Some(text) = rewrite(&text, (page, &to), style, &now_at) {
+                rewritten.insert(file, (text, entry.mode));
+            }
+        }
+        Ok(rewritten)
+    }
+
+    /// The pages with links to what moves, as the index knows them; `None` if it isn't there yet, so
+    /// that all pages have to be looked at.
+    fn concerned(&self, wiki: &Wiki) -> Result<Option<HashSet<String>>, Error> {
+        let database = wiki.database()?;
+        if !wiki.catch_up_a_little(database)? {
+            return Ok(None);
+        }
+        let paths = self.moved.keys().map(|file| match ExistingPath::of_file(file) {
+            Some(page) => page.as_str().to_owned(),
+            None => file.clone(),
+        });
+        let paths: Vec<String> = paths.collect();
+        database.read(|connection| Ok(Some(index::mentioning(connection, &paths)?)))
+    }
+
+    /// Where what was at a path is after the move.
+    fn now_at(&self, path: &str) -> Option<String> {
+        let was = self.before.get(&fold(path))?;
+        let file = ExistingPath::new(was).map_or_else(|_| was.clone(), |page| page.file());
+        let moved = self.moved.get(&file).or_else(|| self.moved.get(was));
+        // What stays is reached as before, however it is spelt.
+        let Some((to, _)) = moved else { return Some(path.to_owned()) };
+        Some(match ExistingPath::of_file(to) {
+            Some(page) => page.as_str().to_owned(),
+            None => to.clone(),
+        })
+    }
+}
+
+/// Where a file goes, if it belongs to the page that moves: its own, or anything below it.
+fn moved_file(order: &Move<'_>, file: &str) -> Option<String> {
+    if file == order.from.file() {
+        return Some(order.to.file());
+    }
+    let below = file.strip_prefix(order.from.as_str())?.strip_prefix('/')?;
+    Some(format!("{}/{below}", order.to.as_str()))
+}
+
+/// A page that could be created where it was must be one that could be created where it goes. Odd
+/// names of an adopted wiki are carried along.
+fn check_name(from: &str, to: &str) -> Result<(), Error> {
+    let page = |file: &str| {
+        let path = ExistingPath::of_file(file);
+        PagePath::new(path.as_ref().map_or(file, ExistingPath::as_str))
+    };
+    match (page(from), page(to)) {
+        (Ok(_), Err(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Nothing may land on, or beside, what some file systems couldn't tell from it.
+fn refuse_collisions(
+    order: &Move<'_>,
+    moved: &BTreeMap<String, (String, Entry)>,
+    staying: &[String],
+) -> Result<(), Error> {
+    let mut files = HashMap::new();
+    let mut directories: HashMap<String, HashSet<&str>> = HashMap::new();
+    for file in staying {
+        files.insert(fold(file), file.as_str());
+        for directory in directories_of(file) {
+            directories.entry(fold(directory)).or_default().insert(directory);
+        }
+    }
+    let collision = |existing: &str| Error::Collision {
+        path: order.to.as_str().to_owned(),
+        existing: existing.to_owned(),
+    };
+    for (to, _) in moved.values() {
+        let key = fold(to);
+        if let Some(existing) = files.get(&key) {
+            return Err(collision(existing));
+        }
+        if let Some(existing) = directories.get(&key).and_then(|spelt| spelt.iter().next()) {
+            return Err(collision(existing));
+        }
+        for directory in directories_of(to) {
+            let key = fold(directory);
+            if let Some(existing) = files.get(&key) {
+                return Err(collision(existing));
+            }
+            let spelt = directories.get(&key).filter(|spelt| !spelt.contains(directory));
+            if let Some(existing) = spelt.and_then(|spelt| spelt.iter().next()) {
+                return Err(collision(existing));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The directories on the way to a file.
+fn directories_of(file: &str) -> impl Iterator<Item = &str> {
+    file.match_indices('/').map(|(end, _)| &file[..end])
+}
+
+#[cfg(test)]
+mod tests;
