@@ -13,6 +13,7 @@ mod history;
 mod import;
 mod isolation;
 mod lifecycle;
+mod moves;
 mod openapi;
 mod otterwiki;
 mod pages;

@@ -448,7 +448,6 @@ async fn a_delete_names_the_version_it_deletes() {
     assert_eq!((&conflict["ours"], &conflict["theirs"]), (&json!("white"), &Value::Null));
     assert_eq!(conflict["etag"], second.etag());
     wiki.delete("none", first.etag()).await.problem("page_not_found");
-    wiki.delete("roses", second.etag()).query("recursive", "true").await.problem("not_supported");
 
     wiki.delete("roses", second.etag()).json(json!({ "message": "faded" })).await.good();
     assert_eq!(server.git("garden").run(&["log", "-1", "--format=%s", "main"]), "faded");

@@ -220,6 +220,71 @@ pub struct Deleted {
     pub path: String,
     /// The commit that removed it.
     pub revision: String,
+    /// Sub-pages and attachments that went with it.
+    #[serde(default)]
+    pub others: Vec<String>,
+}
+
+/// What a move did.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Moved {
+    /// The commit.
+    pub revision: String,
+    /// The moved pages and attachments, and pages whose links were rewritten.
+    pub changes: Vec<PathChange>,
+}
+
+/// The links from and to a page.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Links {
+    /// The page.
+    pub path: String,
+    /// Where its links lead, each place once.
+    pub outgoing: Vec<OutgoingLink>,
+    /// Its links that lead to nothing.
+    pub broken: Vec<BrokenLink>,
+    /// Pages with a link to it, in the order of their paths.
+    pub incoming: Vec<IncomingLink>,
+    /// For `?cursor=`, to see more of `incoming`; null at the end.
+    pub next_cursor: Option<String>,
+    /// Present while the index is being built and links may be missing.
+    pub index: Option<IndexProgress>,
+}
+
+/// A link of the page.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutgoingLink {
+    /// The path it leads to.
+    pub path: String,
+    /// `page` or `attachment`.
+    pub r#type: String,
+    /// `wiki`, `embed`, `link` or `image`: how it is written.
+    pub kind: String,
+    /// What follows the `#`.
+    pub fragment: Option<String>,
+}
+
+/// A link of the page to nothing.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrokenLink {
+    /// The path it would lead to.
+    pub target: String,
+    /// `wiki`, `embed`, `link` or `image`: how it is written.
+    pub kind: String,
+}
+
+/// A page with a link to the page.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IncomingLink {
+    /// Its path.
+    pub path: String,
+    /// Its title.
+    pub title: String,
 }
 
 /// Pages, and where to go on.
@@ -564,7 +629,7 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 18);
+        assert_eq!(wikis.len(), 20);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 13);

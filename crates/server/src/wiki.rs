@@ -4,6 +4,8 @@ mod attachments;
 mod drafts;
 mod headers;
 mod history;
+mod links;
+mod moves;
 mod pages;
 pub(crate) mod preferences;
 mod render;
@@ -31,6 +33,8 @@ pub(crate) fn api() -> OpenApiRouter {
     pages::router()
         .merge(attachments::router())
         .merge(history::router())
+        .merge(links::router())
+        .merge(moves::router())
         .merge(search::router())
         .merge(preferences::router())
         .merge(render::router())

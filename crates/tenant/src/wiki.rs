@@ -1,6 +1,7 @@
 //! A wiki in the hands of one caller.
 
 mod attachments;
+mod moves;
 
 use std::sync::Arc;
 
@@ -636,11 +637,15 @@ impl Wiki {
     }
 
     fn announce(&self, revision: Revision, path: &str, author: &Author) {
+        self.announce_all(revision, vec![path.to_owned()], author);
+    }
+
+    fn announce_all(&self, revision: Revision, paths: Vec<String>, author: &Author) {
         self.0.platform.0.announce(Change {
             wiki: self.id(),
             slug: self.slug().clone(),
             revision,
-            paths: vec![path.to_owned()],
+            paths,
             author: author.clone(),
             origin: Origin::Api,
         });

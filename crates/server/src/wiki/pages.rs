@@ -93,7 +93,7 @@ struct NewContent {
 /// An author other than the caller.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
+pub(super) struct Named {
     name: String,
     #[serde(default)]
     email: String,
@@ -147,7 +147,7 @@ struct Reason {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Recursive {
-    /// Not supported yet.
+    /// Whether its sub-pages and attachments go with it.
     #[serde(default)]
     #[param(required = false)]
     recursive: bool,
@@ -157,6 +157,9 @@ struct Recursive {
 struct Deleted {
     path: String,
     revision: Revision,
+    /// What else was deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<String>,
 }
 
 /// Deletes a page of which the caller names the version.
@@ -170,9 +173,6 @@ async fn delete(
     base: Base,
     body: Option<Json<Reason>>,
 ) -> Result<Response, Problem> {
-    if recursive {
-        return Err(query::invalid("recursive", "not_supported", "pages are deleted one by one"));
-    }
     let Base::Version(base) = base else {
         let detail = "a page is deleted with If-Match and the etag of the version you read";
         return Err(Problem::new(
@@ -184,12 +184,17 @@ async fn delete(
     let Reason { message, author: named } = body.map(|Json(body)| body).unwrap_or_default();
     let author = author(&wiki, named)?;
     let options = SaveOptions { message, author, ..SaveOptions::default() };
-    let revision = wiki.delete(&path, base, options).await.map_err(|error| error.problem())?;
-    Ok(Json(Deleted { path, revision }).into_response())
+    let deleted = if recursive {
+        wiki.delete_recursively(&path, base, options).await
+    } else {
+        wiki.delete(&path, base, options).await.map(|revision| (revision, Vec::new()))
+    };
+    let (revision, others) = deleted.map_err(|error| error.problem())?;
+    Ok(Json(Deleted { path, revision, others }).into_response())
 }
 
 /// Only a token made for it may speak in another's name.
-fn author(wiki: &Wiki, named: Option<Named>) -> Result<Option<Author>, Problem> {
+pub(super) fn author(wiki: &Wiki, named: Option<Named>) -> Result<Option<Author>, Problem> {
     let Some(Named { name, email }) = named else { return Ok(None) };
     let author = Author::parse(&name, &email).map_err(|error| {
         let pointer = format!("/author/{}", error.field);

@@ -1,0 +1,50 @@
+//! What a page links to, and what links to it.
+
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wikigrove_tenant::Wiki;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::{BrokenLink, IncomingLink, OutgoingLink};
+
+use super::history::progress;
+use crate::extract::{Json, Listing, Paging, Tail};
+use crate::openapi;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(links))
+}
+
+#[derive(Serialize)]
+struct Links {
+    path: String,
+    outgoing: Vec<OutgoingLink>,
+    broken: Vec<BrokenLink>,
+    incoming: Vec<IncomingLink>,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<wikigrove_tenant::storage::IndexProgress>,
+}
+
+/// Shows where the links of a page lead, which lead to nothing, and which pages link to it. Those come
+/// in parts. A page that doesn't exist may be linked to, too.
+#[utoipa::path(get, path = "/links/{*path}", params(("path" = String, Path), openapi::PagingParams),
+    responses((status = 200, body = openapi::Links), (status = "4XX", body = openapi::Problem)))]
+async fn links(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Json<Links>, Problem> {
+    let Paging { limit, cursor } = paging;
+    // One more than asked for says whether there is a next page.
+    let links = wiki.page_links(&path, cursor.as_deref(), limit + 1).await;
+    let mut links = links.map_err(|error| error.problem())?;
+    let more = links.incoming.len() > limit;
+    links.incoming.truncate(limit);
+    let next = links.incoming.last().filter(|_| more).map(|link| link.path.clone());
+    let Listing { items, next_cursor, .. } = Listing::new(links.incoming, next.as_deref());
+    Ok(Json(Links {
+        path,
+        outgoing: links.outgoing,
+        broken: links.broken,
+        incoming: items,
+        next_cursor,
+        index: progress(&wiki).await?,
+    }))
+}

@@ -1,0 +1,46 @@
+//! Moving a page with everything below it.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wikigrove_tenant::SaveOptions;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::Moved;
+
+use super::pages::{Named, author};
+use crate::extract::{Changed, Json};
+use crate::openapi;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(move_page))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    /// The page.
+    from: String,
+    /// Where it shall be.
+    to: String,
+    /// Whether links that would lead to nothing then are rewritten, on all pages.
+    #[serde(default)]
+    update_links: bool,
+    /// The commit message.
+    message: Option<String>,
+    /// Somebody else's name, for tokens made with `act_as`.
+    author: Option<Named>,
+}
+
+/// Moves a page with its sub-pages and attachments, in one commit or not at all.
+#[utoipa::path(post, path = "/moves", request_body = Order,
+    responses((status = 200, body = openapi::Moved), (status = "4XX", body = openapi::Problem)))]
+async fn move_page(
+    Changed(wiki): Changed,
+    Json(order): Json<Order>,
+) -> Result<Json<Moved>, Problem> {
+    let author = author(&wiki, order.author)?;
+    let options = SaveOptions { message: order.message, author, ..SaveOptions::default() };
+    let moved = wiki.move_page(&order.from, &order.to, order.update_links, options).await;
+    moved.map(Json).map_err(|error| error.problem())
+}

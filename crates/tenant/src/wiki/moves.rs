@@ -1,0 +1,81 @@
+//! Moving and deleting a page with everything below it, and links.
+
+use wikigrove_storage as storage;
+use wikigrove_storage::{Etag, Moved, PageLinks, PagePath, Revision};
+
+use super::{SaveOptions, Wiki};
+use crate::{Action, Error};
+
+impl Wiki {
+    /// Moves a page with its sub-pages and attachments, in one commit; with `update_links`, links that
+    /// would lead to nothing then are rewritten on all pages.
+    ///
+    /// # Errors
+    /// The caller may not write; there is no such page and nothing below it; a name collides with what
+    /// stays; a path can't name a page.
+    pub async fn move_page(
+        &self,
+        from: &str,
+        to: &str,
+        update_links: bool,
+        options: SaveOptions,
+    ) -> Result<Moved, Error> {
+        self.allow(Action::Write).await?;
+        let from = self.existing(from)?;
+        let to = PagePath::new(to).map_err(|error| self.failed(error.into()))?;
+        let this = self.clone();
+        self.run_writing(move |wiki| {
+            let author = options.author.as_ref().unwrap_or(this.caller().author());
+            let message = options.message.as_deref();
+            let order = storage::Move { from: &from, to: &to, update_links, author, message };
+            let moved = wiki.move_page(&order)?;
+            let changed = moved.changes.iter();
+            let paths =
+                changed.flat_map(|change| [Some(change.path.clone()), change.old_path.clone()]);
+            this.announce_all(moved.revision, paths.flatten().collect(), author);
+            Ok(moved)
+        })
+        .await
+    }
+
+    /// Deletes a page that has the version `base` with its sub-pages and attachments. Returns the commit
+    /// that did, and the paths of what else it deleted.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub async fn delete_recursively(
+        &self,
+        path: &str,
+        base: Etag,
+        options: SaveOptions,
+    ) -> Result<(Revision, Vec<String>), Error> {
+        self.allow(Action::Write).await?;
+        let path = self.existing(path)?;
+        let this = self.clone();
+        self.run_writing(move |wiki| {
+            let author = options.author.as_ref().unwrap_or(this.caller().author());
+            let message = options.message.as_deref();
+            let delete = storage::Delete { path: &path, base, author, message };
+            let (revision, others) = wiki.delete_recursively(&delete)?;
+            let paths = [path.as_str().to_owned()].into_iter().chain(others.iter().cloned());
+            this.announce_all(revision, paths.collect(), author);
+            Ok((revision, others))
+        })
+        .await
+    }
+
+    /// The links of a page, and up to `limit` pages after the path `after` that link to it.
+    ///
+    /// # Errors
+    /// There is no such page and nothing links to it.
+    pub async fn page_links(
+        &self,
+        path: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<PageLinks, Error> {
+        self.allow(Action::Read).await?;
+        let (path, after) = (self.existing(path)?, after.map(str::to_owned));
+        self.run(move |wiki| wiki.page_links(&path, after.as_deref(), limit)).await
+    }
+}
