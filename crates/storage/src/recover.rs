@@ -15,15 +15,17 @@ pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
         wiki.head()?;
         return Ok(());
     };
-    let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
+    let known = database.read(|connection| {
+        Ok::<_, Error>([index::indexed(connection)?, redo::durable(connection)?])
+    })?;
     let mut writer = wiki.lock_writer()?;
     wiki.replay(&mut writer)?;
-    repair_branch(wiki, indexed)
+    repair_branch(wiki, known)
 }
 
-/// After the redo rows, the index knows the newest commit. A branch that is unreadable or gone is
-/// restored from it: an empty history must never take the place of a real one.
-fn repair_branch(wiki: &Wiki, indexed: Option<Revision>) -> Result<(), Error> {
+/// After the redo rows, the index or the last checkpoint knows the newest commit. A branch that is
+/// unreadable or gone is restored from there: an empty history must never take the place of a real one.
+fn repair_branch(wiki: &Wiki, known: [Option<Revision>; 2]) -> Result<(), Error> {
     let damage = match wiki.repo().head() {
         Ok(Some(head)) if wiki.repo().is_commit(head)? => return Ok(()),
         Ok(Some(head)) => format!("it names {head}, which is missing or damaged"),
@@ -31,24 +33,20 @@ fn repair_branch(wiki: &Wiki, indexed: Option<Revision>) -> Result<(), Error> {
         Err(RepoError::DamagedRef { source, .. }) => source.to_string(),
         Err(error) => return Err(error.into()),
     };
-    let known = match indexed {
-        Some(known) if wiki.repo().is_commit(known)? => Some(known),
-        _ => None,
-    };
-    match known {
+    match newest(wiki, known)? {
         Some(known) => {
             tracing::error!(
                 wiki.id = wiki.id(),
                 branch = wiki.repo().branch(),
                 damage,
                 restored = %known,
-                "the branch was damaged and now points to the newest commit that the index knows"
+                "the branch was damaged and now points to the newest commit that wiki.db knows"
             );
             wiki.repo().lock_branch()?.set(known)?;
             wiki.head_moved();
             Ok(())
         }
-        None if indexed.is_none() && damage == "it is gone" => Ok(()),
+        None if known == [None, None] && damage == "it is gone" => Ok(()),
         None => Err(Error::Damaged {
             detail: format!(
                 "the branch `{}` in `{}` is damaged: {damage}. No good commit is known; restore the repository from a \
@@ -58,6 +56,21 @@ fn repair_branch(wiki: &Wiki, indexed: Option<Revision>) -> Result<(), Error> {
             ),
         }),
     }
+}
+
+/// The commit that is built on the other; of two that aren't, the first.
+fn newest(wiki: &Wiki, known: [Option<Revision>; 2]) -> Result<Option<Revision>, Error> {
+    let mut newest = None;
+    for commit in known.into_iter().flatten() {
+        if !wiki.repo().is_commit(commit)? {
+            continue;
+        }
+        newest = match newest {
+            Some(other) if !wiki.repo().is_ancestor(other, commit)? => Some(other),
+            _ => Some(commit),
+        };
+    }
+    Ok(newest)
 }
 
 impl Wiki {

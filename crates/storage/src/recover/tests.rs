@@ -179,3 +179,18 @@ fn saves_that_wait_are_not_put_on_another_branch() {
     scratch.open().unwrap();
     assert_eq!(scratch.text("home"), "one");
 }
+
+#[test]
+fn a_lost_branch_is_found_even_while_the_index_is_being_built() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "one");
+    scratch.update("home", "two");
+    scratch.wiki().close().unwrap();
+    let forget = |t: &rusqlite::Transaction<'_>| {
+        Ok::<_, crate::DbError>(t.execute_batch("update wiki set indexed = null").map(drop)?)
+    };
+    scratch.wiki().database().unwrap().write(forget).unwrap();
+    fs::write(scratch.repo().join("refs/heads/main"), "").unwrap();
+    scratch.open().unwrap();
+    assert_eq!(scratch.text("home"), "two");
+}
