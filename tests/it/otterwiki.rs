@@ -198,6 +198,61 @@ async fn a_real_otterwiki_becomes_a_wiki_with_all_that_belongs_to_it() {
     server.stop();
 }
 
+/// As a user of the API sees it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adopted_wiki_lists_reads_attaches_and_shows_history_as_it_was() {
+    let scratch = testkit::scratch();
+    let program = program(scratch.path());
+    let source = fixture(scratch.path());
+    let expected = expected(&source);
+    import(&program, &source, &["--slug", "team"]);
+    let server = program.serve();
+    let wiki = server.operator().on("team");
+
+    let files = expected["files"].as_object().unwrap();
+    let pages: Vec<_> =
+        files.iter().filter_map(|(file, id)| Some((file.strip_suffix(".md")?, id))).collect();
+    let listed = wiki.pages().await;
+    assert_eq!(listed.len(), pages.len());
+    for ((path, etag), item) in pages.iter().zip(&listed) {
+        assert_eq!((&item["path"], &item["etag"]), (&json!(path), *etag));
+        let read = wiki.read(path).await.good();
+        assert_eq!(json!(read.etag()), **etag);
+    }
+    let mut attachments = 0;
+    for (file, etag) in files.iter().filter(|(file, _)| !file.ends_with(".md")) {
+        let (page, name) = file.rsplit_once('/').unwrap();
+        let listed = wiki.attachments(page).await.good().json();
+        let item =
+            listed["items"].as_array().unwrap().iter().find(|item| item["name"] == name).unwrap();
+        assert_eq!((&item["path"], &item["etag"]), (&json!(file), etag));
+        assert_eq!(json!(wiki.attachment(file).await.good().etag()), *etag);
+        attachments += 1;
+    }
+    assert_eq!(attachments, 4);
+
+    let log = wiki.changes().await;
+    let commit = |commit: &Value| {
+        json!([
+            commit["revision"],
+            commit["author"]["name"],
+            commit["author"]["email"],
+            commit["message"].as_str().unwrap().trim_end()
+        ])
+    };
+    let logged: Vec<_> = log.iter().map(commit).collect();
+    let commit = |commit: &Value| {
+        json!([commit["rev"], commit["author"], commit["email"], commit["message"]])
+    };
+    let expected_log: Vec<_> = expected["log"].as_array().unwrap().iter().map(commit).collect();
+    assert_eq!(logged, expected_log);
+    // `Renamed NAS Setup to Storage/NAS Box.`
+    let history = wiki.history("storage/nas box").await;
+    assert_eq!(history.last().unwrap()["changes"][0]["path"], "nas setup");
+    assert!(history.iter().any(|commit| commit["changes"][0]["old_path"] == "nas setup"));
+    server.stop();
+}
+
 #[test]
 fn drafts_find_their_page_their_owner_and_their_base() {
     let scratch = testkit::scratch();
