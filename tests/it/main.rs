@@ -8,6 +8,7 @@ mod crash;
 mod disk_full;
 mod drafts;
 mod embedding;
+mod events;
 mod history;
 mod import;
 mod isolation;

@@ -1,6 +1,7 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
 mod drafts;
+mod events;
 mod history;
 mod pages;
 pub(crate) mod preferences;
@@ -8,6 +9,8 @@ mod search;
 
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
+
+pub(crate) use events::Feeds;
 
 /// Where the API of a wiki begins, below its base.
 pub(crate) const API: &str = "/api/v1";
@@ -20,14 +23,15 @@ pub fn wiki_api() -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter {
-    OpenApiRouter::new().nest(API, api())
+    OpenApiRouter::new().nest(API, api(Feeds::default()))
 }
 
 /// The routes below [`API`], without it.
-pub(crate) fn api() -> OpenApiRouter {
+pub(crate) fn api(feeds: Feeds) -> OpenApiRouter {
     pages::router()
         .merge(history::router())
         .merge(search::router())
         .merge(preferences::router())
         .merge(drafts::router())
+        .merge(events::router(feeds))
 }
