@@ -9,6 +9,7 @@ mod disk_full;
 mod drafts;
 mod embedding;
 mod events;
+mod feed;
 mod history;
 mod import;
 mod isolation;

@@ -460,7 +460,7 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 14);
+        assert_eq!(wikis.len(), 15);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 13);

@@ -2,6 +2,7 @@
 
 mod drafts;
 mod events;
+mod feed;
 mod history;
 mod pages;
 pub(crate) mod preferences;
@@ -33,5 +34,6 @@ pub(crate) fn api(feeds: Feeds) -> OpenApiRouter {
         .merge(search::router())
         .merge(preferences::router())
         .merge(drafts::router())
+        .merge(feed::router())
         .merge(events::router(feeds))
 }
