@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 use testkit::{Event, Events, Git, OnWiki, ServerSetup, TestServer, scratch};
+use wikigrove_server::limits::HttpLimits;
 use wikigrove_server::openapi;
 
 fn ids(events: &[Event]) -> Vec<String> {
@@ -287,19 +288,27 @@ async fn who_may_not_read_any_more_hears_nothing_more() {
 
 #[tokio::test]
 async fn an_idle_stream_says_that_it_is_there_and_ends_with_the_rights() {
-    let setup = ServerSetup::default();
-    let soon = Duration::from_millis(50);
-    let (_server, operator) = setup.limits(|l| l.events_keep_alive = soon).start().await;
+    let limits = |limits: &mut HttpLimits| {
+        limits.events_keep_alive = Duration::from_millis(20);
+        // So long a connection may be silent that nothing is being answered on.
+        limits.header_timeout = Duration::from_millis(100);
+    };
+    let (_server, operator) = ServerSetup::default().limits(limits).start().await;
     operator.create_wiki("garden").await.good();
     let reader = operator.token("garden", "reader").await;
-    let mut events = reader.on("garden").events(None).http2().listen().await;
-    for _ in 0..4 {
-        events.comment().await;
+    let call = reader.on("garden").events(None);
+    let mut streams = [call.clone().listen().await, call.http2().listen().await];
+    for events in &mut streams {
+        for _ in 0..30 {
+            events.comment().await;
+        }
     }
     let tokens = operator.admin(Method::GET, "/wikis/garden/tokens").await.good().json();
     let id = tokens["items"][0]["id"].as_str().unwrap();
     operator.admin(Method::DELETE, format!("/wikis/garden/tokens/{id}")).await.good();
-    assert_eq!(events.next().await, None);
+    for events in &mut streams {
+        assert_eq!(events.next().await, None);
+    }
 }
 
 #[tokio::test]

@@ -14,11 +14,14 @@ use super::message::Message;
 use crate::limits::HttpLimits;
 
 /// How many commits are read at a time, and a slow listener is handed at once.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 /// How many events a listener may be behind before it reads the log itself.
 const KEPT: usize = 256;
 /// How often the branch is looked at, which somebody may move with the git program.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long what is new is collected after something was handed out. The first of many saves is told at
+/// once; those that follow don't cost a write to each listener each.
+const COLLECT: Duration = Duration::from_millis(50);
 /// When to come back to a wiki that has too many listeners.
 const RETRY_SECONDS: u64 = 30;
 
@@ -212,12 +215,16 @@ impl Drop for Ended {
 async fn run(running: Ended, wiki: Wiki, mut moves: Moves) {
     let Ended(hub) = &running;
     loop {
+        let before = hub.at();
         if let Err(error) = look(hub, &wiki).await {
             // The wiki was suspended or deleted, or can't be read. Who comes back is told.
             tracing::info!(wiki.id = %wiki.id(), %error, "the events of a wiki end");
             return;
         }
         hub.looks.send_modify(|()| ());
+        if hub.at() != before {
+            tokio::time::sleep(COLLECT).await;
+        }
         // Too late is as good as told.
         let _ = tokio::time::timeout(LOOK_EVERY, moves.next()).await;
     }

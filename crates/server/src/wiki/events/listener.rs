@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, timeout};
 use wikigrove_tenant::{Action, Error, Revision, Wiki};
 
-use super::hub::{Next, Place, next};
+use super::hub::{Next, PAGE, Place, next};
 use super::message::{GREETING, KEEP_ALIVE, Message};
 use crate::auth::Authenticator;
 
@@ -98,8 +99,23 @@ impl Listener {
                 Stage::Following(events) => {
                     match timeout(self.place.keep_alive(), events.recv()).await {
                         Ok(Ok(event)) => {
+                            let (mut texts, mut missed) = (vec![event.text], false);
                             self.at = event.at;
-                            return Some(event.text);
+                            // What came at once is sent at once.
+                            while texts.len() < PAGE && !missed {
+                                match events.try_recv() {
+                                    Ok(event) => {
+                                        texts.push(event.text);
+                                        self.at = event.at;
+                                    }
+                                    Err(TryRecvError::Lagged(_)) => missed = true,
+                                    Err(_) => break,
+                                }
+                            }
+                            if missed {
+                                self.stage = Stage::Behind;
+                            }
+                            return Some(texts.concat().into());
                         }
                         Ok(Err(RecvError::Lagged(_))) => self.stage = Stage::Behind,
                         Ok(Err(RecvError::Closed)) => return None,
