@@ -9,6 +9,8 @@ mod crash;
 mod disk_full;
 mod drafts;
 mod embedding;
+mod events;
+mod feed;
 mod history;
 mod import;
 mod isolation;

@@ -76,6 +76,11 @@ async fn every_documented_route_is_there() {
                 if method == "delete" && path == "/admin/v1/wikis/garden" {
                     continue;
                 }
+                // This answer has no end.
+                if path.ends_with("/events") {
+                    operator.public(Method::GET, format!("{base}{path}")).listen().await;
+                    continue;
+                }
                 let method: Method = method.to_uppercase().parse().unwrap();
                 let answer = match base {
                     "" => operator.control(method.clone(), &path).await,

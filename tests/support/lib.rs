@@ -50,6 +50,7 @@
 
 pub mod client;
 mod data;
+mod events;
 mod git;
 mod platform;
 mod response;
@@ -57,6 +58,7 @@ mod server;
 mod user;
 
 pub use data::test_data;
+pub use events::{Event, Events};
 pub use git::Git;
 pub use platform::{Grove, GroveBuilder, author, slug, user};
 pub use response::{Answer, Good};

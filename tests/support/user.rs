@@ -8,6 +8,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,7 +16,9 @@ use hyper_util::rt::TokioExecutor;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::Answer;
+use crate::{Answer, Events};
+
+pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What stays as it is in a path: RFC 3986's unreserved characters, and slashes.
 const ENCODED: &AsciiSet =
@@ -201,6 +204,15 @@ impl OnWiki {
         all(|| self.api(Method::GET, "/changes")).await
     }
 
+    /// What happens from now on, or after the event `last`.
+    pub fn events(&self, last: Option<&str>) -> Call {
+        let call = self.api(Method::GET, "/events");
+        match last {
+            Some(id) => call.header("last-event-id", id),
+            None => call,
+        }
+    }
+
     /// All pages with certain words, best first.
     ///
     /// # Panics
@@ -354,18 +366,41 @@ impl Call {
         self
     }
 
+    /// Sends it on a connection of its own that takes in only a few kB that nobody reads.
+    pub fn with_little_room(mut self) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_recv_buffer_size(Some(4096));
+        self.http = Client::builder(TokioExecutor::new()).http1_max_buf_size(8192).build(connector);
+        self
+    }
+
     /// Sends it to a server that may not answer: it may be killed meanwhile.
     ///
     /// # Errors
     /// There was no whole answer.
-    pub async fn attempt(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    pub async fn attempt(self) -> Result<Answer, BoxedError> {
+        let (head, body) = self.send().await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer::new(http::Response::from_parts(head, body)))
+    }
+
+    /// Sends it and listens to the events that are the answer.
+    ///
+    /// # Panics
+    /// It is another answer, or none.
+    pub async fn listen(self) -> Events {
+        let what = format!("{} {}", self.method, self.url);
+        let answer = self.send().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        Events::new(answer)
+    }
+
+    async fn send(self) -> Result<http::Response<UnsyncBoxBody<Bytes, BoxedError>>, BoxedError> {
         let mut request = Request::new(Full::new(self.body));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.url.parse()?;
         *request.headers_mut() = self.headers;
-        let (head, body) = self.http.request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
-        Ok(Answer::new(http::Response::from_parts(head, body)))
+        let answer = self.http.request(request).await?;
+        Ok(answer.map(|body| body.map_err(BoxedError::from).boxed_unsync()))
     }
 }
 

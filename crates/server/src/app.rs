@@ -16,6 +16,7 @@ use wikigrove_tenant::{Platform, Resolver};
 use crate::auth::{Authenticator, authenticate};
 use crate::limits::HttpLimits;
 use crate::middleware::stack;
+use crate::wiki::Feeds;
 use crate::{admin_api, openapi};
 
 use wikis::{Below, Shared, Wikis};
@@ -41,11 +42,12 @@ pub fn public(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
+    let feeds = Feeds::new(limits);
     let wikis = Wikis {
         auth: auth.clone(),
         shared: SharedHost::new(addresses),
-        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(Below::slug()),
-        own_host: platform.layer(own_host).layer(Below::host()),
+        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(Below::slug(feeds.clone())),
+        own_host: platform.layer(own_host).layer(Below::host(feeds)),
         others: document(&openapi::wikis()),
     };
     stack(Shared(Arc::new(wikis)), limits)

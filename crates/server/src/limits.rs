@@ -22,6 +22,11 @@ pub struct HttpLimits {
     pub connections: usize,
     /// Bytes in the head of a request.
     pub header_bytes: usize,
+    /// How many may listen to the events of one wiki at once.
+    pub listeners_per_wiki: usize,
+    /// After how long a silence a stream of events says that it is still there. So long may it take,
+    /// too, until a listener is cut off whose rights ended while nothing happened.
+    pub events_keep_alive: Duration,
     /// How long requests in flight may go on once the server stops.
     pub shutdown_grace: Duration,
 }
@@ -36,6 +41,8 @@ impl Default for HttpLimits {
             unread_timeout: Duration::from_secs(60),
             connections: 10_000,
             header_bytes: 64 * 1024,
+            listeners_per_wiki: 5_000,
+            events_keep_alive: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(30),
         }
     }

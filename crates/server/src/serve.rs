@@ -4,6 +4,7 @@
 //! the head of a request; without that, connections that say nothing stay for ever.
 
 mod connection;
+mod endless;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::limits::HttpLimits;
 use connection::Connections;
+pub use endless::Endless;
 
 /// How long to wait when there are no descriptors left; some may be closed meanwhile.
 const EXHAUSTED: Duration = Duration::from_millis(100);

@@ -2,6 +2,8 @@
 
 mod attachments;
 mod drafts;
+mod events;
+mod feed;
 mod headers;
 mod history;
 mod links;
@@ -14,6 +16,8 @@ mod search;
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use events::Feeds;
+
 /// Where the API of a wiki begins, below its base.
 pub(crate) const API: &str = "/api/v1";
 
@@ -25,11 +29,11 @@ pub fn wiki_api() -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter {
-    OpenApiRouter::new().nest(API, api())
+    OpenApiRouter::new().nest(API, api(Feeds::default()))
 }
 
 /// The routes below [`API`], without it.
-pub(crate) fn api() -> OpenApiRouter {
+pub(crate) fn api(feeds: Feeds) -> OpenApiRouter {
     pages::router()
         .merge(attachments::router())
         .merge(history::router())
@@ -39,4 +43,6 @@ pub(crate) fn api() -> OpenApiRouter {
         .merge(preferences::router())
         .merge(render::router())
         .merge(drafts::router())
+        .merge(feed::router())
+        .merge(events::router(feeds))
 }

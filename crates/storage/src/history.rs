@@ -55,6 +55,16 @@ impl Wiki {
         self.indexed_or_not(|connection| index::since(connection, known, limit))
     }
 
+    /// Whether a commit is part of the history: the head, or something that it is built on.
+    ///
+    /// # Errors
+    /// The repository can't be read.
+    pub fn contains(&self, revision: Revision) -> Result<bool, Error> {
+        self.check_open()?;
+        let Some(head) = self.head()? else { return Ok(false) };
+        Ok(self.repo().is_commit(revision)? && self.repo().is_ancestor(revision, head)?)
+    }
+
     /// Up to `limit` commits that changed a page, newest first; renames are followed. A page that was
     /// deleted keeps its history. Begin with no position.
     ///

@@ -186,7 +186,7 @@ mod tests {
             (&[], None),
         ] {
             let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
-            let all = scratch.wiki().resolve(None, &[paths.clone()]).unwrap();
+            let all = scratch.wiki().resolve(None, std::slice::from_ref(&paths)).unwrap();
             assert_eq!(all, [expected], "{paths:?}");
         }
     }

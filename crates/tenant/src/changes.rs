@@ -1,6 +1,6 @@
 //! What happens on the platform, as it happens.
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use wikigrove_storage::{Author, Revision};
 
 use crate::{Slug, TenantId};
@@ -58,5 +58,19 @@ impl Changes {
             Err(broadcast::error::RecvError::Lagged(missed)) => Some(Err(Lagged { missed })),
             Err(broadcast::error::RecvError::Closed) => None,
         }
+    }
+}
+
+/// Tells when to look at one wiki again, made by [`Wiki::moves`](crate::Wiki::moves): after a change
+/// through this platform, when the index was brought up to date, and when the wiki was closed. Who
+/// moves the branch with the git program doesn't tell us.
+#[derive(Debug)]
+pub struct Moves(pub(crate) watch::Receiver<()>);
+
+impl Moves {
+    /// Waits until there may be something new since the last call, or since this was made.
+    pub async fn next(&mut self) {
+        // An error says that the wiki is gone, which a look will tell, too.
+        let _ = self.0.changed().await;
     }
 }

@@ -50,7 +50,7 @@ pub use access::{Action, Caller, Decision, Grant, Role, Source, Visibility, deci
 pub use base::{Base, not_modified};
 pub use body::ScopedBody;
 pub use catalog::{Answer, Recall, Request as IdempotentRequest};
-pub use changes::{Change, Changes, Lagged, Origin};
+pub use changes::{Change, Changes, Lagged, Moves, Origin};
 pub use context::{current, spawn, spawn_blocking};
 pub use domain::{Domain, InvalidDomain};
 pub use error::Error;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wikigrove_storage::{Error, Wiki};
 
 /// How many may use one wiki at the same moment.
@@ -24,6 +24,8 @@ pub(crate) struct Live {
     /// one wiki doesn't keep the others' requests from being served.
     readers: Arc<Semaphore>,
     writer: Arc<Semaphore>,
+    /// Marked whenever those who follow the wiki should look.
+    moved: watch::Sender<()>,
 }
 
 /// What somebody is about to do with a wiki.
@@ -40,6 +42,7 @@ impl Live {
             door: Semaphore::new(USES as usize),
             readers: Arc::new(Semaphore::new(READERS)),
             writer: Arc::new(Semaphore::new(1)),
+            moved: watch::Sender::new(()),
         }
     }
 
@@ -61,12 +64,22 @@ impl Live {
         work(&self.wiki)
     }
 
+    /// Tells those who follow the wiki that there may be something new.
+    pub(crate) fn moved(&self) {
+        self.moved.send_modify(|()| ());
+    }
+
+    pub(crate) fn moves(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
+    }
+
     /// Lets nobody in any more and waits until all have left.
     pub(crate) async fn shut(&self) {
         self.wiki.stop_indexing();
         if let Ok(all) = self.door.acquire_many(USES).await {
             all.forget();
         }
+        self.moved();
     }
 
     /// Makes everything durable and ends the wiki, behind the shut door. Blocks.

@@ -13,7 +13,7 @@ use wikigrove_storage::{
 };
 
 use crate::base::Base;
-use crate::changes::{Change, Origin};
+use crate::changes::{Change, Moves, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
 use crate::{Action, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide};
@@ -361,6 +361,21 @@ impl Wiki {
         self.run(move |wiki| wiki.log_since(known, limit)).await
     }
 
+    /// Whether a commit is part of the history: the head, or something that it is built on.
+    ///
+    /// # Errors
+    /// The wiki can't be read.
+    pub async fn contains(&self, revision: Revision) -> Result<bool, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| wiki.contains(revision)).await
+    }
+
+    /// Tells from now on when to look at this wiki again. It says nothing about the wiki, so nobody's
+    /// rights are asked.
+    pub fn moves(&self) -> Moves {
+        Moves(self.0.live.moves())
+    }
+
     /// Up to `limit` commits that changed a page, newest first; renames are followed.
     ///
     /// # Errors
@@ -403,7 +418,6 @@ impl Wiki {
         self.with(|wiki| Ok(wiki.index_progress()))
     }
 
-    /// All preferences.
     /// All preferences that this program knows, typed, with defaults where nothing is set.
     ///
     /// # Errors
@@ -649,6 +663,7 @@ impl Wiki {
             author: author.clone(),
             origin: Origin::Api,
         });
+        self.0.live.moved();
     }
 }
 

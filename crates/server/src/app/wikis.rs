@@ -19,7 +19,7 @@ use wikigrove_tenant::{ContextService, Error};
 
 use super::{SharedHost, host};
 use crate::auth::Authenticator;
-use crate::wiki::{self, API};
+use crate::wiki::{self, API, Feeds};
 use crate::wiki_api;
 
 /// What stands before the slug in the base of a wiki on a shared host.
@@ -50,6 +50,8 @@ impl Wikis {
             Err(problem) => return problem.into_response(),
         };
         request.extensions_mut().insert(caller);
+        // What is streamed for long has to look at the credentials again.
+        request.extensions_mut().insert(self.auth.clone());
         let answered = if !is_by_path {
             self.own_host.clone().call(request).await
         } else if self.shared.serves(&request) {
@@ -96,13 +98,13 @@ pub(super) struct Below {
 
 impl Below {
     /// Below `/w/{slug}`.
-    pub(super) fn slug() -> Self {
-        Self { has_slug: true, api: wiki::api().into(), others: wiki_api() }
+    pub(super) fn slug(feeds: Feeds) -> Self {
+        Self { has_slug: true, api: wiki::api(feeds).into(), others: wiki_api() }
     }
 
     /// On a host that the wiki has to itself.
-    pub(super) fn host() -> Self {
-        Self { has_slug: false, ..Self::slug() }
+    pub(super) fn host(feeds: Feeds) -> Self {
+        Self { has_slug: false, ..Self::slug(feeds) }
     }
 }
 

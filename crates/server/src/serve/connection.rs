@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tower_service::Service as _;
 
+use super::endless::ending;
 use crate::limits::HttpLimits;
 
 /// Requests that one HTTP/2 connection may have in flight.
@@ -72,10 +73,14 @@ impl Connections {
             tracing::debug!(%error, "cannot set the options of a connection");
         }
         let heard = AtomicU64::new(0);
+        // Counted here and not where all connections count.
+        let stop = Arc::new(stopped.clone());
         let service = service_fn(|mut request: Request<Incoming>| {
             heard.fetch_add(1, Ordering::Relaxed);
             request.extensions_mut().insert(ConnectInfo(peer));
-            self.router.clone().call(request.map(body))
+            let answered = self.router.clone().call(request.map(body));
+            let stop = stop.clone();
+            async move { answered.await.map(|response| ending(response, &stop)) }
         });
         let mut connection =
             pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));

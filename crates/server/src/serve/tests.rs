@@ -27,6 +27,16 @@ fn app() -> Router {
         .route("/slow", get(slow))
         .route("/large", get(|| async { vec![0; 50_000_000] }))
         .route("/never", get(std::future::pending::<()>))
+        .route("/endless", get(endless))
+}
+
+/// Says something, and then nothing any more.
+async fn endless() -> axum::response::Response {
+    let text = futures_util::stream::iter([Ok::<_, std::convert::Infallible>("something")]);
+    let chunks = futures_util::StreamExt::chain(text, futures_util::stream::pending());
+    let mut response = axum::response::Response::new(axum::body::Body::from_stream(chunks));
+    response.extensions_mut().insert(Endless);
+    response
 }
 
 async fn start(limits: HttpLimits) -> Running {
@@ -99,6 +109,20 @@ async fn a_slow_request_is_finished_and_an_idle_connection_holds_nothing_up() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(rest(idle).await + &rest(silent).await, "");
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn what_has_no_end_of_its_own_ends_whole_with_the_server() {
+    let server = start(HttpLimits { header_timeout: Duration::from_secs(30), ..limits() }).await;
+    let mut stream = connect(&server, &request("/endless")).await;
+    let mut begun = String::new();
+    while !begun.contains("something") {
+        begun += &answer(&mut stream).await;
+    }
+    server.stop.send(()).unwrap();
+    // The last chunk: nothing was cut off.
+    assert!(rest(stream).await.ends_with("0\r\n\r\n"));
+    assert_eq!(server.ended.await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -162,6 +162,9 @@ pub(crate) struct Position {
     pub(crate) left: Option<Revision>,
 }
 
+/// Commits, and where to go on, if there are more.
+pub(crate) type Part = (Vec<Commit>, Option<Position>);
+
 /// Up to `limit` commits that changed a file, newest first, each with that change only, and where
 /// the walk stands then. Where the file comes from another path the walk goes on there: with all
 /// that was done to it before, or beside the move on another branch. `None` if the log hasn't the
@@ -170,7 +173,7 @@ pub(crate) fn of_file(
     connection: &Connection,
     from: Position,
     limit: usize,
-) -> Result<Option<(Vec<Commit>, Option<Position>)>, DbError> {
+) -> Result<Option<Part>, DbError> {
     let Position { mut path, before, mut left } = from;
     let Some(mut before) = bound(connection, before)? else { return Ok(None) };
     let mut excluded = match left {

@@ -97,9 +97,13 @@ impl Wiki {
 
     /// Whether the index describes the head now.
     pub(crate) fn catch_up_a_little(&self, database: &Database) -> Result<bool, Error> {
-        let Some(head) = self.behind(database)? else { return Ok(true) };
+        if self.behind(database)?.is_none() {
+            return Ok(true);
+        }
         // Whoever holds it builds the index just now.
         let Ok(_alone) = self.indexing.try_lock() else { return Ok(false) };
+        // Once more: what was behind before may have been brought further than to that head since.
+        let Some(head) = self.behind(database)? else { return Ok(true) };
         let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
         if !self.repo().is_near(indexed, head, A_LITTLE)? {
             self.index_wanted.store(true, Ordering::Relaxed);

@@ -159,6 +159,7 @@ impl Platform {
                 None => Ok(()),
                 Some(_) => wiki.update_index(|_| ()),
             });
+            live.moved();
             match updated {
                 Ok(()) | Err(storage::Error::Closed) => {}
                 Err(error) => {

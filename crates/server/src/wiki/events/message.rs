@@ -1,0 +1,49 @@
+//! Events as text, in the format of Server-Sent Events.
+
+use bytes::Bytes;
+use wikigrove_tenant::{Commit, Revision};
+
+/// What a stream begins with: something at once, so that the client and all proxies between see
+/// the headers, and after how many milliseconds to come back when the connection is lost.
+pub(super) const GREETING: Bytes = Bytes::from_static(b": wikigrove\nretry: 2000\n\n");
+/// What shows that both ends are still there.
+pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+
+/// An event, and where in the log whoever has it is.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) at: Option<Revision>,
+    pub(super) text: Bytes,
+}
+
+impl Message {
+    /// A commit.
+    pub(super) fn change(commit: &Commit) -> Self {
+        // JSON as it is written here has no line breaks, which would end the field.
+        let data = serde_json::to_string(commit).expect("a commit has string keys only");
+        let revision = commit.revision;
+        let text = format!("event: change\nid: {revision}\ndata: {data}\n\n").into();
+        Self { at: Some(revision), text }
+    }
+
+    /// The history isn't what it was; the stream goes on from `head`. In an empty wiki there is
+    /// nothing to come back to, which an empty id says.
+    pub(super) fn reset(head: Option<Revision>) -> Self {
+        let id = head.map(|head| head.to_string()).unwrap_or_default();
+        let data = serde_json::json!({ "revision": head });
+        Self { at: head, text: format!("event: reset\nid: {id}\ndata: {data}\n\n").into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_names_where_the_stream_goes_on() {
+        let head = Revision::from_bytes([1; 20]);
+        let text = format!("event: reset\nid: {head}\ndata: {{\"revision\":\"{head}\"}}\n\n");
+        assert_eq!(Message::reset(Some(head)).text, text);
+        assert_eq!(Message::reset(None).text, "event: reset\nid: \ndata: {\"revision\":null}\n\n");
+    }
+}
