@@ -6,6 +6,7 @@ mod attachments;
 mod bad_inputs;
 mod context;
 mod crash;
+mod diff_blame;
 mod disk_full;
 mod drafts;
 mod embedding;
@@ -20,6 +21,7 @@ mod preferences;
 mod registry;
 mod rendering;
 mod shutdown;
+mod undo;
 
 /// The program under test, on a data directory.
 fn program(data: &std::path::Path) -> testkit::Program {

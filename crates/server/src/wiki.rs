@@ -1,6 +1,8 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
 mod attachments;
+mod blame;
+mod diff;
 mod drafts;
 mod headers;
 mod history;
@@ -8,9 +10,13 @@ mod pages;
 pub(crate) mod preferences;
 mod render;
 mod search;
+mod undo;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use utoipa_axum::router::OpenApiRouter;
+
+use crate::idempotency;
 
 /// Where the API of a wiki begins, below its base.
 pub(crate) const API: &str = "/api/v1";
@@ -35,4 +41,13 @@ pub(crate) fn api() -> OpenApiRouter {
         .merge(preferences::router())
         .merge(render::router())
         .merge(drafts::router())
+        .merge(diff::router())
+        .merge(blame::router())
+        .merge(once_per_key())
+}
+
+/// The routes that are done once, however often a request of theirs is sent with the same
+/// `Idempotency-Key`.
+fn once_per_key() -> OpenApiRouter {
+    undo::router().route_layer(from_fn(idempotency::once_per_key))
 }

@@ -1,6 +1,7 @@
 //! A wiki in the hands of one caller.
 
 mod attachments;
+mod versions;
 
 use std::sync::Arc;
 
@@ -15,9 +16,12 @@ use crate::base::Base;
 use crate::changes::{Change, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
-use crate::{Action, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide};
+use crate::{
+    Action, Answers, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide,
+};
 
 pub use attachments::{Download, Upload};
+pub use versions::UndoOptions;
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
 ///
@@ -107,6 +111,12 @@ impl Wiki {
     /// Who asks.
     pub fn caller(&self) -> &Caller {
         &self.0.caller
+    }
+
+    /// The answers given before, to requests that carry a key: a request names the wiki in its
+    /// `route`.
+    pub fn answers(&self) -> Answers {
+        self.0.platform.answers()
     }
 
     /// The same wiki for another caller.
@@ -636,11 +646,15 @@ impl Wiki {
     }
 
     fn announce(&self, revision: Revision, path: &str, author: &Author) {
+        self.announce_all(revision, vec![path.to_owned()], author);
+    }
+
+    fn announce_all(&self, revision: Revision, paths: Vec<String>, author: &Author) {
         self.0.platform.0.announce(Change {
             wiki: self.id(),
             slug: self.slug().clone(),
             revision,
-            paths: vec![path.to_owned()],
+            paths,
             author: author.clone(),
             origin: Origin::Api,
         });

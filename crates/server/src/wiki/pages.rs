@@ -72,9 +72,7 @@ async fn read(
         let page = wiki.read_raw(&path).await.map_err(|error| error.problem())?;
         return answer::page(&wiki, &headers, &page);
     };
-    let at: Revision = at
-        .parse()
-        .map_err(|error| query::invalid("at", "invalid_revision", &format!("{error}")))?;
+    let at = query::revision("at", &at)?;
     let page = wiki.read_at(&path, at).await.map_err(|error| error.problem())?;
     answer::page(&wiki, &headers, &page)
 }
@@ -93,7 +91,7 @@ struct NewContent {
 /// An author other than the caller.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
+pub(super) struct Named {
     name: String,
     #[serde(default)]
     email: String,
@@ -189,7 +187,7 @@ async fn delete(
 }
 
 /// Only a token made for it may speak in another's name.
-fn author(wiki: &Wiki, named: Option<Named>) -> Result<Option<Author>, Problem> {
+pub(super) fn author(wiki: &Wiki, named: Option<Named>) -> Result<Option<Author>, Problem> {
     let Some(Named { name, email }) = named else { return Ok(None) };
     let author = Author::parse(&name, &email).map_err(|error| {
         let pointer = format!("/author/{}", error.field);
