@@ -231,3 +231,52 @@ async fn a_renamed_page_keeps_its_past() {
     assert!(diff.unified.starts_with("--- a/roses.md\n+++ b/garden/all roses.md\t\n"));
     assert_eq!(diff.hunks[0].lines.len(), 4);
 }
+
+/// Two texts of 5 MB in which no line is the same: each diff algorithm's worst case.
+#[tokio::test]
+async fn pages_without_a_common_line_are_compared_in_time() {
+    let (_server, _, editor) = TestServer::with_garden().await;
+    let wiki = editor.on("garden");
+    let text = |side: &str| (0..380_000).map(|n| format!("{side}{n:>10}\n")).collect::<String>();
+    let created = wiki.create("long", &text("a")).await.good();
+    wiki.save("long", created.etag(), &text("b")).await.good();
+    // The server gives up what takes a minute.
+    let diff: Diff = serde_json::from_value(wiki.diff("long").await.good().json()).unwrap();
+    assert_eq!((diff.hunks.len(), diff.hunks[0].lines.len()), (1, 760_000));
+}
+
+/// A page of so many lines, of which each of so many commits changed one.
+fn import_long_page(git: &Git, lines: usize, commits: usize) {
+    let mut text: Vec<String> = (0..lines).map(|n| format!("line {n}\n")).collect();
+    let mut stream = String::new();
+    for n in 0..commits {
+        text[n * 7919 % lines] = format!("changed by {n}\n");
+        let (content, time) = (text.concat(), 1_600_000_000 + n);
+        stream += &format!(
+            "commit refs/heads/main\ncommitter Ann <ann@example.org> {time} +0000\ndata 0\n\
+             M 100644 inline long.md\ndata {}\n{content}\n",
+            content.len()
+        );
+    }
+    let mut import = git.command();
+    let mut import = import.args(["fast-import", "--quiet"]).stdin(Stdio::piped()).spawn().unwrap();
+    import.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
+    assert!(import.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_page_with_a_long_history_is_blamed_as_git_does() {
+    let (server, operator) = TestServer::start().await;
+    operator.create_wiki("garden").await.good();
+    let git = server.git("garden");
+    import_long_page(&git, 5_000, 500);
+    let wiki = operator.on("garden");
+    assert_eq!(lines_of(&wiki, "long").await, lines_by_git(&git, "main", "long"));
+    // Nobody waits for these any more; what comes after them is answered all the same.
+    for _ in 0..20 {
+        let asked = wikigrove_tenant::spawn(wiki.blame("long").into_future());
+        tokio::task::yield_now().await;
+        asked.abort();
+    }
+    wiki.blame("long").await.good();
+}

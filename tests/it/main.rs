@@ -11,6 +11,7 @@ mod disk_full;
 mod drafts;
 mod embedding;
 mod history;
+mod hostile;
 mod import;
 mod isolation;
 mod lifecycle;
