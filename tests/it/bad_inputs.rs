@@ -107,6 +107,10 @@ const DRIVEN: &[(&str, &[&str])] = &[
     ("one_range_is_a_part_and_anything_else_the_whole", &["attachment-023"]),
     ("the_etag_of_another_wiki_opens_nothing", &["attachment-025"]),
     ("of_two_uploads_of_one_name_at_once_one_wins", &["attachment-028"]),
+    ("what_is_no_revision_is_refused_wherever_one_is_named", &["json-024"]),
+    ("a_query_is_words_however_it_is_written", &["json-025", "json-027", "json-028"]),
+    ("pages_without_a_common_line_are_compared_in_time", &["http-022"]),
+    ("a_long_page_with_a_long_history_is_blamed_as_git_does", &["http-024"]),
     ("a_download_goes_on_when_the_attachment_is_deleted_and_packed", &["attachment-029"]),
 ];
 
@@ -114,14 +118,11 @@ const DRIVEN: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 const NOT_APPLICABLE: &[(&str, &[&str])] = &[
     ("there is no route that moves pages yet", &["page_path-068", "page_path-069"]),
-    ("there is no route for diffs yet", &["json-024", "http-022"]),
-    ("there is no search yet", &["json-025", "json-027", "json-028"]),
     ("there are no cookies, so no other site can act for anybody", &["header-029"]),
     ("there are no webhooks yet", &["header-039", "header-041", "header-042", "header-044", "header-045", "http-021"]),
     ("there is no limit per wiki on connections yet", &["http-010"]),
     ("no handler panics on request; the middleware's own tests make one", &["http-015"]),
-    ("there is no route for blame yet", &["http-024"]),
-    ("there is no export yet", &["http-025"]),
+    ("there is no export over HTTP yet", &["http-025"]),
     ("there is no git over HTTP yet; storage's tests move the branch behind a save", &["concurrency-004"]),
     ("no route deletes a branch; storage's tests publish against a branch that is gone", &["concurrency-006"]),
     ("there is no maintenance yet; fs-027 runs git gc between requests", &["concurrency-009"]),
@@ -144,9 +145,9 @@ const NOT_APPLICABLE: &[(&str, &[&str])] = &[
 
 /// One entry of the file.
 #[derive(Clone, Debug)]
-struct Bad {
-    id: String,
-    input: String,
+pub(super) struct Bad {
+    pub(super) id: String,
+    pub(super) input: String,
 }
 
 fn all() -> BTreeMap<String, Bad> {
@@ -174,7 +175,7 @@ fn generated(input: &str) -> String {
 }
 
 /// The entries that the test of this name drives.
-fn driven_by(test: &str) -> Vec<Bad> {
+pub(super) fn driven_by(test: &str) -> Vec<Bad> {
     let (_, ids) = DRIVEN.iter().find(|(name, _)| *name == test).expect("a test of the table");
     let mut all = all();
     ids.iter().map(|id| all.remove(*id).unwrap()).collect()
@@ -193,7 +194,9 @@ fn every_entry_is_driven_by_one_test_or_has_a_reason_why_not() {
         include_str!("attachments.rs"),
         include_str!("bad_inputs.rs"),
         include_str!("crash.rs"),
+        include_str!("diff_blame.rs"),
         include_str!("disk_full.rs"),
+        include_str!("hostile.rs"),
         include_str!("pages.rs"),
     ];
     for (test, _) in DRIVEN {
@@ -204,16 +207,16 @@ fn every_entry_is_driven_by_one_test_or_has_a_reason_why_not() {
 
 /// Everything that a refused request must leave as it was.
 #[derive(Debug, PartialEq)]
-struct State {
+pub(super) struct State {
     wikis: Vec<Value>,
-    pages: Vec<Value>,
+    pub(super) pages: Vec<Value>,
     refs: String,
     files: BTreeSet<String>,
 }
 
 impl State {
     /// The state of a server that has one wiki, `garden`.
-    async fn of(server: &TestServer, operator: &User) -> Self {
+    pub(super) async fn of(server: &TestServer, operator: &User) -> Self {
         Self {
             wikis: operator.wikis().await,
             pages: operator.on("garden").pages().await,
@@ -225,14 +228,14 @@ impl State {
 
 /// Checks that an answer is a refusal, and a short one however long the input was.
 #[track_caller]
-fn refused(answer: &Answer, id: &str) -> Value {
+pub(super) fn refused(answer: &Answer, id: &str) -> Value {
     assert!((400..500).contains(&answer.status()), "{id}: {answer}");
     assert!(answer.bytes().len() < 2000, "{id}: an answer of {} bytes", answer.bytes().len());
     answer.any_problem()
 }
 
 /// A wiki with a page in it, and the state to compare with.
-async fn garden() -> (TestServer, User, State) {
+pub(super) async fn garden() -> (TestServer, User, State) {
     let (server, operator) = TestServer::start().await;
     operator.create_wiki("garden").await.good();
     operator.on("garden").create("home", "hello").await.good();
@@ -414,6 +417,8 @@ async fn bodies_that_cannot_be_used_are_refused_by_every_route() {
             ("create token", operator.admin(Method::POST, "/wikis/garden/tokens")),
             ("settings", wiki.change_preferences(json!({}))),
             ("draft", wiki.put_draft("new", "")),
+            ("revert", wiki.revert("")),
+            ("restore", wiki.restore("").header("idempotency-key", "k")),
         ]
     };
     let mut bodies: Vec<(String, Vec<u8>)> = Vec::new();

@@ -7,7 +7,7 @@ use testkit::{Git, OnWiki, Program, Running, TestServer, test_data};
 use wikigrove_server::openapi::{CommitList, SearchResults};
 
 /// A server with the real project's history in the public wiki `rfcs`.
-fn rfcs(scratch: &Path) -> (Program, Running) {
+pub(super) fn rfcs(scratch: &Path) -> (Program, Running) {
     let program = crate::program(&scratch.join("data"));
     let source = test_data("rust-rfcs.bundle");
     let args = ["wiki", "import", "--slug", "rfcs", "--visibility", "public_read"];
@@ -107,7 +107,16 @@ async fn a_search_finds_what_grep_finds() {
     let (program, server) = rfcs(scratch.path());
     let git = program.git("rfcs");
     let wiki = server.anonymous().on("rfcs");
-    for word in words(&git) {
+    assert_search_finds_what_grep_finds(&wiki, &git).await;
+    let answer = wiki.api(http::Method::GET, "/search").query("q", "\"borrow checker\"").await;
+    let results: SearchResults = serde_json::from_value(answer.good().json()).unwrap();
+    assert!(results.items[0].snippet.to_lowercase().contains("<mark>borrow checker</mark>"));
+    server.stop();
+}
+
+/// Searches for some words of the newest state.
+pub(super) async fn assert_search_finds_what_grep_finds(wiki: &OnWiki, git: &Git) {
+    for word in words(git) {
         let grep = ["grep", "-w", "-l", "-z", "-F", "-e", &word, "master", "--", "*.md"];
         let by_git = git.run(&grep);
         let by_git: BTreeSet<&str> = by_git
@@ -120,10 +129,6 @@ async fn a_search_finds_what_grep_finds() {
         let missing: Vec<_> = by_git.difference(&found).collect();
         assert!(!by_git.is_empty() && missing.is_empty(), "{word}: {missing:?}");
     }
-    let answer = wiki.api(http::Method::GET, "/search").query("q", "\"borrow checker\"").await;
-    let results: SearchResults = serde_json::from_value(answer.good().json()).unwrap();
-    assert!(results.items[0].snippet.to_lowercase().contains("<mark>borrow checker</mark>"));
-    server.stop();
 }
 
 /// Fifty words of all kinds: every so-many-th of those in the text.

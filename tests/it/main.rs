@@ -6,12 +6,14 @@ mod attachments;
 mod bad_inputs;
 mod context;
 mod crash;
+mod diff_blame;
 mod disk_full;
 mod drafts;
 mod embedding;
 mod events;
 mod feed;
 mod history;
+mod hostile;
 mod import;
 mod isolation;
 mod lifecycle;
@@ -23,6 +25,7 @@ mod preferences;
 mod registry;
 mod rendering;
 mod shutdown;
+mod undo;
 
 /// The program under test, on a data directory.
 fn program(data: &std::path::Path) -> testkit::Program {

@@ -221,6 +221,26 @@ impl OnWiki {
         all(|| self.api(Method::GET, "/search").query("q", query)).await
     }
 
+    /// Compares two states of a page.
+    pub fn diff(&self, path: &str) -> Call {
+        self.api(Method::GET, format!("/diff/{}", encode(path)))
+    }
+
+    /// Who wrote each line of a page.
+    pub fn blame(&self, path: &str) -> Call {
+        self.api(Method::GET, format!("/blame/{}", encode(path)))
+    }
+
+    /// Undoes one commit.
+    pub fn revert(&self, revision: &str) -> Call {
+        self.api(Method::POST, "/reverts").json(json!({ "revision": revision }))
+    }
+
+    /// Brings the whole wiki back to a commit.
+    pub fn restore(&self, revision: &str) -> Call {
+        self.api(Method::POST, "/restores").json(json!({ "revision": revision }))
+    }
+
     /// Reads the user's draft of a page.
     pub fn draft(&self, path: &str) -> Call {
         self.api(Method::GET, format!("/drafts/{}", encode(path)))

@@ -387,6 +387,118 @@ pub struct SearchResults {
     pub index: Option<IndexProgress>,
 }
 
+/// The difference between two states of a page.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Diff {
+    /// The path, as asked for.
+    pub path: String,
+    /// The older state.
+    pub from: DiffSide,
+    /// The newer state.
+    pub to: DiffSide,
+    /// The places that differ, with lines around them.
+    pub hunks: Vec<DiffHunk>,
+    /// The same as text, as `diff -u` has it; empty if nothing differs.
+    pub unified: String,
+}
+
+/// A state of a page.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiffSide {
+    /// The commit; null before the first one.
+    pub revision: Option<String>,
+    /// Where the page was then.
+    pub path: String,
+    /// Its version; null if it didn't exist.
+    pub etag: Option<String>,
+}
+
+/// Changed lines that are near each other.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiffHunk {
+    /// The first line in the older state, counted from 1; with no lines, the one it comes after.
+    pub old_start: usize,
+    /// How many lines of the older state it covers.
+    pub old_lines: usize,
+    /// The first line in the newer state.
+    pub new_start: usize,
+    /// How many lines of the newer state it covers.
+    pub new_lines: usize,
+    /// The lines.
+    pub lines: Vec<DiffLine>,
+}
+
+/// A line of a hunk.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiffLine {
+    /// `context`, `removed` or `added`.
+    pub kind: String,
+    /// The text, without its end.
+    pub text: String,
+    /// True, and only there, if the file ends here without an end of line.
+    #[serde(default)]
+    pub unended: bool,
+}
+
+/// A page, line by line.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Blame {
+    /// The path, without `.md`.
+    pub path: String,
+    /// The version of the page.
+    pub etag: String,
+    /// The commit in which it was looked at.
+    pub revision: String,
+    /// All lines in order, in runs that come from one commit.
+    pub ranges: Vec<BlameRange>,
+    /// The commits that they name, each once.
+    pub commits: Vec<BlameCommit>,
+}
+
+/// Lines beside each other that one commit brought.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BlameRange {
+    /// The first line, counted from 1.
+    pub line: usize,
+    /// The lines, without their ends.
+    pub lines: Vec<String>,
+    /// The commit.
+    pub revision: String,
+}
+
+/// A commit that brought lines.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BlameCommit {
+    /// Its id.
+    pub revision: String,
+    /// Who made it.
+    pub author: Author,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub date: OffsetDateTime,
+    /// The beginning of the first line of its message.
+    pub summary: String,
+}
+
+/// What was undone, or would be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Undone {
+    /// The commit that was made; null if nothing had to be done, or only a plan was asked for.
+    pub revision: Option<String>,
+    /// What it changes.
+    pub changes: Vec<PathChange>,
+    /// In a plan: what changed since in the same place. With any, nothing can be done.
+    pub conflicts: Vec<String>,
+}
+
 /// A draft in a list.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -629,7 +741,7 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 22);
+        assert_eq!(wikis.len(), 26);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 13);

@@ -1,6 +1,8 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
 mod attachments;
+mod blame;
+mod diff;
 mod drafts;
 mod events;
 mod feed;
@@ -12,10 +14,13 @@ mod pages;
 pub(crate) mod preferences;
 mod render;
 mod search;
+mod undo;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::idempotency;
 pub(crate) use events::Feeds;
 
 /// Where the API of a wiki begins, below its base.
@@ -38,11 +43,19 @@ pub(crate) fn api(feeds: Feeds) -> OpenApiRouter {
         .merge(attachments::router())
         .merge(history::router())
         .merge(links::router())
-        .merge(moves::router())
         .merge(search::router())
         .merge(preferences::router())
         .merge(render::router())
         .merge(drafts::router())
         .merge(feed::router())
         .merge(events::router(feeds))
+        .merge(diff::router())
+        .merge(blame::router())
+        .merge(once_per_key())
+}
+
+/// The routes that are done once, however often a request of theirs is sent with the same
+/// `Idempotency-Key`.
+fn once_per_key() -> OpenApiRouter {
+    undo::router().merge(moves::router()).route_layer(from_fn(idempotency::once_per_key))
 }

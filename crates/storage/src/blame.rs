@@ -1,5 +1,7 @@
 //! Who wrote each line of a page.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -21,6 +23,8 @@ pub struct Blame {
     pub revision: Revision,
     /// All lines in order, in runs that come from one commit.
     pub ranges: Vec<BlameRange>,
+    /// The commits that they name, each once, in the order of their first lines.
+    pub commits: Vec<BlameCommit>,
 }
 
 /// Lines beside each other that one commit brought.
@@ -32,22 +36,38 @@ pub struct BlameRange {
     pub lines: Vec<String>,
     /// The commit.
     pub revision: Revision,
+}
+
+/// A commit that brought lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BlameCommit {
+    /// The commit.
+    pub revision: Revision,
     /// Who made it.
     pub author: Author,
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub date: OffsetDateTime,
-    /// Why.
-    pub message: String,
+    /// The beginning of the first line of its message, as room beside a page has it.
+    pub summary: String,
 }
+
+/// The longest summary, in characters.
+const SUMMARY: usize = 200;
 
 impl Wiki {
     /// Says which commit brought each line of a page, as it is now or was at a commit. Renames are
-    /// followed.
+    /// followed. A long page with a long history may take a minute: it ends early once `given_up` says
+    /// that nobody waits for it any more.
     ///
     /// # Errors
-    /// There is no such page; `at` isn't part of the history.
-    pub fn blame(&self, path: &ExistingPath, at: Option<Revision>) -> Result<Blame, Error> {
+    /// There is no such page; `at` isn't part of the history; [`Error::GivenUp`].
+    pub fn blame(
+        &self,
+        path: &ExistingPath,
+        at: Option<Revision>,
+        given_up: impl Fn() -> bool,
+    ) -> Result<Blame, Error> {
         self.check_open()?;
         let not_found = || Error::NotFound { path: path.as_str().to_owned() };
         let revision = match at {
@@ -60,19 +80,20 @@ impl Wiki {
             let text = line.strip_suffix(b"\n").unwrap_or(line);
             String::from_utf8_lossy(text).into_owned()
         });
-        let mut ranges = Vec::new();
-        for (first, count, revision) in self.repo().blame(revision, &path.file())? {
-            let commit = self.repo().commit(revision)?;
-            ranges.push(BlameRange {
-                line: first + 1,
-                lines: lines.by_ref().take(count).collect(),
-                revision,
-                author: commit.author,
-                date: from_seconds(commit.time),
-                message: commit.message,
-            });
+        let (mut ranges, mut commits, mut known) = (Vec::new(), Vec::new(), HashSet::new());
+        let view = self.repo().view();
+        for (first, count, revision) in self.repo().blame(revision, &path.file(), &given_up)? {
+            let lines = lines.by_ref().take(count).collect();
+            ranges.push(BlameRange { line: first + 1, lines, revision });
+            if known.insert(revision) {
+                let commit = view.commit(revision)?;
+                let first_line = commit.message.lines().next().unwrap_or_default();
+                let summary = first_line.chars().take(SUMMARY).collect();
+                let date = from_seconds(commit.time);
+                commits.push(BlameCommit { revision, author: commit.author, date, summary });
+            }
         }
-        Ok(Blame { path: path.as_str().to_owned(), etag: entry.id, revision, ranges })
+        Ok(Blame { path: path.as_str().to_owned(), etag: entry.id, revision, ranges, commits })
     }
 }
 
@@ -88,7 +109,7 @@ mod tests {
         scratch.move_with_git("old.md", "new.md", "one\ntwo\nthree\nfour\n");
         let last = scratch.update("new", "one\n2\nthree\nfour\nfive").revision;
         let path = ExistingPath::new("new").unwrap();
-        let blame = scratch.wiki().blame(&path, None).unwrap();
+        let blame = scratch.wiki().blame(&path, None, || false).unwrap();
         let ranges: Vec<_> =
             blame.ranges.iter().map(|r| (r.line, r.lines.join("|"), r.revision)).collect();
         assert_eq!(
@@ -100,8 +121,28 @@ mod tests {
                 (5, "five".to_owned(), last)
             ]
         );
+        let commits: Vec<_> =
+            blame.commits.iter().map(|c| (c.revision, c.summary.as_str())).collect();
+        assert_eq!(commits, [(first, "Create old"), (last, "Update new")]);
         scratch.create("empty", "");
         let path = ExistingPath::new("empty").unwrap();
-        assert!(scratch.wiki().blame(&path, None).unwrap().ranges.is_empty());
+        assert!(scratch.wiki().blame(&path, None, || false).unwrap().ranges.is_empty());
+    }
+
+    #[test]
+    fn a_blame_that_nobody_waits_for_ends() {
+        let scratch = Scratch::new();
+        scratch.create("home", "0\n");
+        for n in 1..20 {
+            scratch.update("home", &format!("{n}\n"));
+        }
+        let path = ExistingPath::new("home").unwrap();
+        for patience in 0..5 {
+            let asked = std::cell::Cell::new(0);
+            let given_up = || asked.replace(asked.get() + 1) >= patience;
+            let blame = scratch.wiki().blame(&path, None, given_up);
+            assert!(matches!(blame, Err(Error::GivenUp)), "{blame:?}");
+            assert!(asked.get() <= patience + 2, "it was asked {} times", asked.get());
+        }
     }
 }

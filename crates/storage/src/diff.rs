@@ -215,7 +215,7 @@ fn unified(from: &DiffSide, to: &DiffSide, hunks: &[DiffHunk]) -> String {
         return String::new();
     }
     let name = |side: &DiffSide, prefix: &str| match side.etag {
-        Some(_) => format!("{prefix}/{}.md", side.path),
+        Some(_) => written_name(&format!("{prefix}/{}.md", side.path)),
         None => "/dev/null".to_owned(),
     };
     let mut text = format!("--- {}\n+++ {}\n", name(from, "a"), name(to, "b"));
@@ -241,6 +241,24 @@ fn unified(from: &DiffSide, to: &DiffSide, hunks: &[DiffHunk]) -> String {
         }
     }
     text
+}
+
+/// A file's name as git writes it: so that it ends where its line ends, whatever is in it.
+fn written_name(name: &str) -> String {
+    let is_odd = |c: char| c.is_ascii_control() || c == '"' || c == '\\';
+    if !name.contains(is_odd) {
+        // Programs that know of dates behind names look for a tab.
+        return if name.contains(' ') { format!("{name}\t") } else { name.to_owned() };
+    }
+    let escaped: String = name
+        .chars()
+        .map(|c| match c {
+            '"' | '\\' => format!("\\{c}"),
+            c if c.is_ascii_control() => format!("\\{:03o}", u32::from(c)),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("\"{escaped}\"")
 }
 
 /// Lines with their ends.
@@ -286,6 +304,13 @@ mod tests {
             prop_assert_eq!(applied(&old, &hunks), new.clone());
             prop_assert_eq!(hunks.is_empty(), old == new);
         }
+    }
+
+    #[test]
+    fn a_name_cannot_pose_as_lines_of_a_diff() {
+        assert_eq!(written_name("a/käse.md"), "a/käse.md");
+        assert_eq!(written_name("a/b c.md"), "a/b c.md\t");
+        assert_eq!(written_name("a/x\n+++ y\t\"\\.md"), r#""a/x\012+++ y\011\"\\.md""#);
     }
 
     #[test]

@@ -138,6 +138,9 @@ pub enum Error {
         /// What was waited for.
         detail: String,
     },
+    /// It was told to stop before it was done.
+    #[error("nobody waits for this any more")]
+    GivenUp,
     /// The wiki was closed while the handle was held.
     #[error("the wiki was closed")]
     Closed,
@@ -202,7 +205,9 @@ impl Error {
     /// The conflict, if that is what it is.
     pub fn conflict(&self) -> Option<&Conflict> {
         match self {
-            Self::Conflict(conflict) => Some(conflict),
+            Self::Conflict(conflict) | Self::RevertConflict { first: conflict, .. } => {
+                Some(conflict)
+            }
             _ => None,
         }
     }
@@ -243,6 +248,7 @@ impl From<RepoError> for Error {
         match error {
             _ if error.is_disk_full() => Self::DiskFull,
             RepoError::File(error) => error.into(),
+            RepoError::GivenUp => Self::GivenUp,
             RepoError::Locked | RepoError::Busy(_) => Self::Busy { detail: error.to_string() },
             RepoError::Unusable { .. }
             | RepoError::DamagedRef { .. }

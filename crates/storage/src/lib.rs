@@ -76,7 +76,7 @@ pub use attachments::{
     SavedAttachment, StagedBlob, Upload,
 };
 pub use author::{Author, InvalidAuthor};
-pub use blame::{Blame, BlameRange};
+pub use blame::{Blame, BlameCommit, BlameRange};
 pub use cache::PageCache;
 pub use changes::{ChangeKind, Commit, FileType, PathChange};
 pub use diff::{Diff, DiffHunk, DiffLine, DiffSide, LineKind};

@@ -238,11 +238,12 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::UnknownBase { .. } | E::Stale { .. } => {
             (StatusCode::PRECONDITION_FAILED, "precondition_failed")
         }
-        E::Conflict(_) => (StatusCode::CONFLICT, "edit_conflict"),
+        E::Conflict(_) | E::RevertConflict { .. } => (StatusCode::CONFLICT, "edit_conflict"),
+        E::RevertsMerge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "reverts_merge"),
         E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "page_too_large"),
         E::NotText { .. } => (StatusCode::NOT_ACCEPTABLE, "not_text"),
         E::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
-        E::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        E::Busy { .. } | E::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         // Whoever still held a handle when the wiki was deleted sees what everybody sees now.
         E::Closed => (StatusCode::NOT_FOUND, "unknown_wiki"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -277,6 +278,10 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
             [serde_json::json!({ "pointer": "/message", "code": "message_required", "detail": error.to_string() })],
         ),
         E::InvalidPreferences(wrong) => problem::with_preferences(problem, "", wrong),
+        E::RevertConflict { first, paths } => {
+            let first = ConflictBody::from(&**first);
+            problem.field("conflict", first).field("conflicts", paths)
+        }
         E::Conflict(conflict) => {
             let problem = problem.field("conflict", ConflictBody::from(&**conflict));
             match &conflict.moved_to {

@@ -56,12 +56,12 @@ pub use domain::{Domain, InvalidDomain};
 pub use error::Error;
 pub use id::{InvalidTenantId, TenantId};
 pub use layer::{ContextLayer, ContextService};
-pub use platform::{Platform, Settings};
+pub use platform::{Answers, Platform, Settings};
 pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
 pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
-pub use wiki::{Download, Page, SaveOptions, Storage, Upload, Wiki};
+pub use wiki::{Download, Page, SaveOptions, Storage, UndoOptions, Upload, Wiki};
 pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;

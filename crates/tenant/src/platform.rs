@@ -1,5 +1,6 @@
 //! The platform: a data directory with its catalog and all its wikis.
 
+mod answers;
 mod create;
 mod lifecycle;
 mod lock;
@@ -23,6 +24,7 @@ use crate::registry::Registry;
 use crate::secrets::Vault;
 use crate::{Error, Slug};
 
+pub use answers::Answers;
 use lock::DirLock;
 
 /// How often wikis are looked at that could be closed or checkpointed, at least.

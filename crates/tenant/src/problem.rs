@@ -36,7 +36,8 @@ impl Problem {
     /// Describes an error. `code` is stable and in snake_case; `detail` is a sentence for people.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let (fields, headers) = (Map::new(), HeaderMap::new());
-        Self(Box::new(Content { status, code, detail: detail.into(), fields, headers }))
+        let detail = visible(detail.into());
+        Self(Box::new(Content { status, code, detail, fields, headers }))
     }
 
     /// Logs `cause`, with everything below it, and tells the client nothing of it.
@@ -170,6 +171,23 @@ impl fmt::Debug for Problem {
 
 impl std::error::Error for Problem {}
 
+/// A sentence that quotes what a client sent must not act on the terminal that shows it, nor show it in
+/// another order.
+fn visible(text: String) -> String {
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_hidden) {
+        return text;
+    }
+    let mut visible = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) { visible.extend(c.escape_debug()) } else { visible.push(c) }
+    }
+    visible
+}
+
 /// An error and its sources on one line; a source that its parent already quotes isn't repeated.
 struct Chain<'a>(&'a dyn std::error::Error);
 
@@ -241,6 +259,17 @@ mod tests {
         let cause = std::io::Error::other("/srv/data/secret is broken");
         let body = String::from_utf8(Problem::internal(&cause).body(Some("r"))).unwrap();
         assert!(!body.contains("secret") && body.contains("\"code\":\"internal\""), "{body}");
+    }
+
+    #[test]
+    fn a_sentence_hides_nothing_of_what_it_quotes() {
+        let detail =
+            |text: &str| Problem::new(StatusCode::NOT_FOUND, "not_found", text).detail().to_owned();
+        assert_eq!(detail("no `\u{1b}]0;owned\u{7}`\n"), "no `\\u{1b}]0;owned\\u{7}`\\n");
+        assert_eq!(detail("a\u{202e}gnp.md"), "a\\u{202e}gnp.md");
+        for harmless in ["\"quoted\" `käse`", "กำ", "e\u{301}", "😀", "a\\b"] {
+            assert_eq!(detail(harmless), harmless);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod attachments;
 mod moves;
+mod versions;
 
 use std::sync::Arc;
 
@@ -16,9 +17,12 @@ use crate::base::Base;
 use crate::changes::{Change, Moves, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
-use crate::{Action, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide};
+use crate::{
+    Action, Answers, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide,
+};
 
 pub use attachments::{Download, Upload};
+pub use versions::UndoOptions;
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
 ///
@@ -108,6 +112,12 @@ impl Wiki {
     /// Who asks.
     pub fn caller(&self) -> &Caller {
         &self.0.caller
+    }
+
+    /// The answers given before, to requests that carry a key: a request names the wiki in its
+    /// `route`.
+    pub fn answers(&self) -> Answers {
+        self.0.platform.answers()
     }
 
     /// The same wiki for another caller.

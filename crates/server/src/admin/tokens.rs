@@ -161,7 +161,7 @@ async fn make(
         let now = TokenBody { token: Some(secret.expose().to_owned()), ..kept.clone() };
         Ok((now, kept))
     };
-    idempotency::once(&admin.platform, &caller, route, headers, body, making).await
+    idempotency::once(&admin.platform.answers(), &caller, route, headers, body, making).await
 }
 
 /// Revokes an operator's token.

@@ -108,7 +108,6 @@ async fn create(
     headers: HeaderMap,
     Json(body): Json<Create>,
 ) -> Result<Response, Problem> {
-    let platform = admin.platform.clone();
     let creating = async {
         let new = new_tenant(&body)?;
         let tenant = admin.platform.create_tenant(new).await.map_err(|error| error.problem())?;
@@ -117,7 +116,15 @@ async fn create(
         let kept = serde_json::to_value(&described).map_err(|error| Problem::internal(&error))?;
         Ok((described, kept))
     };
-    idempotency::once(&platform, &caller, "/admin/v1/wikis", &headers, &body, creating).await
+    idempotency::once(
+        &admin.platform.answers(),
+        &caller,
+        "/admin/v1/wikis",
+        &headers,
+        &body,
+        creating,
+    )
+    .await
 }
 
 fn new_tenant(body: &Create) -> Result<NewTenant, Problem> {

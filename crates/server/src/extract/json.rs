@@ -109,7 +109,8 @@ fn unsupported(detail: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
+/// A whole body, if it isn't larger than a JSON body may be.
+pub(crate) async fn read(request: Request) -> Result<Bytes, Problem> {
     let JsonLimit(limit) = request.extensions().get().copied().unwrap_or_default();
     // Hyper has checked the header; what doesn't fit into 64 bits it has refused already.
     let announced =

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use wikigrove_tenant::Revision;
 use wikigrove_tenant::problem::Problem;
 
 use super::{excerpt, percent};
@@ -47,6 +48,14 @@ pub(crate) fn invalid(name: &str, code: &'static str, why: &str) -> Problem {
     let (name, why) = (excerpt(name), excerpt(why));
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, format!("query parameter `{name}`: {why}"))
         .field("errors", [serde_json::json!({ "pointer": format!("/{name}"), "parameter": name, "code": code, "detail": why })])
+}
+
+/// The revision that the parameter `name` says.
+///
+/// # Errors
+/// 422 `invalid_revision` for anything but the whole id of a commit.
+pub(crate) fn revision(name: &str, text: &str) -> Result<Revision, Problem> {
+    text.parse().map_err(|error| invalid(name, "invalid_revision", &format!("{error}")))
 }
 
 /// The value of one parameter that may occur once.

@@ -80,10 +80,7 @@ async fn read(
     Tail(path): Tail,
     Query(At { at }): Query<At>,
 ) -> Result<Response, Problem> {
-    let at: Option<Revision> = at
-        .map(|at| at.parse())
-        .transpose()
-        .map_err(|error| query::invalid("at", "invalid_revision", &format!("{error}")))?;
+    let at = at.map(|at| query::revision("at", &at)).transpose()?;
     let download = match wiki.attachment(&path, at).await {
         Ok(download) => download,
         // Whoever looks among the attachments for a page finds none.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
+use sha2::{Digest as _, Sha256};
 use wikigrove_tenant::{Visibility, Wiki};
 
 /// What only some may read must not be kept where others are served from.
@@ -16,4 +17,10 @@ pub(super) fn cache_control(wiki: &Wiki) -> HeaderValue {
 pub(super) fn quoted(etag: &str) -> HeaderValue {
     let quoted = Bytes::from(["\"", etag, "\""].concat());
     HeaderValue::from_maybe_shared(quoted).expect("hexadecimal digits are visible ASCII")
+}
+
+/// The version of an answer that is made from many things: its own hash.
+pub(super) fn version(media_type: &str, body: &[u8]) -> String {
+    let hash = Sha256::new().chain_update(media_type).chain_update([0]).chain_update(body);
+    data_encoding::HEXLOWER.encode(&hash.finalize()[..20])
 }

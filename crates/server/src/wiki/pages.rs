@@ -72,9 +72,7 @@ async fn read(
         let page = wiki.read_raw(&path).await.map_err(|error| error.problem())?;
         return answer::page(&wiki, &headers, &page);
     };
-    let at: Revision = at
-        .parse()
-        .map_err(|error| query::invalid("at", "invalid_revision", &format!("{error}")))?;
+    let at = query::revision("at", &at)?;
     let page = wiki.read_at(&path, at).await.map_err(|error| error.problem())?;
     answer::page(&wiki, &headers, &page)
 }

@@ -64,10 +64,7 @@ async fn render(
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let at: Option<Revision> = at
-        .map(|at| at.parse())
-        .transpose()
-        .map_err(|error| query::invalid("at", "invalid_revision", &format!("{error}")))?;
+    let at = at.map(|at| query::revision("at", &at)).transpose()?;
     let page = match at {
         Some(at) => wiki.read_at(&path, at).await.map(Arc::new),
         None => wiki.read_raw(&path).await,

@@ -27,6 +27,9 @@ pub(crate) enum RepoError {
     Busy(Source),
     #[error(transparent)]
     File(#[from] FileError),
+    /// It was told to stop.
+    #[error("nobody waits for this any more")]
+    GivenUp,
     #[error("git: {0}")]
     Git(Source),
 }

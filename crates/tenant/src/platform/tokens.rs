@@ -1,8 +1,7 @@
-//! Bearer tokens, and answers to requests that were sent twice.
+//! Bearer tokens.
 
 use time::OffsetDateTime;
 
-use crate::catalog::{Answer, Recall, Request};
 use crate::{Error, NewToken, Platform, Secret, TenantId, Token};
 
 impl Platform {
@@ -58,21 +57,5 @@ impl Platform {
             move |memory| memory.forget_tokens(|token| token.id == gone),
         )
         .await
-    }
-
-    /// What was answered to a request that may have been sent before.
-    ///
-    /// # Errors
-    /// The catalog can't be read.
-    pub async fn recall(&self, request: Request) -> Result<Recall, Error> {
-        self.catalog(move |catalog| catalog.recall(&request)).await
-    }
-
-    /// Keeps an answer for a day, for when the request is sent again.
-    ///
-    /// # Errors
-    /// The catalog can't be written.
-    pub async fn remember(&self, request: Request, answer: Answer) -> Result<(), Error> {
-        self.catalog(move |catalog| catalog.remember(&request, &answer)).await
     }
 }

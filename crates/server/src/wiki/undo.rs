@@ -1,0 +1,93 @@
+//! Undoing, by new commits: one commit, or everything since one.
+
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::Undone;
+use wikigrove_tenant::{Error, Revision, UndoOptions, Wiki};
+
+use super::pages::{Named, author};
+use crate::extract::{Changed, Json, Query};
+use crate::openapi;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(revert)).routes(routes!(restore))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DryRun {
+    /// Whether only to say what would be done.
+    #[serde(default)]
+    #[param(required = false)]
+    dry_run: bool,
+}
+
+/// Which commit, and how.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Undo {
+    /// The commit.
+    revision: String,
+    /// The message of the new commit.
+    message: Option<String>,
+    /// Somebody else's name, for tokens made with `act_as`.
+    author: Option<Named>,
+}
+
+impl Undo {
+    fn checked(self, wiki: &Wiki, dry_run: bool) -> Result<(Revision, UndoOptions), Problem> {
+        let revision = self.revision.parse().map_err(|error| {
+            let detail = format!("`revision`: {error}");
+            let one = serde_json::json!({ "pointer": "/revision", "code": "invalid_revision", "detail": detail });
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_revision", detail)
+                .field("errors", [one])
+        })?;
+        let author = author(wiki, self.author)?;
+        Ok((revision, UndoOptions { message: self.message, author, dry_run }))
+    }
+}
+
+/// Undoes one commit: what it changed becomes what it was before, merged with what changed since.
+#[utoipa::path(post, path = "/reverts", request_body = Undo,
+    params(DryRun, ("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 200, body = openapi::Undone, description = "a plan, or there was nothing to do"),
+        (status = 201, body = openapi::Undone), (status = "4XX", body = openapi::Problem),
+        (status = 507, body = openapi::Problem)))]
+async fn revert(
+    Changed(wiki): Changed,
+    Query(DryRun { dry_run }): Query<DryRun>,
+    Json(body): Json<Undo>,
+) -> Result<Response, Problem> {
+    let (revision, options) = body.checked(&wiki, dry_run)?;
+    answer(wiki.revert(revision, options).await)
+}
+
+/// Brings the whole wiki back to a commit: every page and attachment is then as it was in it. Only
+/// for those who administer the wiki.
+#[utoipa::path(post, path = "/restores", request_body = Undo,
+    params(DryRun, ("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 200, body = openapi::Undone, description = "a plan, or there was nothing to do"),
+        (status = 201, body = openapi::Undone), (status = "4XX", body = openapi::Problem),
+        (status = 507, body = openapi::Problem)))]
+async fn restore(
+    Changed(wiki): Changed,
+    Query(DryRun { dry_run }): Query<DryRun>,
+    Json(body): Json<Undo>,
+) -> Result<Response, Problem> {
+    let (revision, options) = body.checked(&wiki, dry_run)?;
+    answer(wiki.restore(revision, options).await)
+}
+
+/// 201 if there is a new commit, 200 otherwise.
+fn answer(undone: Result<Undone, Error>) -> Result<Response, Problem> {
+    let undone = undone.map_err(|error| error.problem())?;
+    let status = if undone.revision.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(undone)).into_response())
+}
