@@ -1,16 +1,18 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
-mod attachments;
+pub(crate) mod attachments;
 mod drafts;
-mod headers;
-mod history;
-mod pages;
+pub(crate) mod headers;
+pub(crate) mod history;
+pub(crate) mod pages;
 pub(crate) mod preferences;
-mod render;
-mod search;
+pub(crate) mod render;
+pub(crate) mod search;
 
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
+
+use render::Rendering;
 
 /// Where the API of a wiki begins, below its base.
 pub(crate) const API: &str = "/api/v1";
@@ -23,16 +25,16 @@ pub fn wiki_api() -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter {
-    OpenApiRouter::new().nest(API, api())
+    OpenApiRouter::new().nest(API, api(Rendering::default()))
 }
 
 /// The routes below [`API`], without it.
-pub(crate) fn api() -> OpenApiRouter {
+pub(crate) fn api(rendering: Rendering) -> OpenApiRouter {
     pages::router()
         .merge(attachments::router())
         .merge(history::router())
         .merge(search::router())
         .merge(preferences::router())
-        .merge(render::router())
+        .merge(render::router(rendering))
         .merge(drafts::router())
 }

@@ -1,6 +1,7 @@
 //! A wiki in the hands of one caller.
 
 mod attachments;
+mod presentation;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::live::{Live, Use};
 use crate::{Action, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide};
 
 pub use attachments::{Download, Upload};
+pub use presentation::Presentation;
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
 ///

@@ -19,6 +19,7 @@ use wikigrove_tenant::{ContextService, Error};
 
 use super::{SharedHost, host};
 use crate::auth::Authenticator;
+use crate::wiki::render::Rendering;
 use crate::wiki::{self, API};
 use crate::wiki_api;
 
@@ -97,7 +98,7 @@ pub(super) struct Below {
 impl Below {
     /// Below `/w/{slug}`.
     pub(super) fn slug() -> Self {
-        Self { has_slug: true, api: wiki::api().into(), others: wiki_api() }
+        Self { has_slug: true, api: wiki::api(Rendering::default()).into(), others: wiki_api() }
     }
 
     /// On a host that the wiki has to itself.
