@@ -20,6 +20,7 @@ mod preferences;
 mod registry;
 mod rendering;
 mod shutdown;
+mod view;
 
 /// The program under test, on a data directory.
 fn program(data: &std::path::Path) -> testkit::Program {

@@ -16,6 +16,7 @@ use wikigrove_tenant::{Platform, Resolver};
 use crate::auth::{Authenticator, authenticate};
 use crate::limits::HttpLimits;
 use crate::middleware::stack;
+use crate::wiki::render::Rendering;
 use crate::{admin_api, openapi};
 
 use wikis::{Below, Shared, Wikis};
@@ -30,7 +31,8 @@ pub struct Addresses {
     pub base_domain: Option<String>,
 }
 
-/// The public listener: every wiki below `/w/{slug}`, and on hosts of its own.
+/// The public listener: every wiki below `/w/{slug}`, and on hosts of its own, with its API and its
+/// view for browsers.
 pub fn public(
     platform: &Platform,
     auth: &Authenticator,
@@ -41,11 +43,12 @@ pub fn public(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
+    let rendering = Rendering::default();
     let wikis = Wikis {
         auth: auth.clone(),
         shared: SharedHost::new(addresses),
-        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(Below::slug()),
-        own_host: platform.layer(own_host).layer(Below::host()),
+        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(Below::slug(&rendering)),
+        own_host: platform.layer(own_host).layer(Below::host(&rendering)),
         others: document(&openapi::wikis()),
     };
     stack(Shared(Arc::new(wikis)), limits)

@@ -7,7 +7,7 @@
 
 mod body;
 mod cleaner;
-mod escape;
+pub(crate) mod escape;
 mod front_matter;
 mod headings;
 mod limits;
