@@ -345,8 +345,103 @@ async fn a_wikis_own_host_shows_that_wiki_at_its_root() {
         assert_eq!((private.status(), unknown.status()), (404, 404));
         assert!(!html(&private).contains("Home"));
     }
+    // However many slashes, nobody is sent to another host.
+    let token = operator.token("garden", "admin").await;
+    let wanted = json!({ "legacy_urls": "otterwiki" });
+    token.on("garden").change_preferences(wanted).await.good();
+    let old = at("garden", "//Home//history").await;
+    assert_eq!((old.status(), old.header("location")), (308, "/-/history/home"));
+    for path in ["//evil.example/", "//evil.example/home", "//evil.example/history"] {
+        let answer = at("garden", path).await;
+        assert!(answer.header("location").is_empty(), "{path}: {answer}");
+        assert!(matches!(answer.status(), 404 | 422), "{path}: {answer}");
+    }
     // No wiki has the host that all share.
     let nothing = open(&anyone, "/").header("host", "wikis.example").await;
     assert_eq!(nothing.status(), 404);
     html(&nothing);
+}
+
+#[tokio::test]
+async fn addresses_of_otterwiki_lead_to_the_same_things() {
+    let (_server, operator, editor) = garden_with(&[
+        ("home", "# Home"),
+        ("guide/getting started", "# Getting started"),
+        ("guide/history", "a page of its own"),
+    ])
+    .await;
+    let wiki = editor.on("garden");
+    wiki.create_attachment("guide/getting started/Photo 1.png", "png").await.good();
+    let at = wiki.read("home").await.good().json()["revision"].as_str().unwrap().to_owned();
+    let anyone = operator.without_token();
+    let open = |path: &str| open(&anyone, format!("/w/garden{path}"));
+    // Only where the wiki wants it.
+    for path in ["/Home", "/Home/history", "/-/changelog", "/-/index"] {
+        assert_eq!(open(path).await.status(), 404, "{path}");
+    }
+    let admin = operator.token("garden", "admin").await;
+    let wanted = json!({ "legacy_urls": "otterwiki", "retain_page_name_case": false });
+    admin.on("garden").change_preferences(wanted).await.good();
+    let page = "/guide/getting%20started";
+    let file = format!("/api/v1/attachments{page}/Photo%201.png");
+    for (from, to) in [
+        ("/Home".to_owned(), "/home".to_owned()),
+        ("/Home/".to_owned(), "/home".to_owned()),
+        ("//Home".to_owned(), "/home".to_owned()),
+        ("/Guide/Getting%20Started".to_owned(), page.to_owned()),
+        ("/Guide/Getting%20Started.md".to_owned(), page.to_owned()),
+        ("/Guide/Getting%20Started/view".to_owned(), page.to_owned()),
+        ("/Guide/Getting%20Started/edit".to_owned(), page.to_owned()),
+        (format!("/Home/view/{at}"), format!("/home?at={at}")),
+        (format!("/Home/view?revision={at}"), format!("/home?at={at}")),
+        (format!("/Home?revision={at}"), format!("/home?at={at}")),
+        ("/Home/view/12ab34".to_owned(), "/-/history/home".to_owned()),
+        ("/Guide/Getting%20Started/history".to_owned(), format!("/-/history{page}")),
+        ("/Home/blame".to_owned(), "/-/history/home".to_owned()),
+        ("/Home/blame/".to_owned(), "/-/history/home".to_owned()),
+        ("/Home/blame/12ab34".to_owned(), "/-/history/home".to_owned()),
+        ("/Home/diff/12ab34/56cd78".to_owned(), "/-/history/home".to_owned()),
+        ("/Home/source".to_owned(), "/-/source/home".to_owned()),
+        (format!("/Home/source/{at}"), format!("/-/source/home?at={at}")),
+        ("/Guide/Getting%20Started/attachments".to_owned(), format!("/-/attachments{page}")),
+        ("/Guide/Getting%20Started/a/Photo%201.png".to_owned(), file.clone()),
+        ("/Guide/Getting%20Started/t/Photo%201.png/80".to_owned(), file.clone()),
+        ("/Guide/Getting%20Started/Photo%201.png".to_owned(), file.clone()),
+        (format!("/Guide/Getting%20Started/a/Photo%201.png/{at}"), format!("{file}?at={at}")),
+        (
+            "/Guide/Getting%20Started/a/Photo%201.png/12ab".to_owned(),
+            format!("/-/attachments{page}"),
+        ),
+        ("/-/changelog".to_owned(), "/-/changes".to_owned()),
+        ("/-/log/12ab34".to_owned(), "/-/changes".to_owned()),
+        ("/-/commit/12ab34".to_owned(), "/-/changes".to_owned()),
+        ("/-/index".to_owned(), "/-/pages".to_owned()),
+        ("/-/search/red%20%26%20white".to_owned(), "/-/search?q=red+%26+white".to_owned()),
+    ] {
+        let answer = open(&from).await;
+        assert_eq!(answer.status(), 308, "{from}: {answer}");
+        assert_eq!(answer.header("location"), format!("/w/garden{to}"), "{from}");
+    }
+    // A page goes before an address.
+    assert!(html(&open("/guide/history").await.good()).contains("a page of its own"));
+    for missing in [
+        "/Tulips",
+        "/Tulips/history",
+        "/Home/a/none.png",
+        "/-/changelog/feed.rss",
+        "/-/login",
+        "/history",
+        "/Home/rename",
+        "//evil.example/history",
+        "/%5Cevil.example",
+        "/Home/view/%0D%0Ax:y",
+    ] {
+        let answer = open(missing).await;
+        assert!(
+            answer.header("location").is_empty()
+                || answer.header("location").starts_with("/w/garden/"),
+            "{missing}: {answer}"
+        );
+        assert!(matches!(answer.status(), 404 | 308 | 422), "{missing}: {answer}");
+    }
 }

@@ -10,6 +10,7 @@
 mod answer;
 mod error;
 mod frame;
+mod legacy;
 mod lists;
 mod named;
 mod page;
@@ -42,7 +43,7 @@ pub(crate) fn router(rendering: Rendering) -> Router {
         .route("/-/attachments/{*path}", get(lists::attachments))
         .route("/-/source/{*path}", get(page::source))
         .route("/-/", get(nothing))
-        .route("/-/{*other}", get(nothing))
+        .route("/-/{*other}", get(legacy::of_wiki))
         .route("/{*path}", get(page::page))
         .with_state(rendering)
 }

@@ -3,13 +3,14 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{AttachmentSummary, PageSummary, Revision, Wiki};
 
 use super::answer;
 use super::frame::{Frame, Moment};
+use super::legacy;
 use super::lists::{self, Wanted};
 use super::named::Named;
 use crate::extract::{Paging, Query};
@@ -22,6 +23,8 @@ const LISTED: usize = 50;
 #[derive(Deserialize)]
 pub(super) struct At {
     at: Option<String>,
+    /// What `at` is called in addresses of other software.
+    revision: Option<String>,
 }
 
 /// The page that the wiki calls its home; or else the list of all pages.
@@ -46,18 +49,29 @@ pub(super) async fn page(
     State(rendering): State<Rendering>,
     frame: Frame,
     Named(path): Named,
-    Query(At { at }): Query<At>,
+    Query(At { at, revision: legacy_at }): Query<At>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let at = revision(at.as_deref())?;
-    show(&wiki, &rendering, frame, &path, at, &headers).await
+    match show(&wiki, &rendering, frame.clone(), &path, at, &headers).await {
+        Err(problem) if at.is_none() && is_no_page(&problem) => {
+            let elsewhere = legacy::of_page(&wiki, &frame, &path, legacy_at.as_deref()).await?;
+            elsewhere.ok_or(problem)
+        }
+        shown => shown,
+    }
+}
+
+/// Whether there is no page of the path, or can't be one.
+fn is_no_page(problem: &Problem) -> bool {
+    matches!(problem.status(), StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY)
 }
 
 /// The bytes of a page, shown as text.
 pub(super) async fn source(
     wiki: Wiki,
     Named(path): Named,
-    Query(At { at }): Query<At>,
+    Query(At { at, .. }): Query<At>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (etag, content) = match revision(at.as_deref())? {
