@@ -357,9 +357,11 @@ async fn odd_but_harmless_paths_are_pages_like_any() {
         assert_eq!(page.json()["content"], id.as_str());
         let files = server.git("garden").run(&["ls-tree", "-r", "-z", "--name-only", "main"]);
         assert!(files.split('\0').any(|file| file == format!("{input}.md")), "{id}: {files}");
-        // Only below the route of pages.
+        // Only below the wiki; and what programs ask a host for is no page there.
         operator.public(Method::GET, format!("/{}", encode(&input))).await.any_problem();
-        operator.public(Method::GET, format!("/w/garden/{}", encode(&input))).await.any_problem();
+        let shown = operator.public(Method::GET, format!("/w/garden/{}", encode(&input))).await;
+        let is_for_programs = ["robots.txt", "favicon.ico"].contains(&&*input);
+        assert_ne!(shown.text().contains("<article>"), is_for_programs, "{id}: {shown}");
         let saved = wiki.save(&input, page.etag(), "changed").await.good();
         wiki.delete(&input, saved.etag()).await.good();
     }

@@ -26,6 +26,7 @@ mod registry;
 mod rendering;
 mod shutdown;
 mod undo;
+mod view;
 
 /// The program under test, on a data directory.
 fn program(data: &std::path::Path) -> testkit::Program {

@@ -221,7 +221,7 @@ async fn what_is_not_there_is_not_found() {
     wiki.api(Method::GET, "/nothing").await.problem("not_found");
     wiki.api(Method::POST, "/pages").await.problem("method_not_allowed");
     editor.public(Method::GET, "/").await.problem("not_found");
-    editor.public(Method::GET, "/w/garden").await.problem("not_found");
+    assert_eq!(editor.public(Method::GET, "/w/garden").await.header("location"), "/w/garden/");
 }
 
 #[tokio::test]

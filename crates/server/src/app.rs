@@ -16,7 +16,7 @@ use wikigrove_tenant::{Platform, Resolver};
 use crate::auth::{Authenticator, authenticate};
 use crate::limits::HttpLimits;
 use crate::middleware::stack;
-use crate::wiki::Feeds;
+use crate::wiki::{Common, Feeds};
 use crate::{admin_api, openapi};
 
 use wikis::{Below, Shared, Wikis};
@@ -31,7 +31,8 @@ pub struct Addresses {
     pub base_domain: Option<String>,
 }
 
-/// The public listener: every wiki below `/w/{slug}`, and on hosts of its own.
+/// The public listener: every wiki below `/w/{slug}`, and on hosts of its own, with its API and its
+/// view for browsers.
 pub fn public(
     platform: &Platform,
     auth: &Authenticator,
@@ -42,12 +43,12 @@ pub fn public(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
-    let feeds = Feeds::new(limits);
+    let common = Common { feeds: Feeds::new(limits), ..Common::default() };
     let wikis = Wikis {
         auth: auth.clone(),
         shared: SharedHost::new(addresses),
-        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(Below::slug(feeds.clone())),
-        own_host: platform.layer(own_host).layer(Below::host(feeds)),
+        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(Below::slug(&common)),
+        own_host: platform.layer(own_host).layer(Below::host(&common)),
         others: document(&openapi::wikis()),
     };
     stack(Shared(Arc::new(wikis)), limits)

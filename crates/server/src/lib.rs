@@ -21,6 +21,7 @@ pub mod welcome;
 pub mod wiki;
 
 mod idempotency;
+mod view;
 
 pub use admin::admin_api;
 pub use wiki::wiki_api;

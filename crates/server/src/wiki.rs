@@ -1,19 +1,19 @@
 //! The API of one wiki, below its base: `{base}/api/v1/…`.
 
-mod attachments;
+pub(crate) mod attachments;
 mod blame;
 mod diff;
 mod drafts;
 mod events;
 mod feed;
-mod headers;
-mod history;
+pub(crate) mod headers;
+pub(crate) mod history;
 mod links;
 mod moves;
-mod pages;
+pub(crate) mod pages;
 pub(crate) mod preferences;
-mod render;
-mod search;
+pub(crate) mod render;
+pub(crate) mod search;
 mod undo;
 
 use axum::Router;
@@ -22,6 +22,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::idempotency;
 pub(crate) use events::Feeds;
+use render::Rendering;
+
+/// What the routes of all wikis have in common.
+#[derive(Clone, Default)]
+pub(crate) struct Common {
+    pub(crate) rendering: Rendering,
+    pub(crate) feeds: Feeds,
+}
 
 /// Where the API of a wiki begins, below its base.
 pub(crate) const API: &str = "/api/v1";
@@ -34,18 +42,18 @@ pub fn wiki_api() -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter {
-    OpenApiRouter::new().nest(API, api(Feeds::default()))
+    OpenApiRouter::new().nest(API, api(Common::default()))
 }
 
 /// The routes below [`API`], without it.
-pub(crate) fn api(feeds: Feeds) -> OpenApiRouter {
+pub(crate) fn api(Common { rendering, feeds }: Common) -> OpenApiRouter {
     pages::router()
         .merge(attachments::router())
         .merge(history::router())
         .merge(links::router())
         .merge(search::router())
         .merge(preferences::router())
-        .merge(render::router())
+        .merge(render::router(rendering))
         .merge(drafts::router())
         .merge(feed::router())
         .merge(events::router(feeds))

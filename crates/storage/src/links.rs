@@ -31,7 +31,7 @@ pub use target::{Target, resolve};
 pub use written::{WikiText, wiki_text};
 
 /// Which side of `[[one|other]]` is the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LinkStyle {
     /// `[[Target|Title]]`.
     #[default]

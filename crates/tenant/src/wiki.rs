@@ -2,6 +2,7 @@
 
 mod attachments;
 mod moves;
+mod presentation;
 mod versions;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::{
 };
 
 pub use attachments::{Download, Upload};
+pub use presentation::Presentation;
 pub use versions::UndoOptions;
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.

@@ -1,4 +1,4 @@
-//! From a request of the public listener to the API of the wiki it is for.
+//! From a request of the public listener to the wiki it is for: its API, or its view for browsers.
 //!
 //! One service and not layers of a router, for the reason that [`crate::middleware`] gives.
 
@@ -12,20 +12,25 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::future::RouteFuture;
-use http::Uri;
 use http::uri::PathAndQuery;
+use http::{Method, StatusCode, Uri};
 use tower_service::Service;
+use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{ContextService, Error};
 
 use super::{SharedHost, host};
 use crate::auth::Authenticator;
-use crate::wiki::{self, API, Feeds};
-use crate::wiki_api;
+use crate::middleware::RequestId;
+use crate::view;
+use crate::wiki::pages::answer::prefers;
+use crate::wiki::{self, API, Common};
 
 /// What stands before the slug in the base of a wiki on a shared host.
 const BASE: &str = "/w/";
-/// What a wiki has below its base, as it begins on a host of the wiki's own.
-const OWN: [&str; 2] = ["/api/", "/git/"];
+/// What is for programs below a wiki's base. All else is for browsers.
+const PROGRAMS: [&str; 2] = ["/api/", "/git/"];
+/// What every host has.
+const DOCUMENT: &str = "/openapi.json";
 
 /// All wikis, by whatever name a request calls them.
 pub(super) struct Wikis {
@@ -38,13 +43,32 @@ pub(super) struct Wikis {
 }
 
 impl Wikis {
-    async fn answer(&self, mut request: Request) -> Response {
+    async fn answer(&self, request: Request) -> Response {
         let path = request.uri().path();
-        let is_by_path = path.starts_with(BASE);
-        if !is_by_path && !OWN.iter().any(|own| path.starts_with(own)) {
+        if path == DOCUMENT {
             let Ok(response) = self.others.clone().call(request).await;
             return response;
         }
+        let below = below_base(path, path.starts_with(BASE)).unwrap_or_default();
+        if is_for_programs(below) || !prefers(request.headers(), "text/html") {
+            return self.of_wiki(request).await;
+        }
+        let base = path[..path.len() - below.len()].to_owned();
+        let id = request.extensions().get::<RequestId>().cloned();
+        let head_only = request.method() == Method::HEAD;
+        let response = self.of_wiki(request).await;
+        let id = id.as_ref().map_or("", RequestId::as_str);
+        let mut response = view::for_browsers(response, &base, id);
+        if head_only {
+            // Its length stays in the headers.
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+
+    async fn of_wiki(&self, mut request: Request) -> Response {
+        let path = request.uri().path();
+        let (is_by_path, is_for_programs) = (path.starts_with(BASE), is_for_programs(path));
         let caller = match self.auth.caller(request.headers()).await {
             Ok(caller) => caller,
             Err(problem) => return problem.into_response(),
@@ -52,9 +76,10 @@ impl Wikis {
         request.extensions_mut().insert(caller);
         // What is streamed for long has to look at the credentials again.
         request.extensions_mut().insert(self.auth.clone());
+        let is_shared = self.shared.serves(&request);
         let answered = if !is_by_path {
             self.own_host.clone().call(request).await
-        } else if self.shared.serves(&request) {
+        } else if is_shared {
             self.by_path.clone().call(request).await
         } else {
             let host = host(&request);
@@ -62,8 +87,25 @@ impl Wikis {
             return Error::UnknownWiki.into_response();
         };
         let Ok(response) = answered;
+        if !is_by_path && is_shared && !is_for_programs && is_unknown_wiki(&response) {
+            // Nobody asked for a wiki here, unless it has this host for its own.
+            return nothing_here().into_response();
+        }
         response.map(Body::new)
     }
+}
+
+fn is_for_programs(below: &str) -> bool {
+    PROGRAMS.iter().any(|start| below.starts_with(start))
+}
+
+fn is_unknown_wiki<B>(response: &http::Response<B>) -> bool {
+    let problem = response.extensions().get::<Problem>();
+    problem.is_some_and(|problem| problem.code() == Error::UnknownWiki.code())
+}
+
+fn nothing_here() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
 }
 
 /// [`Wikis`] as a service.
@@ -93,18 +135,28 @@ impl Service<Request> for Shared {
 pub(super) struct Below {
     has_slug: bool,
     api: Router,
-    others: Router,
+    view: Router,
+    /// The base itself, without the slash that its view has.
+    bare: Router,
+    /// What programs ask for in vain.
+    nothing: Router,
 }
 
 impl Below {
     /// Below `/w/{slug}`.
-    pub(super) fn slug(feeds: Feeds) -> Self {
-        Self { has_slug: true, api: wiki::api(feeds).into(), others: wiki_api() }
+    pub(super) fn slug(common: &Common) -> Self {
+        Self {
+            has_slug: true,
+            api: wiki::api(common.clone()).into(),
+            view: view::router(common.rendering.clone()),
+            bare: view::without_slash(),
+            nothing: Router::new(),
+        }
     }
 
     /// On a host that the wiki has to itself.
-    pub(super) fn host(feeds: Feeds) -> Self {
-        Self { has_slug: false, ..Self::slug(feeds) }
+    pub(super) fn host(common: &Common) -> Self {
+        Self { has_slug: false, ..Self::slug(common) }
     }
 }
 
@@ -118,14 +170,14 @@ impl Service<Request> for Below {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let (router, below) = match below_base(request.uri().path(), self.has_slug) {
-            Some(path) => match path.strip_prefix(API).filter(|rest| rest.starts_with('/')) {
-                Some(rest) => (&mut self.api, rest),
-                None => (&mut self.others, path),
-            },
-            None => return self.others.call(request),
+        let path = request.uri().path();
+        let Some(below) = below_base(path, self.has_slug) else { return self.bare.call(request) };
+        let (router, rest) = match below.strip_prefix(API).filter(|rest| rest.starts_with('/')) {
+            Some(rest) => (&mut self.api, rest),
+            None if is_for_programs(below) => (&mut self.nothing, below),
+            None => (&mut self.view, below),
         };
-        let taken_off = request.uri().path().len() - below.len();
+        let taken_off = path.len() - rest.len();
         if let Some(uri) = without(request.uri(), taken_off) {
             *request.uri_mut() = uri;
         }

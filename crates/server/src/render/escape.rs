@@ -22,6 +22,6 @@ pub(super) fn text(text: &str) -> String {
 }
 
 /// A path as it stands in a URL. Nothing is left in it that HTML knows.
-pub(super) fn path(path: &str) -> String {
+pub(crate) fn path(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
 }

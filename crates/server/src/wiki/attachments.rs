@@ -24,22 +24,22 @@ pub(super) fn router() -> OpenApiRouter {
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct OfPage {
+pub(crate) struct OfPage {
     /// The page, which need not exist; empty for the files at the root of the tree.
-    page: String,
+    pub(crate) page: String,
 }
 
 #[derive(Serialize)]
-struct Item {
+pub(crate) struct Item {
     #[serde(flatten)]
-    summary: AttachmentSummary,
+    pub(crate) summary: AttachmentSummary,
     content_type: String,
 }
 
 /// Lists the attachments of a page.
 #[utoipa::path(get, path = "/attachments", params(OfPage, openapi::PagingParams),
     responses((status = 200, body = openapi::AttachmentList), (status = "4XX", body = openapi::Problem)))]
-async fn list(
+pub(crate) async fn list(
     wiki: Wiki,
     Query(OfPage { page }): Query<OfPage>,
     paging: Paging,

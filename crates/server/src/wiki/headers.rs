@@ -14,7 +14,7 @@ pub(super) fn cache_control(wiki: &Wiki) -> HeaderValue {
 }
 
 /// An etag as a header has it.
-pub(super) fn quoted(etag: &str) -> HeaderValue {
+pub(crate) fn quoted(etag: &str) -> HeaderValue {
     let quoted = Bytes::from(["\"", etag, "\""].concat());
     HeaderValue::from_maybe_shared(quoted).expect("hexadecimal digits are visible ASCII")
 }

@@ -17,7 +17,11 @@ pub(super) fn router() -> OpenApiRouter {
 /// that was deleted stays.
 #[utoipa::path(get, path = "/history/{*path}", params(("path" = String, Path), openapi::PagingParams),
     responses((status = 200, body = openapi::CommitList), (status = "4XX", body = openapi::Problem)))]
-async fn history(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Listing<Commit>, Problem> {
+pub(crate) async fn history(
+    wiki: Wiki,
+    Tail(path): Tail,
+    paging: Paging,
+) -> Result<Listing<Commit>, Problem> {
     let Paging { limit, cursor } = paging;
     let from = cursor.map(|cursor| position(&cursor).ok_or_else(not_a_cursor)).transpose()?;
     let history = wiki.history(&path, from, limit).await.map_err(|error| error.problem())?;
@@ -29,7 +33,7 @@ async fn history(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Listing
 /// Lists all commits, newest first, each once and with the pages and attachments that it changes.
 #[utoipa::path(get, path = "/changes", params(openapi::PagingParams),
     responses((status = 200, body = openapi::CommitList), (status = "4XX", body = openapi::Problem)))]
-async fn changes(wiki: Wiki, paging: Paging) -> Result<Listing<Commit>, Problem> {
+pub(crate) async fn changes(wiki: Wiki, paging: Paging) -> Result<Listing<Commit>, Problem> {
     let Paging { limit, cursor } = paging;
     let after: Option<Revision> =
         cursor.map(|cursor| cursor.parse().map_err(|_| not_a_cursor())).transpose()?;

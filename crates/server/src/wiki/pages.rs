@@ -1,6 +1,6 @@
 //! Pages: list, read, create, change, delete.
 
-pub(super) mod answer;
+pub(crate) mod answer;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -23,17 +23,17 @@ pub(super) fn router() -> OpenApiRouter {
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Prefix {
+pub(crate) struct Prefix {
     /// What the paths begin with.
     #[serde(default)]
     #[param(required = false)]
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 /// Lists pages.
 #[utoipa::path(get, path = "/pages", params(Prefix, openapi::PagingParams),
     responses((status = 200, body = openapi::PageList), (status = "4XX", body = openapi::Problem)))]
-async fn list(
+pub(crate) async fn list(
     wiki: Wiki,
     Query(Prefix { prefix }): Query<Prefix>,
     paging: Paging,

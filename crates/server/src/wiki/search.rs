@@ -21,28 +21,28 @@ pub(super) fn router() -> OpenApiRouter {
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Search {
+pub(crate) struct Search {
     /// Words that must all occur. `"two words"` must stand side by side, `begin*` may go on, `-word`
     /// must not occur. Case and accents don't matter.
-    q: String,
+    pub(crate) q: String,
     /// What the paths begin with.
     #[serde(default)]
     #[param(required = false)]
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 #[derive(Serialize)]
-struct Found {
+pub(crate) struct Found {
     #[serde(flatten)]
-    page: PageSummary,
+    pub(crate) page: PageSummary,
     /// The place, as HTML: text with `<mark>` around what was looked for.
-    snippet: String,
+    pub(crate) snippet: String,
 }
 
 /// Finds pages by their text, best first.
 #[utoipa::path(get, path = "/search", params(Search, openapi::PagingParams),
     responses((status = 200, body = openapi::SearchResults), (status = "4XX", body = openapi::Problem)))]
-async fn search(
+pub(crate) async fn search(
     wiki: Wiki,
     Query(Search { q, prefix }): Query<Search>,
     paging: Paging,

@@ -62,7 +62,7 @@ fn json(page: &Page) -> Result<Bytes, Problem> {
 }
 
 /// An answer about a page, with the headers that all of them have.
-pub(in crate::wiki) fn with_page_headers(
+pub(crate) fn with_page_headers(
     wiki: &Wiki,
     etag: &str,
     status: StatusCode,
@@ -85,7 +85,7 @@ pub(in crate::wiki) fn with_page_headers(
 
 /// Whether `wanted`, a kind of text, is named in `Accept` with a higher quality than JSON. What is named
 /// first wins among equals.
-pub(in crate::wiki) fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
+pub(crate) fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
     let (mut preferred, mut best) = (false, 0.0);
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     for range in values.flat_map(|value| value.split(',')) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wikigrove_tenant::storage::links::LinkStyle;
 use wikigrove_tenant::{Etag, Found, TenantId};
 
 use crate::render::Rendered;
@@ -19,10 +20,11 @@ pub(super) struct Key {
     pub(super) base: String,
     pub(super) path: String,
     pub(super) etag: Etag,
+    pub(super) style: LinkStyle,
 }
 
 /// A page as it was rendered when it led to `found`.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The candidates of its links.
     pub(super) wanted: Vec<Vec<String>>,
     /// What each of them led to. As long as this holds, so does what was rendered.

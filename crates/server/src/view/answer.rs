@@ -1,0 +1,80 @@
+//! HTML, CSS and source text as answers.
+
+use askama::Template;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+    REFERRER_POLICY,
+};
+use sha2::{Digest as _, Sha256};
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Wiki, not_modified};
+
+use crate::wiki::headers::quoted;
+use crate::wiki::pages::answer::with_page_headers;
+
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const CSS: &str = include_str!("../../templates/style.css");
+
+/// No script, whoever wrote it; and nothing is loaded from other hosts.
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// What is shown as text does nothing at all.
+const TEXT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// The headers of all that is shown.
+pub(super) fn protect(headers: &mut HeaderMap, policy: &'static str) {
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+}
+
+/// A page of the view, or 304 for a client that has this very text.
+pub(super) fn html(
+    wiki: &Wiki,
+    headers: &HeaderMap,
+    page: &impl Template,
+) -> Result<Response, Problem> {
+    let html = page.render().map_err(|error| Problem::internal(&error))?;
+    let etag = version(html.as_bytes());
+    Ok(answer(wiki, headers, &etag, (HTML, POLICY), html.into()))
+}
+
+/// The text of a page as it is stored.
+pub(super) fn source(wiki: &Wiki, headers: &HeaderMap, etag: &str, text: bytes::Bytes) -> Response {
+    answer(wiki, headers, etag, (TEXT, TEXT_POLICY), text.into())
+}
+
+fn answer(
+    wiki: &Wiki,
+    headers: &HeaderMap,
+    etag: &str,
+    (media_type, policy): (&'static str, &'static str),
+    body: Body,
+) -> Response {
+    let mut response = if not_modified(headers, etag) {
+        with_page_headers(wiki, etag, StatusCode::NOT_MODIFIED, None, Body::empty())
+    } else {
+        with_page_headers(wiki, etag, StatusCode::OK, Some(media_type), body)
+    };
+    protect(response.headers_mut(), policy);
+    response
+}
+
+/// The stylesheet. It is the same for all wikis, and may be kept for an hour.
+pub(super) async fn style(headers: HeaderMap) -> Response {
+    let etag = version(CSS.as_bytes());
+    let kept =
+        [(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")), (ETAG, quoted(&etag))];
+    if not_modified(&headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, kept).into_response();
+    }
+    let css = HeaderValue::from_static("text/css; charset=utf-8");
+    (kept, [(CONTENT_TYPE, css)], CSS).into_response()
+}
+
+fn version(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)[..20])
+}

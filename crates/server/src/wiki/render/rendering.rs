@@ -1,0 +1,134 @@
+//! From a page to its HTML, with what was rendered before remembered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+use sha2::{Digest as _, Sha256};
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::Page;
+use wikigrove_tenant::storage::links::LinkStyle;
+use wikigrove_tenant::{ExistingPath, Found, Revision, Wiki, spawn_blocking};
+
+use super::cache::{Cache, Entry, Key};
+use crate::render::{self, Context, Rendered, Renderer};
+
+/// What renders, and remembers what it rendered. Clones share both.
+#[derive(Clone, Default)]
+pub(crate) struct Rendering {
+    renderer: Arc<Renderer>,
+    cache: Cache,
+}
+
+/// A page, and what its links lead to: all that its HTML depends on.
+pub(crate) struct Prepared {
+    pub(crate) page: Arc<Page>,
+    key: Key,
+    wanted: Vec<Vec<String>>,
+    found: Vec<Option<Found>>,
+    known: Option<Arc<Entry>>,
+}
+
+impl Rendering {
+    /// Reads a page, now or as it was in the commit `at`, and looks up what it links to.
+    pub(crate) async fn prepare(
+        &self,
+        wiki: &Wiki,
+        base: &str,
+        path: &str,
+        at: Option<Revision>,
+        style: LinkStyle,
+    ) -> Result<Prepared, Problem> {
+        let page = match at {
+            Some(at) => wiki.read_at(path, at).await.map(Arc::new),
+            None => wiki.read_raw(path).await,
+        };
+        let page = page.map_err(|error| error.problem())?;
+        let key = Key {
+            wiki: wiki.id(),
+            base: base.to_owned(),
+            path: page.summary.path.clone(),
+            etag: page.summary.etag,
+            style,
+        };
+        let known = self.cache.get(&key);
+        let wanted = match &known {
+            Some(entry) => entry.wanted.clone(),
+            None => wanted(page.clone(), style).await?,
+        };
+        let found = wiki.resolve(at, wanted.clone()).await.map_err(|error| error.problem())?;
+        Ok(Prepared { page, key, wanted, found, known })
+    }
+
+    /// The page as HTML.
+    pub(crate) async fn render(&self, prepared: Prepared) -> Result<Arc<Entry>, Problem> {
+        let Prepared { page, key, wanted, found, known } = prepared;
+        if let Some(entry) = known
+            && entry.found == found
+        {
+            return Ok(entry);
+        }
+        let there = wanted.iter().cloned().zip(found.iter().cloned());
+        let there: HashMap<_, _> =
+            there.filter_map(|(wanted, found)| Some((wanted, found?))).collect();
+        let (renderer, base, style) = (self.renderer.clone(), key.base.clone(), key.style);
+        let rendered = blocking(move || {
+            let (path, text) = path_and_text(&page)?;
+            let context = Context { page: &path, base: &base, style, found: &there };
+            Ok(renderer.render(text, &context))
+        })
+        .await?;
+        let entry = Arc::new(Entry { wanted, found, rendered });
+        self.cache.put(key, entry.clone());
+        Ok(entry)
+    }
+}
+
+impl Prepared {
+    /// The version of the answer: it changes with the page, with what exists of what it links to,
+    /// and with the renderer.
+    pub(super) fn version(&self, media_type: &str) -> String {
+        let Self { page, key, wanted, found, .. } = self;
+        let mut hash = Sha256::new();
+        let summary = &page.summary;
+        let (etag, revision) = (summary.etag.to_string(), summary.revision.to_string());
+        let version = render::VERSION.to_string();
+        for part in [&version, media_type, &key.base, &key.path, &etag, &revision] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(format!("{:?}{wanted:?}{found:?}", key.style));
+        data_encoding::HEXLOWER.encode(&hash.finalize()[..20])
+    }
+}
+
+impl Entry {
+    /// What was rendered.
+    pub(crate) fn rendered(&self) -> &Rendered {
+        &self.rendered
+    }
+}
+
+/// The candidates of the page's links.
+async fn wanted(page: Arc<Page>, style: LinkStyle) -> Result<Vec<Vec<String>>, Problem> {
+    blocking(move || {
+        let (path, text) = path_and_text(&page)?;
+        Ok(render::wanted(&path, text, style))
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
+}
+
+fn path_and_text(page: &Page) -> Result<(ExistingPath, &str), Problem> {
+    let path = ExistingPath::new(&page.summary.path).map_err(|error| Problem::internal(&error))?;
+    let text = std::str::from_utf8(&page.content).map_err(|_| {
+        let detail = "the page is not UTF-8 text; read its bytes below `/pages`";
+        Problem::new(StatusCode::NOT_ACCEPTABLE, "not_text", detail)
+    })?;
+    Ok((path, text))
+}
