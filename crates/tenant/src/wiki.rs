@@ -1,6 +1,7 @@
 //! A wiki in the hands of one caller.
 
 mod attachments;
+mod snapshot;
 
 use std::sync::Arc;
 
