@@ -2,6 +2,7 @@
 
 mod attachments;
 mod drafts;
+mod export;
 mod headers;
 mod history;
 mod pages;
@@ -35,4 +36,5 @@ pub(crate) fn api() -> OpenApiRouter {
         .merge(preferences::router())
         .merge(render::router())
         .merge(drafts::router())
+        .merge(export::router())
 }

@@ -11,17 +11,22 @@ use super::Wiki;
 use crate::{Action, Error};
 
 impl Wiki {
-    /// Hands over preferences, drafts and users, as they were when the branch was at the head that is
-    /// returned; see [`storage::Wiki::snapshot`]. Drafts are everybody's.
+    /// Puts preferences, drafts and users into `into`, row by row, as they were when the branch was at
+    /// the head that is returned; see [`storage::Wiki::snapshot`]. Drafts are everybody's.
     ///
     /// # Errors
     /// The caller doesn't administer the wiki; it can't be read; what `take` says.
-    pub async fn snapshot(
+    pub async fn snapshot<I: Send + 'static>(
         &self,
-        take: impl FnMut(TableRow) -> Result<(), storage::Error> + Send + 'static,
-    ) -> Result<Snapshot, Error> {
+        mut into: I,
+        take: impl Fn(&mut I, TableRow) -> Result<(), storage::Error> + Send + 'static,
+    ) -> Result<(Snapshot, I), Error> {
         self.allow(Action::Inspect).await?;
-        self.run(move |wiki| wiki.snapshot(take)).await
+        self.run(move |wiki| {
+            let snapshot = wiki.snapshot(|row| take(&mut into, row))?;
+            Ok((snapshot, into))
+        })
+        .await
     }
 
     /// A complete copy of the app's own database, without a name; `None` if there is none.
