@@ -9,6 +9,7 @@ mod crash;
 mod disk_full;
 mod drafts;
 mod embedding;
+mod export;
 mod history;
 mod import;
 mod isolation;
