@@ -39,6 +39,10 @@ async fn routes(server: &TestServer) -> Vec<Route> {
     let document = server.anonymous().public(Method::GET, "/openapi.json").await.good().json();
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
+        // Its answer has no end; the tests of events ask it what is asked here.
+        if path.ends_with("/events") {
+            continue;
+        }
         for (method, operation) in item.as_object().unwrap() {
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let parameters = parameters.filter(|parameter| parameter["in"] == "query");

@@ -11,6 +11,7 @@ mod disk_full;
 mod drafts;
 mod embedding;
 mod events;
+mod export;
 mod feed;
 mod history;
 mod hostile;

@@ -33,7 +33,7 @@ struct Cli {
 enum Command {
     /// Serve the wikis of the data directory (what no command at all does, too).
     Serve(serve::ServeArgs),
-    /// Create, list and import wikis.
+    /// Create, list, import and export wikis.
     #[command(subcommand)]
     Wiki(wiki::WikiCommand),
     /// Tokens for programs.

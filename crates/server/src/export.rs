@@ -1,4 +1,6 @@
-//! A wiki as the data directory of an OtterWiki.
+//! A wiki as one file, or as the data directory of an OtterWiki.
+
+mod file;
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,8 @@ use wikigrove_tenant::storage::otterwiki::{CaseMode, Draft, Tables};
 use wikigrove_tenant::{Caller, Error, Platform, Slug, Wiki, storage};
 
 use crate::import::{ImportError, Left, git, shown};
+
+pub use file::{FileReport, export_file, export_to};
 
 /// How many pages are read from the index at once.
 const BATCH: usize = 1000;

@@ -1,10 +1,11 @@
-//! Bringing in a git repository or bundle with its whole history, or an OtterWiki with all that
-//! belongs to it.
+//! Bringing in a git repository or bundle with its whole history, or an OtterWiki or an exported wiki
+//! with all that belongs to it.
 //!
 //! Everything is read and checked before the first change, and the wiki appears complete and indexed
 //! or not at all. The source is never written to, and nothing in it is run.
 
 pub mod all;
+mod archived;
 mod error;
 pub(crate) mod git;
 mod otterwiki;
@@ -21,6 +22,7 @@ use wikigrove_tenant::storage::IndexProgress;
 use wikigrove_tenant::storage::files::sync_filesystem;
 use wikigrove_tenant::{NewTenant, Platform, Secret, Slug, Tenant, storage};
 
+use crate::archive::Incoming;
 pub use error::ImportError;
 use otterwiki::Plan;
 pub(crate) use report::shown;
@@ -120,8 +122,12 @@ impl Scratch {
         Ok(Self(tempfile::tempdir().map_err(unreadable)?))
     }
 
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     fn wiki(&self) -> PathBuf {
-        self.0.path().join("wiki")
+        self.path().join("wiki")
     }
 
     fn options() -> storage::Options {
@@ -131,11 +137,19 @@ impl Scratch {
 
 /// A source that was read as far as it can be without its history.
 struct Prepared {
-    repository: PathBuf,
     work_tree: Option<PathBuf>,
     branch: String,
+    history: History,
     plan: Option<Plan>,
     report: Report,
+}
+
+/// Where the history is.
+enum History {
+    /// In a repository or bundle that git reads.
+    Git(PathBuf),
+    /// In an exported wiki, with everything else.
+    Archive(Box<Incoming>),
 }
 
 impl Prepared {
@@ -149,11 +163,12 @@ impl Prepared {
         };
         let plan = match &recognised {
             Source::OtterWiki(layout) => Some(Plan::read(layout, options, &mut report)?),
-            Source::Git(_) => None,
+            Source::Git(_) | Source::Archive(_) => None,
         };
         let (repository, work_tree) = match recognised {
             Source::OtterWiki(layout) => (layout.repository, layout.work_tree),
             Source::Git(repository) => (repository, None),
+            Source::Archive(path) => return archived::read(path, report),
         };
         let refs = git::refs(&repository)?;
         let branch =
@@ -161,11 +176,15 @@ impl Prepared {
         for name in refs.others {
             report.leave("branch", name, "only the branch that HEAD names is taken");
         }
-        Ok(Self { repository, work_tree, branch, plan, report })
+        Ok(Self { work_tree, branch, history: History::Git(repository), plan, report })
     }
 
     fn site_name(&self) -> Option<&str> {
-        self.plan.as_ref()?.site_name.as_deref()
+        match (&self.plan, &self.history) {
+            (Some(plan), _) => plan.site_name.as_deref(),
+            (None, History::Archive(archive)) => archived::title(archive),
+            (None, History::Git(_)) => None,
+        }
     }
 
     /// Fills the new wiki's directory. Runs on a thread of its own.
@@ -179,9 +198,13 @@ impl Prepared {
     ) -> Result<Report, storage::Error> {
         storage::Wiki::create_on(dir, &self.branch)?;
         let (repo, branch) = (dir.join("repo"), &self.branch);
-        let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
-        git::fetch(&repo, &self.repository, branch, branch, lock, step)
-            .map_err(ImportError::boxed)?;
+        let history = self.history.in_dir(dir).map_err(ImportError::boxed)?;
+        if let Some(history) = &history {
+            let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
+            git::fetch(&repo, history.path(), branch, branch, lock, step)
+                .map_err(ImportError::boxed)?;
+        }
+        drop(history);
         let wiki = storage::Wiki::open(dir, options, &storage::Resources::default())?;
         if let Some(plan) = &self.plan {
             for (name, value) in &plan.secrets {
@@ -191,6 +214,10 @@ impl Prepared {
             for page in adopted.unresolved {
                 self.report.leave("draft", page, "it is kept, but what it is based on isn't known");
             }
+        }
+        if let History::Archive(archive) = &self.history {
+            archived::put_rows(archive, &wiki)?;
+            archived::put_app_db(archive, dir).map_err(ImportError::boxed)?;
         }
         wiki.update_index(|commits| progress(Progress::Index(commits)))?;
         self.look_around(&wiki, &repo)?;

@@ -5,6 +5,7 @@ mod blame;
 mod diff;
 mod drafts;
 mod events;
+mod export;
 mod feed;
 pub(crate) mod headers;
 pub(crate) mod history;
@@ -65,5 +66,8 @@ pub(crate) fn api(Common { rendering, feeds }: Common) -> OpenApiRouter {
 /// The routes that are done once, however often a request of theirs is sent with the same
 /// `Idempotency-Key`.
 fn once_per_key() -> OpenApiRouter {
-    undo::router().merge(moves::router()).route_layer(from_fn(idempotency::once_per_key))
+    undo::router()
+        .merge(moves::router())
+        .route_layer(from_fn(idempotency::once_per_key))
+        .merge(export::router())
 }

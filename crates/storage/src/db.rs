@@ -184,6 +184,15 @@ fn connect(path: &Path, sizing: Sizing) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a file that isn't ours, as it is.
+pub(crate) fn connect_plainly(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, FLAGS)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // What the file defines beyond tables is a stranger's.
+    connection.execute_batch("pragma trusted_schema = off")?;
+    Ok(connection)
+}
+
 fn configure(connection: &mut Connection, sizing: Sizing) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);

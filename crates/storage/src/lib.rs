@@ -63,6 +63,7 @@ mod revision;
 mod salvage;
 mod save;
 mod search;
+mod snapshot;
 mod survey;
 #[cfg(test)]
 mod testing;
@@ -100,6 +101,7 @@ pub use resolve::Found;
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
 pub use search::{SearchResult, SnippetPart};
+pub use snapshot::Snapshot;
 pub use survey::Survey;
 pub use undo::{Undo, Undone};
 pub use wiki::{Options, Resources, Wiki};

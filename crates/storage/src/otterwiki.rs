@@ -10,7 +10,8 @@ mod names;
 mod tables;
 
 pub use adopt::{Adopted, Refresh};
+pub(crate) use database::{SOURCES, each_row};
 pub use names::{
     CaseMode, clean_slashes, sanitize_attachment, sanitize_page_name, slugify, title_case,
 };
-pub use tables::{Draft, Tables, Unread, User};
+pub use tables::{Draft, TableRow, Tables, Unread, User};

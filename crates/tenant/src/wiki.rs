@@ -3,6 +3,7 @@
 mod attachments;
 mod moves;
 mod presentation;
+mod snapshot;
 mod versions;
 
 use std::sync::Arc;

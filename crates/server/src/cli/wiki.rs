@@ -1,8 +1,8 @@
 //! `wikigrove wiki …`
 
+mod export;
 mod import;
-
-use std::path::PathBuf;
+mod progress;
 
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -11,7 +11,6 @@ use wikigrove_tenant::{NewTenant, Platform, Slug, Tenant, Visibility};
 
 use super::Failure;
 use super::local::{Place, open, print};
-use crate::export::export_otterwiki;
 
 /// How many rows are read from the catalog at once.
 const BATCH: u32 = 500;
@@ -26,10 +25,11 @@ pub(super) enum WikiCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Create a wiki from a git repository or bundle, or from an OtterWiki, with its whole history.
+    /// Create a wiki from an exported one, a git repository or bundle, or an OtterWiki, with its whole
+    /// history.
     Import(import::Import),
-    /// Write a wiki into a new directory, for other software.
-    Export(Export),
+    /// Write a whole wiki into one new file, or for other software into a new directory.
+    Export(export::Export),
 }
 
 #[derive(Args, Debug)]
@@ -38,18 +38,6 @@ pub(super) struct Create {
     slug: Slug,
     #[command(flatten)]
     about: About,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct Export {
-    /// The wiki's name in URLs.
-    slug: Slug,
-    /// The data directory of an OtterWiki, to be made.
-    #[arg(long, value_name = "DIR")]
-    otterwiki: PathBuf,
-    /// As JSON, for programs.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -80,7 +68,7 @@ pub(super) async fn run(place: Place, command: WikiCommand) -> Result<(), Failur
             on_platform(&place, async |platform| list(platform, json).await).await
         }
         WikiCommand::Export(args) => {
-            on_platform(&place, async |platform| export(platform, args).await).await
+            on_platform(&place, async |platform| export::run(platform, args).await).await
         }
         // It opens the platform itself: a rehearsal must not.
         WikiCommand::Import(args) => import::run(&place, args).await,
@@ -95,14 +83,6 @@ async fn on_platform(
     let done = work(&platform).await;
     platform.close().await;
     done
-}
-
-async fn export(platform: &Platform, args: Export) -> Result<(), Failure> {
-    let report = export_otterwiki(platform, &args.slug, &args.otterwiki).await?;
-    if args.json {
-        return print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
-    }
-    print(&report.to_text())
 }
 
 async fn create(platform: &Platform, new: NewTenant) -> Result<(), Failure> {

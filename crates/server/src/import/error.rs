@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use wikigrove_tenant::{Error, Slug, storage};
 
+use crate::archive::ArchiveError;
+
 /// Why a source can't be imported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,7 +19,7 @@ pub enum ImportError {
         source: std::io::Error,
     },
     /// What is there is none of the things that are understood.
-    #[error("`{}` is neither a git repository nor a git bundle, nor the data of an OtterWiki", path.display())]
+    #[error("`{}` is neither a git repository nor a git bundle, nor the data of an OtterWiki, nor an exported wiki", path.display())]
     Unknown {
         /// The path.
         path: PathBuf,
@@ -35,6 +37,14 @@ pub enum ImportError {
         path: PathBuf,
         /// What is wrong with it.
         source: storage::Error,
+    },
+    /// An exported wiki is damaged, or not one that this program knows.
+    #[error("`{}` can't be imported: {source}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ArchiveError,
     },
     /// The wiki has changes of its own, or the source has another history.
     #[error(

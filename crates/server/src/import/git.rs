@@ -204,24 +204,39 @@ pub(super) fn fetch(
 
 /// Reads git's progress lines as they come and returns the others.
 fn follow(stderr: impl Read, mut progress: impl FnMut(&str, u8)) -> String {
-    let mut said = String::new();
-    let mut line = Vec::new();
+    let mut heard = Heard::default();
     for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
-        if byte != b'\r' && byte != b'\n' {
-            line.push(byte);
-            continue;
-        }
-        let text = String::from_utf8_lossy(&line).into_owned();
-        line.clear();
-        match percentage(&text) {
-            Some((what, percent)) => progress(what, percent),
-            None => {
-                said.push_str(&text);
-                said.push('\n');
+        heard.hear(&[byte], &mut progress);
+    }
+    heard.said
+}
+
+/// What git says, piece by piece.
+#[derive(Default)]
+pub(crate) struct Heard {
+    line: Vec<u8>,
+    /// The lines that don't tell of progress.
+    pub(crate) said: String,
+}
+
+impl Heard {
+    pub(crate) fn hear(&mut self, bytes: &[u8], progress: &mut impl FnMut(&str, u8)) {
+        for byte in bytes {
+            if *byte != b'\r' && *byte != b'\n' {
+                self.line.push(*byte);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&self.line).into_owned();
+            self.line.clear();
+            match percentage(&text) {
+                Some((what, percent)) => progress(what, percent),
+                None => {
+                    self.said.push_str(&text);
+                    self.said.push('\n');
+                }
             }
         }
     }
-    said
 }
 
 /// `Receiving objects:  45% (…)` as its parts.
@@ -232,7 +247,7 @@ fn percentage(line: &str) -> Option<(&str, u8)> {
 }
 
 /// git without the user's and the machine's configuration, and without anything it could ask.
-fn git() -> Command {
+pub(crate) fn git() -> Command {
     let mut command = Command::new("git");
     command.env_clear();
     command
@@ -247,11 +262,11 @@ fn git() -> Command {
     command
 }
 
-fn missing(command: &'static str, error: &std::io::Error) -> ImportError {
+pub(crate) fn missing(command: &'static str, error: &std::io::Error) -> ImportError {
     ImportError::Git { command, detail: format!("the git program can't be run: {error}") }
 }
 
-fn failed(command: &'static str, said: &str) -> ImportError {
+pub(crate) fn failed(command: &'static str, said: &str) -> ImportError {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines[lines.len().saturating_sub(5)..].join("; ");
     ImportError::Git { command, detail: last }

@@ -16,7 +16,7 @@ pub struct Report {
     pub slug: String,
     /// The directory or file it came from.
     pub source: String,
-    /// What was recognised there: `git`, `otterwiki` or `platform`.
+    /// What was recognised there: `git`, `otterwiki`, `platform` or `wikigrove`.
     pub kind: &'static str,
     /// Whether nothing was changed.
     pub dry_run: bool,
@@ -138,11 +138,14 @@ impl Report {
             text.push('\n');
         };
         add(format!("{} files, {} of them pages", self.files, self.pages));
-        if let Some(mode) = self.case_mode {
-            add(format!(
-                "{} preferences, {} drafts, {} users; page names: {mode}",
-                self.preferences, self.drafts, self.users
-            ));
+        let rows = format!(
+            "{} preferences, {} drafts, {} users",
+            self.preferences, self.drafts, self.users
+        );
+        match self.case_mode {
+            Some(mode) => add(format!("{rows}; page names: {mode}")),
+            None if self.kind == "git" => {}
+            None => add(rows),
         }
         if !self.secrets.is_empty() {
             add(format!("kept as secrets: {}", shown(&self.secrets.join(", "))));

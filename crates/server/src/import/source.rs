@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::ImportError;
 use super::otterwiki::{self, Layout};
+use crate::archive::Incoming;
 
 /// What can be imported, recognised by its content.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(super) enum Source {
     /// A repository's own directory or a bundle.
     Git(PathBuf),
     OtterWiki(Layout),
+    /// A whole wiki in one file.
+    Archive(PathBuf),
 }
 
 impl Source {
@@ -21,6 +24,7 @@ impl Source {
         match self {
             Self::Git(_) => "git",
             Self::OtterWiki(layout) => layout.kind,
+            Self::Archive(_) => "wikigrove",
         }
     }
 }
@@ -41,7 +45,10 @@ pub(super) fn recognise(source: &Path) -> Result<Source, ImportError> {
     }
     let mut beginning = Vec::new();
     let file = File::open(&path).map_err(unreadable)?;
-    file.take(32).read_to_end(&mut beginning).map_err(unreadable)?;
+    file.take(512).read_to_end(&mut beginning).map_err(unreadable)?;
+    if Incoming::is_meant_by(&beginning) {
+        return Ok(Source::Archive(path));
+    }
     let is_bundle =
         beginning.starts_with(b"# v2 git bundle\n") || beginning.starts_with(b"# v3 git bundle\n");
     if is_bundle { Ok(Source::Git(path)) } else { Err(ImportError::Unknown { path }) }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use wikigrove_tenant::{Caller, Error, Platform, Slug, TenantId, storage};
 
-use super::{ImportError, Options, Prepared, Progress, Report, Scratch, Updated, git};
+use super::{
+    History, ImportError, Options, Prepared, Progress, Report, Scratch, Updated, archived, git,
+};
 
 /// Brings an earlier import of the same source up to date: new commits, and those preferences and
 /// drafts that changed there and not here. Nothing is changed unless the history simply goes on.
@@ -18,17 +20,29 @@ pub async fn update(
     options: &Options,
     mut progress: impl FnMut(Progress<'_>) + Send + 'static,
 ) -> Result<Report, ImportError> {
-    let Prepared { repository, work_tree, branch, plan, mut report } =
+    let Prepared { work_tree, branch, history, plan, mut report } =
         Prepared::read(source, slug, options)?;
+    let scratch = Scratch::new()?;
+    let fetched = history.in_dir(scratch.path())?;
+    // Before anything is changed, because it may turn out to be damaged.
+    let tables = match &history {
+        History::Archive(archive) => {
+            archived::note_kept(archive, &mut report);
+            Some(archived::tables(archive)?)
+        }
+        History::Git(_) => None,
+    };
     let wiki = platform.wiki(slug.as_str(), Caller::operator()).await?;
     let from = wiki.head().await?;
     let lock = platform.lock_for_child()?;
-    let fetch = move |repo: &Path| {
-        let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
-        git::fetch_beside(repo, &repository, &branch, lock, step).map_err(ImportError::boxed)
-    };
-    if !wiki.fast_forward(fetch).await? {
-        return Err(ImportError::Diverged { slug: slug.clone() });
+    if let Some(fetched) = fetched {
+        let fetch = move |repo: &Path| {
+            let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
+            git::fetch_beside(repo, fetched.path(), &branch, lock, step).map_err(ImportError::boxed)
+        };
+        if !wiki.fast_forward(fetch).await? {
+            return Err(ImportError::Diverged { slug: slug.clone() });
+        }
     }
     let mut updated = Updated { from: from.map(|head| head.to_string()), ..Updated::default() };
     let mut case = None;
@@ -36,6 +50,10 @@ pub async fn update(
         case = Some(plan.case);
         keep_new_secrets(platform, wiki.id(), &plan.secrets, &mut report).await?;
         let refresh = wiki.refresh(plan.tables).await?;
+        (updated.taken, updated.kept) = (refresh.taken, refresh.kept);
+    }
+    if let Some(tables) = tables {
+        let refresh = wiki.refresh(tables).await?;
         (updated.taken, updated.kept) = (refresh.taken, refresh.kept);
     }
     report.head = wiki.head().await?.map(|head| head.to_string());

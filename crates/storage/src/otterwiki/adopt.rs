@@ -41,10 +41,8 @@ impl Wiki {
     /// # Errors
     /// wiki.db can't be read.
     pub fn source_tables(&self) -> Result<Tables, Error> {
-        let read = |connection: &Connection| {
-            Ok::<_, Error>(read_tables(connection).map_err(DbError::from)?)
-        };
-        self.database()?.read(read)
+        let tables = self.database()?.read(read_tables)?;
+        Ok(tables.unwrap_or_default())
     }
 
     /// Puts rows from elsewhere into the tables of a new wiki. Drafts name their page and subject as
@@ -54,12 +52,26 @@ impl Wiki {
     /// wiki.db can't be written; two users have one address.
     pub fn adopt(&self, tables: &Tables) -> Result<Adopted, Error> {
         let (drafts, adopted) = self.resolve_drafts(&tables.drafts)?;
+        self.insert(tables, &drafts)?;
+        Ok(adopted)
+    }
+
+    /// Puts rows that another wiki of this kind had into the tables of a new one, just as they are.
+    /// May be called again with further rows.
+    ///
+    /// # Errors
+    /// wiki.db can't be written; two users have one address.
+    pub fn put_rows(&self, tables: &Tables) -> Result<(), Error> {
+        self.insert(tables, &tables.drafts)
+    }
+
+    fn insert(&self, tables: &Tables, drafts: &[Draft]) -> Result<(), Error> {
         let found = items(tables)?;
         self.write(|unit| {
             unit.also(|transaction| {
                 insert_preferences(transaction, &tables.preferences)?;
                 insert_users(transaction, &tables.users)?;
-                for draft in &drafts {
+                for draft in drafts {
                     insert_draft(transaction, draft, true)?;
                 }
                 for (item, hash) in &found {
@@ -70,7 +82,7 @@ impl Wiki {
             Ok(())
         })?;
         self.remembered_preferences().forget();
-        Ok(adopted)
+        Ok(())
     }
 
     /// Takes over the preferences and drafts that have changed at the source since they were brought

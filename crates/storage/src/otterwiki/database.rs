@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, params};
 
-use super::tables::{Draft, Tables, Unread, User};
+use super::tables::{Draft, TableRow, Tables, Unread, User};
 use crate::db::DbError;
 use crate::error::Error;
 use crate::files::{At as _, write_new};
@@ -21,6 +21,9 @@ const KNOWN: [(&str, &str); 4] = [
     ),
     ("cache", "key value datetime"),
 ];
+
+/// The tables of which every row is taken.
+pub(crate) const SOURCES: [&str; 3] = ["preferences", "drafts", "user"];
 
 /// The tables as OtterWiki 2.26.1 makes them.
 const SCHEMA: &str = "
@@ -61,13 +64,8 @@ impl Tables {
             .map_err(DbError::from)?;
         // What the file defines beyond tables is a stranger's.
         connection.execute_batch("pragma trusted_schema = off").map_err(DbError::from)?;
-        let is_one =
-            |error: &rusqlite::Error| !matches!(error, rusqlite::Error::QueryReturnedNoRows);
-        read_tables(&connection).map_err(|error| match is_one(&error) {
-            true => DbError::from(error).into(),
-            false => Error::Damaged {
-                detail: format!("`{}` has no table of preferences", path.display()),
-            },
+        read_tables(&connection)?.ok_or_else(|| Error::Damaged {
+            detail: format!("`{}` has no table of preferences", path.display()),
         })
     }
 
@@ -99,12 +97,13 @@ fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
     name.into()
 }
 
-/// Reads the known tables, those of them that are there, and says what else there is.
-pub(super) fn read_tables(connection: &Connection) -> rusqlite::Result<Tables> {
+/// Reads the known tables, those of them that are there, and says what else there is. `None`: there
+/// is no table of preferences.
+pub(super) fn read_tables(connection: &Connection) -> Result<Option<Tables>, DbError> {
     let mut tables = Tables::default();
     let names = table_names(connection)?;
     if !names.iter().any(|name| name == "preferences") {
-        return Err(rusqlite::Error::QueryReturnedNoRows);
+        return Ok(None);
     }
     for name in names {
         match KNOWN.iter().find(|(known, _)| *known == name) {
@@ -115,23 +114,15 @@ pub(super) fn read_tables(connection: &Connection) -> rusqlite::Result<Tables> {
                 tables.unread.push(Unread::Table { name: name.clone(), rows: rows.unsigned_abs() });
             }
         }
-        match name.as_str() {
-            "preferences" => read_rows(connection, &name, &mut tables, |tables, row| {
-                tables.preferences.push((text(row, "name").flatten()?, text(row, "value")?));
-                Some(())
-            })?,
-            "drafts" => read_rows(connection, &name, &mut tables, |tables, row| {
-                tables.drafts.push(draft(row)?);
-                Some(())
-            })?,
-            "user" => read_rows(connection, &name, &mut tables, |tables, row| {
-                tables.users.push(user(row)?);
-                Some(())
-            })?,
-            _ => {}
+        if SOURCES.contains(&name.as_str()) {
+            let unread = each_row(connection, &name, |row| {
+                tables.add(row);
+                Ok::<_, DbError>(())
+            })?;
+            tables.unread.extend(unread);
         }
     }
-    Ok(tables)
+    Ok(Some(tables))
 }
 
 fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -163,24 +154,35 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Hands each row over; one that can't be taken is noted and keeps no other out.
-fn read_rows(
+/// Hands each row of a table over, in the order in which they were written; returns those that can't
+/// be taken, which keep no other out.
+pub(crate) fn each_row<E: From<DbError>>(
     connection: &Connection,
     table: &str,
-    tables: &mut Tables,
-    mut take: impl FnMut(&mut Tables, &Row<'_>) -> Option<()>,
-) -> rusqlite::Result<()> {
-    let mut statement =
-        connection.prepare(&format!("select * from {} order by rowid", quoted(table)))?;
-    let mut rows = statement.query([])?;
+    mut take: impl FnMut(TableRow) -> Result<(), E>,
+) -> Result<Vec<Unread>, E> {
+    let sql = format!("select * from {} order by rowid", quoted(table));
+    let mut statement = connection.prepare(&sql).map_err(DbError::from)?;
+    let mut rows = statement.query([]).map_err(DbError::from)?;
+    let mut unread = Vec::new();
     let mut number = 0;
-    while let Some(row) = rows.next()? {
+    while let Some(row) = rows.next().map_err(DbError::from)? {
         number += 1;
-        if take(tables, row).is_none() {
-            tables.unread.push(Unread::Row { table: table.to_owned(), number });
+        match table_row(table, row) {
+            Some(row) => take(row)?,
+            None => unread.push(Unread::Row { table: table.to_owned(), number }),
         }
     }
-    Ok(())
+    Ok(unread)
+}
+
+fn table_row(table: &str, row: &Row<'_>) -> Option<TableRow> {
+    Some(match table {
+        "preferences" => TableRow::Preference(text(row, "name").flatten()?, text(row, "value")?),
+        "drafts" => TableRow::Draft(draft(row)?),
+        "user" => TableRow::User(user(row)?),
+        _ => return None,
+    })
 }
 
 fn draft(row: &Row<'_>) -> Option<Draft> {

@@ -15,6 +15,28 @@ pub struct Tables {
     pub unread: Vec<Unread>,
 }
 
+/// A row of one of the tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableRow {
+    /// A setting: its name and value.
+    Preference(String, Option<String>),
+    /// A text that wasn't saved.
+    Draft(Draft),
+    /// An account.
+    User(User),
+}
+
+impl Tables {
+    /// Adds a row after those that are there.
+    pub fn add(&mut self, row: TableRow) {
+        match row {
+            TableRow::Preference(name, value) => self.preferences.push((name, value)),
+            TableRow::Draft(draft) => self.drafts.push(draft),
+            TableRow::User(user) => self.users.push(user),
+        }
+    }
+}
+
 /// A text that wasn't saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {

@@ -1,15 +1,13 @@
 //! `wikigrove wiki import`
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use wikigrove_tenant::{Platform, Slug};
 
 use super::About;
+use super::progress::{bar, show};
 use crate::cli::Failure;
 use crate::cli::local::{Place, open, print};
 use crate::import::{self, Options, Progress, Report, all, rehearse, rehearse_update, shown};
@@ -36,7 +34,7 @@ pub(in crate::cli) struct Import {
     subjects: Vec<(String, String)>,
     #[command(flatten)]
     about: About,
-    /// A repository's directory, a bundle file, or the data directory of an OtterWiki.
+    /// An exported wiki, a repository's directory, a bundle file, or the data directory of an OtterWiki.
     source: PathBuf,
 }
 
@@ -161,24 +159,4 @@ fn as_text(outcomes: &[Outcome], others: usize) -> String {
         text += &format!("{others} other directories are nothing that can be imported\n");
     }
     text
-}
-
-fn bar() -> Result<Arc<ProgressBar>, Failure> {
-    let bar = Arc::new(ProgressBar::new(100));
-    bar.set_style(ProgressStyle::with_template("{msg:24} {wide_bar} {pos:>3} %")?);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    Ok(bar)
-}
-
-fn show(bar: &ProgressBar, progress: Progress<'_>) {
-    match progress {
-        Progress::Git(what, percent) => {
-            bar.set_message(what.to_owned());
-            bar.set_position(u64::from(percent));
-        }
-        Progress::Index(now) => {
-            bar.set_message("Indexing the history");
-            bar.set_position((100 * now.done / now.total.max(1)) as u64);
-        }
-    }
 }

@@ -1,0 +1,163 @@
+//! An exported wiki as a source.
+
+use std::path::{Path, PathBuf};
+
+use wikigrove_tenant::storage;
+use wikigrove_tenant::storage::otterwiki::{TableRow, Tables};
+
+use super::{History, ImportError, Prepared, Report, git};
+use crate::archive::{ArchiveError, Incoming, Member};
+
+/// Rows are written in transactions of so many, or of so many bytes of drafts.
+const BATCH: (usize, usize) = (1000, 16 << 20);
+/// The longest title that is taken over, in bytes.
+const MAX_TITLE: usize = 1000;
+
+/// Checks the whole file, and says what isn't in it.
+pub(super) fn read(path: PathBuf, mut report: Report) -> Result<Prepared, ImportError> {
+    let archive = Incoming::open(&path).map_err(|source| ImportError::Archive { path, source })?;
+    let manifest = archive.manifest();
+    report.preferences = size(manifest.preferences);
+    report.drafts = size(manifest.drafts);
+    report.users = size(manifest.users);
+    report.access.insert("visibility".to_owned(), manifest.visibility.clone());
+    for name in &manifest.secrets {
+        report.leave("secret", name, "it isn't in the file and has to be set anew");
+    }
+    let branch = manifest.branch.clone();
+    let history = History::Archive(Box::new(archive));
+    Ok(Prepared { work_tree: None, branch, history, plan: None, report })
+}
+
+fn size(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// What people called it, if that can be shown.
+pub(super) fn title(archive: &Incoming) -> Option<&str> {
+    let title = archive.manifest().title.trim();
+    let is_title = (1..=MAX_TITLE).contains(&title.len()) && !title.chars().any(char::is_control);
+    is_title.then_some(title)
+}
+
+/// A history that git can read. What was written for that goes with it.
+pub(super) enum Readable {
+    InPlace(PathBuf),
+    Extracted(PathBuf),
+}
+
+impl Readable {
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::InPlace(path) | Self::Extracted(path) => path,
+        }
+    }
+}
+
+impl Drop for Readable {
+    fn drop(&mut self) {
+        if let Self::Extracted(path) = self {
+            // In a directory that ends up either swept or complete.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl History {
+    /// Makes the history readable by git, with the help of a directory that is ours alone. `None`:
+    /// there is no commit in it.
+    pub(super) fn in_dir(&self, dir: &Path) -> Result<Option<Readable>, ImportError> {
+        let archive = match self {
+            Self::Git(path) => return Ok(Some(Readable::InPlace(path.clone()))),
+            Self::Archive(archive) => archive,
+        };
+        let bundle = dir.join(Member::History.name());
+        let extracted = Readable::Extracted(bundle);
+        if !archive.extract(Member::History, extracted.path()).map_err(damaged(archive))? {
+            return Ok(None);
+        }
+        check(archive, extracted.path())?;
+        Ok(Some(extracted))
+    }
+}
+
+/// The bundle must hold the branch of the manifest, at its head, and nothing else.
+fn check(archive: &Incoming, bundle: &Path) -> Result<(), ImportError> {
+    let manifest = archive.manifest();
+    let refs = git::refs(bundle)?;
+    let is_head = refs.head.map(|head| head.to_string()) == manifest.head;
+    let is_branch = refs.branch.as_ref() == Some(&manifest.branch);
+    if is_head && is_branch && refs.others.is_empty() {
+        return Ok(());
+    }
+    let why =
+        "`history.bundle` doesn't have the branch and the head of the manifest, or others too";
+    Err(damaged(archive)(ArchiveError::Damaged(why.to_owned())))
+}
+
+fn damaged(archive: &Incoming) -> impl Fn(ArchiveError) -> ImportError {
+    let path = archive.path().to_owned();
+    move |source| ImportError::Archive { path: path.clone(), source }
+}
+
+/// Puts all rows into a new wiki, a few at a time.
+pub(super) fn put_rows(archive: &Incoming, wiki: &storage::Wiki) -> Result<(), storage::Error> {
+    let mut batch = Tables::default();
+    let (mut rows, mut bytes) = (0, 0);
+    archive
+        .rows(|row| {
+            if let TableRow::Draft(draft) = &row {
+                bytes += draft.content.as_ref().map_or(0, String::len);
+            }
+            batch.add(row);
+            rows += 1;
+            if rows >= BATCH.0 || bytes >= BATCH.1 {
+                wiki.put_rows(&std::mem::take(&mut batch)).map_err(Failed::Wiki)?;
+                (rows, bytes) = (0, 0);
+            }
+            Ok(())
+        })
+        .map_err(|error| match error {
+            Failed::Archive(source) => damaged(archive)(source).boxed(),
+            Failed::Wiki(error) => error,
+        })?;
+    if rows > 0 { wiki.put_rows(&batch) } else { Ok(()) }
+}
+
+enum Failed {
+    Archive(ArchiveError),
+    Wiki(storage::Error),
+}
+
+impl From<ArchiveError> for Failed {
+    fn from(error: ArchiveError) -> Self {
+        Self::Archive(error)
+    }
+}
+
+/// All rows at once, to be compared with those that are here.
+pub(super) fn tables(archive: &Incoming) -> Result<Tables, ImportError> {
+    let mut tables = Tables::default();
+    let add = |row| {
+        tables.add(row);
+        Ok::<_, ArchiveError>(())
+    };
+    archive.rows(add).map_err(damaged(archive))?;
+    Ok(tables)
+}
+
+/// Puts the app's database where the app looks for it.
+pub(super) fn put_app_db(archive: &Incoming, dir: &Path) -> Result<(), ImportError> {
+    let to = dir.join(Member::AppDb.name());
+    archive.extract(Member::AppDb, &to).map(drop).map_err(damaged(archive))
+}
+
+/// Says what an update leaves as it is.
+pub(super) fn note_kept(archive: &Incoming, report: &mut Report) {
+    if archive.has(Member::AppDb) {
+        report.leave("file", Member::AppDb.name(), "an update doesn't touch the one that is here");
+    }
+    if archive.manifest().users > 0 {
+        report.leave("table", "user", "an update takes no accounts");
+    }
+}

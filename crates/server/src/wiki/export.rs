@@ -1,0 +1,67 @@
+//! The whole wiki as one file.
+
+use axum::body::Body;
+use axum::response::Response;
+use futures_util::stream;
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
+use http::{HeaderValue, Method};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Action, Wiki};
+
+use crate::archive::Outgoing;
+use crate::import::ImportError;
+use crate::openapi;
+
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(export))
+}
+
+/// Exports the wiki: history, settings, everybody's drafts, accounts without passwords. For its
+/// admins. The file is a tar archive whose last member is `SHA256SUMS`; one without is incomplete.
+#[utoipa::path(get, path = "/export",
+    responses((status = 200, content_type = "application/x-tar"), (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
+async fn export(wiki: Wiki, method: Method) -> Result<Response, Problem> {
+    wiki.allow(Action::Inspect).await.map_err(|error| error.problem())?;
+    // Nobody would read it.
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        body(&wiki, Outgoing::begin(&wiki).await.map_err(problem)?)
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    // A slug is letters, digits and hyphens.
+    let disposition = format!("attachment; filename=\"{}.wiki.tar\"", wiki.slug());
+    let disposition =
+        HeaderValue::from_str(&disposition).map_err(|error| Problem::internal(&error))?;
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
+    headers.insert(CONTENT_DISPOSITION, disposition);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(VARY, HeaderValue::from_static("authorization"));
+    Ok(response)
+}
+
+/// The head is sent before the history is packed, which may take longer than a request may. A client
+/// that goes away drops this, and with it git.
+fn body(wiki: &Wiki, outgoing: Outgoing) -> Body {
+    let slug = wiki.slug().clone();
+    Body::from_stream(stream::try_unfold((outgoing, slug), async |(mut outgoing, slug)| {
+        match outgoing.next(&mut |_: &str, _| ()).await {
+            Ok(piece) => Ok(piece.map(|piece| (piece, (outgoing, slug)))),
+            Err(error) => {
+                // All that is left is to cut the connection.
+                tracing::error!(wiki.slug = %slug, %error, "a wiki can't be exported to its end");
+                Err(error)
+            }
+        }
+    }))
+}
+
+fn problem(error: ImportError) -> Problem {
+    match error {
+        ImportError::Platform(error) => error.problem(),
+        error => Problem::internal(&error),
+    }
+}
