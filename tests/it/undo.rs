@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use testkit::{Answer, Call, Git, OnWiki, TestServer, User};
+use testkit::{Answer, Call, Git, Grove, OnWiki, TestServer, User, user};
 use wikigrove_server::openapi::Undone;
+use wikigrove_tenant::{Base, Role, UndoOptions};
 
 use crate::history::{assert_search_finds_what_grep_finds, rfcs};
 
@@ -208,6 +209,31 @@ async fn a_request_that_is_sent_again_is_done_once() {
     operator.create_wiki("kitchen").await.good();
     operator.on("kitchen").create("roses", "red\n").await.good();
     keyed(operator.on("kitchen").revert(&wrong)).await.problem("unknown_revision");
+}
+
+/// From the embedding app, too; and those who listen hear of it, once it is done.
+#[tokio::test]
+async fn an_undo_is_told_like_a_save() {
+    let grove = Grove::with(["garden"]).start().await;
+    let wiki = grove.wiki("garden", user("alice").with_role(Role::Editor)).await.unwrap();
+    let first = wiki.save("roses", "red", Base::New).await.unwrap();
+    let wrong = wiki.save("roses", "blue", Base::Version(first.etag)).await.unwrap();
+    let mut changes = grove.changes();
+    let plan = UndoOptions { dry_run: true, ..UndoOptions::default() };
+    assert_eq!(wiki.revert(wrong.revision, plan).await.unwrap().changes.len(), 1);
+    let done = wiki.revert(wrong.revision, UndoOptions::default()).await.unwrap();
+    let told = changes.next().await.unwrap().unwrap();
+    assert_eq!((Some(told.revision), told.paths), (done.revision, vec!["roses".to_owned()]));
+    assert_eq!(told.author, *wiki.caller().author());
+    let restored = wiki.restore(wrong.revision, UndoOptions::default()).await;
+    assert!(restored.unwrap_err().is_denied());
+    let admin = grove.on("garden").await;
+    let restored = admin.restore(wrong.revision, UndoOptions::default()).await.unwrap();
+    assert_eq!(Some(changes.next().await.unwrap().unwrap().revision), restored.revision);
+    assert_eq!(wiki.read("roses").await.unwrap().content, "blue");
+    // What can't be undone any more says with what it collides.
+    let error = wiki.revert(first.revision, UndoOptions::default()).await.unwrap_err();
+    assert_eq!(error.conflict().unwrap().path, "roses");
 }
 
 /// A wiki that has the name of one that was deleted doesn't answer for it.
