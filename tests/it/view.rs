@@ -363,6 +363,25 @@ async fn a_wikis_own_host_shows_that_wiki_at_its_root() {
 }
 
 #[tokio::test]
+async fn html_written_by_hand_finds_the_files_beside_its_page() {
+    let text = "<img src=\"photo.png\"> <a href=\"soil.md\">soil</a>";
+    let (_server, operator, editor) =
+        garden_with(&[("garden/roses", text), ("garden/soil", "x")]).await;
+    editor.on("garden").create_attachment("garden/photo.png", "png").await.good();
+    let anyone = operator.without_token();
+    let shown = open(&anyone, "/w/garden/garden/roses").await.good();
+    assert!(html(&shown).contains("src=\"photo.png\""));
+    for (from, to) in [
+        ("photo.png", "/w/garden/api/v1/attachments/garden/photo.png"),
+        ("soil.md", "/w/garden/garden/soil"),
+    ] {
+        let answer = open(&anyone, format!("/w/garden/garden/{from}")).await;
+        assert_eq!((answer.status(), answer.header("location")), (308, to));
+    }
+    assert_eq!(open(&anyone, "/w/garden/garden/Soil").await.status(), 404);
+}
+
+#[tokio::test]
 async fn addresses_of_otterwiki_lead_to_the_same_things() {
     let (_server, operator, editor) = garden_with(&[
         ("home", "# Home"),

@@ -25,7 +25,7 @@ use wikigrove_tenant::storage::{ExistingPath, Found, FrontMatter};
 pub use headings::Heading;
 
 /// Changes with everything that renders a page differently.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What is known about a page besides its text.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ impl Renderer {
                 Some(Err(error)) => (None, Some(error)),
             };
         Rendered {
-            html: self.cleaner.clean(&html).to_string(),
+            html: cleaner::clean(&self.cleaner, &html),
             headings: body.headings,
             front_matter,
             front_matter_error,

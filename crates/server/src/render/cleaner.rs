@@ -110,6 +110,38 @@ const CLASSES: &[&str] = &[
     "markdown-alert-caution",
 ];
 
+/// What links say of where they lead: we don't vouch for it, and it gets no hold of our window.
+const REL: &str = "nofollow noopener";
+
+/// `html`, cleaned. What is said of links is taken back from those that stay on this host.
+pub(super) fn clean(cleaner: &ammonia::Builder<'_>, html: &str) -> String {
+    const LINK: &str = "<a href=\"";
+    let cleaned = cleaner.clean(html).to_string();
+    let said = format!(" rel=\"{REL}\"");
+    let mut kept = String::with_capacity(cleaned.len());
+    let mut rest = cleaned.as_str();
+    // What was cleaned has `<` and `>` around its elements only, and quotes in no attribute. So this
+    // begins an element wherever it occurs.
+    while let Some(start) = rest.find(LINK).map(|at| at + LINK.len()) {
+        let (before, after) = rest.split_at(start);
+        let (tag, after) = after.split_at(after.find('>').unwrap_or(after.len()));
+        kept.push_str(before);
+        match tag.split_once(&said).filter(|_| stays(tag)) {
+            Some((one, other)) => kept.extend([one, other]),
+            None => kept.push_str(tag),
+        }
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// Whether an address is a path, or a place on its page. Browsers take backslashes for slashes.
+fn stays(address: &str) -> bool {
+    let path = address.strip_prefix('/').is_some_and(|path| !path.starts_with(['/', '\\']));
+    path || address.starts_with('#')
+}
+
 /// A cleaner that knows ids of ours by `marker`.
 pub(super) fn new(marker: String) -> ammonia::Builder<'static> {
     let mut builder = ammonia::Builder::default();
@@ -123,7 +155,7 @@ pub(super) fn new(marker: String) -> ammonia::Builder<'static> {
         // Whatever somebody writes as HTML, an input is the box of a task, and does nothing.
         .set_tag_attribute_value("input", "type", "checkbox")
         .set_tag_attribute_value("input", "disabled", "")
-        .link_rel(Some("nofollow noopener"))
+        .link_rel(Some(REL))
         .attribute_filter(move |_, name, value| keep(name, value, &marker));
     builder
 }

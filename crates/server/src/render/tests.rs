@@ -101,18 +101,12 @@ fn footnotes_lead_to_each_other_and_nowhere_else() {
 #[test]
 fn links_are_resolved() {
     for (text, expected) in [
-        (
-            "[[roses]]",
-            "<a href=\"/w/g/roses\" class=\"wiki-link\" rel=\"nofollow noopener\">roses</a>",
-        ),
+        ("[[roses]]", "<a href=\"/w/g/roses\" class=\"wiki-link\">roses</a>"),
         (
             "[r](<Red roses.md#My care> \"a \\\"b\\\"\")",
             "<a href=\"/w/g/garden/Red%20roses#user-content-my-care\" class=\"wiki-link\" title=\"a &quot;b&quot;\"",
         ),
-        (
-            "[[tulips|*T*]]",
-            "<a href=\"/w/g/tulips\" class=\"wiki-link missing\" rel=\"nofollow noopener\"><em>T</em></a>",
-        ),
+        ("[[tulips|*T*]]", "<a href=\"/w/g/tulips\" class=\"wiki-link missing\"><em>T</em></a>"),
         (
             "![p](photo.png)",
             "<img src=\"/w/g/api/v1/attachments/garden/home/photo.png\" alt=\"p\">",
@@ -143,7 +137,7 @@ fn links_are_resolved() {
         assert!(html.contains(expected), "{text}: {html}");
     }
     let page = render_as("# [[*Queen*|roses]] x", LinkStyle::TitleFirst);
-    assert!(page.html.contains("rel=\"nofollow noopener\">*Queen*</a> x</h1>"), "{}", page.html);
+    assert!(page.html.contains("class=\"wiki-link\">*Queen*</a> x</h1>"), "{}", page.html);
     assert_eq!(page.headings[0].text, "*Queen* x");
     let link =
         |target: &str, kind, exists| RenderedLink { target: target.to_owned(), kind, exists };
@@ -236,4 +230,21 @@ fn hostile_pages_take_bounded_time_and_are_shown() {
     let long = render(&"<script>".repeat(limits::TEXT / 8 + 1));
     assert!(long.plain && !long.html.contains("<script"));
     assert!(render(&"> ".repeat(200)).plain);
+}
+
+#[test]
+fn only_links_that_leave_say_that_nobody_vouches_for_them() {
+    let text = "[[roses]] [a](b) [c](#c) [d](https://d.example) <a href=\"//e.example\">e</a> \
+                <a href=\"/f\" title=\"<a href=x>\">f</a> \
+                <a href=\"/f\" class=\"bad\" title=\"t\">f</a> <a href='/\\g.example'>g</a> \
+                <https://h.example> x[^1]\n\n[^1]: y";
+    let html = html(text);
+    let links: Vec<&str> =
+        html.split("<a ").skip(1).filter_map(|a| a.split("</a>").next()).collect();
+    assert_eq!(links.len(), 10, "{html}");
+    for link in links {
+        let leaves = link.contains(".example");
+        assert_eq!(link.contains(" rel=\"nofollow noopener\""), leaves, "{link}");
+    }
+    assert!(html.contains("title=\"&lt;a href=x&gt;\">f</a>"), "{html}");
 }

@@ -13,6 +13,7 @@ use super::frame::{Frame, Moment};
 use super::legacy;
 use super::lists::{self, Wanted};
 use super::named::Named;
+use super::redirect;
 use crate::extract::{Paging, Query};
 use crate::render::Rendered;
 use crate::wiki::render::{Rendering, revision};
@@ -55,11 +56,29 @@ pub(super) async fn page(
     let at = revision(at.as_deref())?;
     match show(&wiki, &rendering, frame.clone(), &path, at, &headers).await {
         Err(problem) if at.is_none() && is_no_page(&problem) => {
-            let elsewhere = legacy::of_page(&wiki, &frame, &path, legacy_at.as_deref()).await?;
+            let mut elsewhere = beside(&wiki, &frame, &path).await?;
+            if elsewhere.is_none() {
+                elsewhere = legacy::of_page(&wiki, &frame, &path, legacy_at.as_deref()).await?;
+            }
             elsewhere.ok_or(problem)
         }
         shown => shown,
     }
+}
+
+/// Where a file of this path is, or the page of this file: HTML that somebody wrote by hand names
+/// pictures and pages as they lie in the repository, from the page's own place there.
+async fn beside(wiki: &Wiki, frame: &Frame, path: &str) -> Result<Option<Response>, Problem> {
+    let page = path.strip_suffix(".md");
+    let named = [Some(path), page].into_iter().flatten().map(str::to_owned).collect();
+    let found = wiki.resolve(None, vec![named]).await.map_err(|error| error.problem())?;
+    let Some(found) = found.into_iter().flatten().next() else { return Ok(None) };
+    let to = match found.is_page {
+        true if page == Some(&found.path) => frame.page(&found.path),
+        false if path == found.path => frame.attachment(&found.path),
+        _ => return Ok(None),
+    };
+    Ok(Some(redirect(&to)))
 }
 
 /// Whether there is no page of the path, or can't be one.
