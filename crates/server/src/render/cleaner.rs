@@ -117,21 +117,20 @@ const REL: &str = "nofollow noopener";
 pub(super) fn clean(cleaner: &ammonia::Builder<'_>, html: &str) -> String {
     const LINK: &str = "<a href=\"";
     let cleaned = cleaner.clean(html).to_string();
-    let said = format!(" rel=\"{REL}\">");
+    let said = format!(" rel=\"{REL}\"");
     let mut kept = String::with_capacity(cleaned.len());
     let mut rest = cleaned.as_str();
-    // What was cleaned has no `<` or `>` in its text and no quotes in its attributes. So this begins
-    // an element wherever it occurs, and what is said of it is the next that is said of any.
+    // What was cleaned has `<` and `>` around its elements only, and quotes in no attribute. So this
+    // begins an element wherever it occurs.
     while let Some(start) = rest.find(LINK).map(|at| at + LINK.len()) {
-        let (before, tag) = rest.split_at(start);
+        let (before, after) = rest.split_at(start);
+        let (tag, after) = after.split_at(after.find('>').unwrap_or(after.len()));
         kept.push_str(before);
-        rest = tag;
-        if stays(tag)
-            && let Some(end) = tag.find(&said)
-        {
-            kept.push_str(&tag[..end]);
-            rest = &tag[end + said.len() - 1..];
+        match tag.split_once(&said).filter(|_| stays(tag)) {
+            Some((one, other)) => kept.extend([one, other]),
+            None => kept.push_str(tag),
         }
+        rest = after;
     }
     kept.push_str(rest);
     kept

@@ -235,12 +235,13 @@ fn hostile_pages_take_bounded_time_and_are_shown() {
 #[test]
 fn only_links_that_leave_say_that_nobody_vouches_for_them() {
     let text = "[[roses]] [a](b) [c](#c) [d](https://d.example) <a href=\"//e.example\">e</a> \
-                <a href=\"/f\" title=\"<a href=x>\">f</a> <a href='/\\g.example'>g</a> \
+                <a href=\"/f\" title=\"<a href=x>\">f</a> \
+                <a href=\"/f\" class=\"bad\" title=\"t\">f</a> <a href='/\\g.example'>g</a> \
                 <https://h.example> x[^1]\n\n[^1]: y";
     let html = html(text);
     let links: Vec<&str> =
         html.split("<a ").skip(1).filter_map(|a| a.split("</a>").next()).collect();
-    assert_eq!(links.len(), 9, "{html}");
+    assert_eq!(links.len(), 10, "{html}");
     for link in links {
         let leaves = link.contains(".example");
         assert_eq!(link.contains(" rel=\"nofollow noopener\""), leaves, "{link}");
