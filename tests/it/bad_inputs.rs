@@ -752,7 +752,10 @@ async fn head_is_get_without_a_body_on_every_route() {
     let control = anyone.control(Method::GET, "/openapi.json").await.good().json();
     let routes = |document: &Value| -> Vec<String> {
         let paths = document["paths"].as_object().unwrap();
-        let readable = paths.iter().filter(|(_, item)| item.get("get").is_some());
+        // The body of the events never ends.
+        let is_readable =
+            |path: &str, item: &Value| item.get("get").is_some() && !path.ends_with("/events");
+        let readable = paths.iter().filter(|(path, item)| is_readable(path, item));
         readable
             .map(|(path, _)| path.replace("{path}", "home").replace("{slug}", "garden"))
             .collect()

@@ -9,7 +9,7 @@ fn defaults() -> Value {
         "site_name": null, "site_description": null, "site_lang": "en", "site_logo": null,
         "site_icon": null, "hide_logo": false, "robots_txt": "allow", "home_page": "home",
         "commit_message": "optional", "default_commit_message": null,
-        "wikilink_style": "title_link", "open_links_in_new_tab": false,
+        "wikilink_style": "link_title", "open_links_in_new_tab": false,
         "retain_page_name_case": true, "treat_underscore_as_space_for_titles": false,
         "sidebar_custom_menu": null, "sidebar_shortcuts": null, "sidebar_menutree_mode": null,
         "sidebar_menutree_focus": null, "sidebar_menutree_maxdepth": null,

@@ -173,7 +173,7 @@ async fn names_from_other_programs_accidents_are_harmless_in_links() {
 
 #[tokio::test]
 async fn links_say_whether_they_lead_anywhere() {
-    let text = "[[R|garden/roses]] [r](Garden/ROSES.md#Care) [[tulips]] ![p](photo.png) [e](https://example.org)";
+    let text = "[[garden/roses|R]] [r](Garden/ROSES.md#Care) [[tulips]] ![p](photo.png) [e](https://example.org)";
     let (_server, _, editor) = garden_with(&[("home", text), ("garden/roses", "# Roses")]).await;
     let wiki = editor.on("garden");
     let before = wiki.rendered("home").await.good();

@@ -299,7 +299,7 @@ async fn the_base_without_a_slash_leads_to_the_one_with_it() {
 #[tokio::test]
 async fn preferences_say_where_to_begin_and_how_to_read() {
     let (_server, operator, editor) =
-        garden_with(&[("home", "# Home"), ("start", "[[Titel|roses]]"), ("roses", "x")]).await;
+        garden_with(&[("home", "# Home"), ("start", "[[roses|Titel]]"), ("roses", "x")]).await;
     let admin = operator.token("garden", "admin").await;
     let anyone = operator.without_token();
     let change = json!({
@@ -310,7 +310,7 @@ async fn preferences_say_where_to_begin_and_how_to_read() {
     let text = html(&start);
     assert!(text.contains("<html lang=\"de\">") && text.contains("content=\"noindex\""), "{text}");
     assert!(text.contains("&#60;Garten&#62;") && text.contains("/w/garden/roses\""), "{text}");
-    admin.on("garden").change_preferences(json!({ "wikilink_style": "link_title" })).await.good();
+    admin.on("garden").change_preferences(json!({ "wikilink_style": "title_link" })).await.good();
     let start = open(&anyone, "/w/garden/start").await.good();
     assert!(html(&start).contains("/w/garden/Titel\""), "{}", start.text());
     let api = editor.on("garden").rendered("start").await.good().json();

@@ -665,7 +665,7 @@ pub struct Preferences {
     pub commit_message: Option<String>,
     /// The message of changes that come without one; `%P` stands for the page's path.
     pub default_commit_message: Option<String>,
-    /// `title_link` (the default) or `link_title`: which side of `[[a|b]]` is the page.
+    /// `link_title` (the default) or `title_link`: which side of `[[a|b]]` is the page.
     pub wikilink_style: Option<String>,
     /// Whether links to other sites open in a new tab.
     pub open_links_in_new_tab: Option<bool>,

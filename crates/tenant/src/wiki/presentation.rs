@@ -1,7 +1,7 @@
 //! What a wiki's readers are shown it by.
 
 use crate::storage::otterwiki::CaseMode;
-use crate::storage::{LegacyUrls, Preferences, WikilinkStyle, links::LinkStyle};
+use crate::storage::{LegacyUrls, Preferences, links::LinkStyle};
 use crate::{Action, Error};
 
 use super::Wiki;
@@ -32,10 +32,7 @@ impl Presentation {
             site_lang: preferences.site_lang().to_owned(),
             allows_robots: preferences.allows_robots(),
             home_page: preferences.home_page().to_owned(),
-            link_style: match preferences.wikilink_style() {
-                WikilinkStyle::LinkTitle => LinkStyle::TargetFirst,
-                WikilinkStyle::TitleLink => LinkStyle::TitleFirst,
-            },
+            link_style: preferences.link_style(),
             legacy_urls: preferences.legacy_urls(),
             legacy_case: match preferences.retain_page_name_case() {
                 true => CaseMode::Retain,
