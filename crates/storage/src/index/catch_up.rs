@@ -23,7 +23,7 @@ use crate::revision::Revision;
 /// How many commits one transaction adds to the log.
 const COMMITS: usize = 256;
 /// How many files one transaction brings up to date: their full text is what takes the time.
-const FILES: usize = 64;
+const FILES: usize = 128;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

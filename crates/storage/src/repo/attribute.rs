@@ -42,8 +42,10 @@ impl Repo {
                 if paths.is_empty() {
                     break;
                 }
-                let changed = differing(&local, parent, commit, &paths)?;
-                let same: Want = paths.extract_if(|path| !changed.contains(path)).collect();
+                // What changed is little and what didn't is nearly all: the set itself is handed on.
+                let mut changed = differing(&local, parent, commit, &paths)?;
+                changed.retain(|path| paths.remove(path));
+                let same = std::mem::replace(&mut paths, changed);
                 if !same.is_empty() {
                     queue.push(&local, parent, same)?;
                 }
@@ -71,7 +73,15 @@ impl Queue {
         paths: Want,
     ) -> Result<(), RepoError> {
         match self.paths.get_mut(&commit) {
-            Some(waiting) => waiting.extend(paths),
+            Some(waiting) => {
+                let (mut larger, smaller) = (std::mem::take(waiting), paths);
+                let smaller = match larger.len() < smaller.len() {
+                    true => std::mem::replace(&mut larger, smaller),
+                    false => smaller,
+                };
+                larger.extend(smaller);
+                *waiting = larger;
+            }
             None => {
                 let id = object_id(commit.as_bytes());
                 let object =
