@@ -132,17 +132,25 @@ fn name(page: usize) -> String {
     format!("{:03}/page-{page:05}", page % FOLDERS)
 }
 
+/// What is done, how, and how fast it should be.
+type Measured<'a> = (&'static str, &'a dyn Fn(&Wiki) -> usize, &'static str);
+
 /// What everybody does all day, on a large wiki and a small one, turn by turn.
 fn against_each_other(large: &Wiki, small: &Wiki) -> Vec<Row> {
     let page = ExistingPath::new(&name(1)).unwrap();
     let history = |wiki: &Wiki| wiki.history(&page, None, 50).unwrap().commits.len();
-    let work: [(&str, &dyn Fn(&Wiki) -> usize, &str); 5] = [
+    let links = |wiki: &Wiki| {
+        let links = wiki.page_links(&page, None, 50).unwrap();
+        1 + links.outgoing.len()
+    };
+    let work: [Measured<'_>; 6] = [
         (
             "a list of 50 pages",
             &|wiki| wiki.pages("", None, 50).unwrap().len(),
             "<= 2 ms, <= 2 x small",
         ),
         ("50 commits of a page", &history, "<= 2 ms, <= 2 x small"),
+        ("the links of a page", &links, "<= 2 ms, <= 2 x small"),
         ("50 changes", &|wiki| wiki.log(None, 50).unwrap().len(), "<= 2 ms, <= 2 x small"),
         ("a rare word", &|wiki| wiki.search(RARE, "", 0, 50).unwrap().len(), "<= 5 ms"),
         ("a common word", &|wiki| wiki.search(COMMON, "", 0, 50).unwrap().len(), "<= 20 ms"),
