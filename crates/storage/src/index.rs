@@ -13,6 +13,7 @@ mod log;
 mod pages;
 mod renames;
 mod search;
+mod snippet;
 #[cfg(test)]
 mod tests;
 
@@ -23,13 +24,15 @@ use crate::revision::Revision;
 
 pub(crate) use attachments::list as attachments;
 pub use catch_up::IndexProgress;
-pub(crate) use catch_up::{CatchUp, catch_up};
+pub(crate) use catch_up::{CatchUp, Report, catch_up};
 pub(crate) use commit::{Described, changes_by, changes_of, shown_path};
 pub(crate) use links::{Placed, existing, incoming, mentioning, outgoing};
 pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, since};
 pub(crate) use pages::{get, list, with_content};
-pub(crate) use search::find;
-pub use search::{SearchResult, SnippetPart};
+pub use search::SearchResult;
+pub(crate) use search::{Query, find};
+pub use snippet::SnippetPart;
+pub(crate) use snippet::snippet;
 
 /// The commit that every row describes; `None` while they are being brought to another one.
 pub(crate) fn current(connection: &Connection) -> Result<Option<Revision>, DbError> {

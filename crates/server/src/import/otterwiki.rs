@@ -355,6 +355,7 @@ mod tests {
                 ("RETAIN_PAGE_NAME_CASE", "True"),
                 ("SITE_LANG", "de"),
                 ("LEGACY_URLS", "OTTERWIKI"),
+                ("WIKILINK_STYLE", "TITLE_LINK"),
             ]
         );
         let secrets: Vec<_> =

@@ -37,21 +37,21 @@ pub struct IndexProgress {
 /// Tells how far it is, and hears whether to go on.
 pub(crate) type Report<'a> = &'a mut dyn FnMut(IndexProgress) -> ControlFlow<()>;
 
-/// The way to a commit.
+/// The way to the branch.
 pub(crate) struct CatchUp<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) database: &'a Database,
     /// How links are read.
     pub(crate) style: LinkStyle,
-    /// What the index shall describe.
-    pub(crate) head: Revision,
+    /// The commit that a save is just publishing.
+    pub(crate) coming: &'a dyn Fn() -> Option<Revision>,
 }
 
 /// Goes the way. Returns whether it was gone to its end.
 pub(crate) fn catch_up(way: &CatchUp<'_>, report: Report<'_>) -> Result<bool, Error> {
-    let known = way.begin()?;
-    let commits = way.repo.commits_since(known, way.head)?;
-    let files = way.repo.files(way.head)?;
+    let Some((known, head)) = way.begin()? else { return Ok(true) };
+    let commits = way.repo.commits_since(known, head)?;
+    let files = way.repo.files(head)?;
     let mut steps = Steps { done: 0, total: 2 * commits.len() + files.len(), report };
     if way.fill_log(&commits, &mut steps)?.is_break() {
         return Ok(false);
@@ -61,12 +61,11 @@ pub(crate) fn catch_up(way: &CatchUp<'_>, report: Report<'_>) -> Result<bool, Er
     let want: Want =
         files.keys().filter(|path| std::str::from_utf8(path).is_ok()).cloned().collect();
     let mut stopped = false;
-    let changed =
-        way.repo.attribute(way.head, want, known, |_| stopped |= steps.add(1).is_break())?;
+    let changed = way.repo.attribute(head, want, known, |_| stopped |= steps.add(1).is_break())?;
     if stopped || way.bring_files(&files, &changed, &rows, &mut steps)?.is_break() {
         return Ok(false);
     }
-    way.database.write(|transaction| Ok::<_, Error>(set_indexed(transaction, Some(way.head))?))?;
+    way.database.write(|transaction| Ok::<_, Error>(set_indexed(transaction, Some(head))?))?;
     Ok(true)
 }
 
@@ -84,29 +83,32 @@ impl Steps<'_> {
 }
 
 impl CatchUp<'_> {
-    /// The commit to go on from, which the head is built on. A history that was replaced (a restored
-    /// backup, a forced push) is begun again.
-    fn begin(&self) -> Result<Option<Revision>, Error> {
-        let (indexed, building) = self.database.read(|connection| {
-            Ok::<_, Error>((super::indexed(connection)?, building(connection)?))
-        })?;
-        // What was begun before and not ended may have left rows of that commit, too.
-        let mut goes_on = true;
-        for commit in [indexed, building].into_iter().flatten() {
-            goes_on &= self.is_ancestor(commit)?;
-        }
+    /// Begins, unless the index is at the branch already: the commit to go on from, which the head is
+    /// built on, and the head. A history that was replaced (a restored backup, a forced push) is begun
+    /// again.
+    ///
+    /// All in one transaction: until it ends no save moves the index, and then saves leave it alone.
+    fn begin(&self) -> Result<Option<(Option<Revision>, Revision)>, Error> {
         self.database.write(|transaction| {
+            let (indexed, building) = (super::indexed(transaction)?, building(transaction)?);
+            // In this order: a save that ends meanwhile has moved the branch by the time it is read.
+            let coming = (self.coming)();
+            let Some(head) = self.repo.head()? else { return Ok(None) };
+            let is_current = indexed == Some(head) || (indexed.is_some() && indexed == coming);
+            if is_current && building.is_none() {
+                return Ok(None);
+            }
+            // What was begun before and not ended may have left rows of that commit, too.
+            let mut goes_on = true;
+            for commit in [indexed, building].into_iter().flatten() {
+                goes_on &= self.repo.is_commit(commit)? && self.repo.is_ancestor(commit, head)?;
+            }
             if !goes_on {
                 log::clear(transaction)?;
             }
-            set_building(transaction, self.head)?;
-            Ok::<_, Error>(())
-        })?;
-        Ok(indexed.filter(|_| goes_on))
-    }
-
-    fn is_ancestor(&self, commit: Revision) -> Result<bool, Error> {
-        Ok(self.repo.is_commit(commit)? && self.repo.is_ancestor(commit, self.head)?)
+            set_building(transaction, head)?;
+            Ok::<_, Error>(Some((indexed.filter(|_| goes_on), head)))
+        })
     }
 
     fn fill_log(

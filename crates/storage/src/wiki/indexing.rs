@@ -47,10 +47,7 @@ impl Wiki {
             // In this order, as a save takes them.
             let _writer = if round < ROUNDS { None } else { Some(self.lock_writer()?) };
             let _alone = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(head) = self.behind(database)? else { break };
-            let style = self.preferences()?.link_style();
-            let way = CatchUp { repo: self.repo(), database, style, head };
-            updated = match index::catch_up(&way, &mut report) {
+            updated = match self.catch_up(database, &mut report) {
                 // A save meanwhile left the index alone; the next round goes over it.
                 Ok(true) => continue,
                 Ok(false) => Ok(()),
@@ -102,16 +99,21 @@ impl Wiki {
         }
         // Whoever holds it builds the index just now.
         let Ok(_alone) = self.indexing.try_lock() else { return Ok(false) };
-        // Once more: what was behind before may have been brought further than to that head since.
         let Some(head) = self.behind(database)? else { return Ok(true) };
         let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
         if !self.repo().is_near(indexed, head, A_LITTLE)? {
             self.index_wanted.store(true, Ordering::Relaxed);
             return Ok(false);
         }
+        self.catch_up(database, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Brings the index to the branch; whoever calls this holds `indexing`.
+    fn catch_up(&self, database: &Database, report: index::Report<'_>) -> Result<bool, Error> {
         let style = self.preferences()?.link_style();
-        let way = CatchUp { repo: self.repo(), database, style, head };
-        index::catch_up(&way, &mut |_| ControlFlow::Continue(()))
+        let coming = || self.head.read().unwrap_or_else(PoisonError::into_inner).coming;
+        let way = CatchUp { repo: self.repo(), database, style, coming: &coming };
+        index::catch_up(&way, report)
     }
 
     /// The commit that the index should describe and doesn't. An index that already has the save that
