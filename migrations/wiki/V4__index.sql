@@ -94,9 +94,9 @@ create table link (
 ) strict, without rowid;
 create index link_by_key on link (key);
 
--- The words of every page; the texts are in git. A row's number is its page's.
+-- The full text of every page. A row's number is its page's.
 create virtual table search using fts5 (
-    path, title, body, content = '', contentless_delete = 1,
+    path, title, body,
     -- Signs and marks belong to their letters, or half of the world's scripts would fall to pieces.
     tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
 );

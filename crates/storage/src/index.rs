@@ -13,7 +13,6 @@ mod log;
 mod pages;
 mod renames;
 mod search;
-mod snippet;
 #[cfg(test)]
 mod tests;
 
@@ -29,10 +28,8 @@ pub(crate) use commit::{Described, changes_by, changes_of, shown_path};
 pub(crate) use links::{Placed, existing, incoming, mentioning, outgoing};
 pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, since};
 pub(crate) use pages::{get, list, with_content};
-pub use search::SearchResult;
-pub(crate) use search::{Query, find};
-pub use snippet::SnippetPart;
-pub(crate) use snippet::snippet;
+pub(crate) use search::find;
+pub use search::{SearchResult, SnippetPart};
 
 /// The commit that every row describes; `None` while they are being brought to another one.
 pub(crate) fn current(connection: &Connection) -> Result<Option<Revision>, DbError> {

@@ -1,8 +1,7 @@
 //! Looking for words.
 
 use crate::error::Error;
-use crate::index::{self, Query};
-use crate::page::PageSummary;
+use crate::index;
 use crate::wiki::Wiki;
 
 pub use crate::index::{SearchResult, SnippetPart};
@@ -33,16 +32,6 @@ impl Wiki {
         let query = &query[..query.floor_char_boundary(MAX_QUERY)];
         let database = self.database()?;
         self.catch_up_a_little(database)?;
-        let query = Query::new(query);
-        let found = database.read(|connection| {
-            Ok::<_, Error>(index::find(connection, &query, prefix, skip, limit)?)
-        })?;
-        let view = self.repo().view();
-        let result = |page: PageSummary| {
-            let text = view.blob(page.etag)?;
-            let snippet = index::snippet(&String::from_utf8_lossy(&text), &query.phrases);
-            Ok(SearchResult { page, snippet })
-        };
-        found.into_iter().map(result).collect()
+        database.read(|connection| Ok(index::find(connection, query, prefix, skip, limit)?))
     }
 }
