@@ -1,6 +1,8 @@
 //! Undoing: one commit, or everything since one. Both make a new commit; nothing is taken out of the
 //! history.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::author::Author;
@@ -66,6 +68,7 @@ impl Wiki {
             for change in &undone {
                 self.plan_revert(unit, change, &mut plan)?;
             }
+            self.keep_what_is_in_the_way(unit, &mut plan)?;
             Ok(plan)
         })
     }
@@ -169,6 +172,35 @@ impl Wiki {
         Ok(())
     }
 
+    /// Finds the files that what comes back would replace: those below a directory of its name, and one
+    /// where it needs a directory. A tree can't hold both, and writing one removes the other.
+    fn keep_what_is_in_the_way(&self, unit: &Unit<'_>, plan: &mut Plan) -> Result<(), Error> {
+        let Some(head) = unit.head else { return Ok(()) };
+        let Plan { edits, conflicts } = plan;
+        let touched: HashSet<&[u8]> = edits.iter().map(|edit| edit.path.as_slice()).collect();
+        let written = || edits.iter().filter(|edit| edit.new.is_some());
+        let files: HashSet<&[u8]> = written().map(|edit| edit.path.as_slice()).collect();
+        let directories: HashSet<&[u8]> =
+            written().flat_map(|edit| directories_of(&edit.path)).collect();
+        for file in self.repo().files(head)?.into_keys() {
+            let stays = !touched.contains(file.as_slice());
+            let is_in_the_way = directories.contains(file.as_slice())
+                || directories_of(&file).any(|directory| files.contains(directory));
+            if stays && is_in_the_way {
+                conflicts.push(Conflict {
+                    path: index::shown_path(&file),
+                    base: None,
+                    ours: None,
+                    theirs: None,
+                    current: None,
+                    hunks: Vec::new(),
+                    moved_to: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// What a changed file is now, and where: it may have been moved since.
     fn present(
         &self,
@@ -197,6 +229,12 @@ impl Wiki {
 struct Plan {
     edits: Vec<Edit>,
     conflicts: Vec<Conflict>,
+}
+
+/// The directories on the way to a file.
+fn directories_of(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let slashes = file.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    slashes.map(move |(end, _)| &file[..end])
 }
 
 /// The edits as users see them.
