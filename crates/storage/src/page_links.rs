@@ -1,5 +1,7 @@
 //! What a page links to, and what links to it.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::changes::FileType;
@@ -7,6 +9,7 @@ use crate::error::Error;
 use crate::index::{self, Placed};
 use crate::links::LinkKind;
 use crate::page_path::ExistingPath;
+use crate::resolve::Found;
 use crate::wiki::Wiki;
 
 /// The links from and to one path.
@@ -74,7 +77,7 @@ impl Wiki {
         let database = self.database()?;
         self.catch_up_a_little(database)?;
         database.read(|connection| {
-            let mut links = PageLinks::default();
+            let (mut links, mut seen) = (PageLinks::default(), Seen::default());
             let mut exists = false;
             for path in path.spellings() {
                 let incoming = index::incoming(connection, path.as_str(), after, limit)?;
@@ -83,7 +86,7 @@ impl Wiki {
                     .extend(incoming.into_iter().map(|(path, title)| IncomingLink { path, title }));
                 exists |= index::get(connection, path.as_str())?.is_some();
                 for link in index::outgoing(connection, path.as_str())? {
-                    links.add(connection, link)?;
+                    links.add(&mut seen, connection, link)?;
                 }
                 if exists {
                     break;
@@ -95,23 +98,34 @@ impl Wiki {
     }
 }
 
+/// What was added already. A page may have very many links: to compare each with all before it would
+/// take hours.
+#[derive(Default)]
+struct Seen {
+    outgoing: HashSet<(Found, LinkKind, Option<String>)>,
+    broken: HashSet<(String, LinkKind)>,
+}
+
 impl PageLinks {
-    fn add(&mut self, connection: &rusqlite::Connection, link: Placed) -> Result<(), Error> {
+    fn add(
+        &mut self,
+        seen: &mut Seen,
+        connection: &rusqlite::Connection,
+        link: Placed,
+    ) -> Result<(), Error> {
         let Placed { kind, candidates, fragment } = link;
         for candidate in &candidates {
             if let Some(found) = index::existing(connection, candidate)? {
                 let of = if found.is_page { FileType::Page } else { FileType::Attachment };
-                let link = OutgoingLink { path: found.path, of, kind, fragment };
-                if !self.outgoing.contains(&link) {
-                    self.outgoing.push(link);
+                if seen.outgoing.insert((found.clone(), kind, fragment.clone())) {
+                    self.outgoing.push(OutgoingLink { path: found.path, of, kind, fragment });
                 }
                 return Ok(());
             }
         }
         let target = candidates.into_iter().next().unwrap_or_default();
-        let link = BrokenLink { target, kind };
-        if !self.broken.contains(&link) {
-            self.broken.push(link);
+        if seen.broken.insert((target.clone(), kind)) {
+            self.broken.push(BrokenLink { target, kind });
         }
         Ok(())
     }
