@@ -87,6 +87,11 @@ impl Scratch {
         })
     }
 
+    /// Removes a file in a commit of the `git` program.
+    pub(crate) fn remove_with_git(&self, file: &str) -> String {
+        self.work_with_git(|tree| std::fs::remove_file(tree.join(file)).unwrap())
+    }
+
     /// Moves a file, with a new content, in one commit of the `git` program.
     pub(crate) fn move_with_git(&self, from: &str, to: &str, content: &str) -> String {
         self.work_with_git(|tree| {

@@ -154,3 +154,22 @@ proptest! {
         scratch.git(&["fsck", "--strict"]);
     }
 }
+
+/// A directory is where the file was, or a file where its directory was.
+#[test]
+fn what_stands_in_the_way_is_never_replaced() {
+    let scratch = Scratch::new();
+    scratch.create("first", "x\n");
+    scratch.commit_with_git("home/notes", "a file\n");
+    let gone = scratch.remove_with_git("home/notes").parse().unwrap();
+    scratch.create("home/notes/x", "kept\n");
+    assert!(matches!(revert(&scratch, gone), Err(Error::RevertConflict { .. })));
+    assert_eq!(scratch.text("home/notes/x"), "kept\n");
+
+    scratch.create("a/b", "text\n");
+    let gone = scratch.remove_with_git("a/b.md").parse().unwrap();
+    scratch.commit_with_git("a", "a file\n");
+    assert!(matches!(revert(&scratch, gone), Err(Error::RevertConflict { .. })));
+    assert_eq!(scratch.git(&["show", "main:a"]), "a file");
+    scratch.git(&["fsck", "--strict"]);
+}
