@@ -35,7 +35,7 @@ impl Wiki {
         let repo = self.repo();
         {
             let lock = repo.lock_branch()?;
-            self.head_moved();
+            self.head_moved(false);
             if !self.is_behind(to)? {
                 return Ok(false);
             }
@@ -46,7 +46,7 @@ impl Wiki {
         sync_filesystem(repo.dir())?;
         writer.durable = Some(to);
         drop(writer);
-        self.head_moved();
+        self.head_moved(false);
         self.update_index(|_| ())?;
         Ok(true)
     }

@@ -69,7 +69,8 @@ impl Wiki {
         let mut unit = Unit::new(self.repo(), self.repo().head()?, self.preferences()?);
         let value = fill(&mut unit)?;
         let published = self.publish(&mut writer, unit);
-        self.head_moved();
+        // A save that is durable and not visible yet is still on its way.
+        self.head_moved(writer.unapplied);
         let published = published?;
         if writer.pending >= CHECKPOINT_AFTER
             && let Err(error) = self.checkpoint_locked(&mut writer)
@@ -140,7 +141,7 @@ impl Wiki {
     /// wherever the branch is now. Returns the head.
     pub(crate) fn settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
         let settled = self.try_settle(old, new);
-        self.head_moved();
+        self.head_moved(settled.is_err());
         settled
     }
 

@@ -43,7 +43,7 @@ fn repair_branch(wiki: &Wiki, known: [Option<Revision>; 2]) -> Result<(), Error>
                 "the branch was damaged and now points to the newest commit that wiki.db knows"
             );
             wiki.repo().lock_branch()?.set(known)?;
-            wiki.head_moved();
+            wiki.head_moved(false);
             Ok(())
         }
         None if known == [None, None] && damage == "it is gone" => Ok(()),
@@ -87,7 +87,7 @@ impl Wiki {
         if let Some(head) = repo.head()? {
             lock.set(head)?;
         }
-        self.head_moved();
+        self.head_moved(false);
         Ok(())
     }
 

@@ -41,7 +41,7 @@ impl Wiki {
         if writer.unapplied {
             // What was acknowledged is part of it.
             self.replay(&mut writer)?;
-            self.head_moved();
+            self.head_moved(false);
         }
         let branch = self.repo().branch();
         let Some(database) = self.existing_database()? else {

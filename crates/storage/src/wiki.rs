@@ -383,11 +383,12 @@ impl Wiki {
         self.head.write().unwrap_or_else(PoisonError::into_inner).coming = Some(to);
     }
 
-    /// Forgets the head, so that the next look reads the branch again.
-    pub(crate) fn head_moved(&self) {
+    /// Forgets the head, so that the next look reads the branch again. `unapplied` says that the commit
+    /// which was to be published isn't on the branch yet.
+    pub(crate) fn head_moved(&self, unapplied: bool) {
         let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
         known.read = None;
-        known.coming = None;
+        known.coming = known.coming.filter(|_| unapplied);
         known.epoch += 1;
     }
 
