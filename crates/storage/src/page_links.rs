@@ -177,6 +177,19 @@ mod tests {
     }
 
     #[test]
+    fn links_of_a_wiki_that_moves_in_are_read_in_its_own_way() {
+        let scratch = Scratch::new();
+        scratch.create("roses", "x\n");
+        scratch.create("home", "[[Queen|roses]]\n");
+        assert_eq!(incoming(&scratch, "Queen"), ["home"]);
+        let style = ("WIKILINK_STYLE".to_owned(), Some("TITLE_LINK".to_owned()));
+        let tables = crate::otterwiki::Tables { preferences: vec![style], ..Default::default() };
+        scratch.wiki().adopt(&tables).unwrap();
+        scratch.wiki().update_index(|_| ()).unwrap();
+        assert_eq!(incoming(&scratch, "roses"), ["home"]);
+    }
+
+    #[test]
     fn links_are_read_anew_when_they_are_meant_otherwise() {
         let scratch = Scratch::new();
         scratch.create("roses", "x\n");

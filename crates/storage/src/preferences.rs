@@ -327,18 +327,21 @@ impl Wiki {
 
     fn change_rows(&self, rows: &BTreeMap<String, Option<String>>) -> Result<(), Error> {
         let changed = self.write(|unit| {
-            unit.also(|transaction| {
-                rows::change(transaction, rows)?;
-                // Links are indexed as they are read.
-                if rows.contains_key("WIKILINK_STYLE") {
-                    index::forget(transaction)
-                } else {
-                    Ok(())
-                }
-            });
+            unit.also(|transaction| rows::change(transaction, rows));
             Ok(())
         });
         self.remembered_preferences().forget();
-        changed.map(drop)
+        changed?;
+        if rows.contains_key("WIKILINK_STYLE") { self.outdate_index() } else { Ok(()) }
+    }
+
+    /// Has the index written anew: links are indexed as they are read, and that changed. To be called when
+    /// the preferences of before are forgotten.
+    pub(crate) fn outdate_index(&self) -> Result<(), Error> {
+        self.write(|unit| {
+            unit.also(index::forget);
+            Ok(())
+        })?;
+        Ok(())
     }
 }

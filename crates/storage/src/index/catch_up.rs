@@ -13,7 +13,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::commit::changes_of;
 use super::file::{self, FileState, Signature};
-use super::{log, paths_changed, set_indexed};
+use super::{log, paths_changed};
 use crate::db::{Database, DbError};
 use crate::error::Error;
 use crate::links::LinkStyle;
@@ -65,7 +65,8 @@ pub(crate) fn catch_up(way: &CatchUp<'_>, report: Report<'_>) -> Result<bool, Er
     if stopped || way.bring_files(&files, &changed, &rows, &mut steps)?.is_break() {
         return Ok(false);
     }
-    way.database.write(|transaction| Ok::<_, Error>(set_indexed(transaction, Some(head))?))?;
+    // Unless the rows were called outdated meanwhile: then the next round writes them anew.
+    way.database.write(|transaction| Ok::<_, Error>(finish(transaction, head)?))?;
     Ok(true)
 }
 
@@ -216,6 +217,12 @@ fn building(connection: &Connection) -> Result<Option<Revision>, DbError> {
     let id: Option<[u8; 20]> =
         connection.query_row("select building from wiki", [], |row| row.get(0))?;
     Ok(id.map(Revision::from_bytes))
+}
+
+fn finish(transaction: &Transaction<'_>, head: Revision) -> Result<(), DbError> {
+    let sql = "update wiki set indexed = ?1, building = null where building = ?1";
+    transaction.execute(sql, [head.as_bytes()])?;
+    Ok(())
 }
 
 fn set_building(transaction: &Transaction<'_>, head: Revision) -> Result<(), DbError> {

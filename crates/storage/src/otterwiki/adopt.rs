@@ -82,7 +82,7 @@ impl Wiki {
             Ok(())
         })?;
         self.remembered_preferences().forget();
-        Ok(())
+        self.outdate_index()
     }
 
     /// Takes over the preferences and drafts that have changed at the source since they were brought
@@ -115,6 +115,7 @@ impl Wiki {
             Ok(refresh)
         })?;
         self.remembered_preferences().forget();
+        self.outdate_index()?;
         Ok(refresh)
     }
 
