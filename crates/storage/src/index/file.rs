@@ -12,6 +12,11 @@ use crate::page_path::ExistingPath;
 use crate::repo::{Entry, RepoError};
 use crate::revision::{Etag, Revision};
 
+/// The most links of a page that are kept: as many as are resolved when it is shown.
+const MAX_LINKS: usize = 10_000;
+/// How much of a page is searched, in bytes.
+const MAX_BODY: usize = 1 << 20;
+
 /// A file as a commit leaves it, worked out before the transaction that writes it down.
 pub(super) struct FileState {
     /// The path of the file, not of the page.
@@ -60,7 +65,7 @@ impl FileState {
                 let content = content(entry.id)?;
                 let text = String::from_utf8_lossy(&content).into_owned();
                 Now::Page {
-                    links: links_of(&page, &text, style),
+                    links: links_of(&page, &text, style).into_iter().take(MAX_LINKS).collect(),
                     title: title(&page, &content),
                     etag: entry.id,
                     size: content.len() as u64,
@@ -92,7 +97,8 @@ impl FileState {
                     modified: from_seconds(by.time),
                 };
                 let (id, is_new) = pages::put(transaction, &page)?;
-                search::put(transaction, id, path.as_str(), title, text)?;
+                let body = &text[..text.floor_char_boundary(MAX_BODY)];
+                search::put(transaction, id, path.as_str(), title, body)?;
                 links::put(transaction, id, links)?;
                 Ok(is_new)
             }

@@ -176,6 +176,10 @@ pub(crate) fn of_file(
 ) -> Result<Option<Part>, DbError> {
     let Position { mut path, before, mut left } = from;
     let Some(mut before) = bound(connection, before)? else { return Ok(None) };
+    let mut left_at = match left {
+        Some(left) => seq_of(connection, left)?,
+        None => None,
+    };
     let mut excluded = match left {
         Some(left) => built_on(connection, left, &path)?,
         None => HashSet::new(),
@@ -203,13 +207,16 @@ pub(crate) fn of_file(
             commit.changes = change(&path, &kind, other.clone()).into_iter().collect();
             let revision = commit.revision;
             commits.push(commit);
-            if kind == "renamed" || kind == "copied" {
+            // Two branches may have renamed to and fro: only backwards is the way to its end.
+            let is_older = left_at.is_none_or(|left| seq < left);
+            if (kind == "renamed" || kind == "copied") && is_older {
                 origin = other.map(|old| (old, revision));
                 break;
             }
         }
         let Some((old, renamed_by)) = origin else { return Ok(Some((commits, None))) };
         excluded = built_on(connection, renamed_by, &old)?;
+        left_at = seq_of(connection, renamed_by)?;
         (path, before, left) = (old, i64::MAX, Some(renamed_by));
         if commits.len() == limit {
             return Ok(Some((commits, Some(Position { path, before: None, left }))));

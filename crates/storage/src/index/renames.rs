@@ -12,6 +12,9 @@ use crate::revision::Etag;
 const MAX_PAIRS: usize = 250_000;
 /// Larger files are paired only if they are identical, in bytes.
 pub(super) const MAX_SIZE: u64 = 4 << 20;
+/// Beyond this many bytes together, and this many comparisons of pieces, too.
+const MAX_TOTAL: usize = 64 << 20;
+const MAX_WORK: usize = 50_000_000;
 /// The longest piece of a line that is compared as one, in bytes, as in git.
 const CHUNK: usize = 64;
 
@@ -38,17 +41,31 @@ pub(crate) fn pair<E>(
     if old.is_empty() || new.is_empty() || old.len() * new.len() > MAX_PAIRS {
         return Ok(pairing.pairs);
     }
-    let mut read = |id| Ok(content(id)?.map(|text| Chunks::of(&text)));
-    let old: Vec<_> =
-        old.into_iter().map(|at| Ok((at, read(removed[at].id)?))).collect::<Result<_, E>>()?;
-    let new: Vec<_> =
-        new.into_iter().map(|at| Ok((at, read(added[at].id)?))).collect::<Result<_, E>>()?;
+    let mut total = 0;
+    let mut chunks = |files: &[Candidate<'_>], places: Vec<usize>| {
+        let mut chunks = Vec::with_capacity(places.len());
+        for at in places {
+            if let Some(text) = content(files[at].id)? {
+                total += text.len();
+                if total > MAX_TOTAL {
+                    return Ok(None);
+                }
+                chunks.push((at, Chunks::of(&text)));
+            }
+        }
+        Ok(Some(chunks))
+    };
+    let (Some(old), Some(new)) = (chunks(removed, old)?, chunks(added, new)?) else {
+        return Ok(pairing.pairs);
+    };
+    let pieces: usize = old.iter().map(|(_, chunks)| chunks.bytes.len()).sum();
+    if pieces.saturating_mul(new.len()) > MAX_WORK {
+        return Ok(pairing.pairs);
+    }
     let mut similar = Vec::new();
     for (i, one) in &old {
         for (j, other) in &new {
-            if let (Some(one), Some(other)) = (one, other)
-                && let Some(score) = one.similarity(other)
-            {
+            if let Some(score) = one.similarity(other) {
                 let same_name = name(removed[*i].path) == name(added[*j].path);
                 similar.push((score, same_name, *i, *j));
             }

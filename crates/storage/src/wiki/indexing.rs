@@ -17,6 +17,8 @@ use crate::revision::Revision;
 
 /// So many commits are caught up with by whoever meets them: a few milliseconds.
 const A_LITTLE: usize = 16;
+/// With up to so many files that differ.
+const FEW_FILES: usize = 256;
 /// After so many rounds in which saves came faster than they were indexed, the last round is made
 /// under the writer lock.
 const ROUNDS: usize = 4;
@@ -101,7 +103,9 @@ impl Wiki {
         let Ok(_alone) = self.indexing.try_lock() else { return Ok(false) };
         let Some(head) = self.behind(database)? else { return Ok(true) };
         let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
-        if !self.repo().is_near(indexed, head, A_LITTLE)? {
+        let is_near = self.repo().is_near(indexed, head, A_LITTLE)?
+            && self.repo().changes(indexed, head)?.len() <= FEW_FILES;
+        if !is_near {
             self.index_wanted.store(true, Ordering::Relaxed);
             return Ok(false);
         }
