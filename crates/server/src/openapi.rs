@@ -320,8 +320,11 @@ pub struct Commit {
     pub date: OffsetDateTime,
     /// Why.
     pub message: String,
-    /// What it changes: against its parent, or, for a merge, against all of them.
+    /// What it changes: against its parent, or, for a merge, against all of them. At most 500 places.
     pub changes: Vec<PathChange>,
+    /// Whether it changes more than those.
+    #[serde(default)]
+    pub truncated: bool,
 }
 
 /// What a commit does to one page or attachment.

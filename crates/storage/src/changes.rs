@@ -22,9 +22,15 @@ pub struct Commit {
     pub date: OffsetDateTime,
     /// Why.
     pub message: String,
-    /// The pages and attachments that it changes, by path.
+    /// The pages and attachments that it changes, by path: the first [`MAX_CHANGES`].
     pub changes: Vec<PathChange>,
+    /// Whether it changes more than those.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
+
+/// The most changes that a commit shows. One that was pushed may change every file there is.
+pub const MAX_CHANGES: usize = 500;
 
 /// What a commit does to one page or attachment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -128,13 +134,14 @@ impl Wiki {
         let describe = |revision| {
             let commit = self.repo().commit(revision)?;
             let changes = crate::index::changes_of(&view, revision, &commit.parents)?;
-            let shown = changes.iter().filter_map(crate::index::Change::shown);
+            let mut shown = changes.iter().filter_map(crate::index::Change::shown);
             Ok(Commit {
                 revision,
                 author: commit.author,
                 date: from_seconds(commit.time),
                 message: commit.message,
-                changes: shown.collect(),
+                changes: shown.by_ref().take(MAX_CHANGES).collect(),
+                truncated: shown.next().is_some(),
             })
         };
         self.repo().commits_since(known, head)?.into_iter().map(describe).collect()

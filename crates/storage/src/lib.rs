@@ -79,7 +79,7 @@ pub use attachments::{
 pub use author::{Author, InvalidAuthor};
 pub use blame::{Blame, BlameCommit, BlameRange};
 pub use cache::PageCache;
-pub use changes::{ChangeKind, Commit, FileType, PathChange};
+pub use changes::{ChangeKind, Commit, FileType, MAX_CHANGES, PathChange};
 pub use diff::{Diff, DiffHunk, DiffLine, DiffSide, LineKind};
 pub use drafts::{Cursor, Draft, DraftBase, DraftSummary, NewDraft};
 pub use error::{Conflict, Error};

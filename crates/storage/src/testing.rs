@@ -102,7 +102,7 @@ impl Scratch {
         })
     }
 
-    fn work_with_git(&self, work: impl FnOnce(&Path)) -> String {
+    pub(crate) fn work_with_git(&self, work: impl FnOnce(&Path)) -> String {
         let tree = self.root.path().join("tree");
         let git = |arguments: &[&str]| git(&tree, arguments);
         if tree.exists() {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::author::Author;
-use crate::changes::{ChangeKind, Commit, PathChange};
+use crate::changes::{ChangeKind, Commit, MAX_CHANGES, PathChange};
 use crate::db::DbError;
 use crate::page::from_seconds;
 use crate::repo;
@@ -123,7 +123,7 @@ pub(crate) fn newest(
         select.query_map(params![before, limit as i64], |row| Ok((row.get(5)?, commit(row)?)))?;
     let mut commits: Vec<(i64, Commit)> = rows.collect::<Result<_, _>>()?;
     for (seq, commit) in &mut commits {
-        commit.changes = changes(connection, *seq)?;
+        fill(connection, *seq, commit)?;
     }
     Ok(Some(commits.into_iter().map(|(_, commit)| commit).collect()))
 }
@@ -148,7 +148,7 @@ pub(crate) fn since(
         select.query_map(params![after, limit as i64], |row| Ok((row.get(5)?, commit(row)?)))?;
     let mut commits: Vec<(i64, Commit)> = rows.collect::<Result<_, _>>()?;
     for (seq, commit) in &mut commits {
-        commit.changes = changes(connection, *seq)?;
+        fill(connection, *seq, commit)?;
     }
     Ok(Some(commits.into_iter().map(|(_, commit)| commit).collect()))
 }
@@ -298,18 +298,23 @@ fn commit(row: &Row<'_>) -> rusqlite::Result<Commit> {
         date: from_seconds(row.get(3)?),
         message: row.get(4)?,
         changes: Vec::new(),
+        truncated: false,
     })
 }
 
-fn changes(connection: &Connection, seq: i64) -> Result<Vec<PathChange>, DbError> {
+/// Adds what the commit changes, as far as it is shown.
+fn fill(connection: &Connection, seq: i64, commit: &mut Commit) -> Result<(), DbError> {
     let mut select = connection.prepare_cached(
-        "select path, kind, other from change where seq = ?1 and kind <> 'moved' order by path",
+        "select path, kind, other from change where seq = ?1 and kind <> 'moved' order by path limit ?2",
     )?;
-    let rows = select.query_map([seq], |row| {
+    let rows = select.query_map(params![seq, MAX_CHANGES as i64 + 1], |row| {
         let (path, kind): (String, String) = (row.get(0)?, row.get(1)?);
         Ok(change(&path, &kind, row.get(2)?))
     })?;
-    Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+    commit.changes = rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    commit.truncated = commit.changes.len() > MAX_CHANGES;
+    commit.changes.truncate(MAX_CHANGES);
+    Ok(())
 }
 
 fn change(path: &str, kind: &str, other: Option<String>) -> Option<PathChange> {

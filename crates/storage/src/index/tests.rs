@@ -170,6 +170,25 @@ fn a_merge_is_shown_once_and_changes_only_what_no_parent_has() {
 }
 
 #[test]
+fn a_commit_that_changes_very_much_shows_a_part_and_says_so() {
+    let scratch = Scratch::new();
+    scratch.create("first", "text\n");
+    let few = scratch.wiki().log(None, 1).unwrap();
+    assert!(!few[0].truncated);
+    scratch.work_with_git(|tree| {
+        for n in 0..600 {
+            std::fs::write(tree.join(format!("page-{n:03}.md")), format!("{n}\n")).unwrap();
+        }
+    });
+    scratch.wiki().update_index(|_| ()).unwrap();
+    let log = scratch.wiki().log(None, 1).unwrap();
+    assert!(log[0].truncated);
+    assert_eq!((log[0].changes.len(), log[0].changes[499].path.as_str()), (500, "page-499"));
+    assert_eq!(scratch.wiki().changes_since(Some(few[0].revision)).unwrap(), log);
+    assert_eq!(scratch.paths().len(), 601);
+}
+
+#[test]
 fn what_is_found_by_words() {
     let scratch = Scratch::new();
     scratch.create("garden/roses", "# Roses\n\nPrune them *after* the last frost, in March.\n");
