@@ -1,6 +1,8 @@
 //! A wiki in the hands of one caller.
 
 mod attachments;
+mod drafts;
+mod history;
 mod moves;
 mod presentation;
 mod snapshot;
@@ -10,13 +12,12 @@ use std::sync::Arc;
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{
-    Author, Commit, Cursor, Draft, DraftBase, DraftSummary, Etag, ExistingPath, Found, History,
-    HistoryPosition, IndexProgress, PagePath, PageSummary, PreferenceChanges, Preferences,
-    Revision, Saved, SearchResult,
+    Author, Commit, Etag, ExistingPath, Found, PagePath, PageSummary, PreferenceChanges,
+    Preferences, Revision, Saved,
 };
 
 use crate::base::Base;
-use crate::changes::{Change, Moves, Origin};
+use crate::changes::{Change, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
 use crate::{
@@ -253,72 +254,6 @@ impl Wiki {
         .await
     }
 
-    /// Up to `limit` drafts of the caller, after the path `after`, in byte order of their paths.
-    ///
-    /// Reading them takes no right to write: a text is not lost to its author when the wiki becomes
-    /// read-only.
-    ///
-    /// # Errors
-    /// The caller may not read, or is anonymous.
-    pub async fn drafts(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<DraftSummary>, Error> {
-        self.allow(Action::Read).await?;
-        let (owner, after) = (self.draft_owner()?, after.map(str::to_owned));
-        self.run(move |wiki| wiki.drafts(&owner, after.as_deref(), limit)).await
-    }
-
-    /// The caller's draft of a page.
-    ///
-    /// # Errors
-    /// There is none; or as [`drafts`](Self::drafts).
-    pub async fn draft(&self, path: &str) -> Result<Draft, Error> {
-        self.allow(Action::Read).await?;
-        let (owner, path) = (self.draft_owner()?, self.existing(path)?);
-        self.run(move |wiki| wiki.draft(&owner, &path)).await
-    }
-
-    /// Keeps a draft in place of the caller's last one of the page, and returns it and whether it is
-    /// the first. It survives a crash and a power cut, and goes with the caller's next save of the
-    /// page.
-    ///
-    /// # Errors
-    /// The caller may not write, or is anonymous; the path can't name a page; the text is too large;
-    /// there are too many drafts.
-    pub async fn put_draft(
-        &self,
-        path: &str,
-        content: String,
-        base: DraftBase,
-        cursor: Option<Cursor>,
-    ) -> Result<(DraftSummary, bool), Error> {
-        self.allow(Action::Write).await?;
-        let owner = self.draft_owner()?;
-        let path = PagePath::new(path).map_err(|error| self.failed(error.into()))?;
-        self.run_writing(move |wiki| {
-            let (owner, content) = (owner.as_str(), content.as_str());
-            wiki.put_draft(&storage::NewDraft { owner, path: &path, content, base, cursor })
-        })
-        .await
-    }
-
-    /// Removes the caller's draft of a page.
-    ///
-    /// # Errors
-    /// There is none; the caller may not write, or is anonymous.
-    pub async fn delete_draft(&self, path: &str) -> Result<(), Error> {
-        self.allow(Action::Write).await?;
-        let (owner, path) = (self.draft_owner()?, self.existing(path)?);
-        self.run_writing(move |wiki| wiki.delete_draft(&owner, &path)).await
-    }
-
-    /// Whose drafts the caller's are: never a name or an address that could pass to somebody else.
-    fn draft_owner(&self) -> Result<String, Error> {
-        self.caller().subject().map(str::to_owned).ok_or(Error::IdentityRequired)
-    }
-
     /// For each list of candidates, the first path that exists in the commit `at`, or now; see
     /// [`storage::Wiki::resolve`].
     ///
@@ -331,104 +266,6 @@ impl Wiki {
     ) -> Result<Vec<Option<Found>>, Error> {
         self.allow(Action::Read).await?;
         self.run(move |wiki| wiki.resolve(at, &candidates)).await
-    }
-
-    /// The newest revision; `None` while nothing was ever saved.
-    ///
-    /// # Errors
-    /// The wiki can't be read.
-    pub async fn head(&self) -> Result<Option<Revision>, Error> {
-        self.allow(Action::Read).await?;
-        self.run(|wiki| wiki.head()).await
-    }
-
-    /// The commits that `known` has not, oldest first; all of them from `None`.
-    ///
-    /// # Errors
-    /// `known` isn't part of the history (any more).
-    pub async fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, Error> {
-        self.allow(Action::Read).await?;
-        self.run(move |wiki| wiki.changes_since(known)).await
-    }
-
-    /// Up to `limit` commits older than `after`, newest first, each once.
-    ///
-    /// # Errors
-    /// The wiki can't be read.
-    pub async fn log(&self, after: Option<Revision>, limit: usize) -> Result<Vec<Commit>, Error> {
-        self.allow(Action::Read).await?;
-        self.run(move |wiki| wiki.log(after, limit)).await
-    }
-
-    /// Up to `limit` commits newer than `known`, oldest first, each once. `None` if `known` isn't part
-    /// of the history (any more).
-    ///
-    /// # Errors
-    /// The wiki can't be read.
-    pub async fn log_since(
-        &self,
-        known: Option<Revision>,
-        limit: usize,
-    ) -> Result<Option<Vec<Commit>>, Error> {
-        self.allow(Action::Read).await?;
-        self.run(move |wiki| wiki.log_since(known, limit)).await
-    }
-
-    /// Whether a commit is part of the history: the head, or something that it is built on.
-    ///
-    /// # Errors
-    /// The wiki can't be read.
-    pub async fn contains(&self, revision: Revision) -> Result<bool, Error> {
-        self.allow(Action::Read).await?;
-        self.run(move |wiki| wiki.contains(revision)).await
-    }
-
-    /// Tells from now on when to look at this wiki again. It says nothing about the wiki, so nobody's
-    /// rights are asked.
-    pub fn moves(&self) -> Moves {
-        Moves(self.0.live.moves())
-    }
-
-    /// Up to `limit` commits that changed a page, newest first; renames are followed.
-    ///
-    /// # Errors
-    /// There never was such a page.
-    pub async fn history(
-        &self,
-        path: &str,
-        from: Option<HistoryPosition>,
-        limit: usize,
-    ) -> Result<History, Error> {
-        self.allow(Action::Read).await?;
-        let path = self.existing(path)?;
-        self.run(move |wiki| wiki.history(&path, from, limit)).await
-    }
-
-    /// Pages below `prefix` that hold all words of the query, best first, without the first `skip`;
-    /// see [`Wiki::search`](storage::Wiki::search) for what a query may say.
-    ///
-    /// # Errors
-    /// The wiki can't be read.
-    pub async fn search(
-        &self,
-        query: &str,
-        prefix: &str,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<SearchResult>, Error> {
-        self.allow(Action::Read).await?;
-        let (query, prefix) = (query.to_owned(), prefix.to_owned());
-        self.run(move |wiki| wiki.search(&query, &prefix, skip, limit)).await
-    }
-
-    /// How far the index is, while it is being built: until then histories, the log and searches have
-    /// only what it has.
-    ///
-    /// # Errors
-    /// The caller may not read.
-    pub async fn index_progress(&self) -> Result<Option<IndexProgress>, Error> {
-        self.allow(Action::Read).await?;
-        self.with(|wiki| Ok(wiki.index_progress()))
     }
 
     /// All preferences that this program knows, typed, with defaults where nothing is set.
