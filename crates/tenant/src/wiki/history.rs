@@ -79,7 +79,7 @@ impl Wiki {
     }
 
     /// Pages below `prefix` that hold all words of the query, best first, without the first `skip`;
-    /// see [`Wiki::search`](storage::Wiki::search) for what a query may say.
+    /// see [`Wiki::search`](wikigrove_storage::Wiki::search) for what a query may say.
     ///
     /// # Errors
     /// The wiki can't be read.
