@@ -72,11 +72,11 @@ impl Move<'_> {
     }
 
     /// Whether a destination means `target` after the move. An earlier candidate is in the way if
-    /// something is there and stays.
+    /// something was there: what takes its place when it moves isn't known here. So is this page itself.
     fn leads_to(&self, kind: LinkKind, destination: &str, target: &str) -> bool {
         let Some(after) = resolve(self.to, kind, destination) else { return false };
-        let stays = |path: &str| (self.now_at)(path).is_some_and(|now| now == path);
-        let meant = after.candidates.iter().find(|path| *path == target || stays(path));
+        let is_taken = |path: &str| path == self.to.as_str() || (self.now_at)(path).is_some();
+        let meant = after.candidates.iter().find(|path| *path == target || is_taken(path));
         meant.is_some_and(|path| path == target)
     }
 

@@ -169,6 +169,13 @@ fn a_page_that_moves_takes_its_links_along() {
     }
 }
 
+/// What was at the first candidate moves away, and this page takes its place.
+#[test]
+fn a_page_that_takes_anothers_place_is_not_what_its_links_mean() {
+    let moves = [("b", "x")];
+    assert_eq!(rewritten("[t](b)", "b/a", "b", &moves), "[t](b/b)");
+}
+
 #[test]
 fn hostile_pages_take_little_time() {
     let size = 1 << 20;
