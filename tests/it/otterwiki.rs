@@ -1,4 +1,7 @@
 //! Moving in from OtterWiki, and back.
+//!
+//! One long file, as it is one round trip: names, then the way in, then the way out, all of them with the
+//! same fixture and held against each other.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,9 @@
 //!
 //! The structs here describe answers that other crates' types are turned into. Tests read real
 //! answers back into them, and they accept nothing they don't know, so they can't drift.
+//!
+//! One long file, as it is one vocabulary: a shape that another one mentions stands beside it. Shapes
+//! repeat fields instead of sharing them, because what is flattened can't refuse what it doesn't know.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
