@@ -3,9 +3,6 @@
 
 -- The commit towards which `revision` and `change` are being filled; null when they are complete.
 alter table wiki add column building blob;
--- Raised whenever a file appears or disappears. What only depends on which files there are is good
--- as long as this stays the same.
-alter table wiki add column paths integer not null default 0;
 update wiki set indexed = null;
 
 drop table page;

@@ -57,14 +57,3 @@ fn set_indexed(transaction: &Transaction<'_>, head: Option<Revision>) -> Result<
 pub(crate) fn forget(transaction: &Transaction<'_>) -> Result<(), DbError> {
     set_indexed(transaction, None)
 }
-
-/// A number that stays the same as long as no file appears or disappears.
-pub(crate) fn paths_version(connection: &Connection) -> Result<i64, DbError> {
-    Ok(connection.prepare_cached("select paths from wiki")?.query_row([], |row| row.get(0))?)
-}
-
-/// Says that files appeared or disappeared.
-fn paths_changed(transaction: &Transaction<'_>) -> Result<(), DbError> {
-    transaction.prepare_cached("update wiki set paths = paths + 1")?.execute([])?;
-    Ok(())
-}

@@ -26,16 +26,15 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-/// Adds or replaces an attachment; returns whether it is new.
+/// Adds or replaces an attachment.
 pub(super) fn put(
     transaction: &Transaction<'_>,
     attachment: &AttachmentRow,
-) -> Result<bool, DbError> {
-    let is_new = !remove(transaction, &attachment.path)?;
+) -> Result<(), DbError> {
     let (page, name) = split(&attachment.path);
     transaction
         .prepare_cached(
-            "insert into attachment (page, name, key, etag, size, revision, author_name, author_email, modified)
+            "insert or replace into attachment (page, name, key, etag, size, revision, author_name, author_email, modified)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
@@ -49,16 +48,16 @@ pub(super) fn put(
             attachment.author.email(),
             attachment.modified.unix_timestamp(),
         ])?;
-    Ok(is_new)
+    Ok(())
 }
 
-/// Removes an attachment; returns whether there was one.
-pub(super) fn remove(transaction: &Transaction<'_>, path: &str) -> Result<bool, DbError> {
+/// Removes an attachment.
+pub(super) fn remove(transaction: &Transaction<'_>, path: &str) -> Result<(), DbError> {
     let (page, name) = split(path);
-    let removed = transaction
+    transaction
         .prepare_cached("delete from attachment where page = ?1 and name = ?2")?
         .execute([page, name])?;
-    Ok(removed > 0)
+    Ok(())
 }
 
 /// Up to `limit` attachments of a page whose names come after `after`, in byte order.

@@ -13,7 +13,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::commit::changes_of;
 use super::file::{self, FileState, Signature};
-use super::{log, paths_changed};
+use super::log;
 use crate::db::{Database, DbError};
 use crate::error::Error;
 use crate::links::LinkStyle;
@@ -161,7 +161,7 @@ impl CatchUp<'_> {
                 for path in &gone {
                     file::remove(transaction, path)?;
                 }
-                Ok::<_, Error>(paths_changed(transaction)?)
+                Ok::<_, Error>(())
             })?;
         }
         let view = self.repo.view();
@@ -184,14 +184,10 @@ impl CatchUp<'_> {
                 }
             }
             self.database.write(|transaction| {
-                let mut appeared = false;
                 for (state, revision) in &states {
                     let Commit { author, time, .. } = &commits[revision];
                     let by = Signature { revision: *revision, author, time: *time };
-                    appeared |= state.apply(transaction, &by)?;
-                }
-                if appeared {
-                    paths_changed(transaction)?;
+                    state.apply(transaction, &by)?;
                 }
                 Ok::<_, Error>(())
             })?;

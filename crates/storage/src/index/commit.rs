@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 use super::file::{FileState, Signature};
 use super::log::{self, Change, Kind};
 use super::renames::{self, Candidate};
-use super::{current, paths_changed, set_indexed};
+use super::{current, set_indexed};
 use crate::changes::{ChangeKind, PathChange};
 use crate::db::DbError;
 use crate::links::LinkStyle;
@@ -58,12 +58,8 @@ impl Described {
         }
         log::append(transaction, new, commit, &self.changes)?;
         let by = Signature { revision: new, author: &commit.author, time: commit.time };
-        let mut appeared = false;
         for file in &self.files {
-            appeared |= file.apply(transaction, &by)?;
-        }
-        if appeared {
-            paths_changed(transaction)?;
+            file.apply(transaction, &by)?;
         }
         set_indexed(transaction, Some(new))
     }

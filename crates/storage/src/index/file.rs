@@ -78,12 +78,12 @@ impl FileState {
         Ok(Some(Self { path: path.to_owned(), now }))
     }
 
-    /// Writes it down. Returns whether the file appeared or disappeared.
+    /// Writes it down.
     pub(super) fn apply(
         &self,
         transaction: &Transaction<'_>,
         by: &Signature<'_>,
-    ) -> Result<bool, DbError> {
+    ) -> Result<(), DbError> {
         match &self.now {
             Now::Gone => remove(transaction, &self.path),
             Now::Page { path, etag, title, size, text, links } => {
@@ -96,11 +96,10 @@ impl FileState {
                     author: by.author.clone(),
                     modified: from_seconds(by.time),
                 };
-                let (id, is_new) = pages::put(transaction, &page)?;
+                let id = pages::put(transaction, &page)?;
                 let body = &text[..text.floor_char_boundary(MAX_BODY)];
                 search::put(transaction, id, path.as_str(), title, body)?;
-                links::put(transaction, id, links)?;
-                Ok(is_new)
+                links::put(transaction, id, links)
             }
             Now::Attachment { etag, size } => {
                 let attachment = AttachmentRow {
@@ -117,13 +116,12 @@ impl FileState {
     }
 }
 
-/// Forgets a file. Returns whether it was there.
-pub(super) fn remove(transaction: &Transaction<'_>, file: &str) -> Result<bool, DbError> {
+/// Forgets a file.
+pub(super) fn remove(transaction: &Transaction<'_>, file: &str) -> Result<(), DbError> {
     let Some(page) = ExistingPath::of_file(file) else {
         return attachments::remove(transaction, file);
     };
-    let Some(id) = pages::remove(transaction, page.as_str())? else { return Ok(false) };
+    let Some(id) = pages::remove(transaction, page.as_str())? else { return Ok(()) };
     search::remove(transaction, id)?;
-    links::remove(transaction, id)?;
-    Ok(true)
+    links::remove(transaction, id)
 }

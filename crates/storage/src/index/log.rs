@@ -116,16 +116,7 @@ pub(crate) fn newest(
     limit: usize,
 ) -> Result<Option<Vec<Commit>>, DbError> {
     let Some(before) = bound(connection, before)? else { return Ok(None) };
-    let mut select = connection.prepare_cached(&format!(
-        "select {COLUMNS}, seq from revision where seq < ?1 order by seq desc limit ?2"
-    ))?;
-    let rows =
-        select.query_map(params![before, limit as i64], |row| Ok((row.get(5)?, commit(row)?)))?;
-    let mut commits: Vec<(i64, Commit)> = rows.collect::<Result<_, _>>()?;
-    for (seq, commit) in &mut commits {
-        fill(connection, *seq, commit)?;
-    }
-    Ok(Some(commits.into_iter().map(|(_, commit)| commit).collect()))
+    commits(connection, "seq < ?1 order by seq desc limit ?2", before, limit).map(Some)
 }
 
 /// Up to `limit` commits that come after `after`, oldest first, each with all its changes.
@@ -141,16 +132,7 @@ pub(crate) fn since(
             None => return Ok(None),
         },
     };
-    let mut select = connection.prepare_cached(&format!(
-        "select {COLUMNS}, seq from revision where seq > ?1 order by seq limit ?2"
-    ))?;
-    let rows =
-        select.query_map(params![after, limit as i64], |row| Ok((row.get(5)?, commit(row)?)))?;
-    let mut commits: Vec<(i64, Commit)> = rows.collect::<Result<_, _>>()?;
-    for (seq, commit) in &mut commits {
-        fill(connection, *seq, commit)?;
-    }
-    Ok(Some(commits.into_iter().map(|(_, commit)| commit).collect()))
+    commits(connection, "seq > ?1 order by seq limit ?2", after, limit).map(Some)
 }
 
 /// Where a walk through the history of one file stands: the next step looks for changes of `path`
@@ -160,6 +142,25 @@ pub(crate) struct Position {
     pub(crate) path: String,
     pub(crate) before: Option<Revision>,
     pub(crate) left: Option<Revision>,
+}
+
+/// The commits that a condition on `seq` finds, each with its changes.
+fn commits(
+    connection: &Connection,
+    condition: &'static str,
+    bound: i64,
+    limit: usize,
+) -> Result<Vec<Commit>, DbError> {
+    let sql = format!("select {COLUMNS}, seq from revision where {condition}");
+    let mut select = connection.prepare_cached(&sql)?;
+    let mut rows = select.query(params![bound, limit as i64])?;
+    let mut commits = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut commit = commit(row)?;
+        fill(connection, row.get(5)?, &mut commit)?;
+        commits.push(commit);
+    }
+    Ok(commits)
 }
 
 /// Commits, and where to go on, if there are more.

@@ -15,24 +15,19 @@ pub(super) fn columns(table: &str) -> String {
         .join(", ")
 }
 
-/// Adds or replaces a page; returns the number of its row and whether it is new.
-pub(super) fn put(
-    transaction: &Transaction<'_>,
-    page: &PageSummary,
-) -> Result<(i64, bool), DbError> {
-    let known = id(transaction, &page.path)?;
-    let number: i64 = transaction
+/// Adds or replaces a page; returns the number of its row.
+pub(super) fn put(transaction: &Transaction<'_>, page: &PageSummary) -> Result<i64, DbError> {
+    Ok(transaction
         .prepare_cached(
-            "insert into page (id, path, key, title, etag, size, revision, author_name, author_email, modified)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             on conflict (id) do update set title = excluded.title, etag = excluded.etag, size = excluded.size,
+            "insert into page (path, key, title, etag, size, revision, author_name, author_email, modified)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             on conflict (path) do update set title = excluded.title, etag = excluded.etag, size = excluded.size,
              revision = excluded.revision, author_name = excluded.author_name,
              author_email = excluded.author_email, modified = excluded.modified
              returning id",
         )?
         .query_row(
             params![
-                known,
                 page.path,
                 fold(&page.path),
                 page.title,
@@ -44,8 +39,7 @@ pub(super) fn put(
                 page.modified.unix_timestamp(),
             ],
             |row| row.get(0),
-        )?;
-    Ok((number, known.is_none()))
+        )?)
 }
 
 /// Removes a page; returns the number its row had.

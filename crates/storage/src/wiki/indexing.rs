@@ -73,16 +73,6 @@ impl Wiki {
             && self.index_wanted.swap(false, Ordering::Relaxed)
     }
 
-    /// A number that stays the same as long as no file appears or disappears: what only depends on a
-    /// page's text and on which pages there are needn't be made again.
-    ///
-    /// # Errors
-    /// wiki.db can't be read.
-    pub fn paths_version(&self) -> Result<i64, Error> {
-        self.check_open()?;
-        self.database()?.read(|connection| Ok(index::paths_version(connection)?))
-    }
-
     /// Lets a running [`update_index`](Self::update_index) end at its next step.
     pub fn stop_indexing(&self) {
         self.ending.store(true, Ordering::Release);
