@@ -42,6 +42,7 @@ mod error;
 mod fast_forward;
 pub mod files;
 mod front_matter;
+pub mod git_program;
 mod history;
 mod index;
 mod layout;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use wikigrove_tenant::Revision;
+pub(crate) use wikigrove_tenant::storage::git_program::command as git;
 
 use super::ImportError;
 
@@ -244,22 +245,6 @@ fn percentage(line: &str) -> Option<(&str, u8)> {
     let (what, rest) = line.split_once(": ")?;
     let percent = rest.trim_start().split_once('%')?.0.parse().ok()?;
     Some((what, percent))
-}
-
-/// git without the user's and the machine's configuration, and without anything it could ask.
-pub(crate) fn git() -> Command {
-    let mut command = Command::new("git");
-    command.env_clear();
-    command
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("HOME", "/nonexistent")
-        .env("LC_ALL", "C")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_ALLOW_PROTOCOL", "file")
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"]);
-    command
 }
 
 pub(crate) fn missing(command: &'static str, error: &std::io::Error) -> ImportError {
