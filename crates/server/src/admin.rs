@@ -7,16 +7,13 @@ mod wikis;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Request};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
+use axum::extract::FromRequestParts;
 use http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Caller, Error, Platform, Slug, Tenant};
 
-use crate::auth::unauthenticated;
+use crate::guard::operator;
 
 /// What the admin routes work with.
 #[derive(Clone, Debug)]
@@ -35,9 +32,8 @@ pub fn admin_api(platform: Platform, public_url: &str) -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<Admin> {
-    let guarded = wikis::router().merge(tokens::router());
-    let guarded = guarded.layer(axum::middleware::from_fn(operators_only));
-    OpenApiRouter::new().nest("/admin/v1", guarded.merge(health::router()))
+    let routes = wikis::router().merge(tokens::router()).merge(health::router());
+    OpenApiRouter::new().nest("/admin/v1", routes.documented())
 }
 
 impl Admin {
@@ -58,24 +54,6 @@ impl<S: Sync> FromRequestParts<S> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         operator(parts.extensions.get()).map(Self)
-    }
-}
-
-async fn operators_only(request: Request, next: Next) -> Response {
-    match operator(request.extensions().get()) {
-        Ok(_) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn operator(caller: Option<&Caller>) -> Result<Caller, Problem> {
-    match caller {
-        Some(caller) if caller.is_operator() => Ok(caller.clone()),
-        Some(caller) if !caller.is_anonymous() => {
-            let detail = "this needs the operator's token";
-            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
-        }
-        _ => Err(unauthenticated()),
     }
 }
 

@@ -147,9 +147,9 @@ impl Below {
     pub(super) fn slug(common: &Common) -> Self {
         Self {
             has_slug: true,
-            api: wiki::api(common.clone()).into(),
-            view: view::router(common.rendering.clone()),
-            bare: view::without_slash(),
+            api: wiki::api(common.clone()).router(),
+            view: view::routes(&common.rendering).router(),
+            bare: view::without_slash().router(),
             nothing: Router::new(),
         }
     }

@@ -18,13 +18,13 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::Wiki;
 use wikigrove_tenant::problem::Problem;
 
 use crate::auth::Authenticator;
 use crate::extract::Query;
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 use crate::serve::Endless;
 
@@ -33,8 +33,8 @@ use listener::{Access, Listener, Start};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-pub(super) fn router(feeds: Feeds) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(events)).with_state(feeds)
+pub(super) fn router(feeds: Feeds) -> Routes {
+    Routes::new().route(Needs::READ, routes!(events)).with_state(&feeds)
 }
 
 #[derive(Deserialize, IntoParams)]
