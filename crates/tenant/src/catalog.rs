@@ -6,7 +6,9 @@
 mod domains;
 mod error;
 mod idempotency;
+mod links;
 mod members;
+mod notices;
 mod row;
 mod secrets;
 #[cfg(test)]
@@ -23,6 +25,7 @@ use wikigrove_storage::db::{Database, Scheduler, Schema, Sizing};
 
 pub(crate) use error::CatalogError;
 pub use idempotency::{Answer, Recall, Request};
+pub(crate) use links::{KeptCredential, SealedLink, SealedUpdate, StoredCredential};
 
 use crate::TenantId;
 

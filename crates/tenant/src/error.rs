@@ -34,6 +34,9 @@ pub enum Error {
     /// There is no such wiki; or the caller may not know that there is.
     #[error("there is no such wiki")]
     UnknownWiki,
+    /// There is no such link to a git repository elsewhere.
+    #[error("there is no such remote")]
+    UnknownLink,
     /// The request contradicts itself about which wiki it is for.
     #[error("the request doesn't say clearly which host it is for: {0}")]
     BadHost(&'static str),
@@ -110,7 +113,7 @@ impl Error {
     /// Whether what was asked for doesn't exist, or may not be known by the caller.
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::UnknownWiki => true,
+            Self::UnknownWiki | Self::UnknownLink => true,
             Self::Wiki { source, .. } => source.is_not_found(),
             _ => false,
         }
@@ -144,6 +147,7 @@ impl Error {
         match self {
             Self::InvalidSlug(error) => error.code(),
             Self::UnknownWiki => "unknown_wiki",
+            Self::UnknownLink => "unknown_remote",
             Self::BadHost(_) => "invalid_host",
             Self::SlugTaken(_) => "slug_taken",
             Self::DomainTaken(_) => "domain_taken",
@@ -170,7 +174,7 @@ impl Error {
             Self::Wiki { source, .. } => storage_code(source).0,
             _ => match self.code() {
                 "invalid_slug" | "reserved_slug" => StatusCode::UNPROCESSABLE_ENTITY,
-                "unknown_wiki" => StatusCode::NOT_FOUND,
+                "unknown_wiki" | "unknown_remote" => StatusCode::NOT_FOUND,
                 "invalid_host" => StatusCode::BAD_REQUEST,
                 "slug_taken" | "domain_taken" | "wrong_state" => StatusCode::CONFLICT,
                 "forbidden" | "identity_required" => StatusCode::FORBIDDEN,
@@ -315,6 +319,7 @@ impl From<CatalogError> for Error {
         match error {
             CatalogError::SlugTaken(slug) => Self::SlugTaken(slug),
             CatalogError::UnknownWiki(_) => Self::UnknownWiki,
+            CatalogError::UnknownLink => Self::UnknownLink,
             CatalogError::DomainTaken(domain) => Self::DomainTaken(domain.to_string()),
             CatalogError::Transition { .. } => Self::WrongState(error.to_string()),
             CatalogError::Db(error) => Self::Catalog(error),

@@ -31,6 +31,7 @@ mod error;
 mod extract;
 mod id;
 mod layer;
+mod link;
 mod live;
 mod memory;
 mod platform;
@@ -56,6 +57,10 @@ pub use domain::{Domain, InvalidDomain};
 pub use error::Error;
 pub use id::{InvalidTenantId, TenantId};
 pub use layer::{ContextLayer, ContextService};
+pub use link::{
+    Link, LinkCredential, LinkProgress, LinkSettings, LinkStep, LinkUpdate, NewLink, NewNotice,
+    Notice,
+};
 pub use platform::{Answers, Platform, Settings};
 pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};

@@ -3,6 +3,7 @@
 mod answers;
 mod create;
 mod lifecycle;
+mod links;
 mod lock;
 mod lookup;
 mod secrets;

@@ -16,6 +16,9 @@ pub(crate) enum CatalogError {
     /// Another wiki owns this domain.
     #[error("the domain `{0}` belongs to another wiki")]
     DomainTaken(Domain),
+    /// There is no such link, or no more.
+    #[error("there is no such link")]
+    UnknownLink,
     /// The wiki's life doesn't go that way.
     #[error("a wiki that is {from} can't become {to}")]
     Transition {

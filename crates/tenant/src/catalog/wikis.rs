@@ -3,7 +3,7 @@
 
 use rusqlite::{OptionalExtension as _, Params, Row, Transaction, params};
 
-use super::{Catalog, CatalogError, members, now, row};
+use super::{Catalog, CatalogError, links, members, now, row};
 use crate::{Domain, NewTenant, Role, Slug, State, Tenant, TenantId, TenantUpdate};
 
 /// What [`read`] needs. The owner is looked up among the members: kept twice, the two would differ
@@ -94,6 +94,7 @@ impl Catalog {
             transaction.execute("delete from tokens where wiki = ?1", [&id])?;
             transaction.execute("delete from domains where wiki = ?1", [&id])?;
             transaction.execute("delete from secrets where wiki = ?1", [&id])?;
+            links::forget(transaction, &id)?;
             transaction.execute(
                 "update wikis set state = 'deleted', former_slug = slug, slug = null, deleted = ?2
                  where id = ?1 and state = 'deleting'",

@@ -1,0 +1,371 @@
+//! Links to git repositories elsewhere: what they are set to, and what they are doing.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension as _, Params, Row, Transaction, named_params, params};
+
+use super::{Catalog, CatalogError, now, require_wiki, row};
+use crate::TenantId;
+use crate::link::{Link, LinkProgress, LinkSettings, LinkStep, NewNotice};
+use crate::secrets::Sealed;
+
+const COLUMNS: &str = "id, wiki, url, branch, subdirectory, filter, mode, winner, first_run, on_rewrite,
+    interval, cooldown, offline, credential, public_key, known_hosts, state, word, reason, next_at, created";
+
+/// How a link gets in, as it is stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoredCredential {
+    pub(crate) kind: &'static str,
+    pub(crate) file: Option<String>,
+    pub(crate) public_key: Option<String>,
+    pub(crate) sealed: Option<Sealed>,
+}
+
+/// What a credential is, where it is.
+#[derive(Clone, Debug)]
+pub(crate) enum KeptCredential {
+    None,
+    Sealed(Sealed),
+    File(String),
+}
+
+/// A link whose secrets are sealed.
+#[derive(Clone, Debug)]
+pub(crate) struct SealedLink {
+    pub(crate) id: String,
+    pub(crate) wiki: TenantId,
+    pub(crate) settings: LinkSettings,
+    pub(crate) credential: StoredCredential,
+    pub(crate) known_hosts: String,
+    pub(crate) webhook: Sealed,
+    pub(crate) progress: LinkProgress,
+}
+
+/// A change of a link, with its secrets sealed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SealedUpdate {
+    pub(crate) settings: Option<LinkSettings>,
+    pub(crate) credential: Option<StoredCredential>,
+    pub(crate) known_hosts: Option<String>,
+    pub(crate) webhook: Option<Sealed>,
+}
+
+impl Catalog {
+    /// Makes a link.
+    ///
+    /// # Errors
+    /// There is no such wiki; the file can't be written.
+    pub(crate) fn create_link(&self, new: &SealedLink) -> Result<Link, CatalogError> {
+        self.db.write(|transaction| {
+            require_wiki(transaction, new.wiki)?;
+            let SealedLink { progress, credential, .. } = new;
+            transaction.execute(
+                "insert into links (id, wiki, url, branch, mode, winner, first_run, on_rewrite, interval,
+                     cooldown, offline, credential, credential_file, public_key, credential_nonce,
+                     credential_sealed, known_hosts, webhook_nonce, webhook_sealed, state, word, reason,
+                     next_at, created)
+                 values (:id, :wiki, '', '', 'off', '', '', '', 1, 0, 0, :kind, :file, :public, :nonce,
+                     :sealed, :hosts, :webhook_nonce, :webhook_sealed, :state, :word, :reason, :next_at,
+                     :created)",
+                named_params! {
+                    ":id": new.id,
+                    ":wiki": new.wiki.to_string(),
+                    ":kind": credential.kind,
+                    ":file": credential.file,
+                    ":public": credential.public_key,
+                    ":nonce": credential.sealed.as_ref().map(|sealed| &sealed.nonce),
+                    ":sealed": credential.sealed.as_ref().map(|sealed| &sealed.sealed),
+                    ":hosts": new.known_hosts,
+                    ":webhook_nonce": new.webhook.nonce,
+                    ":webhook_sealed": new.webhook.sealed,
+                    ":state": progress.state,
+                    ":word": progress.word,
+                    ":reason": progress.reason,
+                    ":next_at": progress.next_at,
+                    ":created": now().unix_timestamp(),
+                },
+            )?;
+            set(transaction, &new.id, &new.settings)?;
+            required(transaction, &new.id)
+        })
+    }
+
+    /// The link with this id.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn link(&self, id: &str) -> Result<Option<Link>, CatalogError> {
+        Ok(self.some_links("where id = ?1", [id])?.pop())
+    }
+
+    /// The links of a wiki whose ids come after `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn links(
+        &self,
+        wiki: TenantId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Link>, CatalogError> {
+        let rest = "where wiki = ?1 and id > ?2 order by id limit ?3";
+        self.some_links(rest, params![wiki.to_string(), after.unwrap_or(""), limit])
+    }
+
+    /// The links of all wikis, or those in a state, whose ids come after `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn all_links(
+        &self,
+        word: Option<&str>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Link>, CatalogError> {
+        let after = after.unwrap_or("");
+        match word {
+            Some(word) => self.some_links(
+                "where word = ?1 and id > ?2 order by id limit ?3",
+                params![word, after, limit],
+            ),
+            None => self.some_links("where id > ?1 order by id limit ?2", params![after, limit]),
+        }
+    }
+
+    /// The links whose time has come, the longest due first.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn due_links(&self, now: i64, limit: u32) -> Result<Vec<Link>, CatalogError> {
+        self.some_links("where next_at <= ?1 order by next_at limit ?2", params![now, limit])
+    }
+
+    /// When the next link is due.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn next_link_at(&self) -> Result<Option<i64>, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("select min(next_at) from links where next_at is not null")?;
+            Ok(statement.query_row([], |found| found.get(0))?)
+        })
+    }
+
+    /// Changes what a link is set to.
+    ///
+    /// # Errors
+    /// There is no such link; the file can't be written.
+    pub(crate) fn update_link(
+        &self,
+        id: &str,
+        update: &SealedUpdate,
+    ) -> Result<Link, CatalogError> {
+        self.db.write(|transaction| {
+            required(transaction, id)?;
+            if let Some(settings) = &update.settings {
+                set(transaction, id, settings)?;
+            }
+            if let Some(credential) = &update.credential {
+                transaction.execute(
+                    "update links set credential = ?2, credential_file = ?3, public_key = ?4,
+                         credential_nonce = ?5, credential_sealed = ?6 where id = ?1",
+                    params![
+                        id,
+                        credential.kind,
+                        credential.file,
+                        credential.public_key,
+                        credential.sealed.as_ref().map(|sealed| &sealed.nonce),
+                        credential.sealed.as_ref().map(|sealed| &sealed.sealed),
+                    ],
+                )?;
+            }
+            if let Some(hosts) = &update.known_hosts {
+                transaction.execute(
+                    "update links set known_hosts = ?2 where id = ?1",
+                    params![id, hosts],
+                )?;
+            }
+            if let Some(webhook) = &update.webhook {
+                transaction.execute(
+                    "update links set webhook_nonce = ?2, webhook_sealed = ?3 where id = ?1",
+                    params![id, webhook.nonce, webhook.sealed],
+                )?;
+            }
+            required(transaction, id)
+        })
+    }
+
+    /// Stores what links are doing, with what is to be told. Links that are gone are left out.
+    ///
+    /// # Errors
+    /// The file can't be written; then nothing of it is.
+    pub(crate) fn save_links(&self, steps: &[LinkStep]) -> Result<(), CatalogError> {
+        self.db.write(|transaction| {
+            let mut save = transaction.prepare_cached(
+                "update links set state = ?2, word = ?3, reason = ?4, next_at = ?5 where id = ?1
+                 returning wiki",
+            )?;
+            for LinkStep { link, progress, notices } in steps {
+                let LinkProgress { state, word, reason, next_at } = progress;
+                let wiki: Option<String> = save
+                    .query_row(params![link, state, word, reason, next_at], |row| row.get(0))
+                    .optional()?;
+                let Some(wiki) = wiki else { continue };
+                for notice in notices {
+                    insert_notice(transaction, link, &wiki, notice)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets a link and its secrets; `false` if there was none.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn remove_link(&self, id: &str) -> Result<bool, CatalogError> {
+        self.db.write(|transaction| {
+            Ok(transaction.execute("delete from links where id = ?1", [id])? == 1)
+        })
+    }
+
+    /// How a link gets in.
+    ///
+    /// # Errors
+    /// There is no such link; the file can't be read.
+    pub(crate) fn link_credential(&self, id: &str) -> Result<KeptCredential, CatalogError> {
+        let kept = self.db.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "select credential_file, credential_nonce, credential_sealed from links where id = ?1",
+            )?;
+            let read = |row: &Row<'_>| {
+                let (file, nonce, sealed): (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(match (file, nonce, sealed) {
+                    (Some(file), ..) => KeptCredential::File(file),
+                    (None, Some(nonce), Some(sealed)) => {
+                        KeptCredential::Sealed(Sealed { nonce, sealed })
+                    }
+                    _ => KeptCredential::None,
+                })
+            };
+            Ok::<_, CatalogError>(statement.query_row([id], read).optional()?)
+        })?;
+        kept.ok_or(CatalogError::UnknownLink)
+    }
+
+    /// What a link's host signs its messages with.
+    ///
+    /// # Errors
+    /// There is no such link; the file can't be read.
+    pub(crate) fn link_webhook(&self, id: &str) -> Result<Sealed, CatalogError> {
+        let found = self.db.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("select webhook_nonce, webhook_sealed from links where id = ?1")?;
+            let read = |row: &Row<'_>| Ok(Sealed { nonce: row.get(0)?, sealed: row.get(1)? });
+            Ok::<_, CatalogError>(statement.query_row([id], read).optional()?)
+        })?;
+        found.ok_or(CatalogError::UnknownLink)
+    }
+
+    fn some_links(&self, rest: &str, params: impl Params) -> Result<Vec<Link>, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement =
+                connection.prepare_cached(&format!("select {COLUMNS} from links {rest}"))?;
+            let rows = statement.query_map(params, read)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+/// Forgets all that a wiki is tied to, with what was to be told of it.
+pub(super) fn forget(transaction: &Transaction<'_>, wiki: &str) -> Result<(), CatalogError> {
+    transaction.execute("delete from links where wiki = ?1", [wiki])?;
+    transaction.execute("delete from notices where wiki = ?1", [wiki])?;
+    Ok(())
+}
+
+pub(super) fn insert_notice(
+    transaction: &Transaction<'_>,
+    link: &str,
+    wiki: &str,
+    notice: &NewNotice,
+) -> Result<(), CatalogError> {
+    let created = now().unix_timestamp();
+    transaction
+        .prepare_cached(
+            "insert into notices (link, wiki, kind, detail, created, next_at) values (?1, ?2, ?3, ?4, ?5, 0)",
+        )?
+        .execute(params![link, wiki, notice.kind, notice.detail.to_string(), created])?;
+    Ok(())
+}
+
+fn set(
+    transaction: &Transaction<'_>,
+    id: &str,
+    settings: &LinkSettings,
+) -> Result<(), CatalogError> {
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    transaction.execute(
+        "update links set url = ?2, branch = ?3, subdirectory = ?4, filter = ?5, mode = ?6, winner = ?7,
+             first_run = ?8, on_rewrite = ?9, interval = ?10, cooldown = ?11, offline = ?12 where id = ?1",
+        params![
+            id,
+            settings.url,
+            settings.branch,
+            settings.subdirectory,
+            settings.filter,
+            settings.mode,
+            settings.winner,
+            settings.first_run,
+            settings.on_rewrite,
+            seconds(settings.interval),
+            seconds(settings.cooldown),
+            settings.offline,
+        ],
+    )?;
+    Ok(())
+}
+
+fn required(transaction: &Transaction<'_>, id: &str) -> Result<Link, CatalogError> {
+    let mut statement =
+        transaction.prepare_cached(&format!("select {COLUMNS} from links where id = ?1"))?;
+    statement.query_row([id], read).optional()?.ok_or(CatalogError::UnknownLink)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Link> {
+    let seconds = |column: &str| {
+        row.get(column).map(|seconds: i64| Duration::from_secs(seconds.unsigned_abs()))
+    };
+    Ok(Link {
+        id: row.get("id")?,
+        wiki: row::parsed(row, "wiki")?,
+        settings: LinkSettings {
+            url: row.get("url")?,
+            branch: row.get("branch")?,
+            subdirectory: row.get("subdirectory")?,
+            filter: row.get("filter")?,
+            mode: row.get("mode")?,
+            winner: row.get("winner")?,
+            first_run: row.get("first_run")?,
+            on_rewrite: row.get("on_rewrite")?,
+            interval: seconds("interval")?,
+            cooldown: seconds("cooldown")?,
+            offline: row.get("offline")?,
+        },
+        credential: row.get("credential")?,
+        public_key: row.get("public_key")?,
+        known_hosts: row.get("known_hosts")?,
+        progress: LinkProgress {
+            state: row.get("state")?,
+            word: row.get("word")?,
+            reason: row.get("reason")?,
+            next_at: row.get("next_at")?,
+        },
+        created: row::time(row, "created")?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,340 @@
+//! Links between wikis and git repositories elsewhere.
+
+use crate::catalog::{KeptCredential, SealedLink, SealedUpdate, StoredCredential};
+use crate::context::blocking;
+use crate::link::{
+    Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, NewNotice, Notice,
+};
+use crate::secrets::Sealed;
+use crate::{Error, Platform, Secret, TenantId, token};
+
+impl Platform {
+    /// Ties a wiki to a remote. The second value is what the remote's host signs its messages with.
+    ///
+    /// # Errors
+    /// There is no such wiki; the platform's key can't be used.
+    pub async fn create_link(&self, new: NewLink) -> Result<(Link, Secret), Error> {
+        let platform = self.clone();
+        blocking(move || {
+            let NewLink { wiki, settings, credential, known_hosts, progress } = new;
+            let id = token::random_id();
+            let secret = Secret::random();
+            let sealed = SealedLink {
+                credential: platform.seal_credential(wiki, &id, credential)?,
+                webhook: platform.0.vault.seal(wiki, &webhook_name(&id), &secret)?,
+                id,
+                wiki,
+                settings,
+                known_hosts,
+                progress,
+            };
+            Ok((platform.0.catalog.create_link(&sealed)?, secret))
+        })
+        .await
+    }
+
+    /// The link with this id.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn link(&self, id: &str) -> Result<Option<Link>, Error> {
+        let id = id.to_owned();
+        self.catalog(move |catalog| catalog.link(&id)).await
+    }
+
+    /// The links of a wiki by id: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn links(
+        &self,
+        wiki: TenantId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Link>, Error> {
+        let after = after.map(str::to_owned);
+        self.catalog(move |catalog| catalog.links(wiki, after.as_deref(), limit)).await
+    }
+
+    /// The links of all wikis, or those in a state, by id: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn all_links(
+        &self,
+        word: Option<&str>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Link>, Error> {
+        let (word, after) = (word.map(str::to_owned), after.map(str::to_owned));
+        self.catalog(move |catalog| catalog.all_links(word.as_deref(), after.as_deref(), limit))
+            .await
+    }
+
+    /// The links whose time (in milliseconds since 1970) has come, the longest due first.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn due_links(&self, now: i64, limit: u32) -> Result<Vec<Link>, Error> {
+        self.catalog(move |catalog| catalog.due_links(now, limit)).await
+    }
+
+    /// When the next link is due, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn next_link_at(&self) -> Result<Option<i64>, Error> {
+        self.catalog(|catalog| catalog.next_link_at()).await
+    }
+
+    /// Changes a link. What it is doing isn't touched.
+    ///
+    /// # Errors
+    /// There is no such link; the platform's key can't be used.
+    pub async fn update_link(&self, id: &str, update: LinkUpdate) -> Result<Link, Error> {
+        let (platform, id) = (self.clone(), id.to_owned());
+        blocking(move || {
+            let wiki = platform.0.catalog.link(&id)?.ok_or(Error::UnknownLink)?.wiki;
+            let LinkUpdate { settings, credential, known_hosts } = update;
+            let credential = credential
+                .map(|credential| platform.seal_credential(wiki, &id, credential))
+                .transpose()?;
+            let update = SealedUpdate { settings, credential, known_hosts, webhook: None };
+            Ok(platform.0.catalog.update_link(&id, &update)?)
+        })
+        .await
+    }
+
+    /// Gives a link's host something new to sign its messages with.
+    ///
+    /// # Errors
+    /// There is no such link; the platform's key can't be used.
+    pub async fn renew_webhook_secret(&self, link: &Link) -> Result<Secret, Error> {
+        let (platform, link) = (self.clone(), link.clone());
+        blocking(move || {
+            let secret = Secret::random();
+            let webhook = platform.0.vault.seal(link.wiki, &webhook_name(&link.id), &secret)?;
+            let update = SealedUpdate { webhook: Some(webhook), ..SealedUpdate::default() };
+            platform.0.catalog.update_link(&link.id, &update)?;
+            Ok(secret)
+        })
+        .await
+    }
+
+    /// Stores what links are doing, with what is to be told of it, all or nothing.
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn save_links(&self, steps: Vec<LinkStep>) -> Result<(), Error> {
+        self.catalog(move |catalog| catalog.save_links(&steps)).await
+    }
+
+    /// Forgets a link and its secrets. `false`: there was none.
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn remove_link(&self, id: &str) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.catalog(move |catalog| catalog.remove_link(&id)).await
+    }
+
+    /// How a link gets in.
+    ///
+    /// # Errors
+    /// There is no such link; [`Error::SecretKey`]: the platform's key isn't the one it was sealed under.
+    pub async fn link_credential(&self, link: &Link) -> Result<LinkCredential, Error> {
+        let (platform, link) = (self.clone(), link.clone());
+        blocking(move || {
+            let opened = |sealed: &Sealed| {
+                platform.0.vault.open(link.wiki, &credential_name(&link.id), sealed)
+            };
+            Ok(match platform.0.catalog.link_credential(&link.id)? {
+                KeptCredential::None => LinkCredential::None,
+                KeptCredential::File(file) if link.credential == "key_file" => {
+                    LinkCredential::KeyFile(file)
+                }
+                KeptCredential::File(file) => LinkCredential::TokenFile(file),
+                KeptCredential::Sealed(sealed) => match &link.public_key {
+                    None => LinkCredential::Token(opened(&sealed)?),
+                    Some(public) => LinkCredential::DeployKey {
+                        public: public.clone(),
+                        private: opened(&sealed)?,
+                    },
+                },
+            })
+        })
+        .await
+    }
+
+    /// What a link's host signs its messages with.
+    ///
+    /// # Errors
+    /// As [`link_credential`](Self::link_credential).
+    pub async fn webhook_secret(&self, link: &Link) -> Result<Secret, Error> {
+        let (platform, link) = (self.clone(), link.clone());
+        blocking(move || {
+            let sealed = platform.0.catalog.link_webhook(&link.id)?;
+            platform.0.vault.open(link.wiki, &webhook_name(&link.id), &sealed)
+        })
+        .await
+    }
+
+    /// Has people told something of a wiki's link.
+    ///
+    /// # Errors
+    /// There is no such wiki.
+    pub async fn add_notice(
+        &self,
+        wiki: TenantId,
+        link: &str,
+        notice: NewNotice,
+    ) -> Result<(), Error> {
+        let link = link.to_owned();
+        self.catalog(move |catalog| catalog.add_notice(wiki, &link, &notice)).await
+    }
+
+    /// What people are to be told by now (milliseconds since 1970), the oldest first.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn due_notices(&self, now: i64, limit: u32) -> Result<Vec<Notice>, Error> {
+        self.catalog(move |catalog| catalog.due_notices(now, limit)).await
+    }
+
+    /// When the next notice is to be sent, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn next_notice_at(&self) -> Result<Option<i64>, Error> {
+        self.catalog(|catalog| catalog.next_notice_at()).await
+    }
+
+    /// A notice was sent, or is given up; or is to be tried again then.
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn settle_notice(&self, id: i64, again: Option<i64>) -> Result<(), Error> {
+        self.catalog(move |catalog| catalog.settle_notice(id, again)).await
+    }
+
+    fn seal_credential(
+        &self,
+        wiki: TenantId,
+        id: &str,
+        credential: LinkCredential,
+    ) -> Result<StoredCredential, Error> {
+        let kind = credential.kind();
+        let seal =
+            |secret: &Secret| self.0.vault.seal(wiki, &credential_name(id), secret).map(Some);
+        let none = StoredCredential { kind, ..StoredCredential::default() };
+        Ok(match credential {
+            LinkCredential::None => none,
+            LinkCredential::Token(token) => StoredCredential { sealed: seal(&token)?, ..none },
+            LinkCredential::TokenFile(file) | LinkCredential::KeyFile(file) => {
+                StoredCredential { file: Some(file), ..none }
+            }
+            LinkCredential::DeployKey { public, private } => {
+                StoredCredential { public_key: Some(public), sealed: seal(&private)?, ..none }
+            }
+        })
+    }
+}
+
+/// What a link's secrets are bound to, beside their wiki.
+fn credential_name(id: &str) -> String {
+    format!("link {id} credential")
+}
+
+fn webhook_name(id: &str) -> String {
+    format!("link {id} webhook")
+}
+
+impl LinkSettings {
+    /// Whether this is the same place of the same remote as `other`.
+    pub fn same_remote(&self, other: &Self) -> bool {
+        self.url == other.url
+            && self.branch == other.branch
+            && self.subdirectory == other.subdirectory
+            && self.filter == other.filter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::link::LinkProgress;
+
+    fn new(wiki: TenantId, credential: LinkCredential) -> NewLink {
+        NewLink {
+            wiki,
+            settings: LinkSettings {
+                url: "https://git.example.org/garden.git".to_owned(),
+                branch: "main".to_owned(),
+                subdirectory: None,
+                filter: None,
+                mode: "both".to_owned(),
+                winner: "wiki".to_owned(),
+                first_run: "ask".to_owned(),
+                on_rewrite: "ask".to_owned(),
+                interval: Duration::from_secs(300),
+                cooldown: Duration::from_secs(60),
+                offline: false,
+            },
+            credential,
+            known_hosts: String::new(),
+            progress: LinkProgress {
+                state: "{}".to_owned(),
+                word: "idle".to_owned(),
+                reason: None,
+                next_at: None,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_come_back_as_they_were_given_and_lie_sealed() {
+        let platform = Platform::in_memory().await.unwrap();
+        let wiki = platform.create("garden").await.unwrap().id();
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let canary = "canary-3f9c";
+        for credential in [
+            LinkCredential::None,
+            LinkCredential::Token(secret(canary)),
+            LinkCredential::TokenFile("/run/secrets/token".to_owned()),
+            LinkCredential::DeployKey {
+                public: "ssh-ed25519 AAAA".to_owned(),
+                private: secret(canary),
+            },
+            LinkCredential::KeyFile("/run/secrets/key".to_owned()),
+        ] {
+            let (link, webhook) =
+                platform.create_link(new(wiki, credential.clone())).await.unwrap();
+            assert_eq!(link.credential, credential.kind());
+            assert_eq!(platform.link_credential(&link).await.unwrap(), credential);
+            assert_eq!(platform.webhook_secret(&link).await.unwrap(), webhook);
+            let renewed = platform.renew_webhook_secret(&link).await.unwrap();
+            assert_ne!(renewed, webhook);
+            assert_eq!(platform.webhook_secret(&link).await.unwrap(), renewed);
+            // One link's secret opens no other's.
+            let changed = LinkUpdate {
+                credential: Some(LinkCredential::Token(secret("another"))),
+                ..LinkUpdate::default()
+            };
+            let link = platform.update_link(&link.id, changed).await.unwrap();
+            assert_eq!(link.credential, "token");
+        }
+        for entry in std::fs::read_dir(platform.dir()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let bytes = std::fs::read(&path).unwrap();
+                let found = bytes.windows(canary.len()).any(|part| part == canary.as_bytes());
+                assert!(!found, "{}", path.display());
+            }
+        }
+        let gone = platform.links(wiki, None, 1).await.unwrap().remove(0);
+        assert!(platform.remove_link(&gone.id).await.unwrap());
+        assert!(platform.link_credential(&gone).await.unwrap_err().is_not_found());
+    }
+}
