@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod operator_token;
 pub mod render;
 pub mod serve;
+pub mod sync;
 pub mod welcome;
 pub mod wiki;
 

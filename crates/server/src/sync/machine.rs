@@ -1,0 +1,400 @@
+//! The transition function: what happens to a link, and what it does then.
+
+mod outcome;
+
+use std::time::Duration;
+
+use wikigrove_tenant::Revision;
+
+use super::backoff;
+use super::clock::{Dice, Moment, Time};
+use super::effect::{Effect, Notice};
+use super::event::Event;
+use super::link::{Choice, DecisionReason, Mode, PauseReason, Settings};
+use super::schedule;
+use super::state::{Burst, Decision, Down, LinkState, Phase, Running, Told};
+
+/// More conflicts than this in one merge are a question, not pages.
+pub const MANY_CONFLICTS: u32 = 100;
+/// A remote that deletes more pages than this, and more than half of them, is asked about.
+pub const MANY_DELETIONS: u32 = 20;
+/// How often a merge is begun again because somebody saved meanwhile, before it insists.
+pub const MOVED_HEADS: u32 = 5;
+/// How many refusals in a row it takes to believe that the remote doesn't want our pushes.
+pub const REJECTIONS: u32 = 3;
+
+/// A remote that doesn't answer is news after this long, and once more after a day.
+const DOWN: [Duration; 2] = [Duration::from_secs(10 * 60), Duration::from_secs(24 * 60 * 60)];
+/// A repository is gone if the remote has said so for a day …
+const GONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// … and this often: a clock that jumped makes no day.
+const GONE_ANSWERS: u32 = 8;
+
+/// Whether so many deletions look like an accident.
+pub fn is_mass_delete(deleted: u32, pages: u32) -> bool {
+    deleted > MANY_DELETIONS && deleted > pages / 2
+}
+
+/// What a link does when something happens to it.
+///
+/// Pure: everything that it depends on is in its arguments. An event that means nothing in a state
+/// changes nothing, so events may come late, twice, or for a run that is over.
+pub fn step(
+    settings: &Settings,
+    state: LinkState,
+    event: &Event,
+    moment: Moment,
+) -> (LinkState, Vec<Effect>) {
+    let timer = state.next_at;
+    let mut machine = Machine {
+        settings,
+        state,
+        now: moment.now,
+        dice: Dice::new(moment.random),
+        effects: Vec::new(),
+    };
+    machine.event(event);
+    if let Some(at) = machine.state.next_at
+        && machine.state.next_at != timer
+    {
+        machine.effects.push(Effect::SetTimer { at });
+    }
+    (machine.state, machine.effects)
+}
+
+struct Machine<'a> {
+    settings: &'a Settings,
+    state: LinkState,
+    now: Time,
+    dice: Dice,
+    effects: Vec<Effect>,
+}
+
+impl Machine<'_> {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Saved => self.saved(),
+            Event::Due => self.timer(),
+            Event::Webhook { after } => {
+                // News of what we did ourselves is none.
+                if !after.is_some_and(|tip| self.state.knows(tip)) {
+                    self.wanted();
+                }
+            }
+            Event::Requested => match self.state.phase {
+                Phase::Backoff => self.due(),
+                _ => self.wanted(),
+            },
+            Event::Read => {
+                let over = self.state.cooldown_until.is_none_or(|until| until <= self.now);
+                if over && self.state.phase == Phase::Idle {
+                    self.due();
+                }
+            }
+            Event::Started => self.started(),
+            Event::Done { run, outcome } => {
+                if *run == self.state.run && self.state.phase.is_run() {
+                    self.outcome(outcome);
+                }
+            }
+            Event::Decided { choice, tip } => self.decided(*choice, *tip),
+            Event::Resumed => self.resumed(),
+            Event::Changed { remote } => self.changed(*remote),
+            Event::Offline => {
+                self.state.offline = true;
+                if matches!(self.state.phase, Phase::Idle | Phase::Due | Phase::Backoff)
+                    || self.state.phase.is_run()
+                {
+                    self.leave();
+                    self.rest(Phase::Offline, None);
+                }
+            }
+            Event::Online => {
+                self.state.offline = false;
+                if self.state.phase == Phase::Offline {
+                    self.due();
+                }
+            }
+            Event::Disabled => {
+                self.leave();
+                self.rest(Phase::Disabled, None);
+            }
+            Event::Restarted => self.restarted(),
+            Event::ClockMoved => self.clock_moved(),
+        }
+    }
+
+    /// A save waits for those that may follow it. Where the link can't run it does nothing: the job is
+    /// there, and whatever ends the wait is followed by a run.
+    fn saved(&mut self) {
+        if !self.settings.mode.pushes() {
+            return;
+        }
+        let idle = self.state.phase == Phase::Idle;
+        if idle || self.state.phase.is_run() {
+            let first = self.state.burst.map_or(self.now, |burst| burst.first);
+            let at = schedule::debounced(first, self.now);
+            self.state.burst = Some(Burst { first, at });
+            if idle {
+                self.idle_until();
+            }
+        }
+    }
+
+    /// Somebody wants a run now: at most one is on, and one waits.
+    fn wanted(&mut self) {
+        match self.state.phase {
+            Phase::Idle => self.due(),
+            phase if phase.is_run() => self.state.pending = true,
+            _ => {}
+        }
+    }
+
+    fn timer(&mut self) {
+        if self.state.next_at.is_none_or(|at| at > self.now) {
+            return;
+        }
+        match self.state.phase {
+            Phase::Idle | Phase::Backoff | Phase::Paused { .. } => self.due(),
+            phase if phase.is_run() => {
+                self.state.last_error = Some("the run didn't end in its time".to_owned());
+                self.fail(None);
+            }
+            _ => {}
+        }
+    }
+
+    fn started(&mut self) {
+        if self.state.phase != Phase::Due {
+            self.effects.push(Effect::Release);
+            return;
+        }
+        self.state.run += 1;
+        self.state.running = Running::default();
+        self.state.phase = Phase::Fetching;
+        self.state.next_at = Some(self.now + schedule::LEASE);
+        self.state.cooldown_until = Some(self.now + self.settings.cooldown);
+        self.effects.push(Effect::Fetch);
+    }
+
+    fn decided(&mut self, choice: Choice, shown: Option<Revision>) {
+        let Phase::NeedsDecision { reason, tip } = self.state.phase else { return };
+        if shown.is_some_and(|shown| shown != tip) || !reason.choices().contains(&choice) {
+            return;
+        }
+        self.state.decision = (choice != Choice::Retry).then_some(Decision { reason, choice, tip });
+        self.state.told = None;
+        self.due();
+    }
+
+    fn resumed(&mut self) {
+        let stopped = self.state.push_stop.take().is_some();
+        let paused = matches!(self.state.phase, Phase::Paused { .. });
+        if stopped || paused {
+            self.state.told = None;
+            self.state.rejections = 0;
+            self.state.gone = None;
+        }
+        if paused {
+            self.due();
+        } else if stopped {
+            self.wanted();
+        }
+    }
+
+    fn changed(&mut self, remote: bool) {
+        self.leave();
+        let state = &mut self.state;
+        if remote {
+            state.seen = None;
+            state.recent.clear();
+            state.decision = None;
+            state.down = None;
+        }
+        state.told = None;
+        state.push_stop = None;
+        state.gone = None;
+        state.last_error = None;
+        (state.rejections, state.races, state.failures) = (0, 0, 0);
+        if self.settings.mode == Mode::Off {
+            self.rest(Phase::Disabled, None);
+        } else {
+            self.due();
+        }
+    }
+
+    /// Nothing is on any more, whatever the state says: look once, not all links at the same time.
+    fn restarted(&mut self) {
+        self.state.running = Running::default();
+        let phase = self.state.phase;
+        if phase.is_run() || matches!(phase, Phase::Idle | Phase::Due | Phase::Backoff) {
+            let wait = schedule::after_a_start(self.settings.interval, &mut self.dice);
+            self.state.burst = None;
+            self.state.pending = false;
+            self.state.phase = Phase::Idle;
+            self.state.look_at = Some(self.now + wait);
+            self.idle_until();
+        }
+        self.clock_moved();
+    }
+
+    /// No wait may be longer than it would be if it began now, and nothing began in the future.
+    fn clock_moved(&mut self) {
+        let now = self.now;
+        let longest = match self.state.phase {
+            Phase::Idle => schedule::longest_interval(self.settings.interval),
+            // What the remote asked for isn't known any more: look, and be told again.
+            Phase::Backoff => backoff::CAP,
+            Phase::Paused { .. } => schedule::PROBE,
+            _ => schedule::LEASE,
+        };
+        let earlier = |at: &mut Option<Time>, latest: Time| {
+            if let Some(at) = at {
+                *at = (*at).min(latest);
+            }
+        };
+        let state = &mut self.state;
+        earlier(&mut state.look_at, now + longest);
+        earlier(&mut state.cooldown_until, now + self.settings.cooldown);
+        if let Some(burst) = &mut state.burst {
+            burst.first = burst.first.min(now);
+            burst.at = burst.at.min(now + schedule::LONGEST_DEBOUNCE);
+        }
+        if let Some(down) = &mut state.down {
+            down.since = down.since.min(now);
+        }
+        if let Some(gone) = &mut state.gone {
+            gone.since = gone.since.min(now);
+        }
+        if let Some(stop) = &mut state.push_stop {
+            earlier(&mut stop.probe_at, now + schedule::PROBE);
+        }
+        earlier(&mut state.next_at, now + longest);
+    }
+
+    /// Waits for a turn. Everything that is wanted will be seen to by the run that follows.
+    fn due(&mut self) {
+        if self.state.offline {
+            self.rest(Phase::Offline, None);
+        } else {
+            self.rest(Phase::Due, None);
+            self.effects.push(Effect::Queue);
+        }
+    }
+
+    /// Takes up a phase outside a run.
+    fn rest(&mut self, phase: Phase, next_at: Option<Time>) {
+        self.state.phase = phase;
+        self.state.next_at = next_at;
+        self.state.burst = None;
+        self.state.pending = false;
+    }
+
+    /// Leaves the scheduler, and ends what is still being done.
+    fn leave(&mut self) {
+        if self.state.phase.is_run() {
+            self.effects.push(Effect::Cancel);
+        }
+        if self.state.phase.is_run() || self.state.phase == Phase::Due {
+            self.effects.push(Effect::Release);
+        }
+        self.state.running = Running::default();
+    }
+
+    /// Ends a run of which an effect has just ended, so that nothing is left to cancel.
+    fn release(&mut self) {
+        self.effects.push(Effect::Release);
+        self.state.running = Running::default();
+    }
+
+    /// A run did all that was to be done.
+    fn finish(&mut self) {
+        self.release();
+        self.up();
+        (self.state.failures, self.state.races) = (0, 0);
+        self.state.told = None;
+        if self.state.push_stop.is_none() {
+            self.state.last_error = None;
+        }
+        if self.state.pending {
+            self.due();
+            return;
+        }
+        let interval = schedule::interval(self.settings.interval, &mut self.dice);
+        self.state.phase = Phase::Idle;
+        self.state.look_at = Some(self.now + interval);
+        self.idle_until();
+    }
+
+    fn idle_until(&mut self) {
+        let burst = self.state.burst.map(|burst| burst.at);
+        self.state.next_at = [self.state.look_at, burst].into_iter().flatten().min();
+    }
+
+    /// Gives up a run, whatever it waits for, for a reason that says nothing of the peer.
+    fn fail(&mut self, retry_after: Option<Duration>) {
+        self.leave();
+        self.wait(retry_after);
+    }
+
+    /// Waits after a failure.
+    fn wait(&mut self, retry_after: Option<Duration>) {
+        let wait = backoff::wait(self.state.failures, retry_after, &mut self.dice);
+        self.state.failures = self.state.failures.saturating_add(1);
+        self.rest(Phase::Backoff, Some(self.now + wait));
+    }
+
+    /// The peer didn't answer, or not with what it should.
+    fn unreachable(&mut self, retry_after: Option<Duration>) {
+        let down = self.state.down.get_or_insert(Down { since: self.now, told: 0 });
+        let since = down.since;
+        let news = DOWN.iter().filter(|limit| self.now.since(since) >= **limit).count();
+        let news = u8::try_from(news).unwrap_or(u8::MAX);
+        if news > down.told {
+            down.told = news;
+            self.effects.push(Effect::Notify(Notice::PeerDown { since }));
+        }
+        self.release();
+        self.wait(retry_after);
+    }
+
+    /// The peer does what it should.
+    fn up(&mut self) {
+        self.state.gone = None;
+        if let Some(down) = self.state.down.take()
+            && down.told > 0
+        {
+            let after = self.now.since(down.since);
+            self.effects.push(Effect::Notify(Notice::PeerUp { after }));
+        }
+    }
+
+    /// Stands still until somebody mends something.
+    fn pause(&mut self, reason: PauseReason) {
+        self.release();
+        if !matches!(
+            reason,
+            PauseReason::RemoteGone | PauseReason::HostKeyChanged | PauseReason::BlockedAddress
+        ) {
+            self.up();
+        }
+        let probe = (reason == PauseReason::RemoteGone).then_some(self.now + schedule::PROBE);
+        self.rest(Phase::Paused { reason }, probe);
+        if self.state.told != Some(Told::Paused { reason }) {
+            self.state.told = Some(Told::Paused { reason });
+            self.effects.push(Effect::Notify(Notice::Paused { reason }));
+        }
+    }
+
+    /// Stands still until somebody chooses.
+    fn ask(&mut self, reason: DecisionReason, tip: Revision) {
+        self.release();
+        self.up();
+        self.state.decision = None;
+        self.rest(Phase::NeedsDecision { reason, tip }, None);
+        if self.state.told != Some(Told::Decision { reason, tip }) {
+            self.state.told = Some(Told::Decision { reason, tip });
+            self.effects.push(Effect::Notify(Notice::DecisionNeeded { reason, tip }));
+        }
+    }
+}

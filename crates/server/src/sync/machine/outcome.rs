@@ -1,0 +1,311 @@
+//! What a run does with what its effects found out.
+
+use wikigrove_tenant::Revision;
+
+use super::{
+    GONE_ANSWERS, GONE_FOR, MANY_CONFLICTS, MOVED_HEADS, Machine, REJECTIONS, is_mass_delete,
+};
+use crate::sync::backoff;
+use crate::sync::effect::{Effect, Notice, Plan};
+use crate::sync::event::{Facts, Failure, Landing, Outcome, Relation};
+use crate::sync::link::{Choice, DecisionReason, FirstRun, Mode, OnRewrite, PauseReason};
+use crate::sync::schedule;
+use crate::sync::state::{Decision, Gone, Phase, PushStop};
+
+impl Machine<'_> {
+    pub(super) fn outcome(&mut self, outcome: &Outcome) {
+        match (self.state.phase, outcome) {
+            (Phase::Fetching, Outcome::Fetched { incoming }) => self.compare(*incoming),
+            (Phase::Fetching, Outcome::BranchAbsent { empty, local }) => {
+                self.absent(*empty, *local)
+            }
+            (Phase::Fetching, Outcome::HostileTree { incoming }) => {
+                self.ask(DecisionReason::HostileTree, *incoming);
+            }
+            (Phase::Fetching, Outcome::Unmappable { incoming }) => {
+                self.ask(DecisionReason::Mapping, *incoming);
+            }
+            (Phase::Comparing, Outcome::Compared(facts)) => self.compared(facts),
+            (Phase::Merging, Outcome::Merged { conflicts }) => self.merged(*conflicts),
+            (Phase::Applying, Outcome::Applied { head }) => self.applied(*head),
+            (Phase::Applying, Outcome::HeadMoved) => {
+                self.state.running.moved += 1;
+                if let Some(incoming) = self.state.running.incoming {
+                    self.compare(incoming);
+                }
+            }
+            (Phase::Pushing, Outcome::Pushed | Outcome::PushUnknown) => self.verify(),
+            (Phase::Pushing, Outcome::NonFastForward) => self.raced(),
+            (Phase::Pushing, Outcome::Rejected { text }) => self.rejected(text),
+            (Phase::Verifying, Outcome::Seen(landing)) => self.landed(*landing),
+            (_, Outcome::Failed { failure, text }) => {
+                self.state.last_error = Some(text.clone());
+                self.failed(*failure);
+            }
+            _ => {}
+        }
+    }
+
+    fn compare(&mut self, incoming: Revision) {
+        self.state.gone = None;
+        self.state.running.incoming = Some(incoming);
+        self.state.phase = Phase::Comparing;
+        self.effects.push(Effect::Compare {
+            incoming,
+            seen: self.state.seen,
+            decided: self.state.decision.map(|decision| decision.tip),
+        });
+    }
+
+    /// The branch isn't there. Only an empty remote that never had it gets it.
+    fn absent(&mut self, empty: bool, local: Option<Revision>) {
+        if self.state.seen.is_some() || !empty {
+            self.pause(PauseReason::BranchMissing);
+            return;
+        }
+        match local {
+            Some(local) => self.push(local),
+            None => self.finish(),
+        }
+    }
+
+    fn compared(&mut self, facts: &Facts) {
+        let Some(incoming) = self.state.running.incoming else { return };
+        // The remote has just said that it has this, whatever becomes of it here.
+        self.effects.push(Effect::RemoveJobs { up_to: incoming });
+        if !facts.decided {
+            self.state.decision = None;
+        }
+        let rewritten = self.state.seen.filter(|_| facts.rewritten);
+        if let Some(tip) = rewritten {
+            self.effects.insert(0, Effect::Backup { tip });
+        }
+        let plan = match self.state.decision {
+            Some(decision) => Ok(chosen(decision, facts, rewritten)),
+            None => self.unasked(facts, rewritten),
+        };
+        match plan {
+            Err(reason) => self.ask(reason, incoming),
+            Ok(Some(plan)) if plan.merges() => {
+                self.state.running.plan = Some(plan);
+                self.state.phase = Phase::Merging;
+                let winner = self.settings.winner;
+                self.effects.push(Effect::Merge { incoming, plan, winner });
+            }
+            Ok(Some(plan)) => self.apply(incoming, plan),
+            Ok(None) => {
+                self.accept(incoming);
+                match facts.local {
+                    Some(local) if facts.relation == Relation::Ahead => self.push(local),
+                    _ => self.finish(),
+                }
+            }
+        }
+    }
+
+    /// What to do by itself, or what to ask. Nothing, if the wiki has all that the remote has.
+    fn unasked(
+        &self,
+        facts: &Facts,
+        rewritten: Option<Revision>,
+    ) -> Result<Option<Plan>, DecisionReason> {
+        if facts.relation == Relation::Same {
+            return Ok(None);
+        }
+        let plan = if let Some(seen) = rewritten {
+            let follows = self.settings.on_rewrite == OnRewrite::Follow;
+            if !follows || !self.settings.mode.pulls() || facts.local_only {
+                return Err(DecisionReason::ForcePushed);
+            }
+            Plan::Since(seen)
+        } else {
+            match facts.relation {
+                Relation::Same | Relation::Ahead => return Ok(None),
+                Relation::Unrelated if self.settings.first_run == FirstRun::Import => Plan::Theirs,
+                Relation::Unrelated
+                    if facts.trivial || self.settings.first_run == FirstRun::Merge =>
+                {
+                    Plan::Merge
+                }
+                Relation::Unrelated => return Err(DecisionReason::Unrelated),
+                _ if self.settings.mode == Mode::Push => {
+                    return Err(DecisionReason::ForeignCommits);
+                }
+                Relation::Behind => Plan::FastForward,
+                Relation::Diverged => Plan::Merge,
+            }
+        };
+        if is_mass_delete(facts.deleted, facts.pages) {
+            return Err(DecisionReason::MassDelete);
+        }
+        Ok(Some(plan))
+    }
+
+    fn merged(&mut self, conflicts: u32) {
+        let (Some(incoming), Some(plan)) = (self.state.running.incoming, self.state.running.plan)
+        else {
+            return;
+        };
+        let asked = self
+            .state
+            .decision
+            .is_some_and(|decision| decision.reason == DecisionReason::TooManyConflicts);
+        if conflicts > MANY_CONFLICTS && !asked {
+            self.ask(DecisionReason::TooManyConflicts, incoming);
+        } else {
+            self.apply(incoming, plan);
+        }
+    }
+
+    fn apply(&mut self, incoming: Revision, plan: Plan) {
+        self.state.phase = Phase::Applying;
+        let insist = self.state.running.moved >= MOVED_HEADS;
+        self.effects.push(Effect::Apply { incoming, plan, insist });
+    }
+
+    fn applied(&mut self, head: Revision) {
+        let Some(incoming) = self.state.running.incoming else { return };
+        self.accept(incoming);
+        if head == incoming {
+            self.finish();
+        } else {
+            self.push(head);
+        }
+    }
+
+    /// The remote's tip is part of the wiki's history now, and what was decided about it is done.
+    fn accept(&mut self, incoming: Revision) {
+        self.state.see(incoming);
+        self.state.decision = None;
+    }
+
+    /// Pushes, if the link pushes, and if the remote wants it.
+    fn push(&mut self, commit: Revision) {
+        let stopped =
+            self.state.push_stop.is_some_and(|stop| stop.probe_at.is_none_or(|at| at > self.now));
+        if stopped || !self.settings.mode.pushes() {
+            self.finish();
+            return;
+        }
+        self.state.phase = Phase::Pushing;
+        self.state.running.pushed = Some(commit);
+        self.effects.push(Effect::Push { commit });
+    }
+
+    fn verify(&mut self) {
+        let Some(pushed) = self.state.running.pushed else { return };
+        self.state.phase = Phase::Verifying;
+        self.effects.push(Effect::Verify { pushed });
+    }
+
+    fn landed(&mut self, landing: Landing) {
+        let Some(pushed) = self.state.running.pushed else { return };
+        match landing {
+            Landing::Landed { tip } => {
+                self.effects.push(Effect::RemoveJobs { up_to: tip });
+                // From now on a tip without it is a rewrite. What others have built on it isn't ours yet.
+                self.accept(pushed);
+                self.state.rejections = 0;
+                self.state.push_stop = None;
+                self.state.pending |= tip != pushed;
+                self.finish();
+            }
+            Landing::NotLanded => self.unreachable(None),
+            Landing::Elsewhere => self.raced(),
+        }
+    }
+
+    /// Somebody was faster: quickly again, but not for ever.
+    fn raced(&mut self) {
+        self.release();
+        self.state.races += 1;
+        if self.state.races > backoff::QUICK_RETRIES {
+            self.wait(None);
+        } else {
+            let wait = backoff::quick(&mut self.dice);
+            self.rest(Phase::Backoff, Some(self.now + wait));
+        }
+    }
+
+    fn rejected(&mut self, text: &str) {
+        self.state.last_error = Some(text.to_owned());
+        self.state.rejections = self.state.rejections.saturating_add(1);
+        if self.state.rejections >= REJECTIONS {
+            self.stop_pushing(PauseReason::Rejected, true);
+        } else {
+            self.release();
+            self.wait(None);
+        }
+    }
+
+    /// The remote takes nothing from us, but what it has can still be had.
+    fn stop_pushing(&mut self, reason: PauseReason, may_end: bool) {
+        let probe_at = may_end.then_some(self.now + schedule::PROBE);
+        let before = self.state.push_stop.replace(PushStop { reason, probe_at });
+        if before.is_none_or(|before| before.reason != reason) {
+            self.effects.push(Effect::Notify(Notice::Paused { reason }));
+        }
+        self.finish();
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        match (self.state.phase, failure) {
+            // Nothing that went over the network.
+            (Phase::Comparing | Phase::Merging | Phase::Applying, _) => self.failed_here(),
+            (Phase::Pushing, Failure::Auth) => self.stop_pushing(PauseReason::Auth, false),
+            (Phase::Pushing, Failure::Transient { retry_after, answered: true }) => {
+                self.unreachable(retry_after);
+            }
+            (
+                Phase::Pushing,
+                Failure::Transient { .. }
+                | Failure::Local
+                | Failure::Gone
+                | Failure::TooLarge
+                | Failure::Unsupported,
+            ) => self.verify(),
+            (_, Failure::Transient { retry_after, .. }) => self.unreachable(retry_after),
+            (_, Failure::Local) => self.failed_here(),
+            (_, Failure::Gone) => self.gone(),
+            (_, Failure::Auth) => self.pause(PauseReason::Auth),
+            (_, Failure::HostKey) => self.pause(PauseReason::HostKeyChanged),
+            (_, Failure::BlockedAddress | Failure::Redirected) => {
+                self.pause(PauseReason::BlockedAddress);
+            }
+            (_, Failure::TooLarge) => self.pause(PauseReason::RemoteTooLarge),
+            (_, Failure::Unsupported) => self.pause(PauseReason::Unsupported),
+        }
+    }
+
+    fn failed_here(&mut self) {
+        self.release();
+        self.wait(None);
+    }
+
+    fn gone(&mut self) {
+        let gone = self.state.gone.get_or_insert(Gone { since: self.now, answers: 0 });
+        gone.answers = gone.answers.saturating_add(1);
+        if gone.answers >= GONE_ANSWERS && self.now.since(gone.since) >= GONE_FOR {
+            self.pause(PauseReason::RemoteGone);
+        } else {
+            self.unreachable(None);
+        }
+    }
+}
+
+/// What somebody's choice means for these two histories. Nothing, if a push is all it takes.
+fn chosen(decision: Decision, facts: &Facts, rewritten: Option<Revision>) -> Option<Plan> {
+    let ordinary = match facts.relation {
+        Relation::Same | Relation::Ahead => None,
+        Relation::Behind => Some(Plan::FastForward),
+        Relation::Diverged | Relation::Unrelated => Some(Plan::Merge),
+    };
+    match (decision.choice, decision.reason, rewritten) {
+        (Choice::Wiki, ..) if facts.local.is_some() => ordinary.map(|_| Plan::Ours),
+        (Choice::Remote, DecisionReason::TooManyConflicts, _) => Some(Plan::Theirs),
+        // Also if the remote only went back: then the wiki has all that it has, and still it wants less.
+        (Choice::Remote, _, Some(seen)) => Some(Plan::Since(seen)),
+        (Choice::Remote, ..) if facts.relation == Relation::Unrelated => Some(Plan::Theirs),
+        _ => ordinary,
+    }
+}

@@ -1,0 +1,153 @@
+//! What must hold, at every moment and in the end.
+
+use super::git::Id;
+use super::world::{LIMITS, World};
+use crate::sync::{Effect, Event, LinkState, Mode, Notice, Phase};
+
+/// What people were told of a link, kept apart from the machine's own notes.
+#[derive(Default)]
+pub(super) struct Heard {
+    trouble: Option<Notice>,
+    stopped: Option<Notice>,
+    down: u8,
+}
+
+impl World {
+    /// Nobody is told the same twice while nothing has changed.
+    pub(super) fn check_told(
+        &mut self,
+        link: usize,
+        event: &Event,
+        state: &LinkState,
+        effects: &[Effect],
+    ) {
+        let link = &mut self.links[link];
+        let paused = matches!(link.state.phase, Phase::Paused { .. });
+        let asked = matches!(link.state.phase, Phase::NeedsDecision { .. });
+        let heard = &mut link.told;
+        match event {
+            Event::Decided { .. } if asked => heard.trouble = None,
+            Event::Resumed => {
+                heard.stopped = None;
+                if paused {
+                    heard.trouble = None;
+                }
+            }
+            Event::Changed { remote } => {
+                (heard.trouble, heard.stopped) = (None, None);
+                if *remote {
+                    heard.down = 0;
+                }
+            }
+            _ => {}
+        }
+        let mut told = 0;
+        for effect in effects {
+            let Effect::Notify(notice) = effect else { continue };
+            told += 1;
+            match notice {
+                Notice::PeerDown { .. } => {
+                    heard.down += 1;
+                    assert!(heard.down <= 2, "told too often that the peer is down");
+                }
+                Notice::PeerUp { .. } => {
+                    assert!(heard.down > 0, "it was never told that the peer is down");
+                    heard.down = 0;
+                }
+                stopped
+                    if !matches!(
+                        state.phase,
+                        Phase::NeedsDecision { .. } | Phase::Paused { .. }
+                    ) =>
+                {
+                    assert_ne!(heard.stopped.as_ref(), Some(stopped), "told twice");
+                    heard.stopped = Some(*stopped);
+                }
+                trouble => {
+                    assert_ne!(heard.trouble.as_ref(), Some(trouble), "told twice");
+                    heard.trouble = Some(*trouble);
+                }
+            }
+        }
+        assert!(told <= 2, "one step tells too much");
+        let waits = matches!(state.phase, Phase::NeedsDecision { .. } | Phase::Paused { .. });
+        assert!(!waits || heard.trouble.is_some(), "it waits for people who don't know");
+        if state.phase == Phase::Idle {
+            heard.trouble = None;
+        }
+        assert!(
+            state.push_stop.is_none() || heard.stopped.is_some(),
+            "a stop that nobody knows of"
+        );
+        if state.push_stop.is_none() {
+            heard.stopped = None;
+        }
+    }
+
+    /// Never too many processes, never two for one wiki.
+    pub(super) fn check_limits(&self, server: usize) {
+        let busy: Vec<_> = self
+            .links
+            .iter()
+            .filter(|link| self.wikis[link.wiki].server == server && link.busy.is_some())
+            .collect();
+        assert!(busy.len() <= LIMITS.total, "too many at once");
+        for (number, link) in busy.iter().enumerate() {
+            let others = &busy[number + 1..];
+            assert!(others.iter().all(|other| other.wiki != link.wiki), "two runs in one wiki");
+            let host = |link: usize| self.remotes[link].host;
+            let same = others.iter().filter(|other| host(other.remote) == host(link.remote));
+            assert!(same.count() < LIMITS.per_host, "too many at one host");
+        }
+    }
+
+    /// What is not yet the same everywhere, or not yet at rest.
+    pub(super) fn difference(&self) -> Option<String> {
+        self.links.iter().enumerate().find_map(|(number, link)| {
+            let (head, tip) = (self.wikis[link.wiki].head, self.tip(link.remote));
+            let same = match link.settings.mode {
+                Mode::Pull => match (tip, head) {
+                    (Some(tip), Some(head)) => self.git.is_ancestor(tip, head),
+                    (tip, _) => tip.is_none(),
+                },
+                _ => head == tip,
+            };
+            let jobs = self.wikis[link.wiki].jobs.iter().filter(|(of, _)| *of == number).count();
+            let waits = link.state.push_stop.is_some()
+                || matches!(
+                    link.state.phase,
+                    Phase::NeedsDecision { .. } | Phase::Paused { .. } | Phase::Backoff
+                );
+            (!same || jobs > 0 || waits).then(|| {
+                format!(
+                    "link {number} ({:?}) has {head:?} here, {tip:?} there, {jobs} jobs, {:?}",
+                    link.settings.mode, link.state
+                )
+            })
+        })
+    }
+
+    /// Everything that anybody was promised is still in some history.
+    pub(super) fn check_nothing_lost(&self) {
+        let kept = |wiki: usize, id: Id| {
+            let wiki = &self.wikis[wiki];
+            wiki.head.iter().chain(&wiki.backups).any(|tip| self.git.is_ancestor(id, *tip))
+        };
+        for (number, wiki) in self.wikis.iter().enumerate() {
+            for id in &wiki.acknowledged {
+                assert!(kept(number, *id), "wiki {number} lost the save {id}");
+            }
+        }
+        for (number, link) in self.links.iter().enumerate() {
+            for id in &link.seen {
+                assert!(kept(link.wiki, *id), "link {number} lost {id}, which it had taken over");
+            }
+        }
+        for (number, remote) in self.remotes.iter().enumerate() {
+            for id in remote.strange.difference(&remote.given_up) {
+                let there = remote.tip.is_some_and(|tip| self.git.is_ancestor(*id, tip));
+                assert!(there, "remote {number} lost {id}, which a stranger had pushed");
+            }
+        }
+    }
+}
