@@ -20,11 +20,10 @@ create table links (
     offline integer not null check (offline in (0, 1)),
     credential text not null
         check (credential in ('none', 'token', 'token_file', 'deploy_key', 'key_file')),
-    -- Where the operator keeps it, if it isn't here.
-    credential_file text,
     -- The half of a key that the remote is given.
     public_key text,
-    -- The token or private key, sealed; it opens only for this wiki and link.
+    -- The token, the private key or the name of the file that it is in, sealed; it opens only for this
+    -- wiki and link.
     credential_nonce blob,
     credential_sealed blob,
     -- The host keys that were confirmed, as OpenSSH writes them.
@@ -39,10 +38,9 @@ create table links (
     reason text,
     next_at integer,
     created integer not null,
-    check ((credential in ('token', 'deploy_key')) = (credential_sealed is not null)),
+    check ((credential = 'none') = (credential_sealed is null)),
     check ((credential_sealed is null) = (credential_nonce is null)),
-    check ((credential in ('token_file', 'key_file')) = (credential_file is not null)),
-    check ((credential = 'deploy_key') = (public_key is not null))
+    check (public_key is null or credential = 'deploy_key')
 ) strict, without rowid;
 
 -- Lists a wiki's links, and finds them when the wiki goes.
@@ -58,6 +56,8 @@ create table notices (
     link text not null,
     wiki text not null references wikis (id) on delete cascade,
     kind text not null,
+    -- Of things that may be told twice by mistake, what they have in common.
+    once text,
     -- More about it, as a JSON object. Never a secret.
     detail text not null,
     created integer not null,
@@ -67,4 +67,5 @@ create table notices (
 ) strict;
 
 create index notices_by_wiki on notices (wiki);
+create unique index notices_told_once on notices (link, kind, once) where once is not null;
 create index notices_by_time on notices (next_at) where next_at is not null;

@@ -25,7 +25,7 @@ use wikigrove_storage::db::{Database, Scheduler, Schema, Sizing};
 
 pub(crate) use error::CatalogError;
 pub use idempotency::{Answer, Recall, Request};
-pub(crate) use links::{KeptCredential, SealedLink, SealedUpdate, StoredCredential};
+pub(crate) use links::{SealedLink, SealedUpdate, StoredCredential};
 
 use crate::TenantId;
 

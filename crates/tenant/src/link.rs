@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
 
-use crate::{Secret, TenantId};
+use crate::{Secret, TenantId, random};
 
 /// What a link is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,37 +36,15 @@ pub struct LinkSettings {
     pub offline: bool,
 }
 
-/// How a link gets in.
+/// How a link gets in. What is secret of it is sealed where it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinkCredential {
-    /// Without showing anything.
-    None,
-    /// With this token as the password. It is sealed where it is kept.
-    Token(Secret),
-    /// With a token from a file of the operator's, read anew for each use.
-    TokenFile(String),
-    /// With a key that was made for it.
-    DeployKey {
-        /// The half that the remote is given, in one line.
-        public: String,
-        /// The other half. It is sealed where it is kept.
-        private: Secret,
-    },
-    /// With a private key from a file of the operator's.
-    KeyFile(String),
-}
-
-impl LinkCredential {
-    /// The kind in one word.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Token(_) => "token",
-            Self::TokenFile(_) => "token_file",
-            Self::DeployKey { .. } => "deploy_key",
-            Self::KeyFile(_) => "key_file",
-        }
-    }
+pub struct LinkCredential {
+    /// What it is, in one word: `token`, `token_file`, `deploy_key` or `key_file`.
+    pub kind: String,
+    /// The half of a key that the remote is given.
+    pub public_key: Option<String>,
+    /// All of it, in the form of whoever made it.
+    pub secret: Secret,
 }
 
 /// What a link is doing, as it is stored.
@@ -90,7 +69,7 @@ pub struct Link {
     pub wiki: TenantId,
     /// What it is set to.
     pub settings: LinkSettings,
-    /// The kind of its credential, in one word.
+    /// The kind of its credential, in one word; `none` without one.
     pub credential: String,
     /// The half of its key that the remote is given, if it has a key that was made for it.
     pub public_key: Option<String>,
@@ -109,8 +88,8 @@ pub struct NewLink {
     pub wiki: TenantId,
     /// What it is set to.
     pub settings: LinkSettings,
-    /// How it gets in.
-    pub credential: LinkCredential,
+    /// How it gets in; `None` is without showing anything.
+    pub credential: Option<LinkCredential>,
     /// The host keys that are known, as OpenSSH writes them.
     pub known_hosts: String,
     /// What it begins with.
@@ -122,8 +101,8 @@ pub struct NewLink {
 pub struct LinkUpdate {
     /// What it is set to from now on.
     pub settings: Option<LinkSettings>,
-    /// How it gets in from now on.
-    pub credential: Option<LinkCredential>,
+    /// How it gets in from now on; `Some(None)` is without showing anything.
+    pub credential: Option<Option<LinkCredential>>,
     /// The host keys that hold from now on.
     pub known_hosts: Option<String>,
 }
@@ -144,6 +123,8 @@ pub struct LinkStep {
 pub struct NewNotice {
     /// What kind of thing, in one word.
     pub kind: String,
+    /// Of a thing that may be told twice by mistake, what makes it the same: the second is left out.
+    pub once: Option<String>,
     /// More about it. Never a secret.
     pub detail: serde_json::Value,
 }
@@ -165,4 +146,39 @@ pub struct Notice {
     pub created: OffsetDateTime,
     /// How often sending it was tried.
     pub attempts: u32,
+}
+
+impl Link {
+    /// The id as a number, as the wiki's own tables have it.
+    pub fn number(&self) -> i64 {
+        number(&self.id)
+    }
+}
+
+/// An id that is also a positive number.
+pub(crate) fn random_id() -> String {
+    let [first, rest @ ..] = random::bytes::<8>();
+    let mut bytes = [0; 8];
+    bytes[0] = first & 0x7f;
+    bytes[1..].copy_from_slice(&rest);
+    HEXLOWER.encode(&bytes)
+}
+
+fn number(id: &str) -> i64 {
+    i64::from_str_radix(id, 16).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_random_and_a_positive_number() {
+        for _ in 0..100 {
+            let (one, other) = (random_id(), random_id());
+            assert_eq!(one.len(), 16);
+            assert!(number(&one) > 0 && number(&one) != number(&other));
+            assert_eq!(format!("{:016x}", number(&one)), one);
+        }
+    }
 }

@@ -13,20 +13,11 @@ const COLUMNS: &str = "id, wiki, url, branch, subdirectory, filter, mode, winner
     interval, cooldown, offline, credential, public_key, known_hosts, state, word, reason, next_at, created";
 
 /// How a link gets in, as it is stored.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StoredCredential {
-    pub(crate) kind: &'static str,
-    pub(crate) file: Option<String>,
-    pub(crate) public_key: Option<String>,
-    pub(crate) sealed: Option<Sealed>,
-}
-
-/// What a credential is, where it is.
 #[derive(Clone, Debug)]
-pub(crate) enum KeptCredential {
-    None,
-    Sealed(Sealed),
-    File(String),
+pub(crate) struct StoredCredential {
+    pub(crate) kind: String,
+    pub(crate) public_key: Option<String>,
+    pub(crate) sealed: Sealed,
 }
 
 /// A link whose secrets are sealed.
@@ -35,7 +26,7 @@ pub(crate) struct SealedLink {
     pub(crate) id: String,
     pub(crate) wiki: TenantId,
     pub(crate) settings: LinkSettings,
-    pub(crate) credential: StoredCredential,
+    pub(crate) credential: Option<StoredCredential>,
     pub(crate) known_hosts: String,
     pub(crate) webhook: Sealed,
     pub(crate) progress: LinkProgress,
@@ -45,7 +36,7 @@ pub(crate) struct SealedLink {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SealedUpdate {
     pub(crate) settings: Option<LinkSettings>,
-    pub(crate) credential: Option<StoredCredential>,
+    pub(crate) credential: Option<Option<StoredCredential>>,
     pub(crate) known_hosts: Option<String>,
     pub(crate) webhook: Option<Sealed>,
 }
@@ -61,20 +52,15 @@ impl Catalog {
             let SealedLink { progress, credential, .. } = new;
             transaction.execute(
                 "insert into links (id, wiki, url, branch, mode, winner, first_run, on_rewrite, interval,
-                     cooldown, offline, credential, credential_file, public_key, credential_nonce,
+                     cooldown, offline, credential, public_key, credential_nonce,
                      credential_sealed, known_hosts, webhook_nonce, webhook_sealed, state, word, reason,
                      next_at, created)
-                 values (:id, :wiki, '', '', 'off', '', '', '', 1, 0, 0, :kind, :file, :public, :nonce,
-                     :sealed, :hosts, :webhook_nonce, :webhook_sealed, :state, :word, :reason, :next_at,
+                 values (:id, :wiki, '', '', 'off', '', '', '', 1, 0, 0, 'none', null, null,
+                     null, :hosts, :webhook_nonce, :webhook_sealed, :state, :word, :reason, :next_at,
                      :created)",
                 named_params! {
                     ":id": new.id,
                     ":wiki": new.wiki.to_string(),
-                    ":kind": credential.kind,
-                    ":file": credential.file,
-                    ":public": credential.public_key,
-                    ":nonce": credential.sealed.as_ref().map(|sealed| &sealed.nonce),
-                    ":sealed": credential.sealed.as_ref().map(|sealed| &sealed.sealed),
                     ":hosts": new.known_hosts,
                     ":webhook_nonce": new.webhook.nonce,
                     ":webhook_sealed": new.webhook.sealed,
@@ -86,6 +72,7 @@ impl Catalog {
                 },
             )?;
             set(transaction, &new.id, &new.settings)?;
+            set_credential(transaction, &new.id, credential.as_ref())?;
             required(transaction, &new.id)
         })
     }
@@ -167,18 +154,7 @@ impl Catalog {
                 set(transaction, id, settings)?;
             }
             if let Some(credential) = &update.credential {
-                transaction.execute(
-                    "update links set credential = ?2, credential_file = ?3, public_key = ?4,
-                         credential_nonce = ?5, credential_sealed = ?6 where id = ?1",
-                    params![
-                        id,
-                        credential.kind,
-                        credential.file,
-                        credential.public_key,
-                        credential.sealed.as_ref().map(|sealed| &sealed.nonce),
-                        credential.sealed.as_ref().map(|sealed| &sealed.sealed),
-                    ],
-                )?;
+                set_credential(transaction, id, credential.as_ref())?;
             }
             if let Some(hosts) = &update.known_hosts {
                 transaction.execute(
@@ -234,25 +210,28 @@ impl Catalog {
     ///
     /// # Errors
     /// There is no such link; the file can't be read.
-    pub(crate) fn link_credential(&self, id: &str) -> Result<KeptCredential, CatalogError> {
-        let kept = self.db.read(|connection| {
+    pub(crate) fn link_credential(
+        &self,
+        id: &str,
+    ) -> Result<Option<StoredCredential>, CatalogError> {
+        let found = self.db.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "select credential_file, credential_nonce, credential_sealed from links where id = ?1",
+                "select credential, public_key, credential_nonce, credential_sealed from links where id = ?1",
             )?;
             let read = |row: &Row<'_>| {
-                let (file, nonce, sealed): (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>) =
-                    (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok(match (file, nonce, sealed) {
-                    (Some(file), ..) => KeptCredential::File(file),
-                    (None, Some(nonce), Some(sealed)) => {
-                        KeptCredential::Sealed(Sealed { nonce, sealed })
+                let sealed: (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(2)?, row.get(3)?);
+                let (kind, public_key) = (row.get(0)?, row.get(1)?);
+                Ok(match sealed {
+                    (Some(nonce), Some(sealed)) => {
+                        let sealed = Sealed { nonce, sealed };
+                        Some(StoredCredential { kind, public_key, sealed })
                     }
-                    _ => KeptCredential::None,
+                    _ => None,
                 })
             };
             Ok::<_, CatalogError>(statement.query_row([id], read).optional()?)
         })?;
-        kept.ok_or(CatalogError::UnknownLink)
+        found.ok_or(CatalogError::UnknownLink)
     }
 
     /// What a link's host signs its messages with.
@@ -295,9 +274,17 @@ pub(super) fn insert_notice(
     let created = now().unix_timestamp();
     transaction
         .prepare_cached(
-            "insert into notices (link, wiki, kind, detail, created, next_at) values (?1, ?2, ?3, ?4, ?5, 0)",
+            "insert into notices (link, wiki, kind, once, detail, created, next_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6, 0) on conflict do nothing",
         )?
-        .execute(params![link, wiki, notice.kind, notice.detail.to_string(), created])?;
+        .execute(params![
+            link,
+            wiki,
+            notice.kind,
+            notice.once,
+            notice.detail.to_string(),
+            created
+        ])?;
     Ok(())
 }
 
@@ -323,6 +310,25 @@ fn set(
             seconds(settings.interval),
             seconds(settings.cooldown),
             settings.offline,
+        ],
+    )?;
+    Ok(())
+}
+
+fn set_credential(
+    transaction: &Transaction<'_>,
+    id: &str,
+    credential: Option<&StoredCredential>,
+) -> Result<(), CatalogError> {
+    transaction.execute(
+        "update links set credential = ?2, public_key = ?3, credential_nonce = ?4, credential_sealed = ?5
+         where id = ?1",
+        params![
+            id,
+            credential.map_or("none", |credential| &credential.kind),
+            credential.and_then(|credential| credential.public_key.as_ref()),
+            credential.map(|credential| &credential.sealed.nonce),
+            credential.map(|credential| &credential.sealed.sealed),
         ],
     )?;
     Ok(())

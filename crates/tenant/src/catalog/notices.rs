@@ -101,7 +101,7 @@ mod tests {
     use crate::catalog::tests::{garden, scratch};
 
     fn notice(kind: &str) -> NewNotice {
-        NewNotice { kind: kind.to_owned(), detail: json!({ "a": 1 }) }
+        NewNotice { kind: kind.to_owned(), once: None, detail: json!({ "a": 1 }) }
     }
 
     #[test]
@@ -118,6 +118,17 @@ mod tests {
         assert_eq!(catalog.due_notices(5000, 9).unwrap()[0].attempts, 1);
         catalog.settle_notice(due.id, None).unwrap();
         assert_eq!(catalog.due_notices(i64::MAX, 9).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_told_once_is_told_once() {
+        let (_dir, catalog) = scratch();
+        let wiki = garden(&catalog).id;
+        for once in ["a", "a", "b"] {
+            let notice = NewNotice { once: Some(once.to_owned()), ..notice("conflicts") };
+            catalog.add_notice(wiki, "a", &notice).unwrap();
+        }
+        assert_eq!(catalog.due_notices(0, 9).unwrap().len(), 2);
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Links between wikis and git repositories elsewhere.
 
-use crate::catalog::{KeptCredential, SealedLink, SealedUpdate, StoredCredential};
+use crate::catalog::{SealedLink, SealedUpdate, StoredCredential};
 use crate::context::blocking;
 use crate::link::{
-    Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, NewNotice, Notice,
+    Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, NewNotice, Notice, random_id,
 };
-use crate::secrets::Sealed;
-use crate::{Error, Platform, Secret, TenantId, token};
+use crate::{Error, Platform, Secret, TenantId};
 
 impl Platform {
     /// Ties a wiki to a remote. The second value is what the remote's host signs its messages with.
@@ -17,7 +16,7 @@ impl Platform {
         let platform = self.clone();
         blocking(move || {
             let NewLink { wiki, settings, credential, known_hosts, progress } = new;
-            let id = token::random_id();
+            let id = random_id();
             let secret = Secret::random();
             let sealed = SealedLink {
                 credential: platform.seal_credential(wiki, &id, credential)?,
@@ -138,30 +137,19 @@ impl Platform {
         self.catalog(move |catalog| catalog.remove_link(&id)).await
     }
 
-    /// How a link gets in.
+    /// How a link gets in; `None` is without showing anything.
     ///
     /// # Errors
     /// There is no such link; [`Error::SecretKey`]: the platform's key isn't the one it was sealed under.
-    pub async fn link_credential(&self, link: &Link) -> Result<LinkCredential, Error> {
+    pub async fn link_credential(&self, link: &Link) -> Result<Option<LinkCredential>, Error> {
         let (platform, link) = (self.clone(), link.clone());
         blocking(move || {
-            let opened = |sealed: &Sealed| {
-                platform.0.vault.open(link.wiki, &credential_name(&link.id), sealed)
+            let Some(stored) = platform.0.catalog.link_credential(&link.id)? else {
+                return Ok(None);
             };
-            Ok(match platform.0.catalog.link_credential(&link.id)? {
-                KeptCredential::None => LinkCredential::None,
-                KeptCredential::File(file) if link.credential == "key_file" => {
-                    LinkCredential::KeyFile(file)
-                }
-                KeptCredential::File(file) => LinkCredential::TokenFile(file),
-                KeptCredential::Sealed(sealed) => match &link.public_key {
-                    None => LinkCredential::Token(opened(&sealed)?),
-                    Some(public) => LinkCredential::DeployKey {
-                        public: public.clone(),
-                        private: opened(&sealed)?,
-                    },
-                },
-            })
+            let StoredCredential { kind, public_key, sealed } = stored;
+            let secret = platform.0.vault.open(link.wiki, &credential_name(&link.id), &sealed)?;
+            Ok(Some(LinkCredential { kind, public_key, secret }))
         })
         .await
     }
@@ -221,22 +209,11 @@ impl Platform {
         &self,
         wiki: TenantId,
         id: &str,
-        credential: LinkCredential,
-    ) -> Result<StoredCredential, Error> {
-        let kind = credential.kind();
-        let seal =
-            |secret: &Secret| self.0.vault.seal(wiki, &credential_name(id), secret).map(Some);
-        let none = StoredCredential { kind, ..StoredCredential::default() };
-        Ok(match credential {
-            LinkCredential::None => none,
-            LinkCredential::Token(token) => StoredCredential { sealed: seal(&token)?, ..none },
-            LinkCredential::TokenFile(file) | LinkCredential::KeyFile(file) => {
-                StoredCredential { file: Some(file), ..none }
-            }
-            LinkCredential::DeployKey { public, private } => {
-                StoredCredential { public_key: Some(public), sealed: seal(&private)?, ..none }
-            }
-        })
+        credential: Option<LinkCredential>,
+    ) -> Result<Option<StoredCredential>, Error> {
+        let Some(LinkCredential { kind, public_key, secret }) = credential else { return Ok(None) };
+        let sealed = self.0.vault.seal(wiki, &credential_name(id), &secret)?;
+        Ok(Some(StoredCredential { kind, public_key, sealed }))
     }
 }
 
@@ -266,7 +243,7 @@ mod tests {
     use super::*;
     use crate::link::LinkProgress;
 
-    fn new(wiki: TenantId, credential: LinkCredential) -> NewLink {
+    fn new(wiki: TenantId, credential: Option<LinkCredential>) -> NewLink {
         NewLink {
             wiki,
             settings: LinkSettings {
@@ -297,21 +274,23 @@ mod tests {
     async fn credentials_come_back_as_they_were_given_and_lie_sealed() {
         let platform = Platform::in_memory().await.unwrap();
         let wiki = platform.create("garden").await.unwrap().id();
-        let secret = |text: &str| Secret::new(text.to_owned());
         let canary = "canary-3f9c";
+        let credential = |kind: &str, public: Option<&str>| LinkCredential {
+            kind: kind.to_owned(),
+            public_key: public.map(str::to_owned),
+            secret: Secret::new(canary.to_owned()),
+        };
         for credential in [
-            LinkCredential::None,
-            LinkCredential::Token(secret(canary)),
-            LinkCredential::TokenFile("/run/secrets/token".to_owned()),
-            LinkCredential::DeployKey {
-                public: "ssh-ed25519 AAAA".to_owned(),
-                private: secret(canary),
-            },
-            LinkCredential::KeyFile("/run/secrets/key".to_owned()),
+            None,
+            Some(credential("token", None)),
+            Some(credential("token_file", None)),
+            Some(credential("deploy_key", Some("ssh-ed25519 AAAA"))),
+            Some(credential("key_file", None)),
         ] {
             let (link, webhook) =
                 platform.create_link(new(wiki, credential.clone())).await.unwrap();
-            assert_eq!(link.credential, credential.kind());
+            let kind = credential.as_ref().map_or("none", |credential| &credential.kind);
+            assert_eq!(link.credential, kind);
             assert_eq!(platform.link_credential(&link).await.unwrap(), credential);
             assert_eq!(platform.webhook_secret(&link).await.unwrap(), webhook);
             let renewed = platform.renew_webhook_secret(&link).await.unwrap();
@@ -319,7 +298,11 @@ mod tests {
             assert_eq!(platform.webhook_secret(&link).await.unwrap(), renewed);
             // One link's secret opens no other's.
             let changed = LinkUpdate {
-                credential: Some(LinkCredential::Token(secret("another"))),
+                credential: Some(Some(LinkCredential {
+                    kind: "token".to_owned(),
+                    public_key: None,
+                    secret: Secret::new("another".to_owned()),
+                })),
                 ..LinkUpdate::default()
             };
             let link = platform.update_link(&link.id, changed).await.unwrap();

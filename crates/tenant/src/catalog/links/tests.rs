@@ -32,11 +32,11 @@ fn new(id: &str, wiki: TenantId) -> SealedLink {
         id: id.to_owned(),
         wiki,
         settings: settings(),
-        credential: StoredCredential {
-            kind: "token",
-            sealed: Some(sealed(1)),
-            ..StoredCredential::default()
-        },
+        credential: Some(StoredCredential {
+            kind: "token".to_owned(),
+            public_key: None,
+            sealed: sealed(1),
+        }),
         known_hosts: String::new(),
         webhook: sealed(2),
         progress: progress("idle", Some(50)),
@@ -54,25 +54,30 @@ fn a_link_is_what_was_made_and_changed() {
     let made = catalog.create_link(&new("a", wiki)).unwrap();
     assert_eq!(made.settings, settings());
     assert_eq!(catalog.link("a").unwrap(), Some(made.clone()));
-    assert!(
-        matches!(catalog.link_credential("a").unwrap(), KeptCredential::Sealed(s) if s == sealed(1))
-    );
+    assert_eq!(catalog.link_credential("a").unwrap().unwrap().sealed, sealed(1));
     assert_eq!(catalog.link_webhook("a").unwrap(), sealed(2));
     let changed = SealedUpdate {
         settings: Some(LinkSettings { mode: "pull".to_owned(), ..settings() }),
-        credential: Some(StoredCredential {
-            kind: "key_file",
-            file: Some("/run/secrets/key".to_owned()),
-            ..StoredCredential::default()
-        }),
+        credential: Some(Some(StoredCredential {
+            kind: "deploy_key".to_owned(),
+            public_key: Some("ssh-ed25519 AAAA".to_owned()),
+            sealed: sealed(4),
+        })),
         known_hosts: Some("git.example.org ssh-ed25519 AAAA".to_owned()),
         webhook: Some(sealed(3)),
     };
     let changed = catalog.update_link("a", &changed).unwrap();
-    assert_eq!((changed.settings.mode.as_str(), changed.credential.as_str()), ("pull", "key_file"));
-    assert!(matches!(catalog.link_credential("a").unwrap(), KeptCredential::File(_)));
+    assert_eq!(
+        (changed.settings.mode.as_str(), changed.credential.as_str()),
+        ("pull", "deploy_key")
+    );
+    assert_eq!(changed.public_key.as_deref(), Some("ssh-ed25519 AAAA"));
+    assert_eq!(catalog.link_credential("a").unwrap().unwrap().sealed, sealed(4));
     assert_eq!(catalog.link_webhook("a").unwrap(), sealed(3));
     assert_eq!(changed.progress, made.progress);
+    let open = SealedUpdate { credential: Some(None), ..SealedUpdate::default() };
+    assert_eq!(catalog.update_link("a", &open).unwrap().credential, "none");
+    assert!(catalog.link_credential("a").unwrap().is_none());
     assert!(catalog.remove_link("a").unwrap());
     assert!(!catalog.remove_link("a").unwrap());
     assert!(catalog.link_credential("a").is_err() && catalog.link_webhook("a").is_err());
@@ -92,7 +97,11 @@ fn a_state_and_its_notices_are_stored_together() {
             reason: Some("auth".to_owned()),
             next_at: None,
         },
-        notices: vec![NewNotice { kind: "paused".to_owned(), detail: serde_json::json!({}) }],
+        notices: vec![NewNotice {
+            kind: "paused".to_owned(),
+            once: None,
+            detail: serde_json::json!({}),
+        }],
     };
     catalog.save_links(&[step("gone"), step("a")]).unwrap();
     assert_eq!(catalog.link("a").unwrap().unwrap().progress, step("a").progress);
@@ -150,7 +159,7 @@ fn a_wiki_that_goes_takes_its_links_along() {
     let (_dir, catalog) = scratch();
     let id = garden(&catalog).id;
     catalog.create_link(&new("a", id)).unwrap();
-    let notice = NewNotice { kind: "paused".to_owned(), detail: serde_json::json!({}) };
+    let notice = NewNotice { kind: "paused".to_owned(), once: None, detail: serde_json::json!({}) };
     catalog.add_notice(id, "a", &notice).unwrap();
     catalog.begin_delete(id).unwrap();
     catalog.finish_delete(id).unwrap();
