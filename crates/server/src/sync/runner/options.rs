@@ -1,0 +1,43 @@
+//! What a platform's synchronisation is allowed and told.
+
+use std::sync::Arc;
+
+use super::notices::Delivery;
+use crate::remote::{Policy, Resolver, SecretFiles, SystemResolver, WireLimits};
+use crate::sync::Limits;
+
+/// How links are run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `false`: no link runs, and the API says so. Saves queue all the same.
+    pub enabled: bool,
+    /// `true`: nothing leaves the machine. Saves queue all the same.
+    pub offline: bool,
+    /// Which hosts may be reached.
+    pub policy: Policy,
+    /// Who knows the addresses of names.
+    pub resolver: Arc<dyn Resolver>,
+    /// How much may run at once.
+    pub limits: Limits,
+    /// How long and how large one call may be.
+    pub wire: WireLimits,
+    /// Where credentials may be mounted as files.
+    pub secret_files: SecretFiles,
+    /// How people are told.
+    pub delivery: Delivery,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            offline: false,
+            policy: Policy::default(),
+            resolver: Arc::new(SystemResolver),
+            limits: Limits::default(),
+            wire: WireLimits::default(),
+            secret_files: SecretFiles::default(),
+            delivery: Delivery::default(),
+        }
+    }
+}

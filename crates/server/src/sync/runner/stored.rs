@@ -1,0 +1,102 @@
+//! A link between its row and the machine's own types.
+
+use std::str::FromStr;
+
+use wikigrove_tenant::{Link, LinkProgress, LinkSettings, NewNotice};
+
+use crate::sync::{LinkState, Notice, Settings};
+
+/// A link in memory, with its row as it was last stored.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub(super) link: Link,
+    pub(super) state: LinkState,
+}
+
+impl Loaded {
+    /// A state that can't be read, of a newer version perhaps, is begun anew: the next run finds out by
+    /// looking what there is, and nothing is lost but what was decided and told.
+    pub(super) fn new(link: Link) -> Self {
+        let state = serde_json::from_str(&link.progress.state).unwrap_or_else(|error| {
+            tracing::warn!(link = link.id, %error, "a link's state can't be read and is begun anew");
+            LinkState::default()
+        });
+        Self { link, state }
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        settings(&self.link.settings)
+    }
+
+    /// What to store, unless it is stored already.
+    pub(super) fn unsaved(&self) -> Option<LinkProgress> {
+        Some(progress(&self.state)).filter(|progress| *progress != self.link.progress)
+    }
+}
+
+/// The row of a state.
+pub(crate) fn progress(state: &LinkState) -> LinkProgress {
+    LinkProgress {
+        state: serde_json::to_string(state).expect("a state has string keys only"),
+        word: state.state().as_str().to_owned(),
+        reason: state.reason().map(str::to_owned),
+        next_at: state.next_at.map(|time| time.0),
+    }
+}
+
+/// The settings that the machine goes by.
+pub(crate) fn settings(stored: &LinkSettings) -> Settings {
+    Settings {
+        mode: word(&stored.mode),
+        winner: word(&stored.winner),
+        first_run: word(&stored.first_run),
+        on_rewrite: word(&stored.on_rewrite),
+        interval: stored.interval,
+        cooldown: stored.cooldown,
+    }
+}
+
+/// Words are checked before they are stored; what a newer version stored counts as the default.
+fn word<T: FromStr + Default>(text: &str) -> T {
+    text.parse().unwrap_or_default()
+}
+
+/// A notice as it waits to be sent.
+pub(super) fn notice(notice: &Notice) -> NewNotice {
+    let (kind, detail) = match notice {
+        Notice::DecisionNeeded { reason, tip } => {
+            ("decision_needed", serde_json::json!({ "reason": reason, "revision": tip }))
+        }
+        Notice::Paused { reason } => ("paused", serde_json::json!({ "reason": reason })),
+        Notice::PeerDown { since } => ("peer_down", serde_json::json!({ "since": seconds(since.0) })),
+        Notice::PeerUp { after } => ("peer_up", serde_json::json!({ "after_seconds": after.as_secs() })),
+    };
+    NewNotice { kind: kind.to_owned(), once: None, detail }
+}
+
+/// A time in RFC 3339, to the second.
+fn seconds(milliseconds: i64) -> String {
+    use time::format_description::well_known::Rfc3339;
+    let time = time::OffsetDateTime::from_unix_timestamp(milliseconds / 1000);
+    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::{Mode, Phase, Time, Winner};
+
+    #[test]
+    fn a_state_is_read_back_as_it_was_stored() {
+        let state = LinkState { phase: Phase::Backoff, next_at: Some(Time(7)), ..LinkState::default() };
+        let stored = progress(&state);
+        assert_eq!((stored.word.as_str(), stored.next_at), ("backoff", Some(7)));
+        assert_eq!(serde_json::from_str::<LinkState>(&stored.state).unwrap(), state);
+    }
+
+    #[test]
+    fn a_word_from_the_future_counts_as_the_default() {
+        assert_eq!(word::<Mode>("pull"), Mode::Pull);
+        assert_eq!(word::<Winner>("dice"), Winner::Wiki);
+    }
+}
