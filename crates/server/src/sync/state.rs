@@ -39,6 +39,10 @@ pub struct LinkState {
     pub failures: u32,
     /// Pushes in a row that somebody else was faster than.
     pub races: u32,
+    /// A merge that somebody else may be making as well.
+    pub tie: Option<Tie>,
+    /// When a merge of this link last had conflicts.
+    pub conflicted_at: Option<Time>,
     /// Pushes in a row that the remote refused by a rule of its own.
     pub rejections: u32,
     /// The remote doesn't answer.
@@ -180,6 +184,19 @@ pub struct Burst {
     pub at: Time,
 }
 
+/// A merge that was put off, since others may be making the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tie {
+    /// The wiki's head.
+    pub local: Revision,
+    /// The remote's tip.
+    pub incoming: Revision,
+    /// How many merges were put off in a row.
+    pub count: u32,
+    /// When this one was.
+    pub since: Time,
+}
+
 /// The remote doesn't answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Down {
@@ -239,6 +256,8 @@ pub enum Told {
 /// What a run knows of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Running {
+    /// The wiki's head that it was compared with.
+    pub(super) local: Option<Revision>,
     /// What was fetched.
     pub(super) incoming: Option<Revision>,
     /// How it is taken over.

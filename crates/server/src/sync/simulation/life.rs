@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::git;
 use super::world::{Outage, World};
-use crate::sync::{Choice, DecisionReason, Event, Failure, PauseReason, Phase};
+use crate::sync::{Choice, DecisionReason, Event, Failure, Mode, PauseReason, Phase};
 
 const ROUNDS: usize = 20;
 const MINUTE: i64 = 60_000;
@@ -39,6 +39,35 @@ impl World {
         self.advance(30 * MINUTE);
         assert!(heads.iter().eq(self.wikis.iter().map(|wiki| &wiki.head)), "it isn't quiet");
         assert_eq!(self.difference(), None);
+        self.work_together();
+    }
+
+    /// On a fine day, where hosts tell of every push, nothing waits for a timer.
+    fn work_together(&mut self) {
+        let timers = self.remotes.iter().any(|remote| remote.wiki.is_some())
+            || self.links.iter().any(|link| link.settings.mode == Mode::Push);
+        // A first meeting may be a question.
+        let met = self.links.iter().all(|link| link.state.seen.is_some());
+        if timers || !met {
+            return;
+        }
+        self.conflict_weight = 1;
+        for link in 0..self.links.len() {
+            self.links[link].settings.interval = Duration::from_secs(24 * 60 * 60);
+            self.hear(link, &Event::Requested);
+        }
+        self.advance(MINUTE);
+        for _ in 0..6 {
+            if self.chance(70) {
+                self.save();
+            } else {
+                self.stranger_pushes();
+            }
+            let wait = self.span(0, 4_000);
+            self.advance(wait);
+        }
+        self.advance(5 * MINUTE);
+        assert_eq!(self.difference(), None, "somebody forgot something");
     }
 
     fn disturb(&mut self) {
@@ -121,14 +150,14 @@ impl World {
         let Some(remote) = self.bare() else { return };
         let tip = self.remotes[remote].tip;
         let mut tree = tip.map(|tip| (**self.git.tree(tip)).clone()).unwrap_or_default();
-        let wipes = self.chance(6);
+        let wipes = self.chaos && self.chance(6);
         if wipes {
             tree.clear();
         }
         self.edit(&mut tree);
         let parents: Vec<_> = tip.into_iter().collect();
         let new = self.git.commit(&parents, Rc::new(tree));
-        if self.chance(2) {
+        if self.chaos && self.chance(2) {
             self.git.mark_hostile(new);
         }
         self.log(|_| format!("a stranger pushes {new} to remote {remote}, wiping: {wipes}"));

@@ -88,7 +88,16 @@ pub(super) struct Link {
     pub(super) compared: Option<Id>,
     pub(super) merged: Option<Tree>,
     pub(super) told: super::check::Heard,
+    /// Every tip that it took over.
     pub(super) seen: BTreeSet<Id>,
+    /// Tips that it knows to have been there, unless somebody has decided since.
+    pub(super) observed: BTreeSet<Id>,
+    /// Somebody has chosen, and it isn't done yet.
+    pub(super) answered: bool,
+    /// How many conflicts the merge has that is about to be applied.
+    pub(super) conflicts: u32,
+    /// When its last runs began.
+    pub(super) starts: Vec<i64>,
 }
 
 pub(super) enum What {
@@ -274,6 +283,10 @@ impl World {
                     merged: None,
                     told: super::check::Heard::default(),
                     seen: BTreeSet::new(),
+                    observed: BTreeSet::new(),
+                    answered: false,
+                    conflicts: 0,
+                    starts: Vec::new(),
                 });
                 let link = self.links.len() - 1;
                 self.plan(0, What::Tell(link, Event::Changed { remote: true }));
@@ -367,8 +380,8 @@ impl World {
             return self.kill(server);
         }
         self.check_told(number, event, &state, &effects);
+        self.check_asked(number, event, &state);
         let link = &mut self.links[number];
-        link.seen.extend(state.seen.map(super::git::id));
         link.state = state.clone();
         link.stored = state;
         for effect in effects {
