@@ -51,5 +51,5 @@ pub use link::{
     Choice, DecisionReason, FirstRun, Mode, OnRewrite, PauseReason, Settings, State, Winner,
 };
 pub use machine::{MANY_CONFLICTS, MANY_DELETIONS, MOVED_HEADS, REJECTIONS, step};
-pub use state::{Burst, Decision, Down, Gone, LinkState, Phase, PushStop, REMEMBERED, Tie, Told};
+pub use state::{Burst, Decision, Down, Gone, LinkState, Phase, PushStop, REMEMBERED, Tie};
 pub use words::UnknownWord;

@@ -14,7 +14,7 @@ use super::effect::{Effect, Notice};
 use super::event::Event;
 use super::link::{Choice, DecisionReason, Mode, PauseReason, Settings};
 use super::schedule;
-use super::state::{Burst, Decision, Down, LinkState, Phase, Running, Told};
+use super::state::{Burst, Decision, Down, LinkState, Phase, Running};
 
 /// More conflicts than this in one merge are a question, not pages.
 pub const MANY_CONFLICTS: u32 = 100;
@@ -388,8 +388,7 @@ impl Machine<'_> {
         }
         let probe = (reason == PauseReason::RemoteGone).then_some(self.now + schedule::PROBE);
         self.rest(Phase::Paused { reason }, probe);
-        if self.state.told != Some(Told::Paused { reason }) {
-            self.state.told = Some(Told::Paused { reason });
+        if self.state.told.replace(reason) != Some(reason) {
             self.effects.push(Effect::Notify(Notice::Paused { reason }));
         }
     }
@@ -400,9 +399,7 @@ impl Machine<'_> {
         self.up();
         self.state.decision = None;
         self.rest(Phase::NeedsDecision { reason, tip }, None);
-        if self.state.told != Some(Told::Decision { reason, tip }) {
-            self.state.told = Some(Told::Decision { reason, tip });
-            self.effects.push(Effect::Notify(Notice::DecisionNeeded { reason, tip }));
-        }
+        self.state.told = None;
+        self.effects.push(Effect::Notify(Notice::DecisionNeeded { reason, tip }));
     }
 }

@@ -53,9 +53,9 @@ pub struct LinkState {
     pub decision: Option<Decision>,
     /// The remote takes no pushes from us. Pulling goes on.
     pub push_stop: Option<PushStop>,
-    /// What people were told last that the link waits for, so that they aren't told it again. (Of a stop of
-    /// the pushes they are told when it begins.)
-    pub told: Option<Told>,
+    /// The pause that people were told of, so that an attempt that fails again isn't told. (A question is asked
+    /// once by itself, and a stop of the pushes is told when it begins.)
+    pub told: Option<PauseReason>,
     /// What the remote, git or the system said when something failed last. Empty after a run that worked.
     pub last_error: Option<String>,
     /// The number of the run that is on, or was last.
@@ -233,24 +233,6 @@ pub struct PushStop {
     pub reason: PauseReason,
     /// When to try again, if it may end by itself.
     pub probe_at: Option<Time>,
-}
-
-/// What people were told last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Told {
-    /// That somebody has to choose.
-    Decision {
-        /// What about.
-        reason: DecisionReason,
-        /// The remote's tip that it is about.
-        tip: Revision,
-    },
-    /// That something has to be mended.
-    Paused {
-        /// What.
-        reason: PauseReason,
-    },
 }
 
 /// What a run knows of itself.

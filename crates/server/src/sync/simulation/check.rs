@@ -78,7 +78,8 @@ impl World {
         assert!(told <= 2, "one step tells too much");
         let waits = matches!(state.phase, Phase::NeedsDecision { .. } | Phase::Paused { .. });
         assert!(!waits || heard.trouble.is_some(), "it waits for people who don't know");
-        if state.phase == Phase::Idle {
+        let ended = matches!(event, Event::Done { .. });
+        if ended && matches!(state.phase, Phase::Idle | Phase::Due) {
             heard.trouble = None;
         }
         assert!(
@@ -96,10 +97,12 @@ impl World {
         let link = &mut self.links[number];
         let asked = matches!(link.state.phase, Phase::NeedsDecision { .. });
         match event {
-            Event::Decided { .. } if asked && state.decision.is_some() => link.answered = true,
+            Event::Decided { tip: Some(tip), .. } if asked && state.decision.is_some() => {
+                link.answered = Some(git::id(*tip));
+            }
             Event::Changed { remote: true } => {
                 link.observed.clear();
-                link.answered = false;
+                link.answered = None;
             }
             Event::Done { run, outcome: Outcome::Seen(Landing::Landed { .. }) }
                 if *run == link.state.run && link.state.phase == Phase::Verifying =>
@@ -121,9 +124,10 @@ impl World {
         if state.seen != link.state.seen
             && let Some(seen) = state.seen.map(git::id)
         {
-            if link.answered {
+            if let Some(tip) = link.answered.take()
+                && self.git.is_ancestor(tip, seen)
+            {
                 link.observed.clear();
-                link.answered = false;
             }
             link.observed.insert(seen);
             link.seen.insert(seen);
@@ -143,6 +147,8 @@ impl World {
     /// A push doesn't bring back what strangers took away, unless somebody has decided so.
     pub(super) fn check_push(&self, link: usize, tip: Option<Id>, commit: Id) {
         let link = &self.links[link];
+        let anew = tip.is_none() && link.state.seen.is_some();
+        assert!(!anew, "a branch is made anew that somebody took away");
         if link.settings.on_rewrite == OnRewrite::Follow {
             return;
         }
@@ -159,7 +165,8 @@ impl World {
     pub(super) fn check_apply(&self, link: usize, head: Option<Id>, tip: Id, plan: Plan, new: Id) {
         let link = &self.links[link];
         let Some(head) = head else { return };
-        if link.answered {
+        // An answer holds for the tip that it was given for, and for what is built on that.
+        if link.answered.is_some_and(|answered| self.git.is_ancestor(answered, tip)) {
             return;
         }
         let (git, settings) = (&self.git, &link.settings);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::git;
-use super::world::{Outage, World};
+use super::world::{Link, Outage, World};
 use crate::sync::{Choice, DecisionReason, Event, Failure, Mode, PauseReason, Phase};
 
 const ROUNDS: usize = 20;
@@ -89,12 +89,13 @@ impl World {
                     self.kill(server);
                 }
             }
-            71..73 => self.clock_jumps(),
+            71 => self.clock_jumps(),
+            72 if self.chance(10) => self.vanish(),
             73 if self.chance(25) => {
                 let long = self.span(HOUR, 30 * HOUR);
-                self.advance(long);
+                self.pass(long);
             }
-            73..78 => self.answer_one(),
+            72..78 => self.answer_one(),
             _ if self.links.is_empty() => {}
             other => {
                 let link = self.pick(self.links.len());
@@ -236,6 +237,30 @@ impl World {
         let remote = self.pick(self.remotes.len());
         self.log(|_| format!("remote {remote}: {outage:?} for {long}"));
         self.remotes[remote].outage = Some((outage, self.now + long));
+    }
+
+    /// A repository isn't there for two days, and then it is.
+    fn vanish(&mut self) {
+        let remote = self.pick(self.remotes.len());
+        self.log(|_| format!("remote {remote} vanishes"));
+        self.remotes[remote].outage = Some((Outage::Fails(Failure::Gone), self.now + 48 * HOUR));
+        self.pass(50 * HOUR);
+    }
+
+    /// A long time passes, in which nobody looks often.
+    fn pass(&mut self, wait: i64) {
+        let rarely = Duration::from_secs(6 * 60 * 60);
+        let set =
+            |link: &mut Link, interval| std::mem::replace(&mut link.settings.interval, interval);
+        let before: Vec<_> = self.links.iter_mut().map(|link| set(link, rarely)).collect();
+        self.advance(wait);
+        for (link, interval) in self.links.iter_mut().zip(before) {
+            set(link, interval);
+        }
+        // Whoever looks rarely notices that late.
+        for link in 0..self.links.len() {
+            self.hear(link, &Event::ClockMoved);
+        }
     }
 
     fn clock_jumps(&mut self) {

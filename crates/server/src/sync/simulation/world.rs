@@ -92,8 +92,8 @@ pub(super) struct Link {
     pub(super) seen: BTreeSet<Id>,
     /// Tips that it knows to have been there, unless somebody has decided since.
     pub(super) observed: BTreeSet<Id>,
-    /// Somebody has chosen, and it isn't done yet.
-    pub(super) answered: bool,
+    /// What somebody has chosen about, if it isn't done yet.
+    pub(super) answered: Option<Id>,
     /// How many conflicts the merge has that is about to be applied.
     pub(super) conflicts: u32,
     /// When its last runs began.
@@ -284,7 +284,7 @@ impl World {
                     told: super::check::Heard::default(),
                     seen: BTreeSet::new(),
                     observed: BTreeSet::new(),
-                    answered: false,
+                    answered: None,
                     conflicts: 0,
                     starts: Vec::new(),
                 });
@@ -431,6 +431,9 @@ impl World {
         for number in 0..self.links.len() {
             if of_server(self, number) {
                 self.hear(number, &Event::Restarted);
+                let phase = self.links[number].state.phase;
+                let alive = self.servers[server].up;
+                assert!(!alive || !phase.is_run(), "it takes a dead run for a living one");
             }
         }
     }
