@@ -1,7 +1,7 @@
 //! What must hold, at every moment and in the end.
 
 use super::git::{self, Id, deletions};
-use super::world::{LIMITS, World};
+use super::world::World;
 use crate::sync::{
     DecisionReason, Effect, Event, FirstRun, Landing, LinkState, MANY_CONFLICTS, Mode, Notice,
     OnRewrite, Outcome, Phase, Plan,
@@ -198,13 +198,13 @@ impl World {
             .iter()
             .filter(|link| self.wikis[link.wiki].server == server && link.busy.is_some())
             .collect();
-        assert!(busy.len() <= LIMITS.total, "too many at once");
+        assert!(busy.len() <= self.limits.total, "too many at once");
         for (number, link) in busy.iter().enumerate() {
             let others = &busy[number + 1..];
             assert!(others.iter().all(|other| other.wiki != link.wiki), "two runs in one wiki");
             let host = |link: usize| self.remotes[link].host;
             let same = others.iter().filter(|other| host(other.remote) == host(link.remote));
-            assert!(same.count() < LIMITS.per_host, "too many at one host");
+            assert!(same.count() < self.limits.per_host, "too many at one host");
         }
     }
 

@@ -8,7 +8,7 @@ use super::world::{Link, Outage, World};
 use crate::sync::{Choice, DecisionReason, Event, Failure, Mode, PauseReason, Phase};
 
 const ROUNDS: usize = 20;
-const MINUTE: i64 = 60_000;
+pub(super) const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
 impl World {
@@ -117,12 +117,19 @@ impl World {
 
     fn save(&mut self) {
         let wiki = self.pick(self.wikis.len());
-        if !self.servers[self.wikis[wiki].server].up {
-            return;
+        if self.servers[self.wikis[wiki].server].up {
+            self.save_in(wiki, None);
         }
+    }
+
+    /// Somebody saves a page in a wiki: some page, or this one.
+    pub(super) fn save_in(&mut self, wiki: usize, path: Option<&str>) {
         let head = self.wikis[wiki].head;
         let mut tree = head.map(|head| (**self.git.tree(head)).clone()).unwrap_or_default();
-        self.edit(&mut tree);
+        match path {
+            Some(path) => drop(tree.insert(path.into(), self.git.text())),
+            None => self.edit(&mut tree),
+        }
         let parents: Vec<_> = head.into_iter().collect();
         let new = self.git.commit(&parents, Rc::new(tree));
         self.log(|_| format!("wiki {wiki} is saved: {new}"));
@@ -193,7 +200,7 @@ impl World {
     }
 
     /// A stranger moves a branch, so that nobody is to blame for what isn't there any more.
-    fn give_up(&mut self, remote: usize, new: Option<git::Id>) {
+    pub(super) fn give_up(&mut self, remote: usize, new: Option<git::Id>) {
         if let Some(old) = self.remotes[remote].tip {
             let git = &self.git;
             let gone = git.below(old).filter(|id| new.is_none_or(|new| !git.is_ancestor(*id, new)));

@@ -128,10 +128,11 @@ impl World {
     }
 
     fn fetch(&mut self, link: usize) -> Outcome {
+        let remote = self.links[link].remote;
+        self.remotes[remote].asked += 1;
         if let Some(fault) = self.fault(link, false) {
             return fault;
         }
-        let remote = self.links[link].remote;
         match self.tip(remote) {
             Some(tip) if self.git.is_hostile(tip) => {
                 Outcome::HostileTree { incoming: revision(tip) }
@@ -240,6 +241,7 @@ impl World {
                 return Outcome::NonFastForward;
             }
             self.check_push(link, tip, commit);
+            self.remotes[remote].pushes += 1;
             match self.remotes[remote].wiki {
                 Some(wiki) => self.move_head(wiki, commit, None),
                 None => self.set_tip(remote, Some(commit)),
