@@ -45,11 +45,11 @@ mod simulation;
 
 pub use clock::{Moment, Time};
 pub use effect::{Effect, Notice, Plan};
-pub use event::{Event, Facts, Failure, Landing, Outcome, Relation};
+pub use event::{Deletions, Event, Facts, Failure, Landing, Outcome, Relation};
 pub use fair::{Fair, Limits};
 pub use link::{
     Choice, DecisionReason, FirstRun, Mode, OnRewrite, PauseReason, Settings, State, Winner,
 };
-pub use machine::{MANY_CONFLICTS, MANY_DELETIONS, MOVED_HEADS, REJECTIONS, is_mass_delete, step};
-pub use state::{Burst, Decision, Down, Gone, LinkState, Phase, PushStop, REMEMBERED, Told};
+pub use machine::{MANY_CONFLICTS, MANY_DELETIONS, MOVED_HEADS, REJECTIONS, step};
+pub use state::{Burst, Decision, Down, Gone, LinkState, Phase, PushStop, REMEMBERED, Tie};
 pub use words::UnknownWord;

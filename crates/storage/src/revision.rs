@@ -18,7 +18,7 @@ macro_rules! object_id {
 
         impl $name {
             /// Takes the 20 bytes of a SHA-1 object id.
-            pub fn from_bytes(bytes: [u8; 20]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 20]) -> Self {
                 Self(bytes)
             }
 

@@ -10,6 +10,8 @@ pub const BASE: Duration = Duration::from_secs(2);
 pub const CAP: Duration = Duration::from_secs(15 * 60);
 /// The longest wait that a peer can ask for: more is a mistake, or malice.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(6 * 60 * 60);
+/// No merge is put off for longer than this.
+pub const LONGEST_TIE: Duration = Duration::from_secs(30);
 /// How often a push that lost a race is repeated quickly before it waits like a failure.
 pub const QUICK_RETRIES: u32 = 3;
 
@@ -21,6 +23,13 @@ pub fn wait(failures: u32, retry_after: Option<Duration>, dice: &mut Dice) -> Du
     let doubled = BASE.saturating_mul(2u32.saturating_pow(failures));
     let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
     asked + dice.between(Duration::ZERO, doubled.min(CAP))
+}
+
+/// The wait before a merge that others may be making as well: who draws the shortest makes it, and the
+/// others find it made. `count` is how many were put off before it.
+pub fn tie(count: u32, dice: &mut Dice) -> Duration {
+    let doubled = BASE.saturating_mul(2u32.saturating_pow(count));
+    dice.between(Duration::ZERO, doubled.min(LONGEST_TIE))
 }
 
 /// The wait before a push that lost a race is tried again.

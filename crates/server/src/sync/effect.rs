@@ -58,11 +58,16 @@ pub enum Effect {
         /// the lock is held (also where a fast-forward was planned), and apply that.
         insist: bool,
     },
-    /// Push this commit, as a fast-forward or not at all. Ends in `Pushed`, `PushUnknown`,
-    /// `NonFastForward`, `Rejected` or `Failed`.
+    /// Move the remote's branch from what was fetched to this commit, or not at all: `git push` with a
+    /// lease. Since `commit` has `from` as an ancestor, which the runner checks once more, that is a
+    /// fast-forward. Without the lease a branch that was set back since the fetch would be moved
+    /// forward again, and nobody asked. Ends in `Pushed`, `PushUnknown`, `NonFastForward` (also if the
+    /// lease is stale), `Rejected` or `Failed`.
     Push {
         /// The commit.
         commit: Revision,
+        /// Where the branch was; none if it isn't to exist yet.
+        from: Option<Revision>,
     },
     /// Look what the remote's branch points at now, and fetch that if it is unknown. Ends in `Seen` or
     /// `Failed`.

@@ -88,6 +88,8 @@ pub enum Outcome {
     Merged {
         /// How many pages conflict.
         conflicts: u32,
+        /// What the result would delete.
+        deletions: Deletions,
     },
     /// The result is the wiki's head, durably.
     Applied {
@@ -100,7 +102,7 @@ pub enum Outcome {
     Pushed,
     /// Nobody knows whether the push landed: a timeout, a hang-up, a process that was killed.
     PushUnknown,
-    /// The remote refused the push because it has something that we haven't: somebody was faster.
+    /// The remote refused the push because its branch isn't where we saw it: somebody was faster.
     NonFastForward,
     /// The remote refused the push by a rule of its own: a hook, a protected branch.
     Rejected {
@@ -125,19 +127,36 @@ pub struct Facts {
     pub local: Option<Revision>,
     /// How the two are related.
     pub relation: Relation,
+    /// Both have the same text, whatever their histories are.
+    pub same_tree: bool,
     /// The tip that was seen last is set, and isn't an ancestor of this one.
     pub rewritten: bool,
     /// The wiki has commits that the tip that was seen last hasn't.
     pub local_only: bool,
-    /// How many pages the wiki has in what the link covers.
-    pub pages: u32,
-    /// How many of them the remote has deleted since the two had a commit in common (or, after a
-    /// rewrite, since the tip that was seen last).
-    pub deleted: u32,
+    /// What a fast-forward would delete.
+    pub deletions: Deletions,
     /// The remote has nothing but what a hosting service puts there: a README, a licence, a .gitignore.
     pub trivial: bool,
     /// The tip that was decided about is this one or an ancestor of it.
     pub decided: bool,
+}
+
+/// How much of the wiki wouldn't be there any more. Told by the result, not by a base: there can be several,
+/// and none of them need know the page. A page that moved isn't deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deletions {
+    /// How many pages the wiki has in what the link covers.
+    pub pages: u32,
+    /// How many of them would be gone.
+    pub deleted: u32,
+}
+
+impl Deletions {
+    /// Whether so many look like an accident: more than [`MANY_DELETIONS`](super::MANY_DELETIONS), and
+    /// more than half.
+    pub fn are_many(self) -> bool {
+        self.deleted > super::MANY_DELETIONS && self.deleted > self.pages / 2
+    }
 }
 
 /// How the remote's tip is related to the wiki's head.

@@ -226,6 +226,47 @@ mod tests {
     }
 
     #[test]
+    fn while_one_waits_no_other_has_two_turns_at_its_host() {
+        let mut dice = crate::sync::clock::Dice::new(11);
+        let limits = Limits { total: 3, per_host: 2 };
+        let mut fair = Fair::new(limits);
+        let host = |wiki: u64| wiki % 3;
+        let (mut running, mut passed) = (Vec::new(), std::collections::BTreeMap::new());
+        for _ in 0..20_000 {
+            let wiki = dice.below(12);
+            if dice.below(2) == 0 {
+                fair.queue(wiki, wiki, host(wiki));
+                if !running.contains(&wiki) {
+                    passed.entry(wiki).or_insert_with(Vec::new);
+                }
+            } else if let Some(place) = running.iter().position(|other| *other == wiki) {
+                running.swap_remove(place);
+                fair.leave(&wiki, &wiki);
+            }
+            while let Some(started) = fair.turn() {
+                passed.remove(&started);
+                for (waits, others) in &mut passed {
+                    if host(*waits) == host(started) {
+                        assert!(!others.contains(&started), "{started} passed {waits} twice");
+                        others.push(started);
+                    }
+                }
+                running.push(started);
+                assert!(running.len() <= limits.total && running.len() == fair.running());
+                let at_host = running.iter().filter(|other| host(**other) == host(started));
+                assert!(at_host.count() <= limits.per_host);
+            }
+            // Whoever waits does so because something is full.
+            let free =
+                |wiki: u64| running.iter().filter(|other| host(**other) == host(wiki)).count();
+            assert!(
+                running.len() == limits.total
+                    || passed.keys().all(|wiki| free(*wiki) == limits.per_host)
+            );
+        }
+    }
+
+    #[test]
     fn a_link_that_waits_or_runs_isnt_put_in_line_again() {
         let mut fair = fair(4, 4);
         fair.queue("wiki", 1, "host");

@@ -1,6 +1,8 @@
 //! The transition function: what happens to a link, and what it does then.
 
 mod outcome;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use super::effect::{Effect, Notice};
 use super::event::Event;
 use super::link::{Choice, DecisionReason, Mode, PauseReason, Settings};
 use super::schedule;
-use super::state::{Burst, Decision, Down, LinkState, Phase, Running, Told};
+use super::state::{Burst, Decision, Down, LinkState, Phase, Running};
 
 /// More conflicts than this in one merge are a question, not pages.
 pub const MANY_CONFLICTS: u32 = 100;
@@ -30,10 +32,8 @@ const GONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// … and this often: a clock that jumped makes no day.
 const GONE_ANSWERS: u32 = 8;
 
-/// Whether so many deletions look like an accident.
-pub fn is_mass_delete(deleted: u32, pages: u32) -> bool {
-    deleted > MANY_DELETIONS && deleted > pages / 2
-}
+/// Merges that were put off longer ago than this have nothing to do with each other, nor have conflicts.
+const SAME_TIE: Duration = Duration::from_secs(10 * 60);
 
 /// What a link does when something happens to it.
 ///
@@ -263,13 +263,21 @@ impl Machine<'_> {
         if let Some(down) = &mut state.down {
             down.since = down.since.min(now);
         }
+        if let Some(tie) = &mut state.tie {
+            tie.since = tie.since.min(now);
+        }
+        earlier(&mut state.conflicted_at, now);
         if let Some(gone) = &mut state.gone {
             gone.since = gone.since.min(now);
         }
         if let Some(stop) = &mut state.push_stop {
             earlier(&mut stop.probe_at, now + schedule::PROBE);
         }
-        earlier(&mut state.next_at, now + longest);
+        if state.phase == Phase::Idle {
+            self.idle_until();
+        } else {
+            earlier(&mut state.next_at, now + longest);
+        }
     }
 
     /// Waits for a turn. Everything that is wanted will be seen to by the run that follows.
@@ -380,8 +388,7 @@ impl Machine<'_> {
         }
         let probe = (reason == PauseReason::RemoteGone).then_some(self.now + schedule::PROBE);
         self.rest(Phase::Paused { reason }, probe);
-        if self.state.told != Some(Told::Paused { reason }) {
-            self.state.told = Some(Told::Paused { reason });
+        if self.state.told.replace(reason) != Some(reason) {
             self.effects.push(Effect::Notify(Notice::Paused { reason }));
         }
     }
@@ -392,9 +399,7 @@ impl Machine<'_> {
         self.up();
         self.state.decision = None;
         self.rest(Phase::NeedsDecision { reason, tip }, None);
-        if self.state.told != Some(Told::Decision { reason, tip }) {
-            self.state.told = Some(Told::Decision { reason, tip });
-            self.effects.push(Effect::Notify(Notice::DecisionNeeded { reason, tip }));
-        }
+        self.state.told = None;
+        self.effects.push(Effect::Notify(Notice::DecisionNeeded { reason, tip }));
     }
 }

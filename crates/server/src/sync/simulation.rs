@@ -11,6 +11,7 @@
 mod check;
 mod git;
 mod life;
+mod stories;
 mod work;
 mod world;
 

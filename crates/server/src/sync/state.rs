@@ -39,6 +39,10 @@ pub struct LinkState {
     pub failures: u32,
     /// Pushes in a row that somebody else was faster than.
     pub races: u32,
+    /// A merge that somebody else may be making as well.
+    pub tie: Option<Tie>,
+    /// When a merge of this link last had conflicts.
+    pub conflicted_at: Option<Time>,
     /// Pushes in a row that the remote refused by a rule of its own.
     pub rejections: u32,
     /// The remote doesn't answer.
@@ -49,9 +53,9 @@ pub struct LinkState {
     pub decision: Option<Decision>,
     /// The remote takes no pushes from us. Pulling goes on.
     pub push_stop: Option<PushStop>,
-    /// What people were told last that the link waits for, so that they aren't told it again. (Of a stop of
-    /// the pushes they are told when it begins.)
-    pub told: Option<Told>,
+    /// The pause that people were told of, so that an attempt that fails again isn't told. (A question is asked
+    /// once by itself, and a stop of the pushes is told when it begins.)
+    pub told: Option<PauseReason>,
     /// What the remote, git or the system said when something failed last. Empty after a run that worked.
     pub last_error: Option<String>,
     /// The number of the run that is on, or was last.
@@ -180,6 +184,19 @@ pub struct Burst {
     pub at: Time,
 }
 
+/// A merge that was put off, since others may be making the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tie {
+    /// The wiki's head.
+    pub local: Revision,
+    /// The remote's tip.
+    pub incoming: Revision,
+    /// How many merges were put off in a row.
+    pub count: u32,
+    /// When this one was.
+    pub since: Time,
+}
+
 /// The remote doesn't answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Down {
@@ -218,27 +235,11 @@ pub struct PushStop {
     pub probe_at: Option<Time>,
 }
 
-/// What people were told last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Told {
-    /// That somebody has to choose.
-    Decision {
-        /// What about.
-        reason: DecisionReason,
-        /// The remote's tip that it is about.
-        tip: Revision,
-    },
-    /// That something has to be mended.
-    Paused {
-        /// What.
-        reason: PauseReason,
-    },
-}
-
 /// What a run knows of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Running {
+    /// The wiki's head that it was compared with.
+    pub(super) local: Option<Revision>,
     /// What was fetched.
     pub(super) incoming: Option<Revision>,
     /// How it is taken over.

@@ -2,15 +2,13 @@
 
 use wikigrove_tenant::Revision;
 
-use super::{
-    GONE_ANSWERS, GONE_FOR, MANY_CONFLICTS, MOVED_HEADS, Machine, REJECTIONS, is_mass_delete,
-};
+use super::{GONE_ANSWERS, GONE_FOR, MANY_CONFLICTS, MOVED_HEADS, Machine, REJECTIONS, SAME_TIE};
 use crate::sync::backoff;
 use crate::sync::effect::{Effect, Notice, Plan};
-use crate::sync::event::{Facts, Failure, Landing, Outcome, Relation};
+use crate::sync::event::{Deletions, Facts, Failure, Landing, Outcome, Relation};
 use crate::sync::link::{Choice, DecisionReason, FirstRun, Mode, OnRewrite, PauseReason};
 use crate::sync::schedule;
-use crate::sync::state::{Decision, Gone, Phase, PushStop};
+use crate::sync::state::{Decision, Gone, Phase, PushStop, Tie};
 
 impl Machine<'_> {
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
@@ -26,7 +24,9 @@ impl Machine<'_> {
                 self.ask(DecisionReason::Mapping, *incoming);
             }
             (Phase::Comparing, Outcome::Compared(facts)) => self.compared(facts),
-            (Phase::Merging, Outcome::Merged { conflicts }) => self.merged(*conflicts),
+            (Phase::Merging, Outcome::Merged { conflicts, deletions }) => {
+                self.merged(*conflicts, *deletions);
+            }
             (Phase::Applying, Outcome::Applied { head }) => self.applied(*head),
             (Phase::Applying, Outcome::HeadMoved) => {
                 self.state.running.moved += 1;
@@ -73,6 +73,7 @@ impl Machine<'_> {
         let Some(incoming) = self.state.running.incoming else { return };
         // The remote has just said that it has this, whatever becomes of it here.
         self.effects.push(Effect::RemoveJobs { up_to: incoming });
+        self.state.running.local = facts.local;
         if !facts.decided {
             self.state.decision = None;
         }
@@ -86,6 +87,7 @@ impl Machine<'_> {
         };
         match plan {
             Err(reason) => self.ask(reason, incoming),
+            Ok(Some(Plan::Merge)) if facts.same_tree && self.puts_off() => {}
             Ok(Some(plan)) if plan.merges() => {
                 self.state.running.plan = Some(plan);
                 self.state.phase = Phase::Merging;
@@ -135,26 +137,58 @@ impl Machine<'_> {
                 Relation::Diverged => Plan::Merge,
             }
         };
-        if is_mass_delete(facts.deleted, facts.pages) {
+        if plan == Plan::FastForward && facts.deletions.are_many() {
             return Err(DecisionReason::MassDelete);
         }
         Ok(Some(plan))
     }
 
-    fn merged(&mut self, conflicts: u32) {
+    fn merged(&mut self, conflicts: u32, deletions: Deletions) {
         let (Some(incoming), Some(plan)) = (self.state.running.incoming, self.state.running.plan)
         else {
             return;
         };
+        if deletions.are_many() && self.state.decision.is_none() {
+            self.ask(DecisionReason::MassDelete, incoming);
+            return;
+        }
         let asked = self
             .state
             .decision
             .is_some_and(|decision| decision.reason == DecisionReason::TooManyConflicts);
         if conflicts > MANY_CONFLICTS && !asked {
             self.ask(DecisionReason::TooManyConflicts, incoming);
-        } else {
-            self.apply(incoming, plan);
+            return;
         }
+        if conflicts > 0 {
+            let again = self.state.conflicted_at.is_some_and(|at| self.now.since(at) < SAME_TIE);
+            if again && self.puts_off() {
+                return;
+            }
+            self.state.conflicted_at = Some(self.now);
+        }
+        self.apply(incoming, plan);
+    }
+
+    /// Puts off a merge that others may be making as well, unless nobody did in the time that it was put
+    /// off for: of several wikis with several remotes each would merge the merges of all others, for
+    /// ever, if all were equally quick. It's a matter of histories that differ over the same text, or of
+    /// conflicts between those who settled the last one differently, so nobody misses anything meanwhile.
+    fn puts_off(&mut self) -> bool {
+        let (Some(local), Some(incoming)) = (self.state.running.local, self.state.running.incoming)
+        else {
+            return false;
+        };
+        let before = self.state.tie.filter(|tie| self.now.since(tie.since) < SAME_TIE);
+        if before.is_some_and(|tie| (tie.local, tie.incoming) == (local, incoming)) {
+            return false;
+        }
+        let count = before.map_or(0, |tie| tie.count + 1);
+        self.state.tie = Some(Tie { local, incoming, count, since: self.now });
+        let wait = backoff::tie(count, &mut self.dice);
+        self.release();
+        self.rest(Phase::Backoff, Some(self.now + wait));
+        true
     }
 
     fn apply(&mut self, incoming: Revision, plan: Plan) {
@@ -189,7 +223,8 @@ impl Machine<'_> {
         }
         self.state.phase = Phase::Pushing;
         self.state.running.pushed = Some(commit);
-        self.effects.push(Effect::Push { commit });
+        let from = self.state.running.incoming;
+        self.effects.push(Effect::Push { commit, from });
     }
 
     fn verify(&mut self) {

@@ -1,8 +1,14 @@
 //! What must hold, at every moment and in the end.
 
-use super::git::Id;
-use super::world::{LIMITS, World};
-use crate::sync::{Effect, Event, LinkState, Mode, Notice, Phase};
+use super::git::{self, Id, deletions};
+use super::world::World;
+use crate::sync::{
+    DecisionReason, Effect, Event, FirstRun, Landing, LinkState, MANY_CONFLICTS, Mode, Notice,
+    OnRewrite, Outcome, Phase, Plan,
+};
+
+/// More runs of one link within ten minutes than anybody can wish for.
+const STORM: usize = 200;
 
 /// What people were told of a link, kept apart from the machine's own notes.
 #[derive(Default)]
@@ -72,7 +78,8 @@ impl World {
         assert!(told <= 2, "one step tells too much");
         let waits = matches!(state.phase, Phase::NeedsDecision { .. } | Phase::Paused { .. });
         assert!(!waits || heard.trouble.is_some(), "it waits for people who don't know");
-        if state.phase == Phase::Idle {
+        let ended = matches!(event, Event::Done { .. });
+        if ended && matches!(state.phase, Phase::Idle | Phase::Due) {
             heard.trouble = None;
         }
         assert!(
@@ -84,6 +91,106 @@ impl World {
         }
     }
 
+    /// Keeps account of what the link may do without asking.
+    pub(super) fn check_asked(&mut self, number: usize, event: &Event, state: &LinkState) {
+        let now = self.now;
+        let link = &mut self.links[number];
+        let asked = matches!(link.state.phase, Phase::NeedsDecision { .. });
+        match event {
+            Event::Decided { tip: Some(tip), .. } if asked && state.decision.is_some() => {
+                link.answered = Some(git::id(*tip));
+            }
+            Event::Changed { remote: true } => {
+                link.observed.clear();
+                link.answered = None;
+            }
+            Event::Done { run, outcome: Outcome::Seen(Landing::Landed { .. }) }
+                if *run == link.state.run && link.state.phase == Phase::Verifying =>
+            {
+                link.observed.extend(link.state.running.pushed.map(git::id));
+            }
+            Event::Started => {
+                link.starts.retain(|start| *start > now - 600_000);
+                link.starts.push(now);
+                assert!(link.starts.len() < STORM, "this is a storm");
+            }
+            _ => {}
+        }
+        if let Phase::NeedsDecision { reason: DecisionReason::ForcePushed, .. } = state.phase {
+            let lost = link.state.seen.map(git::id);
+            let kept = &self.wikis[link.wiki].backups;
+            assert!(lost.is_none_or(|lost| kept.contains(&lost)), "a tip that nobody keeps");
+        }
+        if state.seen != link.state.seen
+            && let Some(seen) = state.seen.map(git::id)
+        {
+            if let Some(tip) = link.answered.take()
+                && self.git.is_ancestor(tip, seen)
+            {
+                link.observed.clear();
+            }
+            link.observed.insert(seen);
+            link.seen.insert(seen);
+        }
+    }
+
+    /// The network isn't used when it mustn't be.
+    pub(super) fn check_work(&self, link: usize, effect: &Effect, network: bool) {
+        let link = &self.links[link];
+        assert!(link.state.phase.is_run(), "work outside a run");
+        assert!(!network || !link.state.offline, "the network is used");
+        if let Effect::Push { .. } = effect {
+            assert!(link.settings.mode.pushes(), "a link pushes that only pulls");
+        }
+    }
+
+    /// A push doesn't bring back what strangers took away, unless somebody has decided so.
+    pub(super) fn check_push(&self, link: usize, tip: Option<Id>, commit: Id) {
+        let link = &self.links[link];
+        let anew = tip.is_none() && link.state.seen.is_some();
+        assert!(!anew, "a branch is made anew that somebody took away");
+        if link.settings.on_rewrite == OnRewrite::Follow {
+            return;
+        }
+        let remote = &self.remotes[link.remote];
+        for seen in &link.observed {
+            let back = remote.given_up.contains(seen)
+                && self.git.is_ancestor(*seen, commit)
+                && tip.is_some_and(|tip| !self.git.is_ancestor(*seen, tip));
+            assert!(!back, "a rewrite is undone without a question: {seen} is back");
+        }
+    }
+
+    /// Nothing is applied that needs a question, unless it was asked.
+    pub(super) fn check_apply(&self, link: usize, head: Option<Id>, tip: Id, plan: Plan, new: Id) {
+        let link = &self.links[link];
+        let Some(head) = head else { return };
+        // An answer holds for the tip that it was given for, and for what is built on that.
+        if link.answered.is_some_and(|answered| self.git.is_ancestor(answered, tip)) {
+            return;
+        }
+        let (git, settings) = (&self.git, &link.settings);
+        let tree = |id| git.tree(id);
+        let deletions = deletions(tree(head), tree(new));
+        let import = plan == Plan::Theirs && settings.first_run == FirstRun::Import;
+        assert!(import || !deletions.are_many() || link.compared != Some(head), "{deletions:?}");
+        assert!(link.conflicts <= MANY_CONFLICTS, "so many conflicts");
+        let seen = link.state.seen.map(git::id);
+        if let Some(seen) = seen.filter(|seen| !git.is_ancestor(*seen, tip)) {
+            let follows = settings.on_rewrite == OnRewrite::Follow && settings.mode.pulls();
+            let ours = !git.is_ancestor(link.compared.unwrap_or(head), seen);
+            assert!(follows && !ours, "a rewrite is taken over");
+            let theirs = link.compared != Some(head) || tree(new) == tree(tip);
+            assert!(theirs, "a rewrite isn't followed");
+        } else if git.bases(head, tip).is_empty() {
+            let trivial = tree(tip).keys().all(|path| path.as_ref() == "README");
+            let merges = settings.first_run == FirstRun::Merge;
+            assert!(import || merges || trivial, "unrelated histories become one");
+        } else {
+            assert_ne!(settings.mode, Mode::Push, "others' commits are taken over");
+        }
+    }
+
     /// Never too many processes, never two for one wiki.
     pub(super) fn check_limits(&self, server: usize) {
         let busy: Vec<_> = self
@@ -91,13 +198,13 @@ impl World {
             .iter()
             .filter(|link| self.wikis[link.wiki].server == server && link.busy.is_some())
             .collect();
-        assert!(busy.len() <= LIMITS.total, "too many at once");
+        assert!(busy.len() <= self.limits.total, "too many at once");
         for (number, link) in busy.iter().enumerate() {
             let others = &busy[number + 1..];
             assert!(others.iter().all(|other| other.wiki != link.wiki), "two runs in one wiki");
             let host = |link: usize| self.remotes[link].host;
             let same = others.iter().filter(|other| host(other.remote) == host(link.remote));
-            assert!(same.count() < LIMITS.per_host, "too many at one host");
+            assert!(same.count() < self.limits.per_host, "too many at one host");
         }
     }
 

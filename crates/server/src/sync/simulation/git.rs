@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use wikigrove_tenant::Revision;
 
-use crate::sync::{Plan, Winner};
+use crate::sync::{Deletions, Plan, Winner};
 
 /// A commit: the place of it among all there are. A parent has a lower one.
 pub(super) type Id = u32;
@@ -221,10 +221,10 @@ fn three_way(base: &Tree, ours: &Tree, theirs: &Tree, winner: Winner) -> (Tree, 
     (Rc::new(merged), conflicts)
 }
 
-/// How many pages the wiki had, and how many of them are gone at the remote, since `base`.
-pub(super) fn deletions(base: &Tree, ours: &Tree, theirs: &Tree) -> (u32, u32) {
-    let gone = ours.keys().filter(|path| base.contains_key(*path) && !theirs.contains_key(*path));
-    (u32::try_from(gone.count()).unwrap(), u32::try_from(ours.len()).unwrap())
+/// What of one tree isn't in the other.
+pub(super) fn deletions(ours: &Tree, result: &Tree) -> Deletions {
+    let gone = ours.keys().filter(|path| !result.contains_key(*path)).count();
+    Deletions { pages: u32::try_from(ours.len()).unwrap(), deleted: u32::try_from(gone).unwrap() }
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::git;
-use super::world::{Outage, World};
-use crate::sync::{Choice, DecisionReason, Event, Failure, PauseReason, Phase};
+use super::world::{Link, Outage, World};
+use crate::sync::{Choice, DecisionReason, Event, Failure, Mode, PauseReason, Phase};
 
 const ROUNDS: usize = 20;
-const MINUTE: i64 = 60_000;
+pub(super) const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
 impl World {
@@ -39,6 +39,35 @@ impl World {
         self.advance(30 * MINUTE);
         assert!(heads.iter().eq(self.wikis.iter().map(|wiki| &wiki.head)), "it isn't quiet");
         assert_eq!(self.difference(), None);
+        self.work_together();
+    }
+
+    /// On a fine day, where hosts tell of every push, nothing waits for a timer.
+    fn work_together(&mut self) {
+        let timers = self.remotes.iter().any(|remote| remote.wiki.is_some())
+            || self.links.iter().any(|link| link.settings.mode == Mode::Push);
+        // A first meeting may be a question.
+        let met = self.links.iter().all(|link| link.state.seen.is_some());
+        if timers || !met {
+            return;
+        }
+        self.conflict_weight = 1;
+        for link in 0..self.links.len() {
+            self.links[link].settings.interval = Duration::from_secs(24 * 60 * 60);
+            self.hear(link, &Event::Requested);
+        }
+        self.advance(MINUTE);
+        for _ in 0..6 {
+            if self.chance(70) {
+                self.save();
+            } else {
+                self.stranger_pushes();
+            }
+            let wait = self.span(0, 4_000);
+            self.advance(wait);
+        }
+        self.advance(5 * MINUTE);
+        assert_eq!(self.difference(), None, "somebody forgot something");
     }
 
     fn disturb(&mut self) {
@@ -60,12 +89,13 @@ impl World {
                     self.kill(server);
                 }
             }
-            71..73 => self.clock_jumps(),
+            71 => self.clock_jumps(),
+            72 if self.chance(10) => self.vanish(),
             73 if self.chance(25) => {
                 let long = self.span(HOUR, 30 * HOUR);
-                self.advance(long);
+                self.pass(long);
             }
-            73..78 => self.answer_one(),
+            72..78 => self.answer_one(),
             _ if self.links.is_empty() => {}
             other => {
                 let link = self.pick(self.links.len());
@@ -87,12 +117,19 @@ impl World {
 
     fn save(&mut self) {
         let wiki = self.pick(self.wikis.len());
-        if !self.servers[self.wikis[wiki].server].up {
-            return;
+        if self.servers[self.wikis[wiki].server].up {
+            self.save_in(wiki, None);
         }
+    }
+
+    /// Somebody saves a page in a wiki: some page, or this one.
+    pub(super) fn save_in(&mut self, wiki: usize, path: Option<&str>) {
         let head = self.wikis[wiki].head;
         let mut tree = head.map(|head| (**self.git.tree(head)).clone()).unwrap_or_default();
-        self.edit(&mut tree);
+        match path {
+            Some(path) => drop(tree.insert(path.into(), self.git.text())),
+            None => self.edit(&mut tree),
+        }
         let parents: Vec<_> = head.into_iter().collect();
         let new = self.git.commit(&parents, Rc::new(tree));
         self.log(|_| format!("wiki {wiki} is saved: {new}"));
@@ -121,14 +158,14 @@ impl World {
         let Some(remote) = self.bare() else { return };
         let tip = self.remotes[remote].tip;
         let mut tree = tip.map(|tip| (**self.git.tree(tip)).clone()).unwrap_or_default();
-        let wipes = self.chance(6);
+        let wipes = self.chaos && self.chance(6);
         if wipes {
             tree.clear();
         }
         self.edit(&mut tree);
         let parents: Vec<_> = tip.into_iter().collect();
         let new = self.git.commit(&parents, Rc::new(tree));
-        if self.chance(2) {
+        if self.chaos && self.chance(2) {
             self.git.mark_hostile(new);
         }
         self.log(|_| format!("a stranger pushes {new} to remote {remote}, wiping: {wipes}"));
@@ -163,7 +200,7 @@ impl World {
     }
 
     /// A stranger moves a branch, so that nobody is to blame for what isn't there any more.
-    fn give_up(&mut self, remote: usize, new: Option<git::Id>) {
+    pub(super) fn give_up(&mut self, remote: usize, new: Option<git::Id>) {
         if let Some(old) = self.remotes[remote].tip {
             let git = &self.git;
             let gone = git.below(old).filter(|id| new.is_none_or(|new| !git.is_ancestor(*id, new)));
@@ -207,6 +244,30 @@ impl World {
         let remote = self.pick(self.remotes.len());
         self.log(|_| format!("remote {remote}: {outage:?} for {long}"));
         self.remotes[remote].outage = Some((outage, self.now + long));
+    }
+
+    /// A repository isn't there for two days, and then it is.
+    fn vanish(&mut self) {
+        let remote = self.pick(self.remotes.len());
+        self.log(|_| format!("remote {remote} vanishes"));
+        self.remotes[remote].outage = Some((Outage::Fails(Failure::Gone), self.now + 48 * HOUR));
+        self.pass(50 * HOUR);
+    }
+
+    /// A long time passes, in which nobody looks often.
+    fn pass(&mut self, wait: i64) {
+        let rarely = Duration::from_secs(6 * 60 * 60);
+        let set =
+            |link: &mut Link, interval| std::mem::replace(&mut link.settings.interval, interval);
+        let before: Vec<_> = self.links.iter_mut().map(|link| set(link, rarely)).collect();
+        self.advance(wait);
+        for (link, interval) in self.links.iter_mut().zip(before) {
+            set(link, interval);
+        }
+        // Whoever looks rarely notices that late.
+        for link in 0..self.links.len() {
+            self.hear(link, &Event::ClockMoved);
+        }
     }
 
     fn clock_jumps(&mut self) {

@@ -2,7 +2,9 @@
 
 use super::git::{self, Id, deletions, revision};
 use super::world::{Op, Outage, What, World};
-use crate::sync::{Effect, Event, Facts, Failure, Landing, Outcome, Plan, Relation, Winner};
+use crate::sync::{
+    Deletions, Effect, Event, Facts, Failure, Landing, Outcome, Plan, Relation, Winner,
+};
 
 const NOT_ANSWERED: Failure = Failure::Transient { retry_after: None, answered: false };
 
@@ -19,6 +21,7 @@ impl World {
             Effect::Release => {
                 assert!(self.links[number].busy.is_none(), "a turn is given back while it is used");
                 self.links[number].merged = None;
+                self.links[number].conflicts = 0;
                 return self.servers[server].fair.leave(&wiki, &number);
             }
             Effect::Cancel => {
@@ -30,6 +33,7 @@ impl World {
             Effect::Fetch | Effect::Push { .. } | Effect::Verify { .. } => (50, 3_000, true),
         };
         assert!(self.links[number].busy.is_none(), "one run does two things at once");
+        self.check_work(number, &effect, network);
         self.numbers += 1;
         let op =
             Op { number: self.numbers, link: number, run: self.links[number].state.run, effect };
@@ -71,8 +75,11 @@ impl World {
                 Some(head) => {
                     let (tree, conflicts) =
                         self.git.merge(head, git::id(*incoming), *plan, *winner);
+                    let deletions = deletions(self.git.tree(head), &tree);
+                    let conflicts = conflicts * self.conflict_weight;
                     self.links[op.link].merged = Some(tree);
-                    Outcome::Merged { conflicts: conflicts * self.conflict_weight }
+                    self.links[op.link].conflicts = conflicts;
+                    Outcome::Merged { conflicts, deletions }
                 }
                 None => panic!("nothing to merge with"),
             },
@@ -83,7 +90,9 @@ impl World {
                     self.apply(op.link, git::id(*incoming), *plan, *insist)
                 }
             }
-            Effect::Push { commit } => self.push(op.link, git::id(*commit)),
+            Effect::Push { commit, from } => {
+                self.push(op.link, git::id(*commit), from.map(git::id))
+            }
             Effect::Verify { pushed } => self.verify(op.link, git::id(*pushed)),
             other => panic!("{other:?} isn't work"),
         };
@@ -119,10 +128,11 @@ impl World {
     }
 
     fn fetch(&mut self, link: usize) -> Outcome {
+        let remote = self.links[link].remote;
+        self.remotes[remote].asked += 1;
         if let Some(fault) = self.fault(link, false) {
             return fault;
         }
-        let remote = self.links[link].remote;
         match self.tip(remote) {
             Some(tip) if self.git.is_hostile(tip) => {
                 Outcome::HostileTree { incoming: revision(tip) }
@@ -155,26 +165,18 @@ impl World {
             Some(_) => Relation::Diverged,
         };
         let rewritten = seen.is_some_and(|seen| !below(seen, incoming));
-        let mut facts = Facts {
+        let facts = Facts {
             local: head.map(revision),
             relation,
+            same_tree: head.is_some_and(|head| git.tree(head) == git.tree(incoming)),
             rewritten,
             local_only: head.is_some_and(|head| seen.is_none_or(|seen| !below(head, seen))),
-            pages: 0,
-            deleted: 0,
+            deletions: head.map_or_else(Deletions::default, |head| {
+                deletions(git.tree(head), git.tree(incoming))
+            }),
             trivial: git.tree(incoming).keys().all(|path| path.as_ref() == "README"),
             decided: decided.is_some_and(|decided| below(decided, incoming)),
         };
-        if let Some(head) = head {
-            let base = match seen.filter(|_| rewritten) {
-                Some(seen) => Some(seen),
-                None => git.bases(head, incoming).first().copied(),
-            };
-            if let Some(base) = base {
-                (facts.deleted, facts.pages) =
-                    deletions(git.tree(base), git.tree(head), git.tree(incoming));
-            }
-        }
         Outcome::Compared(facts)
     }
 
@@ -202,6 +204,7 @@ impl World {
                 self.git.merge_commit(head, incoming, tree, symmetric)
             }
         };
+        self.check_apply(link, head, incoming, plan, new);
         self.move_head(wiki, new, Some(link));
         Outcome::Applied { head: revision(new) }
     }
@@ -218,7 +221,9 @@ impl World {
         }
     }
 
-    fn push(&mut self, link: usize, commit: Id) -> Outcome {
+    fn push(&mut self, link: usize, commit: Id, from: Option<Id>) -> Outcome {
+        let forward = from.is_none_or(|from| self.git.is_ancestor(from, commit));
+        assert!(forward, "this would be forced");
         let remote = self.links[link].remote;
         let fault = self.fault(link, true);
         // Cut before the remote has heard of it, or after.
@@ -228,13 +233,15 @@ impl World {
         if let Some(fault) = fault
             && !landed_all_the_same
         {
-            return fault;
+            return if lost && self.chance(50) { Outcome::PushUnknown } else { fault };
         }
         let tip = self.tip(remote);
         if tip != Some(commit) {
-            if tip.is_some_and(|tip| !self.git.is_ancestor(tip, commit)) {
+            if tip != from {
                 return Outcome::NonFastForward;
             }
+            self.check_push(link, tip, commit);
+            self.remotes[remote].pushes += 1;
             match self.remotes[remote].wiki {
                 Some(wiki) => self.move_head(wiki, commit, None),
                 None => self.set_tip(remote, Some(commit)),
@@ -266,7 +273,7 @@ impl World {
 
     pub(super) fn tell_webhooks(&mut self, remote: usize, tip: Id) {
         for link in 0..self.links.len() {
-            if self.links[link].remote == remote && self.chance(50) {
+            if self.links[link].remote == remote && (!self.chaos || self.chance(50)) {
                 let wait = self.span(10, 2_000);
                 self.plan(wait, What::Tell(link, Event::Webhook { after: Some(revision(tip)) }));
             }

@@ -11,7 +11,6 @@ use crate::sync::{
     Phase, Settings, Time, Winner, step,
 };
 
-pub(super) const LIMITS: Limits = Limits { total: 3, per_host: 2 };
 /// More steps than any life has that gets anywhere.
 const STEPS: u32 = 100_000;
 
@@ -22,6 +21,7 @@ pub(super) struct World {
     pub(super) now: i64,
     /// Faults happen.
     pub(super) chaos: bool,
+    pub(super) limits: Limits,
     /// How many conflicts one conflict counts for.
     pub(super) conflict_weight: u32,
     pub(super) servers: Vec<Server>,
@@ -60,6 +60,10 @@ pub(super) struct Remote {
     pub(super) others: bool,
     /// Every tip that it had.
     pub(super) log: Vec<Id>,
+    /// How many pushes of ours it took.
+    pub(super) pushes: u32,
+    /// How many times it was asked for its branch.
+    pub(super) asked: u32,
     /// What strangers pushed.
     pub(super) strange: BTreeSet<Id>,
     /// What strangers took away again.
@@ -88,7 +92,16 @@ pub(super) struct Link {
     pub(super) compared: Option<Id>,
     pub(super) merged: Option<Tree>,
     pub(super) told: super::check::Heard,
+    /// Every tip that it took over.
     pub(super) seen: BTreeSet<Id>,
+    /// Tips that it knows to have been there, unless somebody has decided since.
+    pub(super) observed: BTreeSet<Id>,
+    /// What somebody has chosen about, if it isn't done yet.
+    pub(super) answered: Option<Id>,
+    /// How many conflicts the merge has that is about to be applied.
+    pub(super) conflicts: u32,
+    /// When its last runs began.
+    pub(super) starts: Vec<i64>,
 }
 
 pub(super) enum What {
@@ -112,11 +125,18 @@ pub(super) struct Op {
 
 impl World {
     pub(super) fn new(seed: u64, told: bool) -> Self {
-        let mut world = Self {
+        let mut world = Self::empty(seed, told);
+        world.build();
+        world
+    }
+
+    pub(super) fn empty(seed: u64, told: bool) -> Self {
+        Self {
             git: Git::default(),
             dice: Dice::new(seed),
             now: 0,
             chaos: true,
+            limits: Limits::default(),
             conflict_weight: 1,
             servers: Vec::new(),
             wikis: Vec::new(),
@@ -126,9 +146,7 @@ impl World {
             numbers: 0,
             steps: 0,
             trace: told.then(Vec::new),
-        };
-        world.build();
-        world
+        }
     }
 
     /// `true` in this many of a hundred cases.
@@ -165,10 +183,14 @@ impl World {
 
     fn build(&mut self) {
         let shape = self.pick(4);
+        // There are two hosts, so only one of the two can be reached.
+        self.limits = match self.pick(2) {
+            0 => Limits { total: 2, per_host: 2 },
+            _ => Limits { total: 4, per_host: 1 },
+        };
         let servers = 1 + self.pick(2);
         for _ in 0..servers {
-            let offset = self.span(1_000_000_000_000, 2_000_000_000_000);
-            self.servers.push(Server { up: true, offset, fair: Fair::new(LIMITS) });
+            self.add_server();
         }
         if self.chance(10) {
             self.conflict_weight = 101;
@@ -182,13 +204,7 @@ impl World {
                 let tree = self.pages(pages);
                 self.git.commit(&[], tree)
             });
-            self.wikis.push(Wiki {
-                server,
-                head,
-                backups: BTreeSet::new(),
-                jobs: Vec::new(),
-                acknowledged: head.into_iter().collect(),
-            });
+            self.add_wiki(server, head);
             if shape == 3 {
                 let host = wiki % 2;
                 self.add_remote(Some(wiki), host, None);
@@ -215,12 +231,12 @@ impl World {
         self.add_links(shape);
     }
 
-    fn pages(&mut self, count: usize) -> Tree {
+    pub(super) fn pages(&mut self, count: usize) -> Tree {
         let git = &mut self.git;
         Rc::new((0..count).map(|page| (format!("p{page}").into(), git.text())).collect())
     }
 
-    fn add_remote(&mut self, wiki: Option<usize>, host: usize, tip: Option<Id>) {
+    pub(super) fn add_remote(&mut self, wiki: Option<usize>, host: usize, tip: Option<Id>) {
         let others = wiki.is_none() && self.chance(5);
         self.remotes.push(Remote {
             wiki,
@@ -228,6 +244,8 @@ impl World {
             tip,
             others,
             log: tip.into_iter().collect(),
+            pushes: 0,
+            asked: 0,
             strange: tip.into_iter().collect(),
             given_up: BTreeSet::new(),
             outage: None,
@@ -263,22 +281,45 @@ impl World {
                     interval: Duration::from_secs(60 + self.dice.below(240)),
                     cooldown: Duration::from_secs(60),
                 };
-                self.links.push(Link {
-                    wiki,
-                    remote,
-                    settings,
-                    state: LinkState::default(),
-                    stored: LinkState::default(),
-                    busy: None,
-                    compared: None,
-                    merged: None,
-                    told: super::check::Heard::default(),
-                    seen: BTreeSet::new(),
-                });
-                let link = self.links.len() - 1;
-                self.plan(0, What::Tell(link, Event::Changed { remote: true }));
+                self.add_link(wiki, remote, settings);
             }
         }
+    }
+
+    pub(super) fn add_server(&mut self) {
+        let offset = self.span(1_000_000_000_000, 2_000_000_000_000);
+        self.servers.push(Server { up: true, offset, fair: Fair::new(self.limits) });
+    }
+
+    pub(super) fn add_wiki(&mut self, server: usize, head: Option<Id>) {
+        self.wikis.push(Wiki {
+            server,
+            head,
+            backups: BTreeSet::new(),
+            jobs: Vec::new(),
+            acknowledged: head.into_iter().collect(),
+        });
+    }
+
+    pub(super) fn add_link(&mut self, wiki: usize, remote: usize, settings: Settings) {
+        self.links.push(Link {
+            wiki,
+            remote,
+            settings,
+            state: LinkState::default(),
+            stored: LinkState::default(),
+            busy: None,
+            compared: None,
+            merged: None,
+            told: super::check::Heard::default(),
+            seen: BTreeSet::new(),
+            observed: BTreeSet::new(),
+            answered: None,
+            conflicts: 0,
+            starts: Vec::new(),
+        });
+        let link = self.links.len() - 1;
+        self.plan(0, What::Tell(link, Event::Changed { remote: true }));
     }
 
     pub(super) fn plan(&mut self, wait: i64, what: What) {
@@ -367,8 +408,8 @@ impl World {
             return self.kill(server);
         }
         self.check_told(number, event, &state, &effects);
+        self.check_asked(number, event, &state);
         let link = &mut self.links[number];
-        link.seen.extend(state.seen.map(super::git::id));
         link.state = state.clone();
         link.stored = state;
         for effect in effects {
@@ -388,7 +429,7 @@ impl World {
     pub(super) fn kill(&mut self, server: usize) {
         self.log(|_| format!("server {server} dies"));
         self.servers[server].up = false;
-        self.servers[server].fair = Fair::new(LIMITS);
+        self.servers[server].fair = Fair::new(self.limits);
         for link in &mut self.links {
             if self.wikis[link.wiki].server == server {
                 link.busy = None;
@@ -418,6 +459,9 @@ impl World {
         for number in 0..self.links.len() {
             if of_server(self, number) {
                 self.hear(number, &Event::Restarted);
+                let phase = self.links[number].state.phase;
+                let alive = self.servers[server].up;
+                assert!(!alive || !phase.is_run(), "it takes a dead run for a living one");
             }
         }
     }
