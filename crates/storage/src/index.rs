@@ -28,6 +28,7 @@ pub(crate) use commit::{Described, changes_by, changes_of, shown_path};
 pub(crate) use links::{Placed, existing, incoming, mentioning, outgoing};
 pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, since};
 pub(crate) use pages::{get, list, with_content};
+pub(crate) use renames::{Candidate, MAX_SIZE as MAX_RENAMED, pair as pair_renamed};
 pub(crate) use search::find;
 pub use search::{SearchResult, SnippetPart};
 

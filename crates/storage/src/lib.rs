@@ -89,6 +89,7 @@ pub use front_matter::{FrontMatter, FrontMatterSyntax};
 pub use history::{History, HistoryPosition};
 pub use index::IndexProgress;
 pub use merge::Hunk;
+pub use merge::files::{ConflictKind, Winner};
 pub use moves::{Move, Moved};
 pub use page::{Page, PageSummary};
 pub use page_links::{BrokenLink, IncomingLink, OutgoingLink, PageLinks};

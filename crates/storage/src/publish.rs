@@ -13,10 +13,11 @@ use crate::author::Author;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
 use crate::index::Described;
+use crate::merge::files::Winner;
 use crate::redo::{self, Redo};
-use crate::repo::{Commit, Draft, RepoError};
+use crate::repo::{Commit, Draft, Edit, RepoError};
 use crate::revision::Revision;
-use crate::unit::Unit;
+use crate::unit::{INLINE_BYTES, Unit};
 use crate::wiki::Wiki;
 
 /// After this many saves their objects are made durable and the redo rows removed. More rows make
@@ -167,15 +168,18 @@ impl Wiki {
     /// Commits a merge of our acknowledged history and theirs, durably; the branch is not moved.
     fn merge_histories(&self, ours: Revision, theirs: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
-        let reconciled = repo.reconcile(ours, theirs)?;
+        let view = repo.view();
+        let merge = view.merge(Some(ours), theirs, Winner::Wiki)?;
+        let edits = self.small_enough(merge.edits(&merge.ours))?;
         // The merge rests on what others wrote, and they need not have synced it.
         sync_filesystem(repo.dir())?;
-        for (path, kept_as) in &reconciled.conflicts {
+        for conflict in &merge.conflicts {
             tracing::warn!(
                 wiki.id = self.id(),
-                path = %String::from_utf8_lossy(path),
-                kept_as = %String::from_utf8_lossy(kept_as),
-                "both histories changed the same lines: ours stays, theirs is kept beside it"
+                path = %String::from_utf8_lossy(&conflict.path),
+                kind = ?conflict.kind,
+                kept_as = conflict.beside.as_deref().map(String::from_utf8_lossy).as_deref(),
+                "both histories want the same place: what is ours stays, what is theirs is kept"
             );
         }
         let author = Author::new("wikigrove", "");
@@ -183,25 +187,30 @@ impl Wiki {
             format!("Merge {theirs}\n\nThe branch was moved while a save was on its way.");
         let time = time::OffsetDateTime::now_utc().unix_timestamp();
         let parents = [ours, theirs];
-        let draft = Draft {
-            parents: &parents,
-            edits: &reconciled.edits,
-            author: &author,
-            message: &message,
-            time,
-        };
-        let prepared = repo.view().prepare(&draft)?;
+        let draft =
+            Draft { parents: &parents, edits: &edits, author: &author, message: &message, time };
+        let prepared = view.prepare(&draft)?;
         let new = prepared.revision;
         let redo = Redo {
             branch: repo.branch(),
             old: Some(theirs),
             new,
             commit: prepared.commit.clone(),
-            edits: reconciled.edits,
+            edits,
         };
         self.database()?.write(|transaction| Ok::<_, Error>(redo::record(transaction, &redo)?))?;
         repo.write_objects(&prepared)?;
         Ok(new)
+    }
+
+    /// Makes contents that are too large for a redo row durable by themselves.
+    fn small_enough(&self, mut edits: Vec<Edit>) -> Result<Vec<Edit>, Error> {
+        for edit in &mut edits {
+            if let Some(content) = edit.content.take_if(|content| content.len() > INLINE_BYTES) {
+                self.repo().write_durable_blob(&content)?;
+            }
+        }
+        Ok(edits)
     }
 
     pub(crate) fn checkpoint_locked(&self, writer: &mut Writer) -> Result<(), Error> {

@@ -109,6 +109,12 @@ impl View {
         })
     }
 
+    /// As [`Repo::files`].
+    pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
+        let changes = self.changes(None, commit)?;
+        Ok(changes.into_iter().filter_map(|c| Some((c.path, c.new?))).collect())
+    }
+
     /// As [`Repo::changes`].
     pub(crate) fn changes(
         &self,
@@ -162,8 +168,7 @@ impl Repo {
 
     /// Every file of a commit, in byte order of its path. Directories are walked, not listed.
     pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
-        let changes = self.changes(None, commit)?;
-        Ok(changes.into_iter().filter_map(|c| Some((c.path, c.new?))).collect())
+        View(self.local()).files(commit)
     }
 
     /// The files that differ between two commits; from `None`, every file of `to`.
@@ -193,10 +198,7 @@ impl Repo {
         one: Revision,
         other: Revision,
     ) -> Result<Option<Revision>, RepoError> {
-        let local = self.local();
-        let bases =
-            local.merge_bases_many(object_id(one.as_bytes()), &[object_id(other.as_bytes())])?;
-        Ok(bases.first().map(|id| revision(id)))
+        Ok(View(self.local()).merge_bases(one, other)?.into_iter().next())
     }
 
     /// The newest commit, walking back from `head`, in which `path` held the blob `content`.

@@ -257,8 +257,9 @@ fn hash(kind: Kind, data: &[u8]) -> Result<gix::ObjectId, RepoError> {
 fn kind(mode: u16) -> Result<gix::objs::tree::EntryKind, RepoError> {
     use gix::objs::tree::EntryKind;
     match mode {
-        Entry::FILE => Ok(EntryKind::Blob),
-        Entry::EXECUTABLE => Ok(EntryKind::BlobExecutable),
+        // Old versions of git stored other permissions, too; today's see only whether it is executable.
+        0o100_000..=0o100_777 if mode & 0o100 == 0 => Ok(EntryKind::Blob),
+        0o100_000..=0o100_777 => Ok(EntryKind::BlobExecutable),
         0o120_000 => Ok(EntryKind::Link),
         0o160_000 => Ok(EntryKind::Commit),
         _ => Err(RepoError::Git(format!("mode {mode:o} can't be stored in a tree").into())),
