@@ -12,6 +12,7 @@ use crate::preferences::InvalidPreferences;
 use crate::receive::PushRefusal;
 use crate::repo::RepoError;
 use crate::revision::{Etag, Revision};
+use crate::sync::SyncError;
 
 /// Why an operation on a wiki failed. Ask it (`is_not_found`, `conflict`, …) rather than matching.
 #[derive(Debug, thiserror::Error)]
@@ -130,9 +131,22 @@ pub enum Error {
         /// The page path.
         path: String,
     },
+    /// What was fetched from elsewhere can't be synchronised with.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
     /// What was pushed can't be taken.
     #[error(transparent)]
     PushRefused(#[from] PushRefusal),
+    /// The wiki would hold more than it may.
+    #[error("the wiki would have {would_be} {what}; its quota is {limit}")]
+    QuotaExceeded {
+        /// `pages` or `bytes`.
+        what: &'static str,
+        /// How many it may have.
+        limit: u64,
+        /// How many it would have.
+        would_be: u64,
+    },
     /// The disk is full. What was acknowledged is safe, and reading goes on.
     #[error("the disk is full")]
     DiskFull,
@@ -202,6 +216,7 @@ impl Error {
             Self::NotFound { .. }
                 | Self::NoDraft { .. }
                 | Self::UnknownRevision { .. }
+                | Self::Sync(SyncError::NoConflict { .. })
                 | Self::Attachment(AttachmentError::NotFound { .. })
         )
     }

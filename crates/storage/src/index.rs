@@ -16,10 +16,11 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::db::DbError;
 use crate::revision::Revision;
+use crate::usage::Count;
 
 pub(crate) use attachments::list as attachments;
 pub use catch_up::IndexProgress;
@@ -28,6 +29,7 @@ pub(crate) use commit::{Described, changes_by, changes_of, shown_path};
 pub(crate) use links::{Placed, existing, incoming, mentioning, outgoing};
 pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, since};
 pub(crate) use pages::{get, list, with_content};
+pub(crate) use renames::{Candidate, MAX_SIZE as MAX_RENAMED, pair as pair_renamed};
 pub(crate) use search::find;
 pub use search::{SearchResult, SnippetPart};
 
@@ -44,6 +46,24 @@ pub(crate) fn indexed(connection: &Connection) -> Result<Option<Revision>, DbErr
     let id: Option<[u8; 20]> =
         connection.prepare_cached("select indexed from wiki")?.query_row([], |row| row.get(0))?;
     Ok(id.map(Revision::from_bytes))
+}
+
+/// How much `head` holds, if the index describes it.
+pub(crate) fn counted(connection: &Connection, head: Revision) -> Result<Option<Count>, DbError> {
+    let sql = "select pages, attachments, bytes from wiki where building is null and indexed = ?1";
+    let count = |row: &rusqlite::Row<'_>| {
+        let number = |column| row.get::<_, i64>(column).map(|number| number.max(0).unsigned_abs());
+        Ok(Count { pages: number(0)?, attachments: number(1)?, bytes: number(2)? })
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([head.as_bytes()], count).optional()?)
+}
+
+/// How many commits the log has had since it was begun.
+pub(crate) fn commits(connection: &Connection) -> Result<u64, DbError> {
+    let newest: Option<i64> = connection
+        .prepare_cached("select max(seq) from revision")?
+        .query_row([], |row| row.get(0))?;
+    Ok(newest.unwrap_or(0).unsigned_abs())
 }
 
 /// Says which commit the index describes now.

@@ -47,6 +47,7 @@ mod history;
 mod index;
 mod layout;
 pub mod links;
+mod maintain;
 mod merge;
 mod message;
 mod moves;
@@ -67,10 +68,12 @@ mod save;
 mod search;
 mod snapshot;
 mod survey;
+mod sync;
 #[cfg(test)]
 mod testing;
 mod undo;
 mod unit;
+mod usage;
 mod wiki;
 
 pub use attachment_path::{AttachmentPath, ExistingAttachment};
@@ -89,7 +92,9 @@ pub use files::FileError;
 pub use front_matter::{FrontMatter, FrontMatterSyntax};
 pub use history::{History, HistoryPosition};
 pub use index::IndexProgress;
+pub use maintain::Maintenance;
 pub use merge::Hunk;
+pub use merge::files::{ConflictKind, Winner};
 pub use moves::{Move, Moved};
 pub use page::{Page, PageSummary};
 pub use page_links::{BrokenLink, IncomingLink, OutgoingLink, PageLinks};
@@ -106,7 +111,12 @@ pub use save::{Base, Delete, Save, Saved};
 pub use search::{SearchResult, SnippetPart};
 pub use snapshot::Snapshot;
 pub use survey::Survey;
+pub use sync::{
+    Comparison, Integrate, Integrated, LinkId, Mapping, Outgoing, Preview, Queue, Relation,
+    Resolve, SyncConflict, SyncError,
+};
 pub use undo::{Undo, Undone};
+pub use usage::{Quota, Usage};
 pub use wiki::{Options, Resources, Wiki};
 
 pub use db::DbError;

@@ -9,6 +9,10 @@ use std::ops::Range;
 use imara_diff::{Algorithm, Diff, InternedInput};
 use serde::Serialize;
 
+pub(crate) mod files;
+mod names;
+mod settle;
+
 /// One place where both sides changed the same lines differently.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hunk {
@@ -33,6 +37,18 @@ pub(crate) enum Merged {
 
 /// Merges the changes from `base` to `ours` and from `base` to `theirs`.
 pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Merged {
+    let (text, hunks) = merge_text(base, ours, theirs);
+    if hunks.is_empty() { Merged::Clean(text) } else { Merged::Conflict(hunks) }
+}
+
+/// A base for merging two texts that are both made of `ours` and `theirs`. Nobody reads it: where
+/// those two disagree it has lines that neither can have, so that both count as changed there.
+pub(crate) fn common_base(base: &[u8], ours: &[u8], theirs: &[u8]) -> Vec<u8> {
+    merge_text(base, ours, theirs).0
+}
+
+/// The merged text, with a line of its own for every place that needs a person, and those places.
+fn merge_text(base: &[u8], ours: &[u8], theirs: &[u8]) -> (Vec<u8>, Vec<Hunk>) {
     let base_lines = lines(base);
     let (our_lines, their_lines) = (lines(ours), lines(theirs));
     let our_changes = changes(base, ours);
@@ -50,6 +66,7 @@ pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Merged {
         } else if group.theirs.is_empty() {
             text.extend(ours);
         } else {
+            text.extend_from_slice(NO_LINE);
             hunks.push(Hunk {
                 base_line: group.base.start + 1,
                 base: shown(base_lines[group.base.clone()].concat()),
@@ -59,8 +76,11 @@ pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Merged {
         }
     }
     push(&mut text, &base_lines[at..]);
-    if hunks.is_empty() { Merged::Clean(text) } else { Merged::Conflict(hunks) }
+    (text, hunks)
 }
+
+/// A NUL is in no text that is merged.
+const NO_LINE: &[u8] = b"\0\n";
 
 /// A run of base lines, and the run of the side's lines that took its place.
 #[derive(Clone, Debug)]

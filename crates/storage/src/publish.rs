@@ -15,10 +15,13 @@ use crate::author::Author;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
 use crate::index::Described;
+use crate::merge::files::{Files, Winner};
 use crate::redo::{self, Redo};
-use crate::repo::{Commit, Draft, RepoError};
+use crate::repo::{Commit, Draft, Edit, Prepared, RepoError};
 use crate::revision::Revision;
-use crate::unit::Unit;
+use crate::sync::{self, LinkId, NewConflicts};
+use crate::unit::{INLINE_BYTES, Statement, Unit};
+use crate::usage::Count;
 use crate::wiki::Wiki;
 
 /// After this many saves their objects are made durable and the redo rows removed. More rows make
@@ -51,6 +54,21 @@ pub(crate) struct Writer {
     pub(crate) unsynced: bool,
     /// A commit that would survive a power cut: it was synced, or a redo row remembers it.
     pub(crate) durable: Option<Revision>,
+    /// What the last commit under a quota came to.
+    pub(crate) counted: Option<(Revision, Count)>,
+}
+
+/// A merge that only has to be published.
+pub(crate) struct PreparedMerge {
+    pub(crate) prepared: Prepared,
+    /// Against the first parent.
+    pub(crate) edits: Vec<Edit>,
+    /// All of the merge.
+    pub(crate) files: Files,
+    /// What it leaves to people.
+    pub(crate) conflicts: NewConflicts,
+    /// What else is written down with it.
+    pub(crate) statements: Vec<Statement<'static>>,
 }
 
 impl Wiki {
@@ -88,7 +106,7 @@ impl Wiki {
     }
 
     fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
-        let Unit { view, head, preferences, edits, moves, signed, statements, .. } = unit;
+        let Unit { view, head, preferences, edits, moves, signed, statements } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -96,11 +114,7 @@ impl Wiki {
             }
             return Ok(None);
         };
-        let parents: Vec<Revision> = head.into_iter().collect();
-        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
-        let prepared =
-            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
-        let new = prepared.revision;
+        let counted = self.check_growth(Some(&mut *writer), &view, head, &edits)?;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
@@ -108,6 +122,12 @@ impl Wiki {
             }
             _ => None,
         };
+        let edits = self.small_enough(edits)?;
+        let parents: Vec<Revision> = head.into_iter().collect();
+        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
+        let prepared =
+            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
+        let new = prepared.revision;
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
         let redo = Redo {
             branch: self.repo().branch(),
@@ -116,40 +136,74 @@ impl Wiki {
             commit: Some(prepared.commit.clone()),
             edits,
         };
-        self.record(writer, &redo, |transaction| {
+        self.record(writer, &redo, None, |transaction| {
             if let Some(described) = &described {
                 described.apply(transaction, head, new, &commit)?;
             }
+            sync::close_removed(transaction, &redo.edits)?;
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
+        writer.counted = counted.map(|count| (new, count));
         self.repo().write_objects(&prepared)?;
         let revision = self.make_visible(writer, head, new)?;
         Ok(Some(Published { revision, merged: revision != new }))
     }
 
-    /// Publishes a commit that somebody else made, which is on the disk with all it needs. Returns the
-    /// head.
+    /// Publishes a commit that somebody else made, which is on the disk with all it needs. It came by the
+    /// link `from`, if by one. Returns the head.
     pub(crate) fn publish_stored(
         &self,
         writer: &mut Writer,
         old: Option<Revision>,
         new: Revision,
+        from: Option<LinkId>,
     ) -> Result<Revision, Error> {
         let branch = self.repo().branch();
         let redo = Redo { branch, old, new, commit: None, edits: Vec::new() };
+        let view = self.repo().view();
         let published = self
-            .record(writer, &redo, |_| Ok(()))
+            .record(writer, &redo, from, |transaction| {
+                sync::close_gone(transaction, |path| match std::str::from_utf8(path) {
+                    Ok(path) => Ok(view.entry(new, path)?.is_some()),
+                    Err(_) => Ok(true),
+                })
+            })
             .and_then(|()| self.make_visible(writer, old, new));
         self.head_moved(writer.unapplied);
         published
     }
 
-    /// Makes a change durable, with what else belongs to it. From here whatever fails is done by the
-    /// next write, or on open.
+    /// Publishes a merge. Its files are `files`, and the edits are against its first parent.
+    pub(crate) fn publish_merge(
+        &self,
+        writer: &mut Writer,
+        old: Option<Revision>,
+        merge: PreparedMerge,
+    ) -> Result<Revision, Error> {
+        let PreparedMerge { prepared, edits, files, conflicts, statements } = merge;
+        let edits = self.small_enough(edits)?;
+        let new = prepared.revision;
+        let branch = self.repo().branch();
+        let redo = Redo { branch, old, new, commit: Some(prepared.commit.clone()), edits };
+        let published = self
+            .record(writer, &redo, None, |transaction| {
+                sync::close_gone(transaction, |path| Ok(files.contains_key(path)))?;
+                conflicts.record(transaction, new)?;
+                Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
+            })
+            .and_then(|()| Ok(self.repo().write_objects(&prepared)?))
+            .and_then(|()| self.make_visible(writer, old, new));
+        self.head_moved(writer.unapplied);
+        published
+    }
+
+    /// Makes a change durable, with what else belongs to it: the queues of all links but the one it came
+    /// by, and what is done in `also`. From here whatever fails is done by the next write, or on open.
     fn record(
         &self,
         writer: &mut Writer,
         redo: &Redo,
+        from: Option<LinkId>,
         also: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if redo.old != writer.durable {
@@ -159,8 +213,10 @@ impl Wiki {
             writer.durable = redo.old;
         }
         self.head_will_move(redo.new);
+        let links = self.links_to_tell(from);
         self.database()?.write(|transaction| -> Result<(), Error> {
             redo::record(transaction, redo)?;
+            sync::add_jobs(transaction, &links, redo.new)?;
             also(transaction)
         })?;
         writer.pending += 1;
@@ -218,15 +274,18 @@ impl Wiki {
     /// Commits a merge of our acknowledged history and theirs, durably; the branch is not moved.
     fn merge_histories(&self, ours: Revision, theirs: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
-        let reconciled = repo.reconcile(ours, theirs)?;
+        let view = repo.view();
+        let merge = view.merge(Some(ours), theirs, Winner::Wiki)?;
+        let edits = self.small_enough(merge.edits(&merge.ours))?;
         // The merge rests on what others wrote, and they need not have synced it.
         sync_filesystem(repo.dir())?;
-        for (path, kept_as) in &reconciled.conflicts {
+        for conflict in &merge.conflicts {
             tracing::warn!(
                 wiki.id = self.id(),
-                path = %String::from_utf8_lossy(path),
-                kept_as = %String::from_utf8_lossy(kept_as),
-                "both histories changed the same lines: ours stays, theirs is kept beside it"
+                path = %String::from_utf8_lossy(&conflict.path),
+                kind = ?conflict.kind,
+                kept_as = conflict.beside.as_deref().map(String::from_utf8_lossy).as_deref(),
+                "both histories want the same place: what is ours stays, what is theirs is kept"
             );
         }
         let author = Author::new("wikigrove", "");
@@ -234,25 +293,36 @@ impl Wiki {
             format!("Merge {theirs}\n\nThe branch was moved while a save was on its way.");
         let time = time::OffsetDateTime::now_utc().unix_timestamp();
         let parents = [ours, theirs];
-        let draft = Draft {
-            parents: &parents,
-            edits: &reconciled.edits,
-            author: &author,
-            message: &message,
-            time,
-        };
-        let prepared = repo.view().prepare(&draft)?;
+        let draft =
+            Draft { parents: &parents, edits: &edits, author: &author, message: &message, time };
+        let prepared = view.prepare(&draft)?;
         let new = prepared.revision;
         let redo = Redo {
             branch: repo.branch(),
             old: Some(theirs),
             new,
             commit: Some(prepared.commit.clone()),
-            edits: reconciled.edits,
+            edits,
         };
-        self.database()?.write(|transaction| Ok::<_, Error>(redo::record(transaction, &redo)?))?;
+        let conflicts = NewConflicts { link: None, conflicts: merge.conflicts };
+        let links = self.links_to_tell(None);
+        self.database()?.write(|transaction| -> Result<(), Error> {
+            redo::record(transaction, &redo)?;
+            conflicts.record(transaction, new)?;
+            Ok(sync::add_jobs(transaction, &links, new)?)
+        })?;
         repo.write_objects(&prepared)?;
         Ok(new)
+    }
+
+    /// Makes contents that are too large for a redo row durable by themselves.
+    pub(crate) fn small_enough(&self, mut edits: Vec<Edit>) -> Result<Vec<Edit>, Error> {
+        for edit in &mut edits {
+            if let Some(content) = edit.content.take_if(|content| content.len() > INLINE_BYTES) {
+                self.repo().write_durable_blob(&content)?;
+            }
+        }
+        Ok(edits)
     }
 
     pub(crate) fn checkpoint_locked(&self, writer: &mut Writer) -> Result<(), Error> {

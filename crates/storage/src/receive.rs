@@ -26,6 +26,7 @@ use crate::repo::Incoming;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
+pub(crate) use check::{check, check_files};
 pub use refusal::PushRefusal;
 
 /// So often a push is looked at again because the branch moved meanwhile.
@@ -49,11 +50,14 @@ pub struct PushRules {
     /// Whether the branch may go to a commit that isn't built on what is there. What was there is kept
     /// under `refs/wiki/backup/`.
     pub rewrite: bool,
+    /// Whether what a wiki doesn't know may come, to be carried along as it is: links, submodules, and
+    /// names that nobody could create here. Not what would do harm to a clone.
+    pub carries: bool,
 }
 
 impl Default for PushRules {
-    /// 5 MB a page, 100 MB a file, 200,000 files, 16 levels, 200,000 commits, 2,000,000 objects, and
-    /// the branch only goes forward.
+    /// 5 MB a page, 100 MB a file, 200,000 files, 16 levels, 200,000 commits, 2,000,000 objects,
+    /// nothing that a wiki doesn't know, and the branch only goes forward.
     fn default() -> Self {
         Self {
             page_bytes: 5_000_000,
@@ -63,6 +67,7 @@ impl Default for PushRules {
             max_commits: 200_000,
             max_objects: 2_000_000,
             rewrite: false,
+            carries: false,
         }
     }
 }
@@ -109,8 +114,8 @@ impl Wiki {
     /// out of the scratch repository, so that it is of no use afterwards.
     ///
     /// # Errors
-    /// [`Error::PushRefused`] says what is wrong with it, and nothing of it is in the wiki then. The disk
-    /// is full or failing.
+    /// [`Error::PushRefused`] says what is wrong with it; [`Error::QuotaExceeded`]: nothing of it is in
+    /// the wiki then. The disk is full or failing.
     pub fn receive(
         &self,
         scratch: &Path,
@@ -137,14 +142,8 @@ impl Wiki {
         // Before the first write that is to be synced.
         let disk = FileSystem::watch(self.repo().dir())?;
         let old = self.current()?;
-        let incoming =
-            Incoming::open(scratch, self.repo(), rules.max_objects)?.ok_or_else(|| {
-                PushRefusal::new(format!(
-                    "more than {} objects; push them in parts",
-                    rules.max_objects
-                ))
-            })?;
-        let checked = check::check(&incoming, old, new, rules)?;
+        let incoming = self.incoming(scratch, rules.max_objects)?;
+        let checked = check(&incoming, old, new, rules)?;
         let staged = incoming.stage(self.repo(), &checked.objects)?;
         let changes = incoming.repo().changes(old, new)?;
         let mut paths: Vec<String> =
@@ -170,6 +169,7 @@ impl Wiki {
         if old == Some(new) {
             return Ok(Some(received));
         }
+        let counted = self.check_tip(&mut writer, incoming.repo(), old, new)?;
         self.repo().adopt(&staged)?;
         if let Some(old) = old.filter(|_| received.rewritten) {
             self.repo().keep_backup(old)?;
@@ -177,13 +177,22 @@ impl Wiki {
         disk.sync()?;
         // The branch as it was, too.
         writer.durable = old;
-        received.new = self.publish_stored(&mut writer, old, new)?;
+        writer.counted = counted.map(|count| (new, count));
+        received.new = self.publish_stored(&mut writer, old, new, None)?;
         self.checkpoint_if_due(&mut writer);
         Ok(Some(received))
     }
 
+    /// What is in a scratch repository of this wiki.
+    pub(crate) fn incoming(&self, scratch: &Path, most: usize) -> Result<Incoming, Error> {
+        let incoming = Incoming::open(scratch, self.repo(), most)?;
+        incoming.ok_or_else(|| {
+            PushRefusal::too_large(format!("more than {most} objects; push them in parts")).into()
+        })
+    }
+
     /// A few commits are indexed now, many by whoever asks for it; the push is safe in any case.
-    fn index_received(&self) {
+    pub(crate) fn index_received(&self) {
         if let Err(error) = self.fresh_index() {
             tracing::warn!(wiki.id = self.id(), %error, "what was pushed can't be indexed yet");
         }

@@ -9,9 +9,12 @@ mod blame;
 mod blobs;
 mod error;
 mod incoming;
+mod keep;
 mod loose;
 mod merge;
+mod packs;
 mod read;
+mod region;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -26,8 +29,11 @@ pub(crate) use attribute::Want;
 pub(crate) use blobs::{BlobReader, blob_id_of};
 pub(crate) use error::RepoError;
 pub(crate) use incoming::{Id, Incoming};
+pub(crate) use merge::Merge;
+pub(crate) use packs::Stored;
 pub(crate) use read::{Commit, FileChange, View};
-pub(crate) use write::{Draft, Edit, blob_id};
+pub(crate) use region::Region;
+pub(crate) use write::{Draft, Edit, Prepared, blob_id};
 
 /// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.
 const PACK_SLOTS: u16 = 256;
@@ -267,9 +273,10 @@ pub(crate) fn sweep(dir: &Path) -> Result<(), FileError> {
     for inner in [dir.to_owned(), dir.join("objects")] {
         remove_leftovers(&inner)?;
     }
-    let packs = dir.join("objects/pack");
-    if packs.is_dir() {
-        remove_leftovers(&packs)?;
+    for inner in ["objects/pack", "objects/info"].map(|inner| dir.join(inner)) {
+        if inner.is_dir() {
+            remove_leftovers(&inner)?;
+        }
     }
     remove_leftovers_below(&dir.join("refs"))
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::repo::{Edit, Entry};
 use crate::*;
 
 /// A wiki in a temporary directory.
@@ -102,6 +103,40 @@ impl Scratch {
         })
     }
 
+    /// Writes a commit that no branch names: the files of its first parent, with these changes.
+    pub(crate) fn loose_commit(
+        &self,
+        parents: &[Revision],
+        files: &[(&str, Option<&str>)],
+    ) -> Revision {
+        let edits: Vec<Edit> = files
+            .iter()
+            .map(|(path, text)| Edit {
+                path: path.as_bytes().to_vec(),
+                new: text.map(|text| Entry {
+                    mode: Entry::FILE,
+                    id: crate::repo::blob_id(text.as_bytes()).unwrap(),
+                }),
+                content: text.map(|text| text.as_bytes().to_vec()),
+            })
+            .collect();
+        self.loose_edits(parents, &edits)
+    }
+
+    pub(crate) fn loose_edits(&self, parents: &[Revision], edits: &[Edit]) -> Revision {
+        let repo = self.wiki().repo();
+        let draft = repo::Draft {
+            parents,
+            edits,
+            author: &ada(),
+            message: "a commit",
+            time: 1_700_000_000,
+        };
+        let prepared = repo.view().prepare(&draft).unwrap();
+        repo.write_objects(&prepared).unwrap();
+        prepared.revision
+    }
+
     /// A clone of the wiki with a work tree.
     pub(crate) fn clone_with_git(&self) -> PathBuf {
         let tree = self.root.path().join("clone");
@@ -148,8 +183,10 @@ impl Scratch {
         std::fs::create_dir(&tree).unwrap();
         git(&["init", "--quiet", "--initial-branch=main"]);
         let repo = self.repo().display().to_string();
-        git(&["fetch", "--quiet", &repo, "main"]);
-        git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+        if self.wiki().head().unwrap().is_some() {
+            git(&["fetch", "--quiet", &repo, "main"]);
+            git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+        }
         git(&["config", "user.name", "Git"]);
         git(&["config", "user.email", "git@example.org"]);
         work(&tree);

@@ -15,6 +15,8 @@ use crate::preferences::{RawPreferences, Remembered};
 use crate::publish::Writer;
 use crate::repo::{self, Entry, HeadStamp, Repo};
 use crate::revision::{Etag, Revision};
+use crate::sync::LinkId;
+use crate::usage::Quota;
 use crate::{layout, recover};
 
 mod indexing;
@@ -69,15 +71,21 @@ pub struct Wiki {
     writer: Mutex<Writer>,
     /// Held by the one thread that brings the index up to date.
     indexing: Mutex<()>,
-    /// How far it is.
+    /// Held by the one thread that packs the repository.
+    pub(crate) maintaining: Mutex<()>,
+    /// How far the index is.
     progress: Mutex<Option<IndexProgress>>,
     /// Whether somebody met an index that is far behind.
     index_wanted: AtomicBool,
     /// Whether the wiki is about to be closed, so that nothing long should go on.
-    ending: AtomicBool,
+    pub(crate) ending: AtomicBool,
     head: RwLock<KnownHead>,
     pages: WikiPages,
     preferences: Remembered,
+    /// Who is to get what is saved.
+    links: RwLock<Vec<LinkId>>,
+    /// How much the wiki may hold.
+    pub(crate) quota: Mutex<Quota>,
     closed: AtomicBool,
 }
 
@@ -133,12 +141,15 @@ impl Wiki {
             creating: Mutex::new(()),
             writer: Mutex::new(Writer::default()),
             indexing: Mutex::new(()),
+            maintaining: Mutex::new(()),
             progress: Mutex::new(None),
             index_wanted: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             head: RwLock::default(),
             pages: resources.cache.for_wiki(),
             preferences: Remembered::default(),
+            links: RwLock::default(),
+            quota: Mutex::default(),
             closed: AtomicBool::new(false),
         };
         recover::recover(&wiki)?;
@@ -239,6 +250,7 @@ impl Wiki {
     /// # Errors
     /// The checkpoint failed. The wiki is closed all the same, and nothing is lost.
     pub fn close(&self) -> Result<(), Error> {
+        self.end_maintenance();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
@@ -354,6 +366,10 @@ impl Wiki {
 
     pub(crate) fn remembered_preferences(&self) -> &Remembered {
         &self.preferences
+    }
+
+    pub(crate) fn links(&self) -> &RwLock<Vec<LinkId>> {
+        &self.links
     }
 
     pub(crate) fn attachment_limit(&self) -> u64 {

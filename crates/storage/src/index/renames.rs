@@ -11,7 +11,7 @@ use crate::revision::Etag;
 /// Beyond this many pairs only identical contents are paired, as git does (`diff.renameLimit`).
 const MAX_PAIRS: usize = 250_000;
 /// Larger files are paired only if they are identical, in bytes.
-pub(super) const MAX_SIZE: u64 = 4 << 20;
+pub(crate) const MAX_SIZE: u64 = 4 << 20;
 /// Beyond this many bytes together, and this many comparisons of pieces, too.
 const MAX_TOTAL: usize = 64 << 20;
 const MAX_WORK: usize = 50_000_000;

@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::PushRules;
-use super::names::check_path;
+use super::names::{check_carried, check_path};
 use super::refusal::{Problems, PushRefusal, shown};
 use super::tree::{Entry, entries};
 use crate::error::Error;
-use crate::page_path::{collide, fold};
-use crate::repo::{Id, Incoming};
+use crate::page_path::{EXTENSION, collide, fold};
+use crate::repo::{Edit, Id, Incoming, View};
 use crate::revision::Revision;
 
 /// The largest commit, in bytes: a message, two signatures and thousands of parents fit.
@@ -35,13 +35,13 @@ const FEW: usize = 4;
 
 /// What was looked at, and found good.
 #[derive(Debug)]
-pub(super) struct Checked {
+pub(crate) struct Checked {
     /// The commits that the branch hasn't.
-    pub(super) commits: usize,
+    pub(crate) commits: usize,
     /// Every object that they need and their parents don't.
-    pub(super) objects: HashSet<Id>,
+    pub(crate) objects: HashSet<Id>,
     /// Whether all that the branch has is part of it.
-    pub(super) is_forward: bool,
+    pub(crate) is_forward: bool,
 }
 
 /// What a tree holds, with all below it.
@@ -68,7 +68,7 @@ struct Check<'a> {
 }
 
 /// Looks at everything that `new` brings to a branch that is at `old`.
-pub(super) fn check(
+pub(crate) fn check(
     incoming: &Incoming,
     old: Option<Revision>,
     new: Revision,
@@ -101,6 +101,37 @@ pub(super) fn check(
             objects.extend(check.files.into_keys());
             Ok(Checked { commits: commits.len(), objects, is_forward })
         }
+    }
+}
+
+/// Looks at files that are about to be written, whose trees came from nowhere.
+pub(crate) fn check_files(view: &View, edits: &[Edit], rules: &PushRules) -> Result<(), Error> {
+    let mut problems = Problems::default();
+    for Edit { path, new, content } in edits {
+        let Some(new) = new else { continue };
+        if let Err(why) = check_carried(path) {
+            problems.about(path, why);
+        }
+        if new.is_file() {
+            let size = match content {
+                Some(content) => content.len() as u64,
+                None => view.blob_size(new.id)?,
+            };
+            let is_page = path.ends_with(EXTENSION.as_bytes());
+            check_size(&mut problems, rules, path, is_page, size);
+        }
+    }
+    problems.refusal().map_or(Ok(()), |refusal| Err(refusal.into()))
+}
+
+fn check_size(problems: &mut Problems, rules: &PushRules, path: &[u8], is_page: bool, size: u64) {
+    let (what, limit) = match is_page {
+        true => ("page", rules.page_bytes),
+        false => ("file", rules.attachment_bytes),
+    };
+    if size > limit {
+        let why = format!("it has {size} bytes; a {what} may have {limit}");
+        problems.too_large(path, &why);
     }
 }
 
@@ -306,18 +337,22 @@ impl Check<'_> {
             }
             path.truncate(length);
         }
-        self.collisions(&fresh, &new, &olds, path);
+        if !self.rules.carries {
+            self.collisions(&fresh, &new, &olds, path);
+        }
         Ok(())
     }
 
     fn file(&mut self, entry: &Entry<'_>, path: &[u8]) -> Result<(), Error> {
         let wrong = match entry.mode {
+            _ if self.rules.carries => None,
             0o100_644 | 0o100_755 => None,
             0o120_000 => Some("it is a symbolic link, which a wiki doesn't take"),
             0o160_000 => Some("it is a submodule, which a wiki doesn't take"),
             _ => Some("its mode is not one that git gives to a file (100644 or 100755)"),
         };
-        if let Some(wrong) = wrong.or(check_path(path).err()) {
+        let named = if self.rules.carries { check_carried(path) } else { check_path(path) };
+        if let Some(wrong) = wrong.or(named.err()) {
             self.problems.about(path, wrong);
         }
         if !entry.is_file() {
@@ -343,14 +378,7 @@ impl Check<'_> {
     }
 
     fn size(&mut self, entry: &Entry<'_>, path: &[u8], size: u64) {
-        let (what, limit) = match entry.is_page() {
-            true => ("page", self.rules.page_bytes),
-            false => ("file", self.rules.attachment_bytes),
-        };
-        if size > limit {
-            let why = format!("it has {size} bytes; a {what} may have {limit}");
-            self.problems.about(path, &why);
-        }
+        check_size(&mut self.problems, self.rules, path, entry.is_page(), size);
     }
 
     /// Finds names that some systems can't tell apart. Two that stood side by side in a parent may.

@@ -54,6 +54,22 @@ pub(super) fn check_path(path: &[u8]) -> Result<(), &'static str> {
     }
 }
 
+/// Whether a file that nobody could create here may at least be carried along: a clone is not made to
+/// write outside of its work tree or into its `.git`.
+pub(super) fn check_carried(path: &[u8]) -> Result<(), &'static str> {
+    for name in path.split(|byte| *byte == b'/') {
+        if matches!(name, b"" | b"." | b"..") {
+            return Err("a clone would write it outside of its folder");
+        }
+        let text = String::from_utf8_lossy(name);
+        let is_git = |name: &str| matches!(plain(name).as_str(), ".git" | "git~1");
+        if text.split('\\').any(is_git) {
+            return Err("a clone would write it into its `.git`");
+        }
+    }
+    Ok(())
+}
+
 /// `name` is what stands in the tree, `shown` what users see of it.
 fn check_segment(name: &str, shown: &str) -> Result<(), &'static str> {
     if is_for_git(name) || is_for_git(shown) {
@@ -71,12 +87,21 @@ fn check_segment(name: &str, shown: &str) -> Result<(), &'static str> {
 
 /// Whether some system takes the name for one that git acts on.
 fn is_for_git(name: &str) -> bool {
-    // macOS leaves the joiners out when it compares names; what else it leaves out no name may hold.
-    let name: String =
-        fold(name).chars().filter(|c| !matches!(c, '\u{200c}' | '\u{200d}')).collect();
+    let name = plain(name);
+    matches!(&*name, ".git" | ".gitmodules" | ".lfsconfig") || is_short_for_git(&name)
+}
+
+/// A name as Windows and macOS see it.
+fn plain(name: &str) -> String {
+    // macOS leaves out what can't be seen.
+    let name: String = fold(name).chars().filter(|c| !is_ignored(*c)).collect();
     // Windows leaves out what stands behind a colon, and dots and spaces at the end.
-    let name = name.split(':').next().unwrap_or("").trim_end_matches(['.', ' ']);
-    matches!(name, ".git" | ".gitmodules" | ".lfsconfig") || is_short_for_git(name)
+    name.split(':').next().unwrap_or("").trim_end_matches(['.', ' ']).to_owned()
+}
+
+/// The characters that macOS leaves out when it compares names, as git lists them.
+fn is_ignored(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The short names of eight letters that Windows gives to names such as `.gitmodules`: their beginning
@@ -176,6 +201,27 @@ mod tests {
         check_path("a".repeat(300).as_bytes()).unwrap_err();
         check_path(format!("{}/x.md", "a".repeat(253)).as_bytes()).unwrap_err();
         check_path(format!("{}x.md", "abcdefghi/".repeat(101)).as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn what_does_no_harm_can_be_carried_along() {
+        for path in ["a\\b", "con.md", ".gitmodules", "a:b.md", "README.MD", "cafe\u{301}.md", "a "]
+        {
+            assert_eq!(check_carried(path.as_bytes()), Ok(()), "{path}");
+        }
+        assert_eq!(check_carried(b"\xff\xfe.md"), Ok(()));
+        for path in [
+            ".git",
+            "a/.GIT/config",
+            "..",
+            "a/../b",
+            "a//b",
+            "git~1/x",
+            ".g\u{200c}it",
+            "a\\.git\\x",
+        ] {
+            check_carried(path.as_bytes()).expect_err(path);
+        }
     }
 
     proptest! {

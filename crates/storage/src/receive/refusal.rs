@@ -13,11 +13,17 @@ const MAX_SHOWN: usize = 200;
 pub struct PushRefusal {
     /// One thing a line, with the path it is about. Nothing in them acts on a terminal.
     pub lines: Vec<String>,
+    /// Whether nothing is wrong but that it is too large, or too many.
+    pub is_too_large: bool,
 }
 
 impl PushRefusal {
     pub(crate) fn new(line: impl Into<String>) -> Self {
-        Self { lines: vec![line.into()] }
+        Self { lines: vec![line.into()], is_too_large: false }
+    }
+
+    pub(crate) fn too_large(line: impl Into<String>) -> Self {
+        Self { lines: vec![line.into()], is_too_large: true }
     }
 }
 
@@ -26,6 +32,8 @@ impl PushRefusal {
 pub(super) struct Problems {
     lines: Vec<String>,
     more: usize,
+    /// How many of them are about sizes.
+    sizes: usize,
 }
 
 impl Problems {
@@ -41,13 +49,19 @@ impl Problems {
         self.add(format!("{}: {why}", shown(path)));
     }
 
+    pub(super) fn too_large(&mut self, path: &[u8], why: &str) {
+        self.sizes += 1;
+        self.about(path, why);
+    }
+
     /// The refusal, if there is a reason for one.
     pub(super) fn refusal(&mut self) -> Option<PushRefusal> {
         let mut lines = std::mem::take(&mut self.lines);
+        let is_too_large = self.sizes == lines.len() + self.more;
         if self.more > 0 {
             lines.push(format!("and {} more", self.more));
         }
-        (!lines.is_empty()).then_some(PushRefusal { lines })
+        (!lines.is_empty()).then_some(PushRefusal { lines, is_too_large })
     }
 }
 

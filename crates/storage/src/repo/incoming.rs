@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use gix::objs::Kind;
-use gix::prelude::{Find as _, Write as _};
+use gix::prelude::{Find as _, HeaderExt as _, Write as _};
 
 use super::{Repo, RepoError, loose, object_id};
 use crate::files::{At as _, FileError};
@@ -43,8 +43,9 @@ pub(crate) struct Incoming {
     local: gix::Repository,
     /// The packs, without the extensions of their files.
     packs: Vec<PathBuf>,
-    /// The objects in them.
+    /// The objects in them, and those that git unpacked.
     ids: HashSet<Id>,
+    has_unpacked: bool,
 }
 
 /// Files that are ready to be moved into the wiki.
@@ -92,7 +93,12 @@ impl Incoming {
         let repo = Repo::open_as_it_is(dir)?;
         let mut local = repo.local();
         local.object_cache_size(CACHE);
-        let mut incoming = Self { repo, local, packs: Vec::new(), ids: HashSet::new() };
+        let ids = unpacked(&dir.join("objects"))?;
+        if ids.len() > most {
+            return Ok(None);
+        }
+        let has_unpacked = !ids.is_empty();
+        let mut incoming = Self { repo, local, packs: Vec::new(), ids, has_unpacked };
         for (stem, _) in packs(&dir.join("objects/pack"))? {
             let index = stem.with_extension("idx");
             let listed = gix::odb::pack::index::File::at(&index, gix::hash::Kind::Sha1)
@@ -183,7 +189,7 @@ impl Incoming {
             }
         }
         let pack = match &*self.packs {
-            [pack] if others == 0 => pack.clone(),
+            [pack] if others == 0 && !self.has_unpacked => pack.clone(),
             _ => self.pack(&wanted)?,
         };
         for extension in PACK_FILES {
@@ -251,7 +257,8 @@ impl Incoming {
 impl Repo {
     /// Whether the object is here and can be read, as far as its header says.
     pub(crate) fn has(&self, id: &Id) -> bool {
-        self.local().find_header(object_id(id)).is_ok()
+        // Not through the handle: it has the empty tree even where git hasn't.
+        self.local().objects.header(object_id(id)).is_ok()
     }
 
     /// Moves files of objects in. The caller syncs the file system. An index comes last: without it git
@@ -312,6 +319,25 @@ pub(super) fn packs(dir: &Path) -> Result<Vec<(PathBuf, u64)>, FileError> {
     }
     packs.sort_unstable();
     Ok(packs)
+}
+
+/// The objects that have files of their own.
+fn unpacked(objects: &Path) -> Result<HashSet<Id>, FileError> {
+    let mut ids = HashSet::new();
+    for entry in std::fs::read_dir(objects).at("read directory", objects)? {
+        let shard = entry.at("read directory", objects)?;
+        let first = shard.file_name().to_string_lossy().into_owned();
+        if first.len() != 2 {
+            continue;
+        }
+        let shard = shard.path();
+        for entry in std::fs::read_dir(&shard).at("read directory", &shard)? {
+            let rest = entry.at("read directory", &shard)?.file_name();
+            let name = format!("{first}{}", rest.to_string_lossy());
+            ids.extend(name.parse::<Revision>().ok().map(|id| *id.as_bytes()));
+        }
+    }
+    Ok(ids)
 }
 
 fn alternates(wiki: &Repo) -> Result<String, RepoError> {

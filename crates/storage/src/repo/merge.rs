@@ -1,165 +1,125 @@
-//! Bringing together two histories of the same wiki, when somebody else moved the branch.
-//!
-//! No side's text is lost and no reader ever sees conflict markers: where both changed the same
-//! lines, the page keeps ours and theirs becomes a page of its own beside it.
+//! Bringing together two histories of the same wiki, in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
-use super::{Edit, Entry, FileChange, Repo, RepoError};
-use crate::merge::{Merged, merge};
-use crate::revision::Revision;
+use super::{Edit, RepoError, Revision, View, object_id, revision};
+use crate::merge::files::{
+    Contents, Files, MergeConflict, Sides, Winner, all_renames, merge_bases, merge_files,
+};
 
-/// Files over this size (bytes) are kept side by side instead of being merged line by line.
-const MERGE_LIMIT: u64 = 5_000_000;
+/// Histories may have several newest common commits, if they were merged with each other before. So
+/// many of them are merged into one base, and theirs likewise, so many levels deep. Beyond that one of
+/// them is the base: the merge is coarser then, and no less safe.
+const BASES: usize = 3;
+const LEVELS: usize = 3;
 
-/// What has to change in ours to contain theirs too.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reconciled {
-    pub(crate) edits: Vec<Edit>,
-    /// Files both sides changed in the same place; their text of each is in the second path.
-    pub(crate) conflicts: Vec<(Vec<u8>, Vec<u8>)>,
+/// Two histories brought together.
+pub(crate) struct Merge<'a> {
+    pub(crate) ours: Files,
+    pub(crate) theirs: Files,
+    pub(crate) result: Files,
+    pub(crate) conflicts: Vec<MergeConflict>,
+    contents: Contents<'a>,
 }
 
-impl Repo {
-    /// Merges `theirs` into `ours`; the edits apply to `ours`.
-    pub(crate) fn reconcile(
+impl Merge<'_> {
+    /// Our files that have another name in the result.
+    pub(crate) fn moved(&self) -> Result<HashMap<&[u8], &[u8]>, RepoError> {
+        all_renames(&self.ours, &self.result, &self.contents)
+    }
+
+    /// Whether no text was made by merging lines.
+    pub(crate) fn is_all_stored(&self) -> bool {
+        self.result.values().all(|entry| self.contents.made(entry.id).is_none())
+    }
+
+    /// What has to change in `files`, one of the two sides, to have the result.
+    pub(crate) fn edits(&self, files: &Files) -> Vec<Edit> {
+        let gone = files.keys().filter(|path| !self.result.contains_key(*path));
+        let gone = gone.map(|path| Edit { path: path.clone(), new: None, content: None });
+        let changed = self.result.iter().filter(|(path, entry)| files.get(*path) != Some(entry));
+        let changed = changed.map(|(path, entry)| Edit {
+            path: path.clone(),
+            new: Some(*entry),
+            content: self.contents.made(entry.id).cloned(),
+        });
+        // In this order: a file may take the place of a directory, and the other way round.
+        gone.chain(changed).collect()
+    }
+}
+
+impl View {
+    /// Merges two histories. Nothing is written.
+    pub(crate) fn merge(
         &self,
-        ours: Revision,
+        ours: Option<Revision>,
         theirs: Revision,
-    ) -> Result<Reconciled, RepoError> {
-        let base = self.merge_base(ours, theirs)?;
-        let our_files = self.files(ours)?;
-        let our_changes = self.changed_since(base, ours)?;
-        let mut merge =
-            Reconciliation { repo: self, files: our_files, result: Reconciled::default() };
-        for (path, theirs) in self.changed_since(base, theirs)? {
-            let ours = our_changes.get(&path);
-            merge.file(path, ours, &theirs)?;
-        }
-        Ok(merge.result)
+        winner: Winner,
+    ) -> Result<Merge<'_>, RepoError> {
+        let mut contents = Contents::new(self);
+        let base = match ours {
+            Some(ours) => self.base_files(ours, theirs, &mut contents, LEVELS)?,
+            None => Files::new(),
+        };
+        let ours = ours.map_or_else(|| Ok(Files::new()), |ours| self.files(ours))?;
+        self.merge_trees(base, ours, self.files(theirs)?, winner, contents)
     }
 
-    fn changed_since(
+    /// Merges the files of two sides that were `base` before.
+    pub(crate) fn merge_files(
         &self,
-        base: Option<Revision>,
-        head: Revision,
-    ) -> Result<BTreeMap<Vec<u8>, FileChange>, RepoError> {
-        Ok(self
-            .changes(base, head)?
-            .into_iter()
-            .map(|change| (change.path.clone(), change))
-            .collect())
+        base: Files,
+        ours: Files,
+        theirs: Files,
+        winner: Winner,
+    ) -> Result<Merge<'_>, RepoError> {
+        self.merge_trees(base, ours, theirs, winner, Contents::new(self))
     }
-}
 
-struct Reconciliation<'a> {
-    repo: &'a Repo,
-    /// Our files with the edits so far applied.
-    files: BTreeMap<Vec<u8>, Entry>,
-    result: Reconciled,
-}
+    fn merge_trees<'a>(
+        &self,
+        base: Files,
+        ours: Files,
+        theirs: Files,
+        winner: Winner,
+        mut contents: Contents<'a>,
+    ) -> Result<Merge<'a>, RepoError> {
+        let sides = Sides { base: &base, ours: &ours, theirs: &theirs };
+        let (result, conflicts) = merge_files(sides, winner, &mut contents)?;
+        Ok(Merge { ours, theirs, result, conflicts, contents })
+    }
 
-impl Reconciliation<'_> {
-    fn file(
-        &mut self,
-        path: Vec<u8>,
-        ours: Option<&FileChange>,
-        theirs: &FileChange,
-    ) -> Result<(), RepoError> {
-        match (ours, theirs.new) {
-            (None, None) => {
-                self.files.remove(&path);
-                self.result.edits.push(Edit { path, new: None, content: None });
-            }
-            // They deleted what we edited: the edited text stays.
-            (Some(_), None) => {}
-            (Some(ours), new) if ours.new == new => {}
-            (Some(FileChange { new: Some(ours), .. }), Some(new)) => {
-                self.both_changed(path, theirs.old, *ours, new)?;
-            }
-            // New to us, or deleted by us but edited by them: again the text stays.
-            (None | Some(_), Some(new)) => self.put(path, new, None),
+    /// The state that both sides come from, as far as there is one.
+    fn base_files(
+        &self,
+        one: Revision,
+        other: Revision,
+        contents: &mut Contents<'_>,
+        levels: usize,
+    ) -> Result<Files, RepoError> {
+        let bases = self.merge_bases(one, other)?;
+        let mut bases = bases.into_iter();
+        let Some(first) = bases.next() else { return Ok(Files::new()) };
+        let mut merged = self.files(first)?;
+        if levels == 0 {
+            return Ok(merged);
         }
-        Ok(())
-    }
-
-    fn both_changed(
-        &mut self,
-        path: Vec<u8>,
-        base: Option<Entry>,
-        ours: Entry,
-        theirs: Entry,
-    ) -> Result<(), RepoError> {
-        if ours.id == theirs.id {
-            return Ok(());
+        for next in bases.take(BASES - 1) {
+            let base = self.base_files(first, next, contents, levels - 1)?;
+            let sides = Sides { base: &base, ours: &merged, theirs: &self.files(next)? };
+            merged = merge_bases(sides, contents)?;
         }
-        let texts = [base, Some(ours), Some(theirs)];
-        if let Some([base, our_text, their_text]) = self.texts(texts)?
-            && let Merged::Clean(text) = merge(&base, &our_text, &their_text)
-        {
-            let new = Entry { mode: ours.mode, id: super::write::blob_id(&text)? };
-            self.put(path, new, Some(text));
-            return Ok(());
-        }
-        let beside = beside(&path, theirs);
-        self.result.conflicts.push((path, beside.clone()));
-        self.put(beside, theirs, None);
-        Ok(())
+        Ok(merged)
     }
 
-    /// The contents, if all three are ordinary files of a size that is merged line by line.
-    fn texts(&self, entries: [Option<Entry>; 3]) -> Result<Option<[Vec<u8>; 3]>, RepoError> {
-        let mut texts: [Vec<u8>; 3] = Default::default();
-        for (text, entry) in texts.iter_mut().zip(entries) {
-            let Some(entry) = entry else { continue };
-            if !entry.is_file() || self.repo.blob_size(entry.id)? > MERGE_LIMIT {
-                return Ok(None);
-            }
-            *text = self.repo.blob(entry.id)?;
-            if text.contains(&0) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(texts))
+    /// The newest common commits of two, in an order that doesn't depend on which is which.
+    pub(crate) fn merge_bases(
+        &self,
+        one: Revision,
+        other: Revision,
+    ) -> Result<BTreeSet<Revision>, RepoError> {
+        let others = [object_id(other.as_bytes())];
+        let bases = self.0.merge_bases_many(object_id(one.as_bytes()), &others)?;
+        Ok(bases.iter().map(|id| revision(id)).collect())
     }
-
-    fn put(&mut self, path: Vec<u8>, new: Entry, content: Option<Vec<u8>>) {
-        let path = if self.is_blocked(&path) { beside(&path, new) } else { path };
-        self.files.insert(path.clone(), new);
-        self.result.edits.push(Edit { path, new: Some(new), content });
-    }
-
-    /// Whether a file at `path` would replace a directory, or need a file to become one.
-    fn is_blocked(&self, path: &[u8]) -> bool {
-        let mut below = path.to_vec();
-        below.push(b'/');
-        let is_directory = self
-            .files
-            .range(below.clone()..)
-            .next()
-            .is_some_and(|(other, _)| other.starts_with(&below));
-        let parents: BTreeSet<&[u8]> = path
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'/')
-            .map(|(at, _)| &path[..at])
-            .collect();
-        is_directory || parents.into_iter().any(|parent| self.files.contains_key(parent))
-    }
-}
-
-/// `notes.md` → `notes (conflict 1a2b3c4).md`: named after the text, so that two ends that meet the
-/// same conflict choose the same name. A directory in the way of the path is named likewise.
-fn beside(path: &[u8], theirs: Entry) -> Vec<u8> {
-    let mark = format!(" (conflict {})", &theirs.id.to_string()[..7]);
-    let name_at = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    let dot = path[name_at..].iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0);
-    let (stem, extension) = path.split_at(dot.map_or(path.len(), |at| name_at + at));
-    // Flattened, so that no directory of the path can be in the way again.
-    let stem: Vec<u8> = if name_at == 0 {
-        stem.to_vec()
-    } else {
-        stem.iter().map(|b| if *b == b'/' { b'-' } else { *b }).collect()
-    };
-    [&stem, mark.as_bytes(), extension].concat()
 }

@@ -109,6 +109,12 @@ impl View {
         })
     }
 
+    /// As [`Repo::files`].
+    pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
+        let changes = self.changes(None, commit)?;
+        Ok(changes.into_iter().filter_map(|c| Some((c.path, c.new?))).collect())
+    }
+
     /// As [`Repo::changes`].
     pub(crate) fn changes(
         &self,
@@ -162,8 +168,7 @@ impl Repo {
 
     /// Every file of a commit, in byte order of its path. Directories are walked, not listed.
     pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
-        let changes = self.changes(None, commit)?;
-        Ok(changes.into_iter().filter_map(|c| Some((c.path, c.new?))).collect())
+        View(self.local()).files(commit)
     }
 
     /// The files that differ between two commits; from `None`, every file of `to`.
@@ -193,10 +198,7 @@ impl Repo {
         one: Revision,
         other: Revision,
     ) -> Result<Option<Revision>, RepoError> {
-        let local = self.local();
-        let bases =
-            local.merge_bases_many(object_id(one.as_bytes()), &[object_id(other.as_bytes())])?;
-        Ok(bases.first().map(|id| revision(id)))
+        Ok(View(self.local()).merge_bases(one, other)?.into_iter().next())
     }
 
     /// The newest commit, walking back from `head`, in which `path` held the blob `content`.
@@ -285,6 +287,29 @@ impl Repo {
             );
         }
         Ok(parents_first(head, &parents))
+    }
+}
+
+impl Repo {
+    /// The commits on the way to these that `known` isn't built on. A commit that doesn't exist is left out.
+    pub(crate) fn not_in(
+        &self,
+        commits: &[Revision],
+        known: Revision,
+    ) -> Result<HashSet<Revision>, RepoError> {
+        let mut there = Vec::with_capacity(commits.len());
+        for commit in commits {
+            if self.is_commit(*commit)? {
+                there.push(object_id(commit.as_bytes()));
+            }
+        }
+        let local = self.local();
+        let walk = local.rev_walk(there).with_hidden([object_id(known.as_bytes())]).all()?;
+        let mut missing = HashSet::new();
+        for info in walk {
+            missing.insert(revision(&info?.id));
+        }
+        Ok(missing)
     }
 }
 
@@ -406,6 +431,6 @@ fn file_change(change: gix::diff::tree::recorder::Change) -> Option<FileChange> 
     (change.old.is_some() || change.new.is_some()).then_some(change)
 }
 
-fn to_entry(mode: EntryMode, id: &gix::oid) -> Entry {
+pub(super) fn to_entry(mode: EntryMode, id: &gix::oid) -> Entry {
     Entry { mode: mode.value(), id: etag(id) }
 }

@@ -191,10 +191,22 @@ impl Repo {
     /// Makes one loose object durable.
     pub(super) fn sync_loose(&self, id: &gix::oid) -> Result<(), RepoError> {
         let path = self.loose_path(id);
-        std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
         let objects = self.dir.join("objects");
-        files::sync_dir(path.parent().unwrap_or(&objects))?;
-        Ok(files::sync_dir(&objects)?)
+        let sync = || {
+            std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
+            files::sync_dir(path.parent().unwrap_or(&objects))?;
+            files::sync_dir(&objects)
+        };
+        match sync() {
+            // Maintenance has just removed it, because it is in a pack that is synced.
+            Err(error)
+                if error.source.kind() == std::io::ErrorKind::NotFound
+                    && self.has(&super::bytes(id)) =>
+            {
+                Ok(())
+            }
+            synced => Ok(synced?),
+        }
     }
 
     /// Where an object's file is, if it isn't in a pack.
@@ -278,8 +290,9 @@ fn hash(kind: Kind, data: &[u8]) -> Result<gix::ObjectId, RepoError> {
 fn kind(mode: u16) -> Result<gix::objs::tree::EntryKind, RepoError> {
     use gix::objs::tree::EntryKind;
     match mode {
-        Entry::FILE => Ok(EntryKind::Blob),
-        Entry::EXECUTABLE => Ok(EntryKind::BlobExecutable),
+        // Old versions of git stored other permissions, too; today's see only whether it is executable.
+        0o100_000..=0o100_777 if mode & 0o100 == 0 => Ok(EntryKind::Blob),
+        0o100_000..=0o100_777 => Ok(EntryKind::BlobExecutable),
         0o120_000 => Ok(EntryKind::Link),
         0o160_000 => Ok(EntryKind::Commit),
         _ => Err(RepoError::Git(format!("mode {mode:o} can't be stored in a tree").into())),

@@ -1,0 +1,326 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::repo::Edit;
+use crate::revision::Revision;
+use crate::testing::Scratch;
+
+mod random;
+
+type Change<'a> = (&'a str, Option<&'a str>);
+
+/// A merge, with texts instead of ids.
+struct Outcome {
+    files: BTreeMap<String, String>,
+    conflicts: Vec<MergeConflict>,
+}
+
+impl Outcome {
+    fn kinds(&self) -> Vec<ConflictKind> {
+        self.conflicts.iter().map(|conflict| conflict.kind).collect()
+    }
+
+    fn paths(&self) -> Vec<&str> {
+        self.files.keys().map(String::as_str).collect()
+    }
+
+    /// The text that lost the one conflict.
+    fn beside(&self) -> &str {
+        let [conflict] = &self.conflicts[..] else { panic!("{:?}", self.conflicts) };
+        &self.files[std::str::from_utf8(conflict.beside.as_ref().unwrap()).unwrap()]
+    }
+}
+
+fn outcome(scratch: &Scratch, ours: Revision, theirs: Revision, winner: Winner) -> Outcome {
+    let view = scratch.wiki().repo().view();
+    let merge = view.merge(Some(ours), theirs, winner).unwrap();
+    // Through a commit, so that the edits are tried, too.
+    let merged = scratch.loose_edits(&[ours, theirs], &merge.edits(&merge.ours));
+    let files = scratch.wiki().repo().files(merged).unwrap();
+    assert_eq!(files, merge.result);
+    let other_way = scratch.loose_edits(&[theirs, ours], &merge.edits(&merge.theirs));
+    assert_eq!(scratch.wiki().repo().files(other_way).unwrap(), merge.result);
+    let text = |(path, entry): (Vec<u8>, Entry)| {
+        let text = match entry.is_file() {
+            true => String::from_utf8_lossy(&view.blob(entry.id).unwrap()).into_owned(),
+            false => format!("{:o} {}", entry.mode, entry.id),
+        };
+        (String::from_utf8_lossy(&path).into_owned(), text)
+    };
+    Outcome { files: files.into_iter().map(text).collect(), conflicts: merge.conflicts }
+}
+
+/// What becomes of two changes of the same state, with the wiki as the winner.
+fn merged(base: &[Change<'_>], ours: &[Change<'_>], theirs: &[Change<'_>]) -> Outcome {
+    merged_by(Winner::Wiki, base, ours, theirs)
+}
+
+fn merged_by(
+    winner: Winner,
+    base: &[Change<'_>],
+    ours: &[Change<'_>],
+    theirs: &[Change<'_>],
+) -> Outcome {
+    let scratch = Scratch::new();
+    let base = scratch.loose_commit(&[], base);
+    let ours = scratch.loose_commit(&[base], ours);
+    let theirs = scratch.loose_commit(&[base], theirs);
+    let stable = outcome(&scratch, ours, theirs, Winner::Stable);
+    let swapped = outcome(&scratch, theirs, ours, Winner::Stable);
+    assert_eq!(stable.files, swapped.files);
+    outcome(&scratch, ours, theirs, winner)
+}
+
+const POEM: &str = "one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n";
+
+fn poem(line: &str, by: &str) -> String {
+    POEM.replace(line, by)
+}
+
+/// SY-028, SY-029, SY-031, SY-034.
+#[test]
+fn what_does_not_touch_is_merged() {
+    let (first, last) = (poem("one", "ONE"), poem("eight", "EIGHT"));
+    let merged = merged(
+        &[("a.md", Some(POEM)), ("b.md", Some("b")), ("c.md", Some("c")), ("d.md", Some("d"))],
+        &[("a.md", Some(&first)), ("b.md", Some("B")), ("d.md", None), ("same.md", Some("s"))],
+        &[("a.md", Some(&last)), ("c.md", Some("C")), ("d.md", None), ("same.md", Some("s"))],
+    );
+    assert_eq!(merged.conflicts, []);
+    assert_eq!(merged.paths(), ["a.md", "b.md", "c.md", "same.md"]);
+    assert_eq!(merged.files["a.md"], poem("one", "ONE").replace("eight", "EIGHT"));
+    assert_eq!((&*merged.files["b.md"], &*merged.files["c.md"]), ("B", "C"));
+}
+
+/// SY-030, SY-041, and line endings that were changed throughout.
+#[test]
+fn what_touches_stays_side_by_side() {
+    let adjacent = poem("two", "TWO");
+    let windows = POEM.replace('\n', "\r\n");
+    for theirs in [&*poem("one", "EINS"), &*adjacent, &*windows] {
+        for (winner, ours_stays) in [(Winner::Wiki, true), (Winner::Remote, false)] {
+            let ours = poem("one", "ONE");
+            let merged = merged_by(
+                winner,
+                &[("a/x.md", Some(POEM))],
+                &[("a/x.md", Some(&ours))],
+                &[("a/x.md", Some(theirs))],
+            );
+            let (stays, goes) = if ours_stays { (&*ours, theirs) } else { (theirs, &*ours) };
+            assert_eq!(merged.kinds(), [ConflictKind::BothChanged]);
+            assert_eq!(merged.files["a/x.md"], stays);
+            assert_eq!(merged.beside(), goes);
+            let id = blob_id(goes.as_bytes()).unwrap().to_string();
+            assert_eq!(merged.paths()[0], format!("a/x (conflict {}).md", &id[..7]));
+            assert!(!merged.files.values().any(|text| text.contains("<<<<")));
+        }
+    }
+}
+
+/// SY-032, SY-033.
+#[test]
+fn an_edit_outlives_a_deletion() {
+    let base = [("a.md", Some(POEM)), ("b.md", Some("b\n"))];
+    let edited = poem("one", "ONE");
+    let merged = merged(
+        &base,
+        &[("a.md", Some(&edited)), ("b.md", None)],
+        &[("a.md", None), ("b.md", Some("B\n"))],
+    );
+    assert_eq!(merged.kinds(), [ConflictKind::Deleted, ConflictKind::Deleted]);
+    assert!(merged.conflicts[0].theirs.is_none() && merged.conflicts[1].ours.is_none());
+    assert_eq!((&*merged.files["a.md"], &*merged.files["b.md"]), (&*edited, "B\n"));
+}
+
+/// SY-035.
+#[test]
+fn two_new_pages_of_one_name_are_both_kept() {
+    let merged = merged(&[], &[("a.md", Some("ours\n"))], &[("a.md", Some("theirs\n"))]);
+    assert_eq!(merged.kinds(), [ConflictKind::BothAdded]);
+    assert_eq!((&*merged.files["a.md"], merged.beside()), ("ours\n", "theirs\n"));
+}
+
+/// SY-036, in both directions, and a page that both renamed alike.
+#[test]
+fn an_edit_follows_a_rename() {
+    let verse = "un\ndeux\ntrois\nquatre\ncinq\nsix\n";
+    let base = [("a.md", Some(POEM)), ("b.md", Some(verse)), ("c.md", Some("c\nd\n"))];
+    let (a, b) = (poem("one", "ONE"), verse.replace("un\n", "UN\n"));
+    let both_renamed = [("c.md", None), ("e.md", Some("c\nd\n"))];
+    let ours = [("a.md", None), ("d/a.md", Some(POEM)), ("b.md", Some(&*b))];
+    let theirs = [("b.md", None), ("d/b.md", Some(verse)), ("a.md", Some(&*a))];
+    let merged =
+        merged(&base, &[&ours[..], &both_renamed].concat(), &[&theirs[..], &both_renamed].concat());
+    assert_eq!(merged.conflicts, []);
+    assert_eq!(merged.paths(), ["d/a.md", "d/b.md", "e.md"]);
+    assert_eq!((&merged.files["d/a.md"], &merged.files["d/b.md"]), (&a, &b));
+}
+
+/// SY-037, and a rename that meets a deletion.
+#[test]
+fn a_page_that_was_renamed_twice_is_there_twice() {
+    let base = [("a.md", Some(POEM)), ("z.md", Some("z\n"))];
+    let merged = merged(
+        &base,
+        &[("a.md", None), ("b.md", Some(POEM)), ("z.md", None)],
+        &[("a.md", None), ("c.md", Some(POEM)), ("z.md", None), ("y.md", Some("z\n"))],
+    );
+    assert_eq!(merged.paths(), ["b.md", "c.md", "y.md"]);
+    assert_eq!(merged.kinds(), [ConflictKind::Renamed, ConflictKind::Deleted]);
+}
+
+/// SY-038.
+#[test]
+fn two_pages_renamed_to_one_name_are_both_kept() {
+    let other = "un\ndeux\ntrois\nquatre\n";
+    let merged = merged(
+        &[("a.md", Some(POEM)), ("b.md", Some(other))],
+        &[("a.md", None), ("c.md", Some(POEM))],
+        &[("b.md", None), ("c.md", Some(other))],
+    );
+    assert_eq!(merged.kinds(), [ConflictKind::BothAdded]);
+    assert_eq!((&*merged.files["c.md"], merged.beside()), (POEM, other));
+    assert_eq!(merged.files.len(), 2);
+}
+
+/// SY-039, whichever side has the page.
+#[test]
+fn a_page_makes_room_for_a_directory() {
+    let page = [("a", Some("page\n"))];
+    let below = [("a/b/c.md", Some("below\n"))];
+    for (ours, theirs) in [(&page, &below), (&below, &page)] {
+        let merged = merged(&[], ours, theirs);
+        assert_eq!(merged.kinds(), [ConflictKind::FileAndDirectory]);
+        assert_eq!((&*merged.files["a/b/c.md"], merged.beside()), ("below\n", "page\n"));
+    }
+    // The page was edited, and a directory takes its place.
+    let edited = poem("one", "ONE");
+    let merged = merged(
+        &[("a.md", Some(POEM))],
+        &[("a.md", Some(&edited))],
+        &[("a.md", None), ("a.md/b.md", Some("below\n"))],
+    );
+    assert_eq!(merged.files["a.md/b.md"], "below\n");
+    assert!(merged.files.values().any(|text| *text == edited));
+}
+
+/// SY-040.
+#[test]
+fn what_is_no_text_stays_side_by_side() {
+    let merged = merged(
+        &[("a/x.png", Some("\0base\n"))],
+        &[("a/x.png", Some("\0ours\n"))],
+        &[("a/x.png", Some("\0theirs\n"))],
+    );
+    assert_eq!((&*merged.files["a/x.png"], merged.beside()), ("\0ours\n", "\0theirs\n"));
+    assert!(merged.paths()[0].ends_with(").png"));
+}
+
+/// SY-024.
+#[test]
+fn names_that_would_be_one_file_elsewhere_are_told_apart() {
+    let clash = merged(&[], &[("home.md", Some("ours\n"))], &[("Home.md", Some("theirs\n"))]);
+    assert_eq!((clash.kinds(), clash.files.len()), (vec![ConflictKind::SameName], 2));
+    // The second in the order of bytes has to go, whoever is the winner.
+    assert_eq!(clash.beside(), "ours\n");
+    let two = [("cafe\u{301}.md", Some("a\n")), ("caf\u{e9}.md", Some("b\n"))];
+    let clash = merged(&[("x.md", Some("x"))], &[], &two);
+    assert_eq!((clash.kinds(), clash.files.len()), (vec![ConflictKind::SameName], 3));
+    let clash = merged(&[], &[("a", Some("file"))], &[("A/b.md", Some("b"))]);
+    assert_eq!((clash.kinds(), clash.files.len()), (vec![ConflictKind::FileAndDirectory], 2));
+    // What was there before is carried along.
+    let odd = [("Old.md", Some("1")), ("old.md", Some("2"))];
+    let carried = merged(&odd, &[("a.md", Some("a"))], &[("b.md", Some("b"))]);
+    assert_eq!((carried.kinds(), carried.files.len()), (vec![], 4));
+}
+
+/// SY-022: links, submodules and names that aren't text.
+#[test]
+fn odd_entries_are_carried_byte_for_byte() {
+    let scratch = Scratch::new();
+    let edit = |path: &[u8], mode, text: &[u8]| Edit {
+        path: path.to_vec(),
+        new: Some(Entry { mode, id: blob_id(text).unwrap() }),
+        content: (mode != 0o160_000).then(|| text.to_vec()),
+    };
+    let base = scratch.loose_commit(&[], &[("a.md", Some("a"))]);
+    let ours = scratch.loose_commit(&[base], &[("b.md", Some("b"))]);
+    let odd = [
+        edit(b"link", 0o120_000, b"target"),
+        edit(b"module", 0o160_000, b"commit"),
+        edit(b"\xff\xfe.md", 0o100_644, b"x"),
+        edit(b".gitmodules", 0o100_644, b"x"),
+        edit(b"run", 0o100_755, b"x"),
+    ];
+    let theirs = scratch.loose_edits(&[base], &odd);
+    let view = scratch.wiki().repo().view();
+    let merge = view.merge(Some(ours), theirs, Winner::Wiki).unwrap();
+    assert_eq!(merge.conflicts, []);
+    for Edit { path, new, .. } in &odd {
+        assert_eq!(merge.result.get(path), new.as_ref());
+    }
+    outcome(&scratch, ours, theirs, Winner::Stable);
+    // One points the link elsewhere, the other makes a page of it.
+    let one = scratch.loose_edits(&[theirs], &[edit(b"link", 0o120_000, b"elsewhere")]);
+    let two = scratch.loose_commit(&[theirs], &[("link", Some("a page now\n"))]);
+    let merge = view.merge(Some(one), two, Winner::Wiki).unwrap();
+    assert_eq!(merge.result[&b"link"[..]].mode, 0o120_000);
+    assert_eq!(merge.conflicts[0].kind, ConflictKind::BothChanged);
+    assert_eq!(outcome(&scratch, one, two, Winner::Wiki).beside(), "a page now\n");
+}
+
+/// SY-050.
+#[test]
+fn attributes_in_the_tree_say_nothing_about_merging() {
+    let attributes = (".gitattributes", Some("* merge=union\n*.md merge=ours\n"));
+    let merged = merged(
+        &[("a.md", Some("text\n")), attributes],
+        &[("a.md", Some("ours\n"))],
+        &[("a.md", Some("theirs\n"))],
+    );
+    assert_eq!((&*merged.files["a.md"], merged.beside()), ("ours\n", "theirs\n"));
+}
+
+/// SY-042. With one of the two bases alone, what a side decided would be undone or not be asked.
+#[test]
+fn histories_that_crossed_are_merged_from_a_common_state() {
+    let scratch = Scratch::new();
+    let commit = |parents: &[Revision], text: &str| {
+        scratch.loose_commit(parents, &[("a.md", Some(text)), ("b.md", Some("b"))])
+    };
+    let root = commit(&[], POEM);
+    let (x, y) = (commit(&[root], &poem("one", "X")), commit(&[root], &poem("one", "Y")));
+    let ours = commit(&[x, y], &poem("one", "X"));
+    let other = poem("one", "Y").replace("eight", "EIGHT");
+    let theirs = commit(&[y, x], &other);
+    let both = outcome(&scratch, ours, theirs, Winner::Wiki);
+    assert_eq!(both.kinds(), [ConflictKind::BothChanged]);
+    assert_eq!((&*both.files["a.md"], both.beside()), (&*poem("one", "X"), &*other));
+    // Where they solved it alike there is nothing left to solve.
+    let alike = poem("one", "X").replace("eight", "EIGHT");
+    let theirs = commit(&[y, x], &alike);
+    let both = outcome(&scratch, ours, theirs, Winner::Wiki);
+    assert_eq!(both.conflicts, []);
+    assert_eq!(both.files["a.md"], alike);
+}
+
+#[test]
+fn a_text_that_was_kept_before_is_not_kept_again() {
+    let scratch = Scratch::new();
+    let base = scratch.loose_commit(&[], &[("a.md", Some("text\n"))]);
+    let ours = scratch.loose_commit(&[base], &[("a.md", Some("ours\n"))]);
+    let theirs = scratch.loose_commit(&[base], &[("a.md", Some("theirs\n"))]);
+    let view = scratch.wiki().repo().view();
+    let merge = view.merge(Some(ours), theirs, Winner::Stable).unwrap();
+    let one = scratch.loose_edits(&[ours, theirs], &merge.edits(&merge.ours));
+    let two = scratch.loose_edits(&[theirs, ours], &merge.edits(&merge.theirs));
+    // SY-049: both ends merged the same pair, each for itself.
+    let again = outcome(&scratch, one, two, Winner::Stable);
+    assert_eq!((again.files.len(), again.conflicts.len()), (2, 0));
+    // The name is taken by another text.
+    let theirs_beside = format!("a (conflict {:.7}).md", blob_id(b"theirs\n").unwrap().to_string());
+    let taken = [("a.md", Some("ours\n")), (&*theirs_beside, Some("x"))];
+    let both = outcome(&scratch, scratch.loose_commit(&[base], &taken), theirs, Winner::Wiki);
+    assert_eq!(both.files.len(), 3);
+    assert_eq!(both.beside(), "theirs\n");
+}

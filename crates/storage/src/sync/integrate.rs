@@ -1,0 +1,263 @@
+//! Taking over what was fetched: the branch is moved along, or both histories are merged.
+
+use std::path::Path;
+
+use super::compare::relation;
+use super::{LinkId, NewConflicts, Relation};
+use crate::author::Author;
+use crate::changes::MAX_CHANGES;
+use crate::error::Error;
+use crate::files::FileSystem;
+use crate::index::shown_path;
+use crate::merge::files::{Files, Winner};
+use crate::page_path::EXTENSION;
+use crate::publish::PreparedMerge;
+use crate::receive::{PushRules, check};
+use crate::repo::{Draft, Edit, Merge, Repo, RepoError, View};
+use crate::revision::Revision;
+use crate::wiki::Wiki;
+
+/// Folders may be deeper there than a page can be here.
+const MAX_DEPTH: usize = 100;
+
+/// An order to take over what was fetched.
+#[derive(Clone, Debug)]
+pub struct Integrate<'a> {
+    /// The repository that it was fetched into.
+    pub scratch: &'a Path,
+    /// Its tip.
+    pub incoming: Revision,
+    /// The link it came by.
+    pub link: LinkId,
+    /// Whose text stays where both want the same place.
+    pub winner: Winner,
+    /// The state that both are taken to come from, instead of what the histories say: of one that was
+    /// rewritten, its tip before. What the rewriting took away is then taken away here, too.
+    pub base: Option<Revision>,
+    /// Whether histories may be merged that have nothing in common.
+    pub unrelated: bool,
+    /// With more conflicts nothing is done.
+    pub max_conflicts: usize,
+    /// If more pages would be gone nothing is done; `None`: any number may go.
+    pub max_deleted: Option<usize>,
+}
+
+/// What an order would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// Pages the wiki has.
+    pub pages: usize,
+    /// How many of them would be gone. What goes on under another name doesn't count.
+    pub deleted: usize,
+    /// Places that a person would have to look at.
+    pub conflicts: usize,
+}
+
+/// What became of an order. Unless it says otherwise nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Integrated {
+    /// The wiki has all of it already.
+    Nothing,
+    /// The wiki is at what was fetched. It is durable.
+    FastForwarded {
+        /// The pages and attachments that changed, as far as they are not too many.
+        paths: Vec<String>,
+    },
+    /// Both histories were merged by a commit. It is durable.
+    Merged {
+        /// The merge, or a later commit that contains it.
+        revision: Revision,
+        /// The pages and attachments that changed in the wiki, as far as they are not too many.
+        paths: Vec<String>,
+        /// Places that a person should look at.
+        conflicts: usize,
+    },
+    /// A save came first: try again.
+    Moved,
+    /// The histories have nothing in common.
+    Unrelated,
+    /// A person has to decide: there would be more conflicts than were allowed.
+    TooManyConflicts(Preview),
+    /// A person has to decide: more pages would be gone than were allowed.
+    TooManyDeleted(Preview),
+}
+
+/// What is to be published, all of it in memory.
+struct Plan {
+    preview: Preview,
+    /// What is changed in the wiki.
+    changes: Vec<Edit>,
+    /// `None`: the branch can simply be moved.
+    merge: Option<PreparedMerge>,
+}
+
+impl Wiki {
+    /// Says what [`integrate`](Self::integrate) would do, without any limit. `None`: nothing.
+    ///
+    /// # Errors
+    /// What was fetched is shallow or has no such commit; a repository can't be read.
+    pub fn preview(&self, order: &Integrate<'_>) -> Result<Option<Preview>, Error> {
+        let fetched = self.fetched(order.scratch, order.incoming)?;
+        let head = self.current()?;
+        check(&fetched, head, order.incoming, &self.sync_rules())?;
+        if !is_wanted(fetched.repo(), head, order)? {
+            return Ok(None);
+        }
+        let view = fetched.repo().view();
+        Ok(Some(preview(&merge(&view, head, order)?)?))
+    }
+
+    /// What may come from elsewhere: as a push, but what a wiki doesn't know is carried along.
+    pub(super) fn sync_rules(&self) -> PushRules {
+        PushRules { rewrite: true, carries: true, max_depth: MAX_DEPTH, ..self.push_rules() }
+    }
+
+    /// Takes over what was fetched into a repository that [`create_scratch`](Self::create_scratch) made:
+    /// as one change the commits, the conflicts and the queues of the links. Everything that takes time
+    /// is done before saves have to wait. When this returns, it survives a crash and a power cut. Files
+    /// are moved out of the scratch repository: it is of no use after anything but
+    /// [`Integrated::Moved`].
+    ///
+    /// # Errors
+    /// What was fetched is shallow or has no such commit; it is refused ([`Error::PushRefused`]), and
+    /// nothing of it is in the wiki then; the disk is full or failing.
+    pub fn integrate(&self, order: &Integrate<'_>) -> Result<Integrated, Error> {
+        // Before the first write that is to be synced.
+        let disk = FileSystem::watch(self.repo().dir())?;
+        let fetched = self.fetched(order.scratch, order.incoming)?;
+        let (source, head) = (fetched.repo(), self.current()?);
+        let checked = check(&fetched, head, order.incoming, &self.sync_rules())?;
+        if !is_wanted(source, head, order)? {
+            return Ok(Integrated::Nothing);
+        }
+        if !order.unrelated && relation(source, head, order.incoming)? == Relation::Unrelated {
+            return Ok(Integrated::Unrelated);
+        }
+        let Plan { preview, changes, merge } = plan(source, head, order)?;
+        if let Some(refused) = refuse_too_much(preview, order) {
+            return Ok(refused);
+        }
+        let staged = fetched.stage(self.repo(), &checked.objects)?;
+
+        let mut writer = self.lock_writer()?;
+        if writer.unapplied {
+            self.replay(&mut writer)?;
+        }
+        if self.repo().head()? != head {
+            self.head_moved(false);
+            return Ok(Integrated::Moved);
+        }
+        let view = source.view();
+        let counted = self.check_growth(Some(&mut *writer), &view, head, &changes)?;
+        let paths = changes.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
+        self.repo().adopt(&staged)?;
+        disk.sync()?;
+        // The branch as it was, too.
+        writer.durable = head;
+        let integrated = match merge {
+            Some(merge) => {
+                writer.counted = counted.map(|count| (merge.prepared.revision, count));
+                Integrated::Merged {
+                    revision: self.publish_merge(&mut writer, head, merge)?,
+                    paths,
+                    conflicts: preview.conflicts,
+                }
+            }
+            None => {
+                writer.counted = counted.map(|count| (order.incoming, count));
+                self.publish_stored(&mut writer, head, order.incoming, Some(order.link))?;
+                Integrated::FastForwarded { paths }
+            }
+        };
+        self.checkpoint_if_due(&mut writer);
+        drop(writer);
+        self.index_received();
+        Ok(integrated)
+    }
+}
+
+/// What a person has to decide.
+pub(super) fn refuse_too_much(preview: Preview, order: &Integrate<'_>) -> Option<Integrated> {
+    if preview.conflicts > order.max_conflicts {
+        Some(Integrated::TooManyConflicts(preview))
+    } else if order.max_deleted.is_some_and(|most| preview.deleted > most) {
+        Some(Integrated::TooManyDeleted(preview))
+    } else {
+        None
+    }
+}
+
+/// Whether there is anything in what was fetched that the wiki hasn't.
+fn is_wanted(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<bool, Error> {
+    let relation = relation(source, head, order.incoming)?;
+    // A rewritten history may want commits undone that the wiki has.
+    let rewinds = relation == Relation::Ahead && order.base.is_some();
+    Ok(rewinds || !matches!(relation, Relation::Equal | Relation::Ahead))
+}
+
+fn merge<'a>(
+    view: &'a View,
+    head: Option<Revision>,
+    order: &Integrate<'_>,
+) -> Result<Merge<'a>, RepoError> {
+    match order.base {
+        Some(base) => {
+            let ours = head.map_or_else(|| Ok(Files::new()), |head| view.files(head))?;
+            view.merge_files(view.files(base)?, ours, view.files(order.incoming)?, order.winner)
+        }
+        None => view.merge(head, order.incoming, order.winner),
+    }
+}
+
+fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<Plan, Error> {
+    let view = source.view();
+    let merge = merge(&view, head, order)?;
+    let preview = preview(&merge)?;
+    let changes = merge.edits(&merge.ours);
+    let relation = relation(source, head, order.incoming)?;
+    let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;
+    if relation == Relation::Behind && as_fetched {
+        return Ok(Plan { preview, changes, merge: None });
+    }
+    let incoming = order.incoming;
+    let (parents, edits, message, time) = match head {
+        // Two ends that merge the same histories make the same commit.
+        Some(head) if order.winner == Winner::Stable && relation != Relation::Ahead => {
+            let (one, other) = (head.min(incoming), head.max(incoming));
+            let edits = if one == head { changes.clone() } else { merge.edits(&merge.theirs) };
+            let time = view.commit(one)?.time.max(view.commit(other)?.time);
+            (vec![one, other], edits, format!("Merge {one} and {other}"), time)
+        }
+        head => {
+            let mut parents: Vec<Revision> = head.into_iter().collect();
+            if relation != Relation::Ahead {
+                parents.push(incoming);
+            }
+            let edits = match head {
+                Some(_) => changes.clone(),
+                None => merge.edits(&merge.theirs),
+            };
+            let time = time::OffsetDateTime::now_utc().unix_timestamp();
+            (parents, edits, format!("Merge {incoming}"), time)
+        }
+    };
+    let author = Author::new("wikigrove", "");
+    let draft =
+        Draft { parents: &parents, edits: &edits, author: &author, message: &message, time };
+    let prepared = view.prepare(&draft)?;
+    let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
+    let (files, statements) = (merge.result, Vec::new());
+    let merge = PreparedMerge { prepared, edits, files, conflicts, statements };
+    Ok(Plan { preview, changes, merge: Some(merge) })
+}
+
+pub(super) fn preview(merge: &Merge<'_>) -> Result<Preview, RepoError> {
+    let is_page = |path: &[u8]| path.ends_with(EXTENSION.as_bytes());
+    let moved = merge.moved()?;
+    let gone = merge.ours.keys().filter(|path| is_page(path) && !merge.result.contains_key(*path));
+    Ok(Preview {
+        pages: merge.ours.keys().filter(|path| is_page(path)).count(),
+        deleted: gone.filter(|path| !moved.contains_key(path.as_slice())).count(),
+        conflicts: merge.conflicts.len(),
+    })
+}
