@@ -201,7 +201,7 @@ impl Policy {
             Ok(found) => found.map_err(unknown)?,
             Err(_) => return Err(unknown(io::ErrorKind::TimedOut.into())),
         };
-        Ok(self.choose(url, &found)?.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?)
+        self.choose(url, &found)?.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
     }
 
     /// Picks one of the answers; `None` if there are none. One that may not be reached spoils all: an

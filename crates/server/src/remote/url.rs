@@ -22,6 +22,12 @@ const MAX_BRANCH: usize = 200;
 #[error("the URL can't be used: {0}")]
 pub struct InvalidUrl(&'static str);
 
+impl InvalidUrl {
+    pub(super) fn new(why: &'static str) -> Self {
+        Self(why)
+    }
+}
+
 /// How a remote is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
