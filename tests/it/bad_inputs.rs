@@ -17,8 +17,17 @@ use testkit::{
 };
 
 /// The areas of the file that these routes can meet.
-const AREAS: &[&str] =
-    &["slug", "page_path", "json", "header", "http", "concurrency", "fs", "attachment"];
+const AREAS: &[&str] = &[
+    "slug",
+    "page_path",
+    "json",
+    "header",
+    "http",
+    "concurrency",
+    "fs",
+    "attachment",
+    "remote_url",
+];
 
 /// Which test drives an entry.
 #[rustfmt::skip]
@@ -112,6 +121,26 @@ const DRIVEN: &[(&str, &[&str])] = &[
     ("pages_without_a_common_line_are_compared_in_time", &["http-022"]),
     ("a_long_page_with_a_long_history_is_blamed_as_git_does", &["http-024"]),
     ("a_download_goes_on_when_the_attachment_is_deleted_and_packed", &["attachment-029"]),
+    ("urls_that_reach_what_they_must_not_are_refused", &[
+        "remote_url-001", "remote_url-002", "remote_url-004", "remote_url-005", "remote_url-007", "remote_url-008",
+        "remote_url-010", "remote_url-011", "remote_url-013", "remote_url-014", "remote_url-016", "remote_url-017",
+        "remote_url-019", "remote_url-020", "remote_url-022", "remote_url-023", "remote_url-025", "remote_url-026",
+        "remote_url-028", "remote_url-029", "remote_url-034", "remote_url-035", "remote_url-037", "remote_url-038",
+        "remote_url-040",
+    ]),
+    ("webhooks_that_the_host_did_not_sign_are_refused", &["header-039", "header-041", "header-042", "header-044"]),
+    ("a_wiki_without_a_secret_has_no_webhook", &["header-045"]),
+    ("a_webhook_that_is_too_large_is_refused_unread", &["http-021"]),
+    ("a_url_without_an_end_is_refused", &["remote_url-041"]),
+    ("a_name_that_leads_inside_at_the_second_look_is_not_followed", &["remote_url-031"]),
+    ("a_redirect_is_not_followed", &["remote_url-032"]),
+    ("branches_that_are_more_than_one_ref_are_refused", &["remote_url-043", "remote_url-044"]),
+    ("a_subdirectory_that_git_reads_is_refused", &["remote_url-046"]),
+    ("a_pasted_key_is_understood_or_says_why_not", &["remote_url-047"]),
+    ("a_remote_may_ask_for_the_token_again_and_again", &["remote_url-049"]),
+    ("a_history_that_is_too_large_leaves_nothing_behind", &["remote_url-050"]),
+    ("a_branch_that_was_renamed_is_missing_and_not_made_again", &["remote_url-052"]),
+    ("a_repository_that_is_gone_or_closed_is_told_from_one_that_is_ill", &["remote_url-056"]),
 ];
 
 /// Why nothing drives an entry, yet.
@@ -119,7 +148,6 @@ const DRIVEN: &[(&str, &[&str])] = &[
 const NOT_APPLICABLE: &[(&str, &[&str])] = &[
     ("there is no route that moves pages yet", &["page_path-068", "page_path-069"]),
     ("there are no cookies, so no other site can act for anybody", &["header-029"]),
-    ("there are no webhooks yet", &["header-039", "header-041", "header-042", "header-044", "header-045", "http-021"]),
     ("there is no limit per wiki on connections yet", &["http-010"]),
     ("no handler panics on request; the middleware's own tests make one", &["http-015"]),
     ("there is no export over HTTP yet", &["http-025"]),
@@ -140,6 +168,7 @@ const NOT_APPLICABLE: &[(&str, &[&str])] = &[
     ("running out of inodes is the same error as fs-006, and there is no repacking yet", &["fs-031"]),
     ("it takes such a file system; slugs are lower-case only and pages are git objects", &["fs-034"]),
     ("nothing decodes images", &["attachment-026"]),
+    ("nothing is synchronised yet that could be merged", &["remote_url-053", "remote_url-055", "remote_url-058"]),
     ("nothing watches a work tree yet", &["fs-036", "fs-037", "fs-039", "fs-040"]),
 ];
 
@@ -165,8 +194,18 @@ fn all() -> BTreeMap<String, Bad> {
         .collect()
 }
 
-/// `gen:repeat(text,times)` stands for what is too long to be written down.
+/// `gen:repeat(text,times)` stands for what is too long to be written down, also several in a row.
 fn generated(input: &str) -> String {
+    if input.starts_with("gen:") && input.contains(")+gen:") {
+        let parts = input.split("+gen:").enumerate();
+        return parts
+            .map(
+                |(at, part)| {
+                    if at == 0 { generated(part) } else { generated(&format!("gen:{part}")) }
+                },
+            )
+            .collect();
+    }
     let repeat = input.strip_prefix("gen:repeat(").and_then(|rest| rest.strip_suffix(')'));
     match repeat.and_then(|rest| rest.rsplit_once(',')) {
         Some((text, times)) => text.repeat(times.parse().unwrap()),
@@ -198,6 +237,9 @@ fn every_entry_is_driven_by_one_test_or_has_a_reason_why_not() {
         include_str!("disk_full.rs"),
         include_str!("hostile.rs"),
         include_str!("pages.rs"),
+        include_str!("remote_url.rs"),
+        include_str!("remote_webhook.rs"),
+        include_str!("remote_wire.rs"),
     ];
     for (test, _) in DRIVEN {
         let definition = format!("fn {test}(");

@@ -53,14 +53,18 @@ mod data;
 mod events;
 mod git;
 mod platform;
+mod remote;
 mod response;
 mod server;
+mod sshd;
 mod user;
 
 pub use data::test_data;
 pub use events::{Event, Events};
 pub use git::Git;
 pub use platform::{Grove, GroveBuilder, author, slug, user};
+pub use remote::{Fault, Seen, TestRemote};
 pub use response::{Answer, Good};
 pub use server::{Program, Running, ServerSetup, TestServer, entries, scratch};
+pub use sshd::TestSshd;
 pub use user::{Call, OnWiki, User, encode};

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod middleware;
 pub mod openapi;
 pub mod operator_token;
+pub mod remote;
 pub mod render;
 pub mod serve;
 pub mod sync;

@@ -1,0 +1,337 @@
+//! What a wiki logs in with elsewhere: a token or a deploy key, kept sealed, or a file that the
+//! operator mounts.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use ssh_key::private::{Ed25519Keypair, KeypairData};
+use ssh_key::{LineEnding, PrivateKey};
+use wikigrove_tenant::{Error, Platform, Secret, TenantId};
+use zeroize::Zeroizing;
+
+/// The largest file with a secret in it, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+/// The longest token, in bytes. It has to fit into a header.
+const MAX_TOKEN: usize = 4096;
+
+/// A credential that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCredential {
+    /// An empty token, or one with a space or a control character in it.
+    #[error("the token is empty, too long, or holds what no header can")]
+    Token,
+    /// A user name that can't stand before a token.
+    #[error("the user may hold letters, digits and . _ @ + - only")]
+    User,
+    /// Text that isn't a private key.
+    #[error("this is no private key in OpenSSH's format")]
+    NotAKey,
+    /// A key in one of the older formats.
+    #[error("the key is in an older format; `ssh-keygen -p -N '' -f FILE` writes it anew")]
+    OldKey,
+    /// Nobody is there to type it.
+    #[error("the key has a passphrase, which nobody could type; `ssh-keygen -p` removes it")]
+    Passphrase,
+    /// No directory for mounted secrets is set, or the name leads out of it.
+    #[error("`{0}` is not a file below the directory for mounted secrets")]
+    Outside(String),
+    /// It can't be read.
+    #[error("`{name}` can't be read: {source}")]
+    File {
+        /// The name below the directory.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A private key, without a passphrase.
+#[derive(Clone)]
+pub struct DeployKey {
+    private: Secret,
+    public: String,
+}
+
+impl DeployKey {
+    /// Makes a new Ed25519 key. The comment shows at the host, so that people know whose it is.
+    ///
+    /// # Panics
+    /// The system has no random numbers.
+    pub fn generate(comment: &str) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut()).expect("the system has random numbers");
+        let pair = KeypairData::from(Ed25519Keypair::from_seed(&seed));
+        let comment: String = comment.chars().filter(|c| !c.is_control()).collect();
+        let key = PrivateKey::new(pair, comment).expect("a key that was just made is one");
+        Self::of(&key).expect("a key that was just made can be written")
+    }
+
+    /// The public half, as it's pasted at the host.
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+
+    /// The private half, in OpenSSH's format.
+    pub fn private(&self) -> &Secret {
+        &self.private
+    }
+
+    fn of(key: &PrivateKey) -> Result<Self, ssh_key::Error> {
+        let private = Secret::new(key.to_openssh(LineEnding::LF)?.to_string());
+        Ok(Self { private, public: key.public_key().to_openssh()? })
+    }
+}
+
+impl FromStr for DeployKey {
+    type Err = InvalidCredential;
+
+    /// Reads a key as people paste it: with any line ends, indented, on one line.
+    fn from_str(text: &str) -> Result<Self, InvalidCredential> {
+        const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+        const END: &str = "-----END OPENSSH PRIVATE KEY-----";
+        let Some((_, rest)) = text.split_once(BEGIN) else {
+            let old = text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----");
+            return Err(if old { InvalidCredential::OldKey } else { InvalidCredential::NotAKey });
+        };
+        let (body, _) = rest.split_once(END).ok_or(InvalidCredential::NotAKey)?;
+        let body: Zeroizing<String> =
+            Zeroizing::new(body.replace("\\n", "").split_whitespace().collect());
+        let mut written = Zeroizing::new(format!("{BEGIN}\n"));
+        for line in body.as_bytes().chunks(70) {
+            written.push_str(std::str::from_utf8(line).map_err(|_| InvalidCredential::NotAKey)?);
+            written.push('\n');
+        }
+        written.push_str(END);
+        written.push('\n');
+        let key = PrivateKey::from_openssh(&*written).map_err(|_| InvalidCredential::NotAKey)?;
+        if key.is_encrypted() {
+            return Err(InvalidCredential::Passphrase);
+        }
+        Self::of(&key).map_err(|_| InvalidCredential::NotAKey)
+    }
+}
+
+impl fmt::Debug for DeployKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeployKey").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+/// A token, and the user that it belongs to where a host asks for one.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    user: Option<String>,
+    token: Secret,
+}
+
+impl AccessToken {
+    /// Checks a token. Spaces and line ends around it are left out.
+    ///
+    /// # Errors
+    /// [`InvalidCredential::Token`], [`InvalidCredential::User`].
+    pub fn new(user: Option<&str>, token: &str) -> Result<Self, InvalidCredential> {
+        let token = token.trim();
+        let fits = (1..=MAX_TOKEN).contains(&token.len());
+        if !fits || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidCredential::Token);
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte);
+        if user.is_some_and(|user| user.is_empty() || !user.bytes().all(plain)) {
+            return Err(InvalidCredential::User);
+        }
+        Ok(Self { user: user.map(str::to_owned), token: Secret::new(token.to_owned()) })
+    }
+
+    /// Who logs in, if that was said.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The token itself.
+    pub fn token(&self) -> &Secret {
+        &self.token
+    }
+}
+
+/// What one call logs in with.
+#[derive(Debug, Clone, Default)]
+pub enum Credential {
+    /// Nothing: a repository that is open to everybody.
+    #[default]
+    None,
+    /// For `https://`.
+    Token(AccessToken),
+    /// For `ssh://`.
+    Key(DeployKey),
+}
+
+/// Where a credential is: what is sealed into the platform's database.
+#[derive(Debug, Clone)]
+pub enum StoredCredential {
+    /// A token.
+    Token(AccessToken),
+    /// A key.
+    Key(DeployKey),
+    /// A file with a token in it, by its name below the directory for mounted secrets.
+    TokenFile {
+        /// Who the token belongs to, if the host asks.
+        user: Option<String>,
+        /// The file.
+        file: String,
+    },
+    /// A file with a key in it.
+    KeyFile {
+        /// The file.
+        file: String,
+    },
+}
+
+impl StoredCredential {
+    /// Keeps it for a link of a wiki, sealed, in place of the one that was there.
+    ///
+    /// # Errors
+    /// Those of [`Platform::put_secret`].
+    pub async fn keep(&self, platform: &Platform, wiki: TenantId, link: &str) -> Result<(), Error> {
+        let form = match self {
+            Self::Token(token) => Form {
+                user: token.user.as_deref(),
+                token: Some(token.token.expose()),
+                ..Form::default()
+            },
+            Self::Key(key) => Form { key: Some(key.private.expose()), ..Form::default() },
+            Self::TokenFile { user, file } => {
+                Form { user: user.as_deref(), token_file: Some(file), ..Form::default() }
+            }
+            Self::KeyFile { file } => Form { key_file: Some(file), ..Form::default() },
+        };
+        let text = serde_json::to_string(&form).expect("texts can be written as JSON");
+        platform.put_secret(wiki, &secret_name(link), Secret::new(text)).await
+    }
+
+    /// The one that is kept for a link. One that can't be read any more counts as none.
+    ///
+    /// # Errors
+    /// Those of [`Platform::secret`].
+    pub async fn load(
+        platform: &Platform,
+        wiki: TenantId,
+        link: &str,
+    ) -> Result<Option<Self>, Error> {
+        let Some(secret) = platform.secret(wiki, &secret_name(link)).await? else {
+            return Ok(None);
+        };
+        Ok(OwnedForm::read(secret.expose()))
+    }
+
+    /// Forgets the one of a link. `false`: there was none.
+    ///
+    /// # Errors
+    /// Those of [`Platform::remove_secret`].
+    pub async fn forget(platform: &Platform, wiki: TenantId, link: &str) -> Result<bool, Error> {
+        platform.remove_secret(wiki, &secret_name(link)).await
+    }
+
+    /// The credential itself. Files are read anew each time, so that what is rotated counts at once.
+    ///
+    /// # Errors
+    /// [`InvalidCredential`].
+    pub fn open(&self, files: &SecretFiles) -> Result<Credential, InvalidCredential> {
+        Ok(match self {
+            Self::Token(token) => Credential::Token(token.clone()),
+            Self::Key(key) => Credential::Key(key.clone()),
+            Self::TokenFile { user, file } => {
+                Credential::Token(AccessToken::new(user.as_deref(), &files.read(file)?)?)
+            }
+            Self::KeyFile { file } => Credential::Key(files.read(file)?.parse()?),
+        })
+    }
+}
+
+/// The name of a link's secret in the vault.
+fn secret_name(link: &str) -> String {
+    format!("remote:{link}")
+}
+
+#[derive(Default, Serialize)]
+struct Form<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_file: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct OwnedForm {
+    user: Option<String>,
+    token: Option<Zeroizing<String>>,
+    key: Option<Zeroizing<String>>,
+    token_file: Option<String>,
+    key_file: Option<String>,
+}
+
+impl OwnedForm {
+    fn read(text: &str) -> Option<StoredCredential> {
+        let form: Self = serde_json::from_str(text).ok()?;
+        if let Some(token) = form.token {
+            let token = AccessToken::new(form.user.as_deref(), &token).ok()?;
+            return Some(StoredCredential::Token(token));
+        }
+        if let Some(key) = form.key {
+            return key.parse().ok().map(StoredCredential::Key);
+        }
+        if let Some(file) = form.token_file {
+            return Some(StoredCredential::TokenFile { user: form.user, file });
+        }
+        form.key_file.map(|file| StoredCredential::KeyFile { file })
+    }
+}
+
+/// The directory that the operator mounts secrets in. Nothing outside of it is ever read for a link:
+/// it would be sent away.
+#[derive(Debug, Clone, Default)]
+pub struct SecretFiles {
+    root: Option<PathBuf>,
+}
+
+impl SecretFiles {
+    /// Files below `root` can be named; without it, none.
+    pub fn new(root: Option<PathBuf>) -> Self {
+        Self { root }
+    }
+
+    /// Reads a file. Links may lead to other places below the directory, as mounts of orchestrators do.
+    ///
+    /// # Errors
+    /// [`InvalidCredential::Outside`], [`InvalidCredential::File`].
+    pub fn read(&self, name: &str) -> Result<Zeroizing<String>, InvalidCredential> {
+        let outside = || InvalidCredential::Outside(name.chars().take(64).collect());
+        let unreadable = |source| InvalidCredential::File { name: name.to_owned(), source };
+        let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        let root = self.root.as_ref().filter(|_| plain && !name.is_empty()).ok_or_else(outside)?;
+        let root = root.canonicalize().map_err(unreadable)?;
+        let path = root.join(name).canonicalize().map_err(unreadable)?;
+        if !path.starts_with(&root) {
+            return Err(outside());
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            return Err(outside());
+        }
+        let mut text = Zeroizing::new(String::new());
+        file.take(MAX_FILE).read_to_string(&mut text).map_err(unreadable)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

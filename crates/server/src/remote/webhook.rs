@@ -1,0 +1,217 @@
+//! What a host says when somebody pushed there: whether it is that host, and what it says.
+//!
+//! Pure functions over headers and the body as it came. A delivery is a hint to look and nothing
+//! more: it may come twice, late or never, and what it says is never taken for what is there.
+
+use std::time::{Duration, SystemTime};
+
+use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
+use hmac::{Hmac, KeyInit as _, Mac};
+use http::HeaderMap;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use wikigrove_tenant::{Revision, Secret};
+
+/// The largest body, in bytes. To be checked before it is read, too.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// The shortest secret, in bytes.
+pub const MIN_SECRET: usize = 32;
+/// How far a delivery's own time may be from ours.
+const WINDOW: Duration = Duration::from_secs(5 * 60);
+/// The longest delivery id that is kept, in bytes.
+const MAX_ID: usize = 128;
+
+/// Why a delivery is refused. Who sent it is told no more than a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No webhook was set up: there is no secret, or one that could be guessed.
+    #[error("there is no webhook here")]
+    Disabled,
+    /// The body is over [`MAX_BODY`]. It wasn't looked at.
+    #[error("the body is larger than a mebibyte")]
+    TooLarge,
+    /// There is no signature, more than one of a kind, or one that doesn't fit.
+    #[error("the signature is missing or wrong")]
+    Signature,
+    /// It was signed more than five minutes ago, or for a later time: somebody may be repeating it.
+    #[error("it was signed at another time")]
+    Stale,
+}
+
+impl Refused {
+    /// The status to answer with: 404, 413 or 401.
+    pub fn status(self) -> http::StatusCode {
+        match self {
+            Self::Disabled => http::StatusCode::NOT_FOUND,
+            Self::TooLarge => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Signature | Self::Stale => http::StatusCode::UNAUTHORIZED,
+        }
+    }
+}
+
+/// A delivery that came from somebody who knows the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// What to tell repeated ones by. The host's own id, or the hash of the body.
+    pub id: String,
+    /// The ref that was pushed, as far as the host said.
+    pub git_ref: Option<String>,
+    /// The commit that it names now, as far as the host said. A deleted ref names none.
+    pub after: Option<Revision>,
+}
+
+impl Delivery {
+    /// Whether it speaks of this branch, or doesn't say.
+    pub fn concerns(&self, branch: &str) -> bool {
+        match &self.git_ref {
+            Some(name) => name.strip_prefix("refs/heads/") == Some(branch),
+            None => true,
+        }
+    }
+}
+
+/// Checks a delivery with the secret of the one wiki that it was sent to, and reads it.
+///
+/// GitHub (`X-Hub-Signature-256`), Gitea, Forgejo and GitLab (by `X-Gitlab-Token` or by the signature
+/// of Standard Webhooks) are understood. One signature that is wrong spoils it, whatever the others
+/// say.
+///
+/// # Errors
+/// [`Refused`].
+pub fn verify(
+    secret: Option<&Secret>,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<Delivery, Refused> {
+    let secret = secret.map(Secret::expose).filter(|secret| secret.len() >= MIN_SECRET);
+    let secret = secret.ok_or(Refused::Disabled)?;
+    if body.len() > MAX_BODY {
+        return Err(Refused::TooLarge);
+    }
+    let mut signed = false;
+    if let Some(signature) = only(headers, "x-hub-signature-256")? {
+        let hex = signature.strip_prefix("sha256=").ok_or(Refused::Signature)?;
+        signed = check_hex(secret, body, hex)?;
+    }
+    for name in ["x-gitea-signature", "x-forgejo-signature"] {
+        if let Some(hex) = only(headers, name)? {
+            signed = check_hex(secret, body, hex)?;
+        }
+    }
+    if let Some(signatures) = only(headers, "webhook-signature")? {
+        signed = check_standard(secret, headers, body, signatures, now)?;
+    }
+    if let Some(token) = only(headers, "x-gitlab-token")? {
+        // Hashes have one length, so the time tells nothing of the secret's.
+        let (given, own) = (Sha256::digest(token.as_bytes()), Sha256::digest(secret.as_bytes()));
+        if !bool::from(given.as_slice().ct_eq(own.as_slice())) {
+            return Err(Refused::Signature);
+        }
+        signed = true;
+    }
+    if !signed {
+        return Err(Refused::Signature);
+    }
+    Ok(read(headers, body))
+}
+
+/// The one value of a header. Two of a kind are nobody's honest work.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refused> {
+    let mut values = headers.get_all(name).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refused::Signature);
+    }
+    first.to_str().map(Some).map_err(|_| Refused::Signature)
+}
+
+fn check_hex(secret: &str, body: &[u8], hex: &str) -> Result<bool, Refused> {
+    let signature = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map_err(|_| Refused::Signature)?;
+    let mac = keyed(secret.as_bytes()).chain_update(body);
+    mac.verify_slice(&signature).map_err(|_| Refused::Signature)?;
+    Ok(true)
+}
+
+/// Standard Webhooks: `v1,<base64>` over `id.timestamp.body`, several of them while a secret is being
+/// rotated. A secret with `whsec_` in front is base64, any other is taken as it stands.
+fn check_standard(
+    secret: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+    signatures: &str,
+    now: SystemTime,
+) -> Result<bool, Refused> {
+    let id = only(headers, "webhook-id")?.ok_or(Refused::Signature)?;
+    let timestamp = only(headers, "webhook-timestamp")?.ok_or(Refused::Signature)?;
+    let decoded =
+        secret.strip_prefix("whsec_").and_then(|rest| BASE64.decode(rest.as_bytes()).ok());
+    let key = decoded.as_deref().unwrap_or(secret.as_bytes());
+    let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
+    let is_ours = |signature: &str| {
+        let signature = signature.strip_prefix("v1,")?;
+        let signature = BASE64.decode(signature.as_bytes()).ok()?;
+        let mac = signed.iter().fold(keyed(key), Mac::chain_update);
+        mac.verify_slice(&signature).ok()
+    };
+    // No host sends many, and each costs a hash of the body.
+    if signatures.split(' ').take(8).find_map(is_ours).is_none() {
+        return Err(Refused::Signature);
+    }
+    let seconds: u64 = timestamp.parse().map_err(|_| Refused::Signature)?;
+    let then = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    let then = then.ok_or(Refused::Stale)?;
+    let apart = now.duration_since(then).unwrap_or_else(|error| error.duration());
+    if apart > WINDOW { Err(Refused::Stale) } else { Ok(true) }
+}
+
+/// Signs as Standard Webhooks does.
+pub(super) fn sign_standard(secret: &Secret, id: &str, timestamp: u64, body: &[u8]) -> String {
+    let secret = secret.expose();
+    let decoded =
+        secret.strip_prefix("whsec_").and_then(|rest| BASE64.decode(rest.as_bytes()).ok());
+    let mac = keyed(decoded.as_deref().unwrap_or(secret.as_bytes()))
+        .chain_update(format!("{id}.{timestamp}."))
+        .chain_update(body);
+    format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes()))
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("a key of any length is one")
+}
+
+/// What hosts write in common.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Push {
+    #[serde(rename = "ref")]
+    git_ref: Option<String>,
+    after: Option<String>,
+}
+
+/// Reads what may be of use. A body that is something else (a ping, a form) says nothing.
+fn read(headers: &HeaderMap, body: &[u8]) -> Delivery {
+    let push: Push = serde_json::from_slice(body).unwrap_or_default();
+    let ids = [
+        "x-github-delivery",
+        "x-forgejo-delivery",
+        "x-gitea-delivery",
+        "webhook-id",
+        "x-gitlab-event-uuid",
+    ];
+    let is_id = |id: &&str| {
+        (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let id = ids.iter().filter_map(|name| headers.get(*name)?.to_str().ok()).find(is_id);
+    let hash = || data_encoding::HEXLOWER.encode(&Sha256::digest(body));
+    let after: Option<Revision> = push.after.and_then(|after| after.parse().ok());
+    Delivery {
+        id: id.map_or_else(hash, str::to_owned),
+        git_ref: push.git_ref.filter(|name| name.len() <= 256),
+        after: after.filter(|after| *after.as_bytes() != [0; 20]),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,390 @@
+//! The three calls that synchronising needs of git (list, fetch, push), so hardened that neither the
+//! URL, nor the remote, nor the machine's configuration decides what runs here.
+//!
+//! Each call has a directory of its own with its keys in it, an address that was looked at and is
+//! pinned, a deadline, and limits on what it may write, compute and print. Secrets are in the
+//! environment of that one program or in its directory, and nowhere else.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wikigrove_tenant::Revision;
+use wikigrove_tenant::storage::git_program::command as git;
+
+use super::address::{Policy, ResolveError, Resolver, SystemResolver};
+use super::credential::Credential;
+use super::git::GitProgram;
+use super::host_key::{HostKey, scanned};
+use super::outcome::{Call, Failure, HttpTrace, Pushed, of_failure, of_push, scrubbed};
+use super::process::{Limits, NotRun, Ran, run};
+use super::scratch::{Scratch, prepare};
+use super::url::{Branch, RemoteUrl};
+
+mod access;
+
+use access::Access;
+
+/// The tree without entries: attributes are read from it, so that no remote's `.gitattributes`
+/// counts.
+const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+/// How long and how large a call may be.
+#[derive(Debug, Clone, Copy)]
+pub struct WireLimits {
+    /// How long a fetch or a push may take.
+    pub transfer: Duration,
+    /// How long looking at the remote's branches may take.
+    pub listing: Duration,
+    /// The largest pack that a fetch may bring, in bytes.
+    pub pack_bytes: u64,
+}
+
+impl Default for WireLimits {
+    /// Two minutes, twenty seconds, a gibibyte.
+    fn default() -> Self {
+        Self {
+            transfer: Duration::from_secs(120),
+            listing: Duration::from_secs(20),
+            pack_bytes: 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// A remote, as one call needs to know it.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// Where it is.
+    pub url: RemoteUrl,
+    /// What to log in with.
+    pub credential: Credential,
+    /// The keys that its host may show. Those of the large hosts are known besides.
+    pub host_keys: Vec<HostKey>,
+}
+
+/// The branches of a remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branches {
+    /// The one that its `HEAD` names, if it says so.
+    pub head: Option<String>,
+    /// All of them, by name without `refs/heads/`, with their commits. None: it's empty.
+    pub all: Vec<(String, Revision)>,
+}
+
+/// Calls git and ssh.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    git: GitProgram,
+    policy: Policy,
+    resolver: Arc<dyn Resolver>,
+    limits: WireLimits,
+    root: PathBuf,
+}
+
+impl Wire {
+    /// Calls are made in directories below `root`, which is made if need be. What a process that died
+    /// left there is shredded, so there must be one `Wire` for one `root`.
+    ///
+    /// # Errors
+    /// The directory can't be made or tidied.
+    pub fn new(
+        git: GitProgram,
+        policy: Policy,
+        limits: WireLimits,
+        root: &Path,
+    ) -> std::io::Result<Self> {
+        prepare(root)?;
+        // git changes its directory, and a name below it has to stay what it was.
+        let root = root.canonicalize()?;
+        Ok(Self { git, policy, resolver: Arc::new(SystemResolver), limits, root })
+    }
+
+    /// Asks another resolver for addresses.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// What may be reached.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The git that is called.
+    pub fn git(&self) -> &GitProgram {
+        &self.git
+    }
+
+    /// The commit that a branch of the remote names: what there is to fetch, and whether a push
+    /// landed.
+    ///
+    /// # Errors
+    /// [`Failure`]; [`Failure::BranchMissing`] if there is no such branch, also in an empty repository.
+    pub async fn tip(&self, remote: &Remote, branch: &Branch) -> Result<Revision, Failure> {
+        let full = branch.full();
+        let listed = self.list(remote, &["--exit-code"], &[&full]).await?;
+        let of_branch = |(id, name): (&str, &str)| (name == full).then(|| id.parse().ok())?;
+        match refs(&listed).find_map(of_branch) {
+            Some(tip) => Ok(tip),
+            None if listed.lines().any(|line| line.find('\t') == Some(64)) => {
+                Err(Failure::Unsupported { text: "its objects are named by SHA-256".to_owned() })
+            }
+            None => Err(Failure::BranchMissing),
+        }
+    }
+
+    /// All branches of the remote: whether it can be read at all, whether it is empty, and what there
+    /// is to choose from.
+    ///
+    /// # Errors
+    /// [`Failure`]; [`Failure::TooLarge`] if the list is longer than a mebibyte.
+    pub async fn branches(&self, remote: &Remote) -> Result<Branches, Failure> {
+        let listed = self.list(remote, &["--symref"], &["HEAD", "refs/heads/*"]).await?;
+        let head = listed.lines().find_map(|line| {
+            line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD").map(str::to_owned)
+        });
+        let branch = |(id, name): (&str, &str)| {
+            Some((name.strip_prefix("refs/heads/")?.to_owned(), id.parse().ok()?))
+        };
+        Ok(Branches { head, all: refs(&listed).filter_map(branch).collect() })
+    }
+
+    /// Fetches a branch into a bare repository that is used for nothing else meanwhile, under the full
+    /// ref name `into`, and returns its commit. What was there under that name is replaced.
+    ///
+    /// # Errors
+    /// [`Failure`]. What was fetched in part is removed.
+    pub async fn fetch(
+        &self,
+        remote: &Remote,
+        repository: &Path,
+        branch: &Branch,
+        into: &str,
+    ) -> Result<Revision, Failure> {
+        let access = self.access(remote).await?;
+        let mut command = Self::command(&access, Some(repository));
+        command.args(["fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]);
+        command.args(["--no-recurse-submodules", "--quiet", "--", &access.url]);
+        command.arg(format!("+{}:{into}", branch.full()));
+        let called = self.call(&access, &command, self.limits.transfer).await;
+        // git leaves what it hasn't finished, and dies without a word at the limit.
+        let largest = remove_unfinished(repository).map_err(transient)?;
+        let (ran, said, http) = called?;
+        if ran.code != Some(0) {
+            let is_full = largest >= self.limits.pack_bytes / 512 * 512;
+            let told = || of_failure(Call::Fetch, &ran, &said, &http);
+            return Err(if is_full { Failure::TooLarge } else { told() });
+        }
+        let mut found = git();
+        found.arg("--git-dir").arg(repository).args(["rev-parse", "--verify", "--end-of-options"]);
+        found.arg(format!("{into}^{{commit}}"));
+        let ran = run(&found, self.program_limits(self.limits.listing)).await.map_err(not_run)?;
+        // git leaves out, without a word, what it may not take from a shallow repository.
+        let missing = "its history is cut off (shallow), or the branch names no commit";
+        String::from_utf8_lossy(&ran.stdout)
+            .trim()
+            .parse()
+            .map_err(|_| Failure::Unsupported { text: missing.to_owned() })
+    }
+
+    /// Pushes a commit of a bare repository to a branch, which it has to be a descendant of.
+    ///
+    /// # Errors
+    /// [`Failure`]. If it [may have landed](Failure::may_have_landed), ask for the [tip](Self::tip).
+    pub async fn push(
+        &self,
+        remote: &Remote,
+        repository: &Path,
+        commit: Revision,
+        branch: &Branch,
+    ) -> Result<Pushed, Failure> {
+        self.push_with(remote, repository, commit, branch, None).await
+    }
+
+    /// As [`push`](Self::push), but replaces the branch, if it still names `expected`. Only for
+    /// branches that are nobody else's: what it replaces is lost there.
+    ///
+    /// # Errors
+    /// As there; [`Failure::NonFastForward`] if the branch names something else.
+    pub async fn replace(
+        &self,
+        remote: &Remote,
+        repository: &Path,
+        commit: Revision,
+        branch: &Branch,
+        expected: Revision,
+    ) -> Result<Pushed, Failure> {
+        self.push_with(remote, repository, commit, branch, Some(expected)).await
+    }
+
+    async fn push_with(
+        &self,
+        remote: &Remote,
+        repository: &Path,
+        commit: Revision,
+        branch: &Branch,
+        lease: Option<Revision>,
+    ) -> Result<Pushed, Failure> {
+        let access = self.access(remote).await?;
+        let full = branch.full();
+        let mut command = Self::command(&access, Some(repository));
+        command.args(["push", "--porcelain", "--no-verify", "--no-recurse-submodules"]);
+        if let Some(expected) = lease {
+            command.arg(format!("--force-with-lease={full}:{expected}"));
+        }
+        command.args(["--", &access.url]).arg(format!("{commit}:{full}"));
+        let (ran, said, http) = self.call(&access, &command, self.limits.transfer).await?;
+        of_push(&ran, &said, &http)
+    }
+
+    /// The keys that an SSH host shows now, for a human to compare with what the host publishes.
+    /// Nothing is trusted by this.
+    ///
+    /// # Errors
+    /// [`Failure::BlockedAddress`], [`Failure::Transient`] or [`Failure::Timeout`].
+    pub async fn host_keys(&self, url: &RemoteUrl) -> Result<Vec<HostKey>, Failure> {
+        let address = self.policy.resolve(url, &*self.resolver).await.map_err(unresolved)?;
+        let mut command = Command::new("ssh-keyscan");
+        command.env_clear().env("PATH", access::PATH).env("LC_ALL", "C");
+        command.args(["-T", "10", "-p", &url.port().to_string(), "--", &address.to_string()]);
+        let ran = run(&command, self.program_limits(self.limits.listing)).await.map_err(not_run)?;
+        let keys = scanned(&String::from_utf8_lossy(&ran.stdout));
+        if keys.is_empty() {
+            return Err(Failure::Transient { text: "the host shows no key".to_owned() });
+        }
+        Ok(keys)
+    }
+
+    async fn list(
+        &self,
+        remote: &Remote,
+        options: &[&str],
+        patterns: &[&str],
+    ) -> Result<String, Failure> {
+        let access = self.access(remote).await?;
+        let mut command = Self::command(&access, None);
+        command.arg("ls-remote").args(options).args(["--", &access.url]).args(patterns);
+        let (ran, said, http) = self.call(&access, &command, self.limits.listing).await?;
+        match ran.code {
+            Some(0) if ran.cut => Err(Failure::TooLarge),
+            Some(0) => Ok(String::from_utf8_lossy(&ran.stdout).into_owned()),
+            _ => Err(of_failure(Call::List, &ran, &said, &http)),
+        }
+    }
+
+    /// Finds the address and lays out what the call needs.
+    async fn access(&self, remote: &Remote) -> Result<Access, Failure> {
+        let address =
+            self.policy.resolve(&remote.url, &*self.resolver).await.map_err(unresolved)?;
+        let scratch = Scratch::new(&self.root).map_err(transient)?;
+        Access::new(remote, address, scratch)
+    }
+
+    /// git with the rules that hold for all calls, and what this one logs in with.
+    fn command(access: &Access, repository: Option<&Path>) -> Command {
+        let mut command = git();
+        let scratch = access.scratch.path();
+        command.current_dir(scratch).env("HOME", scratch).env("TZ", "UTC");
+        for (key, value) in [
+            ("PATH", access::PATH),
+            ("GIT_ASKPASS", "/bin/false"),
+            ("SSH_ASKPASS", "/bin/false"),
+            ("GIT_ALLOW_PROTOCOL", access.protocol),
+            ("GIT_PROTOCOL_FROM_USER", "0"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            ("GIT_LITERAL_PATHSPECS", "1"),
+            ("GIT_NO_REPLACE_OBJECTS", "1"),
+        ] {
+            command.env(key, value);
+        }
+        // Without a repository none is looked for: one around the scratch directory isn't ours.
+        command.env("GIT_CEILING_DIRECTORIES", scratch);
+        if let Some(repository) = repository {
+            command.arg("--git-dir").arg(repository);
+            command.arg(format!("--attr-source={EMPTY_TREE}"));
+        }
+        for setting in [
+            "protocol.allow=never",
+            &format!("protocol.{}.allow=always", access.protocol),
+            "core.fsmonitor=false",
+            "credential.helper=",
+            "http.followRedirects=false",
+            "http.sslVerify=true",
+            "http.lowSpeedLimit=1000",
+            "http.lowSpeedTime=30",
+            "core.fsync=all",
+            "transfer.fsckObjects=true",
+            "fetch.unpackLimit=1",
+            "gc.auto=0",
+            "maintenance.auto=false",
+            "submodule.recurse=false",
+            "push.gpgSign=false",
+            "push.followTags=false",
+        ] {
+            command.args(["-c", setting]);
+        }
+        access.apply(&mut command);
+        command
+    }
+
+    async fn call(
+        &self,
+        access: &Access,
+        command: &Command,
+        time: Duration,
+    ) -> Result<(Ran, String, HttpTrace), Failure> {
+        let ran = run(command, self.program_limits(time)).await.map_err(not_run)?;
+        let said = scrubbed(&ran.stderr, &access.secrets());
+        tracing::debug!(code = ran.code, remote = %access.url, "git has ended");
+        Ok((ran, said, access.http_trace()))
+    }
+
+    fn program_limits(&self, time: Duration) -> Limits {
+        Limits { file_bytes: self.limits.pack_bytes, time }
+    }
+}
+
+/// Removes what a fetch that ended early left in a repository that nobody else uses, and returns the
+/// size of the largest file of it.
+fn remove_unfinished(repository: &Path) -> std::io::Result<u64> {
+    let mut largest = 0;
+    let packs = match std::fs::read_dir(repository.join("objects/pack")) {
+        Ok(packs) => packs,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    for entry in packs {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("tmp_") {
+            largest = largest.max(entry.metadata()?.len());
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(largest)
+}
+
+/// The ids and names in what `ls-remote` prints.
+fn refs(listed: &str) -> impl Iterator<Item = (&str, &str)> {
+    listed.lines().filter_map(|line| line.split_once('\t'))
+}
+
+fn unresolved(error: ResolveError) -> Failure {
+    match error {
+        ResolveError::Blocked(blocked) => Failure::BlockedAddress(blocked),
+        ResolveError::Unknown { .. } => Failure::Transient { text: error.to_string() },
+    }
+}
+
+fn not_run(error: NotRun) -> Failure {
+    match error {
+        NotRun::Timeout => Failure::Timeout,
+        NotRun::Io(error) => transient(error),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
+fn transient(error: std::io::Error) -> Failure {
+    Failure::Transient { text: error.to_string() }
+}
