@@ -30,6 +30,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod runner;
 pub mod schedule;
 
 mod effect;

@@ -164,7 +164,7 @@ pub(crate) fn random_id() -> String {
     HEXLOWER.encode(&bytes)
 }
 
-fn number(id: &str) -> i64 {
+pub(crate) fn number(id: &str) -> i64 {
     i64::from_str_radix(id, 16).unwrap_or_default()
 }
 

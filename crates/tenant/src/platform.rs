@@ -79,6 +79,8 @@ pub(crate) struct Inner {
     changes: Mutex<Option<broadcast::Sender<Change>>>,
     pub(crate) memory: Memory,
     vault: Vault,
+    /// Held by whoever tells a wiki its links.
+    telling_links: Mutex<()>,
     lock: DirLock,
     /// Removed with the platform, if it lives in memory. After everything that uses it.
     _scratch: Option<tempfile::TempDir>,
@@ -151,6 +153,7 @@ impl Platform {
             vault: Vault::new(
                 settings.secret_key_file.clone().unwrap_or_else(|| dir.join("secret-key")),
             ),
+            telling_links: Mutex::new(()),
             dir,
             settings,
             lock,
@@ -252,6 +255,10 @@ impl Inner {
     /// Held to send or subscribe, which wait for nobody.
     fn changes(&self) -> MutexGuard<'_, Option<broadcast::Sender<Change>>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn telling_links(&self) -> MutexGuard<'_, ()> {
+        self.telling_links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -215,6 +215,11 @@ impl Registry {
     }
 
     /// Whether [`shut`](Self::shut) was called.
+    pub(crate) fn ids(&self) -> Vec<TenantId> {
+        let slots = lock(&self.slots);
+        slots.of.iter().filter(|(_, slot)| slot.is_open()).map(|(id, _)| *id).collect()
+    }
+
     pub(crate) fn is_shut(&self) -> bool {
         lock(&self.slots).shut
     }

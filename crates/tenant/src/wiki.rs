@@ -6,6 +6,7 @@ mod history;
 mod moves;
 mod presentation;
 mod snapshot;
+mod sync;
 mod versions;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::{
 
 pub use attachments::{Download, Upload};
 pub use presentation::Presentation;
+pub use sync::{Quarantine, SyncOrder};
 pub use versions::UndoOptions;
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
@@ -505,13 +507,17 @@ impl Wiki {
     }
 
     fn announce_all(&self, revision: Revision, paths: Vec<String>, author: &Author) {
+        self.announce_by(Origin::Api, revision, paths, author);
+    }
+
+    fn announce_by(&self, origin: Origin, revision: Revision, paths: Vec<String>, author: &Author) {
         self.0.platform.0.announce(Change {
             wiki: self.id(),
             slug: self.slug().clone(),
             revision,
             paths,
             author: author.clone(),
-            origin: Origin::Api,
+            origin,
         });
         self.0.live.moved();
     }

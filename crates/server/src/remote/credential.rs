@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{LineEnding, PrivateKey};
-use wikigrove_tenant::{Error, Platform, Secret, TenantId};
+use wikigrove_tenant::Secret;
 use zeroize::Zeroizing;
 
 /// The largest file with a secret in it, in bytes.
@@ -191,11 +191,11 @@ pub enum StoredCredential {
 }
 
 impl StoredCredential {
-    /// Keeps it for a link of a wiki, sealed, in place of the one that was there.
+    /// All of it as one text, for the place where secrets are sealed.
     ///
-    /// # Errors
-    /// Those of [`Platform::put_secret`].
-    pub async fn keep(&self, platform: &Platform, wiki: TenantId, link: &str) -> Result<(), Error> {
+    /// # Panics
+    /// Never: texts can be written as JSON.
+    pub fn to_be_sealed(&self) -> Secret {
         let form = match self {
             Self::Token(token) => Form {
                 user: token.user.as_deref(),
@@ -208,31 +208,12 @@ impl StoredCredential {
             }
             Self::KeyFile { file } => Form { key_file: Some(file), ..Form::default() },
         };
-        let text = serde_json::to_string(&form).expect("texts can be written as JSON");
-        platform.put_secret(wiki, &secret_name(link), Secret::new(text)).await
+        Secret::new(serde_json::to_string(&form).expect("texts can be written as JSON"))
     }
 
-    /// The one that is kept for a link. One that can't be read any more counts as none.
-    ///
-    /// # Errors
-    /// Those of [`Platform::secret`].
-    pub async fn load(
-        platform: &Platform,
-        wiki: TenantId,
-        link: &str,
-    ) -> Result<Option<Self>, Error> {
-        let Some(secret) = platform.secret(wiki, &secret_name(link)).await? else {
-            return Ok(None);
-        };
-        Ok(OwnedForm::read(secret.expose()))
-    }
-
-    /// Forgets the one of a link. `false`: there was none.
-    ///
-    /// # Errors
-    /// Those of [`Platform::remove_secret`].
-    pub async fn forget(platform: &Platform, wiki: TenantId, link: &str) -> Result<bool, Error> {
-        platform.remove_secret(wiki, &secret_name(link)).await
+    /// What such a text says. `None`: it can't be read any more.
+    pub fn unsealed(text: &Secret) -> Option<Self> {
+        OwnedForm::read(text.expose())
     }
 
     /// The credential itself. Files are read anew each time, so that what is rotated counts at once.
@@ -249,11 +230,6 @@ impl StoredCredential {
             Self::KeyFile { file } => Credential::Key(files.read(file)?.parse()?),
         })
     }
-}
-
-/// The name of a link's secret in the vault.
-fn secret_name(link: &str) -> String {
-    format!("remote:{link}")
 }
 
 #[derive(Default, Serialize)]

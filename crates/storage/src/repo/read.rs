@@ -192,6 +192,12 @@ impl Repo {
         Ok(self.merge_base(ancestor, descendant)? == Some(ancestor))
     }
 
+    /// Whether two commits have the same files.
+    pub(crate) fn is_same_tree(&self, one: Revision, other: Revision) -> Result<bool, RepoError> {
+        let local = self.local();
+        Ok(tree_of(&local, one)? == tree_of(&local, other)?)
+    }
+
     /// The best common ancestor of two commits.
     pub(crate) fn merge_base(
         &self,

@@ -99,6 +99,20 @@ impl Catalog {
         self.some_links(rest, params![wiki.to_string(), after.unwrap_or(""), limit])
     }
 
+    /// The ids of the links that a wiki's saves wait for.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn pushing_links(&self, wiki: TenantId) -> Result<Vec<String>, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "select id from links where wiki = ?1 and mode in ('both', 'push') order by id",
+            )?;
+            let ids = statement.query_map([wiki.to_string()], |row| row.get(0))?;
+            Ok(ids.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// The links of all wikis, or those in a state, whose ids come after `after`, in the order of their ids.
     ///
     /// # Errors

@@ -1,9 +1,12 @@
 //! Links between wikis and git repositories elsewhere.
 
+use wikigrove_storage::LinkId;
+
 use crate::catalog::{SealedLink, SealedUpdate, StoredCredential};
-use crate::context::blocking;
+use crate::context::{blocking, uninterrupted};
 use crate::link::{
-    Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, NewNotice, Notice, random_id,
+    Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, NewNotice, Notice, number,
+    random_id,
 };
 use crate::{Error, Platform, Secret, TenantId};
 
@@ -14,7 +17,7 @@ impl Platform {
     /// There is no such wiki; the platform's key can't be used.
     pub async fn create_link(&self, new: NewLink) -> Result<(Link, Secret), Error> {
         let platform = self.clone();
-        blocking(move || {
+        let (link, secret) = blocking(move || {
             let NewLink { wiki, settings, credential, known_hosts, progress } = new;
             let id = random_id();
             let secret = Secret::random();
@@ -27,9 +30,11 @@ impl Platform {
                 known_hosts,
                 progress,
             };
-            Ok((platform.0.catalog.create_link(&sealed)?, secret))
+            Ok::<_, Error>((platform.0.catalog.create_link(&sealed)?, secret))
         })
-        .await
+        .await?;
+        self.tell_links(link.wiki).await;
+        Ok((link, secret))
     }
 
     /// The link with this id.
@@ -92,16 +97,18 @@ impl Platform {
     /// There is no such link; the platform's key can't be used.
     pub async fn update_link(&self, id: &str, update: LinkUpdate) -> Result<Link, Error> {
         let (platform, id) = (self.clone(), id.to_owned());
-        blocking(move || {
+        let link = blocking(move || {
             let wiki = platform.0.catalog.link(&id)?.ok_or(Error::UnknownLink)?.wiki;
             let LinkUpdate { settings, credential, known_hosts } = update;
             let credential = credential
                 .map(|credential| platform.seal_credential(wiki, &id, credential))
                 .transpose()?;
             let update = SealedUpdate { settings, credential, known_hosts, webhook: None };
-            Ok(platform.0.catalog.update_link(&id, &update)?)
+            Ok::<_, Error>(platform.0.catalog.update_link(&id, &update)?)
         })
-        .await
+        .await?;
+        self.tell_links(link.wiki).await;
+        Ok(link)
     }
 
     /// Gives a link's host something new to sign its messages with.
@@ -133,8 +140,47 @@ impl Platform {
     /// # Errors
     /// The catalog can't be written.
     pub async fn remove_link(&self, id: &str) -> Result<bool, Error> {
+        let Some(link) = self.link(id).await? else { return Ok(false) };
         let id = id.to_owned();
-        self.catalog(move |catalog| catalog.remove_link(&id)).await
+        let removed = self.catalog(move |catalog| catalog.remove_link(&id)).await?;
+        self.tell_links(link.wiki).await;
+        Ok(removed)
+    }
+
+    /// The wikis that are open now, and thus those that somebody changed of late.
+    pub fn open_wiki_ids(&self) -> Vec<TenantId> {
+        self.0.registry.ids()
+    }
+
+    /// Has the wiki queue its saves for the links that it has now. A wiki that isn't open asks the
+    /// catalog when it is opened; one that is being opened is waited for.
+    async fn tell_links(&self, wiki: TenantId) {
+        let platform = self.clone();
+        let told = uninterrupted(async move {
+            let live = platform.open_by_id(wiki).await?;
+            blocking(move || {
+                // Two who change links at once: the last one to look sees what both did.
+                let _one_at_a_time = platform.0.telling_links();
+                let links = platform.pushing_links(wiki)?;
+                // One that was closed meanwhile asks when it is opened again.
+                let _ = live.with(|wiki| {
+                    wiki.set_links(links);
+                    Ok(())
+                });
+                Ok(())
+            })
+            .await
+        });
+        let told: Result<(), Error> = told.await;
+        if let Err(error) = told {
+            tracing::warn!(wiki.id = %wiki, %error, "a wiki's links count from when it is opened");
+        }
+    }
+
+    /// The numbers of the links that a wiki's saves wait for. Blocks.
+    pub(super) fn pushing_links(&self, wiki: TenantId) -> Result<Vec<LinkId>, Error> {
+        let numbers = self.0.catalog.pushing_links(wiki)?;
+        Ok(numbers.iter().map(|id| LinkId(number(id))).collect())
     }
 
     /// How a link gets in; `None` is without showing anything.

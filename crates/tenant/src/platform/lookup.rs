@@ -28,6 +28,26 @@ impl Platform {
         self.bind(known, caller).await
     }
 
+    /// The wiki with this id, for this caller.
+    ///
+    /// # Errors
+    /// As [`wiki`](Self::wiki).
+    pub async fn wiki_by_id(&self, id: TenantId, caller: Caller) -> Result<Wiki, Error> {
+        let epoch = self.0.memory.epoch();
+        let found = self.catalog(move |catalog| catalog.by_id(id)).await?;
+        let tenant = found.filter(|tenant| tenant.state.is_settled()).ok_or(Error::UnknownWiki)?;
+        self.bind(Known { tenant: tenant.into(), epoch }, caller).await
+    }
+
+    /// What a wiki is called now; `None` if there is no such wiki, or no more.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub async fn slug_of(&self, id: TenantId) -> Result<Option<Slug>, Error> {
+        let found = self.catalog(move |catalog| catalog.by_id(id)).await?;
+        Ok(found.filter(|tenant| tenant.state.is_settled()).map(|tenant| tenant.slug))
+    }
+
     /// What the catalog says of a wiki, for whoever runs the platform. Callers' rights are not asked.
     ///
     /// # Errors
@@ -145,8 +165,10 @@ impl Platform {
         let Settings { page_limit, attachment_limit, .. } = self.0.settings;
         let options =
             storage::Options { id: id.to_string(), preferences, page_limit, attachment_limit };
-        storage::Wiki::open(&self.wiki_dir(&slug), options, &self.0.resources)
-            .map_err(|source| Error::Wiki { wiki: slug, source })
+        let wiki = storage::Wiki::open(&self.wiki_dir(&slug), options, &self.0.resources)
+            .map_err(|source| Error::Wiki { wiki: slug, source })?;
+        wiki.set_links(self.pushing_links(id)?);
+        Ok(wiki)
     }
 
     /// Reads and saves go on meanwhile; lists are answered from the history, or say how far it is.

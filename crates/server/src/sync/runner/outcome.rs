@@ -71,7 +71,9 @@ mod tests {
         assert_eq!(of_push(Err(WireFailure::NonFastForward)), Outcome::NonFastForward);
         let rejected = of_push(Err(WireFailure::Rejected { text: text() }));
         assert_eq!(rejected, Outcome::Rejected { text: text() });
-        for refused in [WireFailure::RefLocked { text: text() }, WireFailure::Transient { text: text() }] {
+        for refused in
+            [WireFailure::RefLocked { text: text() }, WireFailure::Transient { text: text() }]
+        {
             let outcome = of_push(Err(refused));
             assert!(matches!(outcome, Outcome::Failed { failure: REFUSED, .. }), "{outcome:?}");
         }

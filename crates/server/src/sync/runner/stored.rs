@@ -68,8 +68,12 @@ pub(super) fn notice(notice: &Notice) -> NewNotice {
             ("decision_needed", serde_json::json!({ "reason": reason, "revision": tip }))
         }
         Notice::Paused { reason } => ("paused", serde_json::json!({ "reason": reason })),
-        Notice::PeerDown { since } => ("peer_down", serde_json::json!({ "since": seconds(since.0) })),
-        Notice::PeerUp { after } => ("peer_up", serde_json::json!({ "after_seconds": after.as_secs() })),
+        Notice::PeerDown { since } => {
+            ("peer_down", serde_json::json!({ "since": seconds(since.0) }))
+        }
+        Notice::PeerUp { after } => {
+            ("peer_up", serde_json::json!({ "after_seconds": after.as_secs() }))
+        }
     };
     NewNotice { kind: kind.to_owned(), once: None, detail }
 }
@@ -88,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_state_is_read_back_as_it_was_stored() {
-        let state = LinkState { phase: Phase::Backoff, next_at: Some(Time(7)), ..LinkState::default() };
+        let state =
+            LinkState { phase: Phase::Backoff, next_at: Some(Time(7)), ..LinkState::default() };
         let stored = progress(&state);
         assert_eq!((stored.word.as_str(), stored.next_at), ("backoff", Some(7)));
         assert_eq!(serde_json::from_str::<LinkState>(&stored.state).unwrap(), state);

@@ -1,0 +1,244 @@
+//! Runs the links: performs what the machine wants done, with real wikis, a real network and a real
+//! clock.
+//!
+//! One task, the [supervisor](supervisor), takes one step at a time; what takes time is done by tasks of
+//! their own, a few at once. Everybody else speaks to it through [`Sync`].
+//!
+//! What the machine's module asks of its performer is kept but for one thing: a [save](Event::Saved)
+//! alone isn't stored in platform.db. Its job lies in the wiki already, and after a crash every link
+//! looks anyway; a save shouldn't cost a second fsync.
+
+mod access;
+mod notices;
+mod options;
+mod outcome;
+mod reads;
+mod run;
+mod stored;
+mod supervisor;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use wikigrove_tenant::{Error, Link, Platform, TenantId};
+
+use super::{Event, Time};
+use crate::remote::{GitProgram, GitUnusable, Wire};
+use reads::Reads;
+use supervisor::Supervisor;
+
+pub(crate) use access::{host_keys, kept};
+pub use notices::Delivery;
+pub use options::Options;
+pub(crate) use stored::{progress, settings};
+
+/// How many messages to the supervisor may wait.
+const INBOX: usize = 1024;
+
+/// The links of a platform, at work. Cheap to clone.
+#[derive(Clone)]
+pub struct Sync(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    inbox: mpsc::Sender<Message>,
+    reads: Reads,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What all parts of the runner have in common.
+pub(super) struct Shared {
+    platform: Platform,
+    options: Options,
+    wire: Result<Wire, Off>,
+    /// There may be a notice to send.
+    news: Arc<Notify>,
+    listener: Mutex<Option<Listener>>,
+}
+
+/// Who wants to know what links are doing.
+pub(crate) type Listener = Arc<dyn Fn(&Link) + Send + std::marker::Sync>;
+
+/// Why nothing leaves this machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Off {
+    /// The operator doesn't want links to run.
+    #[error("synchronisation is switched off")]
+    Disabled,
+    /// The operator wants nothing to leave the machine.
+    #[error("the server is offline by order")]
+    Offline,
+    /// There is no git program, or it is too old.
+    #[error(transparent)]
+    Git(#[from] GitUnusable),
+}
+
+impl Off {
+    /// The reason in one word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Disabled => "sync_disabled",
+            Self::Offline => "server_offline",
+            Self::Git(GitUnusable::Missing(_)) => "git_missing",
+            Self::Git(GitUnusable::TooOld { .. }) => "git_too_old",
+        }
+    }
+}
+
+enum Message {
+    /// Something happened to a link, whose row may have changed, too.
+    Happened {
+        link: String,
+        event: Event,
+        answer: Option<oneshot::Sender<Result<Link, Error>>>,
+    },
+    /// Something happened to all links of a wiki.
+    OfWiki {
+        wiki: TenantId,
+        event: Event,
+    },
+    Stop,
+}
+
+impl Sync {
+    /// Starts the links of a platform. There must be one of these for a platform.
+    ///
+    /// Where git is missing, too old or not wanted, links rest ([`off`](Self::off) says why), and saves
+    /// are queued for them all the same.
+    ///
+    /// # Errors
+    /// The directory for what is fetched can't be made.
+    pub async fn start(platform: &Platform, options: Options) -> std::io::Result<Self> {
+        let (dir, wanted) = (platform.dir().join("sync"), options.clone());
+        let wire = wikigrove_tenant::spawn_blocking(move || wire(&dir, &wanted)).await;
+        let wire = wire.map_err(std::io::Error::other)??;
+        if let Err(off) = &wire {
+            tracing::warn!(reason = off.code(), "links to remotes rest: {off}");
+        }
+        let shared = Arc::new(Shared {
+            platform: platform.clone(),
+            options,
+            wire,
+            news: Arc::new(Notify::new()),
+            listener: Mutex::default(),
+        });
+        let (inbox, messages) = mpsc::channel(INBOX);
+        let changes = platform.changes();
+        let supervisor = Supervisor::new(shared.clone(), messages);
+        let mut tasks = vec![wikigrove_tenant::spawn(supervisor.run(changes))];
+        if shared.wire.is_ok() {
+            let Options { delivery, policy, resolver, .. } = shared.options.clone();
+            let outbox = notices::Outbox::new(platform.clone(), delivery, policy, resolver);
+            tasks.push(wikigrove_tenant::spawn(outbox.run(shared.news.clone())));
+        }
+        let tasks = Mutex::new(tasks);
+        Ok(Self(Arc::new(Handle { shared, inbox, reads: Reads::default(), tasks })))
+    }
+
+    /// Ends everything that is on, programs and all. Links go on where they are at the next start.
+    pub async fn stop(&self) {
+        let tasks = std::mem::take(&mut *lock(&self.0.tasks));
+        // It may have ended with the platform.
+        let _ = self.0.inbox.send(Message::Stop).await;
+        for (number, task) in tasks.into_iter().enumerate() {
+            // The first is the supervisor, which ends by itself; the others wait for ever.
+            if number > 0 {
+                task.abort();
+            }
+            let _ = task.await;
+        }
+    }
+
+    /// Why nothing leaves this machine, if nothing does.
+    pub fn off(&self) -> Option<&Off> {
+        self.0.shared.wire.as_ref().err()
+    }
+
+    /// What it was started with.
+    pub fn options(&self) -> &Options {
+        &self.0.shared.options
+    }
+
+    /// Tells a link what happened, and returns it as it is then. Whoever changed its row tells it so.
+    ///
+    /// # Errors
+    /// There is no such link; the state can't be stored.
+    pub async fn tell(&self, link: &str, event: Event) -> Result<Link, Error> {
+        let (answer, answered) = oneshot::channel();
+        let message = Message::Happened { link: link.to_owned(), event, answer: Some(answer) };
+        let stopped = || Error::Busy("links are being stopped".to_owned());
+        self.0.inbox.send(message).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Tells all links of a wiki.
+    pub async fn tell_wiki(&self, wiki: TenantId, event: Event) {
+        // Nobody is there to be told when links were stopped.
+        let _ = self.0.inbox.send(Message::OfWiki { wiki, event }).await;
+    }
+
+    /// Somebody reads a wiki. Costs next to nothing, however many do.
+    pub fn read(&self, wiki: TenantId) {
+        if self.0.reads.is_heard(wiki) {
+            // Where there is no room, there is enough to do.
+            let _ = self.0.inbox.try_send(Message::OfWiki { wiki, event: Event::Read });
+        }
+    }
+
+    /// Calls `listener` whenever a link has come to rest in another state, or has taken something over.
+    pub(crate) fn listen(&self, listener: Listener) {
+        *lock(&self.0.shared.listener) = Some(listener);
+    }
+
+    pub(crate) fn wire(&self) -> Result<&Wire, &Off> {
+        self.0.shared.wire.as_ref()
+    }
+}
+
+impl std::fmt::Debug for Sync {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sync").field("off", &self.off()).finish_non_exhaustive()
+    }
+}
+
+/// What calls are made with. Blocks.
+fn wire(dir: &std::path::Path, options: &Options) -> std::io::Result<Result<Wire, Off>> {
+    // What a process that died had fetched.
+    match std::fs::remove_dir_all(dir.join("fetched")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    if !options.enabled {
+        return Ok(Err(Off::Disabled));
+    }
+    if options.offline {
+        return Ok(Err(Off::Offline));
+    }
+    let git = match GitProgram::probe() {
+        Ok(git) => git,
+        Err(unusable) => return Ok(Err(unusable.into())),
+    };
+    let wire = Wire::new(git, options.policy.clone(), options.wire, &dir.join("calls"))?;
+    Ok(Ok(wire.with_resolver(options.resolver.clone())))
+}
+
+/// The wall clock.
+fn now() -> Time {
+    let milliseconds = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    Time(i64::try_from(milliseconds).unwrap_or(i64::MAX))
+}
+
+/// A number that nobody can guess. Without one there would only be less jitter.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Until when to wait: never longer than this, so that a clock that was put back is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);

@@ -1,0 +1,319 @@
+//! One run of a link: what its effects do, one after the other, and what they find out.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wikigrove_tenant::storage::{
+    Comparison, Integrated, Preview, Relation as StorageRelation, Winner as StorageWinner,
+};
+use wikigrove_tenant::{Caller, Error, Link, Quarantine, Revision, SyncOrder, Wiki};
+
+use super::outcome::{of_look, of_ours, of_push};
+use super::{Shared, access};
+use crate::remote::{Branch, Failure as WireFailure, Remote, Wire};
+use crate::sync::{
+    Deletions, Effect, Facts, Landing, MANY_CONFLICTS, Outcome, Plan, Relation, Winner,
+};
+
+/// What a run knows and holds. Its quarantine goes with it.
+pub(super) struct Run {
+    link: Link,
+    wiki: Wiki,
+    wire: Wire,
+    remote: Remote,
+    branch: Branch,
+    /// Another one after each that was taken over from.
+    quarantine: Mutex<Arc<Quarantine>>,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    /// The wiki's head when it was compared.
+    head: Option<Revision>,
+    /// Tips that the remote reported and the wiki didn't have, so that its queue couldn't be looked
+    /// through for them.
+    unknown: Vec<Revision>,
+    /// Conflicts of the merge in memory.
+    conflicts: usize,
+}
+
+impl Run {
+    /// Opens what a run needs.
+    pub(super) async fn begin(shared: &Shared, wire: &Wire, link: &Link) -> Result<Self, Outcome> {
+        let ours = |error: Error| of_ours(&told(&error));
+        let wiki = shared.platform.wiki_by_id(link.wiki, Caller::operator()).await.map_err(ours)?;
+        let remote = access::remote(shared, link).await?;
+        let branch = link.settings.branch.parse().map_err(|error| of_ours(&error))?;
+        let quarantine = Mutex::new(Arc::new(wiki.quarantine().await.map_err(ours)?));
+        let found = Mutex::default();
+        Ok(Self { link: link.clone(), wiki, wire: wire.clone(), remote, branch, quarantine, found })
+    }
+
+    pub(super) fn wiki(&self) -> &Wiki {
+        &self.wiki
+    }
+
+    /// Takes out of the queue what the remote reported. A tip that isn't the wiki's yet is tried again
+    /// when it has been taken over.
+    pub(super) async fn remove_jobs(&self, up_to: Revision) {
+        match self.wiki.jobs_done(self.link.number(), up_to).await {
+            Ok(true) => {}
+            Ok(false) => self.found().unknown.push(up_to),
+            // The next run looks again.
+            Err(error) => tracing::warn!(link = self.link.id, %error, "a queue can't be shortened"),
+        }
+    }
+
+    /// Does what an effect says, and tells how it ended.
+    pub(super) async fn perform(&self, effect: &Effect) -> Outcome {
+        let done = match effect {
+            Effect::Fetch => self.fetch().await,
+            Effect::Compare { incoming, seen, decided } => {
+                self.compare(*incoming, *seen, *decided).await
+            }
+            Effect::Merge { incoming, plan, winner } => self.merge(*incoming, *plan, *winner).await,
+            Effect::Apply { incoming, plan, insist } => self.apply(*incoming, *plan, *insist).await,
+            Effect::Push { commit, from } => self.push(*commit, *from).await,
+            Effect::Verify { pushed } => self.verify(*pushed).await,
+            _ => return of_ours(&"this is no effect that takes time"),
+        };
+        done.unwrap_or_else(|error| of_ours(&told(&error)))
+    }
+
+    async fn fetch(&self) -> Result<Outcome, Error> {
+        let incoming = match self.tip().await? {
+            Ok(tip) => tip,
+            Err(outcome) => return Ok(outcome),
+        };
+        Ok(match self.bring(incoming).await? {
+            Ok(incoming) => Outcome::Fetched { incoming },
+            Err(WireFailure::HostileTree { .. }) => Outcome::HostileTree { incoming },
+            Err(failure) => of_look(&failure),
+        })
+    }
+
+    /// What the branch is at, or why there is nothing to fetch.
+    async fn tip(&self) -> Result<Result<Revision, Outcome>, Error> {
+        match self.wire.tip(&self.remote, &self.branch).await {
+            Ok(tip) => Ok(Ok(tip)),
+            Err(WireFailure::BranchMissing) => {
+                Ok(Err(match self.wire.branches(&self.remote).await {
+                    Ok(branches) => {
+                        let local = self.wiki.head().await?;
+                        Outcome::BranchAbsent { empty: branches.all.is_empty(), local }
+                    }
+                    Err(failure) => of_look(&failure),
+                }))
+            }
+            Err(failure) => Ok(Err(of_look(&failure))),
+        }
+    }
+
+    /// Fetches the branch, unless the wiki has its tip already. The branch may have moved on since, so
+    /// the tip that came is returned.
+    async fn bring(&self, tip: Revision) -> Result<Result<Revision, WireFailure>, Error> {
+        if self.wiki.contains(tip).await? {
+            return Ok(Ok(tip));
+        }
+        let into = format!("refs/wiki/remote/{}.incoming", self.link.id);
+        let quarantine = self.quarantine();
+        let repository = quarantine.path();
+        Ok(self.wire.fetch(&self.remote, &repository, &self.branch, &into).await)
+    }
+
+    async fn compare(
+        &self,
+        incoming: Revision,
+        seen: Option<Revision>,
+        decided: Option<Revision>,
+    ) -> Result<Outcome, Error> {
+        let quarantine = self.quarantine();
+        let Comparison { head, relation, same_files, rewritten, is_starter } =
+            self.wiki.compare(&quarantine, incoming, seen).await?;
+        self.found().head = head;
+        let local_only = match seen.filter(|_| rewritten) {
+            Some(seen) => self.is_beyond(seen).await?,
+            None => false,
+        };
+        let base = seen.filter(|_| rewritten);
+        let preview = match relation {
+            StorageRelation::Equal => None,
+            StorageRelation::Ahead if !rewritten => None,
+            _ => {
+                let order = SyncOrder { base, ..self.order(incoming, Winner::Wiki) };
+                self.wiki.preview_integration(&quarantine, order).await?
+            }
+        };
+        Ok(Outcome::Compared(Facts {
+            local: head,
+            relation: match relation {
+                StorageRelation::Equal => Relation::Same,
+                StorageRelation::Ahead => Relation::Ahead,
+                StorageRelation::Behind => Relation::Behind,
+                StorageRelation::Diverged { .. } => Relation::Diverged,
+                StorageRelation::Unrelated => Relation::Unrelated,
+            },
+            same_tree: same_files,
+            rewritten,
+            local_only,
+            deletions: deletions(preview),
+            trivial: is_starter,
+            decided: match decided {
+                Some(decided) => self.is_within(decided, incoming).await?,
+                None => false,
+            },
+        }))
+    }
+
+    async fn merge(
+        &self,
+        incoming: Revision,
+        plan: Plan,
+        winner: Winner,
+    ) -> Result<Outcome, Error> {
+        let order = self.planned(incoming, plan, winner);
+        let preview = self.wiki.preview_integration(&self.quarantine(), order).await?;
+        let conflicts = preview.map_or(0, |preview| preview.conflicts);
+        self.found().conflicts = conflicts;
+        Ok(Outcome::Merged { conflicts: count(conflicts), deletions: deletions(preview) })
+    }
+
+    async fn apply(&self, incoming: Revision, plan: Plan, insist: bool) -> Result<Outcome, Error> {
+        let winner = super::stored::settings(&self.link.settings).winner;
+        let order = SyncOrder {
+            max_conflicts: self.found().conflicts.max(MANY_CONFLICTS as usize),
+            ..self.planned(incoming, plan, winner)
+        };
+        if !insist && self.wiki.head().await? != self.found().head {
+            return Ok(Outcome::HeadMoved);
+        }
+        let before = self.wiki.head().await?;
+        let integrated = self.wiki.integrate(&self.quarantine(), order).await;
+        if !matches!(integrated, Ok(Integrated::Moved)) {
+            // What was in it may have been moved into the wiki.
+            let fresh = Arc::new(self.wiki.quarantine().await?);
+            *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
+        let head = match integrated? {
+            Integrated::Nothing => before.unwrap_or(incoming),
+            Integrated::FastForwarded { .. } => incoming,
+            Integrated::Merged { revision, .. } => revision,
+            // A save came between the look and the lock, be it with so many conflicts that somebody has
+            // to be asked: the comparison is made again.
+            Integrated::Moved
+            | Integrated::Unrelated
+            | Integrated::TooManyConflicts(_)
+            | Integrated::TooManyDeleted(_) => return Ok(Outcome::HeadMoved),
+        };
+        let unknown = std::mem::take(&mut self.found().unknown);
+        for tip in unknown {
+            self.remove_jobs(tip).await;
+        }
+        Ok(Outcome::Applied { head })
+    }
+
+    async fn push(&self, commit: Revision, from: Option<Revision>) -> Result<Outcome, Error> {
+        let quarantine = self.quarantine();
+        let repository = quarantine.path();
+        let (wire, remote, branch) = (&self.wire, &self.remote, &self.branch);
+        let pushed = match from {
+            None => wire.push(remote, &repository, commit, branch).await,
+            // Only ever forward.
+            Some(from) if !self.is_within(from, commit).await? => {
+                return Ok(Outcome::NonFastForward);
+            }
+            Some(from) => wire.replace(remote, &repository, commit, branch, from).await,
+        };
+        Ok(of_push(pushed))
+    }
+
+    async fn verify(&self, pushed: Revision) -> Result<Outcome, Error> {
+        let tip = match self.tip().await? {
+            Ok(tip) if tip == pushed => return Ok(Outcome::Seen(Landing::Landed { tip })),
+            Ok(tip) => tip,
+            Err(Outcome::BranchAbsent { empty: true, .. }) => {
+                return Ok(Outcome::Seen(Landing::NotLanded));
+            }
+            Err(Outcome::BranchAbsent { .. }) => return Ok(Outcome::Seen(Landing::Elsewhere)),
+            Err(outcome) => return Ok(outcome),
+        };
+        let tip = match self.bring(tip).await? {
+            Ok(tip) => tip,
+            Err(failure) => return Ok(of_look(&failure)),
+        };
+        if self.is_within(pushed, tip).await? {
+            // The queue can be looked through for this one only.
+            self.remove_jobs(pushed).await;
+            return Ok(Outcome::Seen(Landing::Landed { tip }));
+        }
+        let landing = match self.is_within(tip, pushed).await? {
+            true => Landing::NotLanded,
+            false => Landing::Elsewhere,
+        };
+        Ok(Outcome::Seen(landing))
+    }
+
+    /// Whether `old` is `new` or part of its history.
+    async fn is_within(&self, old: Revision, new: Revision) -> Result<bool, Error> {
+        let compared = self.wiki.compare(&self.quarantine(), new, Some(old)).await?;
+        Ok(!compared.rewritten)
+    }
+
+    /// Whether the wiki has something that isn't in the history of `tip`, which it once had.
+    async fn is_beyond(&self, tip: Revision) -> Result<bool, Error> {
+        let compared = self.wiki.compare(&self.quarantine(), tip, None).await?;
+        Ok(!matches!(compared.relation, StorageRelation::Equal | StorageRelation::Behind))
+    }
+
+    fn order(&self, incoming: Revision, winner: Winner) -> SyncOrder {
+        SyncOrder {
+            link: self.link.number(),
+            incoming,
+            winner: match winner {
+                Winner::Wiki => StorageWinner::Wiki,
+                Winner::Remote => StorageWinner::Remote,
+                Winner::Stable => StorageWinner::Stable,
+            },
+            base: None,
+            max_conflicts: usize::MAX,
+        }
+    }
+
+    fn planned(&self, incoming: Revision, plan: Plan, winner: Winner) -> SyncOrder {
+        let base = match plan {
+            Plan::FastForward | Plan::Merge => None,
+            Plan::Since(seen) => Some(seen),
+            // What nobody changed since "then" stays as the other left it.
+            Plan::Theirs => self.found().head,
+            Plan::Ours => Some(incoming),
+        };
+        SyncOrder { base, ..self.order(incoming, winner) }
+    }
+
+    fn quarantine(&self) -> Arc<Quarantine> {
+        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn deletions(preview: Option<Preview>) -> Deletions {
+    preview.map_or_else(Deletions::default, |preview| Deletions {
+        pages: count(preview.pages),
+        deleted: count(preview.deleted),
+    })
+}
+
+/// What may be told of a failure of ours to whoever runs the wiki.
+fn told(error: &Error) -> String {
+    if error.status().is_server_error() && !error.is_busy() {
+        tracing::error!(%error, "a synchronisation failed");
+    }
+    error.problem().detail().to_owned()
+}

@@ -1,0 +1,580 @@
+//! Takes the steps: one at a time, each stored before anything comes of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use wikigrove_tenant::{
+    Caller, Changes, Error, Link, LinkStep, NewNotice, Origin, Revision, TenantId, spawn,
+};
+
+use super::outcome::of_ours;
+use super::run::Run;
+use super::stored::{Loaded, notice};
+use super::{LONGEST_SLEEP, Message, Shared, lock, now, random};
+use crate::remote::RemoteUrl;
+use crate::sync::{Effect, Event, Fair, Moment, Outcome, Phase, State, Time, step};
+
+/// Saves of one wiki that come within this time are one to its links.
+const COLLECT: Duration = Duration::from_millis(250);
+/// So many links are looked at together.
+const BATCH: u32 = 200;
+/// A link whose state couldn't be stored is taken up again after this.
+const AGAIN: Duration = Duration::from_secs(30);
+/// A clock that moves by more than this against the time that passes was put.
+const DRIFT: i64 = 5_000;
+
+/// Keeps the links going.
+pub(super) struct Supervisor {
+    shared: Arc<Shared>,
+    inbox: mpsc::Receiver<Message>,
+    ends: mpsc::UnboundedSender<Ended>,
+    ended: mpsc::UnboundedReceiver<Ended>,
+    fair: Fair<TenantId, String, String>,
+    /// The links that are in the middle of something.
+    active: HashMap<String, Active>,
+    /// Wikis that somebody saved in, and since when.
+    saved: HashSet<TenantId>,
+    saved_since: Option<Instant>,
+    /// When the catalog has something to do.
+    next_at: Option<Time>,
+    /// Links that the catalog couldn't take.
+    broken: Vec<(Instant, String)>,
+    /// Two clocks, to notice when one is put.
+    clocks: (Instant, Time),
+}
+
+struct Active {
+    loaded: Loaded,
+    task: Option<JoinHandle<()>>,
+    run: Option<Arc<Run>>,
+}
+
+/// An effect has ended.
+struct Ended {
+    link: String,
+    run: u64,
+    outcome: Outcome,
+    begun: Option<Arc<Run>>,
+}
+
+impl Supervisor {
+    pub(super) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Message>) -> Self {
+        let (ends, ended) = mpsc::unbounded_channel();
+        Self {
+            fair: Fair::new(shared.options.limits),
+            shared,
+            inbox,
+            ends,
+            ended,
+            active: HashMap::new(),
+            saved: HashSet::new(),
+            saved_since: None,
+            next_at: None,
+            broken: Vec::new(),
+            clocks: (Instant::now(), now()),
+        }
+    }
+
+    /// Goes on until it is told to stop, nobody can speak to it any more, or the platform is closed.
+    pub(super) async fn run(mut self, mut changes: Changes) {
+        self.restart().await;
+        loop {
+            let wait = self.wait();
+            tokio::select! {
+                message = self.inbox.recv() => match message {
+                    Some(Message::Stop) | None => break,
+                    Some(message) => self.hear(message).await,
+                },
+                Some(ended) = self.ended.recv() => self.end(ended).await,
+                change = changes.next() => match change {
+                    None => break,
+                    // What a link took over is told to the others when it has.
+                    Some(Ok(change)) if change.origin == Origin::Sync => {}
+                    Some(Ok(change)) => self.collect(change.wiki),
+                    Some(Err(lagged)) => {
+                        tracing::debug!(%lagged, "saves came faster than they were heard");
+                        for wiki in self.shared.platform.open_wiki_ids() {
+                            self.collect(wiki);
+                        }
+                    }
+                },
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.heed_clock().await;
+            self.pass_on_saves().await;
+            self.mend().await;
+            self.due().await;
+            self.start_turns().await;
+        }
+        for active in self.active.into_values() {
+            if let Some(task) = active.task {
+                task.abort();
+            }
+        }
+    }
+
+    /// How long there is nothing to do.
+    fn wait(&self) -> Duration {
+        let now = now();
+        let until = |at: Time| at.since(now);
+        let in_memory = self.active.values().filter_map(|active| active.loaded.state.next_at);
+        let waits = in_memory.chain(self.next_at).map(until);
+        let saves = self.saved_since.map(|since| COLLECT.saturating_sub(since.elapsed()));
+        let broken = self.broken.iter().map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        waits.chain(saves).chain(broken).min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+    }
+
+    async fn hear(&mut self, message: Message) {
+        match message {
+            Message::Stop => {}
+            Message::Happened { link, event, answer } => {
+                let told = self.told(&link, &event).await;
+                if let Some(answer) = answer {
+                    // Who asked may have gone away.
+                    let _ = answer.send(told);
+                }
+            }
+            Message::OfWiki { wiki, event } => self.tell_links(wiki, None, &event).await,
+        }
+    }
+
+    /// Tells a link something, after reading its row again.
+    async fn told(&mut self, id: &str, event: &Event) -> Result<Link, Error> {
+        let Some(link) = self.shared.platform.link(id).await? else {
+            self.forget(id);
+            return Err(Error::UnknownLink);
+        };
+        if let Some(active) = self.active.get_mut(id) {
+            let progress = active.loaded.link.progress.clone();
+            active.loaded.link = Link { progress, ..link };
+        }
+        self.step(id, event).await?;
+        self.shared.platform.link(id).await?.ok_or(Error::UnknownLink)
+    }
+
+    /// Tells the links of a wiki, but for one.
+    async fn tell_links(&mut self, wiki: TenantId, except: Option<&str>, event: &Event) {
+        let mut after = None;
+        loop {
+            let links = self.shared.platform.links(wiki, after.as_deref(), BATCH).await;
+            let links = match links {
+                Ok(links) => links,
+                Err(error) => {
+                    tracing::warn!(wiki.id = %wiki, %error, "a wiki's links can't be found");
+                    return;
+                }
+            };
+            let Some(last) = links.last() else { return };
+            after = Some(last.id.clone());
+            let wanted = links.iter().filter(|link| Some(link.id.as_str()) != except);
+            for id in wanted.map(|link| link.id.clone()).collect::<Vec<_>>() {
+                self.try_step(&id, event).await;
+            }
+        }
+    }
+
+    fn collect(&mut self, wiki: TenantId) {
+        self.saved.insert(wiki);
+        self.saved_since.get_or_insert_with(Instant::now);
+    }
+
+    async fn pass_on_saves(&mut self) {
+        if self.saved_since.is_none_or(|since| since.elapsed() < COLLECT) {
+            return;
+        }
+        self.saved_since = None;
+        for wiki in std::mem::take(&mut self.saved) {
+            self.tell_links(wiki, None, &Event::Saved).await;
+        }
+    }
+
+    /// Every link begins anew: what it did when the last process ended, nobody does any more.
+    async fn restart(&mut self) {
+        self.all(&|link| {
+            let mut events = vec![Event::Restarted];
+            match link.offline {
+                true => events.push(Event::Offline),
+                false => events.push(Event::Online),
+            }
+            events
+        })
+        .await;
+        self.next_at = Some(now());
+    }
+
+    /// Somebody put the clock.
+    async fn heed_clock(&mut self) {
+        let (then, told) = self.clocks;
+        self.clocks = (Instant::now(), now());
+        let passed = i64::try_from(then.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let moved = self.clocks.1.0 - told.0 - passed;
+        if moved.abs() > DRIFT {
+            tracing::info!(milliseconds = moved, "the clock was put");
+            self.all(&|_| vec![Event::ClockMoved]).await;
+            self.next_at = Some(now());
+        }
+    }
+
+    /// Tells all links of the platform, and stores many at once. Those that are at work are told one by
+    /// one.
+    async fn all(&mut self, events: &(dyn Fn(&AtRest) -> Vec<Event> + Send + std::marker::Sync)) {
+        let off = self.shared.wire.is_err();
+        let mut after: Option<String> = None;
+        loop {
+            let links = match self.shared.platform.all_links(None, after.as_deref(), BATCH).await {
+                Ok(links) => links,
+                Err(error) => {
+                    tracing::error!(%error, "the links can't be read");
+                    return;
+                }
+            };
+            let Some(last) = links.last() else { return };
+            after = Some(last.id.clone());
+            let mut steps = Vec::new();
+            let mut moved = Vec::new();
+            for link in links {
+                let at_rest = AtRest { offline: off || link.settings.offline };
+                let events = events(&at_rest);
+                if self.active.contains_key(&link.id) {
+                    for event in events {
+                        self.try_step(&link.id, &event).await;
+                    }
+                    continue;
+                }
+                let mut loaded = Loaded::new(link);
+                let mut effects = Vec::new();
+                for event in events {
+                    let moment = Moment { now: now(), random: random() };
+                    let (state, more) = step(&loaded.settings(), loaded.state, &event, moment);
+                    loaded.state = state;
+                    effects.extend(more);
+                }
+                if let Some(step) = to_store(&loaded, &effects) {
+                    steps.push(step);
+                }
+                if effects.contains(&Effect::Queue) {
+                    moved.push(loaded);
+                }
+            }
+            if let Err(error) = self.shared.platform.save_links(steps).await {
+                tracing::error!(%error, "the links' states can't be stored");
+            }
+            for loaded in moved {
+                let link = &loaded.link;
+                self.fair.queue(link.wiki, link.id.clone(), host(link));
+                self.active.insert(loaded.link.id.clone(), Active::new(loaded));
+            }
+        }
+    }
+
+    /// Wakes the links whose time has come.
+    async fn due(&mut self) {
+        let time = now();
+        let awake = self
+            .active
+            .iter()
+            .filter(|(_, active)| active.loaded.state.next_at.is_some_and(|at| at <= time));
+        for id in awake.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.try_step(&id, &Event::Due).await;
+        }
+        if self.next_at.is_none_or(|at| at > time) {
+            return;
+        }
+        self.next_at = None;
+        let next = match self.wake(time).await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(%error, "it can't be found out which links are due");
+                Some(time + AGAIN)
+            }
+        };
+        self.next_at = [self.next_at, next].into_iter().flatten().min();
+    }
+
+    /// Wakes those that the catalog knows of; returns when to ask it again.
+    async fn wake(&mut self, time: Time) -> Result<Option<Time>, Error> {
+        let links = self.shared.platform.due_links(time.0, BATCH).await?;
+        for link in &links {
+            self.try_step(&link.id, &Event::Due).await;
+        }
+        let next = self.shared.platform.next_link_at().await?.map(Time);
+        // One that stays due in the catalog is at work, or can't be stored: not at once again.
+        let least = time + Duration::from_secs(1);
+        Ok(next.map(|at| if links.is_empty() { at.max(least) } else { at.max(time + COLLECT) }))
+    }
+
+    async fn start_turns(&mut self) {
+        while let Some(link) = self.fair.turn() {
+            self.try_step(&link, &Event::Started).await;
+        }
+    }
+
+    async fn end(&mut self, ended: Ended) {
+        let Ended { link, run, outcome, begun } = ended;
+        let Some(active) = self.active.get_mut(&link) else { return };
+        if active.loaded.state.run != run || !active.loaded.state.phase.is_run() {
+            return;
+        }
+        active.task = None;
+        if let Some(begun) = begun {
+            active.run = Some(begun);
+        }
+        let wiki = active.loaded.link.wiki;
+        let applied = matches!(outcome, Outcome::Applied { .. });
+        if applied {
+            self.tell_conflicts(&link).await;
+        }
+        self.try_step(&link, &Event::Done { run, outcome }).await;
+        if applied {
+            self.tell_links(wiki, Some(&link), &Event::Saved).await;
+        }
+    }
+
+    /// Has people told of conflicts. They are in the wiki's own database, so this may come twice, and is
+    /// told once.
+    async fn tell_conflicts(&self, id: &str) {
+        let Some(Active { loaded, run: Some(run), .. }) = self.active.get(id) else { return };
+        let told = async {
+            let mut merges: HashMap<Revision, usize> = HashMap::new();
+            let number = loaded.link.number();
+            for conflict in run.wiki().sync_conflicts(0, 500).await? {
+                if conflict.link.is_some_and(|link| link.0 == number) {
+                    *merges.entry(conflict.revision).or_default() += 1;
+                }
+            }
+            for (merge, conflicts) in merges {
+                let notice = NewNotice {
+                    kind: "conflicts".to_owned(),
+                    once: Some(merge.to_string()),
+                    detail: serde_json::json!({ "revision": merge, "conflicts": conflicts }),
+                };
+                self.shared.platform.add_notice(loaded.link.wiki, id, notice).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(link = id, %error, "conflicts can't be told");
+        }
+        self.shared.news.notify_one();
+    }
+
+    /// Takes up links whose state couldn't be stored.
+    async fn mend(&mut self) {
+        let now = Instant::now();
+        let (due, later) =
+            std::mem::take(&mut self.broken).into_iter().partition(|(at, _)| *at <= now);
+        self.broken = later;
+        let due: Vec<(Instant, String)> = due;
+        for (_, id) in due {
+            self.try_step(&id, &Event::Restarted).await;
+        }
+    }
+
+    async fn try_step(&mut self, id: &str, event: &Event) {
+        if let Err(error) = self.step(id, event).await
+            && !error.is_not_found()
+        {
+            tracing::warn!(link = id, %error, "a link can't go on now");
+        }
+    }
+
+    /// One step of one link. Unless it is stored, nothing comes of it, and the link begins anew later.
+    async fn step(&mut self, id: &str, event: &Event) -> Result<(), Error> {
+        let mut active = match self.active.remove(id) {
+            Some(active) => active,
+            None => match self.shared.platform.link(id).await? {
+                Some(link) => Active::new(Loaded::new(link)),
+                None => {
+                    self.forget(id);
+                    return Err(Error::UnknownLink);
+                }
+            },
+        };
+        let before = active.loaded.state.clone();
+        let moment = Moment { now: now(), random: random() };
+        let settings = active.loaded.settings();
+        let (mut state, mut effects) = step(&settings, before.clone(), event, moment);
+        if let Some(tip) = effects.iter().find_map(backup)
+            && let Err(error) = self.back_up(&active, tip).await
+        {
+            // As if the comparison that asked for it hadn't worked.
+            let failed =
+                Event::Done { run: before.run, outcome: of_ours(&error.problem().detail()) };
+            (state, effects) = step(&settings, before, &failed, moment);
+        }
+        active.loaded.state = state;
+        if let Err(error) = self.store(&mut active.loaded, event, &effects).await {
+            self.drop_active(active);
+            self.broken.push((Instant::now() + AGAIN, id.to_owned()));
+            return Err(error);
+        }
+        self.next_at = [self.next_at, active.loaded.state.next_at].into_iter().flatten().min();
+        self.perform(&mut active, effects);
+        let phase = active.loaded.state.phase;
+        if phase.is_run() || phase == Phase::Due || active.loaded.unsaved().is_some() {
+            self.active.insert(id.to_owned(), active);
+        }
+        Ok(())
+    }
+
+    async fn back_up(&self, active: &Active, tip: Revision) -> Result<(), Error> {
+        let link = &active.loaded.link;
+        let wiki = self.shared.platform.wiki_by_id(link.wiki, Caller::operator()).await?;
+        wiki.back_up_tip(link.number(), tip).await
+    }
+
+    /// Stores a state with its notices, unless nothing but a timer of a save's is new.
+    async fn store(
+        &self,
+        loaded: &mut Loaded,
+        event: &Event,
+        effects: &[Effect],
+    ) -> Result<(), Error> {
+        let only_timers = effects.iter().all(|effect| matches!(effect, Effect::SetTimer { .. }));
+        if *event == Event::Saved && only_timers {
+            return Ok(());
+        }
+        let Some(step) = to_store(loaded, effects) else { return Ok(()) };
+        let (progress, tells) = (step.progress.clone(), !step.notices.is_empty());
+        self.shared.platform.save_links(vec![step]).await?;
+        let was = std::mem::replace(&mut loaded.link.progress, progress);
+        if tells {
+            self.shared.news.notify_one();
+        }
+        let is_news = |state: State| !matches!(state, State::Due) && !loaded.state.phase.is_run();
+        let changed =
+            (&was.word, &was.reason) != (&loaded.link.progress.word, &loaded.link.progress.reason);
+        if changed && is_news(loaded.state.state()) {
+            let listener = lock(&self.shared.listener).clone();
+            if let Some(listener) = listener {
+                listener(&loaded.link);
+            }
+        }
+        Ok(())
+    }
+
+    /// All but what was done before the state was stored.
+    fn perform(&mut self, active: &mut Active, effects: Vec<Effect>) {
+        let (wiki, id) = (active.loaded.link.wiki, active.loaded.link.id.clone());
+        let mut reported = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Backup { .. } | Effect::Notify(_) | Effect::SetTimer { .. } => {}
+                Effect::Queue => self.fair.queue(wiki, id.clone(), host(&active.loaded.link)),
+                Effect::Release => {
+                    if let Some(run) = active.run.take()
+                        && !reported.is_empty()
+                    {
+                        let tips = std::mem::take(&mut reported);
+                        spawn(async move { remove_jobs(&run, tips).await });
+                    }
+                    self.fair.leave(&wiki, &id);
+                }
+                Effect::Cancel => active.stop(),
+                Effect::RemoveJobs { up_to } => reported.push(up_to),
+                effect => {
+                    let tips = std::mem::take(&mut reported);
+                    active.stop();
+                    active.task = Some(self.start(active, tips, effect));
+                }
+            }
+        }
+    }
+
+    /// Has an effect done that takes time.
+    fn start(&self, active: &Active, tips: Vec<Revision>, effect: Effect) -> JoinHandle<()> {
+        let (shared, ends) = (self.shared.clone(), self.ends.clone());
+        let (link, number) = (active.loaded.link.clone(), active.loaded.state.run);
+        let run = active.run.clone();
+        spawn(async move {
+            let (outcome, begun) = match run {
+                Some(run) => {
+                    remove_jobs(&run, tips).await;
+                    (run.perform(&effect).await, None)
+                }
+                None => match begin(&shared, &link).await {
+                    Ok(run) => (run.perform(&effect).await, Some(Arc::new(run))),
+                    Err(outcome) => (outcome, None),
+                },
+            };
+            // The supervisor may have ended meanwhile.
+            let _ = ends.send(Ended { link: link.id, run: number, outcome, begun });
+        })
+    }
+
+    /// A link is gone.
+    fn forget(&mut self, id: &str) {
+        if let Some(active) = self.active.remove(id) {
+            self.drop_active(active);
+        }
+    }
+
+    fn drop_active(&mut self, mut active: Active) {
+        active.stop();
+        self.fair.leave(&active.loaded.link.wiki, &active.loaded.link.id);
+    }
+}
+
+/// What is asked about a link when all are told something.
+pub(super) struct AtRest {
+    offline: bool,
+}
+
+impl Active {
+    fn new(loaded: Loaded) -> Self {
+        Self { loaded, task: None, run: None }
+    }
+
+    /// Ends what is being done for it, programs and all.
+    fn stop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+}
+
+async fn begin(shared: &Shared, link: &Link) -> Result<Run, Outcome> {
+    match &shared.wire {
+        Ok(wire) => Run::begin(shared, wire, link).await,
+        Err(off) => Err(of_ours(off)),
+    }
+}
+
+async fn remove_jobs(run: &Run, tips: Vec<Revision>) {
+    for tip in tips {
+        run.remove_jobs(tip).await;
+    }
+}
+
+fn backup(effect: &Effect) -> Option<Revision> {
+    match effect {
+        Effect::Backup { tip } => Some(*tip),
+        _ => None,
+    }
+}
+
+/// What is to be stored, if anything is new.
+fn to_store(loaded: &Loaded, effects: &[Effect]) -> Option<LinkStep> {
+    let notices: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Notify(told) => Some(notice(told)),
+            _ => None,
+        })
+        .collect();
+    let progress = loaded.unsaved();
+    if progress.is_none() && notices.is_empty() {
+        return None;
+    }
+    let progress = progress.unwrap_or_else(|| loaded.link.progress.clone());
+    Some(LinkStep { link: loaded.link.id.clone(), progress, notices })
+}
+
+/// Where a link's turn counts.
+fn host(link: &Link) -> String {
+    let url = link.settings.url.parse::<RemoteUrl>();
+    url.map(|url| format!("{}:{}", url.host(), url.port())).unwrap_or_default()
+}
