@@ -6,6 +6,7 @@ pub mod query;
 
 mod percent;
 
+pub(crate) use json::present;
 pub use json::{Json, JsonLimit};
 pub use path::Tail;
 pub use query::{Listing, Paging, Query};
