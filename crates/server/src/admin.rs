@@ -13,7 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Caller, Error, Platform, Slug, Tenant};
 
-use crate::guard::operator;
+use crate::guard::{Routes, operator};
+
+/// Where they begin.
+const BASE: &str = "/admin/v1";
 
 /// What the admin routes work with.
 #[derive(Clone, Debug)]
@@ -27,13 +30,18 @@ pub(crate) struct Admin {
 /// `public_url` is where the wikis are reached, such as `https://wiki.example.org`.
 pub fn admin_api(platform: Platform, public_url: &str) -> Router {
     let admin = Admin { platform, public_url: public_url.trim_end_matches('/').into() };
-    documented().split_for_parts().0.with_state(admin)
+    let routes = routes().recording(&admin.platform.audit());
+    Router::new().nest(BASE, routes.router()).with_state(admin)
 }
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<Admin> {
-    let routes = wikis::router().merge(tokens::router()).merge(health::router());
-    OpenApiRouter::new().nest("/admin/v1", routes.documented())
+    OpenApiRouter::new().nest(BASE, routes().documented())
+}
+
+/// The routes below [`BASE`].
+fn routes() -> Routes<Admin> {
+    wikis::router().merge(tokens::router()).merge(health::router())
 }
 
 impl Admin {

@@ -66,7 +66,7 @@ pub use error::Error;
 pub use id::{InvalidTenantId, TenantId};
 pub use invitation::{Acceptance, Invitation, NewInvitation};
 pub use layer::{ContextLayer, ContextService};
-pub use platform::{Answers, Platform, Settings};
+pub use platform::{Answers, AuditLog, Platform, Settings};
 pub use quota::Quota;
 pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
