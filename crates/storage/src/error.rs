@@ -9,6 +9,7 @@ use crate::files::FileError;
 use crate::merge::Hunk;
 use crate::page_path::InvalidPath;
 use crate::preferences::InvalidPreferences;
+use crate::receive::PushRefusal;
 use crate::repo::RepoError;
 use crate::revision::{Etag, Revision};
 
@@ -129,6 +130,9 @@ pub enum Error {
         /// The page path.
         path: String,
     },
+    /// What was pushed can't be taken.
+    #[error(transparent)]
+    PushRefused(#[from] PushRefusal),
     /// The disk is full. What was acknowledged is safe, and reading goes on.
     #[error("the disk is full")]
     DiskFull,
