@@ -71,6 +71,7 @@ mod survey;
 mod testing;
 mod undo;
 mod unit;
+mod usage;
 mod wiki;
 
 pub use attachment_path::{AttachmentPath, ExistingAttachment};
@@ -107,6 +108,7 @@ pub use search::{SearchResult, SnippetPart};
 pub use snapshot::Snapshot;
 pub use survey::Survey;
 pub use undo::{Undo, Undone};
+pub use usage::{Quota, Usage};
 pub use wiki::{Options, Resources, Wiki};
 
 pub use db::DbError;

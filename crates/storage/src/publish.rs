@@ -18,7 +18,8 @@ use crate::index::Described;
 use crate::redo::{self, Redo};
 use crate::repo::{Commit, Draft, RepoError};
 use crate::revision::Revision;
-use crate::unit::Unit;
+use crate::unit::{INLINE_BYTES, Unit};
+use crate::usage::Count;
 use crate::wiki::Wiki;
 
 /// After this many saves their objects are made durable and the redo rows removed. More rows make
@@ -51,6 +52,8 @@ pub(crate) struct Writer {
     pub(crate) unsynced: bool,
     /// A commit that would survive a power cut: it was synced, or a redo row remembers it.
     pub(crate) durable: Option<Revision>,
+    /// What the last commit under a quota came to.
+    pub(crate) counted: Option<(Revision, Count)>,
 }
 
 impl Wiki {
@@ -88,7 +91,7 @@ impl Wiki {
     }
 
     fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
-        let Unit { view, head, preferences, edits, moves, signed, statements, .. } = unit;
+        let Unit { view, head, preferences, mut edits, moves, signed, statements } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -96,11 +99,7 @@ impl Wiki {
             }
             return Ok(None);
         };
-        let parents: Vec<Revision> = head.into_iter().collect();
-        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
-        let prepared =
-            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
-        let new = prepared.revision;
+        let counted = self.check_growth(Some(&mut *writer), &view, head, &edits)?;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
@@ -108,6 +107,16 @@ impl Wiki {
             }
             _ => None,
         };
+        for edit in &mut edits {
+            if let Some(content) = edit.content.take_if(|content| content.len() > INLINE_BYTES) {
+                self.repo().write_durable_blob(&content)?;
+            }
+        }
+        let parents: Vec<Revision> = head.into_iter().collect();
+        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
+        let prepared =
+            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
+        let new = prepared.revision;
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
         let redo = Redo {
             branch: self.repo().branch(),
@@ -122,6 +131,7 @@ impl Wiki {
             }
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
+        writer.counted = counted.map(|count| (new, count));
         self.repo().write_objects(&prepared)?;
         let revision = self.make_visible(writer, head, new)?;
         Ok(Some(Published { revision, merged: revision != new }))
