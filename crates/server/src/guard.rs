@@ -24,7 +24,7 @@ use wikigrove_tenant::{Action, AuditLog, Caller, Error, Wiki, current};
 use crate::auth::unauthenticated;
 use recorded::recorded;
 
-mod recorded;
+pub(crate) mod recorded;
 
 /// What a route needs of its caller, and whether the audit log shall know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,11 +11,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 use tower_service::Service;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{ContextService, Error, TenantId, Wiki};
+use wikigrove_tenant::{ContextService, Error, Outside, TenantId, Wiki};
 
 use super::answering::Answering;
 use super::{SharedHost, host};
@@ -180,11 +181,11 @@ impl Below {
     }
 
     /// A place among those who ask this wiki something.
-    fn enter(&self, wiki: &Wiki) -> Result<Place, Problem> {
+    fn enter(&self, wiki: TenantId) -> Result<Place, Problem> {
         if let Some(rate) = &self.rate {
-            rate.take(wiki.id())?;
+            rate.take(wiki)?;
         }
-        self.places.enter(wiki.id())
+        self.places.enter(wiki)
     }
 }
 
@@ -198,7 +199,10 @@ impl Service<Request> for Below {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let place = match request.extensions().get::<Wiki>().map(|wiki| self.enter(wiki)) {
+        let inside = request.extensions().get().map(Wiki::id);
+        // Whoever accepts an invitation takes a place like any other.
+        let before = || request.extensions().get().and_then(Outside::id);
+        let place = match inside.or_else(before).map(|wiki| self.enter(wiki)) {
             Some(Ok(place)) => Some(place),
             Some(Err(problem)) => return Answering::refused(&problem),
             None => None,
@@ -227,6 +231,12 @@ fn below_base(path: &str, has_slug: bool) -> Option<&str> {
     }
     let slug = path.strip_prefix(BASE)?;
     slug.find('/').map(|end| &slug[end..])
+}
+
+/// Whether somebody accepts an invitation: they need not be able to see the wiki yet.
+pub(super) fn is_acceptance(parts: &Parts, has_slug: bool) -> bool {
+    let below = below_base(parts.uri.path(), has_slug).and_then(|below| below.strip_prefix(API));
+    parts.method == Method::POST && below == Some(wiki::invitations::ACCEPT)
 }
 
 /// The URI without the first bytes of its path. Nor with a host: that was looked at before.

@@ -31,11 +31,21 @@ where
     };
     let (mut parts, body) = request.into_parts();
     let entry = entry(word, wiki.as_ref(), caller.as_ref(), &mut parts).await;
+    between_lines(&log, entry, answer(Request::from_parts(parts, body))).await
+}
+
+/// What [`recorded`] does for a route, for a handler that knows better what to write down.
+pub(crate) async fn between_lines(
+    log: &AuditLog,
+    entry: NewAuditEntry,
+    answer: impl Future<Output = Response>,
+) -> Response {
+    let word = entry.action.clone();
     let id = match log.record(entry).await {
         Ok(id) => id,
         Err(error) => return error.into_response(),
     };
-    let response = answer(Request::from_parts(parts, body)).await;
+    let response = answer.await;
     // A problem may have a status that the outermost layer writes.
     let status = response.extensions().get::<Problem>().map_or(response.status(), Problem::status);
     if let Err(error) = log.record_result(id, status.as_u16()).await {
