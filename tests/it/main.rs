@@ -22,6 +22,7 @@ mod moves;
 mod openapi;
 mod otterwiki;
 mod pages;
+mod people;
 mod preferences;
 mod registry;
 mod remote_url;

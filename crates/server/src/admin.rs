@@ -1,19 +1,27 @@
 //! The control plane: `/admin/v1/…` on a listener of its own.
 
+mod audit;
 mod health;
+mod invitations;
+mod members;
 mod tokens;
+mod users;
 mod wikis;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRequestParts;
+use http::StatusCode;
 use http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Caller, Error, Platform, Slug, Tenant};
 
-use crate::guard::operator;
+use crate::guard::{Routes, operator};
+
+/// Where they begin.
+const BASE: &str = "/admin/v1";
 
 /// What the admin routes work with.
 #[derive(Clone, Debug)]
@@ -27,13 +35,24 @@ pub(crate) struct Admin {
 /// `public_url` is where the wikis are reached, such as `https://wiki.example.org`.
 pub fn admin_api(platform: Platform, public_url: &str) -> Router {
     let admin = Admin { platform, public_url: public_url.trim_end_matches('/').into() };
-    documented().split_for_parts().0.with_state(admin)
+    let routes = routes().recording(&admin.platform.audit());
+    Router::new().nest(BASE, routes.router()).with_state(admin)
 }
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<Admin> {
-    let routes = wikis::router().merge(tokens::router()).merge(health::router());
-    OpenApiRouter::new().nest("/admin/v1", routes.documented())
+    OpenApiRouter::new().nest(BASE, routes().documented())
+}
+
+/// The routes below [`BASE`].
+fn routes() -> Routes<Admin> {
+    wikis::router()
+        .merge(tokens::router())
+        .merge(members::router())
+        .merge(invitations::router())
+        .merge(users::router())
+        .merge(audit::router())
+        .merge(health::router())
 }
 
 impl Admin {
@@ -55,6 +74,12 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         operator(parts.extensions.get()).map(Self)
     }
+}
+
+/// 422: a cursor that decodes to nothing this list could have given.
+fn not_of_this_list() -> Problem {
+    let detail = "the cursor is not one that this list gave";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_cursor", detail)
 }
 
 /// A slug in a path. One that no wiki can have is simply not found.

@@ -19,9 +19,12 @@ use utoipa::openapi::path::{Operation, PathItem, Paths};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Action, Caller, Wiki, current};
+use wikigrove_tenant::{Action, AuditLog, Caller, Error, Wiki, current};
 
 use crate::auth::unauthenticated;
+use recorded::recorded;
+
+pub(crate) mod recorded;
 
 /// What a route needs of its caller, and whether the audit log shall know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +88,7 @@ impl Needs {
             Of::Nobody => Ok(()),
             Of::Operator => operator(caller).map(drop),
             Of::Wiki(action) => {
-                let wiki = wiki.map_or_else(current, |wiki| Ok(wiki.clone()));
-                let wiki = wiki.map_err(|error| error.problem())?;
+                let wiki = wiki.ok_or_else(|| Error::NoContext.problem())?;
                 wiki.allow(action).await.map_err(|error| error.problem())
             }
         }
@@ -116,6 +118,8 @@ struct Guarded<S> {
     methods: MethodRouter<S>,
     /// `None` for what is no part of an API.
     documentation: Option<Documentation>,
+    /// Where calls are written down that are for no wiki.
+    log: Option<AuditLog>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
@@ -139,14 +143,26 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             }
             operation.extensions.get_or_insert_default().merge(extensions);
         }
-        self.0.push(Guarded { needs, path, methods, documentation: Some((paths, schemas)) });
+        self.0.push(Guarded {
+            needs,
+            path,
+            methods,
+            documentation: Some((paths, schemas)),
+            log: None,
+        });
         self
     }
 
     /// Adds a route that is for people or for git, and in no OpenAPI document.
     #[must_use]
     pub(crate) fn plain(mut self, needs: Needs, path: &str, methods: MethodRouter<S>) -> Self {
-        self.0.push(Guarded { needs, path: path.to_owned(), methods, documentation: None });
+        self.0.push(Guarded {
+            needs,
+            path: path.to_owned(),
+            methods,
+            documentation: None,
+            log: None,
+        });
         self
     }
 
@@ -165,17 +181,25 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     #[must_use]
     pub(crate) fn with_state<S2>(self, state: &S) -> Routes<S2> {
-        let with_state = |Guarded { needs, path, methods, documentation }| {
+        let with_state = |Guarded { needs, path, methods, documentation, log }| {
             let methods: MethodRouter<S> = methods;
-            Guarded { needs, path, methods: methods.with_state(state.clone()), documentation }
+            let methods = methods.with_state(state.clone());
+            Guarded { needs, path, methods, documentation, log }
         };
         Routes(self.0.into_iter().map(with_state).collect())
+    }
+
+    /// Writes calls to this log that are for no wiki; what is for one has that wiki's.
+    #[must_use]
+    pub(crate) fn recording(mut self, log: &AuditLog) -> Self {
+        self.0.iter_mut().for_each(|route| route.log = Some(log.clone()));
+        self
     }
 
     /// The router, guarded, with its documentation.
     pub(crate) fn documented(self) -> OpenApiRouter<S> {
         self.0.into_iter().fold(OpenApiRouter::new(), |router, route| {
-            let methods = guarded(route.methods, route.needs);
+            let methods = guarded(route.methods, route.needs, route.log);
             match route.documentation {
                 Some((paths, schemas)) => router.routes((schemas, paths, methods)),
                 None => router.route(&route.path, methods),
@@ -192,16 +216,32 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 fn guarded<S: Clone + Send + Sync + 'static>(
     methods: MethodRouter<S>,
     needs: Needs,
+    log: Option<AuditLog>,
 ) -> MethodRouter<S> {
     if needs.is_met_by_all() {
         return methods;
     }
-    methods.route_layer(from_fn(move |request: Request, next: Next| admit(needs, request, next)))
+    let admit = move |request: Request, next: Next| admit(needs, log.clone(), request, next);
+    methods.route_layer(from_fn(admit))
 }
 
-async fn admit(needs: Needs, request: Request, next: Next) -> Response {
+async fn admit(needs: Needs, log: Option<AuditLog>, request: Request, next: Next) -> Response {
     let (caller, wiki) = (request.extensions().get().cloned(), request.extensions().get().cloned());
-    match needs.check(caller.as_ref(), wiki.as_ref()).await {
+    let wiki: Option<Wiki> = wiki.or_else(|| current().ok());
+    let checked = needs.check(caller.as_ref(), wiki.as_ref()).await;
+    let Some(word) = needs.audit else { return answer(checked, request, next).await };
+    // Who is nobody is told so, and not written down: a flood of them must not fill the log.
+    if let Err(problem) = &checked
+        && problem.status() != StatusCode::FORBIDDEN
+    {
+        tracing::info!(word, status = problem.status().as_u16(), "refused");
+        return problem.clone().into_response();
+    }
+    recorded(word, log, wiki, caller, request, |request| answer(checked, request, next)).await
+}
+
+async fn answer(checked: Result<(), Problem>, request: Request, next: Next) -> Response {
+    match checked {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

@@ -6,6 +6,8 @@
 //! One long file, as it is one vocabulary: a shape that another one mentions stands beside it. Shapes
 //! repeat fields instead of sharing them, because what is flattened can't refuse what it doesn't know.
 
+pub mod people;
+
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -601,6 +603,10 @@ pub struct Wiki {
     pub created: OffsetDateTime,
     /// Its base.
     pub url: String,
+    /// The most bytes it may hold; null is as many as there is room for.
+    pub max_bytes: Option<u64>,
+    /// The most pages it may have; null is any number.
+    pub max_pages: Option<u64>,
 }
 
 /// Wikis, and where to go on.
@@ -631,6 +637,11 @@ pub struct Token {
     /// From when on it is refused.
     #[serde(with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
+    /// Whose it is; null is nobody's.
+    pub subject: Option<String>,
+    /// When it was last used, to the minute.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub used_at: Option<OffsetDateTime>,
     /// The secret.
     pub token: Option<String>,
 }
@@ -747,10 +758,10 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 27);
+        assert_eq!(wikis.len(), 28);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
-        assert_eq!(control.len(), 13);
+        assert_eq!(control.len(), 26);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! One small file for the whole platform. Everything is found through an index and listed by
 //! page, so a hundred thousand wikis cost no more to start with than one. Every call blocks.
 
+mod audit;
 mod domains;
 mod error;
 mod idempotency;
+mod invitations;
 mod links;
 mod members;
 mod notices;
@@ -14,6 +16,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod users;
 mod wikis;
 
 use std::path::Path;

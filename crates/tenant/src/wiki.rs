@@ -22,7 +22,8 @@ use crate::changes::{Change, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
 use crate::{
-    Action, Answers, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide,
+    Action, Answers, AuditLog, Caller, Decision, Error, Membership, Platform, Slug, Tenant,
+    TenantId, decide,
 };
 
 pub use attachments::{Download, Upload};
@@ -41,8 +42,8 @@ struct Bound {
     tenant: Arc<Tenant>,
     live: Arc<Live>,
     caller: Caller,
-    member: Option<Role>,
-    /// The epoch of the catalog in which `tenant` and `member` were read.
+    known: Membership,
+    /// The epoch of the catalog in which `tenant` and `known` were read.
     epoch: u64,
 }
 
@@ -89,10 +90,10 @@ impl Wiki {
         tenant: Arc<Tenant>,
         live: Arc<Live>,
         caller: Caller,
-        member: Option<Role>,
+        known: Membership,
         epoch: u64,
     ) -> Self {
-        Self(Arc::new(Bound { platform, tenant, live, caller, member, epoch }))
+        Self(Arc::new(Bound { platform, tenant, live, caller, known, epoch }))
     }
 
     /// The immutable id.
@@ -120,10 +121,23 @@ impl Wiki {
         &self.0.caller
     }
 
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    pub(crate) fn shared_tenant(&self) -> Arc<Tenant> {
+        self.0.tenant.clone()
+    }
+
     /// The answers given before, to requests that carry a key: a request names the wiki in its
     /// `route`.
     pub fn answers(&self) -> Answers {
         self.0.platform.answers()
+    }
+
+    /// Where it is written down who does what.
+    pub fn audit(&self) -> AuditLog {
+        self.0.platform.audit()
     }
 
     /// The same wiki for another caller.
@@ -392,29 +406,29 @@ impl Wiki {
     /// # Errors
     /// It may not; see [`decide`].
     pub async fn allow(&self, action: Action) -> Result<(), Error> {
-        let Bound { platform, tenant, caller, member, .. } = &*self.0;
+        let Bound { platform, tenant, caller, known, .. } = &*self.0;
         if self.is_current() {
-            return require(tenant, caller, *member, action);
+            return require(tenant, caller, known, action);
         }
         // Something on the platform changed since the handle was made; perhaps this wiki.
         let tenant = platform.known_by_id(tenant.id, &tenant.slug).await?.tenant;
-        let member = platform.member(tenant.id, caller).await?;
-        require(&tenant, caller, member, action)
+        let known = platform.membership(tenant.id, caller).await?;
+        require(&tenant, caller, &known, action)
     }
 
     /// As [`allow`](Self::allow), for code that may block.
     fn allow_blocking(&self, action: Action) -> Result<(), Error> {
-        let Bound { platform, tenant, caller, member, .. } = &*self.0;
+        let Bound { platform, tenant, caller, known, .. } = &*self.0;
         if self.is_current() {
-            return require(tenant, caller, *member, action);
+            return require(tenant, caller, known, action);
         }
         let catalog = &platform.0.catalog;
         let tenant = catalog.by_id(tenant.id)?.ok_or(Error::UnknownWiki)?;
-        let member = match caller.member_subject() {
-            Some(subject) => catalog.role_of(tenant.id, subject)?,
-            None => None,
+        let known = match caller.user_subject() {
+            Some(subject) => catalog.membership(tenant.id, subject)?,
+            None => Membership::default(),
         };
-        require(&tenant, caller, member, action)
+        require(&tenant, caller, &known, action)
     }
 
     /// Whether nothing in the catalog changed since the handle was made.
@@ -583,10 +597,10 @@ impl Storage {
 pub(crate) fn require(
     tenant: &Tenant,
     caller: &Caller,
-    member: Option<Role>,
+    known: &Membership,
     action: Action,
 ) -> Result<(), Error> {
-    match decide(tenant, caller, member, action) {
+    match decide(tenant, caller, known, action) {
         Decision::Allowed(_) => Ok(()),
         Decision::Hidden => Err(Error::UnknownWiki),
         Decision::Denied { has, .. } => Err(Error::denied(&tenant.slug, has, action)),
@@ -594,5 +608,6 @@ pub(crate) fn require(
         Decision::Suspended { reason } => {
             Err(Error::Suspended { wiki: tenant.slug.clone(), reason })
         }
+        Decision::UserSuspended { reason } => Err(Error::UserSuspended { reason }),
     }
 }
