@@ -30,6 +30,7 @@ mod remote_webhook;
 mod remote_wire;
 mod rendering;
 mod shutdown;
+mod sync_push;
 mod undo;
 mod view;
 

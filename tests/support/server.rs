@@ -18,6 +18,7 @@ use wikigrove_server::app::{self, Addresses};
 use wikigrove_server::auth::Authenticator;
 use wikigrove_server::limits::HttpLimits;
 use wikigrove_server::serve::serve;
+use wikigrove_server::sync::runner::{Options, Remotes};
 use wikigrove_tenant::{Platform, Settings};
 
 use crate::{Git, User};
@@ -60,6 +61,7 @@ pub struct ServerSetup {
     addresses: Addresses,
     limits: HttpLimits,
     settings: Settings,
+    sync: Options,
 }
 
 impl ServerSetup {
@@ -84,6 +86,13 @@ impl ServerSetup {
         self
     }
 
+    /// Changes how links are run. Remotes on the loopback interface may be reached in any case.
+    #[must_use]
+    pub fn sync(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.sync);
+        self
+    }
+
     /// Starts it; returns it with the operator.
     pub async fn start(self) -> (TestServer, User) {
         let platform = Platform::in_memory_with(self.settings).await.unwrap();
@@ -92,16 +101,23 @@ impl ServerSetup {
         let addresses = (public.local_addr().unwrap(), control.local_addr().unwrap());
         let auth = Authenticator::new(platform.clone(), OPERATOR);
         let public_url = format!("http://{}", addresses.0);
+        let mut options = self.sync;
+        options
+            .policy
+            .admitted
+            .extend(["127.0.0.1", "localhost"].map(|host| host.parse().unwrap()));
+        let remotes = Remotes::start(&platform, options).await.unwrap();
+        let addressed = &self.addresses;
         let listeners = vec![
-            (public, app::public(&platform, &auth, &self.addresses, &self.limits)),
-            (control, app::control(&platform, &auth, &public_url, &self.limits)),
+            (public, app::public_with(&platform, &auth, addressed, &self.limits, &remotes)),
+            (control, app::control_with(&platform, &auth, &public_url, &self.limits, &remotes)),
         ];
         let (stop, stopped) = oneshot::channel::<()>();
         let limits = self.limits;
         let serving = wikigrove_tenant::spawn(async move {
             serve(listeners, &limits, async { drop(stopped.await) }).await
         });
-        let server = TestServer { platform, addresses, stop: Some(stop), serving };
+        let server = TestServer { platform, addresses, stop: Some(stop), serving, remotes };
         let operator = server.anonymous().with_token(OPERATOR);
         (server, operator)
     }
@@ -115,6 +131,7 @@ pub struct TestServer {
     addresses: (SocketAddr, SocketAddr),
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<usize>,
+    remotes: Remotes,
 }
 
 impl TestServer {
@@ -177,6 +194,7 @@ impl TestServer {
     pub async fn stop(mut self) {
         drop(self.stop.take());
         (&mut self.serving).await.unwrap();
+        self.remotes.stop().await;
         self.platform.close().await;
     }
 }

@@ -4,6 +4,7 @@ mod audit;
 mod health;
 mod invitations;
 mod members;
+mod remotes;
 mod tokens;
 mod users;
 mod wikis;
@@ -19,6 +20,9 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Caller, Error, Platform, Slug, Tenant};
 
 use crate::guard::{Routes, operator};
+use crate::sync::runner::Remotes;
+
+pub(crate) use wikis::invalid as invalid_field;
 
 /// Where they begin.
 const BASE: &str = "/admin/v1";
@@ -27,14 +31,23 @@ const BASE: &str = "/admin/v1";
 #[derive(Clone, Debug)]
 pub(crate) struct Admin {
     pub(crate) platform: Platform,
+    pub(crate) remotes: Remotes,
     /// Where wikis are reached, without a slash at the end.
     public_url: Arc<str>,
 }
 
 /// The admin routes. They belong below whatever says who asks: only the operator gets in.
 /// `public_url` is where the wikis are reached, such as `https://wiki.example.org`.
+/// No links run for them; see [`admin_api_with`].
 pub fn admin_api(platform: Platform, public_url: &str) -> Router {
-    let admin = Admin { platform, public_url: public_url.trim_end_matches('/').into() };
+    let remotes = Remotes::resting(&platform);
+    admin_api_with(platform, public_url, remotes)
+}
+
+/// As [`admin_api`], with the links that run.
+pub fn admin_api_with(platform: Platform, public_url: &str, remotes: Remotes) -> Router {
+    let public_url = public_url.trim_end_matches('/').into();
+    let admin = Admin { platform, remotes, public_url };
     let routes = routes().recording(&admin.platform.audit());
     Router::new().nest(BASE, routes.router()).with_state(admin)
 }
@@ -51,6 +64,7 @@ fn routes() -> Routes<Admin> {
         .merge(members::router())
         .merge(invitations::router())
         .merge(users::router())
+        .merge(remotes::router())
         .merge(audit::router())
         .merge(health::router())
 }

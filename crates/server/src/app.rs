@@ -17,8 +17,9 @@ use wikigrove_tenant::{Platform, Resolver};
 use crate::auth::{Authenticator, authenticate};
 use crate::limits::{HttpLimits, Rate};
 use crate::middleware::{Browsers, Origin, stack};
+use crate::sync::runner::Remotes;
 use crate::wiki::{Common, Feeds};
-use crate::{admin_api, openapi};
+use crate::{admin_api_with, hooks, openapi};
 
 use wikis::{Below, Shared, Wikis, is_acceptance};
 
@@ -36,18 +37,33 @@ pub struct Addresses {
 
 /// The public listener: every wiki below `/w/{slug}`, and on hosts of its own, with its API and its
 /// view for browsers.
+/// No links run for it; see [`public_with`].
 pub fn public(
     platform: &Platform,
     auth: &Authenticator,
     addresses: &Addresses,
     limits: &HttpLimits,
 ) -> Router {
+    public_with(platform, auth, addresses, limits, &Remotes::resting(platform))
+}
+
+/// As [`public`], with the links that run: readers make them look, hosts' messages reach them, and what they
+/// do is among the events.
+pub fn public_with(
+    platform: &Platform,
+    auth: &Authenticator,
+    addresses: &Addresses,
+    limits: &HttpLimits,
+    remotes: &Remotes,
+) -> Router {
     let own_host = match &addresses.base_domain {
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
     let common = Common { feeds: Feeds::new(limits), ..Common::default() };
-    let below = Below::slug(&common, limits);
+    let below = Below::slug(&common, limits, remotes);
+    let feeds = common.feeds.clone();
+    remotes.listen(Arc::new(move |link| feeds.tell_of_remote(link)));
     let wikis = Wikis {
         auth: auth.clone(),
         rate: limits.rate_per_principal.map(Rate::new),
@@ -60,7 +76,7 @@ pub fn public(
             .layer(Resolver::path("/w/{slug}"))
             .outside(|parts| is_acceptance(parts, true))
             .layer(below),
-        others: document(&openapi::wikis()),
+        others: document(&openapi::wikis()).merge(hooks::router(remotes)),
     };
     let browsers = Browsers {
         public: addresses.public_url.as_ref().and_then(|url| url.parse().ok()),
@@ -69,14 +85,25 @@ pub fn public(
     stack(Shared(Arc::new(wikis)), limits, &browsers)
 }
 
-/// The control plane.
+/// The control plane. No links run for it; see [`control_with`].
 pub fn control(
     platform: &Platform,
     auth: &Authenticator,
     public_url: &str,
     limits: &HttpLimits,
 ) -> Router {
-    let router = admin_api(platform.clone(), public_url)
+    control_with(platform, auth, public_url, limits, &Remotes::resting(platform))
+}
+
+/// As [`control`], with the links that run.
+pub fn control_with(
+    platform: &Platform,
+    auth: &Authenticator,
+    public_url: &str,
+    limits: &HttpLimits,
+    remotes: &Remotes,
+) -> Router {
+    let router = admin_api_with(platform.clone(), public_url, remotes.clone())
         .layer(from_fn_with_state(auth.clone(), authenticate));
     stack(router.merge(document(&openapi::control())), limits, &Browsers::default())
 }

@@ -1,7 +1,9 @@
 //! The command line.
 
 mod local;
+mod remote;
 mod serve;
+mod through;
 mod wiki;
 
 use std::path::PathBuf;
@@ -36,9 +38,32 @@ enum Command {
     /// Create, list, import and export wikis.
     #[command(subcommand)]
     Wiki(wiki::WikiCommand),
+    /// Links with git repositories elsewhere.
+    Remote(Through<remote::RemoteCommand>),
+    /// What synchronising with remotes couldn't merge.
+    Conflict(Through<remote::ConflictCommand>),
     /// Tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),
+}
+
+/// A command that goes through the API of the server that owns the data directory, if there is one.
+#[derive(Args, Debug)]
+struct Through<C: Subcommand> {
+    #[command(subcommand)]
+    command: C,
+    /// As JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    /// The operator's token, instead of the one in `<data>/operator-token`.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "WIKIGROVE_ADMIN_TOKEN",
+        hide = true,
+        hide_env_values = true
+    )]
+    admin_token: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,6 +105,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
         None => runtime.block_on(serve::serve(place, serve::ServeArgs::from_environment())),
         Some(Command::Serve(args)) => runtime.block_on(serve::serve(place, *args)),
         Some(Command::Wiki(command)) => runtime.block_on(wiki::run(place, command)),
+        Some(Command::Remote(Through { command, json, admin_token })) => {
+            runtime.block_on(remote::run(place, admin_token, command, json))
+        }
+        Some(Command::Conflict(Through { command, json, admin_token })) => {
+            runtime.block_on(remote::conflict(place, admin_token, command, json))
+        }
         Some(Command::Token(TokenCommand::Create(_))) => {
             runtime.block_on(local::replace_operator_token(place))
         }

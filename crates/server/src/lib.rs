@@ -24,8 +24,9 @@ pub mod welcome;
 pub mod wiki;
 
 mod guard;
+mod hooks;
 mod idempotency;
 mod view;
 
-pub use admin::admin_api;
+pub use admin::{admin_api, admin_api_with};
 pub use wiki::wiki_api;

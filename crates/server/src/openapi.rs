@@ -7,6 +7,7 @@
 //! repeat fields instead of sharing them, because what is flattened can't refuse what it doesn't know.
 
 pub mod people;
+pub mod remotes;
 
 use serde::Deserialize;
 use time::OffsetDateTime;

@@ -2,6 +2,7 @@
 
 pub(crate) mod attachments;
 mod blame;
+mod conflicts;
 mod diff;
 mod drafts;
 mod events;
@@ -62,6 +63,7 @@ pub(crate) fn api(Common { rendering, feeds }: Common) -> Routes {
         .merge(events::router(feeds))
         .merge(diff::router())
         .merge(blame::router())
+        .merge(conflicts::router())
         .merge(export::router())
         .merge(invitations::router())
         .merge(once_per_key())

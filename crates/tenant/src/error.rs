@@ -292,6 +292,10 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::Busy { .. } | E::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         // Whoever still held a handle when the wiki was deleted sees what everybody sees now.
         E::Closed => (StatusCode::NOT_FOUND, "unknown_wiki"),
+        E::Sync(storage::SyncError::NoConflict { .. }) => {
+            (StatusCode::NOT_FOUND, "conflict_not_found")
+        }
+        E::Sync(_) => (StatusCode::CONFLICT, "not_synchronisable"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, present};
 use crate::guard::{Needs, Routes};
+use crate::sync::Event;
 use crate::wiki::preferences;
 use crate::{idempotency, openapi};
 
@@ -203,6 +204,10 @@ async fn change(
         max_pages: body.max_pages,
     };
     let tenant = admin.platform.update(&slug, update).await.map_err(|error| error.problem())?;
+    if body.state == Some(StateWord::Active) {
+        // What had to rest while nobody could enter needn't wait for its next try.
+        admin.remotes.tell_wiki(tenant.id, Event::Requested).await;
+    }
     Ok(Json(admin.describe(&tenant)))
 }
 
@@ -259,7 +264,7 @@ pub(super) fn subject(field: &'static str, text: &str) -> Result<String, Problem
 }
 
 /// A field of the body that can be read and is wrong.
-pub(super) fn invalid(field: &str, code: &str, why: &str) -> Problem {
+pub(crate) fn invalid(field: &str, code: &str, why: &str) -> Problem {
     let error = serde_json::json!({ "pointer": format!("/{field}"), "code": code, "detail": why });
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", format!("`{field}`: {why}"))
         .field("errors", [error])

@@ -22,8 +22,10 @@ use super::answering::Answering;
 use super::{SharedHost, host};
 use crate::auth::proxy::Identity;
 use crate::auth::{Authenticator, ClientAddress};
+use crate::hooks::HOOKS;
 use crate::limits::{HttpLimits, Place, Places, Principal, Rate};
 use crate::middleware::RequestId;
+use crate::sync::runner::Remotes;
 use crate::view;
 use crate::wiki::pages::answer::prefers;
 use crate::wiki::{self, API, Common};
@@ -49,7 +51,7 @@ pub(super) struct Wikis {
 impl Wikis {
     async fn answer(&self, request: Request) -> Response {
         let path = request.uri().path();
-        if path == DOCUMENT {
+        if path == DOCUMENT || path.starts_with(HOOKS) {
             let Ok(response) = self.others.clone().call(request).await;
             return response;
         }
@@ -159,11 +161,13 @@ pub(super) struct Below {
     nothing: Router,
     places: Arc<Places>,
     rate: Option<Arc<Rate<TenantId>>>,
+    /// Whose readers would like to read the newest.
+    remotes: Remotes,
 }
 
 impl Below {
     /// Below `/w/{slug}`.
-    pub(super) fn slug(common: &Common, limits: &HttpLimits) -> Self {
+    pub(super) fn slug(common: &Common, limits: &HttpLimits, remotes: &Remotes) -> Self {
         Self {
             has_slug: true,
             api: wiki::api(common.clone()).router(),
@@ -172,6 +176,7 @@ impl Below {
             nothing: Router::new(),
             places: Arc::new(Places::new(limits.in_flight_per_wiki)),
             rate: limits.rate_per_wiki.map(|rate| Arc::new(Rate::new(rate))),
+            remotes: remotes.clone(),
         }
     }
 
@@ -200,6 +205,9 @@ impl Service<Request> for Below {
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let inside = request.extensions().get().map(Wiki::id);
+        if let Some(wiki) = inside.filter(|_| request.method() == Method::GET) {
+            self.remotes.read(wiki);
+        }
         // Whoever accepts an invitation takes a place like any other.
         let before = || request.extensions().get().and_then(Outside::id);
         let place = match inside.or_else(before).map(|wiki| self.enter(wiki)) {

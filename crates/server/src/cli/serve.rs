@@ -1,6 +1,7 @@
 //! `wikigrove serve`: opens everything, says where it is, serves until told to stop.
 
 mod front;
+mod sync;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -11,13 +12,16 @@ use wikigrove_tenant::{Platform, Settings};
 
 use super::Failure;
 use super::local::Place;
+use super::through::Running;
 use crate::app::{self, Addresses};
 use crate::auth::Authenticator;
 use crate::limits::HttpLimits;
 use crate::operator_token::{self, OperatorToken};
 use crate::serve::{Listen, Listener, serve as serve_listeners};
+use crate::sync::runner::Remotes;
 use crate::welcome;
 use front::FrontArgs;
+use sync::SyncArgs;
 
 /// Descriptors kept for sockets, logs and the platform's own database.
 const RESERVED_FILES: u64 = 256;
@@ -67,6 +71,8 @@ pub(super) struct ServeArgs {
     attachment_limit: Option<u64>,
     #[command(flatten)]
     front: FrontArgs,
+    #[command(flatten)]
+    sync: SyncArgs,
 }
 
 #[derive(Parser)]
@@ -89,6 +95,7 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     let has_socket = args.listen.iter().any(|listen| matches!(listen, Listen::Unix(_)));
     // Before anything is opened: who may speak for others is no matter to be guessed.
     let proxies = args.front.proxies(has_socket)?;
+    let options = args.sync.options()?;
     let mut settings =
         Settings { secret_key_file: place.secret_key_file, ..settings(args.open_wikis, files) };
     if let Some(limit) = args.attachment_limit {
@@ -103,6 +110,13 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     for listen in &args.listen {
         public.push(bind(listen, args.front.socket_mode).await?);
     }
+    let public_addresses: Vec<String> = public
+        .iter()
+        .filter_map(|listener| match listener.address() {
+            Ok(Listen::Tcp(address)) => Some(address.to_string()),
+            _ => None,
+        })
+        .collect();
     let public_url = match &args.public_url {
         Some(url) => url.clone(),
         None => reached_at(&public)?,
@@ -113,17 +127,22 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
         base_domain: args.base_domain,
         cors_origins: args.front.cors_origins,
     };
-    let control = app::control(&platform, &auth, &public_url, &limits);
-    let router = app::public(&platform, &auth.behind(proxies), &addresses, &limits);
+    let remotes = Remotes::start(&platform, options).await?;
+    let control = app::control_with(&platform, &auth, &public_url, &limits, &remotes);
+    let router = app::public_with(&platform, &auth.behind(proxies), &addresses, &limits, &remotes);
     let mut listeners: Vec<_> =
         public.into_iter().map(|listener| (listener, router.clone())).collect();
     listeners.push((admin, control));
+    let running =
+        Running { admin: admin_address.clone(), wikis: public_addresses.into_iter().next() };
+    let _announced = running.announce(&place.data)?;
     let shutdown = stop_signal()?;
     say(&greeting(&public_url, &admin_address, &token, is_new));
     let cut = serve_listeners(listeners, &limits, shutdown).await;
     if cut > 0 {
         tracing::warn!(connections = cut, "some connections were cut when their time was over");
     }
+    remotes.stop().await;
     platform.close().await;
     Ok(())
 }

@@ -117,7 +117,7 @@ async fn list(platform: &Platform, as_json: bool) -> Result<(), Failure> {
     print(&format!("{table}\n"))
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);

@@ -191,6 +191,11 @@ pub enum StoredCredential {
 }
 
 impl StoredCredential {
+    /// Whether it is a key, wherever it is, and no token.
+    pub fn is_key(&self) -> bool {
+        matches!(self, Self::Key(_) | Self::KeyFile { .. })
+    }
+
     /// All of it as one text, for the place where secrets are sealed.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 //! clock.
 //!
 //! One task, the [supervisor](supervisor), takes one step at a time; what takes time is done by tasks of
-//! their own, a few at once. Everybody else speaks to it through [`Sync`].
+//! their own, a few at once. Everybody else speaks to it through [`Remotes`].
 //!
 //! What the machine's module asks of its performer is kept but for one thing: a [save](Event::Saved)
 //! alone isn't stored in platform.db. Its job lies in the wiki already, and after a crash every link
@@ -12,6 +12,7 @@ mod access;
 mod notices;
 mod options;
 mod outcome;
+mod preview;
 mod reads;
 mod run;
 mod stored;
@@ -23,24 +24,25 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use wikigrove_tenant::{Error, Link, Platform, TenantId};
+use wikigrove_tenant::{Caller, Error, Link, Platform, TenantId};
 
 use super::{Event, Time};
 use crate::remote::{GitProgram, GitUnusable, Wire};
 use reads::Reads;
 use supervisor::Supervisor;
 
-pub(crate) use access::{host_keys, kept};
+pub(crate) use access::{host_keys, kept, remote};
 pub use notices::Delivery;
 pub use options::Options;
-pub(crate) use stored::{progress, settings};
+pub(crate) use preview::{Previewed, preview};
+pub(crate) use stored::progress;
 
 /// How many messages to the supervisor may wait.
 const INBOX: usize = 1024;
 
 /// The links of a platform, at work. Cheap to clone.
 #[derive(Clone)]
-pub struct Sync(Arc<Handle>);
+pub struct Remotes(Arc<Handle>);
 
 struct Handle {
     shared: Arc<Shared>,
@@ -60,7 +62,7 @@ pub(super) struct Shared {
 }
 
 /// Who wants to know what links are doing.
-pub(crate) type Listener = Arc<dyn Fn(&Link) + Send + std::marker::Sync>;
+pub(crate) type Listener = Arc<dyn Fn(&Link) + Send + Sync>;
 
 /// Why nothing leaves this machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +105,7 @@ enum Message {
     Stop,
 }
 
-impl Sync {
+impl Remotes {
     /// Starts the links of a platform. There must be one of these for a platform.
     ///
     /// Where git is missing, too old or not wanted, links rest ([`off`](Self::off) says why), and saves
@@ -136,6 +138,19 @@ impl Sync {
         }
         let tasks = Mutex::new(tasks);
         Ok(Self(Arc::new(Handle { shared, inbox, reads: Reads::default(), tasks })))
+    }
+
+    /// Links that don't run: who tells them something hears that the server is busy.
+    pub fn resting(platform: &Platform) -> Self {
+        let (inbox, _) = mpsc::channel(1);
+        let shared = Arc::new(Shared {
+            platform: platform.clone(),
+            options: Options::default(),
+            wire: Err(Off::Disabled),
+            news: Arc::new(Notify::new()),
+            listener: Mutex::default(),
+        });
+        Self(Arc::new(Handle { shared, inbox, reads: Reads::default(), tasks: Mutex::default() }))
     }
 
     /// Ends everything that is on, programs and all. Links go on where they are at the next start.
@@ -193,14 +208,29 @@ impl Sync {
         *lock(&self.0.shared.listener) = Some(listener);
     }
 
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.0.shared.platform
+    }
+
+    /// Forgets what waits for a link that is gone. The commits themselves are in the wiki.
+    pub(crate) async fn forget_queue(&self, link: &Link) {
+        let forgetting = async {
+            let wiki = self.platform().wiki_by_id(link.wiki, Caller::operator()).await?;
+            wiki.forget_jobs(link.number()).await
+        };
+        if let Err(error) = forgetting.await {
+            tracing::warn!(link = link.id, %error, "the queue of a link that is gone stays");
+        }
+    }
+
     pub(crate) fn wire(&self) -> Result<&Wire, &Off> {
         self.0.shared.wire.as_ref()
     }
 }
 
-impl std::fmt::Debug for Sync {
+impl std::fmt::Debug for Remotes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sync").field("off", &self.off()).finish_non_exhaustive()
+        f.debug_struct("Remotes").field("off", &self.off()).finish_non_exhaustive()
     }
 }
 

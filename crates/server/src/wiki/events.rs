@@ -49,7 +49,8 @@ struct Resume {
 ///
 /// An event `change` has a commit as its data and the commit's revision as its id. An event `reset`
 /// says that the commit to go on from isn't part of the history (any more): what was learned before
-/// may not hold, and the stream goes on from the revision that it names.
+/// may not hold, and the stream goes on from the revision that it names. An event `remote` says how a
+/// link with a repository elsewhere stands; it has no id.
 #[utoipa::path(get, path = "/events",
     params(Resume, ("Last-Event-ID" = Option<String>, Header, description = "the id of the last event that was received")),
     responses((status = 200, body = String, content_type = "text/event-stream"),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{
-    Comparison, Etag, Integrate, Integrated, LinkId, Preview, Queue, Resolve, Revision,
-    SyncConflict, Winner,
+    Comparison, Etag, Integrate, Integrated, LinkId, Mapping, Outgoing, Preview, Queue, Resolve,
+    Revision, SyncConflict, Winner,
 };
 
 use super::Wiki;
@@ -135,6 +135,50 @@ impl Wiki {
             Ok(integrated)
         })
         .await
+    }
+
+    /// As [`integrate`](Self::integrate), of a link that covers a part. With more than `max_deleted` pages
+    /// gone nothing is done.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn integrate_part(
+        &self,
+        quarantine: &Quarantine,
+        order: SyncOrder,
+        max_deleted: Option<usize>,
+        mapping: Mapping,
+    ) -> Result<Integrated, Error> {
+        self.allow(Action::Administer).await?;
+        self.allow(Action::Write).await?;
+        let (this, scratch) = (self.clone(), quarantine.path());
+        self.run(move |wiki| {
+            let order = Integrate { max_deleted, ..order.of(&scratch) };
+            let integrated = wiki.integrate_part(&order, &mapping)?;
+            if let Integrated::Merged { revision, paths, .. } = &integrated {
+                let author = Author::new("wikigrove", "");
+                this.announce_by(Origin::Sync, *revision, paths.clone(), &author);
+            }
+            Ok(integrated)
+        })
+        .await
+    }
+
+    /// Makes the commits that the other end of a link lacks which covers a part, in quarantine, on top of
+    /// `tip`. `None`: the wiki is empty.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki; `tip` has to be taken over first; a directory is none there.
+    pub async fn project(
+        &self,
+        quarantine: &Quarantine,
+        tip: Option<Revision>,
+        link: i64,
+        mapping: Mapping,
+    ) -> Result<Option<Outgoing>, Error> {
+        self.allow(Action::Administer).await?;
+        let scratch = quarantine.path();
+        self.run(move |wiki| wiki.project(&scratch, tip, LinkId(link), &mapping)).await
     }
 
     /// Keeps a tip that a remote gave up, durably.

@@ -2,13 +2,22 @@
 
 use wikigrove_tenant::{Error, Link, LinkCredential, Secret};
 
-use super::Shared;
 use super::outcome::of_ours;
+use super::{Remotes, Shared};
 use crate::remote::{Credential, HostKey, Remote, StoredCredential};
 use crate::sync::{Failure, Outcome};
 
+/// The remote of a link, for a call by itself; or why there is none.
+pub(crate) async fn remote(remotes: &Remotes, link: &Link) -> Result<Remote, String> {
+    match opened(&remotes.0.shared, link).await {
+        Ok(remote) => Ok(remote),
+        Err(Outcome::Failed { text, .. }) => Err(text),
+        Err(_) => Err("the remote can't be used".to_owned()),
+    }
+}
+
 /// The remote of a link, with its credential.
-pub(super) async fn remote(shared: &Shared, link: &Link) -> Result<Remote, Outcome> {
+pub(super) async fn opened(shared: &Shared, link: &Link) -> Result<Remote, Outcome> {
     let url = link.settings.url.parse().map_err(|error| of_ours(&error))?;
     let kept = shared.platform.link_credential(link).await;
     let kept = kept.map_err(|error: Error| of_ours(&error.problem().detail()))?;

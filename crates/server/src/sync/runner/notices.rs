@@ -36,7 +36,8 @@ pub struct Delivery {
 /// Sends what waits.
 pub(super) struct Outbox {
     platform: Platform,
-    notifier: Notifier,
+    /// `None`: nobody is to be told.
+    notifier: Option<Notifier>,
     channels: Vec<Channel>,
     /// Of a notice that some have, who hasn't. Lost with the process: then all get it again, under the
     /// same id.
@@ -51,7 +52,8 @@ impl Outbox {
         resolver: Arc<dyn Resolver>,
     ) -> Self {
         let Delivery { channels, relay, retry } = delivery;
-        let notifier = Notifier::new(policy, relay, retry).with_resolver(resolver);
+        let wanted = !channels.is_empty();
+        let notifier = wanted.then(|| Notifier::new(policy, relay, retry).with_resolver(resolver));
         Self { platform, notifier, channels, left: HashMap::new() }
     }
 
@@ -91,10 +93,13 @@ impl Outbox {
             Some(slug) => slug.to_string(),
             None => return self.platform.settle_notice(stored.id, None).await,
         };
+        let Some(notifier) = &self.notifier else {
+            return self.platform.settle_notice(stored.id, None).await;
+        };
         let all = (0..self.channels.len()).collect();
         let left = self.left.remove(&stored.id).unwrap_or(all);
         let channels: Vec<_> = left.iter().map(|number| self.channels[*number].clone()).collect();
-        let answers = self.notifier.deliver(&worded(stored, &slug), &channels).await;
+        let answers = notifier.deliver(&worded(stored, &slug), &channels).await;
         let mut later = Vec::new();
         for (number, answer) in left.into_iter().zip(answers) {
             match answer {

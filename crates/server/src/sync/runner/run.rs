@@ -1,17 +1,20 @@
 //! One run of a link: what its effects do, one after the other, and what they find out.
 
+mod part;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wikigrove_tenant::storage::{
-    Comparison, Integrated, Preview, Relation as StorageRelation, Winner as StorageWinner,
+    Comparison, Error as StorageError, Integrated, Mapping, Outgoing, Preview,
+    Relation as StorageRelation, SyncError, Winner as StorageWinner,
 };
-use wikigrove_tenant::{Caller, Error, Link, Quarantine, Revision, SyncOrder, Wiki};
+use wikigrove_tenant::{Caller, Error, Link, LinkSettings, Quarantine, Revision, SyncOrder, Wiki};
 
 use super::outcome::{of_look, of_ours, of_push};
 use super::{Shared, access};
 use crate::remote::{Branch, Failure as WireFailure, Remote, Wire};
 use crate::sync::{
-    Deletions, Effect, Facts, Landing, MANY_CONFLICTS, Outcome, Plan, Relation, Winner,
+    Deletions, Effect, Facts, Failure, Landing, MANY_CONFLICTS, Outcome, Plan, Relation, Winner,
 };
 
 /// What a run knows and holds. Its quarantine goes with it.
@@ -21,6 +24,7 @@ pub(super) struct Run {
     wire: Wire,
     remote: Remote,
     branch: Branch,
+    mapping: Mapping,
     /// Another one after each that was taken over from.
     quarantine: Mutex<Arc<Quarantine>>,
     found: Mutex<Found>,
@@ -35,6 +39,10 @@ struct Found {
     unknown: Vec<Revision>,
     /// Conflicts of the merge in memory.
     conflicts: usize,
+    /// What taking over this tip would do, and whether there is anything to take over.
+    preview: Option<(Revision, Option<Preview>)>,
+    /// What was pushed for a part of the wiki.
+    outgoing: Option<Outgoing>,
 }
 
 impl Run {
@@ -42,11 +50,24 @@ impl Run {
     pub(super) async fn begin(shared: &Shared, wire: &Wire, link: &Link) -> Result<Self, Outcome> {
         let ours = |error: Error| of_ours(&told(&error));
         let wiki = shared.platform.wiki_by_id(link.wiki, Caller::operator()).await.map_err(ours)?;
-        let remote = access::remote(shared, link).await?;
+        let remote = access::opened(shared, link).await?;
         let branch = link.settings.branch.parse().map_err(|error| of_ours(&error))?;
+        let LinkSettings { subdirectory, filter, .. } = &link.settings;
+        let (directory, prefix) = (subdirectory.as_deref(), filter.as_deref());
+        let mapping = Mapping::new(directory.unwrap_or_default(), prefix.unwrap_or_default());
+        let mapping = mapping.map_err(|error| of_ours(&error))?;
         let quarantine = Mutex::new(Arc::new(wiki.quarantine().await.map_err(ours)?));
         let found = Mutex::default();
-        Ok(Self { link: link.clone(), wiki, wire: wire.clone(), remote, branch, quarantine, found })
+        Ok(Self {
+            link: link.clone(),
+            wiki,
+            wire: wire.clone(),
+            remote,
+            branch,
+            mapping,
+            quarantine,
+            found,
+        })
     }
 
     pub(super) fn wiki(&self) -> &Wiki {
@@ -66,13 +87,25 @@ impl Run {
 
     /// Does what an effect says, and tells how it ended.
     pub(super) async fn perform(&self, effect: &Effect) -> Outcome {
+        let is_whole = self.mapping.is_whole();
         let done = match effect {
             Effect::Fetch => self.fetch().await,
+            Effect::Compare { incoming, seen, decided } if !is_whole => {
+                self.compare_part(*incoming, *seen, *decided).await
+            }
             Effect::Compare { incoming, seen, decided } => {
                 self.compare(*incoming, *seen, *decided).await
             }
+            Effect::Merge { incoming, plan, winner } if !is_whole => {
+                self.merge_part(*incoming, *plan, *winner).await
+            }
             Effect::Merge { incoming, plan, winner } => self.merge(*incoming, *plan, *winner).await,
+            Effect::Apply { incoming, plan, .. } if !is_whole => {
+                let winner = super::stored::settings(&self.link.settings).winner;
+                self.apply_part(*incoming, *plan, winner).await
+            }
             Effect::Apply { incoming, plan, insist } => self.apply(*incoming, *plan, *insist).await,
+            Effect::Push { from, .. } if !is_whole => self.push_part(*from).await,
             Effect::Push { commit, from } => self.push(*commit, *from).await,
             Effect::Verify { pushed } => self.verify(*pushed).await,
             _ => return of_ours(&"this is no effect that takes time"),
@@ -85,11 +118,50 @@ impl Run {
             Ok(tip) => tip,
             Err(outcome) => return Ok(outcome),
         };
-        Ok(match self.bring(incoming).await? {
-            Ok(incoming) => Outcome::Fetched { incoming },
-            Err(WireFailure::HostileTree { .. }) => Outcome::HostileTree { incoming },
-            Err(failure) => of_look(&failure),
+        let incoming = match self.bring(incoming).await? {
+            Ok(incoming) => incoming,
+            Err(WireFailure::HostileTree { .. }) => return Ok(Outcome::HostileTree { incoming }),
+            Err(failure) => return Ok(of_look(&failure)),
+        };
+        if !self.mapping.is_whole() {
+            return match self.standing(Some(incoming)).await {
+                Ok(_) => Ok(Outcome::Fetched { incoming }),
+                Err(error) => refused(&error, incoming).ok_or(error),
+            };
+        }
+        // Looks at what came, too: not everything that git takes may be taken over.
+        let quarantine = self.quarantine();
+        let order = self.order(incoming, Winner::Wiki);
+        let looked = self.wiki.preview_integration(&quarantine, order).await;
+        Ok(match looked {
+            Ok(preview) => {
+                self.found().preview = Some((incoming, preview));
+                Outcome::Fetched { incoming }
+            }
+            Err(error) => refused(&error, incoming).ok_or(error)?,
         })
+    }
+
+    /// Fetches the branch once more, for a look at it.
+    pub(super) async fn bring_again(&self) -> Result<Revision, Outcome> {
+        match self.fetch().await {
+            Ok(Outcome::Fetched { incoming }) => Ok(incoming),
+            Ok(outcome) => Err(outcome),
+            Err(error) => Err(of_ours(&told(&error))),
+        }
+    }
+
+    /// How the wiki stands to what was fetched.
+    pub(super) async fn facts(
+        &self,
+        incoming: Revision,
+        seen: Option<Revision>,
+    ) -> Result<Facts, Outcome> {
+        match self.compare(incoming, seen, None).await {
+            Ok(Outcome::Compared(facts)) => Ok(facts),
+            Ok(outcome) => Err(outcome),
+            Err(error) => Err(of_ours(&told(&error))),
+        }
     }
 
     /// What the branch is at, or why there is nothing to fetch.
@@ -112,7 +184,7 @@ impl Run {
     /// Fetches the branch, unless the wiki has its tip already. The branch may have moved on since, so
     /// the tip that came is returned.
     async fn bring(&self, tip: Revision) -> Result<Result<Revision, WireFailure>, Error> {
-        if self.wiki.contains(tip).await? {
+        if self.mapping.is_whole() && self.wiki.contains(tip).await? {
             return Ok(Ok(tip));
         }
         let into = format!("refs/wiki/remote/{}.incoming", self.link.id);
@@ -139,10 +211,10 @@ impl Run {
         let preview = match relation {
             StorageRelation::Equal => None,
             StorageRelation::Ahead if !rewritten => None,
-            _ => {
-                let order = SyncOrder { base, ..self.order(incoming, Winner::Wiki) };
-                self.wiki.preview_integration(&quarantine, order).await?
-            }
+            _ => match (base, self.found().preview) {
+                (None, Some((tip, preview))) if tip == incoming => preview,
+                _ => None,
+            },
         };
         Ok(Outcome::Compared(Facts {
             local: head,
@@ -165,7 +237,7 @@ impl Run {
         }))
     }
 
-    async fn merge(
+    pub(super) async fn merge(
         &self,
         incoming: Revision,
         plan: Plan,
@@ -227,30 +299,35 @@ impl Run {
         Ok(of_push(pushed))
     }
 
-    async fn verify(&self, pushed: Revision) -> Result<Outcome, Error> {
+    async fn verify(&self, local: Revision) -> Result<Outcome, Error> {
+        let seen = |landing| Ok(Outcome::Seen(landing));
+        let Some(pushed) = self.pushed(local) else {
+            // Neither end has anything that belongs to the part.
+            return seen(Landing::Landed { tip: local });
+        };
         let tip = match self.tip().await? {
-            Ok(tip) if tip == pushed => return Ok(Outcome::Seen(Landing::Landed { tip })),
             Ok(tip) => tip,
-            Err(Outcome::BranchAbsent { empty: true, .. }) => {
-                return Ok(Outcome::Seen(Landing::NotLanded));
-            }
-            Err(Outcome::BranchAbsent { .. }) => return Ok(Outcome::Seen(Landing::Elsewhere)),
+            Err(Outcome::BranchAbsent { empty: true, .. }) => return seen(Landing::NotLanded),
+            Err(Outcome::BranchAbsent { .. }) => return seen(Landing::Elsewhere),
             Err(outcome) => return Ok(outcome),
         };
+        // The queue is in the wiki's own commits.
+        let landed = |tip| Landing::Landed { tip: if pushed == local { tip } else { local } };
+        if tip == pushed {
+            return seen(landed(tip));
+        }
         let tip = match self.bring(tip).await? {
             Ok(tip) => tip,
             Err(failure) => return Ok(of_look(&failure)),
         };
         if self.is_within(pushed, tip).await? {
-            // The queue can be looked through for this one only.
-            self.remove_jobs(pushed).await;
-            return Ok(Outcome::Seen(Landing::Landed { tip }));
+            self.remove_jobs(local).await;
+            return seen(landed(tip));
         }
-        let landing = match self.is_within(tip, pushed).await? {
-            true => Landing::NotLanded,
-            false => Landing::Elsewhere,
-        };
-        Ok(Outcome::Seen(landing))
+        match self.is_within(tip, pushed).await? {
+            true => seen(Landing::NotLanded),
+            false => seen(Landing::Elsewhere),
+        }
     }
 
     /// Whether `old` is `new` or part of its history.
@@ -296,6 +373,21 @@ impl Run {
 
     fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was fetched, if it is that which can't be taken over.
+fn refused(error: &Error, incoming: Revision) -> Option<Outcome> {
+    let Error::Wiki { source, .. } = error else { return None };
+    let failed = |failure, text: String| Some(Outcome::Failed { failure, text });
+    match source {
+        StorageError::PushRefused(refusal) if refusal.is_too_large => {
+            failed(Failure::TooLarge, refusal.lines.join("; "))
+        }
+        StorageError::PushRefused(_) => Some(Outcome::HostileTree { incoming }),
+        StorageError::Sync(SyncError::Shallow) => failed(Failure::Unsupported, source.to_string()),
+        StorageError::Sync(SyncError::NoDirectory { .. }) => Some(Outcome::Unmappable { incoming }),
+        _ => None,
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn progress(state: &LinkState) -> LinkProgress {
 }
 
 /// The settings that the machine goes by.
-pub(crate) fn settings(stored: &LinkSettings) -> Settings {
+pub(super) fn settings(stored: &LinkSettings) -> Settings {
     Settings {
         mode: word(&stored.mode),
         winner: word(&stored.winner),

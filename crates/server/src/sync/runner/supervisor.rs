@@ -220,7 +220,7 @@ impl Supervisor {
 
     /// Tells all links of the platform, and stores many at once. Those that are at work are told one by
     /// one.
-    async fn all(&mut self, events: &(dyn Fn(&AtRest) -> Vec<Event> + Send + std::marker::Sync)) {
+    async fn all(&mut self, events: &(dyn Fn(&AtRest) -> Vec<Event> + Send + Sync)) {
         let off = self.shared.wire.is_err();
         let mut after: Option<String> = None;
         loop {

@@ -8,7 +8,7 @@ use http::StatusCode;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Caller, Commit, Error, Moves, Revision, TenantId, Wiki};
+use wikigrove_tenant::{Caller, Commit, Error, Link, Moves, Revision, TenantId, Wiki};
 
 use super::message::Message;
 use crate::limits::HttpLimits;
@@ -50,6 +50,13 @@ impl Feeds {
             keep_alive: limits.events_keep_alive,
             hubs: Mutex::default(),
         }))
+    }
+
+    /// Tells those who listen to a link's wiki how the link stands. Who isn't up to date misses it.
+    pub(crate) fn tell_of_remote(&self, link: &Link) {
+        if let Some(entry) = self.0.hubs().get(&link.wiki) {
+            entry.hub.tell(link);
+        }
     }
 
     /// A place at the wiki's hub, which is started if there is none.
@@ -180,6 +187,13 @@ impl Hub {
 
     fn at(&self) -> Option<Revision> {
         self.tail().as_ref().and_then(|tail| tail.at)
+    }
+
+    fn tell(&self, link: &Link) {
+        if let Some(tail) = &mut *self.tail() {
+            // Nobody listening is no error.
+            let _ = tail.listeners.send(Message::remote(tail.at, link));
+        }
     }
 
     fn publish(&self, messages: impl IntoIterator<Item = Message>) {

@@ -1,7 +1,7 @@
 //! Events as text, in the format of Server-Sent Events.
 
 use bytes::Bytes;
-use wikigrove_tenant::{Commit, Revision};
+use wikigrove_tenant::{Commit, Link, Revision};
 
 /// What a stream begins with: something at once, so that the client and all proxies between see
 /// the headers, and after how many milliseconds to come back when the connection is lost.
@@ -24,6 +24,15 @@ impl Message {
         let revision = commit.revision;
         let text = format!("event: change\nid: {revision}\ndata: {data}\n\n").into();
         Self { at: Some(revision), text }
+    }
+
+    /// How a link with a repository elsewhere stands. It has no id: it isn't part of the log, and nobody can
+    /// go on from it.
+    pub(super) fn remote(at: Option<Revision>, link: &Link) -> Self {
+        let state = &link.progress;
+        let data =
+            serde_json::json!({ "remote": link.id, "state": state.word, "reason": state.reason });
+        Self { at, text: format!("event: remote\ndata: {data}\n\n").into() }
     }
 
     /// The history isn't what it was; the stream goes on from `head`. In an empty wiki there is

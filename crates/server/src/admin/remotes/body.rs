@@ -1,0 +1,92 @@
+//! A link as the operator sees it.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Caller, Link, Revision, Secret};
+
+use crate::admin::Admin;
+use crate::sync::LinkState;
+
+#[derive(Clone, Serialize)]
+pub(super) struct LinkBody {
+    id: String,
+    /// The wiki's slug.
+    wiki: Option<String>,
+    url: String,
+    branch: String,
+    subdirectory: Option<String>,
+    filter: Option<String>,
+    mode: String,
+    winner: String,
+    first_run: String,
+    on_rewrite: String,
+    interval_seconds: u64,
+    cooldown_seconds: u64,
+    offline: bool,
+    /// The kind of the credential, in one word.
+    credential: String,
+    public_key: Option<String>,
+    webhook_url: String,
+    /// Only in the answer that makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_secret: Option<String>,
+    state: String,
+    reason: Option<String>,
+    /// Commits that the remote wasn't seen to have; null if the wiki can't be opened now.
+    queue_length: Option<usize>,
+    verified_revision: Option<Revision>,
+    last_error: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    next_run: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    created: OffsetDateTime,
+}
+
+impl LinkBody {
+    /// With what the host signs with, which is told once.
+    pub(super) fn with_secret(self, secret: Option<&Secret>) -> Self {
+        Self { webhook_secret: secret.map(|secret| secret.expose().to_owned()), ..self }
+    }
+
+    pub(super) async fn of(admin: &Admin, link: &Link) -> Result<Self, Problem> {
+        let slug = admin.platform.slug_of(link.wiki).await.map_err(|error| error.problem())?;
+        let queue_length = match admin.platform.wiki_by_id(link.wiki, Caller::operator()).await {
+            Ok(wiki) => wiki.sync_queue(link.number()).await.ok().map(|queue| queue.waiting),
+            Err(_) => None,
+        };
+        let state: LinkState = serde_json::from_str(&link.progress.state).unwrap_or_default();
+        let settings = link.settings.clone();
+        // What is switched off for all says so, and not that each was told.
+        let off = admin.remotes.off().filter(|_| link.progress.word == "offline");
+        Ok(Self {
+            id: link.id.clone(),
+            wiki: slug.map(|slug| slug.to_string()),
+            url: settings.url,
+            branch: settings.branch,
+            subdirectory: settings.subdirectory,
+            filter: settings.filter,
+            mode: settings.mode,
+            winner: settings.winner,
+            first_run: settings.first_run,
+            on_rewrite: settings.on_rewrite,
+            interval_seconds: settings.interval.as_secs(),
+            cooldown_seconds: settings.cooldown.as_secs(),
+            offline: settings.offline,
+            credential: link.credential.clone(),
+            public_key: link.public_key.clone(),
+            webhook_url: format!("{}/hooks/{}", admin.public_url, link.id),
+            webhook_secret: None,
+            state: link.progress.word.clone(),
+            reason: off.map(|off| off.code().to_owned()).or_else(|| link.progress.reason.clone()),
+            queue_length,
+            verified_revision: state.seen,
+            last_error: off.map(ToString::to_string).or(state.last_error),
+            next_run: link
+                .progress
+                .next_at
+                .and_then(|at| OffsetDateTime::from_unix_timestamp(at / 1000).ok()),
+            created: link.created,
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! What a link can't decide by itself: the choices with what each would do, and the choice.
+
+use axum::extract::{RawPathParams, State};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Link, Revision};
+
+use super::body::LinkBody;
+use super::named;
+use crate::admin::wikis::invalid;
+use crate::admin::{Admin, SlugInPath};
+use crate::extract::Json;
+use crate::guard::{Needs, Routes};
+use crate::openapi;
+use crate::sync::runner::{Previewed, preview};
+use crate::sync::{Choice, DecisionReason, Event, LinkState, Phase};
+
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new()
+        .route(Needs::OPERATOR, routes!(show))
+        .route(Needs::OPERATOR.audited("remote.decide"), routes!(decide))
+}
+
+#[derive(Serialize)]
+struct Question {
+    /// What it is about, in one word.
+    reason: DecisionReason,
+    /// The remote's tip that it is about.
+    revision: Revision,
+    choices: Vec<Offered>,
+    /// Why there are no previews, if there are none.
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Offered {
+    choice: Choice,
+    /// What it means.
+    meaning: &'static str,
+    /// What would become of the wiki's pages; null where that isn't known.
+    preview: Option<Previewed>,
+}
+
+/// What has to be decided, and what each choice would do. Whatever is chosen, both histories stay reachable.
+#[utoipa::path(get, path = "/wikis/{slug}/remotes/{id}/decision", params(("slug" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = openapi::remotes::Decision), (status = "4XX", body = openapi::Problem)))]
+async fn show(
+    State(admin): State<Admin>,
+    SlugInPath(slug): SlugInPath,
+    params: RawPathParams,
+) -> Result<Json<Question>, Problem> {
+    let link = named(&admin, &slug, &params).await?;
+    let (reason, revision) = question(&link).ok_or_else(nothing_to_decide)?;
+    let (mut previews, error) = match preview(&admin.remotes, &link, reason, revision).await {
+        Ok(previews) => (previews, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let mut taken = |choice: Choice| {
+        let at = previews.iter().position(|(of, _)| *of == choice)?;
+        Some(previews.swap_remove(at).1)
+    };
+    let offered = |choice: &Choice| Offered {
+        choice: *choice,
+        meaning: meaning(*choice),
+        preview: taken(*choice),
+    };
+    let choices = reason.choices().iter().map(offered).collect();
+    Ok(Json(Question { reason, revision, choices, error }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Decide {
+    /// `remote`, `wiki`, `both` or `retry`, as far as it is offered.
+    #[schema(value_type = String)]
+    choice: Choice,
+    /// The remote's tip that was shown with the question. If the question is about another one by now,
+    /// nothing is done.
+    revision: Option<String>,
+}
+
+/// Decides. The link goes on at once.
+#[utoipa::path(post, path = "/wikis/{slug}/remotes/{id}/decision", request_body = Decide,
+    params(("slug" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]
+async fn decide(
+    State(admin): State<Admin>,
+    SlugInPath(slug): SlugInPath,
+    params: RawPathParams,
+    Json(Decide { choice, revision }): Json<Decide>,
+) -> Result<Json<LinkBody>, Problem> {
+    let link = named(&admin, &slug, &params).await?;
+    let (reason, tip) = question(&link).ok_or_else(nothing_to_decide)?;
+    if !reason.choices().contains(&choice) {
+        let offered: Vec<_> = reason.choices().iter().map(|choice| choice.as_str()).collect();
+        let why = format!("one of {} is possible here", offered.join(", "));
+        return Err(invalid("choice", "not_offered", &why));
+    }
+    let shown: Option<Revision> = revision
+        .map(|text| text.parse())
+        .transpose()
+        .map_err(|error| invalid("revision", "invalid_revision", &format!("{error}")))?;
+    if shown.is_some_and(|shown| shown != tip) {
+        let detail = "the question is about another state of the remote by now";
+        return Err(
+            Problem::new(StatusCode::CONFLICT, "another_decision", detail).field("revision", tip)
+        );
+    }
+    let link = admin.tell(&link, Event::Decided { choice, tip: Some(tip) }).await?;
+    LinkBody::of(&admin, &link).await.map(Json)
+}
+
+fn question(link: &Link) -> Option<(DecisionReason, Revision)> {
+    let state: LinkState = serde_json::from_str(&link.progress.state).ok()?;
+    match state.phase {
+        Phase::NeedsDecision { reason, tip } => Some((reason, tip)),
+        _ => None,
+    }
+}
+
+fn nothing_to_decide() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "nothing_to_decide", "this remote waits for no decision")
+}
+
+fn meaning(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Remote => "the wiki takes over what the remote has",
+        Choice::Wiki => "the wiki's pages stay as they are, and the remote gets them",
+        Choice::Both => "both are merged; what can't be merged is kept side by side",
+        Choice::Retry => "look again: the cause is gone",
+    }
+}

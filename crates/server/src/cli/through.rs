@@ -1,0 +1,241 @@
+//! Commands that go through the API: of the server that owns the data directory, or, if there is none, of
+//! the same routers in this process. So a command does the same either way.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tower_service::Service as _;
+use wikigrove_tenant::{Error, Platform, Settings};
+
+use super::Failure;
+use super::local::Place;
+use crate::app::{self, Addresses};
+use crate::auth::Authenticator;
+use crate::limits::HttpLimits;
+use crate::sync::runner::{Options, Remotes};
+
+/// The file in the data directory in which a server says where it is.
+const FILE: &str = "addresses";
+
+/// Where a running server is reached from this machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Running {
+    /// The control plane.
+    pub(super) admin: String,
+    /// The wikis, if they are served at a port.
+    pub(super) wikis: Option<String>,
+}
+
+impl Running {
+    /// Says where the server is, for as long as the value lives.
+    pub(super) fn announce(&self, data: &Path) -> Result<Announced, Failure> {
+        let file = data.join(FILE);
+        let new = data.join("addresses.new");
+        std::fs::write(&new, serde_json::to_vec(self)?)?;
+        std::fs::rename(new, &file)?;
+        Ok(Announced(file))
+    }
+
+    fn find(data: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read(data.join(FILE)).map_err(|_| {
+            "a server has the data directory open, and doesn't say where it is: use its admin API"
+        })?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+}
+
+/// Takes back what was said.
+pub(super) struct Announced(PathBuf);
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        // The next server writes it anew in any case.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Whom to ask.
+pub(super) struct Through {
+    token: String,
+    to: To,
+}
+
+enum To {
+    Server(Running),
+    Here { platform: Platform, remotes: Remotes, control: Router, wikis: Router },
+}
+
+impl Through {
+    /// The server that has the data directory open, or the directory itself.
+    pub(super) async fn open(place: &Place, token: Option<String>) -> Result<Self, Failure> {
+        let settings =
+            Settings { secret_key_file: place.secret_key_file.clone(), ..Settings::default() };
+        match Platform::open_with(&place.data, settings).await {
+            Ok(platform) => Self::here(platform).await,
+            Err(Error::InUse { .. }) => {
+                let token = match token {
+                    Some(token) => token,
+                    None => std::fs::read_to_string(place.data.join("operator-token"))
+                        .map_err(|_| "the operator's token is needed, in WIKIGROVE_ADMIN_TOKEN")?,
+                };
+                let server = Running::find(&place.data)?;
+                Ok(Self { token: token.trim().to_owned(), to: To::Server(server) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn here(platform: Platform) -> Result<Self, Failure> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)?;
+        let token = HEXLOWER.encode(&secret);
+        let auth = Authenticator::new(platform.clone(), &token);
+        let (addresses, limits) = (Addresses::default(), HttpLimits::default());
+        let remotes = Remotes::start(&platform, Options::default()).await?;
+        let control = app::control_with(&platform, &auth, "", &limits, &remotes);
+        let wikis = app::public_with(&platform, &auth, &addresses, &limits, &remotes);
+        Ok(Self { token, to: To::Here { platform, remotes, control, wikis } })
+    }
+
+    /// Ends what runs in this process.
+    pub(super) async fn close(self) {
+        if let To::Here { platform, remotes, .. } = self.to {
+            remotes.stop().await;
+            platform.close().await;
+        }
+    }
+
+    /// A call of the admin API: `path` follows `/admin/v1`.
+    pub(super) async fn admin(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let path = format!("/admin/v1{path}");
+        match &self.to {
+            To::Server(server) => self.send(&server.admin, method, &path, body).await,
+            To::Here { control, .. } => self.here_to(control.clone(), method, &path, body).await,
+        }
+    }
+
+    /// A call of a wiki's API: `path` follows its base.
+    pub(super) async fn wiki(
+        &self,
+        slug: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let path = format!("/w/{slug}/api/v1{path}");
+        match &self.to {
+            To::Server(Running { wikis: Some(wikis), .. }) => {
+                self.send(wikis, method, &path, body).await
+            }
+            To::Server(_) => Err("the server's wikis are at no port: use its API".into()),
+            To::Here { wikis, .. } => self.here_to(wikis.clone(), method, &path, body).await,
+        }
+    }
+
+    async fn here_to(
+        &self,
+        mut router: Router,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let request = self.request("localhost", method, path, body)?;
+        let Ok(answer) = router.call(request.map(Body::new)).await;
+        let status = answer.status();
+        answered(status, &answer.into_body().collect().await?.to_bytes())
+    }
+
+    async fn send(
+        &self,
+        address: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let to: SocketAddr = address.parse()?;
+        let stream = tokio::net::TcpStream::connect(to)
+            .await
+            .map_err(|error| format!("the server at {address} can't be reached: {error}"))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driving = wikigrove_tenant::spawn(async move {
+            // What goes wrong is met by whoever waits for the answer.
+            let _ = connection.await;
+        });
+        let answer = sender.send_request(self.request(address, method, path, body)?).await?;
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await?.to_bytes();
+        driving.abort();
+        answered(status, &bytes)
+    }
+
+    fn request(
+        &self,
+        host: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let request = Request::builder().method(method).uri(path).header(HOST, host);
+        let request = request.header(AUTHORIZATION, format!("Bearer {}", self.token));
+        Ok(match body {
+            None => request.body(Full::default())?,
+            Some(body) => request
+                .header(CONTENT_TYPE, "application/json")
+                .body(Full::from(serde_json::to_vec(body)?))?,
+        })
+    }
+}
+
+/// What was answered, or what the problem is in words.
+fn answered(status: StatusCode, body: &[u8]) -> Result<Value, Failure> {
+    let value: Value = match body {
+        [] => Value::Null,
+        body => serde_json::from_slice(body)?,
+    };
+    if status.is_success() {
+        return Ok(value);
+    }
+    let said = value["detail"].as_str().unwrap_or("no reason was given");
+    Err(format!("{said} ({status})").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_does_the_same_with_and_without_a_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { data: dir.path().to_owned(), secret_key_file: None };
+        let through = Through::open(&place, None).await.unwrap();
+        let body = serde_json::json!({ "slug": "garden" });
+        let made = through.admin(Method::POST, "/wikis", Some(&body)).await.unwrap();
+        assert_eq!(made["slug"], "garden");
+        let again = through.admin(Method::POST, "/wikis", Some(&body)).await.unwrap_err();
+        assert!(again.to_string().contains("taken"), "{again}");
+        assert_eq!(
+            through.wiki("garden", Method::GET, "/pages", None).await.unwrap()["items"],
+            serde_json::json!([])
+        );
+        // Somebody has it open, and didn't say where.
+        let error = Through::open(&place, Some("t".to_owned())).await.err().unwrap();
+        assert!(error.to_string().contains("where it is"), "{error}");
+        through.close().await;
+    }
+}
