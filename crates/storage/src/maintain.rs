@@ -124,6 +124,7 @@ impl Wiki {
         if need == Need::All {
             for pack in repo.replaced(&before, &new)? {
                 let _writer = self.turn()?;
+                repo.remove_common_index()?;
                 repo.remove_pack(&pack)?;
                 done.packs_removed += 1;
             }

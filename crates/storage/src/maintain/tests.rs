@@ -137,6 +137,26 @@ fn a_pack_that_is_kept_or_brings_more_stays() {
 }
 
 #[test]
+fn an_index_over_several_packs_goes_with_them() {
+    let mut scratch = Scratch::new();
+    for page in ["a", "b"] {
+        scratch.create(page, page);
+        repack(&scratch, Need::Loose);
+    }
+    scratch.git(&["multi-pack-index", "write"]);
+    scratch.open().unwrap();
+    assert_eq!(scratch.text("a"), "a");
+    scratch.create("c", "c");
+    assert_eq!(repack(&scratch, Need::All).packs_removed, 2);
+    for page in ["a", "b", "c"] {
+        assert_eq!(scratch.text(page), page);
+    }
+    scratch.git(&["fsck", "--strict"]);
+    scratch.open().unwrap();
+    assert_eq!(scratch.text("b"), "b");
+}
+
+#[test]
 fn pushes_and_saves_leave_few_files() {
     let scratch = Scratch::new();
     let tree = scratch.clone_with_git();

@@ -571,7 +571,7 @@ fn check_by_comparison(commits: &[Vec<(u8, u8, u8)>]) {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(12))]
 
     /// However much is passed over because it was looked at before.
     #[test]

@@ -164,16 +164,10 @@ impl Incoming {
     /// Prepares the objects of `checked` that the wiki hasn't to be moved there. What else was pushed
     /// stays behind.
     pub(crate) fn stage(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
-        let mut wanted: Vec<Id> = Vec::new();
-        let mut others = 0;
-        for id in &self.ids {
-            match checked.contains(id) {
-                true => wanted.push(*id),
-                // What a difference in the pack is made from.
-                false if wiki.has(id) => {}
-                false => others += 1,
-            }
-        }
+        let (mut wanted, others): (Vec<Id>, Vec<Id>) =
+            self.ids.iter().partition(|id| checked.contains(*id));
+        // The others should be what differences are made from, which the wiki has.
+        let is_pure = others.iter().all(|id| wiki.has(id));
         if wanted.len() < PACK_FROM {
             wanted.retain(|id| !wiki.has(id));
             let mut bytes = 0;
@@ -186,7 +180,7 @@ impl Incoming {
             }
         }
         let pack = match &*self.packs {
-            [pack] if others == 0 => pack.clone(),
+            [pack] if is_pure => pack.clone(),
             _ => self.pack(&wanted)?,
         };
         for extension in PACK_FILES {

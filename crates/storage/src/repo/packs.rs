@@ -84,6 +84,12 @@ impl Repo {
         Ok(replaced)
     }
 
+    /// Removes the index that a repository from elsewhere may have over several packs: it would name some
+    /// that are gone. Each has one of its own.
+    pub(crate) fn remove_common_index(&self) -> Result<(), RepoError> {
+        Ok(remove(&self.objects().join("pack/multi-pack-index"))?)
+    }
+
     /// Removes a pack that is [replaced](Self::replaced).
     pub(crate) fn remove_pack(&self, pack: &Path) -> Result<(), RepoError> {
         for extension in FILES {
