@@ -4,6 +4,8 @@
 mod admin;
 mod attachments;
 mod bad_inputs;
+mod browsers;
+mod canary;
 mod context;
 mod crash;
 mod diff_blame;
@@ -23,9 +25,12 @@ mod openapi;
 mod otterwiki;
 mod pages;
 mod preferences;
+mod proxy;
 mod registry;
 mod rendering;
+mod roles;
 mod shutdown;
+mod slow_clients;
 mod undo;
 mod view;
 

@@ -56,6 +56,9 @@ async fn entry(
         Some(wiki) => Some(wiki.slug().to_string()),
         None => detail.remove("slug").and_then(|slug| slug.as_str().map(str::to_owned)),
     };
+    if let Some(token) = caller.and_then(Caller::token_id) {
+        detail.insert("token".to_owned(), token.into());
+    }
     let id = parts.extensions.get::<RequestId>();
     NewAuditEntry {
         subject: caller.and_then(Caller::subject).map(str::to_owned),
