@@ -61,7 +61,9 @@ pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
 pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
-pub use wiki::{Download, Page, Presentation, SaveOptions, Storage, UndoOptions, Upload, Wiki};
+pub use wiki::{
+    Download, Page, Presentation, Repository, SaveOptions, Storage, UndoOptions, Upload, Wiki,
+};
 pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;
