@@ -13,6 +13,7 @@ mod embedding;
 mod events;
 mod export;
 mod feed;
+mod git_http;
 mod history;
 mod hostile;
 mod import;

@@ -43,7 +43,11 @@ pub fn public(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
-    let common = Common { feeds: Feeds::new(limits), ..Common::default() };
+    let common = Common {
+        feeds: Feeds::new(limits),
+        git: crate::git::routes(&limits.git),
+        ..Common::default()
+    };
     let wikis = Wikis {
         auth: auth.clone(),
         shared: SharedHost::new(addresses),

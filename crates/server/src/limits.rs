@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::git::GitLimits;
+
 /// The bounds of one listener. All have defaults that suit a server behind a proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpLimits {
@@ -27,6 +29,8 @@ pub struct HttpLimits {
     /// After how long a silence a stream of events says that it is still there. So long may it take,
     /// too, until a listener is cut off whose rights ended while nothing happened.
     pub events_keep_alive: Duration,
+    /// Clones, fetches and pushes.
+    pub git: GitLimits,
     /// How long requests in flight may go on once the server stops.
     pub shutdown_grace: Duration,
 }
@@ -43,6 +47,7 @@ impl Default for HttpLimits {
             header_bytes: 64 * 1024,
             listeners_per_wiki: 5_000,
             events_keep_alive: Duration::from_secs(15),
+            git: GitLimits::default(),
             shutdown_grace: Duration::from_secs(30),
         }
     }

@@ -16,10 +16,11 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 use tower_service::Service;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{ContextService, Error};
+use wikigrove_tenant::{Caller, ContextService, Error};
 
 use super::{SharedHost, host};
 use crate::auth::Authenticator;
+use crate::git::{self, GIT};
 use crate::middleware::RequestId;
 use crate::view;
 use crate::wiki::pages::answer::prefers;
@@ -50,6 +51,9 @@ impl Wikis {
             return response;
         }
         let below = below_base(path, path.starts_with(BASE)).unwrap_or_default();
+        if is_for_git(below) {
+            return self.for_git(request).await;
+        }
         if is_for_programs(below) || !prefers(request.headers(), "text/html") {
             return self.of_wiki(request).await;
         }
@@ -66,14 +70,27 @@ impl Wikis {
         response
     }
 
-    async fn of_wiki(&self, mut request: Request) -> Response {
+    /// A request of git's, which shows its credential and what it is answered in its own way.
+    async fn for_git(&self, mut request: Request) -> Response {
+        git::with_bearer(request.headers_mut());
+        let (response, is_anonymous) = match self.auth.caller(request.headers()).await {
+            Ok(caller) => (self.for_caller(request, &caller).await, caller.is_anonymous()),
+            Err(problem) => (problem.into_response(), true),
+        };
+        git::in_plain_words(response, is_anonymous)
+    }
+
+    async fn of_wiki(&self, request: Request) -> Response {
+        match self.auth.caller(request.headers()).await {
+            Ok(caller) => self.for_caller(request, &caller).await,
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn for_caller(&self, mut request: Request, caller: &Caller) -> Response {
         let path = request.uri().path();
         let (is_by_path, is_for_programs) = (path.starts_with(BASE), is_for_programs(path));
-        let caller = match self.auth.caller(request.headers()).await {
-            Ok(caller) => caller,
-            Err(problem) => return problem.into_response(),
-        };
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(caller.clone());
         // What is streamed for long has to look at the credentials again.
         request.extensions_mut().insert(self.auth.clone());
         let is_shared = self.shared.serves(&request);
@@ -97,6 +114,10 @@ impl Wikis {
 
 fn is_for_programs(below: &str) -> bool {
     PROGRAMS.iter().any(|start| below.starts_with(start))
+}
+
+fn is_for_git(below: &str) -> bool {
+    below.strip_prefix(GIT).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn is_unknown_wiki<B>(response: &http::Response<B>) -> bool {
@@ -135,6 +156,7 @@ impl Service<Request> for Shared {
 pub(super) struct Below {
     has_slug: bool,
     api: Router,
+    git: Router,
     view: Router,
     /// The base itself, without the slash that its view has.
     bare: Router,
@@ -148,6 +170,7 @@ impl Below {
         Self {
             has_slug: true,
             api: wiki::api(common.clone()).into(),
+            git: common.git.clone(),
             view: view::router(common.rendering.clone()),
             bare: view::without_slash(),
             nothing: Router::new(),
@@ -172,10 +195,13 @@ impl Service<Request> for Below {
     fn call(&mut self, mut request: Request) -> Self::Future {
         let path = request.uri().path();
         let Some(below) = below_base(path, self.has_slug) else { return self.bare.call(request) };
-        let (router, rest) = match below.strip_prefix(API).filter(|rest| rest.starts_with('/')) {
-            Some(rest) => (&mut self.api, rest),
-            None if is_for_programs(below) => (&mut self.nothing, below),
-            None => (&mut self.view, below),
+        let below_of =
+            |start| below.strip_prefix(start).filter(|rest: &&str| rest.starts_with('/'));
+        let (router, rest) = match (below_of(API), below_of(GIT)) {
+            (Some(rest), _) => (&mut self.api, rest),
+            (None, Some(rest)) => (&mut self.git, rest),
+            (None, None) if is_for_programs(below) => (&mut self.nothing, below),
+            (None, None) => (&mut self.view, below),
         };
         let taken_off = path.len() - rest.len();
         if let Some(uri) = without(request.uri(), taken_off) {
