@@ -4,7 +4,7 @@ alter table users add column name text;
 alter table users add column email text;
 -- Since when nobody may act as them, and why.
 alter table users add column suspended integer;
-alter table users add column reason text;
+alter table users add column reason text check ((suspended is null) = (reason is null));
 
 -- Whose token it is; null is nobody's. It is worth no more than that user is, at any moment.
 alter table tokens add column subject text references users (subject);

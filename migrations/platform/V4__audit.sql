@@ -20,6 +20,8 @@ create table audit (
 ) strict;
 
 create index audit_by_wiki on audit (wiki, id);
+create index audit_by_slug on audit (slug, id);
+create index audit_by_subject on audit (subject, id);
 
 create trigger audit_is_kept before delete on audit
 begin

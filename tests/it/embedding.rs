@@ -22,7 +22,8 @@ async fn callers(grove: &Grove) -> Vec<(&'static str, Caller)> {
     ];
     for (name, wiki) in [("token", garden), ("token of another wiki", other)] {
         let role = TokenRole::Wiki { wiki, role: Role::Editor };
-        let new = NewToken { name: name.to_owned(), role, act_as: false, expires: None };
+        let new =
+            NewToken { name: name.to_owned(), role, act_as: false, expires: None, subject: None };
         let (_, secret) = grove.create_token(new).await.unwrap();
         let token = grove.find_token(secret.expose()).await.unwrap().unwrap();
         callers.push((name, Caller::token(&token)));
@@ -124,7 +125,8 @@ async fn a_token_that_was_revoked_or_whose_wiki_is_gone_is_refused_at_once() {
     let grove = Grove::with(["garden"]).start().await;
     let wiki = grove.on("garden").await.id();
     let role = TokenRole::Wiki { wiki, role: Role::Editor };
-    let new = || NewToken { name: "robot".to_owned(), role, act_as: false, expires: None };
+    let new =
+        || NewToken { name: "robot".to_owned(), role, act_as: false, expires: None, subject: None };
     let (first, first_secret) = grove.create_token(new()).await.unwrap();
     let (_, second_secret) = grove.create_token(new()).await.unwrap();
     for secret in [&first_secret, &second_secret] {

@@ -32,8 +32,13 @@ async fn two_platforms_in_one_process_share_nothing() {
         grove.save("garden", side, side).await.unwrap();
         grove.set_member(&slug("garden"), side, Role::Editor).await.unwrap();
     }
-    let operator =
-        NewToken { name: "t".to_owned(), role: TokenRole::Operator, act_as: false, expires: None };
+    let operator = NewToken {
+        name: "t".to_owned(),
+        role: TokenRole::Operator,
+        act_as: false,
+        expires: None,
+        subject: None,
+    };
     let (_, secret) = left.create_token(operator).await.unwrap();
     assert!(left.find_token(secret.expose()).await.unwrap().is_some());
     assert!(right.find_token(secret.expose()).await.unwrap().is_none());

@@ -8,6 +8,7 @@ pub mod query;
 mod percent;
 
 pub use changed::Changed;
+pub(crate) use json::present;
 pub use json::{Json, JsonLimit};
 pub use path::Tail;
 pub use query::{Listing, Paging, Query};

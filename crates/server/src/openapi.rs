@@ -601,6 +601,10 @@ pub struct Wiki {
     pub created: OffsetDateTime,
     /// Its base.
     pub url: String,
+    /// The most bytes it may hold; null is as many as there is room for.
+    pub max_bytes: Option<u64>,
+    /// The most pages it may have; null is any number.
+    pub max_pages: Option<u64>,
 }
 
 /// Wikis, and where to go on.
@@ -631,6 +635,11 @@ pub struct Token {
     /// From when on it is refused.
     #[serde(with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
+    /// Whose it is; null is nobody's.
+    pub subject: Option<String>,
+    /// When it was last used, to the minute.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub used_at: Option<OffsetDateTime>,
     /// The secret.
     pub token: Option<String>,
 }

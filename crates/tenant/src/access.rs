@@ -1,13 +1,18 @@
 //! Who may do what in a wiki: one pure function, [`decide`], and the words it uses.
 
 mod caller;
+mod permissions;
 #[cfg(test)]
 mod tests;
 
-use crate::{State, Tenant};
+use std::sync::Arc;
+
+use crate::{State, Suspension, Tenant};
 
 pub use caller::Caller;
-use caller::Standing;
+use caller::{Ceiling, Standing};
+pub(crate) use caller::{STAND_IN, author_of};
+pub use permissions::{Permission, Permissions};
 
 /// What somebody is in a wiki. Each role may do what the ones before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,11 +69,12 @@ pub enum Action {
     /// Change the wiki's settings.
     Administer,
 }
+crate::words::words!(
+    Action { Read = "read", Write = "write", Inspect = "inspect", Administer = "administer" },
+    "an action is read, write, inspect or administer"
+);
 
 impl Action {
-    /// Every action.
-    pub const ALL: &[Self] = &[Self::Read, Self::Write, Self::Inspect, Self::Administer];
-
     /// Whether it changes anything.
     fn changes(self) -> bool {
         matches!(self, Self::Write | Self::Administer)
@@ -119,6 +125,23 @@ crate::words::words!(
     "a source is visibility, member, token, application or operator"
 );
 
+/// What the platform knows of a caller in one wiki.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// The caller's role in the wiki's list of members. It counts only for callers who have a
+    /// [`Caller::member_subject`] to look up.
+    pub role: Option<Role>,
+    /// Whether the user that the caller is may do nothing at present.
+    pub suspended: Option<Arc<Suspension>>,
+}
+
+impl From<Option<Role>> for Membership {
+    /// Of a user who isn't suspended.
+    fn from(role: Option<Role>) -> Self {
+        Self { role, suspended: None }
+    }
+}
+
 /// The answer to "may they?".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -140,16 +163,27 @@ pub enum Decision {
         /// Why, in words for the wiki's readers.
         reason: String,
     },
+    /// No: the user is suspended, here and everywhere.
+    UserSuspended {
+        /// Why, in words for the user.
+        reason: String,
+    },
 }
 
-/// Decides whether `caller` may do `action` in `wiki`.
+/// Decides whether `caller` may do `action` in `wiki`, where it is what `known` says.
 ///
-/// `member` is the caller's role in the wiki's list of members. It counts only for callers who
-/// have a [`Caller::member_subject`] to look up.
-pub fn decide(wiki: &Tenant, caller: &Caller, member: Option<Role>, action: Action) -> Decision {
-    let Some(grant) = effective(wiki, caller, member) else {
+/// Nothing is looked up, so the same question always has the same answer. A suspended user is told
+/// so only where there would be something to see: what is hidden stays hidden.
+pub fn decide(wiki: &Tenant, caller: &Caller, known: &Membership, action: Action) -> Decision {
+    let Some(grant) = effective(wiki, caller, known.role) else {
         return Decision::Hidden;
     };
+    if matches!(wiki.state, State::Creating | State::Deleting | State::Deleted) {
+        return Decision::Hidden;
+    }
+    if let Some(suspension) = &known.suspended {
+        return Decision::UserSuspended { reason: suspension.reason.clone() };
+    }
     // Whoever runs the platform must be able to mend what is stopped.
     let settings = matches!(action, Action::Inspect | Action::Administer);
     let mending = grant.source == Source::Operator && settings;
@@ -164,14 +198,27 @@ pub fn decide(wiki: &Tenant, caller: &Caller, member: Option<Role>, action: Acti
     }
 }
 
-/// The greatest role that `caller` has in `wiki`, from wherever it comes.
+/// The greatest role that `caller` has in `wiki`, from wherever it comes, and no greater than what
+/// the caller is [limited to](Caller::limited_to). Suspensions aren't looked at.
 pub fn effective(wiki: &Tenant, caller: &Caller, member: Option<Role>) -> Option<Grant> {
+    let grant = granted(wiki, caller, member)?;
+    match caller.ceiling() {
+        Ceiling::None => Some(grant),
+        Ceiling::At(role) => Some(Grant { role: grant.role.min(role), ..grant }),
+        Ceiling::Nothing => None,
+    }
+}
+
+fn granted(wiki: &Tenant, caller: &Caller, member: Option<Role>) -> Option<Grant> {
     let own = match caller.standing() {
         Standing::Anonymous => None,
         Standing::User => member.map(|role| Grant { role, source: Source::Member }),
-        Standing::Token { wiki: id, role } => {
-            (id == wiki.id).then_some(Grant { role, source: Source::Token })
+        Standing::Token { wiki: id, .. } if id != wiki.id => None,
+        // A user's token is worth what the user is now, at most.
+        Standing::Token { role, .. } if caller.is_user() => {
+            member.map(|member| Grant { role: role.min(member), source: Source::Token })
         }
+        Standing::Token { role, .. } => Some(Grant { role, source: Source::Token }),
         Standing::Given(role) => Some(Grant { role, source: Source::Application }),
         Standing::Operator => Some(Grant { role: Role::Owner, source: Source::Operator }),
     };

@@ -3,15 +3,18 @@
 //! One small file for the whole platform. Everything is found through an index and listed by
 //! page, so a hundred thousand wikis cost no more to start with than one. Every call blocks.
 
+mod audit;
 mod domains;
 mod error;
 mod idempotency;
+mod invitations;
 mod members;
 mod row;
 mod secrets;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod users;
 mod wikis;
 
 use std::path::Path;

@@ -28,6 +28,8 @@ pub struct Change {
 pub enum Origin {
     /// A save or a deletion through [`Wiki`](crate::Wiki), be it over HTTP or from the embedding app.
     Api,
+    /// A push with git.
+    Git,
 }
 
 /// A listener that was too slow, and missed this many changes.

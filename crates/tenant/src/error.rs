@@ -8,7 +8,7 @@ use wikigrove_storage::{AttachmentError, Conflict, DbError, FileError};
 
 use crate::catalog::CatalogError;
 use crate::problem::{self, Problem};
-use crate::{Action, Role, Slug, SlugError};
+use crate::{Action, InvalidSubject, Role, Slug, SlugError};
 
 /// Why an operation failed. Ask it (`is_not_found`, `conflict`, `code`, …) rather than matching.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +57,35 @@ pub enum Error {
         needs: Role,
     },
     /// What was asked for is kept for each caller by itself, and nobody knows who this one is.
-    #[error("drafts are kept for callers who show who they are")]
+    #[error("this is only for users who show who they are")]
     IdentityRequired,
+    /// The caller's user may do nothing at present, here and everywhere.
+    #[error("you are suspended: {reason}")]
+    UserSuspended {
+        /// Why.
+        reason: String,
+    },
+    /// The text can't be a user's subject.
+    #[error(transparent)]
+    InvalidSubject(#[from] InvalidSubject),
+    /// There is no user with this subject.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// There is a user with this subject.
+    #[error("there is a user with this subject")]
+    UserExists,
+    /// There is no token with this id.
+    #[error("there is no such token")]
+    UnknownToken,
+    /// Somebody must own the wiki: its last owner can't be removed, or be made anything less.
+    #[error("this is the wiki's last owner; make somebody else an owner first")]
+    LastOwner,
+    /// The invitation was good, once.
+    #[error("this invitation {}", if *expired { "has expired" } else { "was used" })]
+    InvitationSpent {
+        /// Whether nobody accepted it in time.
+        expired: bool,
+    },
     /// The wiki doesn't take changes at present.
     #[error("the wiki `{wiki}` is read-only")]
     ReadOnly {
@@ -110,7 +137,7 @@ impl Error {
     /// Whether what was asked for doesn't exist, or may not be known by the caller.
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::UnknownWiki => true,
+            Self::UnknownWiki | Self::UnknownUser | Self::UnknownToken => true,
             Self::Wiki { source, .. } => source.is_not_found(),
             _ => false,
         }
@@ -118,7 +145,7 @@ impl Error {
 
     /// Whether the caller may not do this.
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Denied { .. })
+        matches!(self, Self::Denied { .. } | Self::UserSuspended { .. })
     }
 
     /// Whether the wiki is suspended.
@@ -150,6 +177,14 @@ impl Error {
             Self::WrongState(_) => "wrong_state",
             Self::Denied { .. } => "forbidden",
             Self::IdentityRequired => "identity_required",
+            Self::UserSuspended { .. } => "user_suspended",
+            Self::InvalidSubject(_) => "invalid_subject",
+            Self::UnknownUser => "user_not_found",
+            Self::UserExists => "user_exists",
+            Self::UnknownToken => "token_not_found",
+            Self::LastOwner => "last_owner",
+            Self::InvitationSpent { expired: true } => "invitation_expired",
+            Self::InvitationSpent { expired: false } => "invitation_used",
             Self::ReadOnly { .. } => "wiki_read_only",
             Self::Suspended { .. } => "wiki_suspended",
             Self::Wiki { source, .. } => storage_code(source).1,
@@ -169,11 +204,14 @@ impl Error {
         match self {
             Self::Wiki { source, .. } => storage_code(source).0,
             _ => match self.code() {
-                "invalid_slug" | "reserved_slug" => StatusCode::UNPROCESSABLE_ENTITY,
-                "unknown_wiki" => StatusCode::NOT_FOUND,
+                "invalid_slug" | "reserved_slug" | "invalid_subject" => {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
+                "unknown_wiki" | "user_not_found" | "token_not_found" => StatusCode::NOT_FOUND,
                 "invalid_host" => StatusCode::BAD_REQUEST,
-                "slug_taken" | "domain_taken" | "wrong_state" => StatusCode::CONFLICT,
-                "forbidden" | "identity_required" => StatusCode::FORBIDDEN,
+                "slug_taken" | "domain_taken" | "wrong_state" | "user_exists" | "last_owner"
+                | "invitation_expired" | "invitation_used" => StatusCode::CONFLICT,
+                "forbidden" | "identity_required" | "user_suspended" => StatusCode::FORBIDDEN,
                 "wiki_read_only" | "wiki_suspended" => StatusCode::LOCKED,
                 "busy" => StatusCode::SERVICE_UNAVAILABLE,
                 "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
@@ -190,7 +228,9 @@ impl Error {
         }
         let problem = Problem::new(status, self.code(), self.detail());
         match self {
-            Self::Suspended { reason, .. } => problem.field("reason", reason),
+            Self::Suspended { reason, .. } | Self::UserSuspended { reason } => {
+                problem.field("reason", reason)
+            }
             Self::Wiki { source, .. } => with_fields(problem, source),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(1),
             _ => problem,
@@ -316,6 +356,14 @@ impl From<CatalogError> for Error {
             CatalogError::SlugTaken(slug) => Self::SlugTaken(slug),
             CatalogError::UnknownWiki(_) => Self::UnknownWiki,
             CatalogError::DomainTaken(domain) => Self::DomainTaken(domain.to_string()),
+            CatalogError::InvalidSubject(error) => Self::InvalidSubject(error),
+            CatalogError::UserExists => Self::UserExists,
+            CatalogError::UnknownUser => Self::UnknownUser,
+            CatalogError::SuspendedUser { reason } => Self::UserSuspended { reason },
+            CatalogError::LastOwner => Self::LastOwner,
+            // Who guesses secrets learns no more than who guesses names.
+            CatalogError::UnknownInvitation => Self::UnknownWiki,
+            CatalogError::SpentInvitation { expired } => Self::InvitationSpent { expired },
             CatalogError::Transition { .. } => Self::WrongState(error.to_string()),
             CatalogError::Db(error) => Self::Catalog(error),
         }

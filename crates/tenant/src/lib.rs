@@ -20,6 +20,7 @@
 //! the feature `axum`, the extractor [`Wiki`]) gives it. `examples/embed.rs` shows all of it.
 
 mod access;
+mod audit;
 mod base;
 mod body;
 mod catalog;
@@ -30,23 +31,31 @@ mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod id;
+mod invitation;
 mod layer;
 mod live;
 mod memory;
 mod platform;
 pub mod problem;
+mod quota;
 mod random;
 mod registry;
 mod resolver;
 mod secrets;
 mod shown;
 mod slug;
+mod subject;
 mod tenant;
 mod token;
+mod user;
 mod wiki;
 mod words;
 
-pub use access::{Action, Caller, Decision, Grant, Role, Source, Visibility, decide, effective};
+pub use access::{
+    Action, Caller, Decision, Grant, Membership, Permission, Permissions, Role, Source, Visibility,
+    decide, effective,
+};
+pub use audit::{AuditEntry, AuditFilter, AuditId, NewAuditEntry};
 pub use base::{Base, not_modified};
 pub use body::ScopedBody;
 pub use catalog::{Answer, Recall, Request as IdempotentRequest};
@@ -55,12 +64,16 @@ pub use context::{current, spawn, spawn_blocking};
 pub use domain::{Domain, InvalidDomain};
 pub use error::Error;
 pub use id::{InvalidTenantId, TenantId};
+pub use invitation::{Acceptance, Invitation, NewInvitation};
 pub use layer::{ContextLayer, ContextService};
 pub use platform::{Answers, Platform, Settings};
+pub use quota::Quota;
 pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
+pub use subject::{InvalidSubject, check_subject};
 pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
+pub use user::{NewUser, Suspension, User, UserUpdate};
 pub use wiki::{
     Download, Page, Presentation, Repository, SaveOptions, Storage, UndoOptions, Upload, Wiki,
 };

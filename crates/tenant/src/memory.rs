@@ -1,14 +1,18 @@
 //! What the platform remembers of its catalog, and how it learns that it changed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use moka::sync::Cache;
 
-use crate::{Role, Slug, Tenant, TenantId, Token};
+use crate::{Author, Membership, Slug, Tenant, TenantId, Token};
 
 /// How many rows of each kind are kept.
 const ROWS_KEPT: u64 = 20_000;
+/// How often it is written that a token was used, at most, in seconds.
+const USES_WRITTEN_EVERY: i64 = 60;
 
 /// Rows of the catalog that were read, and the epoch: a number that every change raises.
 ///
@@ -16,11 +20,34 @@ const ROWS_KEPT: u64 = 20_000;
 /// what was found still holds.
 pub(crate) struct Memory {
     pub(crate) tenants: Cache<Slug, Arc<Tenant>>,
-    pub(crate) members: Cache<(TenantId, String), Option<Role>>,
-    pub(crate) tokens: Cache<[u8; 32], Token>,
+    pub(crate) members: Cache<(TenantId, String), Membership>,
+    pub(crate) tokens: Cache<[u8; 32], Arc<KnownToken>>,
+    /// Users who were here. Only says what need not be written again.
+    pub(crate) seen: Cache<String, Arc<Seen>>,
+    /// When tokens were used, by their ids, in seconds since 1970: what is yet to be written.
+    uses: Mutex<HashMap<String, i64>>,
     epoch: AtomicU64,
     /// Held to keep a row or to forget one, never while anything is read or written.
     turn: Mutex<()>,
+}
+
+/// A token, and when its use was last noted, in seconds since 1970.
+pub(crate) struct KnownToken {
+    pub(crate) token: Token,
+    used: AtomicI64,
+}
+
+/// What was last said of a user, and when.
+pub(crate) struct Seen {
+    pub(crate) author: Author,
+    pub(crate) at: Instant,
+}
+
+impl KnownToken {
+    pub(crate) fn new(token: Token) -> Self {
+        let used = token.used.map_or(i64::MIN, |used| used.unix_timestamp());
+        Self { token, used: AtomicI64::new(used) }
+    }
 }
 
 impl Memory {
@@ -29,6 +56,8 @@ impl Memory {
             tenants: Cache::new(ROWS_KEPT),
             members: Cache::new(ROWS_KEPT),
             tokens: Cache::new(ROWS_KEPT),
+            seen: Cache::new(ROWS_KEPT),
+            uses: Mutex::default(),
             epoch: AtomicU64::new(0),
             turn: Mutex::new(()),
         }
@@ -57,10 +86,43 @@ impl Memory {
 
     /// Forgets the tokens for which `gone` holds. Tokens go rarely, so looking at all is fine.
     pub(crate) fn forget_tokens(&self, gone: impl Fn(&Token) -> bool) {
-        for (hash, token) in &self.tokens {
-            if gone(&token) {
+        for (hash, known) in &self.tokens {
+            if gone(&known.token) {
                 self.tokens.invalidate(&*hash);
             }
         }
+    }
+
+    /// Forgets all that depends on a user. Users are changed rarely, too.
+    pub(crate) fn forget_user(&self, subject: &str) {
+        self.forget_tokens(|token| token.subject.as_deref() == Some(subject));
+        for (key, _) in &self.members {
+            if key.1 == subject {
+                self.members.invalidate(&*key);
+            }
+        }
+        self.seen.invalidate(subject);
+    }
+
+    /// Notes that a token is used now, to be written later, unless that was noted a moment ago.
+    pub(crate) fn note_use(&self, known: &KnownToken, now: i64) {
+        let before = known.used.load(Ordering::Relaxed);
+        if now.saturating_sub(before) < USES_WRITTEN_EVERY {
+            return;
+        }
+        // One of many at once notes it for all.
+        let order = Ordering::Relaxed;
+        if known.used.compare_exchange(before, now, order, order).is_ok() {
+            self.uses().insert(known.token.id.clone(), now);
+        }
+    }
+
+    /// The uses that are yet to be written, which are taken out.
+    pub(crate) fn take_uses(&self) -> Vec<(String, i64)> {
+        self.uses().drain().collect()
+    }
+
+    fn uses(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

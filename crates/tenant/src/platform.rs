@@ -1,12 +1,15 @@
 //! The platform: a data directory with its catalog and all its wikis.
 
 mod answers;
+mod audit;
 mod create;
 mod lifecycle;
 mod lock;
 mod lookup;
+mod members;
 mod secrets;
 mod tokens;
+mod users;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -204,6 +207,7 @@ impl Platform {
         let platform = self.clone();
         uninterrupted(async move {
             platform.0.registry.shut().await;
+            platform.write_uses().await;
             *platform.0.changes() = None;
         })
         .await;
@@ -283,8 +287,9 @@ async fn tidy(platform: Weak<Inner>, idle: Duration) {
     loop {
         every.tick().await;
         // Held while tidying: with the platform would go the lock on the directory.
-        let Some(platform) = platform.upgrade() else { return };
-        platform.registry.tidy(idle).await;
+        let Some(platform) = platform.upgrade().map(Platform) else { return };
+        platform.write_uses().await;
+        platform.0.registry.tidy(idle).await;
     }
 }
 

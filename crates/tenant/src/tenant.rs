@@ -5,7 +5,7 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use crate::access::Visibility;
-use crate::{RawPreferences, Slug, TenantId};
+use crate::{Quota, RawPreferences, Slug, TenantId};
 
 /// What the platform knows about one wiki: the values of its row, at the time it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Tenant {
     pub preferences: RawPreferences,
     /// When it was created, to the second.
     pub created: OffsetDateTime,
+    /// How much it may hold.
+    pub quota: Quota,
 }
 
 /// Where a wiki is in its life.
@@ -121,6 +123,8 @@ pub struct NewTenant {
     /// Settings to start with, as rows of wiki.db: an upper-case name and a text each. Make them with
     /// [`preference_rows`](crate::storage::preference_rows), or take them from another wiki.
     pub preferences: RawPreferences,
+    /// How much it may hold.
+    pub quota: Quota,
 }
 
 impl NewTenant {
@@ -132,6 +136,7 @@ impl NewTenant {
             owner: None,
             visibility: Visibility::Private,
             preferences: RawPreferences::new(),
+            quota: Quota::default(),
         }
     }
 }
@@ -145,6 +150,11 @@ pub struct TenantUpdate {
     pub visibility: Option<Visibility>,
     /// The new state: active, read-only or suspended.
     pub state: Option<State>,
+    /// How many bytes it may hold from now on, `Some(None)` as many as there is room for. What it
+    /// holds already stays.
+    pub max_bytes: Option<Option<u64>>,
+    /// How many pages, likewise.
+    pub max_pages: Option<Option<u64>>,
 }
 
 /// Somebody's place in a wiki.
@@ -154,6 +164,12 @@ pub struct Member {
     pub subject: String,
     /// What they are there.
     pub role: crate::Role,
+    /// What they are called.
+    pub name: Option<String>,
+    /// Their e-mail address.
+    pub email: Option<String>,
+    /// Whether they may do nothing at present, here and everywhere.
+    pub suspended: bool,
 }
 
 /// One of every state, for table tests.

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::{Role, TenantId, random};
+use crate::{Author, Role, TenantId, random};
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +56,19 @@ pub struct Token {
     pub created: OffsetDateTime,
     /// From when on it is refused.
     pub expires: Option<OffsetDateTime>,
+    /// Whose it is; `None` is nobody's. It is worth no more than that user is, at any moment.
+    pub subject: Option<String>,
+    /// Whom its bearer's commits name, if it is somebody's.
+    pub author: Option<Author>,
+    /// When it was last shown to us, to the minute.
+    pub used: Option<OffsetDateTime>,
 }
 
 impl Token {
-    /// The subject its bearer has in logs and idempotency keys: `token:` and its id.
-    pub fn subject(&self) -> String {
-        format!("token:{}", self.id)
+    /// The subject its bearer has in logs and idempotency keys: the user's, or else `token:` and the
+    /// token's id.
+    pub fn principal(&self) -> String {
+        self.subject.clone().unwrap_or_else(|| format!("token:{}", self.id))
     }
 }
 
@@ -76,6 +83,8 @@ pub struct NewToken {
     pub act_as: bool,
     /// From when on it is refused; fractions of a second are dropped.
     pub expires: Option<OffsetDateTime>,
+    /// Whose it is. A token for the whole platform is nobody's.
+    pub subject: Option<String>,
 }
 
 /// A text that isn't for logs: what whoever holds a token shows, which is told once, when the token
@@ -91,7 +100,13 @@ impl Secret {
 
     /// `wg_` and 256 random bits in base64url. The prefix lets scanners find leaked ones.
     pub(crate) fn random() -> Self {
-        Self::new(format!("wg_{}", BASE64URL_NOPAD.encode(&random::bytes::<32>())))
+        Self::with_prefix("wg_")
+    }
+
+    /// As [`random`](Self::random), and begins with this, which tells what it is for.
+    pub(crate) fn with_prefix(prefix: &str) -> Self {
+        let random = Zeroizing::new(BASE64URL_NOPAD.encode(&random::bytes::<32>()));
+        Self::new(format!("{prefix}{}", *random))
     }
 
     /// The text itself: not for logs.
@@ -106,7 +121,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An identifier for a new token. Random, because a counter would tell one wiki how many tokens
+/// An identifier for a new token or invitation. Random, because a counter would tell one wiki how many
 /// the others have.
 pub(crate) fn random_id() -> String {
     HEXLOWER.encode(&random::bytes::<8>())

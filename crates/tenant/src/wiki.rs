@@ -22,7 +22,7 @@ use crate::changes::{Change, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
 use crate::{
-    Action, Answers, Caller, Decision, Error, Platform, Role, Slug, Tenant, TenantId, decide,
+    Action, Answers, Caller, Decision, Error, Membership, Platform, Slug, Tenant, TenantId, decide,
 };
 
 pub use attachments::{Download, Upload};
@@ -41,8 +41,8 @@ struct Bound {
     tenant: Arc<Tenant>,
     live: Arc<Live>,
     caller: Caller,
-    member: Option<Role>,
-    /// The epoch of the catalog in which `tenant` and `member` were read.
+    known: Membership,
+    /// The epoch of the catalog in which `tenant` and `known` were read.
     epoch: u64,
 }
 
@@ -89,10 +89,10 @@ impl Wiki {
         tenant: Arc<Tenant>,
         live: Arc<Live>,
         caller: Caller,
-        member: Option<Role>,
+        known: Membership,
         epoch: u64,
     ) -> Self {
-        Self(Arc::new(Bound { platform, tenant, live, caller, member, epoch }))
+        Self(Arc::new(Bound { platform, tenant, live, caller, known, epoch }))
     }
 
     /// The immutable id.
@@ -392,29 +392,29 @@ impl Wiki {
     /// # Errors
     /// It may not; see [`decide`].
     pub async fn allow(&self, action: Action) -> Result<(), Error> {
-        let Bound { platform, tenant, caller, member, .. } = &*self.0;
+        let Bound { platform, tenant, caller, known, .. } = &*self.0;
         if self.is_current() {
-            return require(tenant, caller, *member, action);
+            return require(tenant, caller, known, action);
         }
         // Something on the platform changed since the handle was made; perhaps this wiki.
         let tenant = platform.known_by_id(tenant.id, &tenant.slug).await?.tenant;
-        let member = platform.member(tenant.id, caller).await?;
-        require(&tenant, caller, member, action)
+        let known = platform.membership(tenant.id, caller).await?;
+        require(&tenant, caller, &known, action)
     }
 
     /// As [`allow`](Self::allow), for code that may block.
     fn allow_blocking(&self, action: Action) -> Result<(), Error> {
-        let Bound { platform, tenant, caller, member, .. } = &*self.0;
+        let Bound { platform, tenant, caller, known, .. } = &*self.0;
         if self.is_current() {
-            return require(tenant, caller, *member, action);
+            return require(tenant, caller, known, action);
         }
         let catalog = &platform.0.catalog;
         let tenant = catalog.by_id(tenant.id)?.ok_or(Error::UnknownWiki)?;
-        let member = match caller.member_subject() {
-            Some(subject) => catalog.role_of(tenant.id, subject)?,
-            None => None,
+        let known = match caller.user_subject() {
+            Some(subject) => catalog.membership(tenant.id, subject)?,
+            None => Membership::default(),
         };
-        require(&tenant, caller, member, action)
+        require(&tenant, caller, &known, action)
     }
 
     /// Whether nothing in the catalog changed since the handle was made.
@@ -579,10 +579,10 @@ impl Storage {
 pub(crate) fn require(
     tenant: &Tenant,
     caller: &Caller,
-    member: Option<Role>,
+    known: &Membership,
     action: Action,
 ) -> Result<(), Error> {
-    match decide(tenant, caller, member, action) {
+    match decide(tenant, caller, known, action) {
         Decision::Allowed(_) => Ok(()),
         Decision::Hidden => Err(Error::UnknownWiki),
         Decision::Denied { has, .. } => Err(Error::denied(&tenant.slug, has, action)),
@@ -590,5 +590,6 @@ pub(crate) fn require(
         Decision::Suspended { reason } => {
             Err(Error::Suspended { wiki: tenant.slug.clone(), reason })
         }
+        Decision::UserSuspended { reason } => Err(Error::UserSuspended { reason }),
     }
 }

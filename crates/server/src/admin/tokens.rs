@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::wikis::{checked, invalid};
+use super::wikis::{checked, invalid, subject};
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Tail};
 use crate::{idempotency, openapi};
@@ -38,6 +38,10 @@ struct TokenBody {
     created: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
+    subject: Option<String>,
+    /// To the minute.
+    #[serde(with = "time::serde::rfc3339::option")]
+    used_at: Option<OffsetDateTime>,
     /// Only in the answer that makes the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
@@ -52,6 +56,8 @@ impl From<Token> for TokenBody {
             act_as: token.act_as,
             created: token.created,
             expires_at: token.expires,
+            subject: token.subject,
+            used_at: token.used,
             token: None,
         }
     }
@@ -71,6 +77,9 @@ struct Create {
     /// Whether its bearer may name another author.
     #[serde(default)]
     act_as: bool,
+    /// Whose it is, for a token of a wiki: it is worth no more than that user is, and its commits are
+    /// the user's.
+    subject: Option<String>,
 }
 
 /// Lists the platform's tokens, without secrets.
@@ -121,6 +130,10 @@ async fn create_platform(
     if body.role != "operator" {
         return Err(unknown_role("a token of the platform has the role operator"));
     }
+    if body.subject.is_some() {
+        let why = "a token of the platform belongs to nobody";
+        return Err(invalid("subject", "invalid_value", why));
+    }
     make(&admin, operator, &headers, "/admin/v1/tokens", TokenRole::Operator, &body).await
 }
 
@@ -154,7 +167,8 @@ async fn make(
 ) -> Result<Response, Problem> {
     let making = async {
         let name = checked("name", &body.name, MAX_NAME)?;
-        let new = NewToken { name, role, act_as: body.act_as, expires: body.expires_at };
+        let subject = body.subject.as_deref().map(|text| subject("subject", text)).transpose()?;
+        let new = NewToken { name, role, act_as: body.act_as, expires: body.expires_at, subject };
         let (token, secret) =
             admin.platform.create_token(new).await.map_err(|error| error.problem())?;
         let kept = TokenBody::from(token);

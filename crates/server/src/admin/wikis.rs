@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wikigrove_tenant::problem::{Problem, invalid_preferences};
-use wikigrove_tenant::{Error, NewTenant, Slug, Tenant, TenantUpdate, Visibility};
+use wikigrove_tenant::{Error, NewTenant, Slug, Tenant, TenantUpdate, Visibility, check_subject};
 
 use wikigrove_tenant::storage::preference_rows;
 
@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Admin, Operator, SlugInPath};
-use crate::extract::{Json, Listing, Paging};
+use crate::extract::{Json, Listing, Paging, present};
 use crate::wiki::preferences;
 use crate::{idempotency, openapi};
 
@@ -41,6 +41,8 @@ struct WikiBody {
     #[serde(with = "time::serde::rfc3339")]
     created: time::OffsetDateTime,
     url: String,
+    max_bytes: Option<u64>,
+    max_pages: Option<u64>,
 }
 
 impl Admin {
@@ -55,6 +57,8 @@ impl Admin {
             reason: tenant.state.reason().map(str::to_owned),
             created: tenant.created,
             url: format!("{}/w/{}", self.public_url, tenant.slug),
+            max_bytes: tenant.quota.bytes,
+            max_pages: tenant.quota.pages,
         }
     }
 }
@@ -133,8 +137,7 @@ fn new_tenant(body: &Create) -> Result<NewTenant, Problem> {
     if let Some(title) = &body.title {
         new.title = checked("title", title, MAX_TITLE)?;
     }
-    new.owner =
-        body.owner.as_deref().map(|owner| checked("owner", owner, MAX_TITLE)).transpose()?;
+    new.owner = body.owner.as_deref().map(|owner| subject("owner", owner)).transpose()?;
     new.visibility = body.visibility.unwrap_or(Visibility::Private);
     new.preferences = preference_rows(&preferences::changes(body.preferences.clone()))
         .map_err(|wrong| invalid_preferences("/preferences", &wrong))?;
@@ -161,6 +164,15 @@ struct Change {
     state: Option<StateWord>,
     /// With `suspended`, and only then.
     reason: Option<String>,
+    /// The most bytes of content that all pages and attachments may have together; null is as many as
+    /// there is room for.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>)]
+    max_bytes: Option<Option<u64>>,
+    /// The most pages it may have; null is any number.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>)]
+    max_pages: Option<Option<u64>>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
@@ -184,6 +196,8 @@ async fn change(
         title: body.title.as_deref().map(|title| checked("title", title, MAX_TITLE)).transpose()?,
         visibility: body.visibility,
         state: state(body.state, body.reason)?,
+        max_bytes: body.max_bytes,
+        max_pages: body.max_pages,
     };
     let tenant = admin.platform.update(&slug, update).await.map_err(|error| error.problem())?;
     Ok(Json(admin.describe(&tenant)))
@@ -231,6 +245,14 @@ pub(super) fn checked(field: &'static str, text: &str, limit: usize) -> Result<S
         ));
     }
     Ok(text.to_owned())
+}
+
+/// A user's subject, exactly as it is.
+pub(super) fn subject(field: &'static str, text: &str) -> Result<String, Problem> {
+    match check_subject(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(invalid(field, "invalid_subject", &error.to_string())),
+    }
 }
 
 /// A field of the body that can be read and is wrong.

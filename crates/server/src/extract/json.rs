@@ -14,8 +14,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use wikigrove_tenant::problem::Problem;
 
 /// A JSON body: what a request sent, or what an answer says.
@@ -146,6 +146,16 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(body).map_err(|_| invalid::syntax("the body is not UTF-8"))?;
     let value = checked::value(text)?;
     serde_path_to_error::deserialize(value).map_err(|error| invalid::field(&error))
+}
+
+/// For fields of a change in which `null` takes a value away: `Some` if the field is there at all.
+/// Used with `#[serde(default, deserialize_with = "present")]`.
+pub(crate) fn present<'de, T, D>(field: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(field).map(Some)
 }
 
 #[cfg(test)]

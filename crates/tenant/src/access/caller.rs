@@ -6,6 +6,9 @@ use crate::access::Role;
 use crate::token::{Token, TokenRole};
 use crate::{Author, TenantId};
 
+/// What the addresses of those end with who have none. The domain can never receive mail.
+pub(crate) const STAND_IN: &str = "@users.invalid";
+
 /// Who asks, and whom commits name: a stable subject and an author.
 ///
 /// A user's role comes from the wiki's list of members, unless the application around us decides
@@ -17,9 +20,14 @@ pub struct Caller(Arc<Who>);
 struct Who {
     /// What identifies the caller; `None` is nobody in particular.
     subject: Option<String>,
+    /// Whether the subject is a user's, and not the operator's or a token's.
+    is_user: bool,
     author: Author,
     standing: Standing,
+    ceiling: Ceiling,
     act_as: bool,
+    /// The token that was shown.
+    token: Option<String>,
 }
 
 /// Where a caller's role comes from.
@@ -37,20 +45,31 @@ pub(super) enum Standing {
     Operator,
 }
 
+/// What a caller's role can't exceed, wherever it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ceiling {
+    /// It isn't limited.
+    None,
+    At(Role),
+    /// It is nobody, and sees nothing.
+    Nothing,
+}
+
 impl Caller {
     /// Somebody who showed no credential.
     pub fn anonymous() -> Self {
         // Most requests of a public wiki come from nobody.
         static NOBODY: LazyLock<Caller> = LazyLock::new(|| {
-            Caller::new(None, stand_in("anonymous", "anonymous"), Standing::Anonymous)
+            Caller::new(None, stand_in("anonymous", "anonymous"), Standing::Anonymous, false)
         });
         NOBODY.clone()
     }
 
     /// A user: `subject` is the stable identifier that the identity provider gave, never a name or
-    /// an address that could pass to somebody else.
+    /// an address that could pass to somebody else. One that [can't be](crate::check_subject) a
+    /// user's gets in nowhere.
     pub fn user(subject: impl Into<String>, author: Author) -> Self {
-        Self::new(Some(subject.into()), author, Standing::User)
+        Self::new(Some(subject.into()), author, Standing::User, true)
     }
 
     /// A user without an e-mail address: commits say `<subject>@users.invalid`, a domain that can
@@ -65,20 +84,31 @@ impl Caller {
     pub fn operator() -> Self {
         static OPERATOR: LazyLock<Caller> = LazyLock::new(|| {
             let author = stand_in("operator", "operator");
-            Caller::new(Some("operator".to_owned()), author, Standing::Operator)
+            Caller::new(Some("operator".to_owned()), author, Standing::Operator, false)
         });
         OPERATOR.clone()
     }
 
-    /// The bearer of a token.
+    /// The bearer of a token: the user whose it is, if it is somebody's.
     pub fn token(token: &Token) -> Self {
         let standing = match token.role {
             TokenRole::Operator => Standing::Operator,
             TokenRole::Wiki { wiki, role } => Standing::Token { wiki, role },
         };
-        let subject = token.subject();
-        let author = stand_in(&token.name, &subject);
-        Self(Arc::new(Who { subject: Some(subject), author, standing, act_as: token.act_as }))
+        let subject = token.principal();
+        let author = match &token.author {
+            Some(author) => author.clone(),
+            None => stand_in(&token.name, &subject),
+        };
+        Self(Arc::new(Who {
+            subject: Some(subject),
+            is_user: token.subject.is_some(),
+            author,
+            standing,
+            ceiling: Ceiling::None,
+            act_as: token.act_as,
+            token: Some(token.id.clone()),
+        }))
     }
 
     /// Gives the caller this role in every wiki it enters. The lists of members aren't consulted:
@@ -86,6 +116,20 @@ impl Caller {
     #[must_use]
     pub fn with_role(mut self, role: Role) -> Self {
         Arc::make_mut(&mut self.0).standing = Standing::Given(role);
+        self
+    }
+
+    /// The same caller, nowhere with a greater role than this, whatever grants it: a token, the list
+    /// of members, the wiki's visibility, running the platform. `None` leaves no role at all, and no
+    /// wiki to be seen. It only ever narrows: of several limits the smallest holds.
+    #[must_use]
+    pub fn limited_to(mut self, role: Option<Role>) -> Self {
+        let who = Arc::make_mut(&mut self.0);
+        who.ceiling = match (who.ceiling, role) {
+            (Ceiling::Nothing, _) | (_, None) => Ceiling::Nothing,
+            (Ceiling::None, Some(role)) => Ceiling::At(role),
+            (Ceiling::At(before), Some(role)) => Ceiling::At(before.min(role)),
+        };
         self
     }
 
@@ -104,9 +148,20 @@ impl Caller {
         &self.0.author
     }
 
-    /// Whether the caller runs the platform.
+    /// The user that the caller is: who showed nothing, a token that is nobody's and the operator
+    /// are none.
+    pub fn user_subject(&self) -> Option<&str> {
+        if self.is_user() { self.subject() } else { None }
+    }
+
+    /// The id of the token that was shown, if one was.
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.token.as_deref()
+    }
+
+    /// Whether the caller runs the platform. One that is [limited](Self::limited_to) doesn't.
     pub fn is_operator(&self) -> bool {
-        self.0.standing == Standing::Operator
+        self.0.standing == Standing::Operator && self.0.ceiling == Ceiling::None
     }
 
     /// Whether the caller showed no credential, and no role was given to it either.
@@ -116,11 +171,23 @@ impl Caller {
 
     /// The subject to look for in a wiki's list of members, if that list counts for this caller.
     pub fn member_subject(&self) -> Option<&str> {
-        if self.0.standing == Standing::User { self.subject() } else { None }
+        match self.0.standing {
+            Standing::User | Standing::Token { .. } => self.user_subject(),
+            Standing::Anonymous | Standing::Given(_) | Standing::Operator => None,
+        }
     }
 
-    fn new(subject: Option<String>, author: Author, standing: Standing) -> Self {
-        Self(Arc::new(Who { subject, author, standing, act_as: false }))
+    fn new(subject: Option<String>, author: Author, standing: Standing, is_user: bool) -> Self {
+        let (ceiling, act_as, token) = (Ceiling::None, false, None);
+        Self(Arc::new(Who { subject, is_user, author, standing, ceiling, act_as, token }))
+    }
+
+    pub(super) fn is_user(&self) -> bool {
+        self.0.is_user
+    }
+
+    pub(super) fn ceiling(&self) -> Ceiling {
+        self.0.ceiling
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -130,18 +197,30 @@ impl Caller {
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Who { subject, author, standing, act_as } = &*self.0;
+        let Who { subject, is_user, author, standing, ceiling, act_as, token } = &*self.0;
         f.debug_struct("Caller")
             .field("subject", subject)
+            .field("is_user", is_user)
             .field("author", author)
             .field("standing", standing)
+            .field("ceiling", ceiling)
             .field("act_as", act_as)
+            .field("token", token)
             .finish()
+    }
+}
+
+/// The author of a user's commits, made of what is known of them.
+pub(crate) fn author_of(subject: &str, name: Option<&str>, email: Option<&str>) -> Author {
+    let name = name.unwrap_or(subject);
+    match email {
+        Some(email) => Author::new(name, email),
+        None => stand_in(name, subject),
     }
 }
 
 /// An author made from a name and a subject that may contain what git can't store.
 fn stand_in(name: &str, subject: &str) -> Author {
-    let email = format!("{}@users.invalid", subject.replace(char::is_whitespace, "-"));
+    let email = format!("{}{STAND_IN}", subject.replace(char::is_whitespace, "-"));
     Author::new(name, email)
 }

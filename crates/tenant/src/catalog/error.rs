@@ -2,7 +2,7 @@
 
 use wikigrove_storage::db::DbError;
 
-use crate::{Domain, Slug, State, TenantId};
+use crate::{Domain, InvalidSubject, Slug, State, TenantId};
 
 /// Why the catalog refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,33 @@ pub(crate) enum CatalogError {
         from: State,
         /// What it should have become.
         to: State,
+    },
+    /// The text can't be a user's subject.
+    #[error(transparent)]
+    InvalidSubject(#[from] InvalidSubject),
+    /// There is a user with this subject.
+    #[error("there is a user with this subject")]
+    UserExists,
+    /// There is no user with this subject.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// The user is suspended.
+    #[error("the user is suspended: {reason}")]
+    SuspendedUser {
+        /// Why.
+        reason: String,
+    },
+    /// The wiki would have no owner left.
+    #[error("a wiki keeps its last owner")]
+    LastOwner,
+    /// The wiki has no invitation with this secret.
+    #[error("there is no such invitation")]
+    UnknownInvitation,
+    /// The invitation was good, once.
+    #[error("the invitation is over")]
+    SpentInvitation {
+        /// Whether nobody accepted it in time.
+        expired: bool,
     },
     /// The file could not be read or written.
     #[error(transparent)]

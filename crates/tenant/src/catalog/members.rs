@@ -1,15 +1,20 @@
 //! Who is what in which wiki.
 
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
-use super::{Catalog, CatalogError, now, require_wiki, row};
-use crate::{Member, Role, TenantId};
+use super::{Catalog, CatalogError, require_wiki, row, users};
+use crate::{Member, Membership, Role, TenantId};
+
+const SELECT: &str = "
+    select acls.subject, role, name, email, suspended is not null as suspended
+    from acls join users on users.subject = acls.subject where wiki = ?1 ";
 
 impl Catalog {
     /// Makes somebody a member, or changes what they are.
     ///
     /// # Errors
-    /// There is no such wiki; the subject is empty; the file can't be written.
+    /// There is no such wiki; the subject can't be one; the wiki would lose its last owner; the file
+    /// can't be written.
     pub(crate) fn set_member(
         &self,
         id: TenantId,
@@ -18,6 +23,9 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
             require_wiki(transaction, id)?;
+            if role != Role::Owner {
+                keep_an_owner(transaction, id, subject)?;
+            }
             set(transaction, id, subject, role)
         })
     }
@@ -25,9 +33,10 @@ impl Catalog {
     /// Ends a membership; `false` if there was none.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The wiki would lose its last owner; the file can't be written.
     pub(crate) fn remove_member(&self, id: TenantId, subject: &str) -> Result<bool, CatalogError> {
         self.db.write(|transaction| {
+            keep_an_owner(transaction, id, subject)?;
             let removed = transaction.execute(
                 "delete from acls where wiki = ?1 and subject = ?2",
                 params![id.to_string(), subject],
@@ -36,21 +45,42 @@ impl Catalog {
         })
     }
 
-    /// What somebody is in a wiki.
+    /// What is known of a user in a wiki: one who isn't known at all is no member.
     ///
     /// # Errors
     /// The file can't be read.
-    pub(crate) fn role_of(
+    pub(crate) fn membership(
         &self,
         id: TenantId,
         subject: &str,
-    ) -> Result<Option<Role>, CatalogError> {
+    ) -> Result<Membership, CatalogError> {
         self.db.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("select role from acls where wiki = ?1 and subject = ?2")?;
-            let role = statement
-                .query_row(params![id.to_string(), subject], |found| row::parsed(found, "role"));
-            Ok(role.optional()?)
+            let mut statement = connection.prepare_cached(
+                "select role, suspended, reason from users
+                 left join acls on acls.subject = users.subject and acls.wiki = ?1
+                 where users.subject = ?2",
+            )?;
+            let found = statement.query_row(params![id.to_string(), subject], |found| {
+                let suspended = users::suspension(found)?.map(Into::into);
+                Ok(Membership { role: row::optional_parsed(found, "role")?, suspended })
+            });
+            Ok(found.optional()?.unwrap_or_default())
+        })
+    }
+
+    /// One member.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn member(
+        &self,
+        id: TenantId,
+        subject: &str,
+    ) -> Result<Option<Member>, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement =
+                connection.prepare_cached(&format!("{SELECT}and acls.subject = ?2"))?;
+            Ok(statement.query_row(params![id.to_string(), subject], read).optional()?)
         })
     }
 
@@ -65,12 +95,11 @@ impl Catalog {
         limit: u32,
     ) -> Result<Vec<Member>, CatalogError> {
         self.db.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "select subject, role from acls where wiki = ?1 and subject > ?2 order by subject limit ?3",
-            )?;
-            let rows = statement.query_map(params![id.to_string(), after.unwrap_or(""), limit], |found| {
-                Ok(Member { subject: found.get("subject")?, role: row::parsed(found, "role")? })
-            })?;
+            let mut statement = connection.prepare_cached(&format!(
+                "{SELECT}and acls.subject > ?2 order by acls.subject limit ?3"
+            ))?;
+            let rows =
+                statement.query_map(params![id.to_string(), after.unwrap_or(""), limit], read)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -83,11 +112,7 @@ pub(super) fn set(
     subject: &str,
     role: Role,
 ) -> Result<(), CatalogError> {
-    transaction
-        .prepare_cached(
-            "insert into users (subject, created) values (?1, ?2) on conflict do nothing",
-        )?
-        .execute(params![subject, now().unix_timestamp()])?;
+    users::ensure(transaction, subject)?;
     transaction
         .prepare_cached(
             "insert into acls (wiki, subject, role) values (?1, ?2, ?3)
@@ -97,10 +122,57 @@ pub(super) fn set(
     Ok(())
 }
 
+/// What somebody is in a wiki, within a transaction.
+pub(super) fn role(
+    transaction: &Transaction<'_>,
+    id: TenantId,
+    subject: &str,
+) -> Result<Option<Role>, CatalogError> {
+    let mut statement =
+        transaction.prepare_cached("select role from acls where wiki = ?1 and subject = ?2")?;
+    let role =
+        statement.query_row(params![id.to_string(), subject], |found| row::parsed(found, "role"));
+    Ok(role.optional()?)
+}
+
+/// Refuses to let the only owner go, within the transaction that would.
+fn keep_an_owner(
+    transaction: &Transaction<'_>,
+    id: TenantId,
+    subject: &str,
+) -> Result<(), CatalogError> {
+    let mut statement = transaction.prepare_cached(
+        "select count(*) = 1 and max(subject) = ?2 from acls where wiki = ?1 and role = 'owner'",
+    )?;
+    let is_last: Option<bool> =
+        statement.query_row(params![id.to_string(), subject], |found| found.get(0))?;
+    if is_last == Some(true) { Err(CatalogError::LastOwner) } else { Ok(()) }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Member> {
+    Ok(Member {
+        subject: row.get("subject")?,
+        role: row::parsed(row, "role")?,
+        name: row.get("name")?,
+        email: row.get("email")?,
+        suspended: row.get("suspended")?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::tests::{garden, scratch};
+
+    impl Catalog {
+        pub(crate) fn role_of(
+            &self,
+            id: TenantId,
+            subject: &str,
+        ) -> Result<Option<Role>, CatalogError> {
+            Ok(self.membership(id, subject)?.role)
+        }
+    }
 
     #[test]
     fn a_member_has_one_role_until_removed() {
@@ -113,6 +185,25 @@ mod tests {
         assert!(catalog.remove_member(id, "ann").unwrap());
         assert!(!catalog.remove_member(id, "ann").unwrap());
         assert_eq!(catalog.role_of(id, "ann").unwrap(), None);
+    }
+
+    #[test]
+    fn the_last_owner_stays() {
+        let (_dir, catalog) = scratch();
+        let id = garden(&catalog).id;
+        let is_kept =
+            |result: Result<(), CatalogError>| matches!(result, Err(CatalogError::LastOwner));
+        catalog.set_member(id, "ann", Role::Owner).unwrap();
+        assert!(is_kept(catalog.set_member(id, "ann", Role::Admin)));
+        assert!(is_kept(catalog.remove_member(id, "ann").map(drop)));
+        catalog.set_member(id, "ann", Role::Owner).unwrap();
+        // Somebody else comes and goes all the same.
+        catalog.set_member(id, "bob", Role::Reader).unwrap();
+        assert!(catalog.remove_member(id, "bob").unwrap());
+        assert!(!catalog.remove_member(id, "bob").unwrap());
+        catalog.set_member(id, "bob", Role::Owner).unwrap();
+        catalog.set_member(id, "ann", Role::Reader).unwrap();
+        assert!(is_kept(catalog.remove_member(id, "bob").map(drop)));
     }
 
     #[test]

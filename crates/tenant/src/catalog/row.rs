@@ -16,6 +16,15 @@ where
     text.parse().map_err(|error| unreadable(row, column, error))
 }
 
+/// A value stored as its text, which may be missing.
+pub(super) fn optional_parsed<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static>,
+{
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| text.parse().map_err(|error| unreadable(row, column, error))).transpose()
+}
+
 /// A time stored as seconds since 1970.
 pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<OffsetDateTime> {
     optional_time(row, column)?.ok_or_else(|| unreadable(row, column, "there is no time"))

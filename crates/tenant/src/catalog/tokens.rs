@@ -2,33 +2,50 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{Catalog, CatalogError, now, require_wiki, row};
-use crate::TenantId;
+use super::{Catalog, CatalogError, now, require_wiki, row, users};
+use crate::access::author_of;
 use crate::token::{self, NewToken, Secret, Token, TokenRole};
+use crate::{InvalidSubject, TenantId};
 
-const COLUMNS: &str = "id, wiki, name, role, act_as, created, expires";
+const SELECT: &str = "
+    select id, wiki, tokens.name as name, role, act_as, tokens.created as created, expires, used,
+        tokens.subject as subject, users.name as user_name, users.email as user_email
+    from tokens left join users on users.subject = tokens.subject ";
 
 impl Catalog {
     /// Makes a token. The secret is in the answer and nowhere else.
     ///
     /// # Errors
-    /// There is no such wiki; the file can't be written.
+    /// There is no such wiki; the subject can't be one, or is one where nobody's token is wanted; the
+    /// file can't be written.
     pub(crate) fn create_token(&self, new: &NewToken) -> Result<(Token, Secret), CatalogError> {
         let secret = Secret::random();
-        let token = Token {
+        if new.role == TokenRole::Operator && new.subject.is_some() {
+            return Err(InvalidSubject::NOT_HERE.into());
+        }
+        let mut token = Token {
             id: token::random_id(),
             name: new.name.clone(),
             role: new.role,
             act_as: new.act_as,
             created: now(),
             expires: new.expires.map(|time| time.truncate_to_second()),
+            subject: new.subject.clone(),
+            author: None,
+            used: None,
         };
         let wiki = token.role.wiki();
         self.db.write::<_, CatalogError>(|transaction| {
             wiki.map_or(Ok(()), |id| require_wiki(transaction, id))?;
+            if let Some(subject) = &token.subject {
+                users::ensure(transaction, subject)?;
+                let user = users::required(transaction, subject)?;
+                token.author =
+                    Some(author_of(subject, user.name.as_deref(), user.email.as_deref()));
+            }
             transaction.execute(
-                "insert into tokens (id, wiki, name, role, act_as, created, expires, hash)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "insert into tokens (id, wiki, name, role, act_as, created, expires, hash, subject)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     token.id,
                     wiki.map(|id| id.to_string()),
@@ -38,6 +55,7 @@ impl Catalog {
                     token.created.unix_timestamp(),
                     token.expires.map(|time| time.unix_timestamp()),
                     token::hash(secret.expose()),
+                    token.subject,
                 ],
             )?;
             Ok(())
@@ -45,18 +63,51 @@ impl Catalog {
         Ok((token, secret))
     }
 
-    /// The token with this secret, unless it has expired or was revoked.
+    /// The token with this secret, unless it has expired, was revoked, or belongs to a user who is
+    /// suspended.
     ///
     /// # Errors
     /// The file can't be read.
     pub(crate) fn find_token(&self, secret: &str) -> Result<Option<Token>, CatalogError> {
         self.db.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "select {COLUMNS} from tokens where hash = ?1 and (expires is null or expires > ?2)"
+                "{SELECT}where hash = ?1 and (expires is null or expires > ?2) and suspended is null"
             ))?;
             let found =
                 statement.query_row(params![token::hash(secret), now().unix_timestamp()], read);
             Ok(found.optional()?)
+        })
+    }
+
+    /// The token of one wiki with this id, whatever became of it since.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn token_by_id(
+        &self,
+        wiki: TenantId,
+        id: &str,
+    ) -> Result<Option<Token>, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement =
+                connection.prepare_cached(&format!("{SELECT}where wiki = ?1 and id = ?2"))?;
+            Ok(statement.query_row(params![wiki.to_string(), id], read).optional()?)
+        })
+    }
+
+    /// Notes when tokens were last used, in seconds since 1970, by their ids.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn note_uses(&self, uses: &[(String, i64)]) -> Result<(), CatalogError> {
+        self.db.write(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "update tokens set used = ?2 where id = ?1 and (used is null or used < ?2)",
+            )?;
+            for (id, used) in uses {
+                statement.execute(params![id, used])?;
+            }
+            Ok(())
         })
     }
 
@@ -73,7 +124,7 @@ impl Catalog {
     ) -> Result<Vec<Token>, CatalogError> {
         self.db.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "select {COLUMNS} from tokens where wiki is ?1 and id > ?2 order by id limit ?3"
+                "{SELECT}where wiki is ?1 and id > ?2 order by id limit ?3"
             ))?;
             let wiki = wiki.map(|id| id.to_string());
             let rows = statement.query_map(params![wiki, after.unwrap_or(""), limit], read)?;
@@ -107,6 +158,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Token> {
             TokenRole::Wiki { wiki: row::parsed(row, "wiki")?, role: row::parsed(row, "role")? }
         }
     };
+    let subject: Option<String> = row.get("subject")?;
+    let (name, email): (Option<String>, Option<String>) =
+        (row.get("user_name")?, row.get("user_email")?);
+    let author =
+        subject.as_deref().map(|subject| author_of(subject, name.as_deref(), email.as_deref()));
     Ok(Token {
         id: row.get("id")?,
         name: row.get("name")?,
@@ -114,6 +170,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Token> {
         act_as: row.get("act_as")?,
         created: row::time(row, "created")?,
         expires: row::optional_time(row, "expires")?,
+        subject,
+        author,
+        used: row::optional_time(row, "used")?,
     })
 }
 
@@ -126,7 +185,7 @@ mod tests {
     use crate::catalog::tests::{garden, scratch};
 
     fn new(role: TokenRole) -> NewToken {
-        NewToken { name: "CI".to_owned(), role, act_as: false, expires: None }
+        NewToken { name: "CI".to_owned(), role, act_as: false, expires: None, subject: None }
     }
 
     fn editor(wiki: TenantId) -> TokenRole {

@@ -4,12 +4,13 @@
 use rusqlite::{OptionalExtension as _, Params, Row, Transaction, params};
 
 use super::{Catalog, CatalogError, members, now, row};
-use crate::{Domain, NewTenant, Role, Slug, State, Tenant, TenantId, TenantUpdate};
+use crate::{Domain, NewTenant, Quota, Role, Slug, State, Tenant, TenantId, TenantUpdate};
 
 /// What [`read`] needs. The owner is looked up among the members: kept twice, the two would differ
 /// one day.
 const SELECT: &str = "
     select id, coalesce(slug, former_slug) as name, title, visibility, state, reason, preferences, created,
+        max_bytes, max_pages,
         (select min(subject) from acls where wiki = id and role = 'owner') as owner
     from wikis ";
 
@@ -28,6 +29,7 @@ impl Catalog {
             state: State::Creating,
             preferences: new.preferences.clone(),
             created: now(),
+            quota: new.quota,
         };
         self.db.write(|transaction| {
             insert(transaction, &tenant)?;
@@ -64,9 +66,20 @@ impl Catalog {
             }
             let title = update.title.as_ref().unwrap_or(&before.title);
             let visibility = update.visibility.unwrap_or(before.visibility);
+            let bytes = update.max_bytes.unwrap_or(before.quota.bytes);
+            let pages = update.max_pages.unwrap_or(before.quota.pages);
             transaction
-                .prepare_cached("update wikis set title = ?2, visibility = ?3 where id = ?1")?
-                .execute(params![id.to_string(), title, visibility.as_str()])?;
+                .prepare_cached(
+                    "update wikis set title = ?2, visibility = ?3, max_bytes = ?4, max_pages = ?5
+                     where id = ?1",
+                )?
+                .execute(params![
+                    id.to_string(),
+                    title,
+                    visibility.as_str(),
+                    stored(bytes),
+                    stored(pages)
+                ])?;
             put_into(transaction, id, state)
         })
     }
@@ -94,6 +107,7 @@ impl Catalog {
             transaction.execute("delete from tokens where wiki = ?1", [&id])?;
             transaction.execute("delete from domains where wiki = ?1", [&id])?;
             transaction.execute("delete from secrets where wiki = ?1", [&id])?;
+            transaction.execute("delete from invitations where wiki = ?1", [&id])?;
             transaction.execute(
                 "update wikis set state = 'deleted', former_slug = slug, slug = null, deleted = ?2
                  where id = ?1 and state = 'deleting'",
@@ -182,8 +196,8 @@ fn insert(transaction: &Transaction<'_>, tenant: &Tenant) -> Result<(), CatalogE
     let preferences = serde_json::to_string(&tenant.preferences).expect("texts are JSON");
     let inserted = transaction
         .prepare_cached(
-            "insert into wikis (id, slug, title, visibility, state, preferences, created)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict (slug) do nothing",
+            "insert into wikis (id, slug, title, visibility, state, preferences, created, max_bytes, max_pages)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (slug) do nothing",
         )?
         .execute(params![
             tenant.id.to_string(),
@@ -193,8 +207,22 @@ fn insert(transaction: &Transaction<'_>, tenant: &Tenant) -> Result<(), CatalogE
             tenant.state.as_str(),
             preferences,
             tenant.created.unix_timestamp(),
+            stored(tenant.quota.bytes),
+            stored(tenant.quota.pages),
         ])?;
     if inserted == 1 { Ok(()) } else { Err(CatalogError::SlugTaken(tenant.slug.clone())) }
+}
+
+/// A limit as it is stored. One that SQLite has no number for is none that anybody could reach.
+fn stored(limit: Option<u64>) -> Option<i64> {
+    limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+fn limit(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<u64>> {
+    let limit: Option<i64> = row.get(column)?;
+    limit
+        .map(|limit| u64::try_from(limit).map_err(|error| row::unreadable(row, column, error)))
+        .transpose()
 }
 
 fn required(transaction: &Transaction<'_>, id: TenantId) -> Result<Tenant, CatalogError> {
@@ -234,6 +262,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Tenant> {
         preferences: serde_json::from_str(&preferences)
             .map_err(|error| row::unreadable(row, "preferences", error))?,
         created: row::time(row, "created")?,
+        quota: Quota { bytes: limit(row, "max_bytes")?, pages: limit(row, "max_pages")? },
     })
 }
 

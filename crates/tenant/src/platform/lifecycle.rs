@@ -5,7 +5,7 @@ use wikigrove_storage::files::sync_dir;
 use super::create::rename;
 use crate::context::{blocking, uninterrupted};
 use crate::memory::Memory;
-use crate::{Domain, Error, Member, Platform, Role, Slug, State, Tenant, TenantId, TenantUpdate};
+use crate::{Domain, Error, Platform, Slug, State, Tenant, TenantId, TenantUpdate};
 
 impl Platform {
     /// The wikis that exist, in the order of their slugs: at most `limit` after `after`.
@@ -101,49 +101,6 @@ impl Platform {
         Ok(self.0.catalog.finish_delete(tenant.id)?)
     }
 
-    /// Gives a user a role in a wiki, or another role.
-    ///
-    /// # Errors
-    /// There is no such wiki.
-    pub async fn set_member(&self, slug: &Slug, subject: &str, role: Role) -> Result<(), Error> {
-        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
-        let name = subject.to_owned();
-        self.change(
-            move |catalog| catalog.set_member(id, &name, role),
-            forget_member(slug, id, subject),
-        )
-        .await
-    }
-
-    /// Takes a user's role in a wiki away. `false`: there was none.
-    ///
-    /// # Errors
-    /// There is no such wiki.
-    pub async fn remove_member(&self, slug: &Slug, subject: &str) -> Result<bool, Error> {
-        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
-        let name = subject.to_owned();
-        self.change(
-            move |catalog| catalog.remove_member(id, &name),
-            forget_member(slug, id, subject),
-        )
-        .await
-    }
-
-    /// The members of a wiki in the order of their subjects: at most `limit` after `after`.
-    ///
-    /// # Errors
-    /// There is no such wiki.
-    pub async fn members(
-        &self,
-        slug: &Slug,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<Member>, Error> {
-        let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
-        let after = after.map(str::to_owned);
-        self.catalog(move |catalog| catalog.members(id, after.as_deref(), limit)).await
-    }
-
     /// Makes a wiki answer on a domain of its own (see [`Resolver::domains`](crate::Resolver::domains)).
     ///
     /// # Errors
@@ -169,14 +126,5 @@ impl Platform {
     pub async fn domains(&self, slug: &Slug) -> Result<Vec<Domain>, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         self.catalog(move |catalog| catalog.domains(id)).await
-    }
-}
-
-/// The wiki's row names its first owner, so it goes too.
-fn forget_member(slug: &Slug, id: TenantId, subject: &str) -> impl FnOnce(&Memory) + use<> {
-    let (slug, key) = (slug.clone(), (id, subject.to_owned()));
-    move |memory| {
-        memory.tenants.invalidate(&slug);
-        memory.members.invalidate(&key);
     }
 }

@@ -7,9 +7,7 @@ use wikigrove_storage as storage;
 use crate::context::{spawn_blocking, uninterrupted};
 use crate::live::Live;
 use crate::resolver::Resolution;
-use crate::{
-    Action, Caller, Domain, Error, Platform, Role, Settings, Slug, Tenant, TenantId, Wiki,
-};
+use crate::{Action, Caller, Domain, Error, Platform, Settings, Slug, Tenant, TenantId, Wiki};
 
 /// What the catalog says of a wiki, and the epoch before it was asked.
 #[derive(Clone)]
@@ -92,29 +90,10 @@ impl Platform {
     /// A handle for this caller, if it may at least read.
     pub(crate) async fn bind(&self, known: Known, caller: Caller) -> Result<Wiki, Error> {
         let Known { tenant, epoch } = known;
-        let member = self.member(tenant.id, &caller).await?;
-        crate::wiki::require(&tenant, &caller, member, Action::Read)?;
+        let known = self.membership(tenant.id, &caller).await?;
+        crate::wiki::require(&tenant, &caller, &known, Action::Read)?;
         let live = self.open_wiki(&tenant).await?;
-        Ok(Wiki::new(self.clone(), tenant, live, caller, member, epoch))
-    }
-
-    /// The caller's role by the wiki's list of members.
-    pub(crate) async fn member(
-        &self,
-        id: TenantId,
-        caller: &Caller,
-    ) -> Result<Option<Role>, Error> {
-        let Some(subject) = caller.member_subject() else { return Ok(None) };
-        let memory = &self.0.memory;
-        let epoch = memory.epoch();
-        let key = (id, subject.to_owned());
-        if let Some(role) = memory.members.get(&key) {
-            return Ok(role);
-        }
-        let subject = key.1.clone();
-        let role = self.catalog(move |catalog| catalog.role_of(id, &subject)).await?;
-        memory.keep(epoch, |memory| memory.members.insert(key, role));
-        Ok(role)
+        Ok(Wiki::new(self.clone(), tenant, live, caller, known, epoch))
     }
 
     async fn open_wiki(&self, tenant: &Tenant) -> Result<Arc<Live>, Error> {
