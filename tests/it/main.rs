@@ -23,6 +23,7 @@ mod moves;
 mod openapi;
 mod otterwiki;
 mod pages;
+mod people;
 mod preferences;
 mod registry;
 mod rendering;

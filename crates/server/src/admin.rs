@@ -1,7 +1,11 @@
 //! The control plane: `/admin/v1/…` on a listener of its own.
 
+mod audit;
 mod health;
+mod invitations;
+mod members;
 mod tokens;
+mod users;
 mod wikis;
 
 use std::sync::Arc;
@@ -35,7 +39,12 @@ pub fn admin_api(platform: Platform, public_url: &str) -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<Admin> {
-    let guarded = wikis::router().merge(tokens::router());
+    let guarded = wikis::router()
+        .merge(tokens::router())
+        .merge(members::router())
+        .merge(invitations::router())
+        .merge(users::router())
+        .merge(audit::router());
     let guarded = guarded.layer(axum::middleware::from_fn(operators_only));
     OpenApiRouter::new().nest("/admin/v1", guarded.merge(health::router()))
 }
@@ -77,6 +86,12 @@ fn operator(caller: Option<&Caller>) -> Result<Caller, Problem> {
         }
         _ => Err(unauthenticated()),
     }
+}
+
+/// 422: a cursor that decodes to nothing this list could have given.
+fn not_of_this_list() -> Problem {
+    let detail = "the cursor is not one that this list gave";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_cursor", detail)
 }
 
 /// A slug in a path. One that no wiki can have is simply not found.

@@ -19,7 +19,7 @@ use crate::middleware::stack;
 use crate::wiki::{Common, Feeds};
 use crate::{admin_api, openapi};
 
-use wikis::{Below, Shared, Wikis};
+use wikis::{Below, Shared, Wikis, is_acceptance};
 
 /// Where wikis are found by the public listener.
 #[derive(Clone, Debug, Default)]
@@ -51,8 +51,14 @@ pub fn public(
     let wikis = Wikis {
         auth: auth.clone(),
         shared: SharedHost::new(addresses),
-        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(Below::slug(&common)),
-        own_host: platform.layer(own_host).layer(Below::host(&common)),
+        by_path: platform
+            .layer(Resolver::path("/w/{slug}"))
+            .outside(|parts| is_acceptance(parts, true))
+            .layer(Below::slug(&common)),
+        own_host: platform
+            .layer(own_host)
+            .outside(|parts| is_acceptance(parts, false))
+            .layer(Below::host(&common)),
         others: document(&openapi::wikis()),
     };
     stack(Shared(Arc::new(wikis)), limits)

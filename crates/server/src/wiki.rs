@@ -9,6 +9,7 @@ mod export;
 mod feed;
 pub(crate) mod headers;
 pub(crate) mod history;
+pub(crate) mod invitations;
 mod links;
 mod moves;
 pub(crate) mod pages;
@@ -62,6 +63,7 @@ pub(crate) fn api(Common { rendering, feeds, .. }: Common) -> OpenApiRouter {
         .merge(events::router(feeds))
         .merge(diff::router())
         .merge(blame::router())
+        .merge(invitations::router())
         .merge(once_per_key())
 }
 

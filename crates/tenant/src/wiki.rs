@@ -120,6 +120,14 @@ impl Wiki {
         &self.0.caller
     }
 
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    pub(crate) fn shared_tenant(&self) -> Arc<Tenant> {
+        self.0.tenant.clone()
+    }
+
     /// The answers given before, to requests that carry a key: a request names the wiki in its
     /// `route`.
     pub fn answers(&self) -> Answers {

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::future::RouteFuture;
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 use tower_service::Service;
@@ -218,6 +219,12 @@ fn below_base(path: &str, has_slug: bool) -> Option<&str> {
     }
     let slug = path.strip_prefix(BASE)?;
     slug.find('/').map(|end| &slug[end..])
+}
+
+/// Whether somebody accepts an invitation: they need not be able to see the wiki yet.
+pub(super) fn is_acceptance(parts: &Parts, has_slug: bool) -> bool {
+    let below = below_base(parts.uri.path(), has_slug).and_then(|below| below.strip_prefix(API));
+    parts.method == Method::POST && below == Some(wiki::invitations::ACCEPT)
 }
 
 /// The URI without the first bytes of its path. Nor with a host: that was looked at before.
