@@ -25,6 +25,13 @@ const VIEW: &[&str] = &[
     "/-/style.css",
 ];
 
+/// What git asks for. It is in no document either.
+const GIT: &[(&str, &str, &str)] = &[
+    ("GET", "/git/info/refs?service=git-upload-pack", "read"),
+    ("GET", "/git/info/refs?service=git-receive-pack", "write"),
+    ("POST", "/git/git-upload-pack", "read"),
+];
+
 /// A route of a document.
 #[derive(Clone, Debug)]
 struct Route {
@@ -188,6 +195,14 @@ async fn every_route_of_a_wiki_is_for_those_whom_it_is_for() {
                 action: "read".to_owned(),
                 word: None,
             }));
+            for (method, path, action) in GIT {
+                routes.push(Route {
+                    method: method.parse().unwrap(),
+                    path: format!("/w/garden{path}"),
+                    action: (*action).to_owned(),
+                    word: None,
+                });
+            }
             let slug = testkit::slug("garden");
             let tenant = server.platform().tenant(&slug).await.unwrap().unwrap();
             for somebody in &everybody {
@@ -206,6 +221,18 @@ async fn every_route_of_a_wiki_is_for_those_whom_it_is_for() {
                     // Who may not read it doesn't get as far.
                     let expected = refusal(&decided(Action::Read)).or(refusal(&decided(action)));
                     let answer = somebody.ask(method, path).await;
+                    if path.contains("/git/") {
+                        // git says who it is only when it is asked.
+                        let asks = |status| somebody.caller.is_anonymous() && status != 423;
+                        let expected = expected.map(|(status, _)| status);
+                        let expected =
+                            expected.map(|status| if asks(status) { 401 } else { status });
+                        let status = Some(answer.status());
+                        let got = status.filter(|status| matches!(status, 401 | 403 | 404 | 423));
+                        assert_eq!(got, expected, "{path} by {}: {answer}", somebody.what);
+                        asked += 1;
+                        continue;
+                    }
                     let what = format!(
                         "{method} {path} by {} in a {visibility} wiki that is {}: {answer}",
                         somebody.what,

@@ -1,13 +1,18 @@
 //! The control plane: `/admin/v1/…` on a listener of its own.
 
+mod audit;
 mod health;
+mod invitations;
+mod members;
 mod tokens;
+mod users;
 mod wikis;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRequestParts;
+use http::StatusCode;
 use http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
 use wikigrove_tenant::problem::Problem;
@@ -41,7 +46,13 @@ pub(crate) fn documented() -> OpenApiRouter<Admin> {
 
 /// The routes below [`BASE`].
 fn routes() -> Routes<Admin> {
-    wikis::router().merge(tokens::router()).merge(health::router())
+    wikis::router()
+        .merge(tokens::router())
+        .merge(members::router())
+        .merge(invitations::router())
+        .merge(users::router())
+        .merge(audit::router())
+        .merge(health::router())
 }
 
 impl Admin {
@@ -63,6 +74,12 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         operator(parts.extensions.get()).map(Self)
     }
+}
+
+/// 422: a cursor that decodes to nothing this list could have given.
+fn not_of_this_list() -> Problem {
+    let detail = "the cursor is not one that this list gave";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_cursor", detail)
 }
 
 /// A slug in a path. One that no wiki can have is simply not found.

@@ -20,7 +20,7 @@ use crate::middleware::{Browsers, Origin, stack};
 use crate::wiki::{Common, Feeds};
 use crate::{admin_api, openapi};
 
-use wikis::{Below, Shared, Wikis};
+use wikis::{Below, Shared, Wikis, is_acceptance};
 
 /// Where wikis are found by the public listener.
 #[derive(Clone, Debug, Default)]
@@ -46,14 +46,24 @@ pub fn public(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
-    let common = Common { feeds: Feeds::new(limits), ..Common::default() };
+    let common = Common {
+        feeds: Feeds::new(limits),
+        git: crate::git::routes(&limits.git),
+        ..Common::default()
+    };
     let below = Below::slug(&common, limits);
     let wikis = Wikis {
         auth: auth.clone(),
         rate: limits.rate_per_principal.map(Rate::new),
         shared: SharedHost::new(addresses),
-        own_host: platform.layer(own_host).layer(below.on_host()),
-        by_path: platform.layer(Resolver::path("/w/{slug}")).layer(below),
+        own_host: platform
+            .layer(own_host)
+            .outside(|parts| is_acceptance(parts, false))
+            .layer(below.on_host()),
+        by_path: platform
+            .layer(Resolver::path("/w/{slug}"))
+            .outside(|parts| is_acceptance(parts, true))
+            .layer(below),
         others: document(&openapi::wikis()),
     };
     let browsers = Browsers {

@@ -8,7 +8,7 @@ mod percent;
 
 pub(crate) use json::present;
 pub use json::{Json, JsonLimit};
-pub use path::Tail;
+pub use path::{Segment, Tail};
 pub use query::{Listing, Paging, Query};
 
 /// How much of a client's own text an error repeats, in characters.

@@ -9,6 +9,7 @@ mod export;
 mod feed;
 pub(crate) mod headers;
 pub(crate) mod history;
+pub(crate) mod invitations;
 mod links;
 mod moves;
 pub(crate) mod pages;
@@ -31,6 +32,8 @@ use render::Rendering;
 pub(crate) struct Common {
     pub(crate) rendering: Rendering,
     pub(crate) feeds: Feeds,
+    /// Once for all wikis, by whatever name they are reached: it counts what is going on.
+    pub(crate) git: Router,
 }
 
 /// Where the API of a wiki begins, below its base.
@@ -48,7 +51,7 @@ pub(crate) fn documented() -> OpenApiRouter {
 }
 
 /// The routes below [`API`], without it.
-pub(crate) fn api(Common { rendering, feeds }: Common) -> Routes {
+pub(crate) fn api(Common { rendering, feeds, .. }: Common) -> Routes {
     pages::router()
         .merge(attachments::router())
         .merge(history::router())
@@ -62,6 +65,7 @@ pub(crate) fn api(Common { rendering, feeds }: Common) -> Routes {
         .merge(diff::router())
         .merge(blame::router())
         .merge(export::router())
+        .merge(invitations::router())
         .merge(once_per_key())
 }
 

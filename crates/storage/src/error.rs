@@ -9,6 +9,7 @@ use crate::files::FileError;
 use crate::merge::Hunk;
 use crate::page_path::InvalidPath;
 use crate::preferences::InvalidPreferences;
+use crate::receive::PushRefusal;
 use crate::repo::RepoError;
 use crate::revision::{Etag, Revision};
 
@@ -128,6 +129,19 @@ pub enum Error {
     NotText {
         /// The page path.
         path: String,
+    },
+    /// What was pushed can't be taken.
+    #[error(transparent)]
+    PushRefused(#[from] PushRefusal),
+    /// The wiki would hold more than it may.
+    #[error("the wiki would have {would_be} {what}; its quota is {limit}")]
+    QuotaExceeded {
+        /// `pages` or `bytes`.
+        what: &'static str,
+        /// How many it may have.
+        limit: u64,
+        /// How many it would have.
+        would_be: u64,
     },
     /// The disk is full. What was acknowledged is safe, and reading goes on.
     #[error("the disk is full")]

@@ -56,6 +56,7 @@ mod page_links;
 mod page_path;
 mod preferences;
 mod publish;
+mod receive;
 mod recover;
 mod redo;
 mod repo;
@@ -70,6 +71,7 @@ mod survey;
 mod testing;
 mod undo;
 mod unit;
+mod usage;
 mod wiki;
 
 pub use attachment_path::{AttachmentPath, ExistingAttachment};
@@ -98,6 +100,7 @@ pub use preferences::{
     PreferenceValue, Preferences, RawPreferences, WikilinkStyle, check_preferences,
     preference_rows,
 };
+pub use receive::{PushRefusal, PushRules, Received};
 pub use resolve::Found;
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};
@@ -105,6 +108,7 @@ pub use search::{SearchResult, SnippetPart};
 pub use snapshot::Snapshot;
 pub use survey::Survey;
 pub use undo::{Undo, Undone};
+pub use usage::{Quota, Usage};
 pub use wiki::{Options, Resources, Wiki};
 
 pub use db::DbError;

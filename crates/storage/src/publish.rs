@@ -9,6 +9,8 @@
 //! does it. If somebody moved the branch between 1 and 3, both histories are merged; theirs is
 //! never overwritten.
 
+use rusqlite::Transaction;
+
 use crate::author::Author;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
@@ -16,7 +18,8 @@ use crate::index::Described;
 use crate::redo::{self, Redo};
 use crate::repo::{Commit, Draft, RepoError};
 use crate::revision::Revision;
-use crate::unit::Unit;
+use crate::unit::{INLINE_BYTES, Unit};
+use crate::usage::Count;
 use crate::wiki::Wiki;
 
 /// After this many saves their objects are made durable and the redo rows removed. More rows make
@@ -49,6 +52,8 @@ pub(crate) struct Writer {
     pub(crate) unsynced: bool,
     /// A commit that would survive a power cut: it was synced, or a redo row remembers it.
     pub(crate) durable: Option<Revision>,
+    /// What the last commit under a quota came to.
+    pub(crate) counted: Option<(Revision, Count)>,
 }
 
 impl Wiki {
@@ -72,17 +77,21 @@ impl Wiki {
         // A save that is durable and not visible yet is still on its way.
         self.head_moved(writer.unapplied);
         let published = published?;
+        self.checkpoint_if_due(&mut writer);
+        Ok((value, published))
+    }
+
+    pub(crate) fn checkpoint_if_due(&self, writer: &mut Writer) {
         if writer.pending >= CHECKPOINT_AFTER
-            && let Err(error) = self.checkpoint_locked(&mut writer)
+            && let Err(error) = self.checkpoint_locked(writer)
         {
             // The save itself is safe; the rows stay until a checkpoint succeeds.
             tracing::warn!(wiki.id = self.id(), %error, "checkpoint failed");
         }
-        Ok((value, published))
     }
 
     fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
-        let Unit { view, head, preferences, edits, moves, signed, statements, .. } = unit;
+        let Unit { view, head, preferences, mut edits, moves, signed, statements } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -90,11 +99,7 @@ impl Wiki {
             }
             return Ok(None);
         };
-        let parents: Vec<Revision> = head.into_iter().collect();
-        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
-        let prepared =
-            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
-        let new = prepared.revision;
+        let counted = self.check_growth(Some(&mut *writer), &view, head, &edits)?;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
@@ -102,56 +107,112 @@ impl Wiki {
             }
             _ => None,
         };
+        for edit in &mut edits {
+            if let Some(content) = edit.content.take_if(|content| content.len() > INLINE_BYTES) {
+                self.repo().write_durable_blob(&content)?;
+            }
+        }
+        let parents: Vec<Revision> = head.into_iter().collect();
+        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
+        let prepared =
+            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
+        let new = prepared.revision;
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
         let redo = Redo {
             branch: self.repo().branch(),
             old: head,
             new,
-            commit: prepared.commit.clone(),
+            commit: Some(prepared.commit.clone()),
             edits,
         };
-        if head != writer.durable {
-            // Somebody else made it, and not all programs sync what they write: a save that
-            // survives a power cut can't stand on a commit that doesn't.
-            sync_filesystem(self.repo().dir())?;
-            writer.durable = head;
-        }
-        self.head_will_move(new);
-        database.write(|transaction| -> Result<(), Error> {
-            redo::record(transaction, &redo)?;
+        self.record(writer, &redo, |transaction| {
             if let Some(described) = &described {
                 described.apply(transaction, head, new, &commit)?;
             }
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
+        writer.counted = counted.map(|count| (new, count));
+        self.repo().write_objects(&prepared)?;
+        let revision = self.make_visible(writer, head, new)?;
+        Ok(Some(Published { revision, merged: revision != new }))
+    }
+
+    /// Publishes a commit that somebody else made, which is on the disk with all it needs. Returns the
+    /// head.
+    pub(crate) fn publish_stored(
+        &self,
+        writer: &mut Writer,
+        old: Option<Revision>,
+        new: Revision,
+    ) -> Result<Revision, Error> {
+        let branch = self.repo().branch();
+        let redo = Redo { branch, old, new, commit: None, edits: Vec::new() };
+        let published = self
+            .record(writer, &redo, |_| Ok(()))
+            .and_then(|()| self.make_visible(writer, old, new));
+        self.head_moved(writer.unapplied);
+        published
+    }
+
+    /// Makes a change durable, with what else belongs to it. From here whatever fails is done by the
+    /// next write, or on open.
+    fn record(
+        &self,
+        writer: &mut Writer,
+        redo: &Redo,
+        also: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if redo.old != writer.durable {
+            // Somebody else made it, and not all programs sync what they write: a save that
+            // survives a power cut can't stand on a commit that doesn't.
+            sync_filesystem(self.repo().dir())?;
+            writer.durable = redo.old;
+        }
+        self.head_will_move(redo.new);
+        self.database()?.write(|transaction| -> Result<(), Error> {
+            redo::record(transaction, redo)?;
+            also(transaction)
+        })?;
         writer.pending += 1;
-        // From here the save is durable: whatever fails now is done by the next write, or on open.
         writer.unapplied = true;
         if writer.disk.is_none() {
             writer.disk = Some(FileSystem::watch(self.repo().dir())?);
         }
-        self.repo().write_objects(&prepared)?;
-        let revision = self.settle(head, new)?;
-        writer.unapplied = false;
-        writer.durable = Some(new);
-        Ok(Some(Published { revision, merged: revision != new }))
+        Ok(())
     }
 
-    /// Makes the branch contain `new`, whose objects are written and which was made on top of `old`,
+    /// Moves the branch to a commit that was recorded, and whose objects are written.
+    fn make_visible(
+        &self,
+        writer: &mut Writer,
+        old: Option<Revision>,
+        new: Revision,
+    ) -> Result<Revision, Error> {
+        let revision = self.settle(&[old], new)?;
+        writer.unapplied = false;
+        writer.durable = Some(new);
+        Ok(revision)
+    }
+
+    /// Makes the branch contain `new`, whose objects are written and which takes the place of `before`,
     /// wherever the branch is now. Returns the head.
-    pub(crate) fn settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
-        let settled = self.try_settle(old, new);
+    pub(crate) fn settle(
+        &self,
+        before: &[Option<Revision>],
+        new: Revision,
+    ) -> Result<Revision, Error> {
+        let settled = self.try_settle(before, new);
         self.head_moved(settled.is_err());
         settled
     }
 
-    fn try_settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
+    fn try_settle(&self, before: &[Option<Revision>], new: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
         // While we hold git's own lock nobody moves the branch, however fast they push.
         let lock = repo.lock_branch()?;
         let settled = match repo.head() {
             // Nobody was there meanwhile.
-            Ok(head) if head == old => new,
+            Ok(head) if before.contains(&head) => new,
             // A crash left something unreadable: what was acknowledged takes its place.
             Err(RepoError::DamagedRef { .. }) | Ok(None) => new,
             Ok(Some(head)) if !repo.is_commit(head)? => new,
@@ -196,7 +257,7 @@ impl Wiki {
             branch: repo.branch(),
             old: Some(theirs),
             new,
-            commit: prepared.commit.clone(),
+            commit: Some(prepared.commit.clone()),
             edits: reconciled.edits,
         };
         self.database()?.write(|transaction| Ok::<_, Error>(redo::record(transaction, &redo)?))?;

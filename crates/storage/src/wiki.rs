@@ -15,6 +15,7 @@ use crate::preferences::{RawPreferences, Remembered};
 use crate::publish::Writer;
 use crate::repo::{self, Entry, HeadStamp, Repo};
 use crate::revision::{Etag, Revision};
+use crate::usage::Quota;
 use crate::{layout, recover};
 
 mod indexing;
@@ -78,6 +79,8 @@ pub struct Wiki {
     head: RwLock<KnownHead>,
     pages: WikiPages,
     preferences: Remembered,
+    /// How much the wiki may hold.
+    pub(crate) quota: Mutex<Quota>,
     closed: AtomicBool,
 }
 
@@ -139,6 +142,7 @@ impl Wiki {
             head: RwLock::default(),
             pages: resources.cache.for_wiki(),
             preferences: Remembered::default(),
+            quota: Mutex::default(),
             closed: AtomicBool::new(false),
         };
         recover::recover(&wiki)?;

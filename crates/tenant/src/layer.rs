@@ -11,9 +11,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::ScopedBody;
-use crate::{Caller, Error, Platform, Resolver, Wiki, context};
+use crate::{Caller, Error, Outside, Platform, Resolver, Wiki, context};
 
 type Identify = dyn Fn(&Parts) -> Option<Caller> + Send + Sync;
+type IsOutside = dyn Fn(&Parts) -> bool + Send + Sync;
 type Reject = dyn Fn(Error) -> Response<Vec<u8>> + Send + Sync;
 
 impl Platform {
@@ -28,6 +29,7 @@ impl Platform {
             identify: Arc::new(|parts| parts.extensions.get::<Caller>().cloned()),
             reject: Arc::new(|error| error.problem().to_response()),
             optional: false,
+            is_outside: Arc::new(|_| false),
         }))
     }
 }
@@ -43,6 +45,7 @@ struct Shared {
     identify: Arc<Identify>,
     reject: Arc<Reject>,
     optional: bool,
+    is_outside: Arc<IsOutside>,
 }
 
 impl ContextLayer {
@@ -60,6 +63,14 @@ impl ContextLayer {
     #[must_use]
     pub fn optional(self) -> Self {
         self.with(|shared| shared.optional = true)
+    }
+
+    /// Lets the requests for which this holds in without asking whether their caller may see the wiki,
+    /// or whether it is there, and without making it the current one: below they find an [`Outside`]
+    /// in their extensions. It is for accepting invitations; be exact.
+    #[must_use]
+    pub fn outside(self, is_outside: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|shared| shared.is_outside = Arc::new(is_outside))
     }
 
     /// Answers rejected requests with the app's own pages instead of problem+json.
@@ -115,16 +126,19 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let wiki = match shared.find(&parts).await {
-                Ok(wiki) => wiki,
+                Ok(Found::Wiki(wiki)) => wiki,
+                Ok(unbound) => {
+                    if let Found::Outside(outside) = unbound {
+                        parts.extensions.insert(outside);
+                    }
+                    let response = inner.call(Request::from_parts(parts, body)).await?;
+                    return Ok(response.map(|body| ScopedBody::new(None, body)));
+                }
                 Err(error) => {
                     return Ok(
                         (shared.reject)(error).map(|body| ScopedBody::new(None, R::from(body)))
                     );
                 }
-            };
-            let Some(wiki) = wiki else {
-                let response = inner.call(Request::from_parts(parts, body)).await?;
-                return Ok(response.map(|body| ScopedBody::new(None, body)));
             };
             parts.extensions.insert(wiki.clone());
             let request = Request::from_parts(parts, body);
@@ -136,10 +150,23 @@ where
     }
 }
 
+/// What a request is for.
+enum Found {
+    Wiki(Wiki),
+    Outside(Outside),
+    Nothing,
+}
+
 impl Shared {
-    async fn find(&self, parts: &Parts) -> Result<Option<Wiki>, Error> {
+    async fn find(&self, parts: &Parts) -> Result<Found, Error> {
         let resolution = self.resolver.resolve(parts);
-        match self.platform.resolved(resolution).await? {
+        let resolved = self.platform.resolved(resolution).await?;
+        if (self.is_outside)(parts) {
+            let caller = (self.identify)(parts).unwrap_or_else(Caller::anonymous);
+            let tenant = resolved.map(|known| known.tenant);
+            return Ok(Found::Outside(Outside::new(self.platform.clone(), tenant, caller)));
+        }
+        match resolved {
             Some(known) => {
                 let tenant = &known.tenant;
                 let caller = (self.identify)(parts).unwrap_or_else(Caller::anonymous);
@@ -149,9 +176,9 @@ impl Shared {
                     let (current, wanted) = (current.slug().clone(), tenant.slug.clone());
                     return Err(Error::OtherContext { current, wanted });
                 }
-                self.platform.bind(known, caller).await.map(Some)
+                self.platform.bind(known, caller).await.map(Found::Wiki)
             }
-            None if self.optional => Ok(None),
+            None if self.optional => Ok(Found::Nothing),
             None => Err(Error::UnknownWiki),
         }
     }

@@ -35,6 +35,7 @@ mod invitation;
 mod layer;
 mod live;
 mod memory;
+mod outside;
 mod platform;
 pub mod problem;
 mod quota;
@@ -66,6 +67,7 @@ pub use error::Error;
 pub use id::{InvalidTenantId, TenantId};
 pub use invitation::{Acceptance, Invitation, NewInvitation};
 pub use layer::{ContextLayer, ContextService};
+pub use outside::Outside;
 pub use platform::{Answers, AuditLog, Platform, Settings};
 pub use quota::Quota;
 pub use resolver::{Resolution, Resolver};
@@ -74,7 +76,9 @@ pub use subject::{InvalidSubject, check_subject};
 pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
 pub use user::{NewUser, Suspension, User, UserUpdate};
-pub use wiki::{Download, Page, Presentation, SaveOptions, Storage, UndoOptions, Upload, Wiki};
+pub use wiki::{
+    Download, Page, Presentation, Repository, SaveOptions, Storage, UndoOptions, Upload, Wiki,
+};
 pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;

@@ -5,6 +5,7 @@ mod drafts;
 mod history;
 mod moves;
 mod presentation;
+mod repository;
 mod snapshot;
 mod versions;
 
@@ -27,6 +28,7 @@ use crate::{
 
 pub use attachments::{Download, Upload};
 pub use presentation::Presentation;
+pub use repository::Repository;
 pub use versions::UndoOptions;
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
@@ -117,6 +119,14 @@ impl Wiki {
     /// Who asks.
     pub fn caller(&self) -> &Caller {
         &self.0.caller
+    }
+
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    pub(crate) fn shared_tenant(&self) -> Arc<Tenant> {
+        self.0.tenant.clone()
     }
 
     /// The answers given before, to requests that carry a key: a request names the wiki in its

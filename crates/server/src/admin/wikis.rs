@@ -21,7 +21,7 @@ use crate::{idempotency, openapi};
 /// The longest title, in bytes.
 const MAX_TITLE: usize = 1000;
 /// The longest reason for a suspension, in bytes.
-const MAX_REASON: usize = 4000;
+pub(super) const MAX_REASON: usize = 4000;
 
 pub(super) fn router() -> Routes<Admin> {
     Routes::new()
@@ -75,10 +75,8 @@ async fn list(
     State(admin): State<Admin>,
     Paging { limit, cursor }: Paging,
 ) -> Result<Listing<WikiBody>, Problem> {
-    let after: Option<Slug> = cursor.map(|slug| slug.parse()).transpose().map_err(|_| {
-        let detail = "the cursor is not one that this list gave";
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_cursor", detail)
-    })?;
+    let after: Option<Slug> =
+        cursor.map(|slug| slug.parse()).transpose().map_err(|_| super::not_of_this_list())?;
     let more = u32::try_from(limit + 1).unwrap_or(u32::MAX);
     let mut wikis =
         admin.platform.wikis(after.as_ref(), more).await.map_err(|error| error.problem())?;

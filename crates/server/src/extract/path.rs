@@ -31,6 +31,21 @@ impl<S: Sync> FromRequestParts<S> for Tail {
     }
 }
 
+/// The last segment of the path, decoded once. For names that may hold anything, slashes included,
+/// which are written as `%2F`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment(pub String);
+
+impl<S: Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let path = parts.uri.path();
+        let (_, last) = path.rsplit_once('/').unwrap_or(("", path));
+        percent::decode(last, "the path").map(|segment| Self(segment.into_owned()))
+    }
+}
+
 /// What follows the first `marker`, such as `/git/`, in the URI's path, decoded once; `None` when
 /// it isn't there.
 ///

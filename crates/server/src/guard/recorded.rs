@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use serde_json::{Map, Value};
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{AuditLog, Caller, Error, NewAuditEntry, Wiki};
+use wikigrove_tenant::{AuditLog, Caller, Error, NewAuditEntry, Outside, Wiki};
 
 use crate::auth::ClientAddress;
 use crate::middleware::RequestId;
@@ -26,11 +26,19 @@ pub(super) async fn recorded<F>(
 where
     F: Future<Output = Response>,
 {
-    let Some(log) = log.or_else(|| wiki.as_ref().map(Wiki::audit)) else {
+    let outside = request.extensions().get::<Outside>().cloned();
+    let log = log
+        .or_else(|| wiki.as_ref().map(Wiki::audit))
+        .or_else(|| outside.as_ref().map(Outside::audit));
+    let Some(log) = log else {
         return Error::NoContext.into_response();
     };
     let (mut parts, body) = request.into_parts();
-    let entry = entry(word, wiki.as_ref(), caller.as_ref(), &mut parts).await;
+    let mut entry = entry(word, wiki.as_ref(), caller.as_ref(), &mut parts).await;
+    if let Some(outside) = outside {
+        entry.wiki = outside.id();
+        entry.slug = outside.slug().map(ToString::to_string);
+    }
     let id = match log.record(entry).await {
         Ok(id) => id,
         Err(error) => return error.into_response(),

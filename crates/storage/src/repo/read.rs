@@ -221,6 +221,26 @@ impl Repo {
         Ok(None)
     }
 
+    /// Those of `wanted` that are no part of the history of `head`.
+    pub(crate) fn not_reachable(
+        &self,
+        head: Revision,
+        mut wanted: HashSet<Revision>,
+    ) -> Result<HashSet<Revision>, RepoError> {
+        let local = self.local();
+        // Newest first: clients ask for what they saw a moment ago.
+        let order = gix::revision::walk::Sorting::ByCommitTime(
+            gix::traverse::commit::simple::CommitTimeOrder::NewestFirst,
+        );
+        for info in local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()? {
+            wanted.remove(&revision(&info?.id));
+            if wanted.is_empty() {
+                break;
+            }
+        }
+        Ok(wanted)
+    }
+
     /// Whether `head` has at most `most` commits that `known` has not, and is built on it.
     pub(crate) fn is_near(
         &self,

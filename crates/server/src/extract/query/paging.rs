@@ -34,6 +34,11 @@ impl<S: Sync> FromRequestParts<S> for Paging {
 }
 
 impl Paging {
+    /// What to ask a list for, to see whether it goes on.
+    pub fn one_more(&self) -> u32 {
+        u32::try_from(self.limit + 1).unwrap_or(u32::MAX)
+    }
+
     fn read(query: &str) -> Result<Self, Problem> {
         let limit = match single(query, "limit")? {
             None => DEFAULT_LIMIT,
@@ -85,6 +90,20 @@ impl<T> Listing<T> {
             next_cursor: next.map(|position| BASE64URL_NOPAD.encode(position.as_bytes())),
             index: None,
         }
+    }
+
+    /// A part of a list, out of one item more than fits if there is one. `position` is what the list
+    /// finds its place by.
+    pub fn part<F>(
+        mut found: Vec<F>,
+        limit: usize,
+        position: impl FnOnce(&F) -> String,
+        show: impl FnMut(F) -> T,
+    ) -> Self {
+        let is_last = found.len() <= limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| !is_last).map(position);
+        Self::new(found.into_iter().map(show).collect(), next.as_deref())
     }
 
     /// A part of a list that may lack something, for as long as the index is being built.

@@ -1,0 +1,188 @@
+//! Users of the platform.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Error, NewUser, User, UserUpdate};
+
+use super::wikis::{MAX_REASON, checked, invalid, subject};
+use super::{Admin, Operator};
+use crate::extract::{Json, Listing, Paging, Segment, present};
+use crate::guard::{Needs, Routes};
+use crate::{idempotency, openapi};
+
+/// The longest name and the longest e-mail address, in bytes: what a commit can hold.
+const MAX_NAME: usize = 320;
+
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new()
+        .route(Needs::OPERATOR, routes!(list))
+        .route(Needs::OPERATOR.audited("user.create"), routes!(create))
+        .route(Needs::OPERATOR, routes!(show))
+        .route(Needs::OPERATOR.audited("user.change"), routes!(change))
+}
+
+#[derive(Serialize)]
+struct UserBody {
+    subject: String,
+    name: Option<String>,
+    email: Option<String>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    suspended_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    created: OffsetDateTime,
+}
+
+impl From<User> for UserBody {
+    fn from(user: User) -> Self {
+        let state = if user.suspended.is_some() { "suspended" } else { "active" };
+        let (suspended_at, reason) =
+            user.suspended.map(|suspension| (suspension.since, suspension.reason)).unzip();
+        let User { subject, name, email, created, .. } = user;
+        Self { subject, name, email, state, reason, suspended_at, created }
+    }
+}
+
+/// Lists users.
+#[utoipa::path(get, path = "/users", params(openapi::PagingParams),
+    responses((status = 200, body = openapi::people::UserList), (status = "4XX", body = openapi::Problem)))]
+async fn list(State(admin): State<Admin>, paging: Paging) -> Result<Listing<UserBody>, Error> {
+    let found = admin.platform.users(paging.cursor.as_deref(), paging.one_more()).await?;
+    Ok(Listing::part(found, paging.limit, |user| user.subject.clone(), UserBody::from))
+}
+
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CreateUser)]
+struct Create {
+    /// What the identity provider calls them, such as a DID, or an issuer and its name for them. Never
+    /// a name or an address that could pass to somebody else.
+    subject: String,
+    /// For showing.
+    name: Option<String>,
+    /// For showing, and for the author of commits.
+    email: Option<String>,
+}
+
+/// Makes a user before their first login.
+#[utoipa::path(post, path = "/users", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = openapi::people::User), (status = "4XX", body = openapi::Problem)))]
+async fn create(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    headers: HeaderMap,
+    Json(body): Json<Create>,
+) -> Result<Response, Problem> {
+    let creating = async {
+        let new = NewUser {
+            subject: subject("subject", &body.subject)?,
+            name: body.name.as_deref().map(name).transpose()?,
+            email: body.email.as_deref().map(email).transpose()?,
+        };
+        let user = admin.platform.create_user(new).await.map_err(|error| error.problem())?;
+        let shown = UserBody::from(user);
+        let kept = serde_json::to_value(&shown).map_err(|error| Problem::internal(&error))?;
+        Ok((shown, kept))
+    };
+    let answers = admin.platform.answers();
+    idempotency::once(&answers, &caller, "/admin/v1/users", &headers, &body, creating).await
+}
+
+/// Shows a user. The subject is one segment of the path: a slash in it is `%2F`.
+#[utoipa::path(get, path = "/users/{subject}", params(("subject" = String, Path)),
+    responses((status = 200, body = openapi::people::User), (status = "4XX", body = openapi::Problem)))]
+async fn show(
+    State(admin): State<Admin>,
+    Segment(subject): Segment,
+) -> Result<Json<UserBody>, Error> {
+    let found = admin.platform.user(&subject).await?.ok_or(Error::UnknownUser)?;
+    Ok(Json(found.into()))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ChangeUser)]
+struct Change {
+    /// Null takes it away, until the next login.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    name: Option<Option<String>>,
+    /// Null takes it away, until the next login.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    email: Option<Option<String>>,
+    /// A suspended user may do nothing anywhere, and none of their tokens counts.
+    state: Option<StateWord>,
+    /// With `suspended`, and only then.
+    reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = UserState)]
+enum StateWord {
+    Active,
+    Suspended,
+}
+
+/// Changes what is said of a user; suspends them and lets them go on.
+#[utoipa::path(patch, path = "/users/{subject}", request_body = Change, params(("subject" = String, Path)),
+    responses((status = 200, body = openapi::people::User), (status = "4XX", body = openapi::Problem)))]
+async fn change(
+    State(admin): State<Admin>,
+    Segment(subject): Segment,
+    Json(body): Json<Change>,
+) -> Result<Json<UserBody>, Problem> {
+    let text = |text: Option<String>, check: fn(&str) -> Result<String, Problem>| {
+        text.as_deref().map(check).transpose()
+    };
+    let update = UserUpdate {
+        name: body.name.map(|new| text(new, name)).transpose()?,
+        email: body.email.map(|new| text(new, email)).transpose()?,
+        suspended: suspended(body.state, body.reason)?,
+    };
+    let user = admin.platform.update_user(&subject, update).await;
+    Ok(Json(user.map_err(|error| error.problem())?.into()))
+}
+
+fn suspended(
+    word: Option<StateWord>,
+    reason: Option<String>,
+) -> Result<Option<Option<String>>, Problem> {
+    match (word, reason) {
+        (Some(StateWord::Suspended), Some(reason)) => {
+            Ok(Some(Some(checked("reason", &reason, MAX_REASON)?)))
+        }
+        (Some(StateWord::Suspended), None) => {
+            Err(invalid("reason", "invalid_value", "a suspension needs a reason"))
+        }
+        (_, Some(_)) => Err(invalid("reason", "invalid_value", "only a suspension has a reason")),
+        (Some(StateWord::Active), None) => Ok(Some(None)),
+        (None, None) => Ok(None),
+    }
+}
+
+fn name(text: &str) -> Result<String, Problem> {
+    for_commits("name", text)
+}
+
+pub(super) fn email(text: &str) -> Result<String, Problem> {
+    for_commits("email", text)
+}
+
+/// Text for people that can be written into a commit.
+fn for_commits(field: &'static str, text: &str) -> Result<String, Problem> {
+    let text = checked(field, text, MAX_NAME)?;
+    if text.contains(['<', '>', '\u{2028}', '\u{2029}']) {
+        return Err(invalid(field, "invalid_value", "it must not have `<`, `>` or line breaks"));
+    }
+    Ok(text)
+}
