@@ -23,6 +23,28 @@ impl Git {
         git
     }
 
+    /// Clones `url` into the new directory `dir`.
+    ///
+    /// # Panics
+    /// It fails.
+    #[track_caller]
+    pub fn clone(url: &str, dir: impl AsRef<Path>) -> Self {
+        Self::clone_with(url, dir, &[])
+    }
+
+    /// As [`clone`](Self::clone), with options.
+    ///
+    /// # Panics
+    /// It fails.
+    #[track_caller]
+    pub fn clone_with(url: &str, dir: impl AsRef<Path>, options: &[&str]) -> Self {
+        let git = Self::at(dir.as_ref());
+        let parent = Self::at(git.dir.parent().unwrap());
+        let place = git.dir.to_str().unwrap();
+        parent.run(&[&["clone", "-q"], options, &["--", url, place]].concat());
+        git
+    }
+
     /// Where it works.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -84,6 +106,7 @@ impl Git {
         command
             .current_dir(&self.dir)
             .env_remove("GIT_DIR")
+            .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_AUTHOR_NAME", "Ann")

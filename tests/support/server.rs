@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wikigrove_server::app::{self, Addresses};
 use wikigrove_server::auth::Authenticator;
+use wikigrove_server::auth::proxy::Proxies;
 use wikigrove_server::limits::HttpLimits;
 use wikigrove_server::serve::serve;
 use wikigrove_tenant::{Platform, Settings};
@@ -60,6 +61,7 @@ pub struct ServerSetup {
     addresses: Addresses,
     limits: HttpLimits,
     settings: Settings,
+    proxies: Proxies,
 }
 
 impl ServerSetup {
@@ -67,6 +69,27 @@ impl ServerSetup {
     #[must_use]
     pub fn base_domain(mut self, domain: &str) -> Self {
         self.addresses.base_domain = Some(domain.to_owned());
+        self
+    }
+
+    /// Says that it is reached as `url` from outside.
+    #[must_use]
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.addresses.public_url = Some(url.to_owned());
+        self
+    }
+
+    /// Lets pages of the site `origin` use it.
+    #[must_use]
+    pub fn cors_origin(mut self, origin: &str) -> Self {
+        self.addresses.cors_origins.push(origin.parse().unwrap());
+        self
+    }
+
+    /// Believes these proxies.
+    #[must_use]
+    pub fn behind(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -92,8 +115,9 @@ impl ServerSetup {
         let addresses = (public.local_addr().unwrap(), control.local_addr().unwrap());
         let auth = Authenticator::new(platform.clone(), OPERATOR);
         let public_url = format!("http://{}", addresses.0);
+        let believing = auth.clone().behind(self.proxies);
         let listeners = vec![
-            (public, app::public(&platform, &auth, &self.addresses, &self.limits)),
+            (public, app::public(&platform, &believing, &self.addresses, &self.limits)),
             (control, app::control(&platform, &auth, &public_url, &self.limits)),
         ];
         let (stop, stopped) = oneshot::channel::<()>();

@@ -46,7 +46,11 @@ pub fn public(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
-    let common = Common { feeds: Feeds::new(limits), ..Common::default() };
+    let common = Common {
+        feeds: Feeds::new(limits),
+        git: crate::git::routes(&limits.git),
+        ..Common::default()
+    };
     let below = Below::slug(&common, limits);
     let wikis = Wikis {
         auth: auth.clone(),

@@ -11,6 +11,7 @@ pub mod auth;
 pub mod cli;
 pub mod export;
 pub mod extract;
+pub mod git;
 pub mod import;
 pub mod limits;
 pub mod middleware;
@@ -26,4 +27,5 @@ mod idempotency;
 mod view;
 
 pub use admin::admin_api;
+pub use git::git_http;
 pub use wiki::wiki_api;

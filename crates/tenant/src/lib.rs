@@ -76,7 +76,9 @@ pub use subject::{InvalidSubject, check_subject};
 pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
 pub use user::{NewUser, Suspension, User, UserUpdate};
-pub use wiki::{Download, Page, Presentation, SaveOptions, Storage, UndoOptions, Upload, Wiki};
+pub use wiki::{
+    Download, Page, Presentation, Repository, SaveOptions, Storage, UndoOptions, Upload, Wiki,
+};
 pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;

@@ -26,6 +26,8 @@ pub(crate) struct Live {
     writer: Arc<Semaphore>,
     /// Marked whenever those who follow the wiki should look.
     moved: watch::Sender<()>,
+    /// Whether the wiki is being closed: whoever stays inside for long should leave.
+    closing: watch::Sender<bool>,
 }
 
 /// What somebody is about to do with a wiki.
@@ -43,6 +45,7 @@ impl Live {
             readers: Arc::new(Semaphore::new(READERS)),
             writer: Arc::new(Semaphore::new(1)),
             moved: watch::Sender::new(()),
+            closing: watch::Sender::new(false),
         }
     }
 
@@ -64,6 +67,15 @@ impl Live {
         work(&self.wiki)
     }
 
+    /// Uses the wiki for longer than one call.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]
+    pub(crate) fn stay(self: &Arc<Self>) -> Result<Stay, Error> {
+        self.door.try_acquire().map_err(|_| Error::Closed)?.forget();
+        Ok(Stay { live: self.clone(), closing: self.closing.subscribe() })
+    }
+
     /// Tells those who follow the wiki that there may be something new.
     pub(crate) fn moved(&self) {
         self.moved.send_modify(|()| ());
@@ -76,6 +88,7 @@ impl Live {
     /// Lets nobody in any more and waits until all have left.
     pub(crate) async fn shut(&self) {
         self.wiki.stop_indexing();
+        self.closing.send_replace(true);
         if let Ok(all) = self.door.acquire_many(USES).await {
             all.forget();
         }
@@ -88,5 +101,30 @@ impl Live {
     /// What couldn't be made durable in the repository; it is safe in wiki.db all the same.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.wiki.close()
+    }
+}
+
+/// Somebody inside, who keeps the wiki's files where they are. Leaves when dropped.
+pub(crate) struct Stay {
+    live: Arc<Live>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Stay {
+    /// The wiki.
+    pub(crate) fn wiki(&self) -> &Wiki {
+        &self.live.wiki
+    }
+
+    /// Waits until somebody waits for this one to leave.
+    pub(crate) async fn asked_to_leave(&mut self) {
+        // An error can't be: the sender is ours, too.
+        let _ = self.closing.wait_for(|closing| *closing).await;
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.live.door.add_permits(1);
     }
 }

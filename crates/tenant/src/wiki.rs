@@ -5,6 +5,7 @@ mod drafts;
 mod history;
 mod moves;
 mod presentation;
+mod repository;
 mod snapshot;
 mod versions;
 
@@ -27,6 +28,7 @@ use crate::{
 
 pub use attachments::{Download, Upload};
 pub use presentation::Presentation;
+pub use repository::Repository;
 pub use versions::UndoOptions;
 
 /// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.

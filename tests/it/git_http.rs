@@ -1,0 +1,3 @@
+//! git over HTTP, with the stock client.
+
+mod fetching;
