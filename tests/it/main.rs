@@ -25,6 +25,7 @@ mod otterwiki;
 mod pages;
 mod people;
 mod preferences;
+mod pushes;
 mod registry;
 mod rendering;
 mod shutdown;

@@ -5,6 +5,7 @@ mod health;
 mod invitations;
 mod members;
 mod tokens;
+mod usage;
 mod users;
 mod wikis;
 
@@ -44,6 +45,7 @@ pub(crate) fn documented() -> OpenApiRouter<Admin> {
         .merge(members::router())
         .merge(invitations::router())
         .merge(users::router())
+        .merge(usage::router())
         .merge(audit::router());
     let guarded = guarded.layer(axum::middleware::from_fn(operators_only));
     OpenApiRouter::new().nest("/admin/v1", guarded.merge(health::router()))

@@ -761,7 +761,7 @@ mod tests {
         assert_eq!(wikis.len(), 28);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
-        assert_eq!(control.len(), 26);
+        assert_eq!(control.len(), 27);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod error;
 mod incoming;
 mod loose;
 mod merge;
+mod packs;
 mod read;
 mod write;
 
@@ -26,6 +27,7 @@ pub(crate) use attribute::Want;
 pub(crate) use blobs::{BlobReader, blob_id_of};
 pub(crate) use error::RepoError;
 pub(crate) use incoming::{Id, Incoming};
+pub(crate) use packs::Stored;
 pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use write::{Draft, Edit, blob_id};
 
@@ -267,9 +269,10 @@ pub(crate) fn sweep(dir: &Path) -> Result<(), FileError> {
     for inner in [dir.to_owned(), dir.join("objects")] {
         remove_leftovers(&inner)?;
     }
-    let packs = dir.join("objects/pack");
-    if packs.is_dir() {
-        remove_leftovers(&packs)?;
+    for inner in ["objects/pack", "objects/info"].map(|inner| dir.join(inner)) {
+        if inner.is_dir() {
+            remove_leftovers(&inner)?;
+        }
     }
     remove_leftovers_below(&dir.join("refs"))
 }

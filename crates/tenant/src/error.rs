@@ -80,6 +80,12 @@ pub enum Error {
     /// Somebody must own the wiki: its last owner can't be removed, or be made anything less.
     #[error("this is the wiki's last owner; make somebody else an owner first")]
     LastOwner,
+    /// The wiki can't be reached with git.
+    #[error("the wiki `{wiki}` can't be reached with git: `git_enabled` is off")]
+    GitDisabled {
+        /// The wiki.
+        wiki: Slug,
+    },
     /// The invitation was good, once.
     #[error("this invitation {}", if *expired { "has expired" } else { "was used" })]
     InvitationSpent {
@@ -158,6 +164,14 @@ impl Error {
         self.status() == StatusCode::SERVICE_UNAVAILABLE
     }
 
+    /// Why a push was refused, line by line, if that is what happened.
+    pub fn push_refused(&self) -> Option<&[String]> {
+        match self {
+            Self::Wiki { source: storage::Error::PushRefused(refusal), .. } => Some(&refusal.lines),
+            _ => None,
+        }
+    }
+
     /// The edit conflict, if that is what it is.
     pub fn conflict(&self) -> Option<&Conflict> {
         match self {
@@ -183,6 +197,7 @@ impl Error {
             Self::UserExists => "user_exists",
             Self::UnknownToken => "token_not_found",
             Self::LastOwner => "last_owner",
+            Self::GitDisabled { .. } => "git_disabled",
             Self::InvitationSpent { expired: true } => "invitation_expired",
             Self::InvitationSpent { expired: false } => "invitation_used",
             Self::ReadOnly { .. } => "wiki_read_only",
@@ -211,7 +226,9 @@ impl Error {
                 "invalid_host" => StatusCode::BAD_REQUEST,
                 "slug_taken" | "domain_taken" | "wrong_state" | "user_exists" | "last_owner"
                 | "invitation_expired" | "invitation_used" => StatusCode::CONFLICT,
-                "forbidden" | "identity_required" | "user_suspended" => StatusCode::FORBIDDEN,
+                "forbidden" | "identity_required" | "user_suspended" | "git_disabled" => {
+                    StatusCode::FORBIDDEN
+                }
                 "wiki_read_only" | "wiki_suspended" => StatusCode::LOCKED,
                 "busy" => StatusCode::SERVICE_UNAVAILABLE,
                 "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
@@ -281,6 +298,8 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::Conflict(_) | E::RevertConflict { .. } => (StatusCode::CONFLICT, "edit_conflict"),
         E::RevertsMerge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "reverts_merge"),
         E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "page_too_large"),
+        E::QuotaExceeded { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "quota_exceeded"),
+        E::PushRefused(_) => (StatusCode::CONFLICT, "push_refused"),
         E::NotText { .. } => (StatusCode::NOT_ACCEPTABLE, "not_text"),
         E::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
         E::Busy { .. } | E::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
@@ -311,6 +330,10 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
         E::UnknownBase { current, .. } | E::Stale { current, .. } => problem.field("etag", current),
         E::Collision { existing, .. } => problem.field("existing", existing),
         E::TooLarge { limit, .. } => problem.field("limit", limit),
+        E::QuotaExceeded { what, limit, would_be } => {
+            problem.field("what", what).field("limit", limit).field("would_be", would_be)
+        }
+        E::PushRefused(refusal) => problem.field("lines", &refusal.lines),
         E::TooManyDrafts { limit } => problem.field("limit", limit),
         E::Busy { .. } => problem.retry_after(1),
         E::MessageRequired => problem.field(

@@ -10,6 +10,8 @@ const USES: u32 = 1 << 20;
 /// How many readers of one wiki may occupy a thread at the same moment. The threads are all wikis'
 /// together, and what is in memory takes none.
 const READERS: usize = 16;
+/// How many pushes into one wiki are looked at at the same moment.
+const RECEIVERS: usize = 2;
 
 /// An open wiki and its door.
 ///
@@ -24,6 +26,7 @@ pub(crate) struct Live {
     /// one wiki doesn't keep the others' requests from being served.
     readers: Arc<Semaphore>,
     writer: Arc<Semaphore>,
+    receivers: Arc<Semaphore>,
     /// Marked whenever those who follow the wiki should look.
     moved: watch::Sender<()>,
     /// Whether the wiki is being closed: whoever stays inside for long should leave.
@@ -35,6 +38,8 @@ pub(crate) struct Live {
 pub(crate) enum Use {
     Read,
     Write,
+    /// To look at a push, which takes long and needs the writer only at its end.
+    Receive,
 }
 
 impl Live {
@@ -44,6 +49,7 @@ impl Live {
             door: Semaphore::new(USES as usize),
             readers: Arc::new(Semaphore::new(READERS)),
             writer: Arc::new(Semaphore::new(1)),
+            receivers: Arc::new(Semaphore::new(RECEIVERS)),
             moved: watch::Sender::new(()),
             closing: watch::Sender::new(false),
         }
@@ -54,6 +60,7 @@ impl Live {
         let queue = match purpose {
             Use::Read => &self.readers,
             Use::Write => &self.writer,
+            Use::Receive => &self.receivers,
         };
         queue.clone().acquire_owned().await.expect("the queues are never closed")
     }

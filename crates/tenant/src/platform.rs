@@ -25,6 +25,7 @@ use crate::context::{blocking, uninterrupted};
 use crate::memory::Memory;
 use crate::registry::Registry;
 use crate::secrets::Vault;
+use crate::wiki::push;
 use crate::{Error, Slug};
 
 pub use answers::Answers;
@@ -135,10 +136,11 @@ impl Platform {
         scratch: Option<tempfile::TempDir>,
     ) -> Result<Self, Error> {
         // Other processes may look for a moment before they find the lock; nothing else is touched.
-        for needed in [dir.clone(), dir.join("wikis"), dir.join("trash")] {
+        for needed in [dir.clone(), dir.join("wikis"), dir.join("trash"), push::incoming(&dir)] {
             create_if_missing(&needed)?;
         }
         let lock = DirLock::take(&dir)?;
+        push::sweep(&dir);
         let resources = Resources {
             cache: PageCache::with_capacity(settings.cache_bytes),
             ..Resources::default()

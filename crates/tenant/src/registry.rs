@@ -243,6 +243,11 @@ pub(crate) struct Gate<'a> {
 }
 
 impl Gate<'_> {
+    /// The wiki, if it is open.
+    pub(crate) fn open_wiki(&self) -> Option<Arc<Live>> {
+        lock(&self.slot.open).as_ref().map(|open| open.wiki.clone())
+    }
+
     /// Closes the wiki, if it is open, even if somebody holds it; they get errors from then on.
     pub(crate) async fn close(&self) {
         let open = lock(&self.slot.open).take();

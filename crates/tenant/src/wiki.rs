@@ -5,6 +5,7 @@ mod drafts;
 mod history;
 mod moves;
 mod presentation;
+pub(crate) mod push;
 mod repository;
 mod snapshot;
 mod versions;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use wikigrove_storage as storage;
 use wikigrove_storage::{
     Author, Commit, Etag, ExistingPath, Found, PagePath, PageSummary, PreferenceChanges,
-    Preferences, Revision, Saved,
+    Preferences, Revision, Saved, Usage,
 };
 
 use crate::base::Base;
@@ -27,6 +28,7 @@ use crate::{
 
 pub use attachments::{Download, Upload};
 pub use presentation::Presentation;
+pub use push::Incoming;
 pub use repository::Repository;
 pub use versions::UndoOptions;
 
@@ -316,6 +318,15 @@ impl Wiki {
         .await
     }
 
+    /// How much the wiki holds.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki, or it can't be read.
+    pub async fn usage(&self) -> Result<Usage, Error> {
+        self.allow(Action::Inspect).await?;
+        self.run(storage::Wiki::usage).await
+    }
+
     /// Where the repository is, for the git program to read. Ask anew for each use: a wiki that was
     /// deleted leaves its path to the next one of its name.
     ///
@@ -515,13 +526,23 @@ impl Wiki {
     }
 
     fn announce_all(&self, revision: Revision, paths: Vec<String>, author: &Author) {
+        self.announce_from(Origin::Api, revision, paths, author);
+    }
+
+    fn announce_from(
+        &self,
+        origin: Origin,
+        revision: Revision,
+        paths: Vec<String>,
+        author: &Author,
+    ) {
         self.0.platform.0.announce(Change {
             wiki: self.id(),
             slug: self.slug().clone(),
             revision,
             paths,
             author: author.clone(),
-            origin: Origin::Api,
+            origin,
         });
         self.0.live.moved();
     }
