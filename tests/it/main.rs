@@ -14,6 +14,7 @@ mod events;
 mod export;
 mod feed;
 mod git_http;
+mod git_push_inputs;
 mod history;
 mod hostile;
 mod import;

@@ -10,6 +10,7 @@ mod limits;
 mod packet;
 mod places;
 mod process;
+mod push;
 mod request;
 mod service;
 
@@ -45,6 +46,7 @@ pub(crate) fn routes(limits: &GitLimits) -> Router {
     Router::new()
         .route("/info/refs", get(info_refs))
         .route("/git-upload-pack", post(fetch::upload_pack))
+        .route("/git-receive-pack", post(push::receive_pack))
         .with_state(Git(Arc::new(Shared { limits: *limits, places: Places::new(limits) })))
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use wikigrove_storage::{Received, Revision};
+use wikigrove_storage::{PushRules, Received, Revision};
 
 use super::Wiki;
 use crate::changes::Origin;
@@ -67,9 +67,11 @@ impl Wiki {
         if space.wiki != self.id() {
             return Err(Error::UnknownWiki);
         }
+        let rewrite = self.may_rewrite().await?;
         let this = self.clone();
         self.run_in_turn(Use::Receive, move |wiki| {
-            let received = wiki.receive(&space.dir, new, &wiki.push_rules())?;
+            let rules = PushRules { rewrite, ..wiki.push_rules() };
+            let received = wiki.receive(&space.dir, new, &rules)?;
             if received.old != Some(received.new) {
                 let (revision, paths) = (received.new, received.paths.clone());
                 this.announce_from(Origin::Git, revision, paths, this.caller().author());
