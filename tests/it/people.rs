@@ -473,6 +473,31 @@ async fn a_token_of_a_user_in_one_wiki_is_worth_nothing_in_another() {
 }
 
 #[tokio::test]
+async fn a_revoked_token_is_worth_nothing_in_handles_that_are_out() {
+    let grove = Grove::with(["garden"]).start().await;
+    let wiki = grove.on("garden").await.id();
+    let role = TokenRole::Wiki { wiki, role: Role::Admin };
+    let new =
+        || NewToken { name: "ci".to_owned(), role, act_as: false, expires: None, subject: None };
+    let (token, secret) = grove.create_token(new()).await.unwrap();
+    let (other, _) = grove.create_token(new()).await.unwrap();
+    let caller = Caller::token(&grove.find_token(secret.expose()).await.unwrap().unwrap());
+    let held = grove.wiki("garden", caller).await.unwrap();
+    let storage = held.storage().unwrap();
+    grove.revoke_token(Some(wiki), &other.id).await.unwrap();
+    held.save("home", "text", Base::New).await.unwrap();
+    storage.head().unwrap();
+    grove.revoke_token(Some(wiki), &token.id).await.unwrap();
+    for error in [
+        held.save("more", "text", Base::New).await.map(drop).unwrap_err(),
+        held.read("home").await.map(drop).unwrap_err(),
+        storage.head().map(drop).unwrap_err(),
+    ] {
+        assert_eq!((error.code(), error.status().as_u16()), ("unauthenticated", 401));
+    }
+}
+
+#[tokio::test]
 async fn a_limit_is_a_number_or_none() {
     let (_server, operator, _) = TestServer::with_garden().await;
     let change = |change: Value| operator.change_wiki("garden", change);

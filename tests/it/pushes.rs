@@ -79,7 +79,7 @@ async fn only_who_may_write_pushes_and_only_where_git_is_wanted() {
     let off = [("git_enabled".to_owned(), Some(PreferenceValue::Flag(false)))];
     wiki.change_preferences(off.into_iter().collect()).await.unwrap();
     let error = wiki.begin_push().await.unwrap_err();
-    assert_eq!((error.code(), error.status().as_u16()), ("git_disabled", 403));
+    assert_eq!((error.code(), error.status().as_u16()), ("git_disabled", 404));
     // Whoever was made less meanwhile is asked again.
     grove.set_member(&slug("garden"), "ann", Role::Reader).await.unwrap();
     assert!(wiki.receive(&incoming, new).await.unwrap_err().is_denied());

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
 use wikigrove_storage as storage;
 use wikigrove_storage::{AttachmentError, Conflict, DbError, FileError};
 
@@ -59,6 +60,9 @@ pub enum Error {
     /// What was asked for is kept for each caller by itself, and nobody knows who this one is.
     #[error("this is only for users who show who they are")]
     IdentityRequired,
+    /// The token that the caller showed was revoked since, or has expired.
+    #[error("the token was revoked or has expired")]
+    TokenEnded,
     /// The caller's user may do nothing at present, here and everywhere.
     #[error("you are suspended: {reason}")]
     UserSuspended {
@@ -191,6 +195,7 @@ impl Error {
             Self::WrongState(_) => "wrong_state",
             Self::Denied { .. } => "forbidden",
             Self::IdentityRequired => "identity_required",
+            Self::TokenEnded => "unauthenticated",
             Self::UserSuspended { .. } => "user_suspended",
             Self::InvalidSubject(_) => "invalid_subject",
             Self::UnknownUser => "user_not_found",
@@ -222,13 +227,14 @@ impl Error {
                 "invalid_slug" | "reserved_slug" | "invalid_subject" => {
                     StatusCode::UNPROCESSABLE_ENTITY
                 }
-                "unknown_wiki" | "user_not_found" | "token_not_found" => StatusCode::NOT_FOUND,
+                "unauthenticated" => StatusCode::UNAUTHORIZED,
+                "unknown_wiki" | "user_not_found" | "token_not_found" | "git_disabled" => {
+                    StatusCode::NOT_FOUND
+                }
                 "invalid_host" => StatusCode::BAD_REQUEST,
                 "slug_taken" | "domain_taken" | "wrong_state" | "user_exists" | "last_owner"
                 | "invitation_expired" | "invitation_used" => StatusCode::CONFLICT,
-                "forbidden" | "identity_required" | "user_suspended" | "git_disabled" => {
-                    StatusCode::FORBIDDEN
-                }
+                "forbidden" | "identity_required" | "user_suspended" => StatusCode::FORBIDDEN,
                 "wiki_read_only" | "wiki_suspended" => StatusCode::LOCKED,
                 "busy" => StatusCode::SERVICE_UNAVAILABLE,
                 "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
@@ -248,6 +254,8 @@ impl Error {
             Self::Suspended { reason, .. } | Self::UserSuspended { reason } => {
                 problem.field("reason", reason)
             }
+            Self::TokenEnded => problem
+                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wikigrove\"")),
             Self::Wiki { source, .. } => with_fields(problem, source),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(1),
             _ => problem,

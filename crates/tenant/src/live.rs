@@ -1,6 +1,7 @@
 //! An open wiki that can be closed under those who hold it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wikigrove_storage::{Error, Wiki};
@@ -27,6 +28,8 @@ pub(crate) struct Live {
     readers: Arc<Semaphore>,
     writer: Arc<Semaphore>,
     receivers: Arc<Semaphore>,
+    /// Whether it was written to since somebody looked after its repository.
+    written: AtomicBool,
     /// Marked whenever those who follow the wiki should look.
     moved: watch::Sender<()>,
     /// Whether the wiki is being closed: whoever stays inside for long should leave.
@@ -50,6 +53,8 @@ impl Live {
             readers: Arc::new(Semaphore::new(READERS)),
             writer: Arc::new(Semaphore::new(1)),
             receivers: Arc::new(Semaphore::new(RECEIVERS)),
+            // What came into it before it was opened counts as well.
+            written: AtomicBool::new(true),
             moved: watch::Sender::new(()),
             closing: watch::Sender::new(false),
         }
@@ -57,6 +62,9 @@ impl Live {
 
     /// Waits until it is one's turn to take a thread. Holds as long as what it returns.
     pub(crate) async fn turn(&self, purpose: Use) -> OwnedSemaphorePermit {
+        if !matches!(purpose, Use::Read) {
+            self.written.store(true, Ordering::Relaxed);
+        }
         let queue = match purpose {
             Use::Read => &self.readers,
             Use::Write => &self.writer,
@@ -81,6 +89,19 @@ impl Live {
     pub(crate) fn stay(self: &Arc<Self>) -> Result<Stay, Error> {
         self.door.try_acquire().map_err(|_| Error::Closed)?.forget();
         Ok(Stay { live: self.clone(), closing: self.closing.subscribe() })
+    }
+
+    /// Whether it was written to since the last call.
+    pub(crate) fn takes_written(&self) -> bool {
+        self.written.swap(false, Ordering::Relaxed)
+    }
+
+    /// Packs the repository, if it is time for that. Shutting the wiki ends it. Blocks.
+    pub(crate) fn maintain(&self) {
+        match self.with(Wiki::maintain) {
+            Ok(_) | Err(Error::Closed | Error::GivenUp) => {}
+            Err(error) => tracing::error!(%error, "a repository could not be packed"),
+        }
     }
 
     /// Tells those who follow the wiki that there may be something new.

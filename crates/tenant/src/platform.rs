@@ -6,6 +6,7 @@ mod create;
 mod lifecycle;
 mod lock;
 mod lookup;
+mod maintenance;
 mod members;
 mod secrets;
 mod tokens;
@@ -77,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) catalog: Arc<Catalog>,
     registry: Arc<Registry>,
+    /// Held by whoever looks after repositories: one git program packs at a time.
+    maintaining: Arc<tokio::sync::Semaphore>,
     resources: Resources,
     /// `None` once the platform is closed, which ends the listeners.
     changes: Mutex<Option<broadcast::Sender<Change>>>,
@@ -148,6 +151,7 @@ impl Platform {
         let catalog = Catalog::open(&dir, &resources.scheduler)?;
         Ok(Self(Arc::new(Inner {
             registry: Arc::new(Registry::new(settings.open_wikis)),
+            maintaining: Arc::new(tokio::sync::Semaphore::new(1)),
             catalog: Arc::new(catalog),
             resources,
             changes: Mutex::new(Some(broadcast::Sender::new(CHANGES_KEPT))),
@@ -291,6 +295,7 @@ async fn tidy(platform: Weak<Inner>, idle: Duration) {
         // Held while tidying: with the platform would go the lock on the directory.
         let Some(platform) = platform.upgrade().map(Platform) else { return };
         platform.write_uses().await;
+        platform.maintain_in_background();
         platform.0.registry.tidy(idle).await;
     }
 }

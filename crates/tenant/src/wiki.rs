@@ -417,6 +417,7 @@ impl Wiki {
         }
         // Something on the platform changed since the handle was made; perhaps this wiki.
         let tenant = platform.known_by_id(tenant.id, &tenant.slug).await?.tenant;
+        platform.require_token(caller).await?;
         let known = platform.membership(tenant.id, caller).await?;
         require(&tenant, caller, &known, action)
     }
@@ -429,6 +430,11 @@ impl Wiki {
         }
         let catalog = &platform.0.catalog;
         let tenant = catalog.by_id(tenant.id)?.ok_or(Error::UnknownWiki)?;
+        if let Some(token) = caller.token_id()
+            && !catalog.has_token(token)?
+        {
+            return Err(Error::TokenEnded);
+        }
         let known = match caller.user_subject() {
             Some(subject) => catalog.membership(tenant.id, subject)?,
             None => Membership::default(),
