@@ -18,7 +18,7 @@ use testkit::{
 
 /// The areas of the file that these routes can meet.
 const AREAS: &[&str] =
-    &["slug", "page_path", "json", "header", "http", "concurrency", "fs", "attachment"];
+    &["slug", "page_path", "json", "header", "http", "concurrency", "fs", "attachment", "git_push"];
 
 /// Which test drives an entry.
 #[rustfmt::skip]
@@ -118,6 +118,31 @@ const DRIVEN: &[(&str, &[&str])] = &[
     ("pages_without_a_common_line_are_compared_in_time", &["http-022"]),
     ("a_long_page_with_a_long_history_is_blamed_as_git_does", &["http-024"]),
     ("a_download_goes_on_when_the_attachment_is_deleted_and_packed", &["attachment-029"]),
+    ("trees_that_lead_out_of_themselves_are_refused", &[
+        "git_push-001", "git_push-002", "git_push-004", "git_push-005", "git_push-007", "git_push-008", "git_push-010",
+        "git_push-011", "git_push-013", "git_push-014", "git_push-016", "git_push-017", "git_push-019",
+    ]),
+    ("names_that_cannot_be_told_apart_or_shown_are_refused", &[
+        "git_push-022", "git_push-023", "git_push-025", "git_push-026", "git_push-028", "git_push-029", "git_push-032",
+        "git_push-034",
+    ]),
+    ("objects_that_are_broken_or_missing_are_refused", &[
+        "git_push-037", "git_push-038", "git_push-050", "git_push-053",
+    ]),
+    ("pushes_that_would_fill_memory_or_time_are_refused", &[
+        "git_push-040", "git_push-041", "git_push-043", "git_push-044", "git_push-056", "git_push-059",
+    ]),
+    ("odd_but_harmless_pushes_are_taken", &["git_push-031", "git_push-035", "git_push-052", "git_push-055"]),
+    ("what_only_other_programs_would_obey_does_nothing_here", &["git_push-020", "git_push-058"]),
+    ("many_or_long_chains_of_small_objects_are_kept_together", &["git_push-046", "git_push-047"]),
+    ("no_name_but_the_branchs_is_written_to", &[
+        "git_push-061", "git_push-062", "git_push-064", "git_push-065", "git_push-067",
+    ]),
+    ("a_history_is_not_replaced_by_force", &["git_push-068"]),
+    ("what_git_is_asked_for_is_read_before_git_reads_it", &[
+        "git_push-070", "git_push-071", "git_push-073", "git_push-074", "git_push-076", "git_push-077",
+    ]),
+    ("pushes_and_saves_that_race_lose_nothing", &["concurrency-004"]),
 ];
 
 /// Why nothing drives an entry, yet.
@@ -126,7 +151,7 @@ const NOT_APPLICABLE: &[(&str, &[&str])] = &[
     ("there is no route that moves pages yet", &["page_path-068", "page_path-069"]),
     ("there are no webhooks yet", &["header-039", "header-041", "header-042", "header-044", "header-045", "http-021"]),
     ("no handler panics on request; the middleware's own tests make one", &["http-015"]),
-    ("there is no git over HTTP yet; storage's tests move the branch behind a save", &["concurrency-004"]),
+    ("git itself detects SHA-1 collisions of the known kind; the two files are too large to be kept here", &["git_push-049"]),
     ("no route deletes a branch; storage's tests publish against a branch that is gone", &["concurrency-006"]),
     ("there is no maintenance yet; fs-027 runs git gc between requests", &["concurrency-009"]),
     ("the registry's tests open more wikis than may be open at once", &["concurrency-010"]),
@@ -201,6 +226,8 @@ fn every_entry_is_driven_by_one_test_or_has_a_reason_why_not() {
         include_str!("diff_blame.rs"),
         include_str!("disk_full.rs"),
         include_str!("export.rs"),
+        include_str!("git_http/racing.rs"),
+        include_str!("git_push_inputs.rs"),
         include_str!("hostile.rs"),
         include_str!("pages.rs"),
         include_str!("proxy.rs"),

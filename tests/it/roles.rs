@@ -30,6 +30,7 @@ const GIT: &[(&str, &str, &str)] = &[
     ("GET", "/git/info/refs?service=git-upload-pack", "read"),
     ("GET", "/git/info/refs?service=git-receive-pack", "write"),
     ("POST", "/git/git-upload-pack", "read"),
+    ("POST", "/git/git-receive-pack", "write"),
 ];
 
 /// A route of a document.

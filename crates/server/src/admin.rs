@@ -5,6 +5,7 @@ mod health;
 mod invitations;
 mod members;
 mod tokens;
+mod usage;
 mod users;
 mod wikis;
 
@@ -51,6 +52,7 @@ fn routes() -> Routes<Admin> {
         .merge(members::router())
         .merge(invitations::router())
         .merge(users::router())
+        .merge(usage::router())
         .merge(audit::router())
         .merge(health::router())
 }

@@ -10,6 +10,7 @@ mod limits;
 mod packet;
 mod places;
 mod process;
+mod push;
 mod request;
 mod service;
 
@@ -48,6 +49,7 @@ pub(crate) fn routes(limits: &GitLimits) -> Router {
     Routes::new()
         .plain(Needs::READ, "/info/refs", get(info_refs))
         .plain(Needs::READ, "/git-upload-pack", post(fetch::upload_pack))
+        .plain(Needs::WRITE, "/git-receive-pack", post(push::receive_pack))
         .with_state(&git)
         .router()
 }

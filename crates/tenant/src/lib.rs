@@ -38,7 +38,6 @@ mod memory;
 mod outside;
 mod platform;
 pub mod problem;
-mod quota;
 mod random;
 mod registry;
 mod resolver;
@@ -69,7 +68,6 @@ pub use invitation::{Acceptance, Invitation, NewInvitation};
 pub use layer::{ContextLayer, ContextService};
 pub use outside::Outside;
 pub use platform::{Answers, AuditLog, Platform, Settings};
-pub use quota::Quota;
 pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
 pub use subject::{InvalidSubject, check_subject};
@@ -77,7 +75,8 @@ pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
 pub use user::{NewUser, Suspension, User, UserUpdate};
 pub use wiki::{
-    Download, Page, Presentation, Repository, SaveOptions, Storage, UndoOptions, Upload, Wiki,
+    Download, Incoming, Page, Presentation, Repository, SaveOptions, Storage, UndoOptions, Upload,
+    Wiki,
 };
 pub use words::UnknownWord;
 
@@ -86,5 +85,5 @@ pub use wikigrove_storage::{
     AttachmentError, AttachmentPath, AttachmentSummary, Author, Commit, Conflict, Cursor, Draft,
     DraftBase, DraftSummary, Etag, ExistingAttachment, ExistingPath, Found, Hunk, InvalidAuthor,
     InvalidId, InvalidPath, PagePath, PageSummary, PreferenceChanges, PreferenceValue, Preferences,
-    RawPreferences, Revision, Saved, SavedAttachment,
+    PushRefusal, Quota, RawPreferences, Received, Revision, Saved, SavedAttachment, Usage,
 };

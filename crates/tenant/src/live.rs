@@ -1,6 +1,7 @@
 //! An open wiki that can be closed under those who hold it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wikigrove_storage::{Error, Wiki};
@@ -10,6 +11,8 @@ const USES: u32 = 1 << 20;
 /// How many readers of one wiki may occupy a thread at the same moment. The threads are all wikis'
 /// together, and what is in memory takes none.
 const READERS: usize = 16;
+/// How many pushes into one wiki are looked at at the same moment.
+const RECEIVERS: usize = 2;
 
 /// An open wiki and its door.
 ///
@@ -24,6 +27,9 @@ pub(crate) struct Live {
     /// one wiki doesn't keep the others' requests from being served.
     readers: Arc<Semaphore>,
     writer: Arc<Semaphore>,
+    receivers: Arc<Semaphore>,
+    /// Whether it was written to since somebody looked after its repository.
+    written: AtomicBool,
     /// Marked whenever those who follow the wiki should look.
     moved: watch::Sender<()>,
     /// Whether the wiki is being closed: whoever stays inside for long should leave.
@@ -35,6 +41,8 @@ pub(crate) struct Live {
 pub(crate) enum Use {
     Read,
     Write,
+    /// To look at a push, which takes long and needs the writer only at its end.
+    Receive,
 }
 
 impl Live {
@@ -44,6 +52,9 @@ impl Live {
             door: Semaphore::new(USES as usize),
             readers: Arc::new(Semaphore::new(READERS)),
             writer: Arc::new(Semaphore::new(1)),
+            receivers: Arc::new(Semaphore::new(RECEIVERS)),
+            // What came into it before it was opened counts as well.
+            written: AtomicBool::new(true),
             moved: watch::Sender::new(()),
             closing: watch::Sender::new(false),
         }
@@ -51,9 +62,13 @@ impl Live {
 
     /// Waits until it is one's turn to take a thread. Holds as long as what it returns.
     pub(crate) async fn turn(&self, purpose: Use) -> OwnedSemaphorePermit {
+        if !matches!(purpose, Use::Read) {
+            self.written.store(true, Ordering::Relaxed);
+        }
         let queue = match purpose {
             Use::Read => &self.readers,
             Use::Write => &self.writer,
+            Use::Receive => &self.receivers,
         };
         queue.clone().acquire_owned().await.expect("the queues are never closed")
     }
@@ -74,6 +89,19 @@ impl Live {
     pub(crate) fn stay(self: &Arc<Self>) -> Result<Stay, Error> {
         self.door.try_acquire().map_err(|_| Error::Closed)?.forget();
         Ok(Stay { live: self.clone(), closing: self.closing.subscribe() })
+    }
+
+    /// Whether it was written to since the last call.
+    pub(crate) fn takes_written(&self) -> bool {
+        self.written.swap(false, Ordering::Relaxed)
+    }
+
+    /// Packs the repository, if it is time for that. Shutting the wiki ends it. Blocks.
+    pub(crate) fn maintain(&self) {
+        match self.with(Wiki::maintain) {
+            Ok(_) | Err(Error::Closed | Error::GivenUp) => {}
+            Err(error) => tracing::error!(%error, "a repository could not be packed"),
+        }
     }
 
     /// Tells those who follow the wiki that there may be something new.

@@ -113,6 +113,7 @@ async fn read(body: &mut request::Body, most: u64, into: &mut Vec<u8>) -> Result
     read.map(drop).map_err(|_| request::unreadable("it ended early, or isn't what it says it is"))
 }
 
+/// A part of an answer, or that it ends too early.
 pub(super) type Piece = io::Result<Bytes>;
 
 /// A body that is written elsewhere. Whoever writes sees when nobody reads it any more.

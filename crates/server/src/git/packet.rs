@@ -57,6 +57,16 @@ pub(super) fn put(into: &mut BytesMut, data: &[u8]) {
     into.put_slice(data);
 }
 
+/// Adds packets of a band: 1 is the answer, 2 is for people.
+pub(super) fn put_band(into: &mut BytesMut, band: u8, data: &[u8]) {
+    for piece in data.chunks(MOST - 1) {
+        into.reserve(piece.len() + 5);
+        into.put_slice(format!("{:04x}", piece.len() + 5).as_bytes());
+        into.put_u8(band);
+        into.put_slice(piece);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +93,18 @@ mod tests {
         for bad in ["0003", "zzzz", "+00a......", "fff1", "00 5x"] {
             assert_eq!(Packet::take(&mut BytesMut::from(bad)), Err(Malformed), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_long_text_of_a_band_is_several_packets() {
+        let text = vec![b'x'; MOST * 2];
+        let mut bytes = BytesMut::new();
+        put_band(&mut bytes, 2, &text);
+        let mut joined = Vec::new();
+        while let Ok(Some(Packet::Data(data))) = Packet::take(&mut bytes) {
+            assert_eq!(data[0], 2);
+            joined.extend_from_slice(&data[1..]);
+        }
+        assert_eq!(joined, text);
     }
 }

@@ -15,6 +15,27 @@ use super::service::Service;
 const HEARD: usize = 4096;
 /// How much a reader of one repository may keep in memory while it looks for similar objects.
 const PACKING: [&str; 4] = ["-c", "pack.threads=1", "-c", "pack.windowMemory=64m"];
+/// Only what the branch has is given, and what to leave out isn't for clients to say: finding that out
+/// takes time that nothing bounds.
+const GIVING: &[&str] = &[
+    "uploadpack.allowAnySHA1InWant=false",
+    "uploadpack.allowTipSHA1InWant=false",
+    "uploadpack.allowReachableSHA1InWant=false",
+    "uploadpack.allowRefInWant=false",
+    "uploadpack.allowFilter=false",
+];
+/// Each object is checked, and kept in a pack however few there are. No certificates, no options.
+const TAKING: &[&str] = &[
+    "receive.fsckObjects=true",
+    "receive.unpackLimit=1",
+    "transfer.unpackLimit=1",
+    "receive.denyDeletes=true",
+    "receive.shallowUpdate=false",
+    "receive.autogc=false",
+    "receive.advertisePushOptions=false",
+    "core.logAllRefUpdates=false",
+    "core.fsync=all",
+];
 /// How long a run may compute, in seconds.
 const CPU_SECONDS: u64 = 1800;
 
@@ -47,11 +68,12 @@ pub(super) fn command(repository: &Path, service: Service, protocol: Option<&str
     if let Some(protocol) = protocol {
         command.env("GIT_PROTOCOL", protocol);
     }
-    if service == Service::UploadPack {
-        for refused in ["AnySHA1InWant", "TipSHA1InWant", "ReachableSHA1InWant", "Filter"] {
-            command.args(["-c", &format!("uploadpack.allow{refused}=false")]);
-        }
-        command.args(["-c", "uploadpack.allowRefInWant=false"]);
+    let settings = match service {
+        Service::UploadPack => GIVING,
+        Service::ReceivePack => TAKING,
+    };
+    for setting in settings {
+        command.args(["-c", setting]);
     }
     command
 }

@@ -1,10 +1,11 @@
 //! The repository in the hands of the git program.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::Wiki;
 use crate::live::Stay;
-use crate::{Action, Error, Revision};
+use crate::{Action, AuditId, Error, NewAuditEntry, Revision};
 
 /// A wiki's repository for the git program to read, for as long as this is held.
 ///
@@ -34,15 +35,38 @@ impl Wiki {
     /// The caller may not read; the wiki can't be read.
     pub async fn may_fetch(&self, wanted: Vec<Revision>) -> Result<Result<(), Revision>, Error> {
         self.allow(Action::Read).await?;
-        self.run(move |wiki| {
-            for id in wanted {
-                if !wiki.contains(id)? {
-                    return Ok(Err(id));
-                }
-            }
-            Ok(Ok(()))
-        })
-        .await
+        self.run(move |wiki| wiki.is_wanted(&wanted)).await
+    }
+
+    /// Writes down that the caller is about to do something here, for the operator.
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn record(
+        &self,
+        action: &str,
+        peer: Option<IpAddr>,
+        request_id: Option<String>,
+        detail: serde_json::Value,
+    ) -> Result<AuditId, Error> {
+        let entry = NewAuditEntry {
+            subject: self.caller().subject().map(str::to_owned),
+            action: action.to_owned(),
+            wiki: Some(self.id()),
+            slug: Some(self.slug().to_string()),
+            peer,
+            request_id,
+            detail,
+        };
+        self.0.platform.record(entry).await
+    }
+
+    /// Writes down how that ended, as the status of its answer.
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn record_result(&self, entry: AuditId, status: u16) -> Result<(), Error> {
+        self.0.platform.record_result(entry, status).await
     }
 
     /// Whether the wiki can be cloned and pushed to with git; see the preference `git_enabled`.
@@ -52,6 +76,17 @@ impl Wiki {
     pub async fn git_enabled(&self) -> Result<bool, Error> {
         self.allow(Action::Read).await?;
         self.run(|wiki| Ok(wiki.preferences()?.git_enabled())).await
+    }
+
+    /// Whether the caller may push a history that isn't built on what is there: an admin may, where the
+    /// preference `git_force_push` says so.
+    ///
+    /// # Errors
+    /// The caller may not read.
+    pub async fn may_rewrite(&self) -> Result<bool, Error> {
+        self.allow(Action::Read).await?;
+        Ok(self.run(|wiki| Ok(wiki.preferences()?.git_force_push())).await?
+            && self.allow(Action::Administer).await.is_ok())
     }
 }
 
