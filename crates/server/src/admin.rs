@@ -12,16 +12,17 @@ mod wikis;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Request};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Caller, Error, Platform, Slug, Tenant};
 
-use crate::auth::unauthenticated;
+use crate::guard::{Routes, operator};
+
+/// Where they begin.
+const BASE: &str = "/admin/v1";
 
 /// What the admin routes work with.
 #[derive(Clone, Debug)]
@@ -35,20 +36,25 @@ pub(crate) struct Admin {
 /// `public_url` is where the wikis are reached, such as `https://wiki.example.org`.
 pub fn admin_api(platform: Platform, public_url: &str) -> Router {
     let admin = Admin { platform, public_url: public_url.trim_end_matches('/').into() };
-    documented().split_for_parts().0.with_state(admin)
+    let routes = routes().recording(&admin.platform.audit());
+    Router::new().nest(BASE, routes.router()).with_state(admin)
 }
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<Admin> {
-    let guarded = wikis::router()
+    OpenApiRouter::new().nest(BASE, routes().documented())
+}
+
+/// The routes below [`BASE`].
+fn routes() -> Routes<Admin> {
+    wikis::router()
         .merge(tokens::router())
         .merge(members::router())
         .merge(invitations::router())
         .merge(users::router())
         .merge(usage::router())
-        .merge(audit::router());
-    let guarded = guarded.layer(axum::middleware::from_fn(operators_only));
-    OpenApiRouter::new().nest("/admin/v1", guarded.merge(health::router()))
+        .merge(audit::router())
+        .merge(health::router())
 }
 
 impl Admin {
@@ -69,24 +75,6 @@ impl<S: Sync> FromRequestParts<S> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         operator(parts.extensions.get()).map(Self)
-    }
-}
-
-async fn operators_only(request: Request, next: Next) -> Response {
-    match operator(request.extensions().get()) {
-        Ok(_) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn operator(caller: Option<&Caller>) -> Result<Caller, Problem> {
-    match caller {
-        Some(caller) if caller.is_operator() => Ok(caller.clone()),
-        Some(caller) if !caller.is_anonymous() => {
-            let detail = "this needs the operator's token";
-            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
-        }
-        _ => Err(unauthenticated()),
     }
 }
 

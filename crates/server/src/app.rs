@@ -1,5 +1,6 @@
 //! The two listeners' routers, put together.
 
+mod answering;
 mod wikis;
 
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use utoipa::openapi::OpenApi;
 use wikigrove_tenant::{Platform, Resolver};
 
 use crate::auth::{Authenticator, authenticate};
-use crate::limits::HttpLimits;
-use crate::middleware::stack;
+use crate::limits::{HttpLimits, Rate};
+use crate::middleware::{Browsers, Origin, stack};
 use crate::wiki::{Common, Feeds};
 use crate::{admin_api, openapi};
 
@@ -29,6 +30,8 @@ pub struct Addresses {
     pub public_url: Option<String>,
     /// The domain below which each wiki has a host of its own: `{slug}.{base_domain}`.
     pub base_domain: Option<String>,
+    /// Other sites whose pages may use the wikis from within a browser.
+    pub cors_origins: Vec<Origin>,
 }
 
 /// The public listener: every wiki below `/w/{slug}`, and on hosts of its own, with its API and its
@@ -44,20 +47,26 @@ pub fn public(
         None => Resolver::domains(),
     };
     let common = Common { feeds: Feeds::new(limits), ..Common::default() };
+    let below = Below::slug(&common, limits);
     let wikis = Wikis {
         auth: auth.clone(),
+        rate: limits.rate_per_principal.map(Rate::new),
         shared: SharedHost::new(addresses),
-        by_path: platform
-            .layer(Resolver::path("/w/{slug}"))
-            .outside(|parts| is_acceptance(parts, true))
-            .layer(Below::slug(&common)),
         own_host: platform
             .layer(own_host)
             .outside(|parts| is_acceptance(parts, false))
-            .layer(Below::host(&common)),
+            .layer(below.on_host()),
+        by_path: platform
+            .layer(Resolver::path("/w/{slug}"))
+            .outside(|parts| is_acceptance(parts, true))
+            .layer(below),
         others: document(&openapi::wikis()),
     };
-    stack(Shared(Arc::new(wikis)), limits)
+    let browsers = Browsers {
+        public: addresses.public_url.as_ref().and_then(|url| url.parse().ok()),
+        allowed: addresses.cors_origins.clone(),
+    };
+    stack(Shared(Arc::new(wikis)), limits, &browsers)
 }
 
 /// The control plane.
@@ -69,7 +78,7 @@ pub fn control(
 ) -> Router {
     let router = admin_api(platform.clone(), public_url)
         .layer(from_fn_with_state(auth.clone(), authenticate));
-    stack(router.merge(document(&openapi::control())), limits)
+    stack(router.merge(document(&openapi::control())), limits, &Browsers::default())
 }
 
 /// `GET /openapi.json`.
@@ -140,6 +149,7 @@ mod tests {
         let addresses = Addresses {
             public_url: public_url.map(str::to_owned),
             base_domain: base_domain.map(str::to_owned),
+            ..Addresses::default()
         };
         let request = http::Request::get("/w/a").header(HOST, host).body(Body::empty()).unwrap();
         SharedHost::new(&addresses).serves(&request)

@@ -32,7 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the wikis of the data directory (what no command at all does, too).
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Create, list, import and export wikis.
     #[command(subcommand)]
     Wiki(wiki::WikiCommand),
@@ -78,7 +78,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
         None => runtime.block_on(serve::serve(place, serve::ServeArgs::from_environment())),
-        Some(Command::Serve(args)) => runtime.block_on(serve::serve(place, args)),
+        Some(Command::Serve(args)) => runtime.block_on(serve::serve(place, *args)),
         Some(Command::Wiki(command)) => runtime.block_on(wiki::run(place, command)),
         Some(Command::Token(TokenCommand::Create(_))) => {
             runtime.block_on(local::replace_operator_token(place))

@@ -1,13 +1,11 @@
 //! What handlers take out of a request, strictly: what is wrong is refused and named.
 
-pub mod changed;
 pub mod json;
 pub mod path;
 pub mod query;
 
 mod percent;
 
-pub use changed::Changed;
 pub(crate) use json::present;
 pub use json::{Json, JsonLimit};
 pub use path::{Segment, Tail};

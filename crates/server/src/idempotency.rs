@@ -14,9 +14,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tracing::Instrument as _;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Answer, Answers, Caller, IdempotentRequest, Recall, spawn};
+use wikigrove_tenant::{Answer, Answers, Caller, IdempotentRequest, Recall, Wiki, spawn};
 
-use crate::extract::{self, Changed};
+use crate::extract;
 use crate::wiki::API;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -55,7 +55,7 @@ where
 /// Around routes of a wiki that make something: each is done once per `Idempotency-Key`, and to its
 /// end, so that whoever gave up waiting can ask again.
 pub(crate) async fn once_per_key(
-    Changed(wiki): Changed,
+    wiki: Wiki,
     incoming: Request,
     next: Next,
 ) -> Result<Response, Problem> {

@@ -21,6 +21,7 @@ pub mod serve;
 pub mod welcome;
 pub mod wiki;
 
+mod guard;
 mod idempotency;
 mod view;
 

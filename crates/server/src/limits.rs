@@ -1,6 +1,13 @@
 //! How long and how large anything that arrives over HTTP may be.
 
+mod in_flight;
+mod rate;
+
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+pub(crate) use in_flight::{Place, Places};
+pub(crate) use rate::{Principal, Rate};
 
 /// The bounds of one listener. All have defaults that suit a server behind a proxy.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +29,12 @@ pub struct HttpLimits {
     pub connections: usize,
     /// Bytes in the head of a request.
     pub header_bytes: usize,
+    /// Requests to one wiki that may be in flight at once; more of them are told to come back.
+    pub in_flight_per_wiki: usize,
+    /// Requests a second of one principal; of those who show no credential, per address.
+    pub rate_per_principal: Option<NonZeroU32>,
+    /// Requests a second to one wiki.
+    pub rate_per_wiki: Option<NonZeroU32>,
     /// How many may listen to the events of one wiki at once.
     pub listeners_per_wiki: usize,
     /// After how long a silence a stream of events says that it is still there. So long may it take,
@@ -41,6 +54,9 @@ impl Default for HttpLimits {
             unread_timeout: Duration::from_secs(60),
             connections: 10_000,
             header_bytes: 64 * 1024,
+            in_flight_per_wiki: 1_000,
+            rate_per_principal: None,
+            rate_per_wiki: None,
             listeners_per_wiki: 5_000,
             events_keep_alive: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(30),

@@ -4,7 +4,9 @@
 //! layer, and clones the service with all that is below it for each request and layer, which for a
 //! page out of the cache would cost more than the page.
 
+mod browsers;
 mod headers;
+mod origin;
 mod panic;
 mod reject;
 mod request_id;
@@ -13,6 +15,7 @@ mod timeout;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -27,25 +30,32 @@ use wikigrove_tenant::problem::Problem;
 use crate::extract::JsonLimit;
 use crate::limits::HttpLimits;
 
+pub use browsers::Browsers;
+pub use origin::{NoOrigin, Origin};
 use request_id::Line;
 pub use request_id::RequestId;
 
 /// Puts `inner` behind everything that all requests go through. Routes that are added to the result
 /// afterwards are not behind it, so this comes last.
-pub fn stack<S>(inner: S, limits: &HttpLimits) -> Router
+pub fn stack<S>(inner: S, limits: &HttpLimits, browsers: &Browsers) -> Router
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
     // Around a router and not, as `Router::layer` would do it, around each of its routes: cloning a
     // router counts a reference, cloning a route copies it.
-    Router::new().fallback_service(Front { inner, limits: *limits })
+    Router::new().fallback_service(Front {
+        inner,
+        limits: *limits,
+        browsers: Arc::new(browsers.clone()),
+    })
 }
 
 #[derive(Clone)]
 struct Front<S> {
     inner: S,
     limits: HttpLimits,
+    browsers: Arc<Browsers>,
 }
 
 impl<S> Service<Request> for Front<S>
@@ -68,18 +78,26 @@ where
         // Outermost, so that whatever is logged and answered below names the request.
         let id = RequestId::of(request.headers());
         let span = request_id::span(&request, &id);
-        let limits = self.limits;
-        Box::pin(async move { Ok(answer(inner, request, id, limits).instrument(span).await) })
+        let (limits, browsers) = (self.limits, self.browsers.clone());
+        let answered = async move { Ok(answer(inner, request, id, limits, &browsers).await) };
+        Box::pin(answered.instrument(span))
     }
 }
 
-async fn answer<S>(inner: S, mut request: Request, id: RequestId, limits: HttpLimits) -> Response
+async fn answer<S>(
+    inner: S,
+    mut request: Request,
+    id: RequestId,
+    limits: HttpLimits,
+    browsers: &Browsers,
+) -> Response
 where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
     let line = Line::start();
     let head_only = request.method() == Method::HEAD;
-    let mut response = match reject::refusal(&request) {
+    let guest = browsers.guest(request.headers());
+    let mut response = match reject::refusal(&request).or_else(|| browsers.answer(&request)) {
         // Before any handler: none has to know that a path can try to climb.
         Some(refusal) => refusal,
         None => {
@@ -91,7 +109,8 @@ where
         }
     };
     // After everything that can answer, so that no answer is without these.
-    headers::complete(&mut response, &id);
+    headers::complete(&mut response, &id, browsers);
+    browsers.open(&mut response, guest);
     name_problem(&mut response, &id, head_only);
     line.finish(response.status());
     response

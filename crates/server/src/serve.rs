@@ -5,20 +5,23 @@
 
 mod connection;
 mod endless;
+mod listener;
+mod peer;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::limits::HttpLimits;
 use connection::Connections;
 pub use endless::Endless;
+use listener::Accepted;
+pub use listener::{Listen, ListenError, Listener};
+pub use peer::Peer;
 
 /// How long to wait when there are no descriptors left; some may be closed meanwhile.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -27,10 +30,10 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 /// flight then have `limits.shutdown_grace` to finish. Returns how many connections were cut
 /// because they hadn't.
 ///
-/// Handlers find their peer's address as `ConnectInfo<SocketAddr>`. Dropping the future closes
-/// everything at once.
-pub async fn serve(
-    listeners: Vec<(TcpListener, Router)>,
+/// Handlers find who connected as [`Peer`]; if it has an address, it is there as
+/// `ConnectInfo<SocketAddr>`, too. Dropping the future closes everything at once.
+pub async fn serve<L: Into<Listener>>(
+    listeners: Vec<(L, Router)>,
     limits: &HttpLimits,
     shutdown: impl Future<Output = ()>,
 ) -> usize {
@@ -38,7 +41,10 @@ pub async fn serve(
     let mut doors = JoinSet::new();
     for (listener, router) in listeners {
         let connections = Arc::new(Connections::new(router, limits));
-        let door = Door { listener, places: Arc::new(Semaphore::new(limits.connections)) };
+        let door = Door {
+            listener: listener.into(),
+            places: Arc::new(Semaphore::new(limits.connections)),
+        };
         doors.spawn(accept(door, connections, limits.shutdown_grace, stopped.clone()));
     }
     shutdown.await;
@@ -56,15 +62,14 @@ pub async fn serve(
 /// A listener, and how many connections there may still be. Each listener has places of its own:
 /// whoever fills up the public one doesn't lock the operator out.
 struct Door {
-    listener: TcpListener,
+    listener: Listener,
     places: Arc<Semaphore>,
 }
 
 impl Door {
-    async fn next(&self) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    async fn next(&self) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
         let place = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, peer) = self.listener.accept().await?;
-        Ok((stream, peer, place))
+        Ok((self.listener.accept().await?, place))
     }
 }
 
@@ -80,12 +85,14 @@ async fn accept(
         tokio::select! {
             () = told(&mut stopped) => break,
             accepted = door.next() => match accepted {
-                Ok((stream, peer, place)) => {
-                    let served = connections.clone().serve(stream, peer, stop.clone());
-                    open.spawn(async move {
-                        served.await;
-                        drop(place);
-                    });
+                Ok((Accepted::Tcp(stream, peer), place)) => {
+                    let peer = Peer::Tcp(peer);
+                    connections.prepare(&stream);
+                    open.spawn(connections.clone().serve(stream, peer, stop.clone(), place));
+                }
+                Ok((Accepted::Unix(stream), place)) => {
+                    let peer = Peer::Local;
+                    open.spawn(connections.clone().serve(stream, peer, stop.clone(), place));
                 }
                 Err(error) => after_failure(&error).await,
             },

@@ -15,13 +15,13 @@ mod lists;
 mod named;
 mod page;
 
-use axum::Router;
 use axum::extract::OriginalUri;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::{LOCATION, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
 
+use crate::guard::{Needs, Routes};
 use crate::wiki::render::Rendering;
 
 use frame::Frame;
@@ -29,29 +29,33 @@ use frame::Frame;
 pub(crate) use error::for_browsers;
 
 /// The routes of a wiki's view, below its base.
-pub(crate) fn router(rendering: Rendering) -> Router {
-    Router::new()
-        .route("/", get(page::home))
-        .route("/robots.txt", get(robots))
-        .route("/favicon.ico", get(nothing))
-        .route("/.well-known/{*other}", get(nothing))
-        .route("/-/style.css", get(answer::style))
-        .route("/-/pages", get(lists::pages))
-        .route("/-/changes", get(lists::changes))
-        .route("/-/search", get(lists::search))
-        .route("/-/history/{*path}", get(lists::history))
-        .route("/-/attachments/{*path}", get(lists::attachments))
-        .route("/-/source/{*path}", get(page::source))
-        .route("/-/", get(nothing))
-        .route("/-/{*other}", get(legacy::of_wiki))
-        .route("/{*path}", get(page::page))
+pub(crate) fn routes(rendering: &Rendering) -> Routes {
+    Routes::new()
+        .plain(Needs::READ, "/", get(page::home))
+        .plain(Needs::READ, "/robots.txt", get(robots))
+        .plain(Needs::READ, "/favicon.ico", get(nothing))
+        .plain(Needs::READ, "/.well-known/{*other}", get(nothing))
+        .plain(Needs::READ, "/-/style.css", get(answer::style))
+        .plain(Needs::READ, "/-/pages", get(lists::pages))
+        .plain(Needs::READ, "/-/changes", get(lists::changes))
+        .plain(Needs::READ, "/-/search", get(lists::search))
+        .plain(Needs::READ, "/-/history/{*path}", get(lists::history))
+        .plain(Needs::READ, "/-/attachments/{*path}", get(lists::attachments))
+        .plain(Needs::READ, "/-/source/{*path}", get(page::source))
+        .plain(Needs::READ, "/-/", get(nothing))
+        .plain(Needs::READ, "/-/{*other}", get(legacy::of_wiki))
+        .plain(Needs::READ, "/{*path}", get(page::page))
         .with_state(rendering)
 }
 
 /// What answers at a wiki's base without a slash at its end, from where no relative address of it
 /// would lead below it.
-pub(crate) fn without_slash() -> Router {
-    Router::new().fallback(get(add_slash))
+pub(crate) fn without_slash() -> Routes {
+    Routes::new().plain(Needs::READ, "/", get(add_slash)).plain(
+        Needs::READ,
+        "/{*path}",
+        get(add_slash),
+    )
 }
 
 async fn add_slash(OriginalUri(uri): OriginalUri) -> Response {

@@ -22,6 +22,7 @@ use axum::Router;
 use axum::middleware::from_fn;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::guard::Routes;
 use crate::idempotency;
 pub(crate) use events::Feeds;
 use render::Rendering;
@@ -44,11 +45,11 @@ pub fn wiki_api() -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter {
-    OpenApiRouter::new().nest(API, api(Common::default()))
+    OpenApiRouter::new().nest(API, api(Common::default()).documented())
 }
 
 /// The routes below [`API`], without it.
-pub(crate) fn api(Common { rendering, feeds }: Common) -> OpenApiRouter {
+pub(crate) fn api(Common { rendering, feeds }: Common) -> Routes {
     pages::router()
         .merge(attachments::router())
         .merge(history::router())
@@ -61,15 +62,15 @@ pub(crate) fn api(Common { rendering, feeds }: Common) -> OpenApiRouter {
         .merge(events::router(feeds))
         .merge(diff::router())
         .merge(blame::router())
+        .merge(export::router())
         .merge(invitations::router())
         .merge(once_per_key())
 }
 
 /// The routes that are done once, however often a request of theirs is sent with the same
 /// `Idempotency-Key`.
-fn once_per_key() -> OpenApiRouter {
+fn once_per_key() -> Routes {
     undo::router()
         .merge(moves::router())
-        .route_layer(from_fn(idempotency::once_per_key))
-        .merge(export::router())
+        .within(|methods| methods.route_layer(from_fn(idempotency::once_per_key)))
 }

@@ -67,7 +67,7 @@ pub use id::{InvalidTenantId, TenantId};
 pub use invitation::{Acceptance, Invitation, NewInvitation};
 pub use layer::{ContextLayer, ContextService};
 pub use outside::Outside;
-pub use platform::{Answers, Platform, Settings};
+pub use platform::{Answers, AuditLog, Platform, Settings};
 pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
 pub use subject::{InvalidSubject, check_subject};

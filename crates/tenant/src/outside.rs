@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Caller, Error, Platform, Role, Slug, Tenant, TenantId, Wiki};
+use crate::{AuditLog, Caller, Error, Platform, Role, Slug, Tenant, TenantId, Wiki};
 
 /// A wiki that a request is for, and who asks. Nobody has asked yet whether they may see it, nor
 /// even whether it is there, so that both look the same; nothing is to be told of it. In the extensions of requests that [`ContextLayer::outside`] lets in.
@@ -33,6 +33,20 @@ impl Outside {
     /// Who asks.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Whether an invitation to the wiki has this secret, be it spent or not.
+    ///
+    /// # Errors
+    /// [`Error::UnknownWiki`]: there is no such invitation, or no such wiki.
+    pub async fn check_invitation(&self, secret: &str) -> Result<(), Error> {
+        let slug = self.slug().ok_or(Error::UnknownWiki)?;
+        self.platform.check_invitation(slug, secret).await
+    }
+
+    /// What may be added to the audit log.
+    pub fn audit(&self) -> AuditLog {
+        self.platform.audit()
     }
 
     /// Lets the caller in by an invitation, and says where, and with which role.

@@ -30,6 +30,7 @@ use crate::wiki::push;
 use crate::{Error, Slug};
 
 pub use answers::Answers;
+pub use audit::AuditLog;
 use lock::DirLock;
 
 /// How often wikis are looked at that could be closed or checkpointed, at least.

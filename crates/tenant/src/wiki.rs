@@ -22,7 +22,8 @@ use crate::changes::{Change, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
 use crate::{
-    Action, Answers, Caller, Decision, Error, Membership, Platform, Slug, Tenant, TenantId, decide,
+    Action, Answers, AuditLog, Caller, Decision, Error, Membership, Platform, Slug, Tenant,
+    TenantId, decide,
 };
 
 pub use attachments::{Download, Upload};
@@ -132,6 +133,11 @@ impl Wiki {
     /// `route`.
     pub fn answers(&self) -> Answers {
         self.0.platform.answers()
+    }
+
+    /// Where it is written down who does what.
+    pub fn audit(&self) -> AuditLog {
+        self.0.platform.audit()
     }
 
     /// The same wiki for another caller.

@@ -4,17 +4,17 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{AuditEntry, AuditFilter, AuditId, NewAuditEntry};
 
 use super::Admin;
 use crate::extract::{Listing, Paging, Query};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(list))
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new().route(Needs::OPERATOR, routes!(list))
 }
 
 #[derive(Serialize)]

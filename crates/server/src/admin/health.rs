@@ -5,15 +5,15 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use wikigrove_tenant::problem::Problem;
 
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Admin;
 use crate::extract::Json;
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new().route(Needs::NOBODY, routes!(live)).route(Needs::NOBODY, routes!(ready))
 }
 
 /// Whether the process answers.

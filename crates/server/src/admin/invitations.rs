@@ -6,7 +6,6 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Invitation, NewInvitation, Role, Slug};
@@ -14,12 +13,16 @@ use wikigrove_tenant::{Invitation, NewInvitation, Role, Slug};
 use super::users::email;
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Segment};
+use crate::guard::{Needs, Routes};
 use crate::wiki::API;
 use crate::wiki::invitations::ACCEPT;
 use crate::{idempotency, openapi};
 
-pub(super) fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new()
+        .route(Needs::OPERATOR, routes!(list))
+        .route(Needs::OPERATOR.audited("invitation.create"), routes!(create))
+        .route(Needs::OPERATOR.audited("invitation.revoke"), routes!(revoke))
 }
 
 #[derive(Clone, Serialize)]

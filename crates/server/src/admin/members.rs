@@ -4,7 +4,6 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Error, Member, Permissions, Role};
@@ -12,13 +11,16 @@ use wikigrove_tenant::{Error, Member, Permissions, Role};
 use super::wikis::subject;
 use super::{Admin, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Query, Segment};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show, set, remove))
-        .routes(routes!(permissions))
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new()
+        .route(Needs::OPERATOR, routes!(list))
+        .route(Needs::OPERATOR, routes!(show))
+        .route(Needs::OPERATOR.audited("member.set"), routes!(set))
+        .route(Needs::OPERATOR.audited("member.remove"), routes!(remove))
+        .route(Needs::OPERATOR, routes!(permissions))
 }
 
 /// Lists a wiki's members.

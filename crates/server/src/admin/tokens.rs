@@ -9,23 +9,25 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Error, NewToken, Role, TenantId, Token, TokenRole};
 
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::wikis::{checked, invalid, subject};
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Tail};
+use crate::guard::{Needs, Routes};
 use crate::{idempotency, openapi};
 
 /// The longest name of a token, in bytes.
 const MAX_NAME: usize = 200;
 
-pub(super) fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new()
-        .routes(routes!(list_platform, create_platform))
-        .routes(routes!(revoke_platform))
-        .routes(routes!(list, create))
-        .routes(routes!(revoke))
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new()
+        .route(Needs::OPERATOR, routes!(list_platform))
+        .route(Needs::OPERATOR.audited("token.create"), routes!(create_platform))
+        .route(Needs::OPERATOR.audited("token.revoke"), routes!(revoke_platform))
+        .route(Needs::OPERATOR, routes!(list))
+        .route(Needs::OPERATOR.audited("token.create"), routes!(create))
+        .route(Needs::OPERATOR.audited("token.revoke"), routes!(revoke))
 }
 
 #[derive(Clone, Serialize)]

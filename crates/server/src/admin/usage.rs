@@ -2,16 +2,16 @@
 
 use axum::extract::State;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::{Error, Usage};
 
 use super::{Admin, SlugInPath};
 use crate::extract::Json;
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(show))
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new().route(Needs::OPERATOR, routes!(show))
 }
 
 #[derive(Serialize)]

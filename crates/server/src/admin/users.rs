@@ -6,7 +6,6 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Error, NewUser, User, UserUpdate};
@@ -14,13 +13,18 @@ use wikigrove_tenant::{Error, NewUser, User, UserUpdate};
 use super::wikis::{MAX_REASON, checked, invalid, subject};
 use super::{Admin, Operator};
 use crate::extract::{Json, Listing, Paging, Segment, present};
+use crate::guard::{Needs, Routes};
 use crate::{idempotency, openapi};
 
 /// The longest name and the longest e-mail address, in bytes: what a commit can hold.
 const MAX_NAME: usize = 320;
 
-pub(super) fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change))
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new()
+        .route(Needs::OPERATOR, routes!(list))
+        .route(Needs::OPERATOR.audited("user.create"), routes!(create))
+        .route(Needs::OPERATOR, routes!(show))
+        .route(Needs::OPERATOR.audited("user.change"), routes!(change))
 }
 
 #[derive(Serialize)]

@@ -10,11 +10,11 @@ use wikigrove_tenant::{Error, NewTenant, Slug, Tenant, TenantUpdate, Visibility,
 use wikigrove_tenant::storage::preference_rows;
 
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, present};
+use crate::guard::{Needs, Routes};
 use crate::wiki::preferences;
 use crate::{idempotency, openapi};
 
@@ -23,8 +23,13 @@ const MAX_TITLE: usize = 1000;
 /// The longest reason for a suspension, in bytes.
 pub(super) const MAX_REASON: usize = 4000;
 
-pub(super) fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, delete))
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new()
+        .route(Needs::OPERATOR, routes!(list))
+        .route(Needs::OPERATOR.audited("wiki.create"), routes!(create))
+        .route(Needs::OPERATOR, routes!(show))
+        .route(Needs::OPERATOR.audited("wiki.change"), routes!(change))
+        .route(Needs::OPERATOR.audited("wiki.delete"), routes!(delete))
 }
 
 /// A wiki as the operator sees it.

@@ -11,16 +11,18 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::future::RouteFuture;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 use tower_service::Service;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{ContextService, Error};
+use wikigrove_tenant::{ContextService, Error, Outside, TenantId, Wiki};
 
+use super::answering::Answering;
 use super::{SharedHost, host};
-use crate::auth::Authenticator;
+use crate::auth::proxy::Identity;
+use crate::auth::{Authenticator, ClientAddress};
+use crate::limits::{HttpLimits, Place, Places, Principal, Rate};
 use crate::middleware::RequestId;
 use crate::view;
 use crate::wiki::pages::answer::prefers;
@@ -36,6 +38,7 @@ const DOCUMENT: &str = "/openapi.json";
 /// All wikis, by whatever name a request calls them.
 pub(super) struct Wikis {
     pub(super) auth: Authenticator,
+    pub(super) rate: Option<Rate<Principal>>,
     pub(super) shared: SharedHost,
     pub(super) by_path: ContextService<Below>,
     pub(super) own_host: ContextService<Below>,
@@ -70,7 +73,20 @@ impl Wikis {
     async fn of_wiki(&self, mut request: Request) -> Response {
         let path = request.uri().path();
         let (is_by_path, is_for_programs) = (path.starts_with(BASE), is_for_programs(path));
-        let caller = match self.auth.caller(request.headers()).await {
+        if let Err(problem) = self.auth.admit(&mut request) {
+            return problem.into_response();
+        }
+        let identity = request.extensions().get::<Identity>().cloned();
+        let identified = self.auth.identified(request.headers(), identity.as_ref()).await;
+        if let Some(rate) = &self.rate {
+            // Whoever tries tokens is counted where they are.
+            let client = ClientAddress::of(request.extensions());
+            let principal = Principal::of(identified.as_ref().ok(), client);
+            if let Err(problem) = rate.take(principal) {
+                return problem.into_response();
+            }
+        }
+        let caller = match identified {
             Ok(caller) => caller,
             Err(problem) => return problem.into_response(),
         };
@@ -141,38 +157,60 @@ pub(super) struct Below {
     bare: Router,
     /// What programs ask for in vain.
     nothing: Router,
+    places: Arc<Places>,
+    rate: Option<Arc<Rate<TenantId>>>,
 }
 
 impl Below {
     /// Below `/w/{slug}`.
-    pub(super) fn slug(common: &Common) -> Self {
+    pub(super) fn slug(common: &Common, limits: &HttpLimits) -> Self {
         Self {
             has_slug: true,
-            api: wiki::api(common.clone()).into(),
-            view: view::router(common.rendering.clone()),
-            bare: view::without_slash(),
+            api: wiki::api(common.clone()).router(),
+            view: view::routes(&common.rendering).router(),
+            bare: view::without_slash().router(),
             nothing: Router::new(),
+            places: Arc::new(Places::new(limits.in_flight_per_wiki)),
+            rate: limits.rate_per_wiki.map(|rate| Arc::new(Rate::new(rate))),
         }
     }
 
-    /// On a host that the wiki has to itself.
-    pub(super) fn host(common: &Common) -> Self {
-        Self { has_slug: false, ..Self::slug(common) }
+    /// On a host that the wiki has to itself: with the same limits as below `/w/{slug}`.
+    pub(super) fn on_host(&self) -> Self {
+        Self { has_slug: false, ..self.clone() }
+    }
+
+    /// A place among those who ask this wiki something.
+    fn enter(&self, wiki: TenantId) -> Result<Place, Problem> {
+        if let Some(rate) = &self.rate {
+            rate.take(wiki)?;
+        }
+        self.places.enter(wiki)
     }
 }
 
 impl Service<Request> for Below {
     type Response = Response;
     type Error = Infallible;
-    type Future = RouteFuture<Infallible>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         <Router as Service<Request>>::poll_ready(&mut self.api, context)
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        let inside = request.extensions().get().map(Wiki::id);
+        // Whoever accepts an invitation takes a place like any other.
+        let before = || request.extensions().get().and_then(Outside::id);
+        let place = match inside.or_else(before).map(|wiki| self.enter(wiki)) {
+            Some(Ok(place)) => Some(place),
+            Some(Err(problem)) => return Answering::refused(&problem),
+            None => None,
+        };
         let path = request.uri().path();
-        let Some(below) = below_base(path, self.has_slug) else { return self.bare.call(request) };
+        let Some(below) = below_base(path, self.has_slug) else {
+            return Answering::new(self.bare.call(request), place);
+        };
         let (router, rest) = match below.strip_prefix(API).filter(|rest| rest.starts_with('/')) {
             Some(rest) => (&mut self.api, rest),
             None if is_for_programs(below) => (&mut self.nothing, below),
@@ -182,7 +220,7 @@ impl Service<Request> for Below {
         if let Some(uri) = without(request.uri(), taken_off) {
             *request.uri_mut() = uri;
         }
-        router.call(request)
+        Answering::new(router.call(request), place)
     }
 }
 

@@ -1,10 +1,11 @@
 //! `wikigrove serve`: opens everything, says where it is, serves until told to stop.
 
+mod front;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 
 use clap::{Args, Parser};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use wikigrove_tenant::{Platform, Settings};
 
@@ -14,8 +15,9 @@ use crate::app::{self, Addresses};
 use crate::auth::Authenticator;
 use crate::limits::HttpLimits;
 use crate::operator_token::{self, OperatorToken};
-use crate::serve::serve as serve_listeners;
+use crate::serve::{Listen, Listener, serve as serve_listeners};
 use crate::welcome;
+use front::FrontArgs;
 
 /// Descriptors kept for sockets, logs and the platform's own database.
 const RESERVED_FILES: u64 = 256;
@@ -25,9 +27,15 @@ const FILES_PER_WIKI: u64 = 16;
 /// Where to listen, and how wikis are reached.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ServeArgs {
-    /// The public listener, for the wikis. Port 0 picks a free one.
-    #[arg(long, value_name = "ADDR", env = "WIKIGROVE_LISTEN", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// Where the wikis are served: a port (0 is a free one), or unix:PATH; may be repeated.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WIKIGROVE_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_delimiter = ','
+    )]
+    listen: Vec<Listen>,
     /// The control plane's listener.
     #[arg(
         long,
@@ -57,6 +65,8 @@ pub(super) struct ServeArgs {
     /// The largest attachment, in bytes [default: 100 MB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_ATTACHMENT_LIMIT")]
     attachment_limit: Option<u64>,
+    #[command(flatten)]
+    front: FrontArgs,
 }
 
 #[derive(Parser)]
@@ -75,7 +85,10 @@ impl ServeArgs {
 pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> {
     start_logging();
     let files = raise_file_limit();
-    let limits = limits(files);
+    let limits = args.front.limits(limits(files));
+    let has_socket = args.listen.iter().any(|listen| matches!(listen, Listen::Unix(_)));
+    // Before anything is opened: who may speak for others is no matter to be guessed.
+    let proxies = args.front.proxies(has_socket)?;
     let mut settings =
         Settings { secret_key_file: place.secret_key_file, ..settings(args.open_wikis, files) };
     if let Some(limit) = args.attachment_limit {
@@ -84,18 +97,29 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     let platform = Platform::open_with(&place.data, settings).await?;
     let token = operator_token::load_or_create(&place.data, args.admin_token)?;
     let is_new = welcome::create_if_empty(&platform).await?;
-    let public = bind(args.listen).await?;
-    let admin = bind(args.admin_listen).await?;
-    let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
-    let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{public_address}"));
+    let admin = bind(&Listen::Tcp(args.admin_listen), 0).await?;
+    let admin_address = admin.address()?.to_string();
+    let mut public = Vec::new();
+    for listen in &args.listen {
+        public.push(bind(listen, args.front.socket_mode).await?);
+    }
+    let public_url = match &args.public_url {
+        Some(url) => url.clone(),
+        None => reached_at(&public)?,
+    };
     let auth = Authenticator::new(platform.clone(), &token.secret);
-    let addresses = Addresses { public_url: args.public_url, base_domain: args.base_domain };
-    let listeners = vec![
-        (public, app::public(&platform, &auth, &addresses, &limits)),
-        (admin, app::control(&platform, &auth, &public_url, &limits)),
-    ];
+    let addresses = Addresses {
+        public_url: args.public_url,
+        base_domain: args.base_domain,
+        cors_origins: args.front.cors_origins,
+    };
+    let control = app::control(&platform, &auth, &public_url, &limits);
+    let router = app::public(&platform, &auth.behind(proxies), &addresses, &limits);
+    let mut listeners: Vec<_> =
+        public.into_iter().map(|listener| (listener, router.clone())).collect();
+    listeners.push((admin, control));
     let shutdown = stop_signal()?;
-    say(&greeting(&public_url, admin_address, &token, is_new));
+    say(&greeting(&public_url, &admin_address, &token, is_new));
     let cut = serve_listeners(listeners, &limits, shutdown).await;
     if cut > 0 {
         tracing::warn!(connections = cut, "some connections were cut when their time was over");
@@ -116,10 +140,20 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("can't listen on {address}: {error}").into())
+async fn bind(to: &Listen, mode: u32) -> Result<Listener, Failure> {
+    Listener::bind(to, mode).await.map_err(|error| format!("can't listen on {to}: {error}").into())
+}
+
+/// The address of the first port that is listened on, or else the socket.
+fn reached_at(listeners: &[Listener]) -> Result<String, Failure> {
+    let mut at = String::new();
+    for listener in listeners {
+        match listener.address()? {
+            Listen::Tcp(address) => return Ok(format!("http://{address}")),
+            socket @ Listen::Unix(_) => at = socket.to_string(),
+        }
+    }
+    Ok(at)
 }
 
 /// On each of the two listeners at most an eighth of all descriptors, so that no crowd of clients
@@ -172,7 +206,7 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 /// What a newcomer needs: where things are, and lines to paste.
-fn greeting(public_url: &str, admin: SocketAddr, token: &OperatorToken, is_new: bool) -> String {
+fn greeting(public_url: &str, admin: &str, token: &OperatorToken, is_new: bool) -> String {
     let (place, secret) = match &token.file {
         Some(file) => {
             let quoted = file.display().to_string().replace('\'', r"'\''");

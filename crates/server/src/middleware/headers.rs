@@ -1,14 +1,25 @@
 //! What every answer says, and what an error says that has nothing to say.
 
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
 use http::{HeaderValue, StatusCode};
 use wikigrove_tenant::problem::Problem;
 
+use super::browsers::Browsers;
 use super::request_id::{RequestId, X_REQUEST_ID};
 
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+/// An answer for programs is no page: nothing in it is run, loaded or framed.
+const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// A year.
+const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Adds the request's id and the headers that keep browsers and caches from doing harm.
-pub(super) fn complete(response: &mut Response, id: &RequestId) {
+pub(super) fn complete(response: &mut Response, id: &RequestId, browsers: &Browsers) {
     let status = response.status();
     let headers = response.headers_mut();
     if status == StatusCode::NOT_MODIFIED {
@@ -19,7 +30,18 @@ pub(super) fn complete(response: &mut Response, id: &RequestId) {
     headers.insert(X_REQUEST_ID, id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // A handler that knows its answer may be kept says so; the others may be private.
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let kept = headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    // What anybody may have, any site's page may show.
+    let is_public = kept == "no-cache" || kept.as_bytes().starts_with(b"public");
+    let is_for_all = is_public || browsers.has_guests();
+    let shown_by = if is_for_all { "cross-origin" } else { "same-origin" };
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static(shown_by));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    if browsers.is_secure() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
+    }
 }
 
 /// A problem for an error answer that has no content of its own. Errors in other formats, such as

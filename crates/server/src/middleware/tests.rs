@@ -33,7 +33,7 @@ fn app() -> Router {
         .route("/json", axum::routing::post(|Json(value): Json<Value>| async { Json(value) }))
         .route("/git", get(|| async { (StatusCode::FORBIDDEN, "not yours").into_response() }))
         .nest("/w/{slug}", wiki);
-    stack(router, &HttpLimits { json_bytes: 100, ..HttpLimits::default() })
+    stack(router, &HttpLimits { json_bytes: 100, ..HttpLimits::default() }, &Browsers::default())
 }
 
 async fn send(request: http::request::Builder, body: Body) -> Response {
@@ -173,7 +173,11 @@ async fn a_large_upload_has_the_time_it_needs() {
         (sent < 20).then(|| (Ok::<_, Infallible>(Bytes::from(vec![b'x'; 200_000])), sent + 1))
     });
     let count = |body: Body| async { body.collect().await.unwrap().to_bytes().len().to_string() };
-    let router = stack(Router::new().route("/", axum::routing::put(count)), &HttpLimits::default());
+    let router = stack(
+        Router::new().route("/", axum::routing::put(count)),
+        &HttpLimits::default(),
+        &Browsers::default(),
+    );
     let request = Request::put("/").body(Body::from_stream(steady)).unwrap();
     let response = router.oneshot(request).await.unwrap();
     assert_eq!(text(response).await, "4000000");

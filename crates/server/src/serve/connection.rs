@@ -1,7 +1,6 @@
 //! One connection, from its first byte to its last.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,18 +8,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use http::Request;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use tower_service::Service as _;
 
+use super::Peer;
 use super::endless::ending;
 use crate::limits::HttpLimits;
 
@@ -65,19 +65,17 @@ impl Connections {
     /// Serves until the peer leaves, misbehaves, or, once `stopped`, has its answers.
     pub(super) async fn serve(
         self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
         mut stopped: watch::Receiver<bool>,
+        _place: OwnedSemaphorePermit,
     ) {
-        if let Err(error) = self.prepare(&stream) {
-            tracing::debug!(%error, "cannot set the options of a connection");
-        }
         let heard = AtomicU64::new(0);
         // Counted here and not where all connections count.
         let stop = Arc::new(stopped.clone());
         let service = service_fn(|mut request: Request<Incoming>| {
             heard.fetch_add(1, Ordering::Relaxed);
-            request.extensions_mut().insert(ConnectInfo(peer));
+            peer.write_to(request.extensions_mut());
             let answered = self.router.clone().call(request.map(body));
             let stop = stop.clone();
             async move { answered.await.map(|response| ending(response, &stop)) }
@@ -118,7 +116,14 @@ impl Connections {
         }
     }
 
-    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+    /// Sets the options of a connection.
+    pub(super) fn prepare(&self, stream: &TcpStream) {
+        if let Err(error) = self.try_to_prepare(stream) {
+            tracing::debug!(%error, "cannot set the options of a connection");
+        }
+    }
+
+    fn try_to_prepare(&self, stream: &TcpStream) -> io::Result<()> {
         // Answers are written whole; waiting for more to send only delays them.
         stream.set_nodelay(true)?;
         // The system's timer and not one here: it knows when the peer takes something, and costs

@@ -1,14 +1,16 @@
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::middleware::{Browsers, stack};
 
 struct Running {
     address: SocketAddr,
@@ -46,7 +48,8 @@ async fn start(limits: HttpLimits) -> Running {
     #[expect(clippy::disallowed_methods, reason = "a test has no current wiki")]
     let ended = tokio::spawn(async move {
         let shutdown = async { stopped.await.unwrap_or_default() };
-        serve(vec![(listener, crate::middleware::stack(app(), &limits))], &limits, shutdown).await
+        serve(vec![(listener, stack(app(), &limits, &Browsers::default()))], &limits, shutdown)
+            .await
     });
     Running { address, stop, ended }
 }
@@ -238,4 +241,49 @@ async fn who_does_not_read_the_answer_is_cut_off() {
         answer(&mut connect(&server, &request("/peer")).await).await
     });
     assert!(text.await.expect("its place becomes free").starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_for_whom_its_mode_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let listen: Listen = format!("unix:{}", path.display()).parse().unwrap();
+    let listener = Listener::bind(&listen, 0o620).await.unwrap();
+    assert_eq!(listener.address().unwrap(), listen);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o620);
+    // Somebody listens there; nothing but a socket is ever replaced.
+    assert!(Listener::bind(&listen, 0o620).await.is_err());
+    let file: Listen = format!("unix:{}/file", dir.path().display()).parse().unwrap();
+    std::fs::write(dir.path().join("file"), "text").unwrap();
+    assert!(Listener::bind(&file, 0o620).await.is_err());
+
+    let peer = |request: axum::extract::Request| async move {
+        format!("{:?}", Peer::of(request.extensions()))
+    };
+    let router = Router::new().route("/peer", get(peer));
+    #[expect(clippy::disallowed_methods, reason = "a test has no current wiki")]
+    let served = tokio::spawn(async move {
+        serve(vec![(listener, router)], &limits(), std::future::pending()).await
+    });
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"GET /peer HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("Some(Local)"), "{answer}");
+    served.abort();
+    assert!(served.await.is_err());
+    // What a server left behind is replaced.
+    assert!(path.exists());
+    Listener::bind(&listen, 0o620).await.unwrap();
+}
+
+#[test]
+fn an_address_is_a_port_or_a_socket() {
+    for good in ["127.0.0.1:8080", "[::1]:0", "unix:/run/wikigrove.sock", "unix:./socket"] {
+        assert_eq!(good.parse::<Listen>().unwrap().to_string(), good);
+    }
+    for bad in ["", "unix:", "localhost:80", "/run/wikigrove.sock", "127.0.0.1"] {
+        assert!(bad.parse::<Listen>().is_err(), "{bad}");
+    }
 }

@@ -10,16 +10,19 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{AttachmentSummary, Base, Error, Revision, SaveOptions, Wiki};
 
-use crate::extract::{Changed, Json, Listing, Paging, Query, Tail, query};
+use crate::extract::{Json, Listing, Paging, Query, Tail, query};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, save, delete))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .route(Needs::READ, routes!(list))
+        .route(Needs::READ, routes!(read))
+        .route(Needs::WRITE, routes!(save, delete))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -109,7 +112,7 @@ struct Why {
         (status = 200, body = openapi::SavedAttachment), (status = 201, body = openapi::SavedAttachment),
         (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
 async fn save(
-    Changed(wiki): Changed,
+    wiki: Wiki,
     Tail(path): Tail,
     Query(Why { message }): Query<Why>,
     base: Base,
@@ -131,7 +134,7 @@ struct Deleted {
     params(("path" = String, Path), Why, ("If-Match" = String, Header)),
     responses((status = 200, body = openapi::Deleted), (status = "4XX", body = openapi::Problem)))]
 async fn delete(
-    Changed(wiki): Changed,
+    wiki: Wiki,
     Tail(path): Tail,
     Query(Why { message }): Query<Why>,
     base: Base,

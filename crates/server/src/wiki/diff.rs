@@ -5,7 +5,6 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Wiki, not_modified};
@@ -13,10 +12,11 @@ use wikigrove_tenant::{Wiki, not_modified};
 use super::headers::version;
 use super::pages::answer::{prefers, with_page_headers};
 use crate::extract::{Query, Tail, query};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(diff))
+pub(super) fn router() -> Routes {
+    Routes::new().route(Needs::READ, routes!(diff))
 }
 
 #[derive(Deserialize, IntoParams)]

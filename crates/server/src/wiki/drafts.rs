@@ -5,16 +5,19 @@ use http::header::{CACHE_CONTROL, VARY};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Cursor, Draft, DraftBase, DraftSummary, Error, Etag, Wiki};
 
-use crate::extract::{Changed, Json, Listing, Paging, Tail};
+use crate::extract::{Json, Listing, Paging, Tail};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, put, delete))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .route(Needs::READ, routes!(list))
+        .route(Needs::READ, routes!(read))
+        .route(Needs::WRITE, routes!(put, delete))
 }
 
 /// A draft without its text.
@@ -116,7 +119,7 @@ struct Kept {
         (status = 200, body = openapi::KeptDraft), (status = 201, body = openapi::KeptDraft),
         (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
 async fn put(
-    Changed(wiki): Changed,
+    wiki: Wiki,
     Tail(path): Tail,
     Json(body): Json<NewDraft>,
 ) -> Result<Response, Problem> {

@@ -18,13 +18,13 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::Wiki;
 use wikigrove_tenant::problem::Problem;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Credentials};
 use crate::extract::Query;
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 use crate::serve::Endless;
 
@@ -33,8 +33,8 @@ use listener::{Access, Listener, Start};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-pub(super) fn router(feeds: Feeds) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(events)).with_state(feeds)
+pub(super) fn router(feeds: Feeds) -> Routes {
+    Routes::new().route(Needs::READ, routes!(events)).with_state(&feeds)
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -60,13 +60,14 @@ async fn events(
     auth: Option<Extension<Authenticator>>,
     Query(Resume { last_event_id }): Query<Resume>,
     headers: HeaderMap,
+    credentials: Credentials,
 ) -> Result<Response, Problem> {
     let start = match headers.get(LAST_EVENT_ID) {
         Some(id) => Start::after(id.to_str().unwrap_or("?")),
         None => Start::after(last_event_id.as_deref().unwrap_or_default()),
     };
     let place = feeds.enter(&wiki).await?;
-    let access = Access { wiki, auth: auth.map(|Extension(auth)| (auth, headers)) };
+    let access = Access { wiki, auth: auth.map(|Extension(auth)| (auth, credentials)) };
     let listener = Listener::new(access, place, start).await.map_err(|error| error.problem())?;
     let chunks = stream::unfold(listener, |mut listener| async {
         let chunk = listener.next().await?;

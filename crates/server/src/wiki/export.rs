@@ -5,17 +5,17 @@ use axum::response::Response;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use http::{HeaderValue, Method};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use wikigrove_tenant::Wiki;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Action, Wiki};
 
 use crate::archive::Outgoing;
+use crate::guard::{Needs, Routes};
 use crate::import::ImportError;
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(export))
+pub(super) fn router() -> Routes {
+    Routes::new().route(Needs::INSPECT.audited("wiki.export"), routes!(export))
 }
 
 /// Exports the wiki: history, settings, everybody's drafts, accounts without passwords. For its
@@ -23,7 +23,6 @@ pub(super) fn router() -> OpenApiRouter {
 #[utoipa::path(get, path = "/export",
     responses((status = 200, content_type = "application/x-tar"), (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
 async fn export(wiki: Wiki, method: Method) -> Result<Response, Problem> {
-    wiki.allow(Action::Inspect).await.map_err(|error| error.problem())?;
     // Nobody would read it.
     let body = if method == Method::HEAD {
         Body::empty()

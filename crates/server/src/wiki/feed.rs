@@ -10,13 +10,13 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::PathChange;
 use wikigrove_tenant::{Commit, Revision, Visibility, Wiki, not_modified};
 
 use super::API;
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
 const PATH: &str = "/changes.atom";
@@ -25,8 +25,8 @@ const NEWEST: usize = 50;
 /// How many of the files that a commit changes are named.
 const NAMED: usize = 20;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(feed))
+pub(super) fn router() -> Routes {
+    Routes::new().route(Needs::READ, routes!(feed))
 }
 
 /// The newest 50 changes as an Atom feed.

@@ -1,16 +1,16 @@
 //! What happened in a wiki: the history of a page, and all changes.
 
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::HistoryPosition;
 use wikigrove_tenant::{Commit, Revision, Wiki};
 
 use crate::extract::{Listing, Paging, Tail, query};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(history)).routes(routes!(changes))
+pub(super) fn router() -> Routes {
+    Routes::new().route(Needs::READ, routes!(history)).route(Needs::READ, routes!(changes))
 }
 
 /// Lists the commits that changed a page, newest first, through all its names. The history of a page

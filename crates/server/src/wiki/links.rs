@@ -1,7 +1,6 @@
 //! What a page links to, and what links to it.
 
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::Wiki;
 use wikigrove_tenant::problem::Problem;
@@ -9,10 +8,11 @@ use wikigrove_tenant::storage::{BrokenLink, IncomingLink, OutgoingLink};
 
 use super::history::progress;
 use crate::extract::{Json, Listing, Paging, Tail};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(links))
+pub(super) fn router() -> Routes {
+    Routes::new().route(Needs::READ, routes!(links))
 }
 
 #[derive(Serialize)]

@@ -2,18 +2,18 @@
 
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wikigrove_tenant::SaveOptions;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::Moved;
+use wikigrove_tenant::{SaveOptions, Wiki};
 
 use super::pages::{Named, author};
-use crate::extract::{Changed, Json};
+use crate::extract::Json;
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(move_page))
+pub(super) fn router() -> Routes {
+    Routes::new().route(Needs::WRITE, routes!(move_page))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -35,10 +35,7 @@ struct Order {
 /// Moves a page with its sub-pages and attachments, in one commit or not at all.
 #[utoipa::path(post, path = "/moves", request_body = Order,
     responses((status = 200, body = openapi::Moved), (status = "4XX", body = openapi::Problem)))]
-async fn move_page(
-    Changed(wiki): Changed,
-    Json(order): Json<Order>,
-) -> Result<Json<Moved>, Problem> {
+async fn move_page(wiki: Wiki, Json(order): Json<Order>) -> Result<Json<Moved>, Problem> {
     let author = author(&wiki, order.author)?;
     let options = SaveOptions { message: order.message, author, ..SaveOptions::default() };
     let moved = wiki.move_page(&order.from, &order.to, order.update_links, options).await;

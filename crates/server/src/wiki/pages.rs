@@ -11,14 +11,17 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Author, Base, Error, PageSummary, Revision, SaveOptions, Wiki};
 
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::extract::{Changed, Json, Listing, Paging, Query, Tail, query};
+use crate::extract::{Json, Listing, Paging, Query, Tail, query};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, save, delete))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .route(Needs::READ, routes!(list))
+        .route(Needs::READ, routes!(read))
+        .route(Needs::WRITE, routes!(save, delete))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -119,7 +122,7 @@ enum MergeMode {
         (status = 200, body = openapi::Saved), (status = 201, body = openapi::Saved),
         (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
 async fn save(
-    Changed(wiki): Changed,
+    wiki: Wiki,
     Tail(path): Tail,
     Query(Merge { merge }): Query<Merge>,
     base: Base,
@@ -165,7 +168,7 @@ struct Deleted {
     params(("path" = String, Path), Recursive, ("If-Match" = String, Header)),
     responses((status = 200, body = openapi::Deleted), (status = "4XX", body = openapi::Problem)))]
 async fn delete(
-    Changed(wiki): Changed,
+    wiki: Wiki,
     Tail(path): Tail,
     Query(Recursive { recursive }): Query<Recursive>,
     base: Base,

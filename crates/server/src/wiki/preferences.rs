@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::{Error, PreferenceChanges, PreferenceValue, Wiki};
 
 use crate::extract::Json;
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(read, change))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .route(Needs::INSPECT, routes!(read))
+        .route(Needs::ADMINISTER.audited("preferences.change"), routes!(change))
 }
 
 /// Settings as a client sends them: `null` stands for the default. Which names and values there

@@ -10,7 +10,6 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::PageSummary;
@@ -19,6 +18,7 @@ use wikigrove_tenant::{Etag, Revision, Wiki, not_modified};
 use super::API;
 use super::pages::answer;
 use crate::extract::{Query, Tail, query};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 use crate::render::Rendered;
 
@@ -28,8 +28,8 @@ pub(crate) use rendering::Rendering;
 const POLICY: &str =
     "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; sandbox";
 
-pub(super) fn router(rendering: Rendering) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(render)).with_state(rendering)
+pub(super) fn router(rendering: Rendering) -> Routes {
+    Routes::new().route(Needs::READ, routes!(render)).with_state(&rendering)
 }
 
 #[derive(Deserialize, IntoParams)]

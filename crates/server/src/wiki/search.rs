@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::{SearchResult, SnippetPart};
@@ -10,13 +9,14 @@ use wikigrove_tenant::{PageSummary, Wiki};
 
 use super::history::progress;
 use crate::extract::{Listing, Paging, Query, query};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
 /// How deep anybody may page into the results: each page costs as much as all before it.
 const DEEPEST: usize = 10_000;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(search))
+pub(super) fn router() -> Routes {
+    Routes::new().route(Needs::READ, routes!(search))
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -4,18 +4,20 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::Undone;
 use wikigrove_tenant::{Error, Revision, UndoOptions, Wiki};
 
 use super::pages::{Named, author};
-use crate::extract::{Changed, Json, Query};
+use crate::extract::{Json, Query};
+use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-pub(super) fn router() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(revert)).routes(routes!(restore))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .route(Needs::WRITE, routes!(revert))
+        .route(Needs::ADMINISTER.audited("wiki.restore"), routes!(restore))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -60,7 +62,7 @@ impl Undo {
         (status = 201, body = openapi::Undone), (status = "4XX", body = openapi::Problem),
         (status = 507, body = openapi::Problem)))]
 async fn revert(
-    Changed(wiki): Changed,
+    wiki: Wiki,
     Query(DryRun { dry_run }): Query<DryRun>,
     Json(body): Json<Undo>,
 ) -> Result<Response, Problem> {
@@ -77,7 +79,7 @@ async fn revert(
         (status = 201, body = openapi::Undone), (status = "4XX", body = openapi::Problem),
         (status = 507, body = openapi::Problem)))]
 async fn restore(
-    Changed(wiki): Changed,
+    wiki: Wiki,
     Query(DryRun { dry_run }): Query<DryRun>,
     Json(body): Json<Undo>,
 ) -> Result<Response, Problem> {

@@ -1,8 +1,39 @@
 //! The audit log.
 
-use crate::{AuditEntry, AuditFilter, AuditId, Error, NewAuditEntry, Platform};
+use crate::{AuditEntry, AuditFilter, AuditId, Error, NewAuditEntry, Platform, Slug};
+
+/// The audit log for those who may add to it and not read it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AuditLog(Platform);
+
+impl AuditLog {
+    /// As [`Platform::record`]; a wiki that is only named is looked up.
+    ///
+    /// # Errors
+    /// The catalog can't be read or written. Then what was to be done should not be.
+    pub async fn record(&self, mut entry: NewAuditEntry) -> Result<AuditId, Error> {
+        let slug = entry.slug.as_deref().and_then(|slug| slug.parse::<Slug>().ok());
+        if let (None, Some(slug)) = (entry.wiki, slug) {
+            entry.wiki = self.0.tenant(&slug).await?.map(|tenant| tenant.id);
+        }
+        self.0.record(entry).await
+    }
+
+    /// As [`Platform::record_result`].
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn record_result(&self, id: AuditId, status: u16) -> Result<(), Error> {
+        self.0.record_result(id, status).await
+    }
+}
 
 impl Platform {
+    /// What may be added to the audit log by those who may not read it.
+    pub fn audit(&self) -> AuditLog {
+        AuditLog(self.clone())
+    }
+
     /// Writes down what is about to be done; it is durable when this returns.
     ///
     /// # Errors

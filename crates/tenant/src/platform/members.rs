@@ -136,12 +136,9 @@ impl Platform {
         secret: &str,
         caller: &Caller,
     ) -> Result<Role, Error> {
-        let id = self.settled(slug).await?.id;
         // Whoever guesses must neither wait for the writer nor make everybody else look again.
-        let guess = secret.to_owned();
-        if !self.catalog(move |catalog| catalog.has_invitation(id, &guess)).await? {
-            return Err(Error::UnknownWiki);
-        }
+        self.check_invitation(slug, secret).await?;
+        let id = self.settled(slug).await?.id;
         let subject = caller.user_subject().ok_or(Error::IdentityRequired)?;
         let (name, secret) = (subject.to_owned(), secret.to_owned());
         self.change(
@@ -149,6 +146,12 @@ impl Platform {
             forget_member(slug, id, subject),
         )
         .await
+    }
+
+    pub(crate) async fn check_invitation(&self, slug: &Slug, secret: &str) -> Result<(), Error> {
+        let (id, secret) = (self.settled(slug).await?.id, secret.to_owned());
+        let is_known = self.catalog(move |catalog| catalog.has_invitation(id, &secret)).await?;
+        if is_known { Ok(()) } else { Err(Error::UnknownWiki) }
     }
 
     /// A wiki that exists for its users.

@@ -1,7 +1,6 @@
 //! One client that listens.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, timeout};
@@ -9,7 +8,7 @@ use wikigrove_tenant::{Action, Error, Revision, Wiki};
 
 use super::hub::{Next, PAGE, Place, next};
 use super::message::{GREETING, KEEP_ALIVE, Message};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Credentials};
 
 /// Where a stream is to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +33,13 @@ impl Start {
 pub(super) struct Access {
     pub(super) wiki: Wiki,
     /// The credentials of the request and who checks them, unless an app around us does.
-    pub(super) auth: Option<(Authenticator, HeaderMap)>,
+    pub(super) auth: Option<(Authenticator, Credentials)>,
 }
 
 impl Access {
     async fn holds(&self) -> bool {
-        if let Some((auth, headers)) = &self.auth
-            && auth.caller(headers).await.is_err()
+        if let Some((auth, credentials)) = &self.auth
+            && auth.holder(credentials).await.is_err()
         {
             return false;
         }

@@ -1,0 +1,212 @@
+//! Which proxies are believed, and how they tell.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use http::HeaderName;
+use ipnet::IpNet;
+use sha2::{Digest as _, Sha256};
+
+/// The shortest secret, in bytes.
+const SHORTEST: usize = 16;
+/// How many secrets count at once: the new one and the old.
+const SECRETS: usize = 2;
+
+/// What is read of everybody.
+const TAKEN: &[&str] = &[
+    super::PROXY_SECRET,
+    "accept",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "last-event-id",
+    "origin",
+    "range",
+    "referer",
+    "sec-fetch-site",
+    "transfer-encoding",
+    "user-agent",
+    "x-forwarded-for",
+    "x-request-id",
+];
+
+/// Proxies in front, and what they may say. The default believes nobody.
+#[derive(Clone, Default)]
+pub struct Proxies {
+    pub(super) networks: Vec<Network>,
+    /// Digests.
+    pub(super) secrets: Vec<[u8; 32]>,
+    /// Whether whoever connects by a Unix socket is one.
+    pub(super) socket: bool,
+    pub(super) identity: Option<IdentityHeaders>,
+}
+
+/// Addresses that proxies connect from, such as `10.0.0.0/8`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+/// The headers that say who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// The stable identifier of the user, given by whoever signed them in; never a name or an address
+    /// that could pass to somebody else.
+    pub subject: HeaderName,
+    /// The display name.
+    pub name: HeaderName,
+    /// The e-mail address.
+    pub email: HeaderName,
+    /// What the user may at most do, as a list: `READ`, `WRITE`, `UPLOAD`, `ADMIN`.
+    pub permissions: HeaderName,
+}
+
+/// Proxies as they can't be configured.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// Anybody could say to be anybody.
+    #[error(
+        "identity headers need something that tells the proxy from everybody else: its network \
+         (--trusted-proxy), a Unix socket (--listen unix:PATH) or a shared secret (--proxy-secret-file)"
+    )]
+    NoAnchor,
+    /// As good as none.
+    #[error("every address is in {0}: a trusted proxy has a network of its own")]
+    Everybody(String),
+    /// Not a network.
+    #[error("`{0}` is neither an address nor a network such as 10.0.0.0/8")]
+    NoNetwork(String),
+    /// Too many or too few secrets, or too short ones.
+    #[error(
+        "a file of proxy secrets has one or two lines of at least {SHORTEST} printable characters"
+    )]
+    Secrets,
+    /// One header can't say two things.
+    #[error("two of the identity headers have the same name, `{0}`")]
+    SameHeader(HeaderName),
+    /// Headers that mean something else.
+    #[error("`{0}` can't be an identity header: it has a meaning of its own")]
+    TakenHeader(HeaderName),
+}
+
+impl Proxies {
+    /// Proxies that are told by their networks, by secrets, by a Unix `socket` that only they can
+    /// reach, or by several of these; they name users by the headers `identity`, if there are any.
+    ///
+    /// # Errors
+    /// There are identity headers and nothing that tells a proxy from others; they collide.
+    pub fn new(
+        networks: Vec<Network>,
+        secrets: &[String],
+        socket: bool,
+        identity: Option<IdentityHeaders>,
+    ) -> Result<Self, ProxyError> {
+        let is_fit = |secret: &String| {
+            secret.len() >= SHORTEST && secret.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if secrets.len() > SECRETS || !secrets.iter().all(is_fit) {
+            return Err(ProxyError::Secrets);
+        }
+        if let Some(names) = &identity {
+            names.check()?;
+            if networks.is_empty() && secrets.is_empty() && !socket {
+                return Err(ProxyError::NoAnchor);
+            }
+        }
+        let secrets = secrets.iter().map(|secret| Sha256::digest(secret).into()).collect();
+        Ok(Self { networks, secrets, socket, identity })
+    }
+
+    /// Reads the secrets of a file: a line each.
+    ///
+    /// # Errors
+    /// There are none, or more than two.
+    pub fn secrets(text: &str) -> Result<Vec<String>, ProxyError> {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let secrets: Vec<String> = lines.map(str::to_owned).collect();
+        if secrets.is_empty() { Err(ProxyError::Secrets) } else { Ok(secrets) }
+    }
+
+    pub(super) fn is_configured(&self) -> bool {
+        self.identity.is_some()
+            || self.socket
+            || !self.networks.is_empty()
+            || !self.secrets.is_empty()
+    }
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies")
+            .field("networks", &self.networks)
+            .field("secrets", &self.secrets.len())
+            .field("socket", &self.socket)
+            .field("identity", &self.identity)
+            .finish()
+    }
+}
+
+impl Network {
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+impl FromStr for Network {
+    type Err = ProxyError;
+
+    fn from_str(text: &str) -> Result<Self, ProxyError> {
+        let network = match text.parse::<IpNet>() {
+            Ok(network) => network,
+            Err(_) => match text.parse::<IpAddr>() {
+                Ok(address) => IpNet::from(address.to_canonical()),
+                Err(_) => return Err(ProxyError::NoNetwork(text.to_owned())),
+            },
+        };
+        if network.prefix_len() == 0 {
+            return Err(ProxyError::Everybody(text.to_owned()));
+        }
+        Ok(Self(network.trunc()))
+    }
+}
+
+impl Default for IdentityHeaders {
+    /// Those of An Otter Wiki, and one for the subject, which it doesn't have.
+    fn default() -> Self {
+        let name = HeaderName::from_static;
+        Self {
+            subject: name("x-otterwiki-subject"),
+            name: name("x-otterwiki-name"),
+            email: name("x-otterwiki-email"),
+            permissions: name("x-otterwiki-permissions"),
+        }
+    }
+}
+
+impl IdentityHeaders {
+    pub(super) fn all(&self) -> [&HeaderName; 4] {
+        [&self.subject, &self.name, &self.email, &self.permissions]
+    }
+
+    fn check(&self) -> Result<(), ProxyError> {
+        let all = self.all();
+        for (index, name) in all.into_iter().enumerate() {
+            if all[..index].contains(&name) {
+                return Err(ProxyError::SameHeader(name.clone()));
+            }
+            if TAKEN.contains(&name.as_str()) {
+                return Err(ProxyError::TakenHeader(name.clone()));
+            }
+        }
+        Ok(())
+    }
+}

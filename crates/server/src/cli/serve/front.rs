@@ -1,0 +1,138 @@
+//! Options about who is in front of the server, and what they may do.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::Args;
+use http::HeaderName;
+
+use crate::auth::proxy::{IdentityHeaders, Network, Proxies, ProxyError};
+use crate::cli::Failure;
+use crate::limits::HttpLimits;
+use crate::middleware::Origin;
+
+/// Proxies, browsers and limits.
+#[derive(Args, Clone, Debug)]
+pub(super) struct FrontArgs {
+    /// A network, or an address, that proxies in front connect from; may be repeated. What they say of
+    /// where clients are (X-Forwarded-For) is believed.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        env = "WIKIGROVE_TRUSTED_PROXY",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Vec<Network>,
+    /// A file with the secret that a proxy sends as X-Wikigrove-Proxy-Secret; on a second line may be
+    /// another, while one replaces the other.
+    #[arg(long, value_name = "FILE", env = "WIKIGROVE_PROXY_SECRET_FILE")]
+    proxy_secret_file: Option<PathBuf>,
+    /// Let trusted proxies say who asks. It takes --trusted-proxy, --proxy-secret-file or a listener on
+    /// a Unix socket; of several, each has to be right.
+    #[arg(long, env = "WIKIGROVE_IDENTITY_HEADERS")]
+    identity_headers: bool,
+    /// The header with the user's stable identifier.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WIKIGROVE_SUBJECT_HEADER",
+        default_value = "x-otterwiki-subject"
+    )]
+    subject_header: HeaderName,
+    /// The header with the user's display name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WIKIGROVE_NAME_HEADER",
+        default_value = "x-otterwiki-name"
+    )]
+    name_header: HeaderName,
+    /// The header with the user's e-mail address.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WIKIGROVE_EMAIL_HEADER",
+        default_value = "x-otterwiki-email"
+    )]
+    email_header: HeaderName,
+    /// The header with what the user may at most do (READ, WRITE, UPLOAD, ADMIN).
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WIKIGROVE_PERMISSIONS_HEADER",
+        default_value = "x-otterwiki-permissions"
+    )]
+    permissions_header: HeaderName,
+    /// The mode of Unix sockets that are listened on.
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "WIKIGROVE_SOCKET_MODE",
+        default_value = "660",
+        value_parser = mode
+    )]
+    pub(super) socket_mode: u32,
+    /// Another site, such as https://app.example.org, whose pages may use the wikis; may be repeated.
+    #[arg(
+        long = "cors-origin",
+        value_name = "URL",
+        env = "WIKIGROVE_CORS_ORIGIN",
+        value_delimiter = ','
+    )]
+    pub(super) cors_origins: Vec<Origin>,
+    /// The most requests a second of one principal; without a credential, of one address
+    /// [default: no limit].
+    #[arg(long, value_name = "N", env = "WIKIGROVE_RATE_LIMIT_PRINCIPAL")]
+    rate_limit_principal: Option<NonZeroU32>,
+    /// The most requests a second to one wiki [default: no limit].
+    #[arg(long, value_name = "N", env = "WIKIGROVE_RATE_LIMIT_WIKI")]
+    rate_limit_wiki: Option<NonZeroU32>,
+    /// The most requests to one wiki at once [default: half of what may be at all, at most 1000].
+    #[arg(long, value_name = "N", env = "WIKIGROVE_REQUESTS_PER_WIKI")]
+    requests_per_wiki: Option<usize>,
+}
+
+impl FrontArgs {
+    /// The proxies that are believed; `has_socket` says whether one may come by a Unix socket.
+    pub(super) fn proxies(&self, has_socket: bool) -> Result<Proxies, Failure> {
+        let secrets = match &self.proxy_secret_file {
+            Some(file) => {
+                let text = std::fs::read_to_string(file);
+                let shown = file.display();
+                let text = text.map_err(|error| format!("can't read {shown}: {error}"))?;
+                Proxies::secrets(&text).map_err(|error| format!("{shown}: {error}"))?
+            }
+            None => Vec::new(),
+        };
+        let identity = self.identity_headers.then(|| IdentityHeaders {
+            subject: self.subject_header.clone(),
+            name: self.name_header.clone(),
+            email: self.email_header.clone(),
+            permissions: self.permissions_header.clone(),
+        });
+        let networks = self.trusted_proxies.clone();
+        let proxies: Result<Proxies, ProxyError> =
+            Proxies::new(networks, &secrets, has_socket, identity);
+        Ok(proxies.map_err(|error| error.to_string())?)
+    }
+
+    /// `limits`, as these options change them.
+    pub(super) fn limits(&self, limits: HttpLimits) -> HttpLimits {
+        // Whatever comes to one wiki leaves half of the connections to the others.
+        let usual = limits.in_flight_per_wiki.min(limits.connections / 2).max(1);
+        HttpLimits {
+            rate_per_principal: self.rate_limit_principal,
+            rate_per_wiki: self.rate_limit_wiki,
+            in_flight_per_wiki: self.requests_per_wiki.unwrap_or(usual).max(1),
+            ..limits
+        }
+    }
+}
+
+/// A mode as `chmod` has it.
+fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("a mode is three octal digits, such as 660".to_owned()),
+    }
+}

@@ -1,0 +1,317 @@
+//! What each route needs of whoever calls it.
+//!
+//! Routes are collected in [`Routes`], which takes none without its [`Needs`]; a router from elsewhere
+//! can't be merged into it. So there is no route that somebody forgot to guard, and what a route needs
+//! is in the OpenAPI document (`x-action`), where a test holds it against what happens.
+//!
+//! The check is made before the body is read. It costs an axum layer on routes that need one, and
+//! nothing on those that only read a wiki, which are most: a wiki that the caller may not read isn't
+//! found in the first place ([`Platform::layer`](wikigrove_tenant::Platform::layer)).
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::MethodRouter;
+use http::StatusCode;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Operation, PathItem, Paths};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Action, AuditLog, Caller, Error, Wiki, current};
+
+use crate::auth::unauthenticated;
+use recorded::recorded;
+
+pub(crate) mod recorded;
+
+/// What a route needs of its caller, and whether the audit log shall know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Needs {
+    of: Of,
+    audit: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// May do this in the wiki that the request is for.
+    Wiki(Action),
+    /// Runs the platform.
+    Operator,
+    /// Nothing.
+    Nobody,
+}
+
+impl Needs {
+    /// Whoever runs the platform.
+    pub(crate) const OPERATOR: Self = Self::of(Of::Operator);
+    /// Anybody may call it, and it says nothing of any wiki.
+    pub(crate) const NOBODY: Self = Self::of(Of::Nobody);
+    /// To read the wiki.
+    pub(crate) const READ: Self = Self::of(Of::Wiki(Action::Read));
+    /// To change its pages and attachments.
+    pub(crate) const WRITE: Self = Self::of(Of::Wiki(Action::Write));
+    /// To look at its settings.
+    pub(crate) const INSPECT: Self = Self::of(Of::Wiki(Action::Inspect));
+    /// To change its settings.
+    pub(crate) const ADMINISTER: Self = Self::of(Of::Wiki(Action::Administer));
+
+    const fn of(of: Of) -> Self {
+        Self { of, audit: None }
+    }
+
+    /// Writes each call down in the audit log, as this word: `"token.create"`.
+    pub(crate) const fn audited(self, word: &'static str) -> Self {
+        Self { audit: Some(word), ..self }
+    }
+
+    /// The word in the OpenAPI document.
+    fn word(self) -> &'static str {
+        match self.of {
+            Of::Wiki(Action::Read) => "read",
+            Of::Wiki(Action::Write) => "write",
+            Of::Wiki(Action::Inspect) => "inspect",
+            Of::Wiki(Action::Administer) => "administer",
+            Of::Operator => "operator",
+            Of::Nobody => "nobody",
+        }
+    }
+
+    /// Whether whatever stands before the routes has made sure already.
+    fn is_met_by_all(self) -> bool {
+        matches!(self.of, Of::Wiki(Action::Read) | Of::Nobody) && self.audit.is_none()
+    }
+
+    async fn check(self, caller: Option<&Caller>, wiki: Option<&Wiki>) -> Result<(), Problem> {
+        match self.of {
+            Of::Nobody => Ok(()),
+            Of::Operator => operator(caller).map(drop),
+            Of::Wiki(action) => {
+                let wiki = wiki.ok_or_else(|| Error::NoContext.problem())?;
+                wiki.allow(action).await.map_err(|error| error.problem())
+            }
+        }
+    }
+}
+
+/// The caller, who must be the operator.
+pub(crate) fn operator(caller: Option<&Caller>) -> Result<Caller, Problem> {
+    match caller {
+        Some(caller) if caller.is_operator() => Ok(caller.clone()),
+        Some(caller) if !caller.is_anonymous() => {
+            let detail = "this needs the operator's token";
+            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+        }
+        _ => Err(unauthenticated()),
+    }
+}
+
+/// Routes, each with what it needs.
+pub(crate) struct Routes<S = ()>(Vec<Guarded<S>>);
+
+type Documentation = (Paths, Vec<(String, RefOr<Schema>)>);
+
+struct Guarded<S> {
+    needs: Needs,
+    path: String,
+    methods: MethodRouter<S>,
+    /// `None` for what is no part of an API.
+    documentation: Option<Documentation>,
+    /// Where calls are written down that are for no wiki.
+    log: Option<AuditLog>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds what `routes!` makes of handlers that have one path and one need.
+    #[must_use]
+    pub(crate) fn route(
+        mut self,
+        needs: Needs,
+        (schemas, mut paths, methods): UtoipaMethodRouter<S>,
+    ) -> Self {
+        let path = paths.paths.keys().next().cloned().unwrap_or_default();
+        for operation in paths.paths.values_mut().flat_map(operations) {
+            let mut extensions = Extensions::default();
+            extensions.insert("x-action".to_owned(), needs.word().into());
+            if let Some(word) = needs.audit {
+                extensions.insert("x-audit".to_owned(), word.into());
+            }
+            operation.extensions.get_or_insert_default().merge(extensions);
+        }
+        self.0.push(Guarded {
+            needs,
+            path,
+            methods,
+            documentation: Some((paths, schemas)),
+            log: None,
+        });
+        self
+    }
+
+    /// Adds a route that is for people or for git, and in no OpenAPI document.
+    #[must_use]
+    pub(crate) fn plain(mut self, needs: Needs, path: &str, methods: MethodRouter<S>) -> Self {
+        self.0.push(Guarded {
+            needs,
+            path: path.to_owned(),
+            methods,
+            documentation: None,
+            log: None,
+        });
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn merge(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Changes the handlers of all routes; whatever it puts around them is within the guard.
+    #[must_use]
+    pub(crate) fn within(self, change: impl Fn(MethodRouter<S>) -> MethodRouter<S>) -> Self {
+        let changed = |route: Guarded<S>| Guarded { methods: change(route.methods), ..route };
+        Self(self.0.into_iter().map(changed).collect())
+    }
+
+    #[must_use]
+    pub(crate) fn with_state<S2>(self, state: &S) -> Routes<S2> {
+        let with_state = |Guarded { needs, path, methods, documentation, log }| {
+            let methods: MethodRouter<S> = methods;
+            let methods = methods.with_state(state.clone());
+            Guarded { needs, path, methods, documentation, log }
+        };
+        Routes(self.0.into_iter().map(with_state).collect())
+    }
+
+    /// Writes calls to this log that are for no wiki; what is for one has that wiki's.
+    #[must_use]
+    pub(crate) fn recording(mut self, log: &AuditLog) -> Self {
+        self.0.iter_mut().for_each(|route| route.log = Some(log.clone()));
+        self
+    }
+
+    /// The router, guarded, with its documentation.
+    pub(crate) fn documented(self) -> OpenApiRouter<S> {
+        self.0.into_iter().fold(OpenApiRouter::new(), |router, route| {
+            let methods = guarded(route.methods, route.needs, route.log);
+            match route.documentation {
+                Some((paths, schemas)) => router.routes((schemas, paths, methods)),
+                None => router.route(&route.path, methods),
+            }
+        })
+    }
+
+    /// The router, guarded.
+    pub(crate) fn router(self) -> Router<S> {
+        self.documented().into()
+    }
+}
+
+fn guarded<S: Clone + Send + Sync + 'static>(
+    methods: MethodRouter<S>,
+    needs: Needs,
+    log: Option<AuditLog>,
+) -> MethodRouter<S> {
+    if needs.is_met_by_all() {
+        return methods;
+    }
+    let admit = move |request: Request, next: Next| admit(needs, log.clone(), request, next);
+    methods.route_layer(from_fn(admit))
+}
+
+async fn admit(needs: Needs, log: Option<AuditLog>, request: Request, next: Next) -> Response {
+    let (caller, wiki) = (request.extensions().get().cloned(), request.extensions().get().cloned());
+    let wiki: Option<Wiki> = wiki.or_else(|| current().ok());
+    let checked = needs.check(caller.as_ref(), wiki.as_ref()).await;
+    let Some(word) = needs.audit else { return answer(checked, request, next).await };
+    // Who is nobody is told so, and not written down: a flood of them must not fill the log.
+    if let Err(problem) = &checked
+        && problem.status() != StatusCode::FORBIDDEN
+    {
+        tracing::info!(word, status = problem.status().as_u16(), "refused");
+        return problem.clone().into_response();
+    }
+    recorded(word, log, wiki, caller, request, |request| answer(checked, request, next)).await
+}
+
+async fn answer(checked: Result<(), Problem>, request: Request, next: Next) -> Response {
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
+    [get, put, post, delete, options, head, patch, trace].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::{get, post};
+    use tower::ServiceExt as _;
+    use wikigrove_tenant::{NewTenant, Platform, Resolver, Visibility};
+
+    use super::*;
+
+    async fn status(router: Router, method: &str, path: &str, caller: Caller) -> u16 {
+        // Nobody would wait for the end of this one.
+        let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        let mut request = Request::builder().method(method).uri(path);
+        request.extensions_mut().unwrap().insert(caller);
+        let request = request.body(Body::from_stream(never)).unwrap();
+        router.oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn a_route_is_for_those_whom_it_says_it_is_for() {
+        let platform = Platform::in_memory().await.unwrap();
+        let mut new = NewTenant::new("garden".parse().unwrap());
+        new.visibility = Visibility::PublicRead;
+        platform.create_tenant(new).await.unwrap();
+        let reads = |_: bytes::Bytes| async {};
+        let routes = || {
+            Routes::new()
+                .plain(Needs::READ, "/w/garden/read", get(|| async {}))
+                .plain(Needs::WRITE, "/w/garden/write", post(reads).get(|| async {}))
+                .plain(Needs::ADMINISTER, "/w/garden/administer", post(reads))
+        };
+        let router = || routes().router();
+        let router = || router().layer(platform.layer(Resolver::path("/w/{slug}")));
+        let reader = Caller::user_without_email("ann", "Ann");
+        for (method, path, expected) in [
+            ("GET", "/w/garden/read", 200),
+            ("HEAD", "/w/garden/read", 200),
+            ("POST", "/w/garden/read", 405),
+            ("POST", "/w/garden/write", 403),
+            ("GET", "/w/garden/write", 403),
+            ("HEAD", "/w/garden/write", 403),
+            ("DELETE", "/w/garden/write", 405),
+            ("POST", "/w/garden/administer", 403),
+        ] {
+            let got = status(router(), method, path, reader.clone()).await;
+            assert_eq!(got, expected, "{method} {path}");
+        }
+        assert_eq!(status(router(), "GET", "/w/garden/write", Caller::operator()).await, 200);
+    }
+
+    #[tokio::test]
+    async fn a_route_for_the_operator_says_what_is_missing() {
+        let router = || {
+            let routes = Routes::new().plain(Needs::OPERATOR, "/", get(|| async {}));
+            routes.plain(Needs::NOBODY, "/health", get(|| async {})).router()
+        };
+        let ann = Caller::user_without_email("ann", "Ann");
+        assert_eq!(status(router(), "GET", "/", Caller::anonymous()).await, 401);
+        assert_eq!(status(router(), "GET", "/", ann).await, 403);
+        assert_eq!(status(router(), "GET", "/", Caller::operator()).await, 200);
+        assert_eq!(status(router(), "GET", "/health", Caller::anonymous()).await, 200);
+    }
+}

@@ -1,0 +1,88 @@
+//! Calls that the audit log knows of: who did what, from where, and how it ended.
+
+use axum::extract::{FromRequestParts as _, RawPathParams, Request};
+use axum::response::{IntoResponse as _, Response};
+use http::request::Parts;
+use serde_json::{Map, Value};
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{AuditLog, Caller, Error, NewAuditEntry, Wiki};
+
+use crate::auth::ClientAddress;
+use crate::middleware::RequestId;
+
+/// How much of a path parameter is kept, in characters.
+const KEPT: usize = 200;
+
+/// Answers a request between two lines of the audit log. What can't be written down isn't done; what is
+/// begun has its first line, also if nobody lives to write the second.
+pub(super) async fn recorded<F>(
+    word: &'static str,
+    log: Option<AuditLog>,
+    wiki: Option<Wiki>,
+    caller: Option<Caller>,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let Some(log) = log.or_else(|| wiki.as_ref().map(Wiki::audit)) else {
+        return Error::NoContext.into_response();
+    };
+    let (mut parts, body) = request.into_parts();
+    let entry = entry(word, wiki.as_ref(), caller.as_ref(), &mut parts).await;
+    between_lines(&log, entry, answer(Request::from_parts(parts, body))).await
+}
+
+/// What [`recorded`] does for a route, for a handler that knows better what to write down.
+pub(crate) async fn between_lines(
+    log: &AuditLog,
+    entry: NewAuditEntry,
+    answer: impl Future<Output = Response>,
+) -> Response {
+    let word = entry.action.clone();
+    let id = match log.record(entry).await {
+        Ok(id) => id,
+        Err(error) => return error.into_response(),
+    };
+    let response = answer.await;
+    // A problem may have a status that the outermost layer writes.
+    let status = response.extensions().get::<Problem>().map_or(response.status(), Problem::status);
+    if let Err(error) = log.record_result(id, status.as_u16()).await {
+        // It is done, and was written down as begun.
+        tracing::error!(%error, word, "the audit log doesn't know how it ended");
+    }
+    response
+}
+
+async fn entry(
+    word: &'static str,
+    wiki: Option<&Wiki>,
+    caller: Option<&Caller>,
+    parts: &mut Parts,
+) -> NewAuditEntry {
+    let mut detail = parameters(parts).await;
+    let slug = match wiki {
+        Some(wiki) => Some(wiki.slug().to_string()),
+        None => detail.remove("slug").and_then(|slug| slug.as_str().map(str::to_owned)),
+    };
+    let id = parts.extensions.get::<RequestId>();
+    NewAuditEntry {
+        subject: caller.and_then(Caller::subject).map(str::to_owned),
+        action: word.to_owned(),
+        wiki: wiki.map(Wiki::id),
+        slug,
+        peer: ClientAddress::of(&parts.extensions),
+        request_id: id.map(|id| id.as_str().to_owned()),
+        detail: Value::Object(detail),
+    }
+}
+
+/// The parameters in the path. Bodies and queries may hold secrets.
+async fn parameters(parts: &mut Parts) -> Map<String, Value> {
+    let Ok(parameters) = RawPathParams::from_request_parts(parts, &()).await else {
+        return Map::new();
+    };
+    let kept = |text: &str| text.chars().take(KEPT).collect::<String>();
+    parameters.iter().map(|(name, value)| (name.to_owned(), kept(value).into())).collect()
+}
