@@ -31,6 +31,7 @@ async fn a_new_wiki_is_private_and_usable_at_once() {
     assert!(wiki["created"].as_str().unwrap().ends_with('Z'), "{wiki}");
     assert!(!wiki["id"].as_str().unwrap().is_empty(), "{wiki}");
     assert!(wiki["url"].as_str().unwrap().ends_with("/w/garden"), "{wiki}");
+    assert!(wiki["git_url"].as_str().unwrap().ends_with("/w/garden/git"), "{wiki}");
     assert_eq!(operator.admin(Method::GET, "/wikis/garden").await.good().json(), wiki);
     assert_eq!(operator.wikis().await, [wiki]);
     operator.on("garden").create("home", "hello").await.good();

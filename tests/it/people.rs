@@ -473,6 +473,31 @@ async fn a_token_of_a_user_in_one_wiki_is_worth_nothing_in_another() {
 }
 
 #[tokio::test]
+async fn a_revoked_token_is_worth_nothing_in_handles_that_are_out() {
+    let grove = Grove::with(["garden"]).start().await;
+    let wiki = grove.on("garden").await.id();
+    let role = TokenRole::Wiki { wiki, role: Role::Admin };
+    let new =
+        || NewToken { name: "ci".to_owned(), role, act_as: false, expires: None, subject: None };
+    let (token, secret) = grove.create_token(new()).await.unwrap();
+    let (other, _) = grove.create_token(new()).await.unwrap();
+    let caller = Caller::token(&grove.find_token(secret.expose()).await.unwrap().unwrap());
+    let held = grove.wiki("garden", caller).await.unwrap();
+    let storage = held.storage().unwrap();
+    grove.revoke_token(Some(wiki), &other.id).await.unwrap();
+    held.save("home", "text", Base::New).await.unwrap();
+    storage.head().unwrap();
+    grove.revoke_token(Some(wiki), &token.id).await.unwrap();
+    for error in [
+        held.save("more", "text", Base::New).await.map(drop).unwrap_err(),
+        held.read("home").await.map(drop).unwrap_err(),
+        storage.head().map(drop).unwrap_err(),
+    ] {
+        assert_eq!((error.code(), error.status().as_u16()), ("unauthenticated", 401));
+    }
+}
+
+#[tokio::test]
 async fn a_limit_is_a_number_or_none() {
     let (_server, operator, _) = TestServer::with_garden().await;
     let change = |change: Value| operator.change_wiki("garden", change);
@@ -502,4 +527,71 @@ async fn people_outlive_the_program() {
     let grove = grove.restarted(|_| ()).await;
     let error = grove.user("ann", "garden").await.map(drop).unwrap_err();
     assert_eq!(error.code(), "user_suspended");
+}
+
+#[tokio::test]
+async fn a_quota_holds_for_saves_and_attachments_and_is_told() {
+    let (_server, operator, editor) = TestServer::with_garden().await;
+    let garden = editor.on("garden");
+    let page = garden.create("a", "1234567890").await.good();
+    garden.create("b", "x").await.good();
+    let usage = || async {
+        let usage = operator.admin(Method::GET, "/wikis/garden/usage").await.good().json();
+        fits::<shapes::Usage>(&usage)
+    };
+    let before = usage().await;
+    assert_eq!((before.pages, before.attachments, before.bytes), (2, 0, 11));
+    assert!(before.repository_bytes > 0 && before.quota.max_pages.is_none());
+    let limit = json!({ "max_pages": 2, "max_bytes": 20 });
+    operator.change_wiki("garden", limit).await.good();
+    let refused = garden.create("c", "x").await;
+    assert_eq!(refused.status(), 413);
+    let problem = refused.problem("quota_exceeded");
+    assert_eq!((&problem["what"], &problem["limit"]), (&json!("pages"), &json!(2)));
+    let refused = garden.create_attachment("a/x.bin", vec![0; 10]).await;
+    assert_eq!(refused.status(), 413);
+    assert_eq!(refused.problem("quota_exceeded")["what"], "bytes");
+    garden.create_attachment("a/x.bin", vec![0; 9]).await.good();
+    garden.save("a", page.etag(), "12345678901").await.problem("quota_exceeded");
+    // What makes the wiki smaller is always possible.
+    garden.save("a", page.etag(), "123").await.good();
+    let after = usage().await;
+    assert_eq!((after.pages, after.attachments, after.bytes), (2, 1, 13));
+    assert_eq!((after.quota.max_pages, after.quota.max_bytes), (Some(2), Some(20)));
+    operator.change_wiki("garden", json!({ "max_pages": null })).await.good();
+    garden.create("c", "x").await.good();
+    // The operator sees it also when nobody may enter.
+    let suspended = json!({ "state": "suspended", "reason": "unpaid" });
+    operator.change_wiki("garden", suspended).await.good();
+    assert_eq!(usage().await.pages, 3);
+    operator.admin(Method::GET, "/wikis/none/usage").await.problem("unknown_wiki");
+}
+
+#[tokio::test]
+async fn a_quota_holds_after_the_wiki_was_closed_and_for_whoever_changes_it_while_it_opens() {
+    let grove = Grove::with(["garden", "kitchen"]).open_wikis(1).start().await;
+    let limit = |pages| TenantUpdate { max_pages: Some(pages), ..TenantUpdate::default() };
+    grove.update(&slug("garden"), limit(Some(1))).await.unwrap();
+    grove.save("garden", "a", "x").await.unwrap();
+    grove.save("kitchen", "a", "x").await.unwrap();
+    let error = grove.save("garden", "b", "x").await.unwrap_err();
+    assert_eq!((error.code(), error.status().as_u16()), ("quota_exceeded", 413));
+    let garden = slug("garden");
+    for pages in [Some(1), None].repeat(20) {
+        // Whoever opens it now reads the row of before or of after.
+        let (opened, updated) =
+            tokio::join!(grove.save("kitchen", "a", "x"), grove.update(&garden, limit(pages)));
+        drop((opened, updated.unwrap()));
+        let (opened, updated) = tokio::join!(
+            grove.wiki("garden", Caller::operator()),
+            grove.update(&garden, limit(pages))
+        );
+        drop(updated.unwrap());
+        let wiki = opened.unwrap();
+        let saved = wiki.save("b", "x", Base::New).await;
+        assert_eq!(saved.is_ok(), pages.is_none(), "{saved:?}");
+        if let Ok(saved) = saved {
+            wiki.delete("b", saved.etag, Default::default()).await.unwrap();
+        }
+    }
 }

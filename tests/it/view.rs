@@ -224,7 +224,7 @@ async fn what_is_not_there_is_told_as_it_is_read() {
     assert!(html(&missing).contains("/w/garden/\""), "{missing}");
     // Programs get what the API says.
     anyone.public(Method::GET, "/w/garden/tulips").await.problem("page_not_found");
-    for path in ["/w/garden/api/v2/x", "/w/garden/git/info/refs", "/w/garden/api/v1/nothing"] {
+    for path in ["/w/garden/api/v2/x", "/w/garden/api/v1/nothing"] {
         open(&anyone, path).await.problem("not_found");
     }
     let put = anyone.public(Method::PUT, "/w/garden/home").json(json!({})).await;

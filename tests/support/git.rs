@@ -23,6 +23,28 @@ impl Git {
         git
     }
 
+    /// Clones `url` into the new directory `dir`.
+    ///
+    /// # Panics
+    /// It fails.
+    #[track_caller]
+    pub fn clone(url: &str, dir: impl AsRef<Path>) -> Self {
+        Self::clone_with(url, dir, &[])
+    }
+
+    /// As [`clone`](Self::clone), with options.
+    ///
+    /// # Panics
+    /// It fails.
+    #[track_caller]
+    pub fn clone_with(url: &str, dir: impl AsRef<Path>, options: &[&str]) -> Self {
+        let git = Self::at(dir.as_ref());
+        let parent = Self::at(git.dir.parent().unwrap());
+        let place = git.dir.to_str().unwrap();
+        parent.run(&[&["clone", "-q"], options, &["--", url, place]].concat());
+        git
+    }
+
     /// Where it works.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -64,6 +86,36 @@ impl Git {
         output.stdout
     }
 
+    /// As [`run`](Self::run), for a command that reads `input`.
+    ///
+    /// # Panics
+    /// It fails.
+    #[track_caller]
+    pub fn run_with(&self, args: &[&str], input: &[u8]) -> String {
+        String::from_utf8(self.bytes_with(args, input)).unwrap()
+    }
+
+    /// As [`bytes`](Self::bytes), for a command that reads `input`.
+    ///
+    /// # Panics
+    /// It fails.
+    #[track_caller]
+    pub fn bytes_with(&self, args: &[&str], input: &[u8]) -> Vec<u8> {
+        use std::io::Write as _;
+        use std::process::Stdio;
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the git program is needed");
+        let mut stdin = child.stdin.take().unwrap();
+        let output = std::thread::scope(|scope| {
+            scope.spawn(move || stdin.write_all(input));
+            child.wait_with_output().unwrap()
+        });
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {args:?} in {}: {said}", self.dir.display());
+        output.stdout
+    }
+
     /// What a command that may fail does.
     pub fn output(&self, args: &[&str]) -> Output {
         self.command().args(args).output().expect("the git program is needed")
@@ -84,6 +136,7 @@ impl Git {
         command
             .current_dir(&self.dir)
             .env_remove("GIT_DIR")
+            .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_AUTHOR_NAME", "Ann")

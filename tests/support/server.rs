@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wikigrove_server::app::{self, Addresses};
 use wikigrove_server::auth::Authenticator;
+use wikigrove_server::auth::proxy::Proxies;
 use wikigrove_server::limits::HttpLimits;
 use wikigrove_server::serve::serve;
 use wikigrove_server::sync::runner::{Options, Remotes};
@@ -61,6 +62,7 @@ pub struct ServerSetup {
     addresses: Addresses,
     limits: HttpLimits,
     settings: Settings,
+    proxies: Proxies,
     sync: Options,
 }
 
@@ -69,6 +71,27 @@ impl ServerSetup {
     #[must_use]
     pub fn base_domain(mut self, domain: &str) -> Self {
         self.addresses.base_domain = Some(domain.to_owned());
+        self
+    }
+
+    /// Says that it is reached as `url` from outside.
+    #[must_use]
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.addresses.public_url = Some(url.to_owned());
+        self
+    }
+
+    /// Lets pages of the site `origin` use it.
+    #[must_use]
+    pub fn cors_origin(mut self, origin: &str) -> Self {
+        self.addresses.cors_origins.push(origin.parse().unwrap());
+        self
+    }
+
+    /// Believes these proxies.
+    #[must_use]
+    pub fn behind(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -108,8 +131,9 @@ impl ServerSetup {
             .extend(["127.0.0.1", "localhost"].map(|host| host.parse().unwrap()));
         let remotes = Remotes::start(&platform, options).await.unwrap();
         let addressed = &self.addresses;
+        let believing = auth.clone().behind(self.proxies);
         let listeners = vec![
-            (public, app::public_with(&platform, &auth, addressed, &self.limits, &remotes)),
+            (public, app::public_with(&platform, &believing, addressed, &self.limits, &remotes)),
             (control, app::control_with(&platform, &auth, &public_url, &self.limits, &remotes)),
         ];
         let (stop, stopped) = oneshot::channel::<()>();

@@ -139,6 +139,19 @@ impl OnWiki {
         self.user.public(method, format!("{}/api/v1{path}", self.base))
     }
 
+    /// Where git finds the wiki. With the token as a password, if there is one: git shows it when it
+    /// is asked for a credential.
+    pub fn git_url(&self) -> String {
+        let credential = self.user.token.as_ref().map(|token| format!("git:{token}@"));
+        let credential = credential.unwrap_or_default();
+        format!("http://{credential}{}{}/git", self.user.wikis, self.base)
+    }
+
+    /// Any request to what git talks to: `path` is what follows `{base}/git`.
+    pub fn git(&self, method: Method, path: impl Display) -> Call {
+        self.user.public(method, format!("{}/git{path}", self.base))
+    }
+
     /// Reads a page.
     pub fn read(&self, path: &str) -> Call {
         self.api(Method::GET, format!("/pages/{}", encode(path)))

@@ -6,6 +6,7 @@ mod invitations;
 mod members;
 mod remotes;
 mod tokens;
+mod usage;
 mod users;
 mod wikis;
 
@@ -65,6 +66,7 @@ fn routes() -> Routes<Admin> {
         .merge(invitations::router())
         .merge(users::router())
         .merge(remotes::router())
+        .merge(usage::router())
         .merge(audit::router())
         .merge(health::router())
 }

@@ -60,7 +60,11 @@ pub fn public_with(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
-    let common = Common { feeds: Feeds::new(limits), ..Common::default() };
+    let common = Common {
+        feeds: Feeds::new(limits),
+        git: crate::git::routes(&limits.git),
+        ..Common::default()
+    };
     let below = Below::slug(&common, limits, remotes);
     let feeds = common.feeds.clone();
     remotes.listen(Arc::new(move |link| feeds.tell_of_remote(link)));

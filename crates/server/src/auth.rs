@@ -68,8 +68,15 @@ impl Authenticator {
     /// # Errors
     /// 400 for what a trusted proxy says in a way that can be read twice, or beside a token.
     pub(crate) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
+        if !self.proxies.is_configured() {
+            // The client is the peer, and nobody says more.
+            return Ok(());
+        }
         let peer = Peer::of(request.extensions());
         let judged = self.proxies.judge(peer, request.headers_mut())?;
+        if let Some(client) = judged.client {
+            tracing::Span::current().record("client", tracing::field::display(client));
+        }
         request.extensions_mut().insert(ClientAddress(judged.client));
         if let Some(identity) = judged.identity {
             if identity.is_somebody() && request.headers().contains_key(AUTHORIZATION) {

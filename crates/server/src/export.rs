@@ -123,7 +123,9 @@ async fn tables(wiki: &Wiki, report: &mut ExportReport) -> Result<Tables, Import
     const CASE: &str = "RETAIN_PAGE_NAME_CASE";
     let mut tables = wiki.source_tables().await?;
     // Ours alone.
-    tables.preferences.retain(|(name, _)| name != "LEGACY_URLS");
+    tables
+        .preferences
+        .retain(|(name, _)| !["LEGACY_URLS", "GIT_FORCE_PUSH"].contains(&name.as_str()));
     let row = tables.preferences.iter().find(|(name, _)| name.eq_ignore_ascii_case(CASE));
     let case = match row {
         Some((_, value)) => case_mode(value.as_deref()),

@@ -237,6 +237,9 @@ async fn admit(needs: Needs, log: Option<AuditLog>, request: Request, next: Next
         tracing::info!(word, status = problem.status().as_u16(), "refused");
         return problem.clone().into_response();
     }
+    if needs.of == Of::Nobody && caller.as_ref().is_none_or(Caller::is_anonymous) {
+        return answer(checked, request, next).await;
+    }
     recorded(word, log, wiki, caller, request, |request| answer(checked, request, next)).await
 }
 

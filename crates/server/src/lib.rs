@@ -11,6 +11,7 @@ pub mod auth;
 pub mod cli;
 pub mod export;
 pub mod extract;
+pub mod git;
 pub mod import;
 pub mod limits;
 pub mod middleware;
@@ -29,4 +30,6 @@ mod idempotency;
 mod view;
 
 pub use admin::{admin_api, admin_api_with};
+pub use admin::admin_api;
+pub use git::git_http;
 pub use wiki::wiki_api;

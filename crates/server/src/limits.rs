@@ -6,6 +6,8 @@ mod rate;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::git::GitLimits;
+
 pub(crate) use in_flight::{Place, Places};
 pub(crate) use rate::{Principal, Rate};
 
@@ -40,6 +42,8 @@ pub struct HttpLimits {
     /// After how long a silence a stream of events says that it is still there. So long may it take,
     /// too, until a listener is cut off whose rights ended while nothing happened.
     pub events_keep_alive: Duration,
+    /// Clones, fetches and pushes.
+    pub git: GitLimits,
     /// How long requests in flight may go on once the server stops.
     pub shutdown_grace: Duration,
 }
@@ -59,6 +63,7 @@ impl Default for HttpLimits {
             rate_per_wiki: None,
             listeners_per_wiki: 5_000,
             events_keep_alive: Duration::from_secs(15),
+            git: GitLimits::default(),
             shutdown_grace: Duration::from_secs(30),
         }
     }

@@ -604,6 +604,8 @@ pub struct Wiki {
     pub created: OffsetDateTime,
     /// Its base.
     pub url: String,
+    /// Where git clones it from.
+    pub git_url: String,
     /// The most bytes it may hold; null is as many as there is room for.
     pub max_bytes: Option<u64>,
     /// The most pages it may have; null is any number.
@@ -707,6 +709,8 @@ pub struct Preferences {
     pub legacy_urls: Option<String>,
     /// Whether the wiki can be cloned, fetched and pushed with git; true by default.
     pub git_enabled: Option<bool>,
+    /// Whether admins may push a history that isn't built on what is there; false by default.
+    pub git_force_push: Option<bool>,
 }
 
 /// An error (RFC 9457). Some codes add fields of their own.
@@ -762,7 +766,7 @@ mod tests {
         assert_eq!(wikis.len(), 28);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
-        assert_eq!(control.len(), 26);
+        assert_eq!(control.len(), 27);
     }
 
     #[test]

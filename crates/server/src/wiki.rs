@@ -33,6 +33,8 @@ use render::Rendering;
 pub(crate) struct Common {
     pub(crate) rendering: Rendering,
     pub(crate) feeds: Feeds,
+    /// Once for all wikis, by whatever name they are reached: it counts what is going on.
+    pub(crate) git: Router,
 }
 
 /// Where the API of a wiki begins, below its base.
@@ -50,7 +52,7 @@ pub(crate) fn documented() -> OpenApiRouter {
 }
 
 /// The routes below [`API`], without it.
-pub(crate) fn api(Common { rendering, feeds }: Common) -> Routes {
+pub(crate) fn api(Common { rendering, feeds, .. }: Common) -> Routes {
     pages::router()
         .merge(attachments::router())
         .merge(history::router())

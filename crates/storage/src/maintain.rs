@@ -62,7 +62,7 @@ impl Need {
 }
 
 impl Wiki {
-    /// Looks whether the repository should be packed, which takes five `readdir`, and does it then, which
+    /// Looks whether the repository should be packed, which takes seventeen `readdir`, and does it then, which
     /// may take minutes. Reads and saves go on meanwhile. Of two calls at once the second does nothing.
     /// [`stop_indexing`](Self::stop_indexing) and [`close`](Self::close) end it.
     ///
@@ -124,6 +124,7 @@ impl Wiki {
         if need == Need::All {
             for pack in repo.replaced(&before, &new)? {
                 let _writer = self.turn()?;
+                repo.remove_common_index()?;
                 repo.remove_pack(&pack)?;
                 done.packs_removed += 1;
             }

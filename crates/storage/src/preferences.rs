@@ -167,6 +167,11 @@ impl Preferences {
         self.flag("git_enabled")
     }
 
+    /// Whether its admins may push a history that isn't built on what is there.
+    pub fn git_force_push(&self) -> bool {
+        self.flag("git_force_push")
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         match self.get(name) {
             Some(PreferenceValue::Text(text)) => Some(text),

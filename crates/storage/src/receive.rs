@@ -169,7 +169,9 @@ impl Wiki {
         if old == Some(new) {
             return Ok(Some(received));
         }
-        let counted = self.check_tip(&mut writer, incoming.repo(), old, new)?;
+        let view = incoming.repo().view();
+        let size = |id| Ok(view.blob_size(id)?);
+        let counted = self.check_changes(Some(&mut *writer), old, &changes, size)?;
         self.repo().adopt(&staged)?;
         if let Some(old) = old.filter(|_| received.rewritten) {
             self.repo().keep_backup(old)?;

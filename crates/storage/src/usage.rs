@@ -12,7 +12,7 @@ use crate::files::{At as _, FileError};
 use crate::index;
 use crate::page_path::ExistingPath;
 use crate::publish::Writer;
-use crate::repo::{Edit, Entry, FileChange, Repo, View};
+use crate::repo::{Edit, Entry, FileChange, View};
 use crate::revision::{Etag, Revision};
 use crate::wiki::Wiki;
 
@@ -148,18 +148,17 @@ impl Wiki {
         self.check_changes(writer, head, &changes, size)
     }
 
-    /// As [`check_growth`](Self::check_growth), of a commit that is there already, in `repo`.
+    /// As [`check_growth`](Self::check_growth), of a commit that is there already.
     pub(crate) fn check_tip(
         &self,
         writer: &mut Writer,
-        repo: &Repo,
         head: Option<Revision>,
         new: Revision,
     ) -> Result<Option<Count>, Error> {
         if self.quota().is_none() {
             return Ok(None);
         }
-        let view = repo.view();
+        let view = self.repo().view();
         let changes = view.changes(head, new)?;
         self.check_changes(Some(writer), head, &changes, |id| Ok(view.blob_size(id)?))
     }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
 use wikigrove_storage as storage;
 use wikigrove_storage::{AttachmentError, Conflict, DbError, FileError};
 
@@ -62,6 +63,9 @@ pub enum Error {
     /// What was asked for is kept for each caller by itself, and nobody knows who this one is.
     #[error("this is only for users who show who they are")]
     IdentityRequired,
+    /// The token that the caller showed was revoked since, or has expired.
+    #[error("the token was revoked or has expired")]
+    TokenEnded,
     /// The caller's user may do nothing at present, here and everywhere.
     #[error("you are suspended: {reason}")]
     UserSuspended {
@@ -83,6 +87,12 @@ pub enum Error {
     /// Somebody must own the wiki: its last owner can't be removed, or be made anything less.
     #[error("this is the wiki's last owner; make somebody else an owner first")]
     LastOwner,
+    /// The wiki can't be reached with git.
+    #[error("the wiki `{wiki}` can't be reached with git: `git_enabled` is off")]
+    GitDisabled {
+        /// The wiki.
+        wiki: Slug,
+    },
     /// The invitation was good, once.
     #[error("this invitation {}", if *expired { "has expired" } else { "was used" })]
     InvitationSpent {
@@ -161,6 +171,14 @@ impl Error {
         self.status() == StatusCode::SERVICE_UNAVAILABLE
     }
 
+    /// Why a push was refused, line by line, if that is what happened.
+    pub fn push_refused(&self) -> Option<&[String]> {
+        match self {
+            Self::Wiki { source: storage::Error::PushRefused(refusal), .. } => Some(&refusal.lines),
+            _ => None,
+        }
+    }
+
     /// The edit conflict, if that is what it is.
     pub fn conflict(&self) -> Option<&Conflict> {
         match self {
@@ -181,12 +199,14 @@ impl Error {
             Self::WrongState(_) => "wrong_state",
             Self::Denied { .. } => "forbidden",
             Self::IdentityRequired => "identity_required",
+            Self::TokenEnded => "unauthenticated",
             Self::UserSuspended { .. } => "user_suspended",
             Self::InvalidSubject(_) => "invalid_subject",
             Self::UnknownUser => "user_not_found",
             Self::UserExists => "user_exists",
             Self::UnknownToken => "token_not_found",
             Self::LastOwner => "last_owner",
+            Self::GitDisabled { .. } => "git_disabled",
             Self::InvitationSpent { expired: true } => "invitation_expired",
             Self::InvitationSpent { expired: false } => "invitation_used",
             Self::ReadOnly { .. } => "wiki_read_only",
@@ -211,7 +231,8 @@ impl Error {
                 "invalid_slug" | "reserved_slug" | "invalid_subject" => {
                     StatusCode::UNPROCESSABLE_ENTITY
                 }
-                "unknown_wiki" | "unknown_remote" | "user_not_found" | "token_not_found" => {
+                "unauthenticated" => StatusCode::UNAUTHORIZED,
+                "unknown_wiki" | "unknown_remote" | "user_not_found" | "token_not_found" | "git_disabled" => {
                     StatusCode::NOT_FOUND
                 }
                 "invalid_host" => StatusCode::BAD_REQUEST,
@@ -237,6 +258,8 @@ impl Error {
             Self::Suspended { reason, .. } | Self::UserSuspended { reason } => {
                 problem.field("reason", reason)
             }
+            Self::TokenEnded => problem
+                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wikigrove\"")),
             Self::Wiki { source, .. } => with_fields(problem, source),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(1),
             _ => problem,
@@ -287,6 +310,8 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::Conflict(_) | E::RevertConflict { .. } => (StatusCode::CONFLICT, "edit_conflict"),
         E::RevertsMerge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "reverts_merge"),
         E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "page_too_large"),
+        E::QuotaExceeded { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "quota_exceeded"),
+        E::PushRefused(_) => (StatusCode::CONFLICT, "push_refused"),
         E::NotText { .. } => (StatusCode::NOT_ACCEPTABLE, "not_text"),
         E::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
         E::Busy { .. } | E::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
@@ -321,6 +346,10 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
         E::UnknownBase { current, .. } | E::Stale { current, .. } => problem.field("etag", current),
         E::Collision { existing, .. } => problem.field("existing", existing),
         E::TooLarge { limit, .. } => problem.field("limit", limit),
+        E::QuotaExceeded { what, limit, would_be } => {
+            problem.field("what", what).field("limit", limit).field("would_be", would_be)
+        }
+        E::PushRefused(refusal) => problem.field("lines", &refusal.lines),
         E::TooManyDrafts { limit } => problem.field("limit", limit),
         E::Busy { .. } => problem.retry_after(1),
         E::MessageRequired => problem.field(

@@ -39,7 +39,6 @@ mod memory;
 mod outside;
 mod platform;
 pub mod problem;
-mod quota;
 mod random;
 mod registry;
 mod resolver;
@@ -74,7 +73,6 @@ pub use link::{
 };
 pub use outside::Outside;
 pub use platform::{Answers, AuditLog, Platform, Settings};
-pub use quota::Quota;
 pub use resolver::{Resolution, Resolver};
 pub use slug::{Slug, SlugError};
 pub use subject::{InvalidSubject, check_subject};
@@ -82,7 +80,7 @@ pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
 pub use user::{NewUser, Suspension, User, UserUpdate};
 pub use wiki::{
-    Download, Page, Presentation, Quarantine, SaveOptions, Storage, SyncOrder, UndoOptions, Upload,
+    Download, Incoming, Page, Presentation, Quarantine, Repository, SaveOptions, Storage, SyncOrder, UndoOptions, Upload,
     Wiki,
 };
 pub use words::UnknownWord;
@@ -92,5 +90,5 @@ pub use wikigrove_storage::{
     AttachmentError, AttachmentPath, AttachmentSummary, Author, Commit, Conflict, Cursor, Draft,
     DraftBase, DraftSummary, Etag, ExistingAttachment, ExistingPath, Found, Hunk, InvalidAuthor,
     InvalidId, InvalidPath, PagePath, PageSummary, PreferenceChanges, PreferenceValue, Preferences,
-    RawPreferences, Revision, Saved, SavedAttachment,
+    PushRefusal, Quota, RawPreferences, Received, Revision, Saved, SavedAttachment, Usage,
 };

@@ -1,6 +1,7 @@
 //! An open wiki that can be closed under those who hold it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wikigrove_storage::{Error, Wiki};
@@ -10,6 +11,8 @@ const USES: u32 = 1 << 20;
 /// How many readers of one wiki may occupy a thread at the same moment. The threads are all wikis'
 /// together, and what is in memory takes none.
 const READERS: usize = 16;
+/// How many pushes into one wiki are looked at at the same moment.
+const RECEIVERS: usize = 2;
 
 /// An open wiki and its door.
 ///
@@ -24,8 +27,13 @@ pub(crate) struct Live {
     /// one wiki doesn't keep the others' requests from being served.
     readers: Arc<Semaphore>,
     writer: Arc<Semaphore>,
+    receivers: Arc<Semaphore>,
+    /// Whether it was written to since somebody looked after its repository.
+    written: AtomicBool,
     /// Marked whenever those who follow the wiki should look.
     moved: watch::Sender<()>,
+    /// Whether the wiki is being closed: whoever stays inside for long should leave.
+    closing: watch::Sender<bool>,
 }
 
 /// What somebody is about to do with a wiki.
@@ -33,6 +41,8 @@ pub(crate) struct Live {
 pub(crate) enum Use {
     Read,
     Write,
+    /// To look at a push, which takes long and needs the writer only at its end.
+    Receive,
 }
 
 impl Live {
@@ -42,15 +52,23 @@ impl Live {
             door: Semaphore::new(USES as usize),
             readers: Arc::new(Semaphore::new(READERS)),
             writer: Arc::new(Semaphore::new(1)),
+            receivers: Arc::new(Semaphore::new(RECEIVERS)),
+            // What came into it before it was opened counts as well.
+            written: AtomicBool::new(true),
             moved: watch::Sender::new(()),
+            closing: watch::Sender::new(false),
         }
     }
 
     /// Waits until it is one's turn to take a thread. Holds as long as what it returns.
     pub(crate) async fn turn(&self, purpose: Use) -> OwnedSemaphorePermit {
+        if !matches!(purpose, Use::Read) {
+            self.written.store(true, Ordering::Relaxed);
+        }
         let queue = match purpose {
             Use::Read => &self.readers,
             Use::Write => &self.writer,
+            Use::Receive => &self.receivers,
         };
         queue.clone().acquire_owned().await.expect("the queues are never closed")
     }
@@ -62,6 +80,28 @@ impl Live {
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Wiki) -> Result<T, Error>) -> Result<T, Error> {
         let _inside = self.door.try_acquire().map_err(|_| Error::Closed)?;
         work(&self.wiki)
+    }
+
+    /// Uses the wiki for longer than one call.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]
+    pub(crate) fn stay(self: &Arc<Self>) -> Result<Stay, Error> {
+        self.door.try_acquire().map_err(|_| Error::Closed)?.forget();
+        Ok(Stay { live: self.clone(), closing: self.closing.subscribe() })
+    }
+
+    /// Whether it was written to since the last call.
+    pub(crate) fn takes_written(&self) -> bool {
+        self.written.swap(false, Ordering::Relaxed)
+    }
+
+    /// Packs the repository, if it is time for that. Shutting the wiki ends it. Blocks.
+    pub(crate) fn maintain(&self) {
+        match self.with(Wiki::maintain) {
+            Ok(_) | Err(Error::Closed | Error::GivenUp) => {}
+            Err(error) => tracing::error!(%error, "a repository could not be packed"),
+        }
     }
 
     /// Tells those who follow the wiki that there may be something new.
@@ -76,6 +116,7 @@ impl Live {
     /// Lets nobody in any more and waits until all have left.
     pub(crate) async fn shut(&self) {
         self.wiki.stop_indexing();
+        self.closing.send_replace(true);
         if let Ok(all) = self.door.acquire_many(USES).await {
             all.forget();
         }
@@ -88,5 +129,30 @@ impl Live {
     /// What couldn't be made durable in the repository; it is safe in wiki.db all the same.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.wiki.close()
+    }
+}
+
+/// Somebody inside, who keeps the wiki's files where they are. Leaves when dropped.
+pub(crate) struct Stay {
+    live: Arc<Live>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Stay {
+    /// The wiki.
+    pub(crate) fn wiki(&self) -> &Wiki {
+        &self.live.wiki
+    }
+
+    /// Waits until somebody waits for this one to leave.
+    pub(crate) async fn asked_to_leave(&mut self) {
+        // An error can't be: the sender is ours, too.
+        let _ = self.closing.wait_for(|closing| *closing).await;
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.live.door.add_permits(1);
     }
 }

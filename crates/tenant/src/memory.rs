@@ -22,6 +22,8 @@ pub(crate) struct Memory {
     pub(crate) tenants: Cache<Slug, Arc<Tenant>>,
     pub(crate) members: Cache<(TenantId, String), Membership>,
     pub(crate) tokens: Cache<[u8; 32], Arc<KnownToken>>,
+    /// The ids of tokens that are good, for handles whose callers showed one.
+    pub(crate) alive: Cache<String, ()>,
     /// Users who were here. Only says what need not be written again.
     pub(crate) seen: Cache<String, Arc<Seen>>,
     /// When tokens were used, by their ids, in seconds since 1970: what is yet to be written.
@@ -56,6 +58,7 @@ impl Memory {
             tenants: Cache::new(ROWS_KEPT),
             members: Cache::new(ROWS_KEPT),
             tokens: Cache::new(ROWS_KEPT),
+            alive: Cache::new(ROWS_KEPT),
             seen: Cache::new(ROWS_KEPT),
             uses: Mutex::default(),
             epoch: AtomicU64::new(0),
@@ -91,6 +94,7 @@ impl Memory {
                 self.tokens.invalidate(&*hash);
             }
         }
+        self.alive.invalidate_all();
     }
 
     /// Forgets all that depends on a user. Users are changed rarely, too.
@@ -124,5 +128,39 @@ impl Memory {
 
     fn uses(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::TokenRole;
+
+    #[test]
+    fn a_use_is_noted_once_a_minute_and_written_once() {
+        let memory = Memory::new();
+        let known = KnownToken::new(Token {
+            id: "0123".to_owned(),
+            name: "CI".to_owned(),
+            role: TokenRole::Operator,
+            act_as: false,
+            created: OffsetDateTime::UNIX_EPOCH,
+            expires: None,
+            subject: None,
+            author: None,
+            used: None,
+        });
+        for now in [1000, 1001, 1059] {
+            memory.note_use(&known, now);
+        }
+        assert_eq!(memory.take_uses(), [("0123".to_owned(), 1000)]);
+        memory.note_use(&known, 1059);
+        assert_eq!(memory.take_uses(), []);
+        memory.note_use(&known, 1060);
+        // A clock that was set back changes nothing.
+        memory.note_use(&known, 5);
+        assert_eq!(memory.take_uses(), [("0123".to_owned(), 1060)]);
     }
 }

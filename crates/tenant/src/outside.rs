@@ -35,16 +35,7 @@ impl Outside {
         &self.caller
     }
 
-    /// Whether an invitation to the wiki has this secret, be it spent or not.
-    ///
-    /// # Errors
-    /// [`Error::UnknownWiki`]: there is no such invitation, or no such wiki.
-    pub async fn check_invitation(&self, secret: &str) -> Result<(), Error> {
-        let slug = self.slug().ok_or(Error::UnknownWiki)?;
-        self.platform.check_invitation(slug, secret).await
-    }
-
-    /// What may be added to the audit log.
+    /// Where it is written down who does what.
     pub fn audit(&self) -> AuditLog {
         self.platform.audit()
     }

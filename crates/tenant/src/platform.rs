@@ -7,6 +7,7 @@ mod lifecycle;
 mod links;
 mod lock;
 mod lookup;
+mod maintenance;
 mod members;
 mod secrets;
 mod tokens;
@@ -26,6 +27,7 @@ use crate::context::{blocking, uninterrupted};
 use crate::memory::Memory;
 use crate::registry::Registry;
 use crate::secrets::Vault;
+use crate::wiki::push;
 use crate::{Error, Slug};
 
 pub use answers::Answers;
@@ -78,6 +80,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) catalog: Arc<Catalog>,
     registry: Arc<Registry>,
+    /// Held by whoever looks after repositories: one git program packs at a time.
+    maintaining: Arc<tokio::sync::Semaphore>,
     resources: Resources,
     /// `None` once the platform is closed, which ends the listeners.
     changes: Mutex<Option<broadcast::Sender<Change>>>,
@@ -139,10 +143,11 @@ impl Platform {
         scratch: Option<tempfile::TempDir>,
     ) -> Result<Self, Error> {
         // Other processes may look for a moment before they find the lock; nothing else is touched.
-        for needed in [dir.clone(), dir.join("wikis"), dir.join("trash")] {
+        for needed in [dir.clone(), dir.join("wikis"), dir.join("trash"), push::incoming(&dir)] {
             create_if_missing(&needed)?;
         }
         let lock = DirLock::take(&dir)?;
+        push::sweep(&dir);
         let resources = Resources {
             cache: PageCache::with_capacity(settings.cache_bytes),
             ..Resources::default()
@@ -150,6 +155,7 @@ impl Platform {
         let catalog = Catalog::open(&dir, &resources.scheduler)?;
         Ok(Self(Arc::new(Inner {
             registry: Arc::new(Registry::new(settings.open_wikis)),
+            maintaining: Arc::new(tokio::sync::Semaphore::new(1)),
             catalog: Arc::new(catalog),
             resources,
             changes: Mutex::new(Some(broadcast::Sender::new(CHANGES_KEPT))),
@@ -298,6 +304,7 @@ async fn tidy(platform: Weak<Inner>, idle: Duration) {
         // Held while tidying: with the platform would go the lock on the directory.
         let Some(platform) = platform.upgrade().map(Platform) else { return };
         platform.write_uses().await;
+        platform.maintain_in_background();
         platform.0.registry.tidy(idle).await;
     }
 }

@@ -45,6 +45,8 @@ struct Slot {
 
 struct Open {
     wiki: Arc<Live>,
+    /// How many hold the wiki only for work that gives way to whoever wants to close it.
+    background: usize,
     _place: OwnedSemaphorePermit,
 }
 
@@ -54,13 +56,63 @@ impl Slot {
     }
 
     fn is_unused(&self) -> bool {
-        lock(&self.open).as_ref().is_some_and(|open| Arc::strong_count(&open.wiki) == 1)
+        lock(&self.open).as_ref().is_some_and(Open::gives_way)
     }
 
-    fn take_if_unused(&self) -> Option<Open> {
+    /// Takes the wiki out if nobody holds it; with `force`, also if somebody does for work that gives
+    /// way.
+    fn take_if_unused(&self, force: bool) -> Option<Open> {
         let mut open = lock(&self.open);
         // Nobody can get hold of it meanwhile: that takes this lock.
-        open.take_if(|open| Arc::strong_count(&open.wiki) == 1)
+        open.take_if(|open| open.gives_way() && (force || open.background == 0))
+    }
+}
+
+impl Open {
+    fn gives_way(&self) -> bool {
+        Arc::strong_count(&self.wiki) == 1 + self.background
+    }
+}
+
+/// An open wiki that is held for work that gives way: it may be closed at any moment.
+pub(crate) struct InBackground {
+    wiki: Option<Arc<Live>>,
+    slot: Arc<Slot>,
+}
+
+impl InBackground {
+    fn hold(slot: Arc<Slot>) -> Option<Self> {
+        let wiki = {
+            let mut open = lock(&slot.open);
+            let open = open.as_mut()?;
+            open.background += 1;
+            open.wiki.clone()
+        };
+        Some(Self { wiki: Some(wiki), slot })
+    }
+
+    /// The wiki.
+    pub(crate) fn wiki(&self) -> &Live {
+        self.wiki.as_ref().expect("there until this is dropped")
+    }
+}
+
+impl Drop for InBackground {
+    fn drop(&mut self) {
+        let Some(wiki) = self.wiki.take() else { return };
+        let mut open = lock(&self.slot.open);
+        match open.as_mut().filter(|open| Arc::ptr_eq(&open.wiki, &wiki)) {
+            // In one step for whoever counts.
+            Some(open) => {
+                open.background -= 1;
+                drop(wiki);
+            }
+            // It was closed meanwhile. With it may go its connections, which takes a while.
+            None => {
+                drop(open);
+                drop(wiki);
+            }
+        }
     }
 }
 
@@ -99,7 +151,7 @@ impl Registry {
         }
         let place = self.place().await?;
         let wiki = Arc::new(Live::new(blocking(open).await?));
-        *lock(&gate.slot.open) = Some(Open { wiki: wiki.clone(), _place: place });
+        *lock(&gate.slot.open) = Some(Open { wiki: wiki.clone(), background: 0, _place: place });
         Ok((wiki, true))
     }
 
@@ -155,7 +207,7 @@ impl Registry {
             .collect();
         candidates.sort_unstable();
         for (_, id) in candidates {
-            if self.close_unused(id).await {
+            if self.close_unused(id, true).await {
                 return true;
             }
         }
@@ -172,7 +224,7 @@ impl Registry {
             .collect();
         for (id, used) in slots {
             if Duration::from_millis(now.saturating_sub(used)) >= idle {
-                self.close_unused(id).await;
+                self.close_unused(id, false).await;
             } else {
                 self.checkpoint(id).await;
             }
@@ -189,10 +241,17 @@ impl Registry {
         }
     }
 
+    /// The open wikis that were written to since the last call.
+    pub(crate) fn written(&self) -> Vec<InBackground> {
+        let slots: Vec<_> = lock(&self.slots).of.values().cloned().collect();
+        let held = slots.into_iter().filter_map(InBackground::hold);
+        held.filter(|held| held.wiki().takes_written()).collect()
+    }
+
     /// Closes a wiki unless somebody holds it, or is opening or closing it.
-    async fn close_unused(&self, id: TenantId) -> bool {
+    async fn close_unused(&self, id: TenantId, force: bool) -> bool {
         let Some(gate) = self.try_gate(id) else { return false };
-        match gate.slot.take_if_unused() {
+        match gate.slot.take_if_unused(force) {
             Some(open) => {
                 finish(open).await;
                 true
@@ -248,6 +307,11 @@ pub(crate) struct Gate<'a> {
 }
 
 impl Gate<'_> {
+    /// The wiki, if it is open.
+    pub(crate) fn open_wiki(&self) -> Option<Arc<Live>> {
+        lock(&self.slot.open).as_ref().map(|open| open.wiki.clone())
+    }
+
     /// Closes the wiki, if it is open, even if somebody holds it; they get errors from then on.
     pub(crate) async fn close(&self) {
         let open = lock(&self.slot.open).take();

@@ -5,6 +5,8 @@ mod drafts;
 mod history;
 mod moves;
 mod presentation;
+pub(crate) mod push;
+mod repository;
 mod snapshot;
 mod sync;
 mod versions;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use wikigrove_storage as storage;
 use wikigrove_storage::{
     Author, Commit, Etag, ExistingPath, Found, PagePath, PageSummary, PreferenceChanges,
-    Preferences, Revision, Saved,
+    Preferences, Revision, Saved, Usage,
 };
 
 use crate::base::Base;
@@ -28,6 +30,8 @@ use crate::{
 
 pub use attachments::{Download, Upload};
 pub use presentation::Presentation;
+pub use push::Incoming;
+pub use repository::Repository;
 pub use sync::{Quarantine, SyncOrder};
 pub use versions::UndoOptions;
 
@@ -322,6 +326,15 @@ impl Wiki {
         .await
     }
 
+    /// How much the wiki holds.
+    ///
+    /// # Errors
+    /// The caller doesn't administer the wiki, or it can't be read.
+    pub async fn usage(&self) -> Result<Usage, Error> {
+        self.allow(Action::Inspect).await?;
+        self.run(storage::Wiki::usage).await
+    }
+
     /// Where the repository is, for the git program to read. Ask anew for each use: a wiki that was
     /// deleted leaves its path to the next one of its name.
     ///
@@ -412,6 +425,7 @@ impl Wiki {
         }
         // Something on the platform changed since the handle was made; perhaps this wiki.
         let tenant = platform.known_by_id(tenant.id, &tenant.slug).await?.tenant;
+        platform.require_token(caller).await?;
         let known = platform.membership(tenant.id, caller).await?;
         require(&tenant, caller, &known, action)
     }
@@ -424,6 +438,11 @@ impl Wiki {
         }
         let catalog = &platform.0.catalog;
         let tenant = catalog.by_id(tenant.id)?.ok_or(Error::UnknownWiki)?;
+        if let Some(token) = caller.token_id()
+            && !catalog.has_token(token)?
+        {
+            return Err(Error::TokenEnded);
+        }
         let known = match caller.user_subject() {
             Some(subject) => catalog.membership(tenant.id, subject)?,
             None => Membership::default(),
@@ -521,10 +540,16 @@ impl Wiki {
     }
 
     fn announce_all(&self, revision: Revision, paths: Vec<String>, author: &Author) {
-        self.announce_by(Origin::Api, revision, paths, author);
+        self.announce_from(Origin::Api, revision, paths, author);
     }
 
-    fn announce_by(&self, origin: Origin, revision: Revision, paths: Vec<String>, author: &Author) {
+    fn announce_from(
+        &self,
+        origin: Origin,
+        revision: Revision,
+        paths: Vec<String>,
+        author: &Author,
+    ) {
         self.0.platform.0.announce(Change {
             wiki: self.id(),
             slug: self.slug().clone(),

@@ -47,6 +47,7 @@ struct WikiBody {
     #[serde(with = "time::serde::rfc3339")]
     created: time::OffsetDateTime,
     url: String,
+    git_url: String,
     max_bytes: Option<u64>,
     max_pages: Option<u64>,
 }
@@ -63,6 +64,7 @@ impl Admin {
             reason: tenant.state.reason().map(str::to_owned),
             created: tenant.created,
             url: format!("{}/w/{}", self.public_url, tenant.slug),
+            git_url: format!("{}/w/{}/git", self.public_url, tenant.slug),
             max_bytes: tenant.quota.bytes,
             max_pages: tenant.quota.pages,
         }

@@ -16,12 +16,13 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 use tower_service::Service;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{ContextService, Error, Outside, TenantId, Wiki};
+use wikigrove_tenant::{Caller, ContextService, Error, Outside, TenantId, Wiki};
 
 use super::answering::Answering;
 use super::{SharedHost, host};
 use crate::auth::proxy::Identity;
 use crate::auth::{Authenticator, ClientAddress};
+use crate::git::{self, GIT};
 use crate::hooks::HOOKS;
 use crate::limits::{HttpLimits, Place, Places, Principal, Rate};
 use crate::middleware::RequestId;
@@ -56,6 +57,9 @@ impl Wikis {
             return response;
         }
         let below = below_base(path, path.starts_with(BASE)).unwrap_or_default();
+        if is_for_git(below) {
+            return self.for_git(request).await;
+        }
         if is_for_programs(below) || !prefers(request.headers(), "text/html") {
             return self.of_wiki(request).await;
         }
@@ -72,27 +76,40 @@ impl Wikis {
         response
     }
 
+    /// A request of git's, which shows its credential and what it is answered in its own way.
+    async fn for_git(&self, mut request: Request) -> Response {
+        git::with_bearer(request.headers_mut());
+        let (response, is_anonymous) = match self.identify(&mut request).await {
+            Ok(caller) => (self.for_caller(request, &caller).await, caller.is_anonymous()),
+            Err(problem) => (problem.into_response(), true),
+        };
+        git::in_plain_words(response, is_anonymous)
+    }
+
     async fn of_wiki(&self, mut request: Request) -> Response {
-        let path = request.uri().path();
-        let (is_by_path, is_for_programs) = (path.starts_with(BASE), is_for_programs(path));
-        if let Err(problem) = self.auth.admit(&mut request) {
-            return problem.into_response();
+        match self.identify(&mut request).await {
+            Ok(caller) => self.for_caller(request, &caller).await,
+            Err(problem) => problem.into_response(),
         }
+    }
+
+    /// Who asks, unless they ask too often.
+    async fn identify(&self, request: &mut Request) -> Result<Caller, Problem> {
+        self.auth.admit(request)?;
         let identity = request.extensions().get::<Identity>().cloned();
+        let client = ClientAddress::of(request.extensions());
         let identified = self.auth.identified(request.headers(), identity.as_ref()).await;
         if let Some(rate) = &self.rate {
             // Whoever tries tokens is counted where they are.
-            let client = ClientAddress::of(request.extensions());
-            let principal = Principal::of(identified.as_ref().ok(), client);
-            if let Err(problem) = rate.take(principal) {
-                return problem.into_response();
-            }
+            rate.take(Principal::of(identified.as_ref().ok(), client))?;
         }
-        let caller = match identified {
-            Ok(caller) => caller,
-            Err(problem) => return problem.into_response(),
-        };
-        request.extensions_mut().insert(caller);
+        identified
+    }
+
+    async fn for_caller(&self, mut request: Request, caller: &Caller) -> Response {
+        let path = request.uri().path();
+        let (is_by_path, is_for_programs) = (path.starts_with(BASE), is_for_programs(path));
+        request.extensions_mut().insert(caller.clone());
         // What is streamed for long has to look at the credentials again.
         request.extensions_mut().insert(self.auth.clone());
         let is_shared = self.shared.serves(&request);
@@ -116,6 +133,10 @@ impl Wikis {
 
 fn is_for_programs(below: &str) -> bool {
     PROGRAMS.iter().any(|start| below.starts_with(start))
+}
+
+fn is_for_git(below: &str) -> bool {
+    below.strip_prefix(GIT).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn is_unknown_wiki<B>(response: &http::Response<B>) -> bool {
@@ -154,6 +175,7 @@ impl Service<Request> for Shared {
 pub(super) struct Below {
     has_slug: bool,
     api: Router,
+    git: Router,
     view: Router,
     /// The base itself, without the slash that its view has.
     bare: Router,
@@ -171,6 +193,7 @@ impl Below {
         Self {
             has_slug: true,
             api: wiki::api(common.clone()).router(),
+            git: common.git.clone(),
             view: view::routes(&common.rendering).router(),
             bare: view::without_slash().router(),
             nothing: Router::new(),
@@ -219,10 +242,13 @@ impl Service<Request> for Below {
         let Some(below) = below_base(path, self.has_slug) else {
             return Answering::new(self.bare.call(request), place);
         };
-        let (router, rest) = match below.strip_prefix(API).filter(|rest| rest.starts_with('/')) {
-            Some(rest) => (&mut self.api, rest),
-            None if is_for_programs(below) => (&mut self.nothing, below),
-            None => (&mut self.view, below),
+        let below_of =
+            |start| below.strip_prefix(start).filter(|rest: &&str| rest.starts_with('/'));
+        let (router, rest) = match (below_of(API), below_of(GIT)) {
+            (Some(rest), _) => (&mut self.api, rest),
+            (None, Some(rest)) => (&mut self.git, rest),
+            (None, None) if is_for_programs(below) => (&mut self.nothing, below),
+            (None, None) => (&mut self.view, below),
         };
         let taken_off = path.len() - rest.len();
         if let Some(uri) = without(request.uri(), taken_off) {

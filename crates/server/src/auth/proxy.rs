@@ -5,7 +5,7 @@
 //! is the peer of the connection that is judged; `X-Forwarded-For` says nothing of who may speak for
 //! others. From anybody else the headers are taken out of the request and change nothing.
 //!
-//! [`Proxies::judge`] is a function of the peer and the headers alone.
+//! `Proxies::judge` is a function of the peer and the headers alone.
 
 mod config;
 mod forwarded;

@@ -69,6 +69,9 @@ pub(super) struct ServeArgs {
     /// The largest attachment, in bytes [default: 100 MB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_ATTACHMENT_LIMIT")]
     attachment_limit: Option<u64>,
+    /// The most bytes in one push with git [default: 1 GB].
+    #[arg(long, value_name = "BYTES", env = "WIKIGROVE_PACK_LIMIT")]
+    pack_limit: Option<u64>,
     #[command(flatten)]
     front: FrontArgs,
     #[command(flatten)]
@@ -91,10 +94,13 @@ impl ServeArgs {
 pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> {
     start_logging();
     let files = raise_file_limit();
-    let limits = args.front.limits(limits(files));
+    let mut limits = args.front.limits(limits(files));
     let has_socket = args.listen.iter().any(|listen| matches!(listen, Listen::Unix(_)));
     // Before anything is opened: who may speak for others is no matter to be guessed.
     let proxies = args.front.proxies(has_socket)?;
+    if let Some(limit) = args.pack_limit {
+        limits.git.pack_bytes = limit;
+    }
     let options = args.sync.options()?;
     let mut settings =
         Settings { secret_key_file: place.secret_key_file, ..settings(args.open_wikis, files) };

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use serde_json::{Map, Value};
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{AuditLog, Caller, Error, NewAuditEntry, Wiki};
+use wikigrove_tenant::{AuditLog, Caller, Error, NewAuditEntry, Outside, Wiki};
 
 use crate::auth::ClientAddress;
 use crate::middleware::RequestId;
@@ -26,26 +26,24 @@ pub(super) async fn recorded<F>(
 where
     F: Future<Output = Response>,
 {
-    let Some(log) = log.or_else(|| wiki.as_ref().map(Wiki::audit)) else {
+    let outside = request.extensions().get::<Outside>().cloned();
+    let log = log
+        .or_else(|| wiki.as_ref().map(Wiki::audit))
+        .or_else(|| outside.as_ref().map(Outside::audit));
+    let Some(log) = log else {
         return Error::NoContext.into_response();
     };
     let (mut parts, body) = request.into_parts();
-    let entry = entry(word, wiki.as_ref(), caller.as_ref(), &mut parts).await;
-    between_lines(&log, entry, answer(Request::from_parts(parts, body))).await
-}
-
-/// What [`recorded`] does for a route, for a handler that knows better what to write down.
-pub(crate) async fn between_lines(
-    log: &AuditLog,
-    entry: NewAuditEntry,
-    answer: impl Future<Output = Response>,
-) -> Response {
-    let word = entry.action.clone();
+    let mut entry = entry(word, wiki.as_ref(), caller.as_ref(), &mut parts).await;
+    if let Some(outside) = outside {
+        entry.wiki = outside.id();
+        entry.slug = outside.slug().map(ToString::to_string);
+    }
     let id = match log.record(entry).await {
         Ok(id) => id,
         Err(error) => return error.into_response(),
     };
-    let response = answer.await;
+    let response = answer(Request::from_parts(parts, body)).await;
     // A problem may have a status that the outermost layer writes.
     let status = response.extensions().get::<Problem>().map_or(response.status(), Problem::status);
     if let Err(error) = log.record_result(id, status.as_u16()).await {
@@ -66,6 +64,9 @@ async fn entry(
         Some(wiki) => Some(wiki.slug().to_string()),
         None => detail.remove("slug").and_then(|slug| slug.as_str().map(str::to_owned)),
     };
+    if let Some(token) = caller.and_then(Caller::token_id) {
+        detail.insert("token".to_owned(), token.into());
+    }
     let id = parts.extensions.get::<RequestId>();
     NewAuditEntry {
         subject: caller.and_then(Caller::subject).map(str::to_owned),

@@ -8,6 +8,8 @@ use axum::extract::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tracing::Span;
 
+use crate::serve::Peer;
+
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much of a path the log repeats, in characters.
@@ -90,6 +92,9 @@ pub(super) fn span(request: &Request, id: &RequestId) -> Span {
         request.id = id.as_str(),
         method = request.method().as_str(),
         path = %Shown(request.uri().path()),
+        peer = Peer::of(request.extensions()).and_then(Peer::address).map(tracing::field::display),
+        // Where a trusted proxy says that the request comes from.
+        client = tracing::field::Empty,
     )
 }
 

@@ -178,3 +178,29 @@ pub struct AuditLog {
     /// For `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
+
+/// How much a wiki holds, and may hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Pages now.
+    pub pages: u64,
+    /// Attachments now.
+    pub attachments: u64,
+    /// Bytes of content of both.
+    pub bytes: u64,
+    /// Bytes on the disk, with the whole history.
+    pub repository_bytes: u64,
+    /// What it may hold.
+    pub quota: Quota,
+}
+
+/// How much a wiki may hold; null is as much as there is room for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Pages.
+    pub max_pages: Option<u64>,
+    /// Bytes of content.
+    pub max_bytes: Option<u64>,
+}

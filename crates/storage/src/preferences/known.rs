@@ -90,4 +90,6 @@ pub(super) static KNOWN: &[Known] = &[
         Absent::Text("off"),
     ),
     known("git_enabled", Kind::Flag, Absent::Flag(true)),
+    // Whether the wiki's admins may push a history that isn't built on what is there.
+    known("git_force_push", Kind::Flag, Absent::Flag(false)),
 ];

@@ -1,5 +1,7 @@
 //! Pushes of every kind, made by the real git.
 
+mod law;
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -226,6 +228,21 @@ fn what_a_commit_in_between_adds_is_looked_at_too() {
     import(&tree, b"M 120000 inline link\ndata 4\nhome\n");
     import(&tree, b"D link\n");
     assert_eq!(lines(scratch.push(&tree, &RULES())).len(), 1);
+}
+
+/// A ref that has git show another commit in the place of the one that is pushed.
+#[test]
+fn nothing_is_looked_at_in_the_place_of_something_else() {
+    let scratch = Scratch::new();
+    scratch.create("home", "text");
+    let tree = scratch.clone_with_git();
+    let harmless = commit(&tree, "harmless.md", "text");
+    git(&tree, &["reset", "--quiet", "--hard", "HEAD^"]);
+    import(&tree, b"M 120000 inline link\ndata 4\nhome\n");
+    let (incoming, new) = scratch.send(&tree);
+    let url = incoming.display().to_string();
+    git(&tree, &["push", "--quiet", &url, &format!("{harmless}:refs/replace/{new}")]);
+    assert!(lines(scratch.wiki().receive(&incoming, new, &RULES()))[0].contains("symbolic link"));
 }
 
 #[test]
@@ -500,4 +517,22 @@ fn pushes_and_saves_that_race_lose_nothing() {
     assert_eq!(scratch.paths().len(), 131);
     assert!(scratch.wiki().read(&ExistingPath::new("pushed/9").unwrap()).is_ok());
     scratch.git(&["fsck", "--strict"]);
+}
+
+#[test]
+fn a_long_history_comes_in_whole() {
+    let scratch = Scratch::new();
+    let tree = scratch.clone_with_git();
+    let mut stream = Vec::new();
+    for n in 0..1500 {
+        if n > 0 {
+            stream.extend(b"commit refs/heads/main\ncommitter Git <g@example.org> 1700000000 +0000\ndata 1\nx\n");
+        }
+        stream.extend(format!("M 100644 inline {}/{n}.md\ndata 4\n{n:04}\n", n % 7).bytes());
+    }
+    import(&tree, &stream);
+    let received = scratch.push(&tree, &RULES()).unwrap();
+    assert_eq!((received.commits, received.paths.len()), (1500, crate::MAX_CHANGES));
+    scratch.wiki().update_index(|_| ()).unwrap();
+    assert_eq!(scratch.paths().len(), 1500);
 }

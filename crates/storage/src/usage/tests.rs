@@ -162,7 +162,7 @@ fn links_and_submodules_do_not_count() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     /// Whatever is done, by whichever door, and whether or not it is refused.
     #[test]

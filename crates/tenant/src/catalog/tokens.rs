@@ -79,7 +79,20 @@ impl Catalog {
         })
     }
 
-    /// The token of one wiki with this id, whatever became of it since.
+    /// Whether there is a token with this id that hasn't expired.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn has_token(&self, id: &str) -> Result<bool, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "select 1 from tokens where id = ?1 and (expires is null or expires > ?2)",
+            )?;
+            Ok(statement.exists(params![id, now().unix_timestamp()])?)
+        })
+    }
+
+    /// The token of one wiki with this id, unless it has expired.
     ///
     /// # Errors
     /// The file can't be read.
@@ -89,9 +102,12 @@ impl Catalog {
         id: &str,
     ) -> Result<Option<Token>, CatalogError> {
         self.db.read(|connection| {
-            let mut statement =
-                connection.prepare_cached(&format!("{SELECT}where wiki = ?1 and id = ?2"))?;
-            Ok(statement.query_row(params![wiki.to_string(), id], read).optional()?)
+            let mut statement = connection.prepare_cached(&format!(
+                "{SELECT}where wiki = ?1 and id = ?2 and (expires is null or expires > ?3)"
+            ))?;
+            let found =
+                statement.query_row(params![wiki.to_string(), id, now().unix_timestamp()], read);
+            Ok(found.optional()?)
         })
     }
 
@@ -181,8 +197,8 @@ mod tests {
     use time::Duration;
 
     use super::*;
-    use crate::Role;
     use crate::catalog::tests::{garden, scratch};
+    use crate::{Author, Role, UserUpdate};
 
     fn new(role: TokenRole) -> NewToken {
         NewToken { name: "CI".to_owned(), role, act_as: false, expires: None, subject: None }
@@ -250,5 +266,46 @@ mod tests {
     fn a_wiki_that_does_not_exist_has_no_tokens() {
         let (_dir, catalog) = scratch();
         assert!(catalog.create_token(&new(editor(TenantId::random()))).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_users_token_names_the_user_and_counts_unless_they_are_suspended() {
+        let (_dir, catalog) = scratch();
+        let id = garden(&catalog).id;
+        catalog.see_user("ann", "Ann", Some("ann@example.org")).unwrap();
+        let owned = NewToken { subject: Some("ann".to_owned()), ..new(editor(id)) };
+        let (token, secret) = catalog.create_token(&owned).unwrap();
+        assert_eq!(token.author, Some(Author::new("Ann", "ann@example.org")));
+        assert_eq!(catalog.find_token(secret.expose()).unwrap(), Some(token.clone()));
+        let suspend = |reason: Option<&str>| {
+            let suspended = Some(reason.map(str::to_owned));
+            catalog.update_user("ann", &UserUpdate { suspended, ..UserUpdate::default() }).unwrap()
+        };
+        suspend(Some("spam"));
+        assert_eq!(catalog.find_token(secret.expose()).unwrap(), None);
+        // It is listed all the same, and still there.
+        assert_eq!(catalog.tokens(Some(id), None, 9).unwrap()[0], token);
+        assert!(catalog.has_token(&token.id).unwrap());
+        suspend(None);
+        assert_eq!(catalog.find_token(secret.expose()).unwrap(), Some(token));
+        // Somebody unknown becomes known; the operator's tokens are nobody's.
+        let of_new = NewToken { subject: Some("bob".to_owned()), ..new(editor(id)) };
+        catalog.create_token(&of_new).unwrap();
+        assert!(catalog.user("bob").unwrap().is_some());
+        let of_all = NewToken { role: TokenRole::Operator, ..of_new };
+        let refused = catalog.create_token(&of_all);
+        assert!(matches!(refused, Err(CatalogError::InvalidSubject(_))));
+    }
+
+    #[test]
+    fn the_last_use_only_goes_forward() {
+        let (_dir, catalog) = scratch();
+        let id = garden(&catalog).id;
+        let (token, _) = catalog.create_token(&new(editor(id))).unwrap();
+        let used = || catalog.tokens(Some(id), None, 1).unwrap()[0].used;
+        assert_eq!(used(), None);
+        catalog.note_uses(&[(token.id.clone(), 100), ("gone".to_owned(), 1)]).unwrap();
+        catalog.note_uses(&[(token.id, 90)]).unwrap();
+        assert_eq!(used().map(|used| used.unix_timestamp()), Some(100));
     }
 }

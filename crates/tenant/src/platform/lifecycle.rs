@@ -1,9 +1,11 @@
 //! What becomes of a wiki after it was created.
 
 use wikigrove_storage::files::sync_dir;
+use wikigrove_storage::{Usage, Wiki};
 
 use super::create::rename;
 use crate::context::{blocking, uninterrupted};
+use crate::live::Use;
 use crate::memory::Memory;
 use crate::{Domain, Error, Platform, Slug, State, Tenant, TenantId, TenantUpdate};
 
@@ -23,9 +25,44 @@ impl Platform {
     /// There is no such wiki; or it is being created or deleted.
     pub async fn update(&self, slug: &Slug, update: TenantUpdate) -> Result<Tenant, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
+        let is_limit = update.max_bytes.is_some() || update.max_pages.is_some();
+        let (platform, name) = (self.clone(), slug.clone());
+        uninterrupted(async move {
+            // Nobody opens it meanwhile with the limits of before, and of two changes the later one
+            // counts in the open wiki, too.
+            let gate = if is_limit { Some(platform.0.registry.gate(id).await?) } else { None };
+            let forget = move |memory: &Memory| memory.tenants.invalidate(&name);
+            let updated =
+                platform.change(move |catalog| catalog.update(id, &update), forget).await?;
+            if let Some(live) = gate.as_ref().and_then(|gate| gate.open_wiki()) {
+                // One that is being closed reads its limits when it is opened again.
+                let _ = live.with(|wiki| {
+                    wiki.set_quota(updated.quota);
+                    Ok(())
+                });
+            }
+            Ok(updated)
+        })
+        .await
+    }
+
+    /// How much a wiki holds, also one that is suspended.
+    ///
+    /// # Errors
+    /// There is no such wiki; it can't be opened or read.
+    pub async fn usage(&self, slug: &Slug) -> Result<Usage, Error> {
+        let tenant = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?;
+        if !tenant.state.is_settled() {
+            return Err(Error::UnknownWiki);
+        }
+        let live = self.open_wiki(&tenant).await?;
+        let turn = live.turn(Use::Read).await;
         let name = slug.clone();
-        let forget = move |memory: &Memory| memory.tenants.invalidate(&name);
-        self.change(move |catalog| catalog.update(id, &update), forget).await
+        blocking(move || {
+            let _turn = turn;
+            live.with(Wiki::usage).map_err(|source| Error::Wiki { wiki: name, source })
+        })
+        .await
     }
 
     /// Suspends a wiki: everybody who may see it is told the reason, nobody reads or writes.

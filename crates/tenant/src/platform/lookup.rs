@@ -116,7 +116,7 @@ impl Platform {
         Ok(Wiki::new(self.clone(), tenant, live, caller, known, epoch))
     }
 
-    async fn open_wiki(&self, tenant: &Tenant) -> Result<Arc<Live>, Error> {
+    pub(super) async fn open_wiki(&self, tenant: &Tenant) -> Result<Arc<Live>, Error> {
         match self.0.registry.get(tenant.id) {
             Some(open) => Ok(open),
             None => {
@@ -140,13 +140,14 @@ impl Platform {
     /// What the caller read earlier may be older, and the directory another wiki's by now.
     fn open_behind_gate(&self, id: TenantId) -> Result<storage::Wiki, Error> {
         let found = self.0.catalog.by_id(id)?.filter(|tenant| tenant.state.is_settled());
-        let Tenant { slug, preferences, .. } = found.ok_or(Error::UnknownWiki)?;
+        let Tenant { slug, preferences, quota, .. } = found.ok_or(Error::UnknownWiki)?;
         let Settings { page_limit, attachment_limit, .. } = self.0.settings;
         let options =
             storage::Options { id: id.to_string(), preferences, page_limit, attachment_limit };
         let wiki = storage::Wiki::open(&self.wiki_dir(&slug), options, &self.0.resources)
             .map_err(|source| Error::Wiki { wiki: slug, source })?;
         wiki.set_links(self.pushing_links(id)?);
+        wiki.set_quota(quota);
         Ok(wiki)
     }
 

@@ -64,3 +64,58 @@ async fn closed_wikis_leave_no_trace_in_the_registry() {
     platform.0.registry.tidy(std::time::Duration::ZERO).await;
     assert_eq!((platform.open_wikis(), platform.0.registry.slots()), (0, 0));
 }
+
+#[tokio::test]
+async fn what_is_held_in_the_background_gives_way_to_whoever_needs_the_place() {
+    let settings = Settings { open_wikis: 1, ..Settings::default() };
+    let platform = Platform::in_memory_with(settings).await.unwrap();
+    platform.create("garden").await.unwrap().save("home", "text", Base::New).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let mut held = platform.0.registry.written();
+    assert_eq!(held.len(), 1);
+    assert!(platform.0.registry.written().is_empty(), "it is told once");
+    // Being idle alone is no reason to disturb it.
+    platform.0.registry.tidy(std::time::Duration::ZERO).await;
+    assert_eq!(platform.open_wikis(), 1);
+    let kitchen = platform.create("kitchen").await.unwrap();
+    let held = held.pop().unwrap();
+    assert!(held.wiki().with(|wiki| wiki.head()).is_err());
+    held.wiki().maintain();
+    drop(kitchen);
+    // It opens again beside what is left of it, and that may go without harm.
+    let garden = platform.wiki("garden", Caller::operator()).await.unwrap();
+    drop(held);
+    assert_eq!(garden.read("home").await.unwrap().content, "text");
+    drop(garden);
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    platform.0.registry.tidy(std::time::Duration::ZERO).await;
+    assert_eq!((platform.open_wikis(), platform.0.registry.slots()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_saves_leave_is_packed_in_the_background() {
+    // Tidied every few milliseconds.
+    let settings = Settings { idle: std::time::Duration::from_secs(1), ..Settings::default() };
+    let platform = Platform::in_memory_with(settings).await.unwrap();
+    let garden = platform.create("garden").await.unwrap();
+    for number in 0..400 {
+        let page = format!("page-{number}");
+        garden.save(&page, format!("text {number}"), Base::New).await.unwrap();
+    }
+    let packs = platform.dir().join("wikis/garden/repo/objects/pack");
+    let is_packed = || {
+        let entries = std::fs::read_dir(&packs).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().ends_with(".pack"))
+    };
+    let started = std::time::Instant::now();
+    while !is_packed() {
+        assert!(started.elapsed().as_secs() < 60, "nothing was packed");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for number in [0, 200, 399] {
+        garden.read(&format!("page-{number}")).await.unwrap();
+    }
+    garden.save("more", "text", Base::New).await.unwrap();
+    // What still runs ends with the platform.
+    tokio::time::timeout(std::time::Duration::from_secs(30), platform.close()).await.unwrap();
+}

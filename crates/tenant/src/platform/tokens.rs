@@ -5,7 +5,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::memory::KnownToken;
-use crate::{Error, NewToken, Platform, Secret, TenantId, Token};
+use crate::{Caller, Error, NewToken, Platform, Secret, TenantId, Token};
 
 impl Platform {
     /// Makes a token. The secret is shown once, here.
@@ -70,6 +70,22 @@ impl Platform {
             move |memory| memory.forget_tokens(|token| token.id == gone),
         )
         .await
+    }
+
+    /// Refuses a caller whose token was revoked since it was shown.
+    pub(crate) async fn require_token(&self, caller: &Caller) -> Result<(), Error> {
+        let Some(id) = caller.token_id() else { return Ok(()) };
+        let memory = &self.0.memory;
+        let epoch = memory.epoch();
+        if memory.alive.contains_key(id) {
+            return Ok(());
+        }
+        let (id, asked) = (id.to_owned(), id.to_owned());
+        if !self.catalog(move |catalog| catalog.has_token(&asked)).await? {
+            return Err(Error::TokenEnded);
+        }
+        memory.keep(epoch, |memory| memory.alive.insert(id, ()));
+        Ok(())
     }
 
     /// Writes down when tokens were last used. What can't be written is forgotten: it is for people to

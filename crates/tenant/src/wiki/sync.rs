@@ -131,7 +131,7 @@ impl Wiki {
                 _ => return Ok(integrated),
             };
             let author = Author::new("wikigrove", "");
-            this.announce_by(Origin::Sync, revision, paths.clone(), &author);
+            this.announce_from(Origin::Sync, revision, paths.clone(), &author);
             Ok(integrated)
         })
         .await
@@ -157,7 +157,7 @@ impl Wiki {
             let integrated = wiki.integrate_part(&order, &mapping)?;
             if let Integrated::Merged { revision, paths, .. } = &integrated {
                 let author = Author::new("wikigrove", "");
-                this.announce_by(Origin::Sync, *revision, paths.clone(), &author);
+                this.announce_from(Origin::Sync, *revision, paths.clone(), &author);
             }
             Ok(integrated)
         })

@@ -136,7 +136,8 @@ impl Proxies {
         if secrets.is_empty() { Err(ProxyError::Secrets) } else { Ok(secrets) }
     }
 
-    pub(super) fn is_configured(&self) -> bool {
+    /// Whether anybody is believed.
+    pub(crate) fn is_configured(&self) -> bool {
         self.identity.is_some()
             || self.socket
             || !self.networks.is_empty()

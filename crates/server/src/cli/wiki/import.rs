@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use wikigrove_tenant::{Platform, Slug};
+use wikigrove_tenant::{Platform, Slug, check_subject};
 
 use super::About;
 use super::progress::{bar, show};
@@ -40,7 +40,8 @@ pub(in crate::cli) struct Import {
 
 fn subject(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((email, subject)) if !email.is_empty() && !subject.is_empty() => {
+        Some((email, subject)) if !email.is_empty() => {
+            check_subject(subject).map_err(|error| error.to_string())?;
             Ok((email.to_owned(), subject.to_owned()))
         }
         _ => Err("it must be an address, = and a subject".to_owned()),

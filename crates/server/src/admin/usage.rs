@@ -1,0 +1,43 @@
+//! How much a wiki holds, and may hold.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa_axum::routes;
+use wikigrove_tenant::{Error, Usage};
+
+use super::{Admin, SlugInPath};
+use crate::extract::Json;
+use crate::guard::{Needs, Routes};
+use crate::openapi;
+
+pub(super) fn router() -> Routes<Admin> {
+    Routes::new().route(Needs::OPERATOR, routes!(show))
+}
+
+#[derive(Serialize)]
+struct UsageBody {
+    pages: u64,
+    attachments: u64,
+    bytes: u64,
+    repository_bytes: u64,
+    quota: QuotaBody,
+}
+
+#[derive(Serialize)]
+struct QuotaBody {
+    max_pages: Option<u64>,
+    max_bytes: Option<u64>,
+}
+
+/// Says how much a wiki holds, and how much it may.
+#[utoipa::path(get, path = "/wikis/{slug}/usage", params(("slug" = String, Path)),
+    responses((status = 200, body = openapi::people::Usage), (status = "4XX", body = openapi::Problem)))]
+async fn show(
+    State(admin): State<Admin>,
+    SlugInPath(slug): SlugInPath,
+) -> Result<Json<UsageBody>, Error> {
+    let tenant = admin.existing(&slug).await?;
+    let Usage { pages, attachments, bytes, repository_bytes } = admin.platform.usage(&slug).await?;
+    let quota = QuotaBody { max_pages: tenant.quota.pages, max_bytes: tenant.quota.bytes };
+    Ok(Json(UsageBody { pages, attachments, bytes, repository_bytes, quota }))
+}

@@ -1,0 +1,221 @@
+//! Clone and fetch: the git program reads the wiki's own repository.
+
+mod wants;
+
+use std::io;
+use std::process::Command;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use http::{HeaderMap, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Repository, Wiki, spawn};
+
+use super::limits::GitLimits;
+use super::packet::{self, FLUSH};
+use super::places::Place;
+use super::process::{Pipes, Process, command, heard};
+use super::service::Service;
+use super::{Git, answer, request};
+
+/// The most bytes of a request that are read before it has a place. Most requests are shorter.
+const SHORT: u64 = 64 * 1024;
+/// The longest request for objects, in bytes. One with as many `have` as git sends at once has less
+/// than one megabyte.
+const LONGEST: u64 = 4 << 20;
+/// The longest list of branches and tags, in bytes.
+const LONGEST_LIST: u64 = 16 << 20;
+/// How much is read from git at once, in bytes.
+const PIECE: usize = 128 * 1024;
+/// How many pieces wait for the client.
+const WAITING: usize = 2;
+
+/// What there is, for a client that begins to talk.
+pub(super) async fn advertise(
+    git: &Git,
+    wiki: &Wiki,
+    service: Service,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let protocol = service.protocol(headers);
+    let _place = git.0.places.take(wiki.id(), service).await?;
+    let mut repository = wiki.open_repository().await.map_err(|error| error.problem())?;
+    let mut command = command(repository.dir(), service, protocol);
+    command.args([service.command(), "--stateless-rpc", "--http-backend-info-refs", "."]);
+    let (process, pipes) = start(command)?;
+    drop(pipes.stdin);
+    let mut list = BytesMut::new();
+    if protocol != Some("version=2") {
+        packet::put(&mut list, format!("# service=git-{}\n", service.command()).as_bytes());
+        list.extend_from_slice(FLUSH);
+    }
+    let told = async {
+        let mut said = Vec::new();
+        let mut stdout = pipes.stdout.take(LONGEST_LIST);
+        let (read, errors) = tokio::join!(stdout.read_to_end(&mut said), heard(pipes.stderr));
+        read.map(|_| (said, errors))
+    };
+    let told = tokio::select! {
+        told = tokio::time::timeout(git.0.limits.idle, told) => told.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        () = repository.closing() => Err(io::ErrorKind::Interrupted.into()),
+    };
+    let Ok((said, errors)) = told else {
+        process.end().await;
+        return Err(unable());
+    };
+    let status = process.finish().await.map_err(|error| Problem::internal(&error))?;
+    if !status.success() {
+        tracing::error!(wiki.slug = %wiki.slug(), errors, "git can't list the branches of a wiki");
+        return Err(unable());
+    }
+    list.extend_from_slice(&said);
+    Ok(answer::good(service, "advertisement", list.freeze().into()))
+}
+
+/// The objects that a client asks for.
+pub(super) async fn upload_pack(
+    State(git): State<Git>,
+    wiki: Wiki,
+    request: Request,
+) -> Result<Response, Problem> {
+    let service = Service::UploadPack;
+    git.admit(&wiki, service).await?;
+    let protocol = service.protocol(request.headers());
+    let mut body = request::body(request, service, LONGEST)?;
+    let mut asked = Vec::new();
+    read(&mut body, SHORT, &mut asked).await?;
+    // Who has no place occupies little.
+    let place = git.0.places.take(wiki.id(), service).await?;
+    read(&mut body, LONGEST + 1 - SHORT, &mut asked).await?;
+    if asked.len() as u64 > LONGEST {
+        return Err(request::too_large(LONGEST));
+    }
+    if let Some(refused) = wants::refused(&wiki, &asked).await? {
+        return Ok(answer::good(service, "result", refused.freeze().into()));
+    }
+    let repository = wiki.open_repository().await.map_err(|error| error.problem())?;
+    let mut command = command(repository.dir(), service, protocol);
+    command.args([service.command(), "--stateless-rpc", "--strict", "."]);
+    let (process, pipes) = start(command)?;
+    let (pieces, body) = body_of_pieces();
+    let transfer = Transfer { process, repository, limits: git.0.limits, _place: place };
+    spawn(transfer.run(wiki, pipes, asked, pieces));
+    Ok(answer::good(service, "result", body))
+}
+
+async fn read(body: &mut request::Body, most: u64, into: &mut Vec<u8>) -> Result<(), Problem> {
+    let read = body.take(most).read_to_end(into).await;
+    read.map(drop).map_err(|_| request::unreadable("it ended early, or isn't what it says it is"))
+}
+
+/// A part of an answer, or that it ends too early.
+pub(super) type Piece = io::Result<Bytes>;
+
+/// A body that is written elsewhere. Whoever writes sees when nobody reads it any more.
+pub(super) fn body_of_pieces() -> (mpsc::Sender<Piece>, Body) {
+    let (sender, receiver) = mpsc::channel::<Piece>(WAITING);
+    let pieces = stream::unfold(receiver, async |mut receiver| {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    });
+    (sender, Body::from_stream(pieces))
+}
+
+fn start(command: Command) -> Result<(Process, Pipes), Problem> {
+    Process::start(command, None).map_err(|error| Problem::internal(&error))
+}
+
+fn unable() -> Problem {
+    let detail = "the wiki can't be read at the moment; try again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
+}
+
+/// A git that answers, and what it holds on to.
+struct Transfer {
+    process: Process,
+    repository: Repository,
+    limits: GitLimits,
+    _place: Place,
+}
+
+/// Why a transfer was ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the client went away")]
+    Left,
+    #[error("nothing moved for too long")]
+    Stalled,
+    #[error("it took too long")]
+    TooLong,
+    #[error("the wiki was closed")]
+    Closed,
+    #[error("its output can't be read: {0}")]
+    Unreadable(io::Error),
+}
+
+impl Transfer {
+    /// Answers until git is done, the client leaves or does nothing, or the wiki is to be closed.
+    async fn run(mut self, wiki: Wiki, pipes: Pipes, asked: Vec<u8>, pieces: mpsc::Sender<Piece>) {
+        let idle = self.limits.idle;
+        let answered = tokio::select! {
+            answered = answer_all(pipes, &asked, &pieces, idle) => answered,
+            () = pieces.closed() => Err(Ended::Left),
+            () = self.repository.closing() => Err(Ended::Closed),
+            () = tokio::time::sleep(self.limits.total) => Err(Ended::TooLong),
+        };
+        match answered {
+            Ok(errors) => match self.process.finish().await {
+                Ok(status) if status.success() => {}
+                // Most often the client's doing; it was told by git.
+                Ok(status) => {
+                    tracing::info!(wiki.slug = %wiki.slug(), %status, errors, "git ended")
+                }
+                Err(error) => tracing::error!(%error, "the end of a git process can't be seen"),
+            },
+            Err(why) => {
+                self.process.end().await;
+                tracing::info!(wiki.slug = %wiki.slug(), %why, "a transfer was ended");
+                // So that what came so far isn't taken for the whole.
+                let _ = pieces.try_send(Err(io::Error::other(why)));
+            }
+        }
+    }
+}
+
+/// Passes the request to git and its answer to the client; returns what it says to the operator.
+async fn answer_all(
+    pipes: Pipes,
+    asked: &[u8],
+    pieces: &mpsc::Sender<Piece>,
+    idle: std::time::Duration,
+) -> Result<String, Ended> {
+    let Pipes { mut stdin, mut stdout, stderr } = pipes;
+    let ask = async {
+        // If git has heard enough it says why itself.
+        let _ = stdin.write_all(asked).await;
+        drop(stdin);
+        Ok(())
+    };
+    let pass_on = async {
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(PIECE);
+            let read = tokio::time::timeout(idle, stdout.read_buf(&mut buffer)).await;
+            match read.map_err(|_| Ended::Stalled)?.map_err(Ended::Unreadable)? {
+                0 => return Ok(()),
+                _ => {
+                    let sent = pieces.send(Ok(buffer.split().freeze()));
+                    let sent = tokio::time::timeout(idle, sent).await;
+                    sent.map_err(|_| Ended::Stalled)?.map_err(|_| Ended::Left)?;
+                }
+            }
+        }
+    };
+    let listen = async { Ok(heard(stderr).await) };
+    let ((), (), errors) = tokio::try_join!(ask, pass_on, listen)?;
+    Ok(errors)
+}

@@ -1,0 +1,205 @@
+//! Push: the git program receives into a repository of the push's own, which borrows the wiki's objects;
+//! then the wiki looks at what came, and takes it over or not.
+//!
+//! git's own report is held back until the wiki has decided, so that nobody is told of a push that
+//! isn't durable. What git says meanwhile passes through as it comes. Only the command that moves the
+//! wiki's branch gets to git at all; what becomes of the others is known before.
+
+mod commands;
+mod exchange;
+mod record;
+mod report;
+mod verdict;
+
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::BytesMut;
+use http::StatusCode;
+use tokio::sync::oneshot;
+use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Incoming, Repository, Revision, Wiki, spawn};
+
+use super::fetch::body_of_pieces;
+use super::limits::GitLimits;
+use super::places::Place;
+use super::service::Service;
+use super::{Git, answer, request};
+use commands::{Asked, Command};
+use exchange::{Ended, Head, Upload};
+use record::Record;
+use report::{Out, Refused};
+use verdict::{Branch, Verdicts, judge};
+
+/// How often a client hears something while the wiki takes over what it pushed.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Takes a push.
+pub(super) async fn receive_pack(
+    State(git): State<Git>,
+    wiki: Wiki,
+    request: Request,
+) -> Result<Response, Problem> {
+    let service = Service::ReceivePack;
+    git.admit(&wiki, service).await?;
+    let record = Record::of(&request);
+    let mut body = request::body(request, service, git.0.limits.pack_bytes)?;
+    let mut read = BytesMut::new();
+    let Some(asked) = commands::read(&mut body, &mut read).await? else {
+        return Ok(answer::good(service, "result", Body::empty()));
+    };
+    let place = git.0.places.take(wiki.id(), service).await?;
+    // First, so that what the push borrows from stays where it is.
+    let repository = wiki.open_repository().await.map_err(|error| error.problem())?;
+    let incoming = wiki.begin_push().await.map_err(|error| error.problem())?;
+    let branch = branch(incoming.dir())?;
+    let (pieces, answer) = body_of_pieces();
+    let out = Out { pieces, wishes: asked.wishes };
+    let (head, begun) = oneshot::channel();
+    let upload = Upload { body, read, most: git.0.limits.pack_bytes, idle: git.0.limits.idle };
+    let limits = git.0.limits;
+    let push = Push { wiki, asked, branch, incoming, repository, limits, record, _place: place };
+    spawn(push.run(upload, Head::new(head), out));
+    match begun.await {
+        Ok(Ok(())) => Ok(answer::good(service, "result", answer)),
+        Ok(Err(problem)) => Err(problem),
+        Err(_) => Err(unable()),
+    }
+}
+
+/// The wiki's branch, as it is in the repository of the push.
+fn branch(dir: &Path) -> Result<Branch, Problem> {
+    let read = |name: &str| std::fs::read_to_string(dir.join(name));
+    let head = read("HEAD").map_err(|error| Problem::internal(&error))?;
+    let name = head.trim_end().strip_prefix("ref: ").unwrap_or_default().to_owned();
+    let head = match read(&name) {
+        Ok(id) => Some(id.trim_end().parse().map_err(|error| Problem::internal(&error))?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Problem::internal(&error)),
+    };
+    Ok(Branch { name, head })
+}
+
+fn unable() -> Problem {
+    let detail = "the push was ended before it was done; nothing of it was taken over";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
+}
+
+/// A push that is going on, and what it holds on to.
+struct Push {
+    wiki: Wiki,
+    asked: Asked,
+    branch: Branch,
+    incoming: Incoming,
+    repository: Repository,
+    limits: GitLimits,
+    record: Record,
+    _place: Place,
+}
+
+impl Push {
+    /// Until the client was told what became of it, or has left before there was anything to tell.
+    async fn run(mut self, upload: Upload, head: Head, out: Out) {
+        let Verdicts { mut results, open } = judge(&self.asked, &self.branch);
+        let open = open.map(|index| (index, self.asked.commands[index].clone()));
+        let unpacked =
+            match self.unpack(open.as_ref().map(|(_, open)| open), upload, &head, &out).await {
+                Ok(unpacked) => unpacked,
+                Err(why) => {
+                    tracing::info!(wiki.slug = %self.wiki.slug(), %why, "a push was ended");
+                    if !head.begin(Err(why.problem(self.limits.pack_bytes))) {
+                        // So that what came so far isn't taken for the whole.
+                        let _ = out.pieces.try_send(Err(std::io::Error::other(why)));
+                    }
+                    return;
+                }
+            };
+        // The space first, and the place: the client may take its time to read.
+        let Self { wiki, asked, branch, incoming, repository, record, _place, .. } = self;
+        if let Some((index, command)) = open {
+            results[index] = match (unpacked, command.new) {
+                (Ok(()), Some(new)) => {
+                    let taking_over = take_over(&wiki, incoming, &branch, new, &record);
+                    keeping_alive(taking_over, &out).await
+                }
+                (refused, _) => refused,
+            };
+        }
+        drop((repository, _place));
+        out.finish(&asked, &results).await;
+    }
+
+    /// Brings the pack into the repository of the push and moves the branch there.
+    async fn unpack(
+        &mut self,
+        open: Option<&Command>,
+        upload: Upload,
+        head: &Head,
+        out: &Out,
+    ) -> Result<Result<(), Refused>, Ended> {
+        let may_rewrite = self.wiki.may_rewrite().await;
+        let rewrite = may_rewrite.map_err(|error| Ended::Wiki(error.problem()))?;
+        let mut git = match open {
+            Some(command) => {
+                Some((command, exchange::start(self.incoming.dir(), &self.limits, rewrite)?))
+            }
+            None => None,
+        };
+        let pipes = git.as_mut().and_then(|(command, git)| Some((*command, git.pipes.take()?)));
+        let unpacked = tokio::select! {
+            unpacked = exchange::run(&self.asked, pipes, upload, head, out) => unpacked,
+            () = out.pieces.closed() => Err(Ended::Left),
+            () = self.repository.closing() => Err(Ended::Closed),
+            () = tokio::time::sleep(self.limits.total) => Err(Ended::TooLong),
+        };
+        let Some((_, git)) = git else { return unpacked.map(|_| Ok(())) };
+        match unpacked {
+            Ok(Some(told)) => {
+                let status = git.process.finish().await.map_err(Ended::Git)?;
+                Ok(told.result(self.wiki.slug(), status.success()))
+            }
+            // Before its directory is removed.
+            ended => {
+                git.process.end().await;
+                ended.map(|_| Ok(()))
+            }
+        }
+    }
+}
+
+/// The wiki's own decision. It is made and carried out even if the client has left by now.
+async fn take_over(
+    wiki: &Wiki,
+    incoming: Incoming,
+    branch: &Branch,
+    new: Revision,
+    record: &Record,
+) -> Result<(), Refused> {
+    let entry = record.begin(wiki, branch, new).await.map_err(|error| refused(&error))?;
+    let received = wiki.receive(&incoming, new).await;
+    record.end(wiki, entry, received.as_ref().err()).await;
+    received.map(drop).map_err(|error| refused(&error))
+}
+
+/// Lets the client hear from time to time that there is still somebody.
+async fn keeping_alive<T>(work: impl Future<Output = T>, out: &Out) -> T {
+    let mut work = pin!(work);
+    loop {
+        match tokio::time::timeout(KEEP_ALIVE, work.as_mut()).await {
+            Ok(done) => return done,
+            Err(_) => out.keep_alive().await,
+        }
+    }
+}
+
+/// Why the wiki didn't take it over, in words for whoever pushed.
+fn refused(error: &wikigrove_tenant::Error) -> Refused {
+    match error.push_refused() {
+        Some(lines) => Refused::explained(lines.to_vec()),
+        None => Refused::explained(vec![error.problem().detail().to_owned()]),
+    }
+}
