@@ -11,6 +11,7 @@ use crate::page_path::InvalidPath;
 use crate::preferences::InvalidPreferences;
 use crate::repo::RepoError;
 use crate::revision::{Etag, Revision};
+use crate::sync::SyncError;
 
 /// Why an operation on a wiki failed. Ask it (`is_not_found`, `conflict`, …) rather than matching.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +130,9 @@ pub enum Error {
         /// The page path.
         path: String,
     },
+    /// What was fetched from elsewhere can't be synchronised with.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
     /// The disk is full. What was acknowledged is safe, and reading goes on.
     #[error("the disk is full")]
     DiskFull,
@@ -198,6 +202,7 @@ impl Error {
             Self::NotFound { .. }
                 | Self::NoDraft { .. }
                 | Self::UnknownRevision { .. }
+                | Self::Sync(SyncError::NoConflict { .. })
                 | Self::Attachment(AttachmentError::NotFound { .. })
         )
     }

@@ -66,6 +66,7 @@ mod save;
 mod search;
 mod snapshot;
 mod survey;
+mod sync;
 #[cfg(test)]
 mod testing;
 mod undo;
@@ -105,6 +106,10 @@ pub use save::{Base, Delete, Save, Saved};
 pub use search::{SearchResult, SnippetPart};
 pub use snapshot::Snapshot;
 pub use survey::Survey;
+pub use sync::{
+    Comparison, Integrate, Integrated, LinkId, Preview, Queue, Relation, Resolve, SyncConflict,
+    SyncError,
+};
 pub use undo::{Undo, Undone};
 pub use wiki::{Options, Resources, Wiki};
 

@@ -15,9 +15,10 @@ use crate::files::{FileSystem, sync_filesystem};
 use crate::index::Described;
 use crate::merge::files::Winner;
 use crate::redo::{self, Redo};
-use crate::repo::{Commit, Draft, Edit, RepoError};
+use crate::repo::{Commit, Draft, Edit, Prepared, RepoError};
 use crate::revision::Revision;
-use crate::unit::{INLINE_BYTES, Unit};
+use crate::sync::{self, LinkId, NewConflicts};
+use crate::unit::{INLINE_BYTES, Statement, Unit};
 use crate::wiki::Wiki;
 
 /// After this many saves their objects are made durable and the redo rows removed. More rows make
@@ -52,6 +53,20 @@ pub(crate) struct Writer {
     pub(crate) durable: Option<Revision>,
 }
 
+/// A commit that only has to be published.
+pub(crate) struct Ready<'a> {
+    pub(crate) redo: Redo,
+    /// Its objects; `None` if they are in the repository, durably.
+    pub(crate) prepared: Option<Prepared>,
+    /// What it means for the index; `None` leaves it to be caught up with.
+    pub(crate) described: Option<(Described, Commit)>,
+    /// Conflicts it leaves to people.
+    pub(crate) conflicts: Option<NewConflicts>,
+    /// Links that are to get it.
+    pub(crate) links: Vec<LinkId>,
+    pub(crate) statements: Vec<Statement<'a>>,
+}
+
 impl Wiki {
     /// Fills a unit of work under the writer lock and publishes it. Returns the closure's value and
     /// what became of the unit's commit, if it made one.
@@ -73,13 +88,17 @@ impl Wiki {
         // A save that is durable and not visible yet is still on its way.
         self.head_moved(writer.unapplied);
         let published = published?;
+        self.checkpoint_if_due(&mut writer);
+        Ok((value, published))
+    }
+
+    pub(crate) fn checkpoint_if_due(&self, writer: &mut Writer) {
         if writer.pending >= CHECKPOINT_AFTER
-            && let Err(error) = self.checkpoint_locked(&mut writer)
+            && let Err(error) = self.checkpoint_locked(writer)
         {
             // The save itself is safe; the rows stay until a checkpoint succeeds.
             tracing::warn!(wiki.id = self.id(), %error, "checkpoint failed");
         }
-        Ok((value, published))
     }
 
     fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
@@ -95,7 +114,6 @@ impl Wiki {
         let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
         let prepared =
             view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
-        let new = prepared.revision;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
@@ -104,25 +122,49 @@ impl Wiki {
             _ => None,
         };
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
-        let redo = Redo {
-            branch: self.repo().branch(),
-            old: head,
-            new,
-            commit: prepared.commit.clone(),
-            edits,
+        let ready = Ready {
+            redo: Redo {
+                branch: self.repo().branch(),
+                old: head,
+                new: prepared.revision,
+                commit: prepared.commit.clone(),
+                edits,
+            },
+            prepared: Some(prepared),
+            described: described.map(|described| (described, commit)),
+            conflicts: None,
+            links: self.links_to_tell(None),
+            statements,
         };
+        self.publish_ready(writer, ready).map(Some)
+    }
+
+    /// Publishes a commit; see the head of this file for the order of things.
+    pub(crate) fn publish_ready(
+        &self,
+        writer: &mut Writer,
+        ready: Ready<'_>,
+    ) -> Result<Published, Error> {
+        let Ready { redo, prepared, described, conflicts, links, statements } = ready;
+        let (head, new) = (redo.old, redo.new);
         if head != writer.durable {
             // Somebody else made it, and not all programs sync what they write: a save that
             // survives a power cut can't stand on a commit that doesn't.
             sync_filesystem(self.repo().dir())?;
             writer.durable = head;
         }
+        let database = self.database()?;
         self.head_will_move(new);
         database.write(|transaction| -> Result<(), Error> {
             redo::record(transaction, &redo)?;
-            if let Some(described) = &described {
-                described.apply(transaction, head, new, &commit)?;
+            if let Some((described, commit)) = &described {
+                described.apply(transaction, head, new, commit)?;
             }
+            if let Some(conflicts) = &conflicts {
+                conflicts.record(transaction, new)?;
+            }
+            sync::close_removed(transaction, &redo.edits)?;
+            sync::add_jobs(transaction, &links, new)?;
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
         writer.pending += 1;
@@ -131,11 +173,13 @@ impl Wiki {
         if writer.disk.is_none() {
             writer.disk = Some(FileSystem::watch(self.repo().dir())?);
         }
-        self.repo().write_objects(&prepared)?;
+        if let Some(prepared) = &prepared {
+            self.repo().write_objects(prepared)?;
+        }
         let revision = self.settle(head, new)?;
         writer.unapplied = false;
         writer.durable = Some(new);
-        Ok(Some(Published { revision, merged: revision != new }))
+        Ok(Published { revision, merged: revision != new })
     }
 
     /// Makes the branch contain `new`, whose objects are written and which was made on top of `old`,
@@ -198,13 +242,19 @@ impl Wiki {
             commit: prepared.commit.clone(),
             edits,
         };
-        self.database()?.write(|transaction| Ok::<_, Error>(redo::record(transaction, &redo)?))?;
+        let conflicts = NewConflicts { link: None, conflicts: merge.conflicts };
+        let links = self.links_to_tell(None);
+        self.database()?.write(|transaction| -> Result<(), Error> {
+            redo::record(transaction, &redo)?;
+            conflicts.record(transaction, new)?;
+            Ok(sync::add_jobs(transaction, &links, new)?)
+        })?;
         repo.write_objects(&prepared)?;
         Ok(new)
     }
 
     /// Makes contents that are too large for a redo row durable by themselves.
-    fn small_enough(&self, mut edits: Vec<Edit>) -> Result<Vec<Edit>, Error> {
+    pub(crate) fn small_enough(&self, mut edits: Vec<Edit>) -> Result<Vec<Edit>, Error> {
         for edit in &mut edits {
             if let Some(content) = edit.content.take_if(|content| content.len() > INLINE_BYTES) {
                 self.repo().write_durable_blob(&content)?;

@@ -3,8 +3,8 @@
 
 use crate::error::Error;
 use crate::index;
-use crate::redo;
-use crate::repo::RepoError;
+use crate::redo::{self, Redo};
+use crate::repo::{Prepared, RepoError};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
@@ -80,8 +80,9 @@ impl Wiki {
         let pending =
             self.database()?.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
         for redo in &pending {
-            let prepared = repo.view().rebuild(&redo.commit, &redo.edits)?;
-            repo.write_objects(&prepared)?;
+            if let Some(prepared) = self.rebuilt(redo)? {
+                repo.write_objects(&prepared)?;
+            }
         }
         let lock = repo.lock_branch()?;
         if let Some(head) = repo.head()? {
@@ -89,6 +90,15 @@ impl Wiki {
         }
         self.head_moved(false);
         Ok(())
+    }
+
+    /// The objects of a redo row; `None` if they came from elsewhere and were durable before it.
+    fn rebuilt(&self, redo: &Redo) -> Result<Option<Prepared>, Error> {
+        let repo = self.repo();
+        if redo.edits.is_empty() && repo.is_commit(redo.new)? {
+            return Ok(None);
+        }
+        Ok(Some(repo.view().rebuild(&redo.commit, &redo.edits)?))
     }
 
     /// Saves that wait belong to the branch they were made on.
@@ -113,7 +123,7 @@ impl Wiki {
         let mut repaired = 0;
         for redo in &pending {
             self.check_branch(&redo.branch)?;
-            let prepared = self.repo().view().rebuild(&redo.commit, &redo.edits)?;
+            let Some(prepared) = self.rebuilt(redo)? else { continue };
             if prepared.revision != redo.new {
                 return Err(Error::Damaged {
                     detail: format!("the redo row of {} describes {}", redo.new, prepared.revision),

@@ -19,7 +19,8 @@ pub(crate) struct Redo {
     pub(crate) new: Revision,
     /// The commit object's bytes.
     pub(crate) commit: Vec<u8>,
-    /// What the commit changes against its first parent.
+    /// What the commit changes against its first parent. Nothing, too, if the commit came from elsewhere
+    /// and was in the repository, durably, before this was written.
     pub(crate) edits: Vec<Edit>,
 }
 

@@ -8,6 +8,7 @@ mod attribute;
 mod blame;
 mod blobs;
 mod error;
+mod keep;
 mod loose;
 mod merge;
 mod read;
@@ -24,8 +25,9 @@ use crate::revision::{Etag, Revision};
 pub(crate) use attribute::Want;
 pub(crate) use blobs::{BlobReader, blob_id_of};
 pub(crate) use error::RepoError;
+pub(crate) use merge::Merge;
 pub(crate) use read::{Commit, FileChange, View};
-pub(crate) use write::{Draft, Edit, blob_id};
+pub(crate) use write::{Draft, Edit, Prepared, blob_id};
 
 /// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.
 const PACK_SLOTS: u16 = 256;
@@ -86,6 +88,11 @@ impl Repo {
     pub(crate) fn open(dir: &Path) -> Result<Self, RepoError> {
         refuse_escapes(dir)?;
         restore_empty_dirs(dir)?;
+        Self::open_borrowing(dir)
+    }
+
+    /// Opens a repository of ours that may borrow the objects of another one.
+    pub(crate) fn open_borrowing(dir: &Path) -> Result<Self, RepoError> {
         let slots = gix::odb::store::init::Slots::Given(PACK_SLOTS);
         let shared = gix::open::Options::isolated()
             .open_path_as_is(true)

@@ -10,7 +10,7 @@ use crate::db::DbError;
 
 /// The tables git can't give back, redo rows first: they hold acknowledged saves. The columns are
 /// those of now and then, from the newest schema to the oldest.
-const TABLES: [(&str, &[&str]); 4] = [
+const TABLES: [(&str, &[&str]); 7] = [
     ("redo", &["seq, ref, old, new, commit_data, path, mode, blob_id, content"]),
     ("preferences", &["name, value"]),
     (
@@ -25,6 +25,12 @@ const TABLES: [(&str, &[&str]); 4] = [
         &["id, name, email, password_hash, first_seen, last_seen, is_approved, is_admin, email_confirmed,
            allow_read, allow_write, allow_upload"],
     ),
+    ("sync_job", &["link, seq, target, created"]),
+    (
+        "sync_conflict",
+        &["id, link, path, conflict_path, kind, base, ours, theirs, revision, created, closed"],
+    ),
+    ("sync_map", &["link, seq, local, remote"]),
 ];
 
 /// Rows read from a damaged file, table by table.

@@ -21,7 +21,7 @@ use crate::revision::{Etag, Revision};
 /// first: twice the bytes would cost more than one more fsync.
 pub(crate) const INLINE_BYTES: usize = 256 * 1024;
 
-type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DbError> + 'a>;
+pub(crate) type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DbError> + 'a>;
 
 /// Changes being gathered, on top of one state of the wiki.
 pub(crate) struct Unit<'a> {

@@ -15,6 +15,7 @@ use crate::preferences::{RawPreferences, Remembered};
 use crate::publish::Writer;
 use crate::repo::{self, Entry, HeadStamp, Repo};
 use crate::revision::{Etag, Revision};
+use crate::sync::LinkId;
 use crate::{layout, recover};
 
 mod indexing;
@@ -78,6 +79,8 @@ pub struct Wiki {
     head: RwLock<KnownHead>,
     pages: WikiPages,
     preferences: Remembered,
+    /// Who is to get what is saved.
+    links: RwLock<Vec<LinkId>>,
     closed: AtomicBool,
 }
 
@@ -139,6 +142,7 @@ impl Wiki {
             head: RwLock::default(),
             pages: resources.cache.for_wiki(),
             preferences: Remembered::default(),
+            links: RwLock::default(),
             closed: AtomicBool::new(false),
         };
         recover::recover(&wiki)?;
@@ -354,6 +358,10 @@ impl Wiki {
 
     pub(crate) fn remembered_preferences(&self) -> &Remembered {
         &self.preferences
+    }
+
+    pub(crate) fn links(&self) -> &RwLock<Vec<LinkId>> {
+        &self.links
     }
 
     pub(crate) fn attachment_limit(&self) -> u64 {

@@ -55,6 +55,32 @@ pub enum ConflictKind {
     SameName,
 }
 
+impl ConflictKind {
+    /// Its name in wiki.db and in answers.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BothChanged => "both_changed",
+            Self::BothAdded => "both_added",
+            Self::Deleted => "deleted",
+            Self::Renamed => "renamed",
+            Self::FileAndDirectory => "file_and_directory",
+            Self::SameName => "same_name",
+        }
+    }
+
+    pub(crate) fn of_code(code: &str) -> Option<Self> {
+        let all = [
+            Self::BothChanged,
+            Self::BothAdded,
+            Self::Deleted,
+            Self::Renamed,
+            Self::FileAndDirectory,
+            Self::SameName,
+        ];
+        all.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
 /// A place that a person should look at, although nothing is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MergeConflict {
@@ -355,13 +381,6 @@ fn renames<'a>(
     other: &Files,
     contents: &Contents<'_>,
 ) -> Result<HashMap<&'a [u8], &'a [u8]>, RepoError> {
-    let only_in = |one: &'a Files, other: &Files| -> Vec<Candidate<'a>> {
-        let only = one.iter().filter(|(path, entry)| entry.is_file() && !other.contains_key(*path));
-        let named = only.filter_map(|(path, entry)| {
-            Some(Candidate { path: std::str::from_utf8(path).ok()?, id: entry.id })
-        });
-        named.collect()
-    };
     let removed = only_in(base, side);
     let matters = |file: &Candidate<'_>| {
         other.get(file.path.as_bytes()).is_none_or(|there| there.id != file.id)
@@ -369,12 +388,30 @@ fn renames<'a>(
     if !removed.iter().any(matters) {
         return Ok(HashMap::new());
     }
-    let added = only_in(side, base);
+    all_renames(base, side, contents)
+}
+
+/// Files that one tree has under another name than the one before.
+pub(crate) fn all_renames<'a>(
+    before: &'a Files,
+    after: &'a Files,
+    contents: &Contents<'_>,
+) -> Result<HashMap<&'a [u8], &'a [u8]>, RepoError> {
+    let (removed, added) = (only_in(before, after), only_in(after, before));
     let pairs = pair_renamed(&removed, &added, |id| contents.text(id, MAX_RENAMED))?;
     Ok(pairs
         .into_iter()
         .map(|(i, j)| (removed[i].path.as_bytes(), added[j].path.as_bytes()))
         .collect())
+}
+
+/// Files that one tree has and the other has not under this name.
+fn only_in<'a>(one: &'a Files, other: &Files) -> Vec<Candidate<'a>> {
+    let only = one.iter().filter(|(path, entry)| entry.is_file() && !other.contains_key(*path));
+    let named = only.filter_map(|(path, entry)| {
+        Some(Candidate { path: std::str::from_utf8(path).ok()?, id: entry.id })
+    });
+    named.collect()
 }
 
 /// The second half: which file gets which path.

@@ -1,10 +1,10 @@
 //! Bringing together two histories of the same wiki, in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Edit, RepoError, Revision, View, object_id, revision};
 use crate::merge::files::{
-    Contents, Files, MergeConflict, Sides, Winner, merge_bases, merge_files,
+    Contents, Files, MergeConflict, Sides, Winner, all_renames, merge_bases, merge_files,
 };
 
 /// Histories may have several newest common commits, if they were merged with each other before. So
@@ -23,6 +23,11 @@ pub(crate) struct Merge<'a> {
 }
 
 impl Merge<'_> {
+    /// Our files that have another name in the result.
+    pub(crate) fn moved(&self) -> Result<HashMap<&[u8], &[u8]>, RepoError> {
+        all_renames(&self.ours, &self.result, &self.contents)
+    }
+
     /// What has to change in `files`, one of the two sides, to have the result.
     pub(crate) fn edits(&self, files: &Files) -> Vec<Edit> {
         let gone = files.keys().filter(|path| !self.result.contains_key(*path));

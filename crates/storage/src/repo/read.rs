@@ -166,6 +166,14 @@ impl Repo {
         View(self.local()).commit(id)
     }
 
+    /// The commit object's bytes.
+    pub(crate) fn commit_data(&self, id: Revision) -> Result<Vec<u8>, RepoError> {
+        let local = self.local();
+        let oid = object_id(id.as_bytes());
+        let commit = local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
+        Ok(commit.data.clone())
+    }
+
     /// Every file of a commit, in byte order of its path. Directories are walked, not listed.
     pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
         View(self.local()).files(commit)
@@ -267,6 +275,29 @@ impl Repo {
             );
         }
         Ok(parents_first(head, &parents))
+    }
+}
+
+impl Repo {
+    /// The commits on the way to these that `known` isn't built on. A commit that doesn't exist is left out.
+    pub(crate) fn not_in(
+        &self,
+        commits: &[Revision],
+        known: Revision,
+    ) -> Result<HashSet<Revision>, RepoError> {
+        let mut there = Vec::with_capacity(commits.len());
+        for commit in commits {
+            if self.is_commit(*commit)? {
+                there.push(object_id(commit.as_bytes()));
+            }
+        }
+        let local = self.local();
+        let walk = local.rev_walk(there).with_hidden([object_id(known.as_bytes())]).all()?;
+        let mut missing = HashSet::new();
+        for info in walk {
+            missing.insert(revision(&info?.id));
+        }
+        Ok(missing)
     }
 }
 

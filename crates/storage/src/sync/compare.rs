@@ -1,0 +1,114 @@
+//! How the wiki and what was fetched stand to each other.
+
+use std::path::Path;
+
+use super::SyncError;
+use crate::error::Error;
+use crate::repo::{Repo, View};
+use crate::revision::Revision;
+use crate::wiki::Wiki;
+
+/// What the history that was fetched is to the wiki's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Both are at the same commit.
+    Equal,
+    /// The wiki has all that was fetched, and more.
+    Ahead,
+    /// What was fetched has all of the wiki, and more.
+    Behind,
+    /// Both have commits that the other hasn't.
+    Diverged {
+        /// The newest commit that both have, or one of several.
+        base: Revision,
+    },
+    /// They have no commit in common.
+    Unrelated,
+}
+
+/// What is known of a tip before anything is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// The wiki's newest revision; `None` while nothing was ever saved.
+    pub head: Option<Revision>,
+    /// How it stands to the tip.
+    pub relation: Relation,
+    /// Whether the tip isn't built on the one that was seen last: the history there was rewritten.
+    pub rewritten: bool,
+    /// Whether the tip holds nothing but a README, a licence or a `.gitignore`, as repositories do that
+    /// a hosting service has just made.
+    pub is_starter: bool,
+}
+
+impl Comparison {
+    /// Whether the other end has commits that the wiki hasn't.
+    pub fn has_foreign_commits(&self) -> bool {
+        !matches!(self.relation, Relation::Equal | Relation::Ahead)
+    }
+}
+
+impl Wiki {
+    /// Compares the wiki with the tip `incoming` of what was fetched into the repository `scratch`.
+    /// `last_seen` is the tip that the link had before, if it had one.
+    ///
+    /// # Errors
+    /// What was fetched is shallow or has no such commit; a repository can't be read.
+    pub fn compare(
+        &self,
+        scratch: &Path,
+        incoming: Revision,
+        last_seen: Option<Revision>,
+    ) -> Result<Comparison, Error> {
+        let source = self.source(scratch, incoming)?;
+        let head = self.current()?;
+        let relation = relation(&source, head, incoming)?;
+        let rewritten = match last_seen {
+            // What isn't there at all is part of no history that is.
+            Some(seen) => !source.is_commit(seen)? || !source.is_ancestor(seen, incoming)?,
+            None => false,
+        };
+        let is_starter = is_starter(&source.view(), incoming)?;
+        Ok(Comparison { head, relation, rewritten, is_starter })
+    }
+
+    /// The repository with what was fetched, in which `incoming` is a commit.
+    pub(super) fn source(&self, scratch: &Path, incoming: Revision) -> Result<Repo, Error> {
+        self.check_open()?;
+        if scratch.join("shallow").exists() {
+            return Err(SyncError::Shallow.into());
+        }
+        let source = Repo::open_borrowing(scratch)?;
+        if !source.is_commit(incoming)? {
+            return Err(SyncError::Missing { revision: incoming }.into());
+        }
+        Ok(source)
+    }
+}
+
+pub(super) fn relation(
+    source: &Repo,
+    head: Option<Revision>,
+    incoming: Revision,
+) -> Result<Relation, Error> {
+    let Some(head) = head else { return Ok(Relation::Behind) };
+    if head == incoming {
+        return Ok(Relation::Equal);
+    }
+    Ok(match source.merge_base(head, incoming)? {
+        Some(base) if base == incoming => Relation::Ahead,
+        Some(base) if base == head => Relation::Behind,
+        Some(base) => Relation::Diverged { base },
+        None => Relation::Unrelated,
+    })
+}
+
+fn is_starter(view: &View, tip: Revision) -> Result<bool, Error> {
+    const STEMS: [&str; 4] = ["readme", "license", "licence", "copying"];
+    const NAMES: [&str; 2] = [".gitignore", ".gitattributes"];
+    let names = view.directory(tip, "")?.unwrap_or_default();
+    Ok(names.iter().all(|(name, entry)| {
+        let name = name.to_ascii_lowercase();
+        let stem = name.split('.').next().unwrap_or_default();
+        entry.is_file() && (STEMS.contains(&stem) || NAMES.contains(&name.as_str()))
+    }))
+}

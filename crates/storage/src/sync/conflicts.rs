@@ -1,0 +1,274 @@
+//! Places of merges that a person should look at, from when they arise until somebody has.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{LinkId, SyncError};
+use crate::author::Author;
+use crate::db::DbError;
+use crate::error::Error;
+use crate::index::shown_path;
+use crate::merge::files::{ConflictKind, MergeConflict};
+use crate::message::Message;
+use crate::page::from_seconds;
+use crate::page_path::ExistingPath;
+use crate::repo::Edit;
+use crate::revision::{Etag, Revision};
+use crate::wiki::Wiki;
+
+/// A place that a person should look at. Nothing is lost: both texts are in the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SyncConflict {
+    /// Its number.
+    pub id: i64,
+    /// The link it came by; `None`: somebody moved the branch while a save was on its way.
+    pub link: Option<LinkId>,
+    /// The page or attachment.
+    pub path: String,
+    /// What happened.
+    pub kind: ConflictKind,
+    /// The version both began with.
+    pub base: Option<Etag>,
+    /// The wiki's version; `None` if it had deleted the page.
+    pub ours: Option<Etag>,
+    /// The other end's version; `None` if it had deleted the page.
+    pub theirs: Option<Etag>,
+    /// The page or attachment that the text which lost has become, or the other name of a page that was
+    /// renamed twice.
+    pub conflict_path: Option<String>,
+    /// The merge.
+    pub revision: Revision,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created: OffsetDateTime,
+    /// When it was looked at.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub closed: Option<OffsetDateTime>,
+}
+
+/// A person's answer to a conflict.
+#[derive(Clone, Debug)]
+pub struct Resolve<'a> {
+    /// The conflict.
+    pub id: i64,
+    /// What the page shall be, and the version the author saw; `None` leaves it as it is.
+    pub content: Option<(&'a [u8], Etag)>,
+    /// Who resolves it.
+    pub author: &'a Author,
+    /// Why; a sentence is made up when there is none.
+    pub message: Option<&'a str>,
+}
+
+/// Conflicts of a merge that is about to be published.
+pub(crate) struct NewConflicts {
+    pub(crate) link: Option<LinkId>,
+    pub(crate) conflicts: Vec<MergeConflict>,
+}
+
+impl NewConflicts {
+    /// Adds the rows, in the transaction of the merge `revision`.
+    pub(crate) fn record(
+        &self,
+        transaction: &Transaction<'_>,
+        revision: Revision,
+    ) -> Result<(), DbError> {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let mut insert = transaction.prepare_cached(
+            "insert into sync_conflict
+                 (link, path, conflict_path, kind, base, ours, theirs, revision, created)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
+        let id = |id: Option<Etag>| id.map(|id| *id.as_bytes());
+        for conflict in &self.conflicts {
+            insert.execute(params![
+                self.link.map(|link| link.0),
+                conflict.path,
+                conflict.beside,
+                conflict.kind.code(),
+                id(conflict.base),
+                id(conflict.ours),
+                id(conflict.theirs),
+                revision.as_bytes(),
+                now,
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+/// Closes the conflicts whose text somebody takes away: it was looked at.
+pub(crate) fn close_removed(transaction: &Transaction<'_>, edits: &[Edit]) -> Result<(), DbError> {
+    let mut close = None;
+    for edit in edits.iter().filter(|edit| edit.new.is_none()) {
+        let close = match &mut close {
+            Some(close) => close,
+            none => none.insert(transaction.prepare_cached(
+                "update sync_conflict set closed = ?2
+                 where conflict_path = ?1 and closed is null",
+            )?),
+        };
+        close.execute(params![edit.path, OffsetDateTime::now_utc().unix_timestamp()])?;
+    }
+    Ok(())
+}
+
+impl Wiki {
+    /// Up to `limit` conflicts that nobody has looked at, after the number `after`.
+    ///
+    /// # Errors
+    /// wiki.db can't be read.
+    pub fn sync_conflicts(&self, after: i64, limit: usize) -> Result<Vec<SyncConflict>, Error> {
+        self.check_open()?;
+        let Some(database) = self.existing_database()? else { return Ok(Vec::new()) };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        database.read(|connection| {
+            let list = || {
+                let mut select = connection.prepare_cached(&format!(
+                    "select {COLUMNS} from sync_conflict
+                     where closed is null and id > ?1 order by id limit ?2"
+                ))?;
+                let rows = select.query_map([after, limit], conflict)?;
+                rows.collect::<Result<_, _>>()
+            };
+            Ok(list().map_err(DbError::from)?)
+        })
+    }
+
+    /// A conflict, open or not.
+    ///
+    /// # Errors
+    /// There is none with this number.
+    pub fn sync_conflict(&self, id: i64) -> Result<SyncConflict, Error> {
+        self.check_open()?;
+        let missing = || Error::Sync(SyncError::NoConflict { id });
+        let database = self.existing_database()?.ok_or_else(missing)?;
+        let found = database.read(|connection| Ok::<_, Error>(find(connection, id)?))?;
+        found.ok_or_else(missing)
+    }
+
+    /// The three texts of a conflict: what both began with, the wiki's and the other end's. What isn't
+    /// UTF-8 is shown as well as it can be.
+    ///
+    /// # Errors
+    /// There is no such conflict; a text is larger than a page may be ([`Error::TooLarge`]).
+    pub fn sync_conflict_texts(&self, id: i64) -> Result<[Option<String>; 3], Error> {
+        let conflict = self.sync_conflict(id)?;
+        let text = |id: Option<Etag>| {
+            let Some(id) = id else { return Ok(None) };
+            let size = self.repo().blob_size(id)?;
+            if size > self.page_limit() {
+                let (path, limit) = (conflict.path.clone(), self.page_limit());
+                return Err(Error::TooLarge { path, size, limit });
+            }
+            Ok(Some(String::from_utf8_lossy(&self.blob(id)?).into_owned()))
+        };
+        Ok([text(conflict.base)?, text(conflict.ours)?, text(conflict.theirs)?])
+    }
+
+    /// Closes a conflict: one commit saves the page, if there is something to save, and removes the file
+    /// beside it. Returns that commit; `None` if there was nothing to change.
+    ///
+    /// # Errors
+    /// There is no such open conflict; the page changed meanwhile ([`Error::Stale`]) or is too large.
+    pub fn resolve_sync_conflict(&self, resolve: &Resolve<'_>) -> Result<Option<Revision>, Error> {
+        let id = resolve.id;
+        let ((), published) = self.write(|unit| {
+            let found =
+                self.database()?.read(|connection| Ok::<_, Error>(find_files(connection, id)?))?;
+            let Some((file, beside, kind)) = found else {
+                return Err(SyncError::NoConflict { id }.into());
+            };
+            if let Some((content, base)) = resolve.content {
+                let path = page(&file)?;
+                let size = content.len() as u64;
+                if size > self.page_limit() {
+                    let (path, limit) = (path.as_str().to_owned(), self.page_limit());
+                    return Err(Error::TooLarge { path, size, limit });
+                }
+                let current = unit.entry(&path.file())?.filter(|entry| entry.is_file());
+                match current {
+                    Some(entry) if entry.id == base => {
+                        if crate::repo::blob_id(content)? != base {
+                            unit.put(&path, content, entry.mode)?;
+                        }
+                    }
+                    current => {
+                        let path = path.as_str().to_owned();
+                        return Err(Error::Stale { path, current: current.map(|entry| entry.id) });
+                    }
+                }
+            }
+            // Of a page that was renamed twice, both names are the page's.
+            let beside = beside.filter(|_| kind != ConflictKind::Renamed.code());
+            if let Some(beside) = beside {
+                let there = match (unit.head, std::str::from_utf8(&beside)) {
+                    (Some(head), Ok(path)) => unit.view.entry(head, path)?,
+                    _ => None,
+                };
+                if there.is_some_and(|entry| !entry.is_directory()) {
+                    unit.edits.push(Edit { path: beside, new: None, content: None });
+                }
+            }
+            if !unit.edits.is_empty() {
+                let subject = shown_path(&file);
+                let (given, verb) = (resolve.message, "Resolve the conflict of");
+                unit.sign(
+                    resolve.author,
+                    Message { given, verb, subject: &subject, detail: None },
+                )?;
+            }
+            unit.also(move |transaction| {
+                let sql = "update sync_conflict set closed = ?2 where id = ?1 and closed is null";
+                transaction.execute(sql, [id, OffsetDateTime::now_utc().unix_timestamp()])?;
+                Ok(())
+            });
+            Ok(())
+        })?;
+        Ok(published.map(|published| published.revision))
+    }
+}
+
+fn page(file: &[u8]) -> Result<ExistingPath, Error> {
+    let shown = String::from_utf8_lossy(file);
+    Ok(ExistingPath::of_file(&shown).map_or_else(|| ExistingPath::new(&shown), Ok)?)
+}
+
+const COLUMNS: &str =
+    "id, link, path, kind, base, ours, theirs, conflict_path, revision, created, closed";
+
+fn conflict(row: &Row<'_>) -> rusqlite::Result<SyncConflict> {
+    let path: Vec<u8> = row.get(2)?;
+    let kind: String = row.get(3)?;
+    let id = |at| -> rusqlite::Result<Option<Etag>> {
+        Ok(row.get::<_, Option<[u8; 20]>>(at)?.map(Etag::from_bytes))
+    };
+    Ok(SyncConflict {
+        id: row.get(0)?,
+        link: row.get::<_, Option<i64>>(1)?.map(LinkId),
+        path: shown_path(&path),
+        kind: ConflictKind::of_code(&kind).unwrap_or(ConflictKind::BothChanged),
+        base: id(4)?,
+        ours: id(5)?,
+        theirs: id(6)?,
+        conflict_path: row.get::<_, Option<Vec<u8>>>(7)?.map(|path| shown_path(&path)),
+        revision: Revision::from_bytes(row.get(8)?),
+        created: from_seconds(row.get(9)?),
+        closed: row.get::<_, Option<i64>>(10)?.map(from_seconds),
+    })
+}
+
+fn find(connection: &Connection, id: i64) -> Result<Option<SyncConflict>, DbError> {
+    let select = format!("select {COLUMNS} from sync_conflict where id = ?1");
+    Ok(connection.prepare_cached(&select)?.query_row([id], conflict).optional()?)
+}
+
+/// The two files of an open conflict, and its kind.
+type Files = (Vec<u8>, Option<Vec<u8>>, String);
+
+fn find_files(connection: &Connection, id: i64) -> Result<Option<Files>, DbError> {
+    let sql =
+        "select path, conflict_path, kind from sync_conflict where id = ?1 and closed is null";
+    let files = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    Ok(connection.prepare_cached(sql)?.query_row([id], files).optional()?)
+}

@@ -1,0 +1,300 @@
+//! Each of the two ends is a wiki with a repository of its own; what one has is fetched by git.
+
+use crate::merge::files::ConflictKind;
+use crate::testing::{Scratch, ada, git};
+use crate::*;
+
+mod histories;
+
+const LINK: LinkId = LinkId(1);
+const OTHER: LinkId = LinkId(2);
+
+fn order(scratch: &std::path::Path, incoming: Revision) -> Integrate<'_> {
+    Integrate {
+        scratch,
+        incoming,
+        link: LINK,
+        winner: Winner::Wiki,
+        base: None,
+        unrelated: false,
+        max_conflicts: 100,
+        max_deleted: None,
+    }
+}
+
+/// What the other end has, in a repository that borrows from the wiki's.
+struct Fetched {
+    dir: tempfile::TempDir,
+    tip: Revision,
+}
+
+impl Fetched {
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("scratch")
+    }
+}
+
+fn fetch(wiki: &Scratch, from: &Scratch) -> Fetched {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scratch");
+    wiki.wiki().create_scratch(&path).unwrap();
+    let repo = from.repo().display().to_string();
+    git(&path, &["fetch", "--quiet", &repo, "+refs/heads/main:refs/wiki/incoming"]);
+    let tip = from.wiki().head().unwrap().unwrap();
+    Fetched { dir, tip }
+}
+
+/// Takes over what the other end has, with the order changed as the test wants.
+fn pull_as(wiki: &Scratch, from: &Scratch, change: impl Fn(&mut Integrate<'_>)) -> Integrated {
+    let fetched = fetch(wiki, from);
+    let path = fetched.path();
+    let mut order = order(&path, fetched.tip);
+    change(&mut order);
+    let integrated = wiki.wiki().integrate(&order).unwrap();
+    wiki.git(&["fsck", "--strict"]);
+    integrated
+}
+
+fn pull(wiki: &Scratch, from: &Scratch) -> Integrated {
+    pull_as(wiki, from, |_| ())
+}
+
+fn compare(wiki: &Scratch, from: &Scratch, last_seen: Option<Revision>) -> Comparison {
+    let fetched = fetch(wiki, from);
+    wiki.wiki().compare(&fetched.path(), fetched.tip, last_seen).unwrap()
+}
+
+fn two() -> (Scratch, Scratch) {
+    let (one, other) = (Scratch::new(), Scratch::new());
+    one.create("home", "one\ntwo\nthree\nfour\n");
+    assert!(matches!(pull(&other, &one), Integrated::FastForwarded { .. }));
+    (one, other)
+}
+
+fn conflicts(scratch: &Scratch) -> Vec<SyncConflict> {
+    scratch.wiki().sync_conflicts(0, 1000).unwrap()
+}
+
+fn head(scratch: &Scratch) -> Revision {
+    scratch.wiki().head().unwrap().unwrap()
+}
+
+/// SY-012, SY-019, SY-020.
+#[test]
+fn what_only_the_other_end_changed_is_taken_over_as_it_is() {
+    let (one, other) = two();
+    one.update("home", "new\n");
+    let new = one.create("a/b/c", "below");
+    let Integrated::FastForwarded { mut paths } = pull(&other, &one) else { panic!() };
+    paths.sort();
+    assert_eq!(paths, ["a/b/c", "home"]);
+    assert_eq!(head(&other), new.revision);
+    assert_eq!(other.page("a/b/c").summary.revision, new.revision);
+    assert_eq!(other.wiki().search("below", None, 10).unwrap().len(), 1);
+    one.git(&["update-ref", "refs/heads/main", "main~1"]);
+    one.remove_with_git("home.md");
+    one.create("d", "d");
+    pull_as(&other, &one, |order| order.winner = Winner::Remote);
+    assert!(!other.paths().contains(&"home".to_owned()));
+    assert_eq!(pull(&other, &one), Integrated::Nothing);
+}
+
+/// SY-028, SY-029: and the second to come has nothing to merge.
+#[test]
+fn both_ends_changes_are_merged_by_a_commit_with_both_as_parents() {
+    let (one, other) = two();
+    let theirs = one.update("home", "ONE\ntwo\nthree\nfour\n").revision;
+    let ours = other.update("home", "one\ntwo\nthree\nFOUR\n").revision;
+    other.create("other", "text");
+    let ours = [ours, head(&other)][1];
+    let Integrated::Merged { revision, conflicts, paths } = pull(&other, &one) else { panic!() };
+    assert_eq!((conflicts, paths), (0, vec!["home".to_owned()]));
+    assert_eq!(other.text("home"), "ONE\ntwo\nthree\nFOUR\n");
+    let parents = other.git(&["log", "-1", "--format=%P", "main"]);
+    assert_eq!(parents, format!("{ours} {theirs}"));
+    assert!(matches!(pull(&one, &other), Integrated::FastForwarded { .. }));
+    assert_eq!(head(&one), revision);
+}
+
+/// SY-030, SY-047.
+#[test]
+fn a_conflict_is_listed_until_somebody_has_looked_at_it() {
+    let (one, other) = two();
+    one.update("home", "theirs\n");
+    other.update("home", "ours\n");
+    assert!(matches!(pull(&other, &one), Integrated::Merged { conflicts: 1, .. }));
+    assert_eq!(other.text("home"), "ours\n");
+    let listed = conflicts(&other);
+    let [conflict] = &listed[..] else { panic!() };
+    assert_eq!((conflict.link, conflict.kind), (Some(LINK), ConflictKind::BothChanged));
+    let beside = conflict.conflict_path.clone().unwrap();
+    assert_eq!(other.text(&beside), "theirs\n");
+    assert_eq!(other.wiki().sync_conflict(conflict.id).unwrap(), *conflict);
+    let texts = other.wiki().sync_conflict_texts(conflict.id).unwrap();
+    let texts: Vec<&str> = texts.iter().map(|text| text.as_deref().unwrap()).collect();
+    assert_eq!(texts, ["one\ntwo\nthree\nfour\n", "ours\n", "theirs\n"]);
+
+    let base = other.page("home").summary.etag;
+    let resolve = |etag| Resolve {
+        id: conflict.id,
+        content: Some((b"both\n", etag)),
+        author: &ada(),
+        message: None,
+    };
+    let stale = other.wiki().resolve_sync_conflict(&resolve(conflict.theirs.unwrap()));
+    assert!(matches!(stale, Err(Error::Stale { .. })));
+    let before = head(&other);
+    let revision = other.wiki().resolve_sync_conflict(&resolve(base)).unwrap().unwrap();
+    assert_eq!(other.git(&["rev-parse", "main^"]), before.to_string());
+    assert_eq!((other.paths(), other.text("home")), (vec!["home".to_owned()], "both\n".to_owned()));
+    assert_eq!(conflicts(&other), []);
+    assert!(other.wiki().sync_conflict(conflict.id).unwrap().closed.is_some());
+    assert!(other.wiki().resolve_sync_conflict(&resolve(base)).unwrap_err().is_not_found());
+    // The other end sees both changes as an ordinary one.
+    assert!(matches!(pull(&one, &other), Integrated::FastForwarded { .. }));
+    assert_eq!(head(&one), revision);
+}
+
+#[test]
+fn whoever_takes_the_other_text_away_has_looked_at_it() {
+    let (one, other) = two();
+    one.update("home", "theirs\n");
+    other.update("home", "ours\n");
+    pull(&other, &one);
+    let beside = conflicts(&other)[0].conflict_path.clone().unwrap();
+    let path = ExistingPath::new(&beside).unwrap();
+    let base = other.page(&beside).summary.etag;
+    let delete = Delete { path: &path, base, author: &ada(), message: None };
+    other.wiki().delete(&delete).unwrap();
+    assert_eq!(conflicts(&other), []);
+}
+
+/// SY-032, SY-037: there is nothing to take away, so somebody has to say it.
+#[test]
+fn a_conflict_without_a_second_text_is_closed_by_hand() {
+    let (one, other) = two();
+    one.remove_with_git("home.md");
+    other.update("home", "edited\n");
+    pull(&other, &one);
+    let listed = conflicts(&other);
+    assert_eq!((listed[0].kind, listed[0].theirs), (ConflictKind::Deleted, None));
+    let resolve = Resolve { id: listed[0].id, content: None, author: &ada(), message: None };
+    assert_eq!(other.wiki().resolve_sync_conflict(&resolve).unwrap(), None);
+    assert_eq!(conflicts(&other), []);
+    assert_eq!(other.text("home"), "edited\n");
+}
+
+/// SY-045, SY-046.
+#[test]
+fn what_a_person_has_to_decide_changes_nothing() {
+    let (one, other) = (Scratch::new(), Scratch::new());
+    for n in 0..12 {
+        one.create(&format!("p/{n}"), &format!("text {n}\n"));
+    }
+    pull(&other, &one);
+    for n in 0..6 {
+        one.update(&format!("p/{n}"), "theirs\n");
+        other.update(&format!("p/{n}"), "ours\n");
+    }
+    let before = head(&other);
+    let few = pull_as(&other, &one, |order| order.max_conflicts = 5);
+    let preview = Preview { pages: 12, deleted: 0, conflicts: 6 };
+    assert_eq!(few, Integrated::TooManyConflicts(preview));
+    assert_eq!((head(&other), conflicts(&other).len()), (before, 0));
+
+    let (one, other) = (Scratch::new(), Scratch::new());
+    for n in 0..12 {
+        one.create(&format!("p/{n}"), &format!("text {n}\n"));
+    }
+    pull(&other, &one);
+    // Of what goes, two pages go on elsewhere.
+    one.work_with_git(|tree| {
+        std::fs::create_dir(tree.join("q")).unwrap();
+        for n in 0..12 {
+            let (from, to) = (tree.join(format!("p/{n}.md")), tree.join(format!("q/{n}.md")));
+            match n {
+                0..2 => std::fs::rename(from, to).unwrap(),
+                2..11 => std::fs::remove_file(from).unwrap(),
+                _ => {}
+            }
+        }
+    });
+    let preview = Preview { pages: 12, deleted: 9, conflicts: 0 };
+    let before = head(&other);
+    let many = pull_as(&other, &one, |order| order.max_deleted = Some(8));
+    assert_eq!((many, head(&other)), (Integrated::TooManyDeleted(preview), before));
+    let fetched = fetch(&other, &one);
+    let shown = other.wiki().preview(&order(&fetched.path(), fetched.tip)).unwrap();
+    assert_eq!(shown, Some(preview));
+    pull_as(&other, &one, |order| order.max_deleted = Some(9));
+    assert_eq!(other.paths(), ["p/11", "q/0", "q/1"]);
+}
+
+/// SY-080, SY-081.
+#[test]
+fn a_commit_waits_for_every_link_until_that_one_has_it() {
+    let (one, other) = two();
+    let wiki = other.wiki();
+    assert_eq!(wiki.queue(LINK).unwrap().waiting, 0);
+    wiki.set_links(vec![LINK, OTHER]);
+    let saves: Vec<Revision> =
+        (0..5).map(|n| other.create(&format!("p{n}"), "text").revision).collect();
+    assert_eq!(wiki.jobs(LINK).unwrap(), saves);
+    let queue = wiki.queue(OTHER).unwrap();
+    assert_eq!(queue.waiting, 5);
+    assert!((time::OffsetDateTime::now_utc() - queue.oldest.unwrap()).whole_seconds() < 60);
+    assert_eq!(wiki.jobs_done(LINK, saves[2]).unwrap(), 3);
+    assert_eq!(wiki.jobs(LINK).unwrap(), saves[3..]);
+    assert_eq!(wiki.jobs(OTHER).unwrap(), saves);
+    // A commit beside the history that none of them is part of.
+    one.create("x", "x");
+    pull(&other, &one);
+    let merge = head(&other);
+    assert_eq!(wiki.jobs_done(LINK, head(&one)).unwrap(), 0);
+    assert_eq!(wiki.jobs(LINK).unwrap(), [saves[3], saves[4], merge]);
+    assert_eq!(wiki.jobs_done(LINK, merge).unwrap(), 3);
+    let unknown = Revision::from_bytes([7; 20]);
+    assert!(wiki.jobs_done(OTHER, unknown).unwrap_err().is_not_found());
+    wiki.forget_jobs(OTHER).unwrap();
+    assert_eq!(wiki.queue(OTHER).unwrap(), Queue { waiting: 0, oldest: None });
+    // What came by a link unchanged doesn't wait for it.
+    one.git(&["fetch", "--quiet", &other.repo().display().to_string(), "main:main"]);
+    let new = one.create("y", "y").revision;
+    assert!(matches!(pull(&other, &one), Integrated::FastForwarded { .. }));
+    assert_eq!((wiki.jobs(LINK).unwrap(), wiki.jobs(OTHER).unwrap()), (vec![], vec![new]));
+}
+
+/// SY-043.
+#[test]
+fn a_save_that_comes_first_is_never_passed_over() {
+    let (one, other) = two();
+    one.create("theirs", "text");
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..40).for_each(|n| drop(other.create(&format!("ours/{n}"), "text"))));
+        while let Integrated::Moved = pull(&other, &one) {}
+    });
+    assert_eq!(other.paths().len(), 42);
+    other.git(&["fsck", "--strict"]);
+}
+
+#[test]
+fn refs_keep_what_a_link_had() {
+    let (one, other) = two();
+    let (first, wiki) = (head(&other), other.wiki());
+    assert_eq!(wiki.remote_tip(LINK).unwrap(), None);
+    wiki.keep_ref(LINK, first).unwrap();
+    let second = other.update("home", "two").revision;
+    wiki.keep_ref(LINK, second).unwrap();
+    assert_eq!(wiki.remote_tip(LINK).unwrap(), Some(second));
+    for tip in [first, second, second] {
+        wiki.back_up(LINK, tip).unwrap();
+    }
+    let backups: Vec<Revision> =
+        wiki.backups(LINK).unwrap().into_iter().map(|(_, tip)| tip).collect();
+    assert_eq!(backups, [first, second]);
+    assert_eq!(wiki.backups(OTHER).unwrap(), []);
+    assert!(wiki.keep_ref(LINK, Revision::from_bytes([7; 20])).is_err());
+    // git tells nobody of them.
+    let shown = git(&one.repo(), &["ls-remote", &other.repo().display().to_string()]);
+    assert!(shown.contains("refs/heads/main") && !shown.contains("refs/wiki"), "{shown}");
+}

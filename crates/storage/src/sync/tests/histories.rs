@@ -1,0 +1,169 @@
+//! How histories stand to each other, whatever was done to one of them.
+
+use super::*;
+
+fn rewind(scratch: &Scratch, to: Revision) {
+    scratch.git(&["update-ref", "refs/heads/main", &to.to_string()]);
+}
+
+#[test]
+fn the_four_ways_two_histories_can_stand() {
+    let (one, other) = two();
+    let base = head(&one);
+    assert_eq!(compare(&other, &one, Some(base)).relation, Relation::Equal);
+    other.create("ours", "text");
+    let ahead = compare(&other, &one, Some(base));
+    assert_eq!((ahead.relation, ahead.has_foreign_commits()), (Relation::Ahead, false));
+    // SY-011
+    one.create("theirs", "text");
+    let diverged = compare(&other, &one, Some(base));
+    assert_eq!(diverged.relation, Relation::Diverged { base });
+    assert!(diverged.has_foreign_commits() && !diverged.rewritten && !diverged.is_starter);
+    let empty = Scratch::new();
+    let behind = compare(&empty, &one, None);
+    assert_eq!((behind.head, behind.relation), (None, Relation::Behind));
+}
+
+/// SY-051: nothing here is lost, and following takes away what was taken away there.
+#[test]
+fn a_history_that_was_rewound_can_be_followed() {
+    let (one, other) = two();
+    let kept = one.update("home", "kept\n").revision;
+    one.update("home", "rewound\n");
+    one.create("gone", "text");
+    pull(&other, &one);
+    let seen = head(&one);
+    rewind(&one, kept);
+    let rewound = compare(&other, &one, Some(seen));
+    assert_eq!((rewound.relation, rewound.rewritten), (Relation::Ahead, true));
+    assert_eq!(pull(&other, &one), Integrated::Nothing);
+    let followed = pull_as(&other, &one, |order| order.base = Some(seen));
+    assert!(matches!(followed, Integrated::Merged { conflicts: 0, .. }));
+    assert_eq!((other.text("home"), other.paths()), ("kept\n".to_owned(), vec!["home".to_owned()]));
+    // The old tip is part of the history still.
+    assert_eq!(other.git(&["rev-parse", "main^"]), seen.to_string());
+}
+
+/// SY-052.
+#[test]
+fn following_a_rewritten_history_keeps_what_is_ours() {
+    let (one, other) = two();
+    let base = head(&one);
+    one.create("secret", "oops");
+    pull(&other, &one);
+    let seen = head(&one);
+    rewind(&one, base);
+    one.create("theirs", "instead");
+    other.create("ours", "text");
+    let rewritten = compare(&other, &one, Some(seen));
+    assert_eq!((rewritten.relation, rewritten.rewritten), (Relation::Diverged { base }, true));
+    other.wiki().back_up(LINK, seen).unwrap();
+    pull_as(&other, &one, |order| order.base = Some(seen));
+    assert_eq!(other.paths(), ["home", "ours", "theirs"]);
+    for commit in [seen, head(&one)] {
+        assert!(other.wiki().repo().is_ancestor(commit, head(&other)).unwrap());
+    }
+}
+
+/// SY-053, with the README that a hosting service makes.
+#[test]
+fn unrelated_histories_are_merged_only_when_somebody_says_so() {
+    let (wiki, hosted) = (Scratch::new(), Scratch::new());
+    wiki.create("home", "ours\n");
+    hosted.work_with_git_anew(|tree| {
+        std::fs::write(tree.join("README.md"), "hosted\n").unwrap();
+        std::fs::write(tree.join(".gitignore"), "*~\n").unwrap();
+        std::fs::write(tree.join("LICENSE"), "free\n").unwrap();
+    });
+    let comparison = compare(&wiki, &hosted, None);
+    assert_eq!((comparison.relation, comparison.is_starter), (Relation::Unrelated, true));
+    assert_eq!(pull(&wiki, &hosted), Integrated::Unrelated);
+    let merged = pull_as(&wiki, &hosted, |order| order.unrelated = true);
+    assert!(matches!(merged, Integrated::Merged { conflicts: 0, .. }));
+    assert_eq!(wiki.paths(), ["README", "home"]);
+    hosted.commit_with_git("docs/more.md", "more");
+    assert!(!compare(&wiki, &hosted, None).is_starter);
+    assert!(matches!(pull(&wiki, &hosted), Integrated::Merged { .. }));
+}
+
+/// SY-056.
+#[test]
+fn a_shallow_history_is_refused() {
+    let (one, other) = two();
+    one.update("home", "new");
+    let fetched = fetch(&other, &one);
+    let path = fetched.path();
+    std::fs::write(path.join("shallow"), format!("{}\n", fetched.tip)).unwrap();
+    let error = other.wiki().integrate(&order(&path, fetched.tip)).unwrap_err();
+    assert!(matches!(error, Error::Sync(SyncError::Shallow)), "{error}");
+    std::fs::remove_file(path.join("shallow")).unwrap();
+    let missing = Revision::from_bytes([7; 20]);
+    let error = other.wiki().compare(&path, missing, None).unwrap_err();
+    assert!(matches!(error, Error::Sync(SyncError::Missing { .. })), "{error}");
+}
+
+/// SY-048: on one shared remote the second to come resolves, and the first only follows.
+#[test]
+fn two_wikis_on_one_remote_converge() {
+    let remote = Scratch::new();
+    remote.create("home", "text\n");
+    let (a, b) = (Scratch::new(), Scratch::new());
+    pull(&a, &remote);
+    pull(&b, &remote);
+    a.update("home", "a\n");
+    b.update("home", "b\n");
+    pull(&remote, &a);
+    pull(&b, &remote);
+    pull(&remote, &b);
+    assert!(matches!(pull(&a, &remote), Integrated::FastForwarded { .. }));
+    assert_eq!((head(&a), head(&b)), (head(&remote), head(&remote)));
+    let beside = a.paths().into_iter().filter(|path| path.contains("(conflict "));
+    assert_eq!(beside.count(), 1);
+}
+
+/// SY-049: both merge the same pair at the same time, and make the same commit.
+#[test]
+fn two_wikis_that_pull_from_each_other_converge_at_once() {
+    let (a, b) = two();
+    a.update("home", "a\n");
+    b.update("home", "b\n");
+    let (from_a, from_b) = (fetch(&b, &a), fetch(&a, &b));
+    let stable = |scratch: &Scratch, fetched: &Fetched| {
+        let path = fetched.path();
+        let order = Integrate { winner: Winner::Stable, ..order(&path, fetched.tip) };
+        scratch.wiki().integrate(&order).unwrap()
+    };
+    assert!(matches!(stable(&a, &from_b), Integrated::Merged { conflicts: 1, .. }));
+    assert!(matches!(stable(&b, &from_a), Integrated::Merged { conflicts: 1, .. }));
+    assert_eq!(head(&a), head(&b));
+    assert_eq!(pull(&a, &b), Integrated::Nothing);
+}
+
+/// SY-079: killed before the branch was moved, and before the objects were written.
+#[test]
+fn what_was_integrated_survives_a_kill_at_any_point() {
+    for merges in [false, true] {
+        for objects_lost in [false, true] {
+            let (one, mut other) = two();
+            one.create("theirs", "text\n");
+            if merges {
+                other.create("ours", "text\n");
+            }
+            let before = head(&other);
+            pull(&other, &one);
+            let after = head(&other);
+            rewind(&other, before);
+            if objects_lost && merges {
+                let hex = after.to_string();
+                let object = other.repo().join("objects").join(&hex[..2]).join(&hex[2..]);
+                std::fs::remove_file(object).unwrap();
+            }
+            other.open().unwrap();
+            assert_eq!(head(&other), after);
+            assert!(other.paths().contains(&"theirs".to_owned()));
+            other.wiki().checkpoint().unwrap();
+            assert_eq!(other.redo_rows(), 0);
+            other.git(&["fsck", "--strict"]);
+        }
+    }
+}
