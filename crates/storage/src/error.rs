@@ -9,6 +9,7 @@ use crate::files::FileError;
 use crate::merge::Hunk;
 use crate::page_path::InvalidPath;
 use crate::preferences::InvalidPreferences;
+use crate::receive::PushRefusal;
 use crate::repo::RepoError;
 use crate::revision::{Etag, Revision};
 use crate::sync::SyncError;
@@ -133,6 +134,9 @@ pub enum Error {
     /// What was fetched from elsewhere can't be synchronised with.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// What was pushed can't be taken.
+    #[error(transparent)]
+    PushRefused(#[from] PushRefusal),
     /// The disk is full. What was acknowledged is safe, and reading goes on.
     #[error("the disk is full")]
     DiskFull,

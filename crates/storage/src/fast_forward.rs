@@ -31,22 +31,16 @@ impl Wiki {
         if writer.unapplied {
             self.replay(&mut writer)?;
         }
-        self.checkpoint_locked(&mut writer)?;
-        let repo = self.repo();
-        {
-            let lock = repo.lock_branch()?;
-            self.head_moved(false);
-            if !self.is_behind(to)? {
-                return Ok(false);
-            }
-            // Others wrote the objects and need not have synced them.
-            sync_filesystem(repo.dir())?;
-            lock.set(to)?;
-        }
-        sync_filesystem(repo.dir())?;
-        writer.durable = Some(to);
-        drop(writer);
         self.head_moved(false);
+        if !self.is_behind(to)? {
+            return Ok(false);
+        }
+        let old = self.repo().head()?;
+        // Others wrote the objects and need not have synced them.
+        sync_filesystem(self.repo().dir())?;
+        self.publish_stored(&mut writer, old, to, None)?;
+        self.checkpoint_if_due(&mut writer);
+        drop(writer);
         self.update_index(|_| ())?;
         Ok(true)
     }

@@ -56,6 +56,7 @@ mod page_links;
 mod page_path;
 mod preferences;
 mod publish;
+mod receive;
 mod recover;
 mod redo;
 mod repo;
@@ -100,6 +101,7 @@ pub use preferences::{
     PreferenceValue, Preferences, RawPreferences, WikilinkStyle, check_preferences,
     preference_rows,
 };
+pub use receive::{PushRefusal, PushRules, Received};
 pub use resolve::Found;
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Save, Saved};

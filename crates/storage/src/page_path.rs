@@ -12,7 +12,7 @@ use unicode_casefold::UnicodeCaseFold as _;
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 /// The longest page path, in bytes.
-const MAX_BYTES: usize = 1000;
+pub(crate) const MAX_BYTES: usize = 1000;
 /// The longest path that is looked up, in bytes: `PATH_MAX` of Linux.
 const MAX_LOOKUP_BYTES: usize = 4096;
 /// The longest segment, in bytes, with room for `.md` in a file name of 255.
@@ -226,7 +226,7 @@ pub(crate) fn check_name(segment: &str) -> Result<(), &'static str> {
 
 /// Characters that show nothing or reorder what is shown. The two joiners stay: Persian, Indic
 /// scripts and emoji are written with them.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'

@@ -9,11 +9,13 @@
 //! does it. If somebody moved the branch between 1 and 3, both histories are merged; theirs is
 //! never overwritten.
 
+use rusqlite::Transaction;
+
 use crate::author::Author;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
 use crate::index::Described;
-use crate::merge::files::Winner;
+use crate::merge::files::{Files, Winner};
 use crate::redo::{self, Redo};
 use crate::repo::{Commit, Draft, Edit, Prepared, RepoError};
 use crate::revision::Revision;
@@ -53,18 +55,17 @@ pub(crate) struct Writer {
     pub(crate) durable: Option<Revision>,
 }
 
-/// A commit that only has to be published.
-pub(crate) struct Ready<'a> {
-    pub(crate) redo: Redo,
-    /// Its objects; `None` if they are in the repository, durably.
-    pub(crate) prepared: Option<Prepared>,
-    /// What it means for the index; `None` leaves it to be caught up with.
-    pub(crate) described: Option<(Described, Commit)>,
-    /// Conflicts it leaves to people.
-    pub(crate) conflicts: Option<NewConflicts>,
-    /// Links that are to get it.
-    pub(crate) links: Vec<LinkId>,
-    pub(crate) statements: Vec<Statement<'a>>,
+/// A merge that only has to be published.
+pub(crate) struct PreparedMerge {
+    pub(crate) prepared: Prepared,
+    /// Against the first parent.
+    pub(crate) edits: Vec<Edit>,
+    /// All of the merge.
+    pub(crate) files: Files,
+    /// What it leaves to people.
+    pub(crate) conflicts: NewConflicts,
+    /// What else is written down with it.
+    pub(crate) statements: Vec<Statement<'static>>,
 }
 
 impl Wiki {
@@ -114,6 +115,7 @@ impl Wiki {
         let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
         let prepared =
             view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
+        let new = prepared.revision;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
@@ -122,81 +124,135 @@ impl Wiki {
             _ => None,
         };
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
-        let ready = Ready {
-            redo: Redo {
-                branch: self.repo().branch(),
-                old: head,
-                new: prepared.revision,
-                commit: prepared.commit.clone(),
-                edits,
-            },
-            prepared: Some(prepared),
-            described: described.map(|described| (described, commit)),
-            conflicts: None,
-            links: self.links_to_tell(None),
-            statements,
+        let redo = Redo {
+            branch: self.repo().branch(),
+            old: head,
+            new,
+            commit: Some(prepared.commit.clone()),
+            edits,
         };
-        self.publish_ready(writer, ready).map(Some)
+        self.record(writer, &redo, None, |transaction| {
+            if let Some(described) = &described {
+                described.apply(transaction, head, new, &commit)?;
+            }
+            sync::close_removed(transaction, &redo.edits)?;
+            Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
+        })?;
+        self.repo().write_objects(&prepared)?;
+        let revision = self.make_visible(writer, head, new)?;
+        Ok(Some(Published { revision, merged: revision != new }))
     }
 
-    /// Publishes a commit; see the head of this file for the order of things.
-    pub(crate) fn publish_ready(
+    /// Publishes a commit that somebody else made, which is on the disk with all it needs. It came by the
+    /// link `from`, if by one. Returns the head.
+    pub(crate) fn publish_stored(
         &self,
         writer: &mut Writer,
-        ready: Ready<'_>,
-    ) -> Result<Published, Error> {
-        let Ready { redo, prepared, described, conflicts, links, statements } = ready;
-        let (head, new) = (redo.old, redo.new);
-        if head != writer.durable {
+        old: Option<Revision>,
+        new: Revision,
+        from: Option<LinkId>,
+    ) -> Result<Revision, Error> {
+        let branch = self.repo().branch();
+        let redo = Redo { branch, old, new, commit: None, edits: Vec::new() };
+        let view = self.repo().view();
+        let published = self
+            .record(writer, &redo, from, |transaction| {
+                sync::close_gone(transaction, |path| match std::str::from_utf8(path) {
+                    Ok(path) => Ok(view.entry(new, path)?.is_some()),
+                    Err(_) => Ok(true),
+                })
+            })
+            .and_then(|()| self.make_visible(writer, old, new));
+        self.head_moved(writer.unapplied);
+        published
+    }
+
+    /// Publishes a merge. Its files are `files`, and the edits are against its first parent.
+    pub(crate) fn publish_merge(
+        &self,
+        writer: &mut Writer,
+        old: Option<Revision>,
+        merge: PreparedMerge,
+    ) -> Result<Revision, Error> {
+        let PreparedMerge { prepared, edits, files, conflicts, statements } = merge;
+        let edits = self.small_enough(edits)?;
+        let new = prepared.revision;
+        let branch = self.repo().branch();
+        let redo = Redo { branch, old, new, commit: Some(prepared.commit.clone()), edits };
+        let published = self
+            .record(writer, &redo, None, |transaction| {
+                sync::close_gone(transaction, |path| Ok(files.contains_key(path)))?;
+                conflicts.record(transaction, new)?;
+                Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
+            })
+            .and_then(|()| Ok(self.repo().write_objects(&prepared)?))
+            .and_then(|()| self.make_visible(writer, old, new));
+        self.head_moved(writer.unapplied);
+        published
+    }
+
+    /// Makes a change durable, with what else belongs to it: the queues of all links but the one it came
+    /// by, and what is done in `also`. From here whatever fails is done by the next write, or on open.
+    fn record(
+        &self,
+        writer: &mut Writer,
+        redo: &Redo,
+        from: Option<LinkId>,
+        also: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if redo.old != writer.durable {
             // Somebody else made it, and not all programs sync what they write: a save that
             // survives a power cut can't stand on a commit that doesn't.
             sync_filesystem(self.repo().dir())?;
-            writer.durable = head;
+            writer.durable = redo.old;
         }
-        let database = self.database()?;
-        self.head_will_move(new);
-        database.write(|transaction| -> Result<(), Error> {
-            redo::record(transaction, &redo)?;
-            if let Some((described, commit)) = &described {
-                described.apply(transaction, head, new, commit)?;
-            }
-            if let Some(conflicts) = &conflicts {
-                conflicts.record(transaction, new)?;
-            }
-            sync::close_removed(transaction, &redo.edits)?;
-            sync::add_jobs(transaction, &links, new)?;
-            Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
+        self.head_will_move(redo.new);
+        let links = self.links_to_tell(from);
+        self.database()?.write(|transaction| -> Result<(), Error> {
+            redo::record(transaction, redo)?;
+            sync::add_jobs(transaction, &links, redo.new)?;
+            also(transaction)
         })?;
         writer.pending += 1;
-        // From here the save is durable: whatever fails now is done by the next write, or on open.
         writer.unapplied = true;
         if writer.disk.is_none() {
             writer.disk = Some(FileSystem::watch(self.repo().dir())?);
         }
-        if let Some(prepared) = &prepared {
-            self.repo().write_objects(prepared)?;
-        }
-        let revision = self.settle(head, new)?;
-        writer.unapplied = false;
-        writer.durable = Some(new);
-        Ok(Published { revision, merged: revision != new })
+        Ok(())
     }
 
-    /// Makes the branch contain `new`, whose objects are written and which was made on top of `old`,
+    /// Moves the branch to a commit that was recorded, and whose objects are written.
+    fn make_visible(
+        &self,
+        writer: &mut Writer,
+        old: Option<Revision>,
+        new: Revision,
+    ) -> Result<Revision, Error> {
+        let revision = self.settle(&[old], new)?;
+        writer.unapplied = false;
+        writer.durable = Some(new);
+        Ok(revision)
+    }
+
+    /// Makes the branch contain `new`, whose objects are written and which takes the place of `before`,
     /// wherever the branch is now. Returns the head.
-    pub(crate) fn settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
-        let settled = self.try_settle(old, new);
+    pub(crate) fn settle(
+        &self,
+        before: &[Option<Revision>],
+        new: Revision,
+    ) -> Result<Revision, Error> {
+        let settled = self.try_settle(before, new);
         self.head_moved(settled.is_err());
         settled
     }
 
-    fn try_settle(&self, old: Option<Revision>, new: Revision) -> Result<Revision, Error> {
+    fn try_settle(&self, before: &[Option<Revision>], new: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
         // While we hold git's own lock nobody moves the branch, however fast they push.
         let lock = repo.lock_branch()?;
         let settled = match repo.head() {
             // Nobody was there meanwhile.
-            Ok(head) if head == old => new,
+            Ok(head) if before.contains(&head) => new,
             // A crash left something unreadable: what was acknowledged takes its place.
             Err(RepoError::DamagedRef { .. }) | Ok(None) => new,
             Ok(Some(head)) if !repo.is_commit(head)? => new,
@@ -239,7 +295,7 @@ impl Wiki {
             branch: repo.branch(),
             old: Some(theirs),
             new,
-            commit: prepared.commit.clone(),
+            commit: Some(prepared.commit.clone()),
             edits,
         };
         let conflicts = NewConflicts { link: None, conflicts: merge.conflicts };

@@ -3,8 +3,8 @@
 
 use crate::error::Error;
 use crate::index;
-use crate::redo::{self, Redo};
-use crate::repo::{Prepared, RepoError};
+use crate::redo;
+use crate::repo::RepoError;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
@@ -80,9 +80,10 @@ impl Wiki {
         let pending =
             self.database()?.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
         for redo in &pending {
-            if let Some(prepared) = self.rebuilt(redo)? {
-                repo.write_objects(&prepared)?;
-            }
+            // What was pushed was synced by itself.
+            let Some(commit) = &redo.commit else { continue };
+            let prepared = repo.view().rebuild(commit, &redo.edits)?;
+            repo.write_objects(&prepared)?;
         }
         let lock = repo.lock_branch()?;
         if let Some(head) = repo.head()? {
@@ -90,15 +91,6 @@ impl Wiki {
         }
         self.head_moved(false);
         Ok(())
-    }
-
-    /// The objects of a redo row; `None` if they came from elsewhere and were durable before it.
-    fn rebuilt(&self, redo: &Redo) -> Result<Option<Prepared>, Error> {
-        let repo = self.repo();
-        if redo.edits.is_empty() && repo.is_commit(redo.new)? {
-            return Ok(None);
-        }
-        Ok(Some(repo.view().rebuild(&redo.commit, &redo.edits)?))
     }
 
     /// Saves that wait belong to the branch they were made on.
@@ -116,6 +108,20 @@ impl Wiki {
         })
     }
 
+    /// What was pushed was on the disk before its row was.
+    fn check_stored(&self, new: Revision) -> Result<(), Error> {
+        if self.repo().is_commit(new)? {
+            return Ok(());
+        }
+        Err(Error::Damaged {
+            detail: format!(
+                "commit {new}, which was pushed and acknowledged, is missing or damaged in `{}`; fetch it \
+                 from whoever pushed it, or restore the repository from a backup",
+                self.repo().dir().display()
+            ),
+        })
+    }
+
     /// Repeats every redo row that the repository doesn't show.
     pub(crate) fn replay(&self, writer: &mut crate::publish::Writer) -> Result<(), Error> {
         let Some(database) = self.existing_database()? else { return Ok(()) };
@@ -123,7 +129,11 @@ impl Wiki {
         let mut repaired = 0;
         for redo in &pending {
             self.check_branch(&redo.branch)?;
-            let Some(prepared) = self.rebuilt(redo)? else { continue };
+            let Some(commit) = &redo.commit else {
+                self.check_stored(redo.new)?;
+                continue;
+            };
+            let prepared = self.repo().view().rebuild(commit, &redo.edits)?;
             if prepared.revision != redo.new {
                 return Err(Error::Damaged {
                     detail: format!("the redo row of {} describes {}", redo.new, prepared.revision),
@@ -132,7 +142,10 @@ impl Wiki {
             repaired += self.repo().repair_objects(&prepared)?;
         }
         if let Some(last) = pending.last() {
-            self.settle(last.old, last.new)?;
+            // After a power cut the branch may be where it was before any of them.
+            let before: Vec<_> =
+                pending.iter().flat_map(|redo| [redo.old, Some(redo.new)]).collect();
+            self.settle(&before, last.new)?;
         }
         if repaired > 0 {
             tracing::info!(

@@ -4,6 +4,9 @@
 //! for the disk. One row, committed with everything else the save changes, costs one. It remembers
 //! the commit and the contents it brought; trees are rebuilt by applying the same edits to the same
 //! parent, so a save into a directory of ten thousand pages needs no more room than any other.
+//!
+//! What was pushed can't be rebuilt from edits. Its objects are synced before the row, and the row
+//! remembers only where the branch goes.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
@@ -17,10 +20,9 @@ pub(crate) struct Redo {
     pub(crate) branch: String,
     pub(crate) old: Option<Revision>,
     pub(crate) new: Revision,
-    /// The commit object's bytes.
-    pub(crate) commit: Vec<u8>,
-    /// What the commit changes against its first parent. Nothing, too, if the commit came from elsewhere
-    /// and was in the repository, durably, before this was written.
+    /// The commit object's bytes; `None` when it, and all it needs, was on the disk before the row.
+    pub(crate) commit: Option<Vec<u8>>,
+    /// What the commit changes against its first parent, if it has to be built again.
     pub(crate) edits: Vec<Edit>,
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn record(transaction: &Transaction<'_>, redo: &Redo) -> Result<(), D
             head.map(|redo| &redo.branch),
             head.and_then(|redo| redo.old).map(|id| *id.as_bytes()),
             redo.new.as_bytes(),
-            head.map(|redo| &redo.commit),
+            head.and_then(|redo| redo.commit.as_ref()),
             edit.map(|edit| &edit.path),
             new.map(|entry| entry.mode),
             new.map(|entry| *entry.id.as_bytes()),
@@ -58,12 +60,12 @@ pub(crate) fn pending(connection: &Connection) -> Result<Vec<Redo>, DbError> {
     let mut rows = select.query([])?;
     let mut pending: Vec<Redo> = Vec::new();
     while let Some(row) = rows.next()? {
-        if let Some(commit) = row.get(3)? {
+        if let Some(branch) = row.get(0)? {
             pending.push(Redo {
-                branch: row.get(0)?,
+                branch,
                 old: row.get::<_, Option<[u8; 20]>>(1)?.map(Revision::from_bytes),
                 new: Revision::from_bytes(row.get(2)?),
-                commit,
+                commit: row.get(3)?,
                 edits: Vec::new(),
             });
         }

@@ -8,6 +8,7 @@ mod attribute;
 mod blame;
 mod blobs;
 mod error;
+mod incoming;
 mod keep;
 mod loose;
 mod merge;
@@ -25,6 +26,7 @@ use crate::revision::{Etag, Revision};
 pub(crate) use attribute::Want;
 pub(crate) use blobs::{BlobReader, blob_id_of};
 pub(crate) use error::RepoError;
+pub(crate) use incoming::{Id, Incoming};
 pub(crate) use merge::Merge;
 pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use write::{Draft, Edit, Prepared, blob_id};
@@ -88,11 +90,10 @@ impl Repo {
     pub(crate) fn open(dir: &Path) -> Result<Self, RepoError> {
         refuse_escapes(dir)?;
         restore_empty_dirs(dir)?;
-        Self::open_borrowing(dir)
+        Self::open_as_it_is(dir)
     }
 
-    /// Opens a repository of ours that may borrow the objects of another one.
-    pub(crate) fn open_borrowing(dir: &Path) -> Result<Self, RepoError> {
+    fn open_as_it_is(dir: &Path) -> Result<Self, RepoError> {
         let slots = gix::odb::store::init::Slots::Given(PACK_SLOTS);
         let shared = gix::open::Options::isolated()
             .open_path_as_is(true)
@@ -268,6 +269,10 @@ pub(crate) fn sweep(dir: &Path) -> Result<(), FileError> {
     for inner in [dir.to_owned(), dir.join("objects")] {
         remove_leftovers(&inner)?;
     }
+    let packs = dir.join("objects/pack");
+    if packs.is_dir() {
+        remove_leftovers(&packs)?;
+    }
     remove_leftovers_below(&dir.join("refs"))
 }
 
@@ -289,13 +294,21 @@ fn remove_leftovers(dir: &Path) -> Result<Vec<PathBuf>, FileError> {
             inner.push(path);
         } else if name.ends_with(".lock")
             || name.starts_with(".tmp")
-            || name.starts_with("tmp_obj_")
+            || name.starts_with("tmp_")
+            || is_half_a_pack(&path)
         {
             tracing::info!(path = %path.display(), "removing a dead process's leftover");
             std::fs::remove_file(&path).at("remove", &path)?;
         }
     }
     Ok(inner)
+}
+
+/// The index of a pack comes last, and goes first.
+fn is_half_a_pack(path: &Path) -> bool {
+    let is_of_pack =
+        path.extension().is_some_and(|extension| extension == "pack" || extension == "rev");
+    is_of_pack && !path.with_extension("idx").exists()
 }
 
 fn revision(id: &gix::oid) -> Revision {

@@ -21,7 +21,7 @@ use crate::revision::Revision;
 use crate::wiki::Wiki;
 
 pub use compare::{Comparison, Relation};
-pub(crate) use conflicts::{NewConflicts, close_removed};
+pub(crate) use conflicts::{NewConflicts, close_gone, close_removed};
 pub use conflicts::{Resolve, SyncConflict};
 pub use integrate::{Integrate, Integrated, Preview};
 pub use jobs::Queue;

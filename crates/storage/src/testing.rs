@@ -137,6 +137,43 @@ impl Scratch {
         prepared.revision
     }
 
+    /// A clone of the wiki with a work tree.
+    pub(crate) fn clone_with_git(&self) -> PathBuf {
+        let tree = self.root.path().join("clone");
+        if tree.exists() {
+            std::fs::remove_dir_all(&tree).unwrap();
+        }
+        std::fs::create_dir(&tree).unwrap();
+        git(&tree, &["init", "--quiet", "--initial-branch=main"]);
+        git(&tree, &["config", "user.name", "Git"]);
+        git(&tree, &["config", "user.email", "git@example.org"]);
+        if self.wiki().head().unwrap().is_some() {
+            git(&tree, &["fetch", "--quiet", &self.repo().display().to_string(), "main"]);
+            git(&tree, &["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+        }
+        tree
+    }
+
+    /// Has git push the branch of a clone to where pushes arrive.
+    pub(crate) fn send(&self, tree: &Path) -> (PathBuf, Revision) {
+        let (mut number, mut incoming) = (0, self.root.path().join("incoming"));
+        while incoming.exists() {
+            number += 1;
+            incoming.set_file_name(format!("incoming-{number}"));
+        }
+        self.wiki().create_scratch(&incoming).unwrap();
+        git(tree, &["push", "--quiet", "--force", &incoming.display().to_string(), "main"]);
+        (incoming, git(tree, &["rev-parse", "main"]).parse().unwrap())
+    }
+
+    /// Pushes the branch of a clone, as a client of the wiki would.
+    pub(crate) fn push(&self, tree: &Path, rules: &PushRules) -> Result<Received, Error> {
+        let (incoming, new) = self.send(tree);
+        let received = self.wiki().receive(&incoming, new, rules);
+        std::fs::remove_dir_all(incoming).unwrap();
+        received
+    }
+
     pub(crate) fn work_with_git(&self, work: impl FnOnce(&Path)) -> String {
         let tree = self.root.path().join("tree");
         let git = |arguments: &[&str]| git(&tree, arguments);
@@ -146,8 +183,10 @@ impl Scratch {
         std::fs::create_dir(&tree).unwrap();
         git(&["init", "--quiet", "--initial-branch=main"]);
         let repo = self.repo().display().to_string();
-        git(&["fetch", "--quiet", &repo, "main"]);
-        git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+        if self.wiki().head().unwrap().is_some() {
+            git(&["fetch", "--quiet", &repo, "main"]);
+            git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+        }
         git(&["config", "user.name", "Git"]);
         git(&["config", "user.email", "git@example.org"]);
         work(&tree);
@@ -172,6 +211,41 @@ pub(crate) fn save(wiki: &Wiki, path: &str, content: &str, base: Base) -> Result
         message: None,
         merge: true,
     })
+}
+
+/// Commits a file in a clone.
+pub(crate) fn commit(tree: &Path, file: &str, content: impl AsRef<[u8]>) -> String {
+    let path = tree.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+    git(tree, &["add", "--all"]);
+    git(tree, &["commit", "--quiet", "-m", file]);
+    git(tree, &["rev-parse", "HEAD"])
+}
+
+/// Has `git fast-import` make a commit on top of the branch of a clone, of whatever names and modes.
+pub(crate) fn import(tree: &Path, changes: &[u8]) {
+    use std::io::Write as _;
+    let has_head = Command::new("git")
+        .current_dir(tree)
+        .args(["rev-parse", "--quiet", "--verify", "main"])
+        .output()
+        .unwrap();
+    let head = String::from_utf8_lossy(&has_head.stdout).trim().to_owned();
+    let from = if head.is_empty() { head } else { format!("from {head}\n") };
+    let mut child = Command::new("git")
+        .current_dir(tree)
+        .args(["fast-import", "--quiet", "--force"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let who = "committer Git <git@example.org> 1700000000 +0000";
+    write!(input, "commit refs/heads/main\n{who}\ndata 2\nx\n{from}").unwrap();
+    input.write_all(changes).unwrap();
+    input.write_all(b"\n").unwrap();
+    drop(input);
+    assert!(child.wait().unwrap().success());
 }
 
 pub(crate) fn git(dir: &Path, arguments: &[&str]) -> String {

@@ -166,14 +166,6 @@ impl Repo {
         View(self.local()).commit(id)
     }
 
-    /// The commit object's bytes.
-    pub(crate) fn commit_data(&self, id: Revision) -> Result<Vec<u8>, RepoError> {
-        let local = self.local();
-        let oid = object_id(id.as_bytes());
-        let commit = local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
-        Ok(commit.data.clone())
-    }
-
     /// Every file of a commit, in byte order of its path. Directories are walked, not listed.
     pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
         View(self.local()).files(commit)
@@ -229,6 +221,26 @@ impl Repo {
             }
         }
         Ok(None)
+    }
+
+    /// Those of `wanted` that are no part of the history of `head`.
+    pub(crate) fn not_reachable(
+        &self,
+        head: Revision,
+        mut wanted: HashSet<Revision>,
+    ) -> Result<HashSet<Revision>, RepoError> {
+        let local = self.local();
+        // Newest first: clients ask for what they saw a moment ago.
+        let order = gix::revision::walk::Sorting::ByCommitTime(
+            gix::traverse::commit::simple::CommitTimeOrder::NewestFirst,
+        );
+        for info in local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()? {
+            wanted.remove(&revision(&info?.id));
+            if wanted.is_empty() {
+                break;
+            }
+        }
+        Ok(wanted)
     }
 
     /// Whether `head` has at most `most` commits that `known` has not, and is built on it.

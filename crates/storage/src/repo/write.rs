@@ -203,6 +203,27 @@ impl Repo {
         self.dir.join("objects").join(&hex[..2]).join(&hex[2..])
     }
 
+    /// Keeps a commit that the branch is about to leave under a name that no client sees. The caller
+    /// syncs the file system.
+    pub(crate) fn keep_backup(&self, old: Revision) -> Result<(), RepoError> {
+        let dir = self.dir.join("refs/wiki/backup");
+        std::fs::create_dir_all(&dir).at("create directory", &dir)?;
+        let mut time = time::OffsetDateTime::now_utc().unix_timestamp();
+        loop {
+            let path = dir.join(time.to_string());
+            let content = format!("{old}\n");
+            match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(mut file) => {
+                    std::io::Write::write_all(&mut file, content.as_bytes()).at("write", &path)?;
+                    return Ok(());
+                }
+                // Another one in the same second.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => time += 1,
+                Err(error) => Err(error).at("create", &path)?,
+            }
+        }
+    }
+
     /// Takes the lock that every git program takes to move the branch, waiting a while for it.
     pub(crate) fn lock_branch(&self) -> Result<BranchLock, RepoError> {
         let patience = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_PATIENCE);

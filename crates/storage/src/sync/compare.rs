@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::SyncError;
 use crate::error::Error;
-use crate::repo::{Repo, View};
+use crate::repo::{Incoming, Repo, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
@@ -59,9 +59,10 @@ impl Wiki {
         incoming: Revision,
         last_seen: Option<Revision>,
     ) -> Result<Comparison, Error> {
-        let source = self.source(scratch, incoming)?;
+        let fetched = self.fetched(scratch, incoming)?;
+        let source = fetched.repo();
         let head = self.current()?;
-        let relation = relation(&source, head, incoming)?;
+        let relation = relation(source, head, incoming)?;
         let rewritten = match last_seen {
             // What isn't there at all is part of no history that is.
             Some(seen) => !source.is_commit(seen)? || !source.is_ancestor(seen, incoming)?,
@@ -71,17 +72,17 @@ impl Wiki {
         Ok(Comparison { head, relation, rewritten, is_starter })
     }
 
-    /// The repository with what was fetched, in which `incoming` is a commit.
-    pub(super) fn source(&self, scratch: &Path, incoming: Revision) -> Result<Repo, Error> {
+    /// What was fetched, in which `incoming` is a commit.
+    pub(super) fn fetched(&self, scratch: &Path, incoming: Revision) -> Result<Incoming, Error> {
         self.check_open()?;
         if scratch.join("shallow").exists() {
             return Err(SyncError::Shallow.into());
         }
-        let source = Repo::open_borrowing(scratch)?;
-        if !source.is_commit(incoming)? {
+        let fetched = self.incoming(scratch, self.push_rules().max_objects)?;
+        if !fetched.repo().is_commit(incoming)? {
             return Err(SyncError::Missing { revision: incoming }.into());
         }
-        Ok(source)
+        Ok(fetched)
     }
 }
 

@@ -113,6 +113,28 @@ pub(crate) fn close_removed(transaction: &Transaction<'_>, edits: &[Edit]) -> Re
     Ok(())
 }
 
+/// Closes the conflicts whose text isn't among the files any more.
+pub(crate) fn close_gone(
+    transaction: &Transaction<'_>,
+    is_there: impl Fn(&[u8]) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let open = || {
+        let mut select = transaction.prepare_cached(
+            "select conflict_path from sync_conflict
+             where closed is null and conflict_path is not null",
+        )?;
+        let rows = select.query_map([], |row| row.get(0))?;
+        rows.collect::<Result<Vec<Vec<u8>>, _>>()
+    };
+    let mut gone = Vec::new();
+    for path in open().map_err(DbError::from)? {
+        if !is_there(&path)? {
+            gone.push(Edit { path, new: None, content: None });
+        }
+    }
+    Ok(close_removed(transaction, &gone)?)
+}
+
 impl Wiki {
     /// Up to `limit` conflicts that nobody has looked at, after the number `after`.
     ///

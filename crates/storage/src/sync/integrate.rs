@@ -5,18 +5,20 @@ use std::path::Path;
 use super::compare::relation;
 use super::{LinkId, NewConflicts, Relation};
 use crate::author::Author;
+use crate::changes::MAX_CHANGES;
 use crate::error::Error;
+use crate::files::FileSystem;
 use crate::index::shown_path;
 use crate::merge::files::{Files, Winner};
 use crate::page_path::EXTENSION;
-use crate::publish::Ready;
-use crate::redo::Redo;
-use crate::repo::{Draft, Edit, Merge, Prepared, Repo, RepoError, View};
+use crate::publish::PreparedMerge;
+use crate::receive::{PushRules, check};
+use crate::repo::{Draft, Merge, Repo, RepoError, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// So many changed paths are named.
-const MAX_PATHS: usize = 1000;
+/// Folders may be deeper there than a page can be here.
+const MAX_DEPTH: usize = 100;
 
 /// An order to take over what was fetched.
 #[derive(Clone, Debug)]
@@ -82,101 +84,90 @@ pub enum Integrated {
 
 /// What is to be published, all of it in memory.
 struct Plan {
-    head: Option<Revision>,
     preview: Preview,
     paths: Vec<String>,
     /// `None`: the branch can simply be moved.
-    merge: Option<PlannedMerge>,
-}
-
-struct PlannedMerge {
-    prepared: Prepared,
-    edits: Vec<Edit>,
-    conflicts: NewConflicts,
+    merge: Option<PreparedMerge>,
 }
 
 impl Wiki {
     /// Says what [`integrate`](Self::integrate) would do, without any limit. `None`: nothing.
     ///
     /// # Errors
-    /// As [`integrate`](Self::integrate).
+    /// What was fetched is shallow or has no such commit; a repository can't be read.
     pub fn preview(&self, order: &Integrate<'_>) -> Result<Option<Preview>, Error> {
-        let source = self.source(order.scratch, order.incoming)?;
+        let fetched = self.fetched(order.scratch, order.incoming)?;
         let head = self.current()?;
-        if !is_wanted(&source, head, order)? {
+        check(&fetched, head, order.incoming, &self.sync_rules())?;
+        if !is_wanted(fetched.repo(), head, order)? {
             return Ok(None);
         }
-        let view = source.view();
-        let merge = merge(&view, head, order)?;
-        Ok(Some(preview(&merge)?))
+        let view = fetched.repo().view();
+        Ok(Some(preview(&merge(&view, head, order)?)?))
     }
 
-    /// Takes over what was fetched, as one change: the commits, their index, the conflicts and the queues
-    /// of the other links. Everything that takes time is done before saves have to wait.
+    /// What may come from elsewhere: as a push, but what a wiki doesn't know is carried along.
+    fn sync_rules(&self) -> PushRules {
+        PushRules { rewrite: true, carries: true, max_depth: MAX_DEPTH, ..self.push_rules() }
+    }
+
+    /// Takes over what was fetched into a repository that [`create_scratch`](Self::create_scratch) made:
+    /// as one change the commits, the conflicts and the queues of the links. Everything that takes time
+    /// is done before saves have to wait. When this returns, it survives a crash and a power cut. Files
+    /// are moved out of the scratch repository: it is of no use after anything but
+    /// [`Integrated::Moved`].
     ///
     /// # Errors
-    /// What was fetched is shallow or has no such commit; a repository can't be read or written. Nothing
-    /// was changed then; only if the disk became full in the middle, it may still appear once there is
-    /// room again.
+    /// What was fetched is shallow or has no such commit; it is refused ([`Error::PushRefused`]), and
+    /// nothing of it is in the wiki then; the disk is full or failing.
     pub fn integrate(&self, order: &Integrate<'_>) -> Result<Integrated, Error> {
-        let source = self.source(order.scratch, order.incoming)?;
-        let head = self.current()?;
-        if !is_wanted(&source, head, order)? {
+        // Before the first write that is to be synced.
+        let disk = FileSystem::watch(self.repo().dir())?;
+        let fetched = self.fetched(order.scratch, order.incoming)?;
+        let (source, head) = (fetched.repo(), self.current()?);
+        let checked = check(&fetched, head, order.incoming, &self.sync_rules())?;
+        if !is_wanted(source, head, order)? {
             return Ok(Integrated::Nothing);
         }
-        if !order.unrelated && relation(&source, head, order.incoming)? == Relation::Unrelated {
+        if !order.unrelated && relation(source, head, order.incoming)? == Relation::Unrelated {
             return Ok(Integrated::Unrelated);
         }
-        let plan = plan(&source, head, order)?;
-        if plan.preview.conflicts > order.max_conflicts {
-            return Ok(Integrated::TooManyConflicts(plan.preview));
+        let Plan { preview, paths, merge } = plan(source, head, order)?;
+        if preview.conflicts > order.max_conflicts {
+            return Ok(Integrated::TooManyConflicts(preview));
         }
-        if order.max_deleted.is_some_and(|most| plan.preview.deleted > most) {
-            return Ok(Integrated::TooManyDeleted(plan.preview));
+        if order.max_deleted.is_some_and(|most| preview.deleted > most) {
+            return Ok(Integrated::TooManyDeleted(preview));
         }
-        let integrated = self.take_over(plan, order)?;
-        // The branch says what counts; an index that isn't there yet is caught up with later.
-        if let Err(error) = self.update_index(|_| ()) {
-            tracing::warn!(wiki.id = self.id(), %error, "what was integrated isn't indexed yet");
-        }
-        Ok(integrated)
-    }
+        let staged = fetched.stage(self.repo(), &checked.objects)?;
 
-    fn take_over(&self, plan: Plan, order: &Integrate<'_>) -> Result<Integrated, Error> {
-        let Plan { head, preview, paths, merge } = plan;
         let mut writer = self.lock_writer()?;
         if writer.unapplied {
             self.replay(&mut writer)?;
         }
         if self.repo().head()? != head {
+            self.head_moved(false);
             return Ok(Integrated::Moved);
         }
-        // Others wrote the objects and need not have synced them.
-        crate::files::sync_filesystem(self.repo().dir())?;
-        let merged = merge.is_some();
-        // The other end hasn't the merge either.
-        let links = self.links_to_tell(Some(order.link).filter(|_| !merged));
-        let (prepared, edits, conflicts) = match merge {
-            Some(PlannedMerge { prepared, edits, conflicts }) => {
-                (Some(prepared), self.small_enough(edits)?, Some(conflicts))
+        self.repo().adopt(&staged)?;
+        disk.sync()?;
+        // The branch as it was, too.
+        writer.durable = head;
+        let integrated = match merge {
+            Some(merge) => Integrated::Merged {
+                revision: self.publish_merge(&mut writer, head, merge)?,
+                paths,
+                conflicts: preview.conflicts,
+            },
+            None => {
+                self.publish_stored(&mut writer, head, order.incoming, Some(order.link))?;
+                Integrated::FastForwarded { paths }
             }
-            None => (None, Vec::new(), None),
         };
-        let (new, commit) = match &prepared {
-            Some(prepared) => (prepared.revision, prepared.commit.clone()),
-            None => (order.incoming, self.repo().commit_data(order.incoming)?),
-        };
-        let redo = Redo { branch: self.repo().branch(), old: head, new, commit, edits };
-        let (described, statements) = (None, Vec::new());
-        let ready = Ready { redo, prepared, described, conflicts, links, statements };
-        let published = self.publish_ready(&mut writer, ready);
-        self.head_moved(writer.unapplied);
-        let revision = published?.revision;
         self.checkpoint_if_due(&mut writer);
-        Ok(match merged {
-            true => Integrated::Merged { revision, paths, conflicts: preview.conflicts },
-            false => Integrated::FastForwarded { paths },
-        })
+        drop(writer);
+        self.index_received();
+        Ok(integrated)
     }
 }
 
@@ -207,11 +198,11 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
     let merge = merge(&view, head, order)?;
     let preview = preview(&merge)?;
     let ours = merge.edits(&merge.ours);
-    let paths = ours.iter().take(MAX_PATHS).map(|edit| shown_path(&edit.path)).collect();
+    let paths = ours.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
     let relation = relation(source, head, order.incoming)?;
     let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;
     if relation == Relation::Behind && as_fetched {
-        return Ok(Plan { head, preview, paths, merge: None });
+        return Ok(Plan { preview, paths, merge: None });
     }
     let incoming = order.incoming;
     let (parents, edits, message, time) = match head {
@@ -240,7 +231,9 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
         Draft { parents: &parents, edits: &edits, author: &author, message: &message, time };
     let prepared = view.prepare(&draft)?;
     let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
-    Ok(Plan { head, preview, paths, merge: Some(PlannedMerge { prepared, edits, conflicts }) })
+    let (files, statements) = (merge.result, Vec::new());
+    let merge = PreparedMerge { prepared, edits, files, conflicts, statements };
+    Ok(Plan { preview, paths, merge: Some(merge) })
 }
 
 fn preview(merge: &Merge<'_>) -> Result<Preview, RepoError> {

@@ -50,13 +50,13 @@ fn pull_as(wiki: &Scratch, from: &Scratch, change: impl Fn(&mut Integrate<'_>)) 
     let path = fetched.path();
     let mut order = order(&path, fetched.tip);
     change(&mut order);
-    let integrated = wiki.wiki().integrate(&order).unwrap();
-    wiki.git(&["fsck", "--strict"]);
-    integrated
+    wiki.wiki().integrate(&order).unwrap()
 }
 
 fn pull(wiki: &Scratch, from: &Scratch) -> Integrated {
-    pull_as(wiki, from, |_| ())
+    let integrated = pull_as(wiki, from, |_| ());
+    wiki.git(&["fsck", "--strict"]);
+    integrated
 }
 
 fn compare(wiki: &Scratch, from: &Scratch, last_seen: Option<Revision>) -> Comparison {
@@ -90,7 +90,7 @@ fn what_only_the_other_end_changed_is_taken_over_as_it_is() {
     assert_eq!(paths, ["a/b/c", "home"]);
     assert_eq!(head(&other), new.revision);
     assert_eq!(other.page("a/b/c").summary.revision, new.revision);
-    assert_eq!(other.wiki().search("below", None, 10).unwrap().len(), 1);
+    assert_eq!(other.wiki().search("below", "", 0, 10).unwrap().len(), 1);
     one.git(&["update-ref", "refs/heads/main", "main~1"]);
     one.remove_with_git("home.md");
     one.create("d", "d");
@@ -135,10 +135,11 @@ fn a_conflict_is_listed_until_somebody_has_looked_at_it() {
     assert_eq!(texts, ["one\ntwo\nthree\nfour\n", "ours\n", "theirs\n"]);
 
     let base = other.page("home").summary.etag;
+    let author = ada();
     let resolve = |etag| Resolve {
         id: conflict.id,
         content: Some((b"both\n", etag)),
-        author: &ada(),
+        author: &author,
         message: None,
     };
     let stale = other.wiki().resolve_sync_conflict(&resolve(conflict.theirs.unwrap()));
@@ -271,10 +272,47 @@ fn a_save_that_comes_first_is_never_passed_over() {
     one.create("theirs", "text");
     std::thread::scope(|scope| {
         scope.spawn(|| (0..40).for_each(|n| drop(other.create(&format!("ours/{n}"), "text"))));
-        while let Integrated::Moved = pull(&other, &one) {}
+        while let Integrated::Moved = pull_as(&other, &one, |_| ()) {}
     });
     assert_eq!(other.paths().len(), 42);
     other.git(&["fsck", "--strict"]);
+}
+
+/// SY-021, SY-023.
+#[test]
+fn what_would_do_harm_or_is_too_large_never_comes_in() {
+    let (one, other) = two();
+    let before = head(&other);
+    let refused = |name: &[u8], size: usize| {
+        let edit = repo::Edit {
+            path: name.to_vec(),
+            new: Some(repo::Entry {
+                mode: repo::Entry::FILE,
+                id: repo::blob_id(&vec![b'x'; size]).unwrap(),
+            }),
+            content: Some(vec![b'x'; size]),
+        };
+        let tip = one.loose_edits(&[before], &[edit]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scratch");
+        other.wiki().create_scratch(&path).unwrap();
+        // As if git hadn't looked.
+        one.git(&["update-ref", "refs/heads/evil", &tip.to_string()]);
+        let repo = one.repo().display().to_string();
+        let unchecked = ["-c", "fetch.fsckObjects=false", "fetch", "--quiet", &repo];
+        git(&path, &[&unchecked[..], &["+refs/heads/evil:refs/wiki/incoming"]].concat());
+        let order = order(&path, tip);
+        let integrated = other.wiki().integrate(&order);
+        assert_eq!(head(&other), before);
+        let Err(Error::PushRefused(refusal)) = integrated else { panic!("{integrated:?}") };
+        assert!(other.wiki().repo().commit(tip).is_err());
+        refusal
+    };
+    for name in [&b".git/config"[..], b"a/.GIT/hooks/x", b"..", b"a/../x"] {
+        assert!(!refused(name, 1).is_too_large);
+    }
+    let refusal = refused(b"large.md", 6_000_000);
+    assert!(refusal.is_too_large && refusal.lines[0].starts_with("large.md"), "{refusal}");
 }
 
 #[test]

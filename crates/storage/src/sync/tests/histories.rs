@@ -70,7 +70,7 @@ fn following_a_rewritten_history_keeps_what_is_ours() {
 fn unrelated_histories_are_merged_only_when_somebody_says_so() {
     let (wiki, hosted) = (Scratch::new(), Scratch::new());
     wiki.create("home", "ours\n");
-    hosted.work_with_git_anew(|tree| {
+    hosted.work_with_git(|tree| {
         std::fs::write(tree.join("README.md"), "hosted\n").unwrap();
         std::fs::write(tree.join(".gitignore"), "*~\n").unwrap();
         std::fs::write(tree.join("LICENSE"), "free\n").unwrap();

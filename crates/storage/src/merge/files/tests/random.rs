@@ -39,7 +39,7 @@ fn after(base: &Texts, steps: &[(usize, usize)], side: &str) -> Texts {
             (Some(text), at) => {
                 let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
                 let at = at % lines.len();
-                if at % 2 == 0 {
+                if at < lines.len() / 2 {
                     lines[at] = &line;
                 } else {
                     lines.insert(at, &line);

@@ -1,0 +1,217 @@
+//! Receiving a push.
+//!
+//! git puts it into a scratch repository outside the wiki, which borrows the wiki's objects. There it is
+//! [looked at](check), under no lock and without anything of it in the wiki. Then, under the writer lock:
+//! if the branch is still where it was, the files of the objects are moved over and synced, a redo row
+//! remembers where the branch goes, and the branch is moved, as with a save.
+//!
+//! If the process dies before the row, objects that nothing names are left, all of which were looked at;
+//! after it, opening the wiki moves the branch. What was refused never was in the wiki.
+
+mod check;
+mod names;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::changes::MAX_CHANGES;
+use crate::error::Error;
+use crate::files::FileSystem;
+use crate::index::shown_path;
+use crate::repo::Incoming;
+use crate::revision::Revision;
+use crate::wiki::Wiki;
+
+pub(crate) use check::check;
+pub use refusal::PushRefusal;
+
+/// So often a push is looked at again because the branch moved meanwhile.
+const TRIES: usize = 3;
+
+/// What a push may bring. Sizes are in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PushRules {
+    /// The largest page.
+    pub page_bytes: u64,
+    /// The largest other file.
+    pub attachment_bytes: u64,
+    /// How many files there may be in one commit.
+    pub max_files: usize,
+    /// How deep a file may be: 1 is the top folder.
+    pub max_depth: usize,
+    /// How many commits one push may bring.
+    pub max_commits: usize,
+    /// How many objects one push may bring.
+    pub max_objects: usize,
+    /// Whether the branch may go to a commit that isn't built on what is there. What was there is kept
+    /// under `refs/wiki/backup/`.
+    pub rewrite: bool,
+    /// Whether what a wiki doesn't know may come, to be carried along as it is: links, submodules, and
+    /// names that nobody could create here. Not what would do harm to a clone.
+    pub carries: bool,
+}
+
+impl Default for PushRules {
+    /// 5 MB a page, 100 MB a file, 200,000 files, 16 levels, 200,000 commits, 2,000,000 objects,
+    /// nothing that a wiki doesn't know, and the branch only goes forward.
+    fn default() -> Self {
+        Self {
+            page_bytes: 5_000_000,
+            attachment_bytes: 100_000_000,
+            max_files: 200_000,
+            max_depth: 16,
+            max_commits: 200_000,
+            max_objects: 2_000_000,
+            rewrite: false,
+            carries: false,
+        }
+    }
+}
+
+/// What became of a push. It is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The branch before.
+    pub old: Option<Revision>,
+    /// The branch now.
+    pub new: Revision,
+    /// How many commits are new.
+    pub commits: usize,
+    /// The pages and attachments that are not as before, by path: the first [`MAX_CHANGES`].
+    pub paths: Vec<String>,
+    /// Whether there are more of them.
+    pub truncated: bool,
+    /// Whether the branch went to a commit that isn't built on what was there.
+    pub rewritten: bool,
+}
+
+impl Wiki {
+    /// Makes an empty repository in `dir`, for git to receive one push in. `dir` must not exist, and be
+    /// on the file system of the wiki but not inside it. Whoever asked for it removes it.
+    ///
+    /// # Errors
+    /// The directory exists or can't be written.
+    pub fn create_scratch(&self, dir: &Path) -> Result<(), Error> {
+        self.check_open()?;
+        Ok(Incoming::create(dir, self.repo())?)
+    }
+
+    /// The rules with the sizes that this wiki has for pages and attachments.
+    pub fn push_rules(&self) -> PushRules {
+        PushRules {
+            page_bytes: self.page_limit(),
+            attachment_bytes: self.attachment_limit(),
+            ..PushRules::default()
+        }
+    }
+
+    /// Takes over what git received in a repository that [`create_scratch`](Self::create_scratch) made:
+    /// the branch goes to `new`. When this returns, it survives a crash and a power cut. Files are moved
+    /// out of the scratch repository, so that it is of no use afterwards.
+    ///
+    /// # Errors
+    /// [`Error::PushRefused`] says what is wrong with it, and nothing of it is in the wiki then. The disk
+    /// is full or failing.
+    pub fn receive(
+        &self,
+        scratch: &Path,
+        new: Revision,
+        rules: &PushRules,
+    ) -> Result<Received, Error> {
+        for _ in 0..TRIES {
+            if let Some(received) = self.try_receive(scratch, new, rules)? {
+                self.index_received();
+                return Ok(received);
+            }
+        }
+        Err(PushRefusal::new("the wiki was changed all the time meanwhile; fetch and push again")
+            .into())
+    }
+
+    /// `None`: the branch moved meanwhile, so that what was found out holds no more.
+    fn try_receive(
+        &self,
+        scratch: &Path,
+        new: Revision,
+        rules: &PushRules,
+    ) -> Result<Option<Received>, Error> {
+        // Before the first write that is to be synced.
+        let disk = FileSystem::watch(self.repo().dir())?;
+        let old = self.current()?;
+        let incoming = self.incoming(scratch, rules.max_objects)?;
+        let checked = check(&incoming, old, new, rules)?;
+        let staged = incoming.stage(self.repo(), &checked.objects)?;
+        let changes = incoming.repo().changes(old, new)?;
+        let mut paths: Vec<String> =
+            changes.iter().take(MAX_CHANGES).map(|change| shown_path(&change.path)).collect();
+        paths.dedup();
+        let mut received = Received {
+            old,
+            new,
+            commits: checked.commits,
+            paths,
+            truncated: changes.len() > MAX_CHANGES,
+            rewritten: !checked.is_forward,
+        };
+
+        let mut writer = self.lock_writer()?;
+        if writer.unapplied {
+            self.replay(&mut writer)?;
+        }
+        if self.repo().head()? != old {
+            self.head_moved(false);
+            return Ok(None);
+        }
+        if old == Some(new) {
+            return Ok(Some(received));
+        }
+        self.repo().adopt(&staged)?;
+        if let Some(old) = old.filter(|_| received.rewritten) {
+            self.repo().keep_backup(old)?;
+        }
+        disk.sync()?;
+        // The branch as it was, too.
+        writer.durable = old;
+        received.new = self.publish_stored(&mut writer, old, new, None)?;
+        self.checkpoint_if_due(&mut writer);
+        Ok(Some(received))
+    }
+
+    /// What is in a scratch repository of this wiki.
+    pub(crate) fn incoming(&self, scratch: &Path, most: usize) -> Result<Incoming, Error> {
+        let incoming = Incoming::open(scratch, self.repo(), most)?;
+        incoming.ok_or_else(|| {
+            PushRefusal::too_large(format!("more than {most} objects; push them in parts")).into()
+        })
+    }
+
+    /// A few commits are indexed now, many by whoever asks for it; the push is safe in any case.
+    pub(crate) fn index_received(&self) {
+        if let Err(error) = self.fresh_index() {
+            tracing::warn!(wiki.id = self.id(), %error, "what was pushed can't be indexed yet");
+        }
+    }
+
+    /// Whether a git client may ask for these commits: each is the branch or part of its history. The
+    /// first that isn't is returned inside.
+    ///
+    /// # Errors
+    /// The repository can't be read.
+    pub fn is_wanted(&self, ids: &[Revision]) -> Result<Result<(), Revision>, Error> {
+        let head = self.current()?;
+        let others: HashSet<Revision> =
+            ids.iter().copied().filter(|id| Some(*id) != head).collect();
+        let missing = match head {
+            Some(head) if !others.is_empty() => self.repo().not_reachable(head, others)?,
+            _ => others,
+        };
+        Ok(match ids.iter().find(|id| missing.contains(id)) {
+            Some(id) => Err(*id),
+            None => Ok(()),
+        })
+    }
+}

@@ -1,0 +1,399 @@
+//! Looking at what a push brings, before any of it comes into the wiki.
+//!
+//! Every commit is compared with its parents, since what one adds stays in the history when the next
+//! takes it away. What is as it was in a parent is passed over, however odd it is. The same two trees are
+//! compared once, and the size of every object is read from its header before the object is: so the work
+//! grows with the objects there are, not with the paths they make, and memory with one tree.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::PushRules;
+use super::names::{check_carried, check_path};
+use super::refusal::{Problems, PushRefusal, shown};
+use super::tree::{Entry, entries};
+use crate::error::Error;
+use crate::page_path::{collide, fold};
+use crate::repo::{Id, Incoming};
+use crate::revision::Revision;
+
+/// The largest commit, in bytes: a message, two signatures and thousands of parents fit.
+const MAX_COMMIT: u64 = 256 * 1024;
+/// The largest tree, in bytes: a folder of several hundred thousand files.
+const MAX_TREE: u64 = 32 << 20;
+/// git makes no longer chains of differences. To read the end of one all of it has to be applied.
+const MAX_DELTAS: u32 = 4095;
+/// So many entries of trees are looked at: seconds of work, more than a history of ten thousand commits
+/// in a folder of ten thousand pages needs.
+const MAX_LOOKS: u64 = 500_000_000;
+/// What an entry has, more or less.
+const ENTRY_BYTES: u64 = 40;
+/// Trees that came from elsewhere may be deeper than what can be pushed, but not without end.
+const MAX_LEVELS: usize = 500;
+/// Up to so many new names are compared with all others, more are looked up.
+const FEW: usize = 4;
+
+/// What was looked at, and found good.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The commits that the branch hasn't.
+    pub(crate) commits: usize,
+    /// Every object that they need and their parents don't.
+    pub(crate) objects: HashSet<Id>,
+    /// Whether all that the branch has is part of it.
+    pub(crate) is_forward: bool,
+}
+
+/// What a tree holds, with all below it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Measure {
+    files: u64,
+    /// How deep its files are.
+    depth: usize,
+    /// The bytes of the longest path.
+    longest: usize,
+}
+
+struct Check<'a> {
+    incoming: &'a Incoming,
+    rules: &'a PushRules,
+    problems: Problems,
+    /// Every commit and tree that was looked at because it is new somewhere.
+    seen: HashSet<Id>,
+    /// And every file, with its size.
+    files: HashMap<Id, u64>,
+    compared: HashSet<(Id, Rc<[Id]>)>,
+    measured: HashMap<Id, Measure>,
+    looks: u64,
+}
+
+/// Looks at everything that `new` brings to a branch that is at `old`.
+pub(crate) fn check(
+    incoming: &Incoming,
+    old: Option<Revision>,
+    new: Revision,
+    rules: &PushRules,
+) -> Result<Checked, Error> {
+    let mut check = Check {
+        incoming,
+        rules,
+        problems: Problems::default(),
+        seen: HashSet::new(),
+        files: HashMap::new(),
+        compared: HashSet::new(),
+        measured: HashMap::new(),
+        looks: 0,
+    };
+    let (commits, is_forward) = check.commits(old, new)?;
+    if !is_forward && !rules.rewrite {
+        return Err(PushRefusal::new(
+            "the wiki has changes that this push doesn't build on; fetch first, then merge or rebase",
+        )
+        .into());
+    }
+    for commit in &commits {
+        check.commit(*commit)?;
+    }
+    match check.problems.refusal() {
+        Some(refusal) => Err(refusal.into()),
+        None => {
+            let mut objects = check.seen;
+            objects.extend(check.files.into_keys());
+            Ok(Checked { commits: commits.len(), objects, is_forward })
+        }
+    }
+}
+
+impl Check<'_> {
+    /// Ends the push at once, with what was found so far.
+    fn refuse(&mut self, line: impl Into<String>) -> Error {
+        self.problems.add(line.into());
+        self.problems.refusal().unwrap_or_default().into()
+    }
+
+    /// The commits that the branch hasn't, and whether it would only go forward. The header of each is
+    /// looked at before it is read.
+    fn commits(
+        &mut self,
+        old: Option<Revision>,
+        new: Revision,
+    ) -> Result<(Vec<Revision>, bool), Error> {
+        let mut known = Vec::new();
+        let mut brought = HashSet::new();
+        let mut next = vec![new];
+        while let Some(commit) = next.pop() {
+            if Some(commit) == old || !self.incoming.brings(commit.as_bytes()) {
+                known.push(commit);
+                continue;
+            }
+            if !brought.insert(commit) {
+                continue;
+            }
+            if brought.len() > self.rules.max_commits {
+                let most = self.rules.max_commits;
+                return Err(self.refuse(format!("more than {most} commits; push them in parts")));
+            }
+            match self.incoming.header(commit.as_bytes())? {
+                Some(header) if header.is_commit && header.size <= MAX_COMMIT => {}
+                Some(header) if header.is_commit => {
+                    return Err(self.refuse(format!(
+                        "commit {commit} has {} bytes; {MAX_COMMIT} are allowed, message and signature included",
+                        header.size
+                    )));
+                }
+                _ => return Err(self.refuse(format!("{commit} is no commit"))),
+            }
+            next.extend(self.incoming.links(commit)?.1);
+        }
+        let repo = self.incoming.repo();
+        if known.iter().all(|commit| Some(*commit) == old) {
+            // It builds on what is there now, or on nothing.
+            let is_forward = old.is_none() || !known.is_empty();
+            return Ok((brought.into_iter().collect(), is_forward));
+        }
+        for commit in &known {
+            if !repo.is_commit(*commit)? {
+                return Err(self.refuse(format!("{commit} is missing or no commit")));
+            }
+        }
+        let is_forward = match old {
+            Some(old) => repo.is_ancestor(old, new)?,
+            None => true,
+        };
+        Ok((repo.commits_since(old, new)?, is_forward))
+    }
+
+    fn commit(&mut self, id: Revision) -> Result<(), Error> {
+        self.seen.insert(*id.as_bytes());
+        // What the index couldn't read would keep it from ever being complete.
+        if let Err(error) = self.incoming.repo().commit(id) {
+            return Err(self.refuse(format!("commit {id} can't be read: {error}")));
+        }
+        let (tree, parents) = self.incoming.links(id)?;
+        let mut olds: Vec<Id> = Vec::with_capacity(parents.len());
+        for parent in parents {
+            let (tree, _) = self.incoming.links(parent)?;
+            if !olds.contains(&tree) {
+                olds.push(tree);
+            }
+        }
+        self.tree(tree, &olds, &mut Vec::new(), 0)?;
+        self.measure_commit(id, tree, &olds)
+    }
+
+    /// Whether the commit as a whole keeps within the limits, or goes no further beyond them than its
+    /// parents do.
+    fn measure_commit(&mut self, id: Revision, tree: Id, olds: &[Id]) -> Result<(), Error> {
+        let mut before = Measure::default();
+        for old in olds {
+            let old = self.measure(*old, 0)?;
+            before.files = before.files.max(old.files);
+            before.depth = before.depth.max(old.depth);
+            before.longest = before.longest.max(old.longest);
+        }
+        let now = self.measure(tree, 0)?;
+        let PushRules { max_files, max_depth, .. } = *self.rules;
+        let most = (max_files as u64).max(before.files);
+        if now.files > most {
+            return Err(self.refuse(format!("commit {id} has more than {most} files")));
+        }
+        if now.depth > max_depth.max(before.depth) {
+            return Err(self.refuse(format!("commit {id} has files over {max_depth} levels deep")));
+        }
+        if now.longest > super::names::MAX_PATH.max(before.longest) {
+            return Err(self.refuse(format!("commit {id} has paths of over 1,000 bytes")));
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, tree: Id, level: usize) -> Result<Measure, Error> {
+        if let Some(measured) = self.measured.get(&tree) {
+            return Ok(*measured);
+        }
+        let mut all = Measure::default();
+        let bytes = self.read(tree, b"")?.unwrap_or_default();
+        for entry in entries(&bytes).unwrap_or_default() {
+            let mut below = Measure { files: 1, depth: 0, longest: 0 };
+            if entry.is_tree() {
+                below = match level {
+                    MAX_LEVELS.. => Measure::default(),
+                    _ => self.measure(entry.id, level + 1)?,
+                };
+            }
+            all.files = all.files.saturating_add(below.files);
+            all.depth = all.depth.max(below.depth + 1);
+            let slash = usize::from(below.longest > 0);
+            all.longest = all.longest.max(entry.name.len() + slash + below.longest);
+        }
+        self.measured.insert(tree, all);
+        Ok(all)
+    }
+
+    /// The bytes of a tree, unless something is wrong with it.
+    fn read(&mut self, tree: Id, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let wrong = match self.incoming.header(&tree)? {
+            Some(header) if !header.is_tree => "it is no folder, though it says so",
+            Some(header) if header.size > MAX_TREE => "the folder has too many files",
+            Some(header) if header.deltas > MAX_DELTAS => "it is packed too deeply",
+            None => "the folder is missing in what was pushed",
+            Some(header) => {
+                self.look(1 + header.size / ENTRY_BYTES + u64::from(header.deltas))?;
+                let mut bytes = Vec::new();
+                self.incoming.read(&tree, &mut bytes)?;
+                return Ok(Some(bytes));
+            }
+        };
+        self.problems.about(path, wrong);
+        Ok(None)
+    }
+
+    fn look(&mut self, looks: u64) -> Result<(), Error> {
+        self.looks += looks;
+        if self.looks > MAX_LOOKS {
+            return Err(self.refuse("this is too much to be checked at once; push it in parts"));
+        }
+        Ok(())
+    }
+
+    /// Compares a tree with those that stand at the same path in the parents.
+    fn tree(&mut self, id: Id, olds: &[Id], path: &mut Vec<u8>, depth: usize) -> Result<(), Error> {
+        if olds.contains(&id) || !self.compared.insert((id, olds.into())) {
+            return Ok(());
+        }
+        if depth >= self.rules.max_depth {
+            let most = self.rules.max_depth;
+            self.problems.about(path, &format!("it is more than {most} levels deep"));
+            return Ok(());
+        }
+        let Some(bytes) = self.read(id, path)? else { return Ok(()) };
+        self.seen.insert(id);
+        let Some(new) = entries(&bytes) else {
+            self.problems.about(path, "the folder can't be read");
+            return Ok(());
+        };
+        let mut old_bytes = Vec::with_capacity(olds.len());
+        for old in olds {
+            old_bytes.push(self.read(*old, path)?.unwrap_or_default());
+        }
+        let olds: Vec<Vec<Entry<'_>>> =
+            old_bytes.iter().map(|bytes| entries(bytes).unwrap_or_default()).collect();
+        let mut at = vec![0; olds.len()];
+        let mut fresh = Vec::new();
+        for entry in &new {
+            let mut same: Vec<&Entry<'_>> = Vec::with_capacity(olds.len());
+            for (old, at) in olds.iter().zip(&mut at) {
+                while old.get(*at).is_some_and(|old| old.order(entry).is_lt()) {
+                    *at += 1;
+                }
+                same.extend(old.get(*at).filter(|old| old.name == entry.name));
+            }
+            if same.len() < olds.len() || olds.is_empty() {
+                fresh.push(entry.name);
+            }
+            if same.iter().any(|old| old.id == entry.id && old.mode == entry.mode) {
+                continue;
+            }
+            let length = path.len();
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend(entry.name);
+            if entry.is_tree() {
+                let trees = same.iter().filter(|old| old.is_tree()).map(|old| old.id);
+                self.tree(entry.id, &trees.collect::<Vec<_>>(), path, depth + 1)?;
+            } else {
+                self.file(entry, path)?;
+            }
+            path.truncate(length);
+        }
+        if !self.rules.carries {
+            self.collisions(&fresh, &new, &olds, path);
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, entry: &Entry<'_>, path: &[u8]) -> Result<(), Error> {
+        let wrong = match entry.mode {
+            _ if self.rules.carries => None,
+            0o100_644 | 0o100_755 => None,
+            0o120_000 => Some("it is a symbolic link, which a wiki doesn't take"),
+            0o160_000 => Some("it is a submodule, which a wiki doesn't take"),
+            _ => Some("its mode is not one that git gives to a file (100644 or 100755)"),
+        };
+        let named = if self.rules.carries { check_carried(path) } else { check_path(path) };
+        if let Some(wrong) = wrong.or(named.err()) {
+            self.problems.about(path, wrong);
+        }
+        if !entry.is_file() {
+            return Ok(());
+        }
+        if let Some(size) = self.files.get(&entry.id) {
+            self.size(entry, path, *size);
+            return Ok(());
+        }
+        let wrong = match self.incoming.header(&entry.id)? {
+            None => "its content is missing in what was pushed",
+            Some(header) if !header.is_blob => "its content is no file",
+            Some(header) if header.deltas > MAX_DELTAS => "it is packed too deeply",
+            Some(header) => {
+                self.look(1 + u64::from(header.deltas))?;
+                self.files.insert(entry.id, header.size);
+                self.size(entry, path, header.size);
+                return Ok(());
+            }
+        };
+        self.problems.about(path, wrong);
+        Ok(())
+    }
+
+    fn size(&mut self, entry: &Entry<'_>, path: &[u8], size: u64) {
+        let (what, limit) = match entry.is_page() {
+            true => ("page", self.rules.page_bytes),
+            false => ("file", self.rules.attachment_bytes),
+        };
+        if size > limit {
+            let why = format!("it has {size} bytes; a {what} may have {limit}");
+            self.problems.too_large(path, &why);
+        }
+    }
+
+    /// Finds names that some systems can't tell apart. Two that stood side by side in a parent may.
+    fn collisions(
+        &mut self,
+        fresh: &[&[u8]],
+        new: &[Entry<'_>],
+        olds: &[Vec<Entry<'_>>],
+        path: &[u8],
+    ) {
+        let has = |old: &[Entry<'_>], name: &[u8]| old.iter().any(|entry| entry.name == name);
+        let stood = |one, other| olds.iter().any(|old| has(old, one) && has(old, other));
+        let mut folds: HashMap<String, Vec<&[u8]>> = HashMap::new();
+        if fresh.len() > FEW {
+            for name in new.iter().map(|entry| entry.name) {
+                if let Ok(text) = std::str::from_utf8(name) {
+                    folds.entry(fold(text)).or_default().push(name);
+                }
+            }
+        }
+        for one in fresh {
+            let Ok(text) = std::str::from_utf8(one) else { continue };
+            let is_same = |other: &&&[u8]| {
+                **other != *one && std::str::from_utf8(other).is_ok_and(|it| collide(it, text))
+            };
+            let names = new.iter().map(|entry| entry.name);
+            let other = match folds.get(&fold(text)) {
+                Some(alike) => {
+                    alike.iter().filter(is_same).find(|other| !stood(*one, **other)).copied()
+                }
+                None if fresh.len() > FEW => None,
+                None => names.filter(|other| is_same(&other)).find(|other| !stood(*one, *other)),
+            };
+            if let Some(other) = other {
+                let path = [path, if path.is_empty() { b"" } else { b"/" }, one].concat();
+                let why =
+                    format!("Windows and macOS can't tell it from `{}` beside it", shown(other));
+                self.problems.about(&path, &why);
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The names that files may have in what is pushed.
+//!
+//! They are the rules of [`PagePath`] and [`AttachmentPath`](crate::AttachmentPath), for the whole path
+//! of every file that a push adds or changes, with what a repository has and a page hasn't:
+//!
+//! - Files at the root that are no pages (`LICENSE`, `logo.png`): nobody asks for them as attachments of
+//!   a page, but they can be read.
+//! - Names that begin with one dot (`.gitignore`, `.gitattributes`, `.mailmap`, `.github/…`,
+//!   `.obsidian/…`): half of all repositories have some, and here nothing follows them; there is no work
+//!   tree. Not those by which a clone elsewhere is made to write into its `.git`, to fetch from somewhere
+//!   else or to send its credentials there: `.git`, `.gitmodules`, `.lfsconfig`, in any spelling that
+//!   Windows or macOS take for them.
+//!
+//! A leading `-` needs no rule: names never become options.
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
+
+use crate::page_path::{EXTENSION, MAX_BYTES, check_name, fold};
+
+/// The longest name of a file, in bytes: what the usual file systems hold.
+const MAX_NAME: usize = 255;
+/// The longest name of a folder: it may become a page, whose file's name is longer.
+const MAX_FOLDER: usize = MAX_NAME - EXTENSION.len();
+
+/// The longest path of a file, in bytes.
+pub(super) const MAX_PATH: usize = MAX_BYTES + EXTENSION.len();
+
+/// Whether a file may be pushed to this path. How deep it is, is somebody else's question.
+pub(super) fn check_path(path: &[u8]) -> Result<(), &'static str> {
+    let path = std::str::from_utf8(path).map_err(|_| "its name is not UTF-8")?;
+    if path.len() > MAX_PATH {
+        return Err("its path is longer than 1,000 bytes");
+    }
+    let (folders, name) = match path.rsplit_once('/') {
+        Some((folders, name)) => (Some(folders), name),
+        None => (None, path),
+    };
+    for folder in folders.into_iter().flat_map(|folders| folders.split('/')) {
+        if folder.len() > MAX_FOLDER {
+            return Err("the name of a folder is longer than 252 bytes");
+        }
+        check_segment(folder, folder)?;
+    }
+    if name.len() > MAX_NAME {
+        return Err("the name of the file is longer than 255 bytes");
+    }
+    match name.strip_suffix(EXTENSION) {
+        Some("") => Err("a page needs a name before `.md`"),
+        Some(page) => check_segment(name, page),
+        None if name.to_ascii_lowercase().ends_with(EXTENSION) => {
+            Err("the file of a page ends in `.md`, in small letters")
+        }
+        None => check_segment(name, name),
+    }
+}
+
+/// Whether a file that nobody could create here may at least be carried along: a clone is not made to
+/// write outside of its work tree or into its `.git`.
+pub(super) fn check_carried(path: &[u8]) -> Result<(), &'static str> {
+    for name in path.split(|byte| *byte == b'/') {
+        if matches!(name, b"" | b"." | b"..") {
+            return Err("a clone would write it outside of its folder");
+        }
+        let text = String::from_utf8_lossy(name);
+        let is_git = |name: &str| matches!(plain(name).as_str(), ".git" | "git~1");
+        if text.split('\\').any(is_git) {
+            return Err("a clone would write it into its `.git`");
+        }
+    }
+    Ok(())
+}
+
+/// `name` is what stands in the tree, `shown` what users see of it.
+fn check_segment(name: &str, shown: &str) -> Result<(), &'static str> {
+    if is_for_git(name) || is_for_git(shown) {
+        return Err("git itself would act on a file of that name");
+    }
+    match shown.strip_prefix('.') {
+        Some(rest) if !rest.is_empty() => check_name(rest)?,
+        _ => check_name(shown)?,
+    }
+    if is_nfc_quick(name.chars()) != IsNormalized::Yes && name.nfc().ne(name.chars()) {
+        return Err("its name is not in Unicode's NFC (git config core.precomposeunicode true)");
+    }
+    Ok(())
+}
+
+/// Whether some system takes the name for one that git acts on.
+fn is_for_git(name: &str) -> bool {
+    let name = plain(name);
+    matches!(&*name, ".git" | ".gitmodules" | ".lfsconfig") || is_short_for_git(&name)
+}
+
+/// A name as Windows and macOS see it.
+fn plain(name: &str) -> String {
+    // macOS leaves out what can't be seen.
+    let name: String = fold(name).chars().filter(|c| !is_ignored(*c)).collect();
+    // Windows leaves out what stands behind a colon, and dots and spaces at the end.
+    name.split(':').next().unwrap_or("").trim_end_matches(['.', ' ']).to_owned()
+}
+
+/// The characters that macOS leaves out when it compares names, as git lists them.
+fn is_ignored(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The short names of eight letters that Windows gives to names such as `.gitmodules`: their beginning
+/// and a number, or, where others have those, two letters and a checksum.
+fn is_short_for_git(name: &str) -> bool {
+    let Some((stem, number)) = name.split_once('~') else { return false };
+    let is_checksum = |rest: &str| rest.len() == 4 && rest.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_git = "gitmodules".starts_with(stem) && stem.starts_with("git")
+        || "lfsconfig".starts_with(stem) && stem.starts_with("lfs")
+        || stem.strip_prefix("gi").or_else(|| stem.strip_prefix("lf")).is_some_and(is_checksum);
+    is_git && number.starts_with(|c: char| c.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{AttachmentPath, PagePath};
+
+    #[test]
+    fn what_an_ordinary_repository_has_can_be_pushed() {
+        for path in [
+            "home.md",
+            "--help.md",
+            "garden/roses.md",
+            "garden/roses/photo.png",
+            "LICENSE",
+            "robots.txt",
+            ".gitignore",
+            "docs/.gitignore",
+            ".gitattributes",
+            ".github/workflows/ci.yml",
+            ".mailmap",
+            ".obsidian/app.json",
+            "git.md",
+            "gitmodules.txt",
+            "می‌خواهم.md",
+            "😀.md",
+            "a.md.md",
+        ] {
+            assert_eq!(check_path(path.as_bytes()), Ok(()), "{path}");
+        }
+        assert_eq!(check_path(format!("{}.md", "a".repeat(252)).as_bytes()), Ok(()));
+    }
+
+    #[test]
+    fn what_would_harm_a_clone_or_hide_itself_can_not() {
+        for path in [
+            ".git",
+            ".git/config",
+            "a/.GIT/config",
+            ".git.",
+            ".git ",
+            ".git .",
+            ".git::$INDEX_ALLOCATION/config",
+            ".g\u{200c}it/config",
+            ".gi\u{200d}t",
+            ".git.md",
+            "git~1",
+            "GIT~1/config",
+            "git~2/x.md",
+            "gi7eba~1",
+            ".gitmodules",
+            "a/.GitModules",
+            ".gitmodules .",
+            ".git\u{200c}modules",
+            "gitmod~1",
+            ".lfsconfig",
+            ".lfsConfig",
+            "..",
+            ".",
+            "...",
+            "..a.md",
+            "a/../b.md",
+            "a//b.md",
+            "/a.md",
+            "a\\..\\x.md",
+            "a\u{1b}]0;x\u{7}.md",
+            "a\nb.md",
+            "a\u{7f}.md",
+            "a\u{202e}gpj.md",
+            "cafe\u{301}.md",
+            "con.md",
+            "a:b.md",
+            "page .md",
+            " page.md",
+            "page..md",
+            ".md",
+            "a/.md",
+            "README.MD",
+        ] {
+            check_path(path.as_bytes()).expect_err(path);
+        }
+        check_path(b"\xff\xfe.md").unwrap_err();
+        check_path(format!("{}.md", "a".repeat(253)).as_bytes()).unwrap_err();
+        check_path("a".repeat(300).as_bytes()).unwrap_err();
+        check_path(format!("{}/x.md", "a".repeat(253)).as_bytes()).unwrap_err();
+        check_path(format!("{}x.md", "abcdefghi/".repeat(101)).as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn what_does_no_harm_can_be_carried_along() {
+        for path in ["a\\b", "con.md", ".gitmodules", "a:b.md", "README.MD", "cafe\u{301}.md", "a "]
+        {
+            assert_eq!(check_carried(path.as_bytes()), Ok(()), "{path}");
+        }
+        assert_eq!(check_carried(b"\xff\xfe.md"), Ok(()));
+        for path in [
+            ".git",
+            "a/.GIT/config",
+            "..",
+            "a/../b",
+            "a//b",
+            "git~1/x",
+            ".g\u{200c}it",
+            "a\\.git\\x",
+        ] {
+            check_carried(path.as_bytes()).expect_err(path);
+        }
+    }
+
+    proptest! {
+        /// What can be created in the wiki can be pushed to it, and the other way round, but for dots
+        /// and the root.
+        #[test]
+        fn the_rules_are_those_of_the_wiki(path in "[\\PC/.~]{1,12}") {
+            let page = PagePath::new(&path).is_ok_and(|page| page.as_str() == path);
+            let pushed = check_path(format!("{path}.md").as_bytes()).is_ok();
+            let is_short = path.contains('~');
+            if page && !is_short {
+                prop_assert!(pushed, "{path:?}");
+            }
+            if pushed && !path.split('/').any(|segment| segment.starts_with('.')) {
+                prop_assert!(page, "{path:?}");
+            }
+            let file = format!("page/{path}");
+            let attachment = AttachmentPath::new(&file).is_ok_and(|file| file.as_str().ends_with(&path));
+            if attachment && !is_short && is_nfc_quick(path.chars()) == IsNormalized::Yes {
+                prop_assert!(check_path(file.as_bytes()).is_ok(), "{file:?}");
+            }
+        }
+    }
+}

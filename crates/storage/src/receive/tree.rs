@@ -1,0 +1,94 @@
+//! The entries of a tree object, as git stores them. What is pushed is looked at without being copied.
+
+use std::cmp::Ordering;
+
+use crate::repo::Id;
+
+/// One entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    pub(super) mode: u32,
+    pub(super) name: &'a [u8],
+    pub(super) id: Id,
+}
+
+impl Entry<'_> {
+    pub(super) fn is_tree(&self) -> bool {
+        self.mode == 0o40_000
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.mode, 0o100_644 | 0o100_755)
+    }
+
+    pub(super) fn is_page(&self) -> bool {
+        self.is_file() && self.name.len() > 3 && self.name.ends_with(b".md")
+    }
+
+    /// The order in which entries stand in a tree: a directory as if its name ended in a slash.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        let common = self.name.len().min(other.name.len());
+        let next = |entry: &Self| {
+            let end = if entry.is_tree() { b'/' } else { 0 };
+            entry.name.get(common).copied().unwrap_or(end)
+        };
+        self.name[..common]
+            .cmp(&other.name[..common])
+            .then_with(|| next(self).cmp(&next(other)))
+            .then_with(|| self.name.len().cmp(&other.name.len()))
+    }
+}
+
+/// All entries of a tree; `None` if it isn't one.
+pub(super) fn entries(mut tree: &[u8]) -> Option<Vec<Entry<'_>>> {
+    let mut entries = Vec::with_capacity(tree.len() / 48);
+    while !tree.is_empty() {
+        let space = tree.iter().position(|byte| *byte == b' ')?;
+        let mode = std::str::from_utf8(&tree[..space]).ok()?;
+        let mode = u32::from_str_radix(mode, 8).ok()?;
+        tree = &tree[space + 1..];
+        let end = tree.iter().position(|byte| *byte == 0)?;
+        let (name, rest) = tree.split_at(end);
+        let (id, rest) = rest.get(1..)?.split_first_chunk::<20>()?;
+        entries.push(Entry { mode, name, id: *id });
+        tree = rest;
+    }
+    Some(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_read_as_git_writes_them() {
+        let mut tree = b"100644 a.md\0".to_vec();
+        tree.extend([1; 20]);
+        tree.extend(b"40000 b\0");
+        tree.extend([2; 20]);
+        let read = entries(&tree).unwrap();
+        assert_eq!(read.len(), 2);
+        assert!(read[0].is_page() && read[1].is_tree() && read[1].id == [2; 20]);
+        assert_eq!(entries(b""), Some(Vec::new()));
+        for end in 1..tree.len() {
+            assert_eq!(entries(&tree[..end]).is_some(), end == 32, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_directory_stands_where_its_slash_puts_it() {
+        let entry = |name, mode| Entry { mode, name, id: [0; 20] };
+        let order = [
+            entry(b"a", 0o100_644),
+            entry(b"a-b", 0o100_644),
+            entry(b"a.md", 0o100_644),
+            entry(b"a", 0o40_000),
+            entry(b"a0", 0o40_000),
+        ];
+        for pair in order.windows(2) {
+            assert_eq!(pair[0].order(&pair[1]), Ordering::Less, "{pair:?}");
+            assert_eq!(pair[1].order(&pair[0]), Ordering::Greater);
+        }
+        assert_eq!(order[3].order(&order[3]), Ordering::Equal);
+    }
+}

@@ -1,0 +1,376 @@
+//! The scratch repository that a push arrives in. It borrows the wiki's objects and keeps to itself
+//! what is new, until that was looked at; then its files are moved over.
+
+use std::collections::HashSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use gix::objs::Kind;
+use gix::prelude::{Find as _, HeaderExt as _, Write as _};
+
+use super::{Repo, RepoError, loose, object_id};
+use crate::files::{At as _, FileError};
+use crate::git_program;
+use crate::revision::Revision;
+
+/// The name of any object.
+pub(crate) type Id = [u8; 20];
+
+/// Of a push with fewer objects each gets a file of its own: otherwise two hundred pushes of one page
+/// would leave two hundred packs, and every reader looks through all of them.
+const PACK_FROM: usize = 1000;
+/// Unless they are larger than this together, in bytes. A pack may hold a thousand times its size.
+const LOOSE_BYTES: u64 = 64 << 20;
+/// What is remembered of the trees that were read, in bytes.
+const CACHE: usize = 16 << 20;
+
+/// The kind of an object, and what it costs to read it, as its header says: nothing was inflated yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub(crate) is_commit: bool,
+    pub(crate) is_tree: bool,
+    pub(crate) is_blob: bool,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// How many differences have to be applied to get it.
+    pub(crate) deltas: u32,
+}
+
+/// What was pushed, beside what the wiki has.
+pub(crate) struct Incoming {
+    repo: Repo,
+    local: gix::Repository,
+    /// The packs, without the extensions of their files.
+    packs: Vec<PathBuf>,
+    /// The objects in them, and those that git unpacked.
+    ids: HashSet<Id>,
+    has_unpacked: bool,
+}
+
+/// Files that are ready to be moved into the wiki.
+#[derive(Debug, Default)]
+pub(crate) struct Staged {
+    /// Objects of their own, each with its name below `objects`.
+    loose: Vec<(PathBuf, String)>,
+    /// Packs without the extensions of their files, each with the name it gets.
+    packs: Vec<(PathBuf, String)>,
+}
+
+impl Incoming {
+    /// Makes a repository in `dir`, which must not exist, that borrows the objects of `wiki` and has its
+    /// branch. Nothing in it needs to survive a power cut.
+    pub(crate) fn create(dir: &Path, wiki: &Repo) -> Result<(), RepoError> {
+        crate::files::create_private_dir(dir)?;
+        let write = |name: &str, content: String| {
+            let path = dir.join(name);
+            let parent = path.parent().unwrap_or(dir);
+            std::fs::create_dir_all(parent).at("create directory", parent)?;
+            std::fs::write(&path, content).at("write", &path)
+        };
+        let branch = wiki.branch();
+        // Git reads a quoted string like one of C.
+        let quoted = branch.replace('\\', "\\\\").replace('"', "\\\"");
+        write("HEAD", format!("ref: {branch}\n"))?;
+        write("config", format!("{CONFIG}\talternateRefsPrefixes = \"{quoted}\"\n"))?;
+        write("objects/info/alternates", alternates(wiki)?)?;
+        std::fs::create_dir_all(dir.join("refs/heads")).at("create directory", dir)?;
+        if let Some(head) = wiki.head()? {
+            write(&branch, format!("{head}\n"))?;
+        }
+        Ok(())
+    }
+
+    /// Opens what was [created](Self::create) for this wiki, after git has put a push into it. More than
+    /// `most` objects aren't even listed: then this is `None`.
+    pub(crate) fn open(dir: &Path, wiki: &Repo, most: usize) -> Result<Option<Self>, RepoError> {
+        let path = dir.join("objects/info/alternates");
+        let borrowed = std::fs::read(&path).at("read", &path)?;
+        if borrowed != alternates(wiki)?.into_bytes() {
+            let source = "it was not made for this wiki".into();
+            return Err(RepoError::Unusable { dir: dir.to_owned(), source });
+        }
+        let repo = Repo::open_as_it_is(dir)?;
+        let mut local = repo.local();
+        local.object_cache_size(CACHE);
+        let ids = unpacked(&dir.join("objects"))?;
+        if ids.len() > most {
+            return Ok(None);
+        }
+        let has_unpacked = !ids.is_empty();
+        let mut incoming = Self { repo, local, packs: Vec::new(), ids, has_unpacked };
+        for (stem, _) in packs(&dir.join("objects/pack"))? {
+            let index = stem.with_extension("idx");
+            let listed = gix::odb::pack::index::File::at(&index, gix::hash::Kind::Sha1)
+                .map_err(|error| RepoError::Git(error.to_string().into()))?;
+            if incoming.ids.len() + listed.num_objects() as usize > most {
+                return Ok(None);
+            }
+            incoming.ids.extend(listed.iter().map(|entry| super::bytes(&entry.oid)));
+            incoming.packs.push(stem);
+        }
+        Ok(Some(incoming))
+    }
+
+    /// Both together, as one repository.
+    pub(crate) fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// Whether the object was pushed. Of those that the wiki has, git may send some again.
+    pub(crate) fn brings(&self, id: &Id) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// What an object is; `None` if it isn't there.
+    pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
+        let id = object_id(id);
+        let header = match self.local.find_header(id) {
+            Ok(header) => header,
+            Err(error) => match RepoError::reading_object(&id, error) {
+                RepoError::DamagedObject { .. } => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        Ok(Some(Header {
+            is_commit: header.kind() == Kind::Commit,
+            is_tree: header.kind() == Kind::Tree,
+            is_blob: header.kind() == Kind::Blob,
+            size: header.size(),
+            deltas: header.num_deltas().unwrap_or(0),
+        }))
+    }
+
+    /// The bytes of an object whose header was looked at.
+    pub(crate) fn read(&self, id: &Id, bytes: &mut Vec<u8>) -> Result<(), RepoError> {
+        let id = object_id(id);
+        match self.local.objects.try_find(&id, bytes) {
+            Ok(Some(found)) => {
+                let length = found.data.len();
+                bytes.truncate(length);
+                Ok(())
+            }
+            Ok(None) => Err(RepoError::object(&id, "it is missing")),
+            Err(error) => Err(RepoError::object(&id, error)),
+        }
+    }
+
+    /// The tree and the parents of a commit whose header was looked at.
+    pub(crate) fn links(&self, id: Revision) -> Result<(Id, Vec<Revision>), RepoError> {
+        let oid = object_id(id.as_bytes());
+        let commit = self.local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
+        let tree = commit.tree_id().map_err(|e| RepoError::object(&oid, e))?;
+        let parents = commit.parent_ids().map(|id| super::revision(&id)).collect();
+        Ok((super::bytes(&tree), parents))
+    }
+
+    /// Prepares the objects of `checked` that the wiki hasn't to be moved there. What else was pushed
+    /// stays behind.
+    pub(crate) fn stage(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
+        let mut wanted: Vec<Id> = Vec::new();
+        let mut others = 0;
+        for id in &self.ids {
+            match checked.contains(id) {
+                true => wanted.push(*id),
+                // What a difference in the pack is made from.
+                false if wiki.has(id) => {}
+                false => others += 1,
+            }
+        }
+        if wanted.len() < PACK_FROM {
+            wanted.retain(|id| !wiki.has(id));
+            let mut bytes = 0;
+            for id in &wanted {
+                bytes += self.header(id)?.map_or(0, |header| header.size);
+            }
+            if bytes <= LOOSE_BYTES {
+                let loose = wanted.iter().map(|id| self.unpack(id)).collect::<Result<_, _>>()?;
+                return Ok(Staged { loose, packs: Vec::new() });
+            }
+        }
+        let pack = match &*self.packs {
+            [pack] if others == 0 && !self.has_unpacked => pack.clone(),
+            _ => self.pack(&wanted)?,
+        };
+        for extension in PACK_FILES {
+            let path = pack.with_extension(extension);
+            if extension != "rev" || path.exists() {
+                std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
+            }
+        }
+        let name = pack.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Staged { loose: Vec::new(), packs: vec![(pack, name)] })
+    }
+
+    /// Writes one object to a file of its own, here.
+    fn unpack(&self, id: &Id) -> Result<(PathBuf, String), RepoError> {
+        let id = object_id(id);
+        let mut data = Vec::new();
+        let found = self.local.objects.try_find(&id, &mut data);
+        let found = found
+            .map_err(|error| RepoError::object(&id, error))?
+            .ok_or_else(|| RepoError::object(&id, "it is missing"))?;
+        let actual = gix::objs::compute_hash(gix::hash::Kind::Sha1, found.kind, found.data);
+        if actual.as_ref().ok() != Some(&id) {
+            return Err(RepoError::object(&id, "its content doesn't match its id"));
+        }
+        if found.data.len() <= loose::SMALL {
+            loose::write(&self.repo.dir.join("objects"), id, found.kind, found.data)?;
+        } else {
+            self.local.objects.write_buf_with_known_id(found.kind, found.data, id)?;
+        }
+        let hex = id.to_string();
+        Ok((self.repo.loose_path(&id), format!("{}/{}", &hex[..2], &hex[2..])))
+    }
+
+    /// Writes one pack of exactly these objects.
+    fn pack(&self, ids: &[Id]) -> Result<PathBuf, RepoError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            RepoError::Git(format!("git pack-objects failed: {error}").into())
+        };
+        let to = self.repo.dir.join("objects/pack/pack");
+        let mut child = git_program::command()
+            .current_dir(&self.repo.dir)
+            .args(["pack-objects", "-q", "--delta-base-offset"])
+            .arg(&to)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| failed(&error))?;
+        let mut list = String::with_capacity(ids.len() * 41);
+        for id in ids {
+            list.push_str(&object_id(id).to_string());
+            list.push('\n');
+        }
+        // It reads all of it before it writes its one line. If it ends early, the status says so.
+        let fed = child.stdin.take().map(|mut input| input.write_all(list.as_bytes()));
+        let output = child.wait_with_output().map_err(|error| failed(&error))?;
+        if !output.status.success() || !matches!(fed, Some(Ok(()))) {
+            return Err(failed(&output.status));
+        }
+        let hash = String::from_utf8_lossy(&output.stdout);
+        Ok(self.repo.dir.join(format!("objects/pack/pack-{}", hash.trim())))
+    }
+}
+
+impl Repo {
+    /// Whether the object is here and can be read, as far as its header says.
+    pub(crate) fn has(&self, id: &Id) -> bool {
+        // Not through the handle: it has the empty tree even where git hasn't.
+        self.local().objects.header(object_id(id)).is_ok()
+    }
+
+    /// Moves files of objects in. The caller syncs the file system. An index comes last: without it git
+    /// doesn't see a pack.
+    pub(crate) fn adopt(&self, staged: &Staged) -> Result<(), RepoError> {
+        let objects = self.dir.join("objects");
+        for (from, name) in &staged.loose {
+            move_into(from, &objects.join(name))?;
+        }
+        for (from, name) in &staged.packs {
+            let to = objects.join("pack").join(name);
+            for extension in PACK_FILES {
+                let file = from.with_extension(extension);
+                if extension != "rev" || file.exists() {
+                    move_into(&file, &to.with_extension(extension))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The files of a pack, in the order in which they may appear.
+const PACK_FILES: [&str; 3] = ["pack", "rev", "idx"];
+
+fn move_into(from: &Path, to: &Path) -> Result<(), FileError> {
+    let missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    match std::fs::rename(from, to) {
+        // The first object of its directory; or a repack has just removed that, because it was empty.
+        Err(error) if missing(&error) => {
+            let dir = to.parent().unwrap_or(to);
+            match std::fs::create_dir(dir) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(error).at("create directory", dir);
+                }
+                _ => {}
+            }
+            std::fs::rename(from, to).at("move into place", to)
+        }
+        moved => moved.at("move into place", to),
+    }
+}
+
+/// The packs of a directory that have an index, without the extensions of their files; each with the
+/// size of its index.
+pub(super) fn packs(dir: &Path) -> Result<Vec<(PathBuf, u64)>, FileError> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.at("read directory", dir)?,
+    };
+    let mut packs = Vec::new();
+    for entry in entries {
+        let path = entry.at("read directory", dir)?.path();
+        if path.extension().is_some_and(|extension| extension == "idx") {
+            let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            packs.push((path.with_extension(""), size));
+        }
+    }
+    packs.sort_unstable();
+    Ok(packs)
+}
+
+/// The objects that have files of their own.
+fn unpacked(objects: &Path) -> Result<HashSet<Id>, FileError> {
+    let mut ids = HashSet::new();
+    for entry in std::fs::read_dir(objects).at("read directory", objects)? {
+        let shard = entry.at("read directory", objects)?;
+        let first = shard.file_name().to_string_lossy().into_owned();
+        if first.len() != 2 {
+            continue;
+        }
+        let shard = shard.path();
+        for entry in std::fs::read_dir(&shard).at("read directory", &shard)? {
+            let rest = entry.at("read directory", &shard)?.file_name();
+            let name = format!("{first}{}", rest.to_string_lossy());
+            ids.extend(name.parse::<Revision>().ok().map(|id| *id.as_bytes()));
+        }
+    }
+    Ok(ids)
+}
+
+fn alternates(wiki: &Repo) -> Result<String, RepoError> {
+    let objects = wiki.dir.join("objects");
+    let objects = std::fs::canonicalize(&objects).at("find", &objects)?;
+    match objects.to_str() {
+        Some(path) if !path.contains('\n') => Ok(format!("{path}\n")),
+        _ => Err(RepoError::Unusable {
+            dir: wiki.dir.clone(),
+            source: "no repository can borrow from a directory of that name".into(),
+        }),
+    }
+}
+
+/// What git is told about the place a push arrives in. Nothing here is ever a second time used, so
+/// nothing is cleaned up; what is pushed is checked as strictly as git can, and stays packed; large
+/// blobs pass through a buffer. The names of hidden commits aren't told (`alternateRefsPrefixes`).
+const CONFIG: &str = "[receive]
+\tunpackLimit = 1
+\tfsckObjects = true
+\tautogc = false
+\tdenyDeletes = true
+[transfer]
+\thideRefs = refs/wiki
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+\tlogallrefupdates = false
+\thooksPath = /dev/null
+\tbigFileThreshold = 16m
+";
