@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::index;
 use crate::page::from_seconds;
 use crate::page_path::ExistingPath;
-use crate::repo::{BlobReader, Entry, Want};
+use crate::repo::{BlobReader, Entry, FileChange, Want};
 use crate::revision::{Etag, Revision};
 use crate::save::{Base, message, refuse_collisions};
 use crate::unit::Unit;
@@ -250,6 +250,14 @@ impl Wiki {
         let mut upload = upload.hashed()?;
         let unit = Unit::new(self.repo(), self.repo().head()?, self.preferences()?);
         plan(&unit, path, base, upload.id)?;
+        let new = Entry { mode: Entry::FILE, id: upload.id };
+        let old = unit.entry(path.as_str())?;
+        let change = FileChange { path: path.as_str().into(), old, new: Some(new) };
+        let size = |id| match id == new.id {
+            true => Ok(upload.size()),
+            false => Ok(unit.view.blob_size(id)?),
+        };
+        self.check_changes(None, unit.head, &[change], size)?;
         upload.store(self.repo())
     }
 

@@ -137,6 +137,16 @@ pub enum Error {
     /// What was pushed can't be taken.
     #[error(transparent)]
     PushRefused(#[from] PushRefusal),
+    /// The wiki would hold more than it may.
+    #[error("the wiki would have {would_be} {what}; its quota is {limit}")]
+    QuotaExceeded {
+        /// `pages` or `bytes`.
+        what: &'static str,
+        /// How many it may have.
+        limit: u64,
+        /// How many it would have.
+        would_be: u64,
+    },
     /// The disk is full. What was acknowledged is safe, and reading goes on.
     #[error("the disk is full")]
     DiskFull,

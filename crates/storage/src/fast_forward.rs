@@ -24,7 +24,7 @@ impl Wiki {
     /// commits that `to` doesn't build on, and nothing was changed.
     ///
     /// # Errors
-    /// `to` isn't a commit in this repository; the disk is failing.
+    /// `to` isn't a commit in this repository; the wiki would hold more than it may; the disk is failing.
     pub fn fast_forward(&self, to: Revision) -> Result<bool, Error> {
         let mut writer = self.lock_writer()?;
         // What was acknowledged is in the branch first.
@@ -36,8 +36,10 @@ impl Wiki {
             return Ok(false);
         }
         let old = self.repo().head()?;
+        let counted = self.check_tip(&mut writer, self.repo(), old, to)?;
         // Others wrote the objects and need not have synced them.
         sync_filesystem(self.repo().dir())?;
+        writer.counted = counted.map(|count| (to, count));
         self.publish_stored(&mut writer, old, to, None)?;
         self.checkpoint_if_due(&mut writer);
         drop(writer);

@@ -16,10 +16,11 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::db::DbError;
 use crate::revision::Revision;
+use crate::usage::Count;
 
 pub(crate) use attachments::list as attachments;
 pub use catch_up::IndexProgress;
@@ -45,6 +46,16 @@ pub(crate) fn indexed(connection: &Connection) -> Result<Option<Revision>, DbErr
     let id: Option<[u8; 20]> =
         connection.prepare_cached("select indexed from wiki")?.query_row([], |row| row.get(0))?;
     Ok(id.map(Revision::from_bytes))
+}
+
+/// How much `head` holds, if the index describes it.
+pub(crate) fn counted(connection: &Connection, head: Revision) -> Result<Option<Count>, DbError> {
+    let sql = "select pages, attachments, bytes from wiki where building is null and indexed = ?1";
+    let count = |row: &rusqlite::Row<'_>| {
+        let number = |column| row.get::<_, i64>(column).map(|number| number.max(0).unsigned_abs());
+        Ok(Count { pages: number(0)?, attachments: number(1)?, bytes: number(2)? })
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([head.as_bytes()], count).optional()?)
 }
 
 /// Says which commit the index describes now.

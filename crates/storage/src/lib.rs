@@ -72,6 +72,7 @@ mod sync;
 mod testing;
 mod undo;
 mod unit;
+mod usage;
 mod wiki;
 
 pub use attachment_path::{AttachmentPath, ExistingAttachment};
@@ -113,6 +114,7 @@ pub use sync::{
     SyncError,
 };
 pub use undo::{Undo, Undone};
+pub use usage::{Quota, Usage};
 pub use wiki::{Options, Resources, Wiki};
 
 pub use db::DbError;

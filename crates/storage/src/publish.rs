@@ -21,6 +21,7 @@ use crate::repo::{Commit, Draft, Edit, Prepared, RepoError};
 use crate::revision::Revision;
 use crate::sync::{self, LinkId, NewConflicts};
 use crate::unit::{INLINE_BYTES, Statement, Unit};
+use crate::usage::Count;
 use crate::wiki::Wiki;
 
 /// After this many saves their objects are made durable and the redo rows removed. More rows make
@@ -53,6 +54,8 @@ pub(crate) struct Writer {
     pub(crate) unsynced: bool,
     /// A commit that would survive a power cut: it was synced, or a redo row remembers it.
     pub(crate) durable: Option<Revision>,
+    /// What the last commit under a quota came to.
+    pub(crate) counted: Option<(Revision, Count)>,
 }
 
 /// A merge that only has to be published.
@@ -103,7 +106,7 @@ impl Wiki {
     }
 
     fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
-        let Unit { view, head, preferences, edits, moves, signed, statements, .. } = unit;
+        let Unit { view, head, preferences, edits, moves, signed, statements } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -111,11 +114,7 @@ impl Wiki {
             }
             return Ok(None);
         };
-        let parents: Vec<Revision> = head.into_iter().collect();
-        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
-        let prepared =
-            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
-        let new = prepared.revision;
+        let counted = self.check_growth(Some(&mut *writer), &view, head, &edits)?;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
@@ -123,6 +122,12 @@ impl Wiki {
             }
             _ => None,
         };
+        let edits = self.small_enough(edits)?;
+        let parents: Vec<Revision> = head.into_iter().collect();
+        let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
+        let prepared =
+            view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
+        let new = prepared.revision;
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
         let redo = Redo {
             branch: self.repo().branch(),
@@ -138,6 +143,7 @@ impl Wiki {
             sync::close_removed(transaction, &redo.edits)?;
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
+        writer.counted = counted.map(|count| (new, count));
         self.repo().write_objects(&prepared)?;
         let revision = self.make_visible(writer, head, new)?;
         Ok(Some(Published { revision, merged: revision != new }))

@@ -114,8 +114,8 @@ impl Wiki {
     /// out of the scratch repository, so that it is of no use afterwards.
     ///
     /// # Errors
-    /// [`Error::PushRefused`] says what is wrong with it, and nothing of it is in the wiki then. The disk
-    /// is full or failing.
+    /// [`Error::PushRefused`] says what is wrong with it; [`Error::QuotaExceeded`]: nothing of it is in
+    /// the wiki then. The disk is full or failing.
     pub fn receive(
         &self,
         scratch: &Path,
@@ -169,6 +169,7 @@ impl Wiki {
         if old == Some(new) {
             return Ok(Some(received));
         }
+        let counted = self.check_tip(&mut writer, incoming.repo(), old, new)?;
         self.repo().adopt(&staged)?;
         if let Some(old) = old.filter(|_| received.rewritten) {
             self.repo().keep_backup(old)?;
@@ -176,6 +177,7 @@ impl Wiki {
         disk.sync()?;
         // The branch as it was, too.
         writer.durable = old;
+        writer.counted = counted.map(|count| (new, count));
         received.new = self.publish_stored(&mut writer, old, new, None)?;
         self.checkpoint_if_due(&mut writer);
         Ok(Some(received))

@@ -25,7 +25,6 @@ pub(crate) type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), D
 
 /// Changes being gathered, on top of one state of the wiki.
 pub(crate) struct Unit<'a> {
-    repo: &'a Repo,
     pub(crate) view: View,
     /// The state the changes apply to.
     pub(crate) head: Option<Revision>,
@@ -53,7 +52,6 @@ impl<'a> Unit<'a> {
         preferences: Arc<Preferences>,
     ) -> Self {
         Self {
-            repo,
             view: repo.view(),
             head,
             preferences,
@@ -87,13 +85,11 @@ impl<'a> Unit<'a> {
         content: &[u8],
         mode: u16,
     ) -> Result<Etag, Error> {
-        let inline = content.len() <= INLINE_BYTES;
-        let etag =
-            if inline { blob_id(content)? } else { self.repo.write_durable_blob(content)? };
+        let etag = blob_id(content)?;
         self.edits.push(Edit {
             path: path.file().into_bytes(),
             new: Some(Entry { mode, id: etag }),
-            content: inline.then(|| content.to_vec()),
+            content: Some(content.to_vec()),
         });
         Ok(etag)
     }

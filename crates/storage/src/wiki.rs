@@ -16,6 +16,7 @@ use crate::publish::Writer;
 use crate::repo::{self, Entry, HeadStamp, Repo};
 use crate::revision::{Etag, Revision};
 use crate::sync::LinkId;
+use crate::usage::Quota;
 use crate::{layout, recover};
 
 mod indexing;
@@ -81,6 +82,8 @@ pub struct Wiki {
     preferences: Remembered,
     /// Who is to get what is saved.
     links: RwLock<Vec<LinkId>>,
+    /// How much the wiki may hold.
+    pub(crate) quota: Mutex<Quota>,
     closed: AtomicBool,
 }
 
@@ -143,6 +146,7 @@ impl Wiki {
             pages: resources.cache.for_wiki(),
             preferences: Remembered::default(),
             links: RwLock::default(),
+            quota: Mutex::default(),
             closed: AtomicBool::new(false),
         };
         recover::recover(&wiki)?;

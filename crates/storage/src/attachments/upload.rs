@@ -53,6 +53,10 @@ pub(super) struct Hashed {
 }
 
 impl Hashed {
+    pub(super) fn size(&self) -> u64 {
+        self.upload.size
+    }
+
     /// Writes the blob, unless it is small enough to pass through the redo row.
     pub(super) fn store(&mut self, repo: &Repo) -> Result<StagedBlob, Error> {
         let Upload { spool, dir, size, .. } = &mut self.upload;

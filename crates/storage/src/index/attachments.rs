@@ -34,8 +34,11 @@ pub(super) fn put(
     let (page, name) = split(&attachment.path);
     transaction
         .prepare_cached(
-            "insert or replace into attachment (page, name, key, etag, size, revision, author_name, author_email, modified)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "insert into attachment (page, name, key, etag, size, revision, author_name, author_email, modified)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             on conflict (page, name) do update set etag = excluded.etag, size = excluded.size,
+             revision = excluded.revision, author_name = excluded.author_name,
+             author_email = excluded.author_email, modified = excluded.modified",
         )?
         .execute(params![
             page,

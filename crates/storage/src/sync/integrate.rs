@@ -13,7 +13,7 @@ use crate::merge::files::{Files, Winner};
 use crate::page_path::EXTENSION;
 use crate::publish::PreparedMerge;
 use crate::receive::{PushRules, check};
-use crate::repo::{Draft, Merge, Repo, RepoError, View};
+use crate::repo::{Draft, Edit, Merge, Repo, RepoError, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
@@ -85,7 +85,8 @@ pub enum Integrated {
 /// What is to be published, all of it in memory.
 struct Plan {
     preview: Preview,
-    paths: Vec<String>,
+    /// What is changed in the wiki.
+    changes: Vec<Edit>,
     /// `None`: the branch can simply be moved.
     merge: Option<PreparedMerge>,
 }
@@ -132,7 +133,7 @@ impl Wiki {
         if !order.unrelated && relation(source, head, order.incoming)? == Relation::Unrelated {
             return Ok(Integrated::Unrelated);
         }
-        let Plan { preview, paths, merge } = plan(source, head, order)?;
+        let Plan { preview, changes, merge } = plan(source, head, order)?;
         if preview.conflicts > order.max_conflicts {
             return Ok(Integrated::TooManyConflicts(preview));
         }
@@ -149,17 +150,24 @@ impl Wiki {
             self.head_moved(false);
             return Ok(Integrated::Moved);
         }
+        let view = source.view();
+        let counted = self.check_growth(Some(&mut *writer), &view, head, &changes)?;
+        let paths = changes.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
         self.repo().adopt(&staged)?;
         disk.sync()?;
         // The branch as it was, too.
         writer.durable = head;
         let integrated = match merge {
-            Some(merge) => Integrated::Merged {
-                revision: self.publish_merge(&mut writer, head, merge)?,
-                paths,
-                conflicts: preview.conflicts,
-            },
+            Some(merge) => {
+                writer.counted = counted.map(|count| (merge.prepared.revision, count));
+                Integrated::Merged {
+                    revision: self.publish_merge(&mut writer, head, merge)?,
+                    paths,
+                    conflicts: preview.conflicts,
+                }
+            }
             None => {
+                writer.counted = counted.map(|count| (order.incoming, count));
                 self.publish_stored(&mut writer, head, order.incoming, Some(order.link))?;
                 Integrated::FastForwarded { paths }
             }
@@ -197,19 +205,18 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
     let view = source.view();
     let merge = merge(&view, head, order)?;
     let preview = preview(&merge)?;
-    let ours = merge.edits(&merge.ours);
-    let paths = ours.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
+    let changes = merge.edits(&merge.ours);
     let relation = relation(source, head, order.incoming)?;
     let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;
     if relation == Relation::Behind && as_fetched {
-        return Ok(Plan { preview, paths, merge: None });
+        return Ok(Plan { preview, changes, merge: None });
     }
     let incoming = order.incoming;
     let (parents, edits, message, time) = match head {
         // Two ends that merge the same histories make the same commit.
         Some(head) if order.winner == Winner::Stable && relation != Relation::Ahead => {
             let (one, other) = (head.min(incoming), head.max(incoming));
-            let edits = if one == head { ours } else { merge.edits(&merge.theirs) };
+            let edits = if one == head { changes.clone() } else { merge.edits(&merge.theirs) };
             let time = view.commit(one)?.time.max(view.commit(other)?.time);
             (vec![one, other], edits, format!("Merge {one} and {other}"), time)
         }
@@ -219,7 +226,7 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
                 parents.push(incoming);
             }
             let edits = match head {
-                Some(_) => ours,
+                Some(_) => changes.clone(),
                 None => merge.edits(&merge.theirs),
             };
             let time = time::OffsetDateTime::now_utc().unix_timestamp();
@@ -233,7 +240,7 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
     let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
     let (files, statements) = (merge.result, Vec::new());
     let merge = PreparedMerge { prepared, edits, files, conflicts, statements };
-    Ok(Plan { preview, paths, merge: Some(merge) })
+    Ok(Plan { preview, changes, merge: Some(merge) })
 }
 
 fn preview(merge: &Merge<'_>) -> Result<Preview, RepoError> {

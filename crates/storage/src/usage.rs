@@ -1,0 +1,245 @@
+//! How much a wiki holds, and how much it may.
+//!
+//! The index counts its own rows, so a save under a quota looks at two numbers and at the files it
+//! changes. While the index is behind, everything is counted in git once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use crate::error::Error;
+use crate::files::{At as _, FileError};
+use crate::index;
+use crate::page_path::ExistingPath;
+use crate::publish::Writer;
+use crate::repo::{Edit, Entry, FileChange, Repo, View};
+use crate::revision::{Etag, Revision};
+use crate::wiki::Wiki;
+
+/// How much a wiki may hold. What makes it smaller, or leaves it as it is, is never refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// The bytes of all files of the newest revision. `None`: any number.
+    pub bytes: Option<u64>,
+    /// The pages.
+    pub pages: Option<u64>,
+}
+
+/// How much a wiki holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The pages of the newest revision.
+    pub pages: u64,
+    /// Its other files.
+    pub attachments: u64,
+    /// The bytes of both.
+    pub bytes: u64,
+    /// What the whole history takes on the disk, in bytes.
+    pub repository_bytes: u64,
+}
+
+/// The files of one revision, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) pages: u64,
+    pub(crate) attachments: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Count {
+    /// Adds a file. Links, submodules and names that nobody can ask for don't count.
+    fn add(&mut self, path: &[u8], size: u64) {
+        if std::str::from_utf8(path).is_ok_and(|path| ExistingPath::of_file(path).is_some()) {
+            self.pages += 1;
+        } else {
+            self.attachments += 1;
+        }
+        self.bytes = self.bytes.saturating_add(size);
+    }
+
+    /// What is left of it when `removed` is gone and `added` is there.
+    fn after(self, removed: Self, added: Self) -> Self {
+        let of = |count: fn(Self) -> u64| {
+            count(self).saturating_sub(count(removed)).saturating_add(count(added))
+        };
+        Self {
+            pages: of(|count| count.pages),
+            attachments: of(|count| count.attachments),
+            bytes: of(|count| count.bytes),
+        }
+    }
+}
+
+impl Quota {
+    fn check(self, before: Count, after: Count) -> Result<(), Error> {
+        let limits = [
+            ("pages", self.pages, before.pages, after.pages),
+            ("bytes", self.bytes, before.bytes, after.bytes),
+        ];
+        for (what, limit, before, would_be) in limits {
+            match limit {
+                Some(limit) if would_be > limit && would_be > before => {
+                    return Err(Error::QuotaExceeded { what, limit, would_be });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Wiki {
+    /// Says how much the wiki may hold from now on.
+    pub fn set_quota(&self, quota: Quota) {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = quota;
+    }
+
+    /// How much the wiki holds.
+    ///
+    /// # Errors
+    /// The repository or wiki.db can't be read.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        let Count { pages, attachments, bytes } = self.count(self.current()?)?;
+        let repository_bytes = size_below(self.repo().dir())?;
+        Ok(Usage { pages, attachments, bytes, repository_bytes })
+    }
+
+    /// Whether what is there keeps within the quota, however it came there.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`]; the repository or wiki.db can't be read.
+    pub fn check_quota(&self) -> Result<(), Error> {
+        match self.quota() {
+            Some(quota) => quota.check(Count::default(), self.count(self.current()?)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses edits on top of `head` that would break the quota. Whoever holds the writer lock
+    /// remembers what they come to.
+    pub(crate) fn check_growth(
+        &self,
+        writer: Option<&mut Writer>,
+        view: &View,
+        head: Option<Revision>,
+        edits: &[Edit],
+    ) -> Result<Option<Count>, Error> {
+        if self.quota().is_none() {
+            return Ok(None);
+        }
+        // Of several edits of one file the last one counts.
+        let edits: BTreeMap<&[u8], &Edit> = edits.iter().map(|edit| (&*edit.path, edit)).collect();
+        let mut changes = Vec::with_capacity(edits.len());
+        for (path, edit) in &edits {
+            let old = match (head, std::str::from_utf8(path)) {
+                (Some(head), Ok(path)) => view.entry(head, path)?,
+                _ => None,
+            };
+            changes.push(FileChange { path: path.to_vec(), old, new: edit.new });
+        }
+        let sizes: BTreeMap<Etag, u64> = edits
+            .values()
+            .filter_map(|edit| Some((edit.new?.id, edit.content.as_ref()?.len() as u64)))
+            .collect();
+        let size = |id| match sizes.get(&id) {
+            Some(size) => Ok(*size),
+            None => Ok(view.blob_size(id)?),
+        };
+        self.check_changes(writer, head, &changes, size)
+    }
+
+    /// As [`check_growth`](Self::check_growth), of a commit that is there already, in `repo`.
+    pub(crate) fn check_tip(
+        &self,
+        writer: &mut Writer,
+        repo: &Repo,
+        head: Option<Revision>,
+        new: Revision,
+    ) -> Result<Option<Count>, Error> {
+        if self.quota().is_none() {
+            return Ok(None);
+        }
+        let view = repo.view();
+        let changes = view.changes(head, new)?;
+        self.check_changes(Some(writer), head, &changes, |id| Ok(view.blob_size(id)?))
+    }
+
+    /// As [`check_growth`](Self::check_growth), of files that are changed to what is stored already.
+    pub(crate) fn check_changes(
+        &self,
+        writer: Option<&mut Writer>,
+        head: Option<Revision>,
+        changes: &[FileChange],
+        size: impl Fn(Etag) -> Result<u64, Error>,
+    ) -> Result<Option<Count>, Error> {
+        let Some(quota) = self.quota() else { return Ok(None) };
+        let known = writer.and_then(|writer| writer.counted).filter(|(of, _)| Some(*of) == head);
+        let before = match known {
+            Some((_, count)) => count,
+            None => self.count(head)?,
+        };
+        let (mut removed, mut added) = (Count::default(), Count::default());
+        for FileChange { path, old, new } in changes {
+            for (entry, count) in [(old, &mut removed), (new, &mut added)] {
+                if let Some(entry) = entry.filter(|entry| is_counted(path, *entry)) {
+                    count.add(path, size(entry.id)?);
+                }
+            }
+        }
+        let after = before.after(removed, added);
+        quota.check(before, after)?;
+        Ok(Some(after))
+    }
+
+    /// The quota, if there is any.
+    fn quota(&self) -> Option<Quota> {
+        let quota = *self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        (quota != Quota::default()).then_some(quota)
+    }
+
+    /// The files of `head`, from the index if it describes that.
+    fn count(&self, head: Option<Revision>) -> Result<Count, Error> {
+        let Some(head) = head else { return Ok(Count::default()) };
+        if let Some(database) = self.existing_database()? {
+            let counted = database.read(|c| Ok::<_, Error>(index::counted(c, head)?))?;
+            if let Some(count) = counted {
+                return Ok(count);
+            }
+        }
+        let view = self.repo().view();
+        let mut count = Count::default();
+        for (path, entry) in self.repo().files(head)? {
+            if is_counted(&path, entry) {
+                count.add(&path, view.blob_size(entry.id)?);
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn is_counted(path: &[u8], entry: Entry) -> bool {
+    entry.is_file() && std::str::from_utf8(path).is_ok()
+}
+
+/// The bytes of all files below a directory. Some may come and go meanwhile.
+fn size_below(dir: &Path) -> Result<u64, FileError> {
+    let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if gone(&error) => return Ok(0),
+        entries => entries.at("read directory", dir)?,
+    };
+    let mut bytes = 0;
+    for entry in entries {
+        let entry = entry.at("read directory", dir)?;
+        match entry.metadata() {
+            Ok(kind) if kind.is_dir() => bytes += size_below(&entry.path())?,
+            Ok(kind) => bytes += kind.len(),
+            Err(error) if gone(&error) => {}
+            Err(error) => return Err(error).at("read", &entry.path()),
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;
