@@ -110,8 +110,8 @@ pub use search::{SearchResult, SnippetPart};
 pub use snapshot::Snapshot;
 pub use survey::Survey;
 pub use sync::{
-    Comparison, Integrate, Integrated, LinkId, Preview, Queue, Relation, Resolve, SyncConflict,
-    SyncError,
+    Comparison, Integrate, Integrated, LinkId, Mapping, Outgoing, Preview, Queue, Relation,
+    Resolve, SyncConflict, SyncError,
 };
 pub use undo::{Undo, Undone};
 pub use usage::{Quota, Usage};

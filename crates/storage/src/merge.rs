@@ -11,6 +11,7 @@ use serde::Serialize;
 
 pub(crate) mod files;
 mod names;
+mod settle;
 
 /// One place where both sides changed the same lines differently.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -13,6 +13,7 @@ mod keep;
 mod loose;
 mod merge;
 mod read;
+mod region;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub(crate) use error::RepoError;
 pub(crate) use incoming::{Id, Incoming};
 pub(crate) use merge::Merge;
 pub(crate) use read::{Commit, FileChange, View};
+pub(crate) use region::Region;
 pub(crate) use write::{Draft, Edit, Prepared, blob_id};
 
 /// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.

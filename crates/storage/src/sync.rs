@@ -8,6 +8,9 @@ mod compare;
 mod conflicts;
 mod integrate;
 mod jobs;
+mod mapping;
+mod project_in;
+mod project_out;
 mod refs;
 #[cfg(test)]
 mod tests;
@@ -26,6 +29,8 @@ pub use conflicts::{Resolve, SyncConflict};
 pub use integrate::{Integrate, Integrated, Preview};
 pub use jobs::Queue;
 pub(crate) use jobs::add as add_jobs;
+pub use mapping::Mapping;
+pub use project_out::Outgoing;
 
 /// The number that the platform gave a link of this wiki with a repository elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -57,6 +62,9 @@ pub enum SyncError {
         /// The directory, or the one on the way to it that isn't one.
         path: String,
     },
+    /// Commits can be made only on top of what the wiki has taken over.
+    #[error("what was fetched has to be taken over first")]
+    NotIntegrated,
     /// There is no open conflict with this number.
     #[error("there is no open conflict {id}")]
     NoConflict {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::names::{Names, key};
+use super::settle::settle;
 use super::{Merged, common_base, merge};
 use crate::index::{Candidate, MAX_RENAMED, pair_renamed};
 use crate::repo::{Entry, RepoError, View, blob_id};
@@ -180,7 +180,7 @@ pub(crate) fn merge_bases(
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Ours,
     Theirs,
     Both,
@@ -188,25 +188,25 @@ enum Side {
 
 /// A file that a path is wanted for, and who has one there.
 #[derive(Clone, Copy)]
-struct Claim {
-    entry: Entry,
-    side: Side,
+pub(super) struct Claim {
+    pub(super) entry: Entry,
+    pub(super) side: Side,
 }
 
 /// A file that has lost its path.
-struct Loser {
-    path: Vec<u8>,
-    entry: Entry,
+pub(super) struct Loser {
+    pub(super) path: Vec<u8>,
+    pub(super) entry: Entry,
     /// Its number among the conflicts.
-    conflict: usize,
+    pub(super) conflict: usize,
 }
 
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     /// At most two for a path: each stands where one of the sides has a file.
-    claims: BTreeMap<Vec<u8>, Vec<Claim>>,
-    losers: Vec<Loser>,
-    conflicts: Vec<MergeConflict>,
+    pub(super) claims: BTreeMap<Vec<u8>, Vec<Claim>>,
+    pub(super) losers: Vec<Loser>,
+    pub(super) conflicts: Vec<MergeConflict>,
 }
 
 /// The first half: which file goes on as what.
@@ -412,119 +412,6 @@ fn only_in<'a>(one: &'a Files, other: &Files) -> Vec<Candidate<'a>> {
         Some(Candidate { path: std::str::from_utf8(path).ok()?, id: entry.id })
     });
     named.collect()
-}
-
-/// The second half: which file gets which path.
-fn settle(sides: Sides<'_>, winner: Winner, gathered: Gathered) -> (Files, Vec<MergeConflict>) {
-    let Gathered { claims, mut losers, mut conflicts } = gathered;
-    let mut files = Files::new();
-    for (path, claims) in claims {
-        let entry = match claims[..] {
-            [claim] => claim.entry,
-            _ => {
-                let (stays, goes) = rank(&claims, winner);
-                if stays.id != goes.id || stays.is_file() != goes.is_file() {
-                    let of = |side| {
-                        claims.iter().find(|claim| claim.side == side).map(|claim| claim.entry.id)
-                    };
-                    let conflict = MergeConflict {
-                        path: path.clone(),
-                        kind: ConflictKind::BothAdded,
-                        base: sides.base.get(&path).map(|entry| entry.id),
-                        ours: of(Side::Ours),
-                        theirs: of(Side::Theirs),
-                        beside: None,
-                    };
-                    let number = conflicts.len();
-                    losers.push(Loser { path: path.clone(), entry: goes, conflict: number });
-                    conflicts.push(conflict);
-                }
-                stays
-            }
-        };
-        files.insert(path, entry);
-    }
-    let mut names = None;
-    // Names that were all there before are carried along, whatever they are.
-    if files.keys().any(|path| !sides.base.contains_key(path)) {
-        let taken = Names::of(&files);
-        move_collisions(sides, &taken, &mut files, &mut losers, &mut conflicts);
-        names = Some(Names::of(&files));
-    }
-    if !losers.is_empty() {
-        // What stays is known now, and so are the names that are free.
-        let names = names.get_or_insert_with(|| Names::of(&files));
-        losers.sort_by(|one, other| (&one.path, one.entry.id).cmp(&(&other.path, other.entry.id)));
-        for Loser { path, entry, conflict } in losers {
-            conflicts[conflict].beside = Some(names.put_beside(&mut files, &path, entry));
-        }
-    }
-    (files, conflicts)
-}
-
-/// Who of two keeps the path.
-fn rank(claims: &[Claim], winner: Winner) -> (Entry, Entry) {
-    let mut claims: Vec<Claim> = claims.to_vec();
-    claims.sort_by_key(|claim| {
-        let side = match winner {
-            Winner::Wiki => claim.side != Side::Ours,
-            Winner::Remote => claim.side != Side::Theirs,
-            Winner::Stable => false,
-        };
-        (side, claim.entry.id, claim.entry.mode)
-    });
-    (claims[0].entry, claims[1].entry)
-}
-
-/// Takes away files whose path is a directory now, or would be the same as another's where case and
-/// composition don't count. Such names that were there before are carried along.
-fn move_collisions(
-    sides: Sides<'_>,
-    taken: &Names,
-    files: &mut Files,
-    losers: &mut Vec<Loser>,
-    conflicts: &mut Vec<MergeConflict>,
-) {
-    let before = std::cell::LazyCell::new(|| Names::of(sides.base));
-    let mut first: HashMap<Vec<u8>, &Vec<u8>> = HashMap::new();
-    let mut moved = Vec::new();
-    for path in files.keys() {
-        let was_there = sides.base.contains_key(path);
-        let kind = if taken.is_directory(path)
-            && !(was_there && before.is_directory(path) && !is_directory(files, path))
-        {
-            ConflictKind::FileAndDirectory
-        } else {
-            match first.get(&key(path)) {
-                None => {
-                    first.insert(key(path), path);
-                    continue;
-                }
-                Some(other) if was_there && sides.base.contains_key(*other) => continue,
-                Some(_) => ConflictKind::SameName,
-            }
-        };
-        moved.push((path.clone(), kind));
-    }
-    for (path, kind) in moved {
-        let Some(entry) = files.remove(&path) else { continue };
-        let id = |files: &Files| files.get(&path).map(|entry| entry.id);
-        let number = conflicts.len();
-        conflicts.push(MergeConflict {
-            kind,
-            base: id(sides.base),
-            ours: id(sides.ours),
-            theirs: id(sides.theirs),
-            beside: None,
-            path: path.clone(),
-        });
-        losers.push(Loser { path, entry, conflict: number });
-    }
-}
-
-fn is_directory(files: &Files, path: &[u8]) -> bool {
-    let below = [path, b"/"].concat();
-    files.range(below.clone()..).next().is_some_and(|(other, _)| other.starts_with(&below))
 }
 
 #[cfg(test)]

@@ -214,6 +214,9 @@ fn where_both_changed_the_same_line_both_texts_are_kept() {
     let beside =
         scratch.paths().into_iter().find(|path| path.starts_with("home (conflict ")).unwrap();
     assert_eq!(scratch.text(&beside), "theirs\n");
+    let listed = scratch.wiki().sync_conflicts(0, 10).unwrap();
+    assert_eq!((listed.len(), listed[0].link), (1, None));
+    assert_eq!(listed[0].conflict_path, Some(beside));
 }
 
 #[test]

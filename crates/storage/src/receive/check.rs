@@ -13,8 +13,8 @@ use super::names::{check_carried, check_path};
 use super::refusal::{Problems, PushRefusal, shown};
 use super::tree::{Entry, entries};
 use crate::error::Error;
-use crate::page_path::{collide, fold};
-use crate::repo::{Id, Incoming};
+use crate::page_path::{EXTENSION, collide, fold};
+use crate::repo::{Edit, Id, Incoming, View};
 use crate::revision::Revision;
 
 /// The largest commit, in bytes: a message, two signatures and thousands of parents fit.
@@ -101,6 +101,37 @@ pub(crate) fn check(
             objects.extend(check.files.into_keys());
             Ok(Checked { commits: commits.len(), objects, is_forward })
         }
+    }
+}
+
+/// Looks at files that are about to be written, whose trees came from nowhere.
+pub(crate) fn check_files(view: &View, edits: &[Edit], rules: &PushRules) -> Result<(), Error> {
+    let mut problems = Problems::default();
+    for Edit { path, new, content } in edits {
+        let Some(new) = new else { continue };
+        if let Err(why) = check_carried(path) {
+            problems.about(path, why);
+        }
+        if new.is_file() {
+            let size = match content {
+                Some(content) => content.len() as u64,
+                None => view.blob_size(new.id)?,
+            };
+            let is_page = path.ends_with(EXTENSION.as_bytes());
+            check_size(&mut problems, rules, path, is_page, size);
+        }
+    }
+    problems.refusal().map_or(Ok(()), |refusal| Err(refusal.into()))
+}
+
+fn check_size(problems: &mut Problems, rules: &PushRules, path: &[u8], is_page: bool, size: u64) {
+    let (what, limit) = match is_page {
+        true => ("page", rules.page_bytes),
+        false => ("file", rules.attachment_bytes),
+    };
+    if size > limit {
+        let why = format!("it has {size} bytes; a {what} may have {limit}");
+        problems.too_large(path, &why);
     }
 }
 
@@ -347,14 +378,7 @@ impl Check<'_> {
     }
 
     fn size(&mut self, entry: &Entry<'_>, path: &[u8], size: u64) {
-        let (what, limit) = match entry.is_page() {
-            true => ("page", self.rules.page_bytes),
-            false => ("file", self.rules.attachment_bytes),
-        };
-        if size > limit {
-            let why = format!("it has {size} bytes; a {what} may have {limit}");
-            self.problems.too_large(path, &why);
-        }
+        check_size(&mut self.problems, self.rules, path, entry.is_page(), size);
     }
 
     /// Finds names that some systems can't tell apart. Two that stood side by side in a parent may.

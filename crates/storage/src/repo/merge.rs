@@ -28,6 +28,11 @@ impl Merge<'_> {
         all_renames(&self.ours, &self.result, &self.contents)
     }
 
+    /// Whether no text was made by merging lines.
+    pub(crate) fn is_all_stored(&self) -> bool {
+        self.result.values().all(|entry| self.contents.made(entry.id).is_none())
+    }
+
     /// What has to change in `files`, one of the two sides, to have the result.
     pub(crate) fn edits(&self, files: &Files) -> Vec<Edit> {
         let gone = files.keys().filter(|path| !self.result.contains_key(*path));

@@ -431,6 +431,6 @@ fn file_change(change: gix::diff::tree::recorder::Change) -> Option<FileChange> 
     (change.old.is_some() || change.new.is_some()).then_some(change)
 }
 
-fn to_entry(mode: EntryMode, id: &gix::oid) -> Entry {
+pub(super) fn to_entry(mode: EntryMode, id: &gix::oid) -> Entry {
     Entry { mode: mode.value(), id: etag(id) }
 }

@@ -108,7 +108,7 @@ impl Wiki {
     }
 
     /// What may come from elsewhere: as a push, but what a wiki doesn't know is carried along.
-    fn sync_rules(&self) -> PushRules {
+    pub(super) fn sync_rules(&self) -> PushRules {
         PushRules { rewrite: true, carries: true, max_depth: MAX_DEPTH, ..self.push_rules() }
     }
 
@@ -134,11 +134,8 @@ impl Wiki {
             return Ok(Integrated::Unrelated);
         }
         let Plan { preview, changes, merge } = plan(source, head, order)?;
-        if preview.conflicts > order.max_conflicts {
-            return Ok(Integrated::TooManyConflicts(preview));
-        }
-        if order.max_deleted.is_some_and(|most| preview.deleted > most) {
-            return Ok(Integrated::TooManyDeleted(preview));
+        if let Some(refused) = refuse_too_much(preview, order) {
+            return Ok(refused);
         }
         let staged = fetched.stage(self.repo(), &checked.objects)?;
 
@@ -176,6 +173,17 @@ impl Wiki {
         drop(writer);
         self.index_received();
         Ok(integrated)
+    }
+}
+
+/// What a person has to decide.
+pub(super) fn refuse_too_much(preview: Preview, order: &Integrate<'_>) -> Option<Integrated> {
+    if preview.conflicts > order.max_conflicts {
+        Some(Integrated::TooManyConflicts(preview))
+    } else if order.max_deleted.is_some_and(|most| preview.deleted > most) {
+        Some(Integrated::TooManyDeleted(preview))
+    } else {
+        None
     }
 }
 
@@ -243,7 +251,7 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
     Ok(Plan { preview, changes, merge: Some(merge) })
 }
 
-fn preview(merge: &Merge<'_>) -> Result<Preview, RepoError> {
+pub(super) fn preview(merge: &Merge<'_>) -> Result<Preview, RepoError> {
     let is_page = |path: &[u8]| path.ends_with(EXTENSION.as_bytes());
     let moved = merge.moved()?;
     let gone = merge.ours.keys().filter(|path| is_page(path) && !merge.result.contains_key(*path));

@@ -278,6 +278,39 @@ fn a_save_that_comes_first_is_never_passed_over() {
     other.git(&["fsck", "--strict"]);
 }
 
+/// SY-024: one of the two gets another name, and the other end hears of it.
+#[test]
+fn names_that_are_one_file_elsewhere_do_not_come_in_as_they_are() {
+    let (one, other) = two();
+    one.commit_with_git("Home.md", "another\n");
+    assert!(matches!(pull(&other, &one), Integrated::Merged { conflicts: 1, .. }));
+    let listed = conflicts(&other);
+    assert_eq!((listed[0].kind, &*listed[0].path), (ConflictKind::SameName, "home"));
+    assert_eq!(other.paths().len(), 2);
+    assert!(matches!(pull(&one, &other), Integrated::FastForwarded { .. }));
+    assert_eq!(one.paths(), other.paths());
+    // What is odd in another way is carried along.
+    one.commit_with_git(".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = ./x\n");
+    one.work_with_git(|tree| std::os::unix::fs::symlink("home.md", tree.join("con")).unwrap());
+    assert!(matches!(pull(&other, &one), Integrated::FastForwarded { .. }));
+}
+
+/// SY-044.
+#[test]
+fn a_save_that_was_begun_before_sees_what_came() {
+    let (one, other) = two();
+    let begun = other.page("home").summary.etag;
+    one.update("home", "theirs\n");
+    pull(&other, &one);
+    let error = other.save("home", "mine\n", Base::Version(begun)).unwrap_err();
+    assert_eq!(error.conflict().unwrap().ours.as_deref(), Some("theirs\n"));
+    other.wiki().set_quota(Quota { pages: Some(1), bytes: None });
+    one.create("more", "text");
+    let fetched = fetch(&other, &one);
+    let error = other.wiki().integrate(&order(&fetched.path(), fetched.tip)).unwrap_err();
+    assert!(matches!(error, Error::QuotaExceeded { what: "pages", .. }), "{error}");
+}
+
 /// SY-021, SY-023.
 #[test]
 fn what_would_do_harm_or_is_too_large_never_comes_in() {

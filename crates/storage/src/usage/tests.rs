@@ -220,7 +220,8 @@ fn a_wiki_of_an_earlier_version_is_counted_when_it_is_opened() {
         old.execute_batch(&format!("alter table wiki drop column {column}")).unwrap();
     }
     old.execute_batch(
-        "delete from refinery_schema_history where version = 5; pragma user_version = 4",
+        "drop table sync_job; drop table sync_conflict; drop table sync_map;
+         delete from refinery_schema_history where version >= 5; pragma user_version = 4",
     )
     .unwrap();
     drop(old);

@@ -1,0 +1,127 @@
+//! The second half of a merge: which file gets which path.
+
+use std::cell::LazyCell;
+use std::collections::HashMap;
+
+use super::files::{
+    Claim, ConflictKind, Files, Gathered, Loser, MergeConflict, Side, Sides, Winner,
+};
+use super::names::{Names, key};
+use crate::repo::Entry;
+
+/// Gives every file its path.
+pub(super) fn settle(
+    sides: Sides<'_>,
+    winner: Winner,
+    gathered: Gathered,
+) -> (Files, Vec<MergeConflict>) {
+    let Gathered { claims, mut losers, mut conflicts } = gathered;
+    let mut files = Files::new();
+    for (path, claims) in claims {
+        let entry = match claims[..] {
+            [claim] => claim.entry,
+            _ => {
+                let (stays, goes) = rank(&claims, winner);
+                if stays.id != goes.id || stays.is_file() != goes.is_file() {
+                    let of = |side| {
+                        claims.iter().find(|claim| claim.side == side).map(|claim| claim.entry.id)
+                    };
+                    let conflict = MergeConflict {
+                        path: path.clone(),
+                        kind: ConflictKind::BothAdded,
+                        base: sides.base.get(&path).map(|entry| entry.id),
+                        ours: of(Side::Ours),
+                        theirs: of(Side::Theirs),
+                        beside: None,
+                    };
+                    let number = conflicts.len();
+                    losers.push(Loser { path: path.clone(), entry: goes, conflict: number });
+                    conflicts.push(conflict);
+                }
+                stays
+            }
+        };
+        files.insert(path, entry);
+    }
+    let mut names = None;
+    // Names that were all there before are carried along, whatever they are.
+    if files.keys().any(|path| !sides.base.contains_key(path)) {
+        let taken = Names::of(&files);
+        move_collisions(sides, &taken, &mut files, &mut losers, &mut conflicts);
+        names = Some(Names::of(&files));
+    }
+    if !losers.is_empty() {
+        // What stays is known now, and so are the names that are free.
+        let names = names.get_or_insert_with(|| Names::of(&files));
+        losers.sort_by(|one, other| (&one.path, one.entry.id).cmp(&(&other.path, other.entry.id)));
+        for Loser { path, entry, conflict } in losers {
+            conflicts[conflict].beside = Some(names.put_beside(&mut files, &path, entry));
+        }
+    }
+    (files, conflicts)
+}
+
+/// Who of two keeps the path.
+fn rank(claims: &[Claim], winner: Winner) -> (Entry, Entry) {
+    let mut claims: Vec<Claim> = claims.to_vec();
+    claims.sort_by_key(|claim| {
+        let side = match winner {
+            Winner::Wiki => claim.side != Side::Ours,
+            Winner::Remote => claim.side != Side::Theirs,
+            Winner::Stable => false,
+        };
+        (side, claim.entry.id, claim.entry.mode)
+    });
+    (claims[0].entry, claims[1].entry)
+}
+
+/// Takes away files whose path is a directory now, or would be the same as another's where case and
+/// composition don't count. Such names that were there before are carried along.
+fn move_collisions(
+    sides: Sides<'_>,
+    taken: &Names,
+    files: &mut Files,
+    losers: &mut Vec<Loser>,
+    conflicts: &mut Vec<MergeConflict>,
+) {
+    let before = LazyCell::new(|| Names::of(sides.base));
+    let mut first: HashMap<Vec<u8>, &Vec<u8>> = HashMap::new();
+    let mut moved = Vec::new();
+    for path in files.keys() {
+        let was_there = sides.base.contains_key(path);
+        let kind = if taken.is_directory(path)
+            && !(was_there && before.is_directory(path) && !is_directory(files, path))
+        {
+            ConflictKind::FileAndDirectory
+        } else {
+            match first.get(&key(path)) {
+                None => {
+                    first.insert(key(path), path);
+                    continue;
+                }
+                Some(other) if was_there && sides.base.contains_key(*other) => continue,
+                Some(_) => ConflictKind::SameName,
+            }
+        };
+        moved.push((path.clone(), kind));
+    }
+    for (path, kind) in moved {
+        let Some(entry) = files.remove(&path) else { continue };
+        let id = |files: &Files| files.get(&path).map(|entry| entry.id);
+        let number = conflicts.len();
+        conflicts.push(MergeConflict {
+            kind,
+            base: id(sides.base),
+            ours: id(sides.ours),
+            theirs: id(sides.theirs),
+            beside: None,
+            path: path.clone(),
+        });
+        losers.push(Loser { path, entry, conflict: number });
+    }
+}
+
+fn is_directory(files: &Files, path: &[u8]) -> bool {
+    let below = [path, b"/"].concat();
+    files.range(below.clone()..).next().is_some_and(|(other, _)| other.starts_with(&below))
+}

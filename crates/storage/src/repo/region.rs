@@ -1,0 +1,64 @@
+//! The files of one directory, in a repository that may hold anything.
+
+use gix::prelude::FindExt as _;
+
+use super::read::tree_of;
+use super::{RepoError, Revision, View, object_id};
+use crate::merge::files::Files;
+
+/// More files, deeper directories and larger trees (in bytes) are nobody's wiki.
+const MAX_FILES: usize = 200_000;
+const MAX_DEPTH: usize = 100;
+const MAX_TREE: u64 = 32 << 20;
+
+/// What a directory turned out to be.
+pub(crate) enum Region {
+    /// Its files by their paths in it; none if there is no such directory.
+    Files(Files),
+    /// This path, on the way to it or itself, is something else.
+    NoDirectory(String),
+    TooLarge,
+}
+
+impl View {
+    /// The files below the directory `path` of a commit (`""` is the root). However few objects make
+    /// however many paths, this takes no more than a wiki's time and memory.
+    pub(crate) fn region(&self, commit: Revision, path: &str) -> Result<Region, RepoError> {
+        let mut root = tree_of(&self.0, commit)?;
+        if !path.is_empty() {
+            for end in path.match_indices('/').map(|(at, _)| at).chain([path.len()]) {
+                match self.entry(commit, &path[..end])? {
+                    Some(entry) if entry.is_directory() => root = object_id(entry.id.as_bytes()),
+                    Some(_) => return Ok(Region::NoDirectory(path[..end].to_owned())),
+                    None => return Ok(Region::Files(Files::new())),
+                }
+            }
+        }
+        let mut files = Files::new();
+        let mut buffer = Vec::new();
+        let mut trees = vec![(root, Vec::new(), 0)];
+        let mut seen = 0;
+        while let Some((id, path, depth)) = trees.pop() {
+            let header = self.0.find_header(id).map_err(|e| RepoError::reading_object(&id, e))?;
+            if header.size() > MAX_TREE || depth > MAX_DEPTH {
+                return Ok(Region::TooLarge);
+            }
+            let tree = self.0.objects.find_tree_iter(&id, &mut buffer);
+            for entry in tree.map_err(|e| RepoError::object(&id, e))? {
+                let entry = entry.map_err(|e| RepoError::object(&id, e))?;
+                seen += 1;
+                if seen > MAX_FILES {
+                    return Ok(Region::TooLarge);
+                }
+                let separator: &[u8] = if path.is_empty() { b"" } else { b"/" };
+                let path = [&path[..], separator, entry.filename].concat();
+                if entry.mode.is_tree() {
+                    trees.push((entry.oid.to_owned(), path, depth + 1));
+                } else {
+                    files.insert(path, super::read::to_entry(entry.mode, entry.oid));
+                }
+            }
+        }
+        Ok(Region::Files(files))
+    }
+}
