@@ -58,6 +58,14 @@ pub(crate) fn counted(connection: &Connection, head: Revision) -> Result<Option<
     Ok(connection.prepare_cached(sql)?.query_row([head.as_bytes()], count).optional()?)
 }
 
+/// How many commits the log has had since it was begun.
+pub(crate) fn commits(connection: &Connection) -> Result<u64, DbError> {
+    let newest: Option<i64> = connection
+        .prepare_cached("select max(seq) from revision")?
+        .query_row([], |row| row.get(0))?;
+    Ok(newest.unwrap_or(0).unsigned_abs())
+}
+
 /// Says which commit the index describes now.
 fn set_indexed(transaction: &Transaction<'_>, head: Option<Revision>) -> Result<(), DbError> {
     let id = head.map(|id| *id.as_bytes());

@@ -12,6 +12,7 @@ mod incoming;
 mod keep;
 mod loose;
 mod merge;
+mod packs;
 mod read;
 mod region;
 mod write;
@@ -29,6 +30,7 @@ pub(crate) use blobs::{BlobReader, blob_id_of};
 pub(crate) use error::RepoError;
 pub(crate) use incoming::{Id, Incoming};
 pub(crate) use merge::Merge;
+pub(crate) use packs::Stored;
 pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use region::Region;
 pub(crate) use write::{Draft, Edit, Prepared, blob_id};
@@ -271,9 +273,10 @@ pub(crate) fn sweep(dir: &Path) -> Result<(), FileError> {
     for inner in [dir.to_owned(), dir.join("objects")] {
         remove_leftovers(&inner)?;
     }
-    let packs = dir.join("objects/pack");
-    if packs.is_dir() {
-        remove_leftovers(&packs)?;
+    for inner in ["objects/pack", "objects/info"].map(|inner| dir.join(inner)) {
+        if inner.is_dir() {
+            remove_leftovers(&inner)?;
+        }
     }
     remove_leftovers_below(&dir.join("refs"))
 }

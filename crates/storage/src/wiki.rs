@@ -71,12 +71,14 @@ pub struct Wiki {
     writer: Mutex<Writer>,
     /// Held by the one thread that brings the index up to date.
     indexing: Mutex<()>,
-    /// How far it is.
+    /// Held by the one thread that packs the repository.
+    pub(crate) maintaining: Mutex<()>,
+    /// How far the index is.
     progress: Mutex<Option<IndexProgress>>,
     /// Whether somebody met an index that is far behind.
     index_wanted: AtomicBool,
     /// Whether the wiki is about to be closed, so that nothing long should go on.
-    ending: AtomicBool,
+    pub(crate) ending: AtomicBool,
     head: RwLock<KnownHead>,
     pages: WikiPages,
     preferences: Remembered,
@@ -139,6 +141,7 @@ impl Wiki {
             creating: Mutex::new(()),
             writer: Mutex::new(Writer::default()),
             indexing: Mutex::new(()),
+            maintaining: Mutex::new(()),
             progress: Mutex::new(None),
             index_wanted: AtomicBool::new(false),
             ending: AtomicBool::new(false),
@@ -247,6 +250,7 @@ impl Wiki {
     /// # Errors
     /// The checkpoint failed. The wiki is closed all the same, and nothing is lost.
     pub fn close(&self) -> Result<(), Error> {
+        self.end_maintenance();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());

@@ -191,10 +191,22 @@ impl Repo {
     /// Makes one loose object durable.
     pub(super) fn sync_loose(&self, id: &gix::oid) -> Result<(), RepoError> {
         let path = self.loose_path(id);
-        std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
         let objects = self.dir.join("objects");
-        files::sync_dir(path.parent().unwrap_or(&objects))?;
-        Ok(files::sync_dir(&objects)?)
+        let sync = || {
+            std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
+            files::sync_dir(path.parent().unwrap_or(&objects))?;
+            files::sync_dir(&objects)
+        };
+        match sync() {
+            // Maintenance has just removed it, because it is in a pack that is synced.
+            Err(error)
+                if error.source.kind() == std::io::ErrorKind::NotFound
+                    && self.has(&super::bytes(id)) =>
+            {
+                Ok(())
+            }
+            synced => Ok(synced?),
+        }
     }
 
     /// Where an object's file is, if it isn't in a pack.

@@ -73,7 +73,8 @@ impl Wiki {
             && self.index_wanted.swap(false, Ordering::Relaxed)
     }
 
-    /// Lets a running [`update_index`](Self::update_index) end at its next step.
+    /// Lets a running [`update_index`](Self::update_index) or [`maintain`](Self::maintain) end at its next
+    /// step.
     pub fn stop_indexing(&self) {
         self.ending.store(true, Ordering::Release);
     }

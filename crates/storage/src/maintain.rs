@@ -1,0 +1,187 @@
+//! Keeping the repository small and quick to read, however much is saved and pushed.
+//!
+//! The `git` program packs, which takes time and holds no lock: a pack only adds a second place for what
+//! is there. When it is synced, the first places are removed, a few files at a time under the writer
+//! lock. Nothing is ever pruned: what no branch names is packed, too, since somebody may be about to name
+//! it. Refs are never packed (see `CONFIG` in [`crate::repo`]).
+//!
+//! If the process dies, there is one place too many for some objects, or a file that isn't finished;
+//! opening the wiki removes the latter, and the next maintenance the former.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use crate::error::Error;
+use crate::files::{At as _, FileSystem};
+use crate::git_program;
+use crate::index;
+use crate::repo::{RepoError, Stored};
+use crate::wiki::Wiki;
+
+/// From so many loose objects on they are packed: those of some three hundred saves.
+const LOOSE: usize = 1000;
+/// From so many packs on they become one. An open repository has room for 256.
+const PACKS: usize = 16;
+/// The commit-graph is written when it lacks so many commits.
+const COMMITS: u64 = 1000;
+/// So many files are removed before others have a turn.
+const BATCH: usize = 256;
+
+/// What maintenance did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Whether objects were packed.
+    pub packed: bool,
+    /// How many packs were replaced by another one.
+    pub packs_removed: usize,
+    /// How many loose objects were removed because they are packed.
+    pub loose_removed: usize,
+    /// Whether the commit-graph was written.
+    pub graph_written: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    /// The loose objects become a pack.
+    Loose,
+    /// Everything becomes one pack.
+    All,
+}
+
+impl Need {
+    fn of(stored: &Stored) -> Self {
+        match stored {
+            Stored { packs: PACKS.., .. } => Self::All,
+            Stored { loose: LOOSE.., .. } => Self::Loose,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl Wiki {
+    /// Looks whether the repository should be packed, which takes five `readdir`, and does it then, which
+    /// may take minutes. Reads and saves go on meanwhile. Of two calls at once the second does nothing.
+    /// [`stop_indexing`](Self::stop_indexing) and [`close`](Self::close) end it.
+    ///
+    /// # Errors
+    /// [`Error::GivenUp`]: it was ended. git failed or isn't there; the disk is full or failing. The
+    /// repository is as good as before.
+    pub fn maintain(&self) -> Result<Maintenance, Error> {
+        self.check_open()?;
+        let Ok(_alone) = self.maintaining.try_lock() else { return Ok(Maintenance::default()) };
+        let stored = self.repo().stored()?;
+        let mut done = Maintenance::default();
+        let need = Need::of(&stored);
+        if need != Need::Nothing {
+            self.repack(need, &mut done)?;
+        }
+        if self.commits()? >= stored.in_graph + COMMITS {
+            self.write_graph()?;
+            done.graph_written = true;
+        }
+        if done != Maintenance::default() {
+            tracing::info!(wiki.id = self.id(), ?done, "repository packed");
+        }
+        Ok(done)
+    }
+
+    /// Ends a running maintenance and waits for that.
+    pub(crate) fn end_maintenance(&self) {
+        self.ending.store(true, Ordering::Release);
+        drop(self.maintaining.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn repack(&self, need: Need, done: &mut Maintenance) -> Result<(), Error> {
+        let repo = self.repo();
+        let before = repo.packs()?;
+        // Before the first write that is to be synced.
+        let disk = FileSystem::watch(repo.dir())?;
+        let mut git = self.git();
+        git.args(["-c", "pack.packSizeLimit=0", "-c", "pack.threads=1"]);
+        // What is larger isn't worth the memory of looking for differences.
+        git.args(["-c", "core.bigFileThreshold=16m", "-c", "pack.windowMemory=64m"]);
+        git.args(["pack-objects", "-q", "--all", "--non-empty", "--delta-base-offset"]);
+        git.args(["--pack-loose-unreachable", "--honor-pack-keep"]);
+        match need {
+            Need::All => git.arg("--keep-unreachable"),
+            _ => git.args(["--unpacked", "--incremental"]),
+        };
+        git.arg(repo.dir().join("objects/pack/pack"));
+        let hashes = self.run(&mut git)?;
+        let new: Vec<PathBuf> = hashes
+            .lines()
+            .map(|hash| repo.dir().join(format!("objects/pack/pack-{hash}")))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        done.packed = true;
+        repo.sync_packs(&new)?;
+        disk.sync()?;
+        if need == Need::All {
+            for pack in repo.replaced(&before, &new)? {
+                let _writer = self.turn()?;
+                repo.remove_pack(&pack)?;
+                done.packs_removed += 1;
+            }
+        }
+        for some in repo.loose_in(&new)?.chunks(BATCH) {
+            let _writer = self.turn()?;
+            repo.remove_loose(some)?;
+            done.loose_removed += some.len();
+        }
+        let _writer = self.turn()?;
+        repo.remove_empty_shards();
+        Ok(())
+    }
+
+    /// The writer lock, for a moment.
+    fn turn(&self) -> Result<std::sync::MutexGuard<'_, crate::publish::Writer>, Error> {
+        if self.ending.load(Ordering::Acquire) {
+            return Err(Error::GivenUp);
+        }
+        self.lock_writer()
+    }
+
+    /// How many commits the index knows.
+    fn commits(&self) -> Result<u64, Error> {
+        match self.existing_database()? {
+            Some(database) => database.read(|c| Ok(index::commits(c)?)),
+            None => Ok(0),
+        }
+    }
+
+    fn write_graph(&self) -> Result<(), Error> {
+        // It survives a power cut; what it names must do so, too.
+        self.checkpoint()?;
+        let mut git = self.git();
+        git.args(["commit-graph", "write", "--reachable", "--no-progress"]);
+        self.run(&mut git).map(drop)
+    }
+
+    fn git(&self) -> Command {
+        let mut git = git_program::command();
+        git.arg("--git-dir").arg(self.repo().dir());
+        git
+    }
+
+    /// Runs git until it ends or the wiki does; returns what it printed, which is little.
+    fn run(&self, git: &mut Command) -> Result<String, Error> {
+        let is_ended = || self.ending.load(Ordering::Acquire);
+        let dir = self.repo().dir();
+        match git_program::run(git, dir, is_ended).at("run git in", dir)? {
+            None => Err(Error::GivenUp),
+            Some((status, printed, _)) if status.success() => Ok(printed),
+            Some((status, _, said)) => {
+                let what = said.lines().last().unwrap_or("").escape_debug().to_string();
+                Err(RepoError::Git(format!("git ended with {status}: {what}").into()).into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
