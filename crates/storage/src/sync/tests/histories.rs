@@ -98,6 +98,9 @@ fn a_shallow_history_is_refused() {
     assert!(matches!(error, Error::Sync(SyncError::Shallow)), "{error}");
     std::fs::remove_file(path.join("shallow")).unwrap();
     let missing = Revision::from_bytes([7; 20]);
+    let order = Integrate { base: Some(missing), ..order(&path, fetched.tip) };
+    let error = other.wiki().integrate(&order).unwrap_err();
+    assert!(matches!(error, Error::Sync(SyncError::Missing { .. })), "{error}");
     let error = other.wiki().compare(&path, missing, None).unwrap_err();
     assert!(matches!(error, Error::Sync(SyncError::Missing { .. })), "{error}");
 }
