@@ -62,7 +62,7 @@ impl Need {
 }
 
 impl Wiki {
-    /// Looks whether the repository should be packed, which takes five `readdir`, and does it then, which
+    /// Looks whether the repository should be packed, which takes seventeen `readdir`, and does it then, which
     /// may take minutes. Reads and saves go on meanwhile. Of two calls at once the second does nothing.
     /// [`stop_indexing`](Self::stop_indexing) and [`close`](Self::close) end it.
     ///

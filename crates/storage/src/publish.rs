@@ -5,6 +5,8 @@
 //!    durability point.
 //! 3. The objects are written and the branch is moved, expecting the old value.
 //!
+//! What was pushed exists already. It is synced, and then takes steps 2 and 3 ([`Wiki::publish_stored`]).
+//!
 //! If the process dies after 2, opening the wiki does 3. If 3 fails (a full disk), the next write
 //! does it. If somebody moved the branch between 1 and 3, both histories are merged; theirs is
 //! never overwritten.

@@ -103,6 +103,8 @@ impl Repo {
             .open_path_as_is(true)
             .with(gix::sec::Trust::Full)
             .object_store_slots(slots)
+            // An object is what its id says, and not what some ref says in its place.
+            .config_overrides(["core.useReplaceRefs=false"])
             .open(dir)
             .map_err(|e| RepoError::unusable(dir, e))?;
         let branch = head_branch(&shared, dir)?;

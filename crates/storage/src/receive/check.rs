@@ -62,6 +62,8 @@ struct Check<'a> {
     seen: HashSet<Id>,
     /// And every file, with its size.
     files: HashMap<Id, u64>,
+    /// The trees of commits.
+    trees: HashMap<Revision, Id>,
     compared: HashSet<(Id, Rc<[Id]>)>,
     measured: HashMap<Id, Measure>,
     looks: u64,
@@ -80,6 +82,7 @@ pub(crate) fn check(
         problems: Problems::default(),
         seen: HashSet::new(),
         files: HashMap::new(),
+        trees: HashMap::new(),
         compared: HashSet::new(),
         measured: HashMap::new(),
         looks: 0,
@@ -174,7 +177,9 @@ impl Check<'_> {
                 }
                 _ => return Err(self.refuse(format!("{commit} is no commit"))),
             }
-            next.extend(self.incoming.links(commit)?.1);
+            let (tree, parents) = self.incoming.links(commit)?;
+            self.trees.insert(commit, tree);
+            next.extend(parents);
         }
         let repo = self.incoming.repo();
         if known.iter().all(|commit| Some(*commit) == old) {
@@ -197,19 +202,28 @@ impl Check<'_> {
     fn commit(&mut self, id: Revision) -> Result<(), Error> {
         self.seen.insert(*id.as_bytes());
         // What the index couldn't read would keep it from ever being complete.
-        if let Err(error) = self.incoming.repo().commit(id) {
+        if let Err(error) = self.incoming.commit(id) {
             return Err(self.refuse(format!("commit {id} can't be read: {error}")));
         }
         let (tree, parents) = self.incoming.links(id)?;
         let mut olds: Vec<Id> = Vec::with_capacity(parents.len());
         for parent in parents {
-            let (tree, _) = self.incoming.links(parent)?;
+            let tree = self.tree_of(parent)?;
             if !olds.contains(&tree) {
                 olds.push(tree);
             }
         }
         self.tree(tree, &olds, &mut Vec::new(), 0)?;
         self.measure_commit(id, tree, &olds)
+    }
+
+    fn tree_of(&mut self, commit: Revision) -> Result<Id, Error> {
+        if let Some(tree) = self.trees.get(&commit) {
+            return Ok(*tree);
+        }
+        let (tree, _) = self.incoming.links(commit)?;
+        self.trees.insert(commit, tree);
+        Ok(tree)
     }
 
     /// Whether the commit as a whole keeps within the limits, or goes no further beyond them than its

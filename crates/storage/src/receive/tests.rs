@@ -228,6 +228,21 @@ fn what_a_commit_in_between_adds_is_looked_at_too() {
     assert_eq!(lines(scratch.push(&tree, &RULES())).len(), 1);
 }
 
+/// A ref that has git show another commit in the place of the one that is pushed.
+#[test]
+fn nothing_is_looked_at_in_the_place_of_something_else() {
+    let scratch = Scratch::new();
+    scratch.create("home", "text");
+    let tree = scratch.clone_with_git();
+    let harmless = commit(&tree, "harmless.md", "text");
+    git(&tree, &["reset", "--quiet", "--hard", "HEAD^"]);
+    import(&tree, b"M 120000 inline link\ndata 4\nhome\n");
+    let (incoming, new) = scratch.send(&tree);
+    let url = incoming.display().to_string();
+    git(&tree, &["push", "--quiet", &url, &format!("{harmless}:refs/replace/{new}")]);
+    assert!(lines(scratch.wiki().receive(&incoming, new, &RULES()))[0].contains("symbolic link"));
+}
+
 #[test]
 fn what_was_there_stays_however_odd_it_is() {
     let scratch = Scratch::new();
@@ -500,4 +515,88 @@ fn pushes_and_saves_that_race_lose_nothing() {
     assert_eq!(scratch.paths().len(), 131);
     assert!(scratch.wiki().read(&ExistingPath::new("pushed/9").unwrap()).is_ok());
     scratch.git(&["fsck", "--strict"]);
+}
+
+/// Commits that put files with names that may collide, or be refused, into two folders, one after the
+/// other, and whether what is found wrong is what a comparison of all their files finds.
+fn check_by_comparison(commits: &[Vec<(u8, u8, u8)>]) {
+    const NAMES: [&str; 7] = ["a.md", "A.md", "b.md", "c:d.md", "\u{e9}.png", "\u{c9}.png", "a.md"];
+    const FOLDERS: [&str; 4] = ["", "x/", "X/", "x/y/"];
+    let scratch = Scratch::new();
+    let tree = scratch.clone_with_git();
+    let mut before: std::collections::BTreeMap<String, u8> = [].into();
+    let mut is_wrong = false;
+    for changes in commits {
+        let (mut after, mut stream) = (before.clone(), String::new());
+        for (folder, name, content) in changes {
+            let path = format!("{}{}", FOLDERS[*folder as usize], NAMES[*name as usize]);
+            if *content == 0 {
+                after.remove(&path);
+                stream.push_str(&format!("D {path}\n"));
+            } else {
+                after.insert(path.clone(), *content);
+                stream.push_str(&format!("M 100644 inline {path}\ndata 1\n{content}\n"));
+            }
+        }
+        import(&tree, stream.as_bytes());
+        let parts = |files: &std::collections::BTreeMap<String, u8>| -> HashSet<String> {
+            let ends = |path: &String| {
+                let ends: Vec<usize> =
+                    path.match_indices('/').map(|(at, _)| at).chain([path.len()]).collect();
+                ends.into_iter().map(|end| path[..end].to_owned()).collect::<Vec<_>>()
+            };
+            files.keys().flat_map(ends).collect()
+        };
+        let (old, new) = (parts(&before), parts(&after));
+        for fresh in new.difference(&old) {
+            is_wrong |=
+                new.iter().any(|other| other != fresh && crate::fold(other) == crate::fold(fresh));
+        }
+        for (path, content) in &after {
+            is_wrong |=
+                before.get(path) != Some(content) && names::check_path(path.as_bytes()).is_err();
+        }
+        before = after;
+    }
+    let received = scratch.push(&tree, &RULES());
+    assert_eq!(received.is_err(), is_wrong, "{commits:?}: {received:?}");
+    let listed = scratch
+        .wiki()
+        .head()
+        .unwrap()
+        .map(|_| scratch.git(&["ls-tree", "-r", "-z", "--name-only", "main"]));
+    let files =
+        listed.map_or(0, |listed| listed.split('\0').filter(|name| !name.is_empty()).count());
+    assert_eq!(files, if is_wrong { 0 } else { before.len() });
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    /// However much is passed over because it was looked at before.
+    #[test]
+    fn nothing_is_overlooked(
+        commits in proptest::collection::vec(
+            proptest::collection::vec((0..4_u8, 0..7_u8, 0..3_u8), 1..4), 1..5)
+    ) {
+        check_by_comparison(&commits);
+    }
+}
+
+#[test]
+fn a_long_history_comes_in_whole() {
+    let scratch = Scratch::new();
+    let tree = scratch.clone_with_git();
+    let mut stream = Vec::new();
+    for n in 0..1500 {
+        if n > 0 {
+            stream.extend(b"commit refs/heads/main\ncommitter Git <g@example.org> 1700000000 +0000\ndata 1\nx\n");
+        }
+        stream.extend(format!("M 100644 inline {}/{n}.md\ndata 4\n{n:04}\n", n % 7).bytes());
+    }
+    import(&tree, &stream);
+    let received = scratch.push(&tree, &RULES()).unwrap();
+    assert_eq!((received.commits, received.paths.len()), (1500, crate::MAX_CHANGES));
+    scratch.wiki().update_index(|_| ()).unwrap();
+    assert_eq!(scratch.paths().len(), 1500);
 }

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use gix::objs::Kind;
 use gix::prelude::{Find as _, HeaderExt as _, Write as _};
 
-use super::{Repo, RepoError, loose, object_id};
+use super::{Commit, Repo, RepoError, View, loose, object_id};
 use crate::files::{At as _, FileError};
 use crate::git_program;
 use crate::revision::Revision;
@@ -22,8 +22,6 @@ pub(crate) type Id = [u8; 20];
 const PACK_FROM: usize = 1000;
 /// Unless they are larger than this together, in bytes. A pack may hold a thousand times its size.
 const LOOSE_BYTES: u64 = 64 << 20;
-/// What is remembered of the trees that were read, in bytes.
-const CACHE: usize = 16 << 20;
 
 /// The kind of an object, and what it costs to read it, as its header says: nothing was inflated yet.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +38,7 @@ pub(crate) struct Header {
 /// What was pushed, beside what the wiki has.
 pub(crate) struct Incoming {
     repo: Repo,
-    local: gix::Repository,
+    view: View,
     /// The packs, without the extensions of their files.
     packs: Vec<PathBuf>,
     /// The objects in them, and those that git unpacked.
@@ -91,14 +89,13 @@ impl Incoming {
             return Err(RepoError::Unusable { dir: dir.to_owned(), source });
         }
         let repo = Repo::open_as_it_is(dir)?;
-        let mut local = repo.local();
-        local.object_cache_size(CACHE);
+        let view = repo.view();
         let ids = unpacked(&dir.join("objects"))?;
         if ids.len() > most {
             return Ok(None);
         }
         let has_unpacked = !ids.is_empty();
-        let mut incoming = Self { repo, local, packs: Vec::new(), ids, has_unpacked };
+        let mut incoming = Self { repo, view, packs: Vec::new(), ids, has_unpacked };
         for (stem, _) in packs(&dir.join("objects/pack"))? {
             let index = stem.with_extension("idx");
             let listed = gix::odb::pack::index::File::at(&index, gix::hash::Kind::Sha1)
@@ -117,6 +114,11 @@ impl Incoming {
         &self.repo
     }
 
+    /// A commit whose header was looked at.
+    pub(crate) fn commit(&self, id: Revision) -> Result<Commit, RepoError> {
+        self.view.commit(id)
+    }
+
     /// Whether the object was pushed. Of those that the wiki has, git may send some again.
     pub(crate) fn brings(&self, id: &Id) -> bool {
         self.ids.contains(id)
@@ -125,7 +127,7 @@ impl Incoming {
     /// What an object is; `None` if it isn't there.
     pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
         let id = object_id(id);
-        let header = match self.local.find_header(id) {
+        let header = match self.view.0.find_header(id) {
             Ok(header) => header,
             Err(error) => match RepoError::reading_object(&id, error) {
                 RepoError::DamagedObject { .. } => return Ok(None),
@@ -144,7 +146,7 @@ impl Incoming {
     /// The bytes of an object whose header was looked at.
     pub(crate) fn read(&self, id: &Id, bytes: &mut Vec<u8>) -> Result<(), RepoError> {
         let id = object_id(id);
-        match self.local.objects.try_find(&id, bytes) {
+        match self.view.0.objects.try_find(&id, bytes) {
             Ok(Some(found)) => {
                 let length = found.data.len();
                 bytes.truncate(length);
@@ -158,7 +160,8 @@ impl Incoming {
     /// The tree and the parents of a commit whose header was looked at.
     pub(crate) fn links(&self, id: Revision) -> Result<(Id, Vec<Revision>), RepoError> {
         let oid = object_id(id.as_bytes());
-        let commit = self.local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
+        let commit =
+            self.view.0.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
         let tree = commit.tree_id().map_err(|e| RepoError::object(&oid, e))?;
         let parents = commit.parent_ids().map(|id| super::revision(&id)).collect();
         Ok((super::bytes(&tree), parents))
@@ -206,7 +209,7 @@ impl Incoming {
     fn unpack(&self, id: &Id) -> Result<(PathBuf, String), RepoError> {
         let id = object_id(id);
         let mut data = Vec::new();
-        let found = self.local.objects.try_find(&id, &mut data);
+        let found = self.view.0.objects.try_find(&id, &mut data);
         let found = found
             .map_err(|error| RepoError::object(&id, error))?
             .ok_or_else(|| RepoError::object(&id, "it is missing"))?;
@@ -217,7 +220,7 @@ impl Incoming {
         if found.data.len() <= loose::SMALL {
             loose::write(&self.repo.dir.join("objects"), id, found.kind, found.data)?;
         } else {
-            self.local.objects.write_buf_with_known_id(found.kind, found.data, id)?;
+            self.view.0.objects.write_buf_with_known_id(found.kind, found.data, id)?;
         }
         let hex = id.to_string();
         Ok((self.repo.loose_path(&id), format!("{}/{}", &hex[..2], &hex[2..])))
@@ -352,7 +355,7 @@ fn alternates(wiki: &Repo) -> Result<String, RepoError> {
     }
 }
 
-/// What git is told about the place a push arrives in. Nothing here is ever a second time used, so
+/// What git is told about the place a push arrives in. Nothing here is used a second time, so
 /// nothing is cleaned up; what is pushed is checked as strictly as git can, and stays packed; large
 /// blobs pass through a buffer. The names of hidden commits aren't told (`alternateRefsPrefixes`).
 const CONFIG: &str = "[receive]
@@ -373,4 +376,5 @@ const CONFIG: &str = "[receive]
 \tlogallrefupdates = false
 \thooksPath = /dev/null
 \tbigFileThreshold = 16m
+\tuseReplaceRefs = false
 ";

@@ -10,9 +10,8 @@ use super::incoming::packs;
 use super::{Repo, RepoError};
 use crate::files::{self, At as _, FileError};
 
-/// So many of the 256 directories of loose objects are counted; their names say nothing about what is in
-/// them.
-const SAMPLED: [&str; 4] = ["17", "5a", "9c", "e3"];
+/// Of the 256 directories of loose objects so many are counted. All fill alike.
+const SAMPLED: usize = 16;
 /// The files of a pack in the order in which they go: without its index there is no pack for git.
 const FILES: [&str; 5] = ["idx", "bitmap", "rev", "pack", "mtimes"];
 
@@ -53,12 +52,12 @@ impl Repo {
     pub(crate) fn stored(&self) -> Result<Stored, RepoError> {
         let packs = packs(&self.objects().join("pack"))?.len();
         let mut sampled = 0;
-        for shard in SAMPLED {
-            sampled += names(&self.objects().join(shard))?.len();
+        for shard in self.shards().step_by(256 / SAMPLED) {
+            sampled += names(&shard)?.len();
         }
         let in_graph =
             self.local().commit_graph().map_or(0, |graph| u64::from(graph.num_commits()));
-        Ok(Stored { packs, loose: sampled * 256 / SAMPLED.len(), in_graph })
+        Ok(Stored { packs, loose: sampled * 256 / SAMPLED, in_graph })
     }
 
     /// All packs, without the extensions of their files.
