@@ -8,6 +8,7 @@ use std::path::Path;
 
 use common::{Bench, Row, Times, ms, print, ratio, scratch, text};
 use rusqlite::Connection;
+use wikigrove_storage::LinkId;
 
 const ROUNDS: usize = 30;
 const BATCH: u32 = 16;
@@ -17,6 +18,7 @@ fn main() {
     let dir = scratch();
     let rows = [
         against_sqlite(dir.path()),
+        with_a_link(dir.path()),
         writers_on_one_wiki(dir.path()),
         writers_on_many_wikis(dir.path()),
     ];
@@ -74,6 +76,26 @@ fn against_sqlite(dir: &Path) -> Row {
         reference: format!("{} one row in SQLite", ms(theirs)),
         ratio: ratio(theirs, ours),
         target: ">= 0.60 of its rate",
+    }
+}
+
+/// What it costs that a link has to get every save.
+fn with_a_link(dir: &Path) -> Row {
+    let mut without = Bench::new(&dir.join("without"), 100, 10);
+    let mut with = Bench::new(&dir.join("with"), 100, 10);
+    with.wiki.set_links(vec![LinkId(1)]);
+    let (mut ours, mut theirs) = (Times::default(), Times::default());
+    for _ in 0..ROUNDS {
+        ours.batch(BATCH, || with.update());
+        theirs.batch(BATCH, || without.update());
+    }
+    let (ours, theirs) = (ours.median(), theirs.median());
+    Row {
+        what: "a save that a link has to get",
+        ours: ms(ours),
+        reference: format!("{} without a link", ms(theirs)),
+        ratio: ratio(ours, theirs),
+        target: "<= 1.10 of its time",
     }
 }
 

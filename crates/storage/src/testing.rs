@@ -258,8 +258,9 @@ pub(crate) fn git(dir: &Path, arguments: &[&str]) -> String {
         .unwrap();
     assert!(
         output.status.success(),
-        "git {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
+        "git {arguments:?}: {}{}",
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout)
     );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -90,7 +90,12 @@ impl Incoming {
         }
         let repo = Repo::open_as_it_is(dir)?;
         let view = repo.view();
-        let mut incoming = Self { repo, view, packs: Vec::new(), ids: HashSet::new() };
+        let ids = unpacked(&dir.join("objects"))?;
+        if ids.len() > most {
+            return Ok(None);
+        }
+        let has_unpacked = !ids.is_empty();
+        let mut incoming = Self { repo, view, packs: Vec::new(), ids, has_unpacked };
         for (stem, _) in packs(&dir.join("objects/pack"))? {
             let index = stem.with_extension("idx");
             let listed = gix::odb::pack::index::File::at(&index, gix::hash::Kind::Sha1)
@@ -181,7 +186,7 @@ impl Incoming {
             }
         }
         let pack = match &*self.packs {
-            [pack] if is_pure => pack.clone(),
+            [pack] if others == 0 && !self.has_unpacked => pack.clone(),
             _ => self.pack(&wanted)?,
         };
         for extension in PACK_FILES {

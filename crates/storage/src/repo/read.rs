@@ -109,6 +109,16 @@ impl View {
         })
     }
 
+    /// As [`Repo::is_commit`].
+    pub(crate) fn is_commit(&self, id: Revision) -> Result<bool, RepoError> {
+        let id = object_id(id.as_bytes());
+        match self.0.find_commit(id).map_err(|e| RepoError::reading_object(&id, e)) {
+            Ok(_) => Ok(true),
+            Err(RepoError::DamagedObject { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// As [`Repo::files`].
     pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
         let changes = self.changes(None, commit)?;
@@ -153,12 +163,7 @@ impl Repo {
     /// # Errors
     /// The system can't say at present.
     pub(crate) fn is_commit(&self, id: Revision) -> Result<bool, RepoError> {
-        let id = object_id(id.as_bytes());
-        match self.local().find_commit(id).map_err(|e| RepoError::reading_object(&id, e)) {
-            Ok(_) => Ok(true),
-            Err(RepoError::DamagedObject { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        View(self.local()).is_commit(id)
     }
 
     /// As [`View::commit`], for one look.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::SyncError;
 use crate::error::Error;
-use crate::repo::{Incoming, Repo, View};
+use crate::repo::{Incoming, Region, Repo, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
@@ -33,12 +33,10 @@ pub struct Comparison {
     pub head: Option<Revision>,
     /// How it stands to the tip.
     pub relation: Relation,
-    /// Whether both have the same files, whatever their histories are.
-    pub same_files: bool,
     /// Whether the tip isn't built on the one that was seen last: the history there was rewritten.
     pub rewritten: bool,
-    /// Whether the tip holds nothing but a README, a licence or a `.gitignore`, as repositories do that
-    /// a hosting service has just made.
+    /// Whether the tip has nothing in common with the wiki and holds nothing but a README, a licence or a
+    /// `.gitignore`, as repositories do that a hosting service has just made.
     pub is_starter: bool,
 }
 
@@ -50,8 +48,9 @@ impl Comparison {
 }
 
 impl Wiki {
-    /// Compares the wiki with the tip `incoming` of what was fetched into the repository `scratch`.
-    /// `last_seen` is the tip that the link had before, if it had one.
+    /// Compares the wiki with the tip `incoming` of what was fetched into the repository `scratch`, which
+    /// [`create_scratch`](Self::create_scratch) made. Of a link that covers a part only `rewritten` and
+    /// `is_starter` mean something: the commits are others. `last_seen` is the tip that the link had before, if it had one.
     ///
     /// # Errors
     /// What was fetched is shallow or has no such commit; a repository can't be read.
@@ -70,12 +69,9 @@ impl Wiki {
             Some(seen) => !source.is_commit(seen)? || !source.is_ancestor(seen, incoming)?,
             None => false,
         };
-        let is_starter = is_starter(&source.view(), incoming)?;
-        let same_files = match head {
-            Some(head) => source.is_same_tree(head, incoming)?,
-            None => false,
-        };
-        Ok(Comparison { head, relation, same_files, rewritten, is_starter })
+        let is_new = head.is_none() || relation == Relation::Unrelated;
+        let is_starter = is_new && is_starter(&source.view(), incoming)?;
+        Ok(Comparison { head, relation, rewritten, is_starter })
     }
 
     /// What was fetched, in which `incoming` is a commit.
@@ -112,9 +108,9 @@ pub(super) fn relation(
 fn is_starter(view: &View, tip: Revision) -> Result<bool, Error> {
     const STEMS: [&str; 4] = ["readme", "license", "licence", "copying"];
     const NAMES: [&str; 2] = [".gitignore", ".gitattributes"];
-    let names = view.directory(tip, "")?.unwrap_or_default();
-    Ok(names.iter().all(|(name, entry)| {
-        let name = name.to_ascii_lowercase();
+    let Region::Files(files) = view.region(tip, "")? else { return Ok(false) };
+    Ok(files.iter().all(|(name, entry)| {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let stem = name.split('.').next().unwrap_or_default();
         entry.is_file() && (STEMS.contains(&stem) || NAMES.contains(&name.as_str()))
     }))

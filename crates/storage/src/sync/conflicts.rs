@@ -52,7 +52,8 @@ pub struct SyncConflict {
 pub struct Resolve<'a> {
     /// The conflict.
     pub id: i64,
-    /// What the page shall be, and the version the author saw; `None` leaves it as it is.
+    /// What the page shall be, and the version the author saw; `None` leaves it, or an attachment, as it
+    /// is.
     pub content: Option<(&'a [u8], Etag)>,
     /// Who resolves it.
     pub author: &'a Author,
@@ -253,7 +254,8 @@ impl Wiki {
 
 fn page(file: &[u8]) -> Result<ExistingPath, Error> {
     let shown = String::from_utf8_lossy(file);
-    Ok(ExistingPath::of_file(&shown).map_or_else(|| ExistingPath::new(&shown), Ok)?)
+    let missing = || Error::NotFound { path: shown.clone().into_owned() };
+    ExistingPath::of_file(&shown).ok_or_else(missing)
 }
 
 const COLUMNS: &str =

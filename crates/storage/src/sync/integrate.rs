@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::compare::relation;
-use super::{LinkId, NewConflicts, Relation};
+use super::{LinkId, NewConflicts, Relation, SyncError};
 use crate::author::Author;
 use crate::changes::MAX_CHANGES;
 use crate::error::Error;
@@ -199,13 +199,15 @@ fn merge<'a>(
     view: &'a View,
     head: Option<Revision>,
     order: &Integrate<'_>,
-) -> Result<Merge<'a>, RepoError> {
+) -> Result<Merge<'a>, Error> {
     match order.base {
+        Some(base) if !view.is_commit(base)? => Err(SyncError::Missing { revision: base }.into()),
         Some(base) => {
             let ours = head.map_or_else(|| Ok(Files::new()), |head| view.files(head))?;
-            view.merge_files(view.files(base)?, ours, view.files(order.incoming)?, order.winner)
+            let theirs = view.files(order.incoming)?;
+            Ok(view.merge_files(view.files(base)?, ours, theirs, order.winner)?)
         }
-        None => view.merge(head, order.incoming, order.winner),
+        None => Ok(view.merge(head, order.incoming, order.winner)?),
     }
 }
 

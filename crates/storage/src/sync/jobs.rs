@@ -112,8 +112,8 @@ impl Wiki {
         if jobs.is_empty() {
             return Ok(0);
         }
-        let targets: Vec<Revision> = jobs.iter().map(|(_, target)| *target).collect();
-        let missing = self.repo().not_in(&targets, verified)?;
+        let targets = jobs.iter().map(|(_, target)| *target).collect();
+        let missing = self.repo().not_reachable(verified, targets)?;
         let done = jobs.iter().filter(|(_, target)| !missing.contains(target));
         let done: Vec<i64> = done.map(|(seq, _)| *seq).collect();
         self.database()?.write(|transaction| {

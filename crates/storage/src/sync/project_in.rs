@@ -24,7 +24,8 @@ impl Wiki {
     /// As [`integrate`](Self::integrate), of a link that covers a part of the wiki or of the repository
     /// there: what changed in that part since the link was last in step is merged with what changed in
     /// that part here. The commit has no parents but ours; the rest of the repository there never comes
-    /// in. `base` and `unrelated` of the order mean nothing here.
+    /// in. `base` and `unrelated` of the order mean nothing here. The scratch repository is left as it is:
+    /// kept for the link, it makes the next fetch a small one.
     ///
     /// # Errors
     /// As [`integrate`](Self::integrate); or a directory of the mapping is none, here or there

@@ -20,7 +20,8 @@ impl Wiki {
         Ok(self.repo().keeping_ref(&remote(link))?)
     }
 
-    /// Remembers the tip that a link was seen at, a commit of this wiki's repository.
+    /// Remembers the tip that a link was seen at, a commit of this wiki's repository. It may be forgotten
+    /// in a power cut.
     ///
     /// # Errors
     /// It is no such commit; the disk is full.

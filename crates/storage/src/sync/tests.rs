@@ -289,6 +289,12 @@ fn names_that_are_one_file_elsewhere_do_not_come_in_as_they_are() {
     assert_eq!(other.paths().len(), 2);
     assert!(matches!(pull(&one, &other), Integrated::FastForwarded { .. }));
     assert_eq!(one.paths(), other.paths());
+    // Into an empty wiki, too.
+    let empty = Scratch::new();
+    one.git(&["update-ref", "refs/heads/main", "main^2"]);
+    assert!(matches!(pull(&empty, &one), Integrated::Merged { conflicts: 1, .. }));
+    assert_eq!(empty.paths(), other.paths());
+    one.git(&["update-ref", "refs/heads/main", &head(&other).to_string()]);
     // What is odd in another way is carried along.
     one.commit_with_git(".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = ./x\n");
     one.work_with_git(|tree| std::os::unix::fs::symlink("home.md", tree.join("con")).unwrap());

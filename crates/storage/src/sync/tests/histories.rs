@@ -98,6 +98,9 @@ fn a_shallow_history_is_refused() {
     assert!(matches!(error, Error::Sync(SyncError::Shallow)), "{error}");
     std::fs::remove_file(path.join("shallow")).unwrap();
     let missing = Revision::from_bytes([7; 20]);
+    let order = Integrate { base: Some(missing), ..order(&path, fetched.tip) };
+    let error = other.wiki().integrate(&order).unwrap_err();
+    assert!(matches!(error, Error::Sync(SyncError::Missing { .. })), "{error}");
     let error = other.wiki().compare(&path, missing, None).unwrap_err();
     assert!(matches!(error, Error::Sync(SyncError::Missing { .. })), "{error}");
 }
@@ -165,5 +168,55 @@ fn what_was_integrated_survives_a_kill_at_any_point() {
             assert_eq!(other.redo_rows(), 0);
             other.git(&["fsck", "--strict"]);
         }
+    }
+}
+
+/// However three wikis pull from each other, in whatever order: they end at the same commit, and every
+/// line that was written before is in it.
+#[test]
+fn a_mesh_of_three_converges_and_loses_nothing() {
+    for seed in 0..4_u64 {
+        // Any sequence that looks random; the same one each time.
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut any = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as usize % below
+        };
+        let origin = Scratch::new();
+        for page in 0..3 {
+            let text: String = (0..6).map(|line| format!("{page}.{line}\n")).collect();
+            origin.create(&format!("p{page}"), &text);
+        }
+        let wikis = [Scratch::new(), Scratch::new(), Scratch::new()];
+        wikis.iter().for_each(|wiki| drop(pull(wiki, &origin)));
+        let mut written = Vec::new();
+        for (number, wiki) in wikis.iter().enumerate() {
+            for edit in 0..4 {
+                let page = format!("p{}", any(3));
+                let mut lines: Vec<String> = wiki.text(&page).lines().map(str::to_owned).collect();
+                lines.insert(any(lines.len()), format!("wiki {number} edit {edit}"));
+                written.push(lines.iter().find(|l| l.contains("wiki")).cloned().unwrap());
+                wiki.update(&page, &(lines.join("\n") + "\n"));
+            }
+            let new = format!("by {number}\n");
+            wiki.create("new", &new);
+            written.push(new.trim().to_owned());
+        }
+        let mut pulls = 0;
+        while wikis.iter().any(|wiki| head(wiki) != head(&wikis[0])) {
+            let (to, from) = (any(3), any(3));
+            if to != from {
+                pull_as(&wikis[to], &wikis[from], |order| order.winner = Winner::Stable);
+                pulls += 1;
+                assert!(pulls < 60, "seed {seed}");
+            }
+        }
+        let all: String = wikis[0].paths().iter().map(|page| wikis[0].text(page)).collect();
+        for line in written {
+            assert!(all.lines().any(|kept| kept == line), "seed {seed}: {line} is lost");
+        }
+        wikis[0].git(&["fsck", "--strict"]);
     }
 }
