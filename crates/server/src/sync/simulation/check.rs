@@ -3,8 +3,8 @@
 use super::git::{self, Id, deletions};
 use super::world::World;
 use crate::sync::{
-    DecisionReason, Effect, Event, FirstRun, Landing, LinkState, MANY_CONFLICTS, Mode, Notice,
-    OnRewrite, Outcome, Phase, Plan,
+    Choice, DecisionReason, Effect, Event, FirstRun, Landing, LinkState, MANY_CONFLICTS, Mode,
+    Notice, OnRewrite, Outcome, Phase, Plan,
 };
 
 /// More runs of one link within ten minutes than anybody can wish for.
@@ -97,7 +97,7 @@ impl World {
         let link = &mut self.links[number];
         let asked = matches!(link.state.phase, Phase::NeedsDecision { .. });
         match event {
-            Event::Decided { tip: Some(tip), .. } if asked && state.decision.is_some() => {
+            Event::Decided { tip: Some(tip), choice } if asked && *choice != Choice::Retry => {
                 link.answered = Some(git::id(*tip));
             }
             Event::Changed { remote: true } => {
