@@ -26,6 +26,8 @@ impl World {
         self.settle();
         for round in 1.. {
             self.log(|_| format!("round {round}"));
+            // People who only push to one remote, and each insist on their own, would never end.
+            self.agreed = round > 6;
             self.answer();
             self.advance(10 * MINUTE);
             match self.difference() {
@@ -325,7 +327,11 @@ impl World {
                 self.hear(link, &Event::Decided { choice: Choice::Retry, tip: None });
             }
             Phase::NeedsDecision { reason, tip } => {
-                let choice = self.one_of(reason.choices());
+                let choice = match reason.choices() {
+                    choices if self.agreed && choices.contains(&Choice::Both) => Choice::Both,
+                    _ if self.agreed => Choice::Remote,
+                    choices => self.one_of(choices),
+                };
                 self.hear(link, &Event::Decided { choice, tip: Some(tip) });
             }
             Phase::Paused { reason: PauseReason::BranchMissing } => {

@@ -21,6 +21,8 @@ pub(super) struct World {
     pub(super) now: i64,
     /// Faults happen.
     pub(super) chaos: bool,
+    /// People no longer insist on what they have.
+    pub(super) agreed: bool,
     pub(super) limits: Limits,
     /// How many conflicts one conflict counts for.
     pub(super) conflict_weight: u32,
@@ -136,6 +138,7 @@ impl World {
             dice: Dice::new(seed),
             now: 0,
             chaos: true,
+            agreed: false,
             limits: Limits::default(),
             conflict_weight: 1,
             servers: Vec::new(),
