@@ -220,7 +220,11 @@ impl World {
                 _ => head == tip,
             };
             let jobs = self.wikis[link.wiki].jobs.iter().filter(|(of, _)| *of == number).count();
-            let waits = link.state.push_stop.is_some()
+            // A run of which nothing is heard since before it was quiet.
+            let hangs = link.state.phase.is_run()
+                && link.starts.last().is_some_and(|start| self.now - start > 120_000);
+            let waits = hangs
+                || link.state.push_stop.is_some()
                 || matches!(
                     link.state.phase,
                     Phase::NeedsDecision { .. } | Phase::Paused { .. } | Phase::Backoff
