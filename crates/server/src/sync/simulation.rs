@@ -26,16 +26,16 @@ const SEEDS: u64 = 5_000;
 fn every_life_ends_with_everything_the_same_and_nothing_lost() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     if let Some(seed) = number("WIKIGROVE_SYNC_SEED") {
-        if let Err(trace) = live(seed, true) {
-            panic!("seed {seed} failed:\n{trace}");
-        }
+        let mut world = World::new(seed, true);
+        let ended = live(&mut world);
+        eprintln!("{}", world.story(usize::MAX));
+        ended.unwrap_or_else(|why| panic!("seed {seed} failed: {why}"));
         return;
     }
     let seeds = number("WIKIGROVE_SYNC_SEEDS").unwrap_or(SEEDS);
     let next = AtomicU64::new(0);
     let failed = AtomicBool::new(false);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    // The panics of seeds that fail would be printed without the seed.
     let failures: Vec<u64> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|_| {
@@ -45,7 +45,7 @@ fn every_life_ends_with_everything_the_same_and_nothing_lost() {
                         if seed >= seeds {
                             break;
                         }
-                        if live(seed, false).is_err() {
+                        if live(&mut World::new(seed, false)).is_err() {
                             failed.store(true, Ordering::Relaxed);
                             return Some(seed);
                         }
@@ -57,22 +57,19 @@ fn every_life_ends_with_everything_the_same_and_nothing_lost() {
         workers.into_iter().filter_map(|worker| worker.join().unwrap()).collect()
     });
     if let Some(seed) = failures.into_iter().min() {
-        let trace = live(seed, true).err().unwrap_or_default();
-        panic!(
-            "seed {seed} failed (WIKIGROVE_SYNC_SEED={seed} runs it alone); its last steps:\n{trace}"
-        );
+        let mut world = World::new(seed, true);
+        let why = live(&mut world).err().unwrap_or_default();
+        let story = world.story(150);
+        panic!("{story}\nseed {seed} failed (WIKIGROVE_SYNC_SEED={seed} runs it alone): {why}");
     }
 }
 
-/// Lives through one seed. What happened in it is told only when it is asked for: telling takes longer
-/// than living.
-fn live(seed: u64, told: bool) -> Result<(), String> {
-    let mut world = World::new(seed, told);
+/// Lives through one seed; why it ended badly, if it did. What happened in it is told only in a world that
+/// was made so: telling takes longer than living.
+fn live(world: &mut World) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| world.live())).map_err(|panic| {
-        let message = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        format!("{}\n{}", world.story(), message.unwrap_or_default())
+        let message = panic.downcast_ref::<String>().cloned();
+        let word = || panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        message.or_else(word).unwrap_or_default()
     })
 }

@@ -3,8 +3,8 @@
 use super::git::{self, Id, deletions};
 use super::world::World;
 use crate::sync::{
-    DecisionReason, Effect, Event, FirstRun, Landing, LinkState, MANY_CONFLICTS, Mode, Notice,
-    OnRewrite, Outcome, Phase, Plan,
+    Choice, DecisionReason, Effect, Event, FirstRun, Landing, LinkState, MANY_CONFLICTS, Mode,
+    Notice, OnRewrite, Outcome, Phase, Plan,
 };
 
 /// More runs of one link within ten minutes than anybody can wish for.
@@ -97,7 +97,7 @@ impl World {
         let link = &mut self.links[number];
         let asked = matches!(link.state.phase, Phase::NeedsDecision { .. });
         match event {
-            Event::Decided { tip: Some(tip), .. } if asked && state.decision.is_some() => {
+            Event::Decided { tip: Some(tip), choice } if asked && *choice != Choice::Retry => {
                 link.answered = Some(git::id(*tip));
             }
             Event::Changed { remote: true } => {
@@ -220,7 +220,11 @@ impl World {
                 _ => head == tip,
             };
             let jobs = self.wikis[link.wiki].jobs.iter().filter(|(of, _)| *of == number).count();
-            let waits = link.state.push_stop.is_some()
+            // A run of which nothing is heard since before it was quiet.
+            let hangs = link.state.phase.is_run()
+                && link.starts.last().is_some_and(|start| self.now - start > 120_000);
+            let waits = hangs
+                || link.state.push_stop.is_some()
                 || matches!(
                     link.state.phase,
                     Phase::NeedsDecision { .. } | Phase::Paused { .. } | Phase::Backoff

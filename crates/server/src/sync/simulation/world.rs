@@ -21,6 +21,8 @@ pub(super) struct World {
     pub(super) now: i64,
     /// Faults happen.
     pub(super) chaos: bool,
+    /// People no longer insist on what they have.
+    pub(super) agreed: bool,
     pub(super) limits: Limits,
     /// How many conflicts one conflict counts for.
     pub(super) conflict_weight: u32,
@@ -136,6 +138,7 @@ impl World {
             dice: Dice::new(seed),
             now: 0,
             chaos: true,
+            agreed: false,
             limits: Limits::default(),
             conflict_weight: 1,
             servers: Vec::new(),
@@ -175,10 +178,19 @@ impl World {
         }
     }
 
-    /// The last that happened.
-    pub(super) fn story(&self) -> String {
+    /// The last that happened: so many lines of it.
+    pub(super) fn story(&self, lines: usize) -> String {
         let trace = self.trace.as_deref().unwrap_or_default();
-        trace[trace.len().saturating_sub(150)..].join("\n")
+        let story = trace[trace.len().saturating_sub(lines)..].join("\n");
+        // Commits are numbers here, and are written so.
+        let mut parts = story.split("Revision(");
+        let mut short = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (digits, rest) = part.split_once(')').unwrap_or((part, ""));
+            let number = Id::from_str_radix(digits.get(..8).unwrap_or_default(), 16);
+            short += &format!("{}{rest}", number.unwrap_or_default());
+        }
+        short
     }
 
     fn build(&mut self) {
@@ -435,6 +447,7 @@ impl World {
                 link.busy = None;
                 link.compared = None;
                 link.merged = None;
+                link.conflicts = 0;
             }
         }
         let wait = self.span(100, 60_000);
