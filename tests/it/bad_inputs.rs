@@ -237,6 +237,7 @@ fn every_entry_is_driven_by_one_test_or_has_a_reason_why_not() {
         include_str!("disk_full.rs"),
         include_str!("hostile.rs"),
         include_str!("pages.rs"),
+        include_str!("remote_ssh.rs"),
         include_str!("remote_url.rs"),
         include_str!("remote_webhook.rs"),
         include_str!("remote_wire.rs"),

@@ -24,6 +24,7 @@ mod otterwiki;
 mod pages;
 mod preferences;
 mod registry;
+mod remote_ssh;
 mod remote_url;
 mod remote_webhook;
 mod remote_wire;

@@ -223,9 +223,13 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     if says(&["couldn't find remote ref"]) || (call == Call::List && ran.code == Some(2)) {
         return Failure::BranchMissing;
     }
-    if says(&["ERROR: Repository not found", "does not appear to be a git repository", "not found"])
-        && !says(&["command not found"])
-    {
+    if says(&[
+        "Repository not found",
+        "does not appear to be a git repository",
+        "could not be found",
+        "Cannot find repository",
+        "repository does not exist",
+    ]) {
         return Failure::RepositoryGone { text: text() };
     }
     if says(&["mismatched algorithms"]) {

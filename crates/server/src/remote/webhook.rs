@@ -198,6 +198,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Delivery {
         "x-forgejo-delivery",
         "x-gitea-delivery",
         "webhook-id",
+        "idempotency-key",
         "x-gitlab-event-uuid",
     ];
     let is_id = |id: &&str| {

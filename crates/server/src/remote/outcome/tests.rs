@@ -75,6 +75,8 @@ fn what_ssh_says_is_told_apart() {
     assert_eq!(failed(unknown), Failure::HostKey { fingerprint: None });
     let denied = "git@example.org: Permission denied (publickey).\r\nfatal: Could not read from remote repository.\n";
     assert!(matches!(failed(denied), Failure::Auth { .. }));
+    let gone = "remote: ERROR: The project you were looking for could not be found or you don't have permission to view it.\n";
+    assert!(matches!(failed(gone), Failure::RepositoryGone { .. }));
     let gone = "ERROR: Repository not found.\nfatal: Could not read from remote repository.\n";
     assert!(matches!(failed(gone), Failure::RepositoryGone { .. }));
     let refused = "ssh: connect to host 1.2.3.4 port 22: Connection refused\r\n";

@@ -39,7 +39,7 @@ fn each_host_is_understood() {
         &[("x-hub-signature-256", &*format!("sha256={hex}")), ("x-github-delivery", "d-1")][..],
         &[("x-gitea-signature", &hex), ("x-gitea-delivery", "d-1")],
         &[("x-forgejo-signature", &hex), ("x-forgejo-delivery", "d-1")],
-        &[("x-gitlab-token", SECRET), ("x-gitlab-event-uuid", "d-1")],
+        &[("x-gitlab-token", SECRET), ("x-gitlab-event-uuid", "e"), ("idempotency-key", "d-1")],
         &[
             ("webhook-signature", &standard),
             ("webhook-id", "msg_1"),
