@@ -144,6 +144,27 @@ async fn a_history_goes_there_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_borrows_a_wikis_objects_fetches_only_what_is_new() {
+    let (remote, here, there) = (TestRemote::start().await, Here::new(), Here::new());
+    let to = open_to_all(&remote);
+    let first = here.commit(None, "one");
+    Git::at(here.dir.path()).run(&["init", "-q", "--bare", "-b", "main", "borrowing.git"]);
+    let borrowing = here.dir.path().join("borrowing.git");
+    let objects = format!("{}\n", here.repository().join("objects").display());
+    std::fs::write(borrowing.join("objects/info/alternates"), objects).unwrap();
+    let packs = || std::fs::read_dir(borrowing.join("objects/pack")).unwrap().count();
+    assert_eq!(here.wire.push(&to, &borrowing, first, &main()).await, Ok(Pushed::Updated));
+    assert_eq!(here.wire.fetch(&to, &borrowing, &main(), INTO).await, Ok(first));
+    assert_eq!(packs(), 0);
+    there.fetch(&to).await.unwrap();
+    let second = there.commit(Some(first), "two");
+    there.push(&to, second).await.unwrap();
+    assert_eq!(here.wire.fetch(&to, &borrowing, &main(), INTO).await, Ok(second));
+    assert!(packs() > 0);
+    Git::at(&borrowing).fsck();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_branch_that_moved_on_is_never_overwritten() {
     let (remote, here, there) = (TestRemote::start().await, Here::new(), Here::new());
     let to = open_to_all(&remote);
@@ -413,11 +434,14 @@ async fn a_branch_that_was_renamed_is_missing_and_not_made_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_hook_says_reaches_people() {
     let (remote, here) = (TestRemote::start().await, Here::new());
-    remote.hook("pre-receive", "echo 'only Ada may push here' >&2; exit 1");
+    remote.require("ada", CANARY);
+    let hook = format!("echo 'only Ada may push here, and {CANARY} is no password' >&2; exit 1");
+    remote.hook("pre-receive", &hook);
     let commit = here.commit(None, "one");
-    let failure = here.push(&open_to_all(&remote), commit).await.unwrap_err();
+    let failure = here.push(&with_token(&remote, CANARY), commit).await.unwrap_err();
     let Failure::Rejected { text } = failure else { panic!("{failure:?}") };
-    assert_eq!(text, "pre-receive hook declined: only Ada may push here");
+    let said = "pre-receive hook declined: only Ada may push here, and … is no password";
+    assert_eq!(text, said);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -478,6 +502,9 @@ async fn kinds_of_repositories_that_do_not_fit_are_named() {
     theirs.run(&["push", "-q", "origin", "HEAD:main"]);
     let whole = theirs.run(&["rev-parse", "HEAD"]);
     std::fs::write(remote.git().dir().join("shallow"), format!("{whole}\n")).unwrap();
+    // An earlier run's commit doesn't pass for this one's.
+    let earlier = here.commit(None, "earlier").to_string();
+    Git::at(here.repository()).run(&["update-ref", INTO, &earlier]);
     let failure = here.fetch(&to).await.unwrap_err();
     assert!(
         matches!(&failure, Failure::Unsupported { text } if text.contains("shallow")),

@@ -148,10 +148,15 @@ pub(super) enum Call {
     List,
 }
 
-/// What a push came to, by what it printed, its exit code, and what was said over HTTP.
-pub(super) fn of_push(ran: &Ran, said: &str, http: &HttpTrace) -> Result<Pushed, Failure> {
-    let stdout = String::from_utf8_lossy(&ran.stdout);
-    let Some((flag, summary)) = porcelain(&stdout) else {
+/// What a push came to, by its exit code, what it reported, what was said besides, and what was said
+/// over HTTP.
+pub(super) fn of_push(
+    ran: &Ran,
+    reported: &str,
+    said: &str,
+    http: &HttpTrace,
+) -> Result<Pushed, Failure> {
+    let Some((flag, summary)) = porcelain(reported) else {
         return Err(of_failure(Call::Push, ran, said, http));
     };
     match flag {

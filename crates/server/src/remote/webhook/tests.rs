@@ -180,6 +180,17 @@ fn what_is_no_push_is_a_hint_without_words() {
     assert_eq!(delivery.after, None);
 }
 
+#[test]
+fn a_delivery_is_new_once_for_each_wiki() {
+    let deliveries = Deliveries::default();
+    let (garden, kitchen) = (TenantId::random(), TenantId::random());
+    let delivery = |id: &str| Delivery { id: id.to_owned(), git_ref: None, after: None };
+    assert!(deliveries.is_new(garden, &delivery("a")));
+    assert!(!deliveries.is_new(garden, &delivery("a")));
+    assert!(deliveries.is_new(garden, &delivery("b")));
+    assert!(deliveries.is_new(kitchen, &delivery("a")));
+}
+
 proptest! {
     #[test]
     fn no_other_body_and_no_other_secret_passes(body in prop::collection::vec(any::<u8>(), 0..64), flip in 0_usize..64, other in "[ -~]{32,40}") {
