@@ -270,6 +270,7 @@ fn every_entry_is_driven_by_one_test_or_has_a_reason_why_not() {
         include_str!("git_push_inputs.rs"),
         include_str!("hostile.rs"),
         include_str!("pages.rs"),
+        include_str!("remote_ssh.rs"),
         include_str!("remote_url.rs"),
         include_str!("remote_webhook.rs"),
         include_str!("remote_wire.rs"),

@@ -31,6 +31,7 @@ mod preferences;
 mod proxy;
 mod pushes;
 mod registry;
+mod remote_ssh;
 mod remote_url;
 mod remote_webhook;
 mod remote_wire;

@@ -1,4 +1,4 @@
-//! A remote is reached over HTTP and SSH, and everything that goes wrong there is told apart.
+//! A remote is reached over HTTP, and everything that goes wrong there is told apart.
 //!
 //! Real git on both sides; the remote misbehaves to order.
 
@@ -8,20 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use testkit::{Fault, Git, TestRemote, TestSshd};
+use testkit::{Fault, Git, TestRemote};
 use wikigrove_server::remote::address::Resolving;
 use wikigrove_server::remote::{
-    AccessToken, Blocked, Branch, Credential, DeployKey, Failure, GitProgram, HostKey, Policy,
-    Pushed, Remote, Resolver, Wire, WireLimits,
+    AccessToken, Blocked, Branch, Credential, Failure, GitProgram, Policy, Pushed, Remote,
+    Resolver, Wire, WireLimits,
 };
 use wikigrove_tenant::Revision;
 
 use crate::bad_inputs::driven_by;
 
 /// The name that the remote has. No real resolver knows it.
-const HOST: &str = "git.test";
+pub(super) const HOST: &str = "git.test";
 /// What must never be seen anywhere.
-const CANARY: &str = "canary-8c7f1e2a";
+pub(super) const CANARY: &str = "canary-8c7f1e2a";
 const INTO: &str = "refs/wiki/remote/1.incoming";
 
 /// Names that are where a test says, one answer after the other, the last for ever.
@@ -43,13 +43,13 @@ fn names(addresses: &[&str]) -> Arc<dyn Resolver> {
 }
 
 /// A wiki's side: a bare repository to push from and fetch into, and what calls git for it.
-struct Here {
+pub(super) struct Here {
     dir: tempfile::TempDir,
-    wire: Wire,
+    pub(super) wire: Wire,
 }
 
 impl Here {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(WireLimits::default())
     }
 
@@ -72,20 +72,20 @@ impl Here {
     }
 
     /// A commit on top of `parent` that holds one file.
-    fn commit(&self, parent: Option<Revision>, content: &str) -> Revision {
+    pub(super) fn commit(&self, parent: Option<Revision>, content: &str) -> Revision {
         commit(&self.repository(), parent, "home.md", content)
     }
 
-    async fn fetch(&self, remote: &Remote) -> Result<Revision, Failure> {
+    pub(super) async fn fetch(&self, remote: &Remote) -> Result<Revision, Failure> {
         self.wire.fetch(remote, &self.repository(), &main(), INTO).await
     }
 
-    async fn push(&self, remote: &Remote, commit: Revision) -> Result<Pushed, Failure> {
+    pub(super) async fn push(&self, remote: &Remote, commit: Revision) -> Result<Pushed, Failure> {
         self.wire.push(remote, &self.repository(), commit, &main()).await
     }
 
     /// Nothing of a call is left.
-    fn assert_tidy(&self) {
+    pub(super) fn assert_tidy(&self) {
         assert_eq!(std::fs::read_dir(self.dir.path().join("my wire %d")).unwrap().count(), 0);
     }
 }
@@ -104,7 +104,7 @@ fn commit(repository: &Path, parent: Option<Revision>, file: &str, content: &str
     git.run(&args).parse().unwrap()
 }
 
-fn main() -> Branch {
+pub(super) fn main() -> Branch {
     "main".parse().unwrap()
 }
 
@@ -116,7 +116,7 @@ fn with_token(remote: &TestRemote, token: &str) -> Remote {
     at(&remote.url(HOST), Credential::Token(AccessToken::new(Some("ada"), token).unwrap()))
 }
 
-fn at(url: &str, credential: Credential) -> Remote {
+pub(super) fn at(url: &str, credential: Credential) -> Remote {
     Remote { url: url.parse().unwrap(), credential, host_keys: Vec::new() }
 }
 
@@ -141,6 +141,27 @@ async fn a_history_goes_there_and_comes_back() {
     remote.git().fsck();
     here.assert_tidy();
     there.assert_tidy();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_borrows_a_wikis_objects_fetches_only_what_is_new() {
+    let (remote, here, there) = (TestRemote::start().await, Here::new(), Here::new());
+    let to = open_to_all(&remote);
+    let first = here.commit(None, "one");
+    Git::at(here.dir.path()).run(&["init", "-q", "--bare", "-b", "main", "borrowing.git"]);
+    let borrowing = here.dir.path().join("borrowing.git");
+    let objects = format!("{}\n", here.repository().join("objects").display());
+    std::fs::write(borrowing.join("objects/info/alternates"), objects).unwrap();
+    let packs = || std::fs::read_dir(borrowing.join("objects/pack")).unwrap().count();
+    assert_eq!(here.wire.push(&to, &borrowing, first, &main()).await, Ok(Pushed::Updated));
+    assert_eq!(here.wire.fetch(&to, &borrowing, &main(), INTO).await, Ok(first));
+    assert_eq!(packs(), 0);
+    there.fetch(&to).await.unwrap();
+    let second = there.commit(Some(first), "two");
+    there.push(&to, second).await.unwrap();
+    assert_eq!(here.wire.fetch(&to, &borrowing, &main(), INTO).await, Ok(second));
+    assert!(packs() > 0);
+    Git::at(&borrowing).fsck();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,6 +343,17 @@ async fn a_remote_that_drips_is_given_up_and_others_go_on() {
     assert_eq!((dripped, went), (Err(Failure::Timeout), Ok(commit)));
     assert!(began.elapsed() < Duration::from_secs(20));
     here.assert_tidy();
+    // Killed with all it had started; a process that ended has no command line.
+    let ended = || {
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let mut lines =
+            processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+        !lines.any(|line| String::from_utf8_lossy(&line).contains(&slow.url(HOST)))
+    };
+    while !ended() {
+        assert!(began.elapsed() < Duration::from_secs(20), "something of git is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(Failure::Timeout.may_have_landed());
 }
 
@@ -402,11 +434,14 @@ async fn a_branch_that_was_renamed_is_missing_and_not_made_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_hook_says_reaches_people() {
     let (remote, here) = (TestRemote::start().await, Here::new());
-    remote.hook("pre-receive", "echo 'only Ada may push here' >&2; exit 1");
+    remote.require("ada", CANARY);
+    let hook = format!("echo 'only Ada may push here, and {CANARY} is no password' >&2; exit 1");
+    remote.hook("pre-receive", &hook);
     let commit = here.commit(None, "one");
-    let failure = here.push(&open_to_all(&remote), commit).await.unwrap_err();
+    let failure = here.push(&with_token(&remote, CANARY), commit).await.unwrap_err();
     let Failure::Rejected { text } = failure else { panic!("{failure:?}") };
-    assert_eq!(text, "pre-receive hook declined: only Ada may push here");
+    let said = "pre-receive hook declined: only Ada may push here, and … is no password";
+    assert_eq!(text, said);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -467,6 +502,9 @@ async fn kinds_of_repositories_that_do_not_fit_are_named() {
     theirs.run(&["push", "-q", "origin", "HEAD:main"]);
     let whole = theirs.run(&["rev-parse", "HEAD"]);
     std::fs::write(remote.git().dir().join("shallow"), format!("{whole}\n")).unwrap();
+    // An earlier run's commit doesn't pass for this one's.
+    let earlier = here.commit(None, "earlier").to_string();
+    Git::at(here.repository()).run(&["update-ref", INTO, &earlier]);
     let failure = here.fetch(&to).await.unwrap_err();
     assert!(
         matches!(&failure, Failure::Unsupported { text } if text.contains("shallow")),
@@ -484,107 +522,5 @@ async fn kinds_of_repositories_that_do_not_fit_are_named() {
             matches!(&failure, Failure::Unsupported { text } if text.contains("SHA-256")),
             "{failure:?}"
         );
-    }
-}
-
-#[test]
-fn a_pasted_key_is_understood_or_says_why_not() {
-    let [_] = &driven_by("a_pasted_key_is_understood_or_says_why_not")[..] else { panic!() };
-    let key = DeployKey::generate("garden");
-    let pasted: String =
-        key.private().expose().lines().map(|line| format!("  {line}\r\n")).collect();
-    assert_eq!(pasted.parse::<DeployKey>().unwrap().public(), key.public());
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("key");
-    let made = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", CANARY, "-f"])
-        .arg(&file)
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let error = std::fs::read_to_string(file).unwrap().parse::<DeployKey>().unwrap_err();
-    assert!(error.to_string().contains("passphrase"), "{error}");
-}
-
-/// A remote over SSH, with a deploy key.
-fn by_ssh(sshd: &TestSshd, key: &DeployKey, host_keys: Vec<HostKey>) -> Remote {
-    let credential = Credential::Key(key.clone());
-    Remote { url: sshd.url(HOST).parse().unwrap(), credential, host_keys }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_history_goes_by_ssh_to_the_host_whose_key_was_confirmed() {
-    let key = DeployKey::generate("garden");
-    let Some(sshd) = TestSshd::start(key.public()) else { return };
-    let here = Here::new();
-    let commit = here.commit(None, "one");
-    let unknown = by_ssh(&sshd, &key, Vec::new());
-    let refused = here.push(&unknown, commit).await;
-    assert_eq!(refused, Err(Failure::HostKey { fingerprint: None }));
-    // What is shown for a human to confirm.
-    let shown = here.wire.host_keys(&unknown.url).await.unwrap();
-    let expected: HostKey = sshd.host_key().parse().unwrap();
-    assert_eq!(
-        shown.iter().map(HostKey::fingerprint).collect::<Vec<_>>(),
-        [expected.fingerprint()]
-    );
-    let to = by_ssh(&sshd, &key, shown);
-    assert_eq!(here.push(&to, commit).await, Ok(Pushed::Updated), "{}", sshd.log());
-    assert_eq!(here.wire.tip(&to, &main()).await, Ok(commit));
-    assert_eq!(Here::new().fetch(&to).await, Ok(commit));
-    sshd.git().fsck();
-    here.assert_tidy();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_shows_another_key_gets_nothing() {
-    let key = DeployKey::generate("garden");
-    let Some(sshd) = TestSshd::start(key.public()) else { return };
-    let here = Here::new();
-    let other: HostKey = DeployKey::generate("other").public().parse().unwrap();
-    let to = by_ssh(&sshd, &key, vec![other]);
-    let commit = here.commit(None, "one");
-    let shown = sshd.host_key().parse::<HostKey>().unwrap().fingerprint();
-    for failure in [
-        here.push(&to, commit).await.unwrap_err(),
-        here.fetch(&to).await.unwrap_err(),
-        here.wire.tip(&to, &main()).await.unwrap_err(),
-    ] {
-        assert_eq!(failure, Failure::HostKey { fingerprint: Some(shown.clone()) });
-    }
-    assert!(!sshd.log().contains("Accepted"), "{}", sshd.log());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_may_only_read_reads() {
-    let key = DeployKey::generate("garden");
-    let Some(sshd) = TestSshd::start(key.public()) else { return };
-    let here = Here::new();
-    let to = by_ssh(&sshd, &key, vec![sshd.host_key().parse().unwrap()]);
-    let first = here.commit(None, "one");
-    here.push(&to, first).await.unwrap();
-    let only_read = "command=\"case \\\"$SSH_ORIGINAL_COMMAND\\\" in git-upload-pack*) eval \\\"$SSH_ORIGINAL_COMMAND\\\";; \
-        *) echo 'ERROR: The key you are authenticating with has been marked as read only.' >&2; exit 1;; esac\"";
-    sshd.force(only_read, key.public());
-    assert_eq!(here.fetch(&to).await, Ok(first), "{}", sshd.log());
-    let second = here.commit(Some(first), "two");
-    let failure = here.push(&to, second).await.unwrap_err();
-    assert!(
-        matches!(&failure, Failure::Auth { text } if text.contains("read only")),
-        "{failure:?}"
-    );
-    let stranger = by_ssh(&sshd, &DeployKey::generate("other"), to.host_keys);
-    let failure = here.fetch(&stranger).await.unwrap_err();
-    assert!(matches!(&failure, Failure::Auth { text } if !text.contains("wire")), "{failure:?}");
-}
-
-#[tokio::test]
-async fn a_credential_of_the_other_kind_is_not_sent() {
-    let here = Here::new();
-    let key = Credential::Key(DeployKey::generate("garden"));
-    let token = Credential::Token(AccessToken::new(None, CANARY).unwrap());
-    for remote in [at(&format!("http://{HOST}/x"), key), at(&format!("git@{HOST}:x"), token)] {
-        let failure = here.wire.tip(&remote, &main()).await.unwrap_err();
-        assert!(matches!(failure, Failure::Auth { .. }), "{failure:?}");
     }
 }

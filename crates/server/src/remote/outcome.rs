@@ -148,10 +148,15 @@ pub(super) enum Call {
     List,
 }
 
-/// What a push came to, by what it printed, its exit code, and what was said over HTTP.
-pub(super) fn of_push(ran: &Ran, said: &str, http: &HttpTrace) -> Result<Pushed, Failure> {
-    let stdout = String::from_utf8_lossy(&ran.stdout);
-    let Some((flag, summary)) = porcelain(&stdout) else {
+/// What a push came to, by its exit code, what it reported, what was said besides, and what was said
+/// over HTTP.
+pub(super) fn of_push(
+    ran: &Ran,
+    reported: &str,
+    said: &str,
+    http: &HttpTrace,
+) -> Result<Pushed, Failure> {
+    let Some((flag, summary)) = porcelain(reported) else {
         return Err(of_failure(Call::Push, ran, said, http));
     };
     match flag {
@@ -223,9 +228,13 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     if says(&["couldn't find remote ref"]) || (call == Call::List && ran.code == Some(2)) {
         return Failure::BranchMissing;
     }
-    if says(&["ERROR: Repository not found", "does not appear to be a git repository", "not found"])
-        && !says(&["command not found"])
-    {
+    if says(&[
+        "Repository not found",
+        "does not appear to be a git repository",
+        "could not be found",
+        "Cannot find repository",
+        "repository does not exist",
+    ]) {
         return Failure::RepositoryGone { text: text() };
     }
     if says(&["mismatched algorithms"]) {

@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit as _, Mac};
 use http::HeaderMap;
+use moka::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use wikigrove_tenant::{Revision, Secret};
+use wikigrove_tenant::{Revision, Secret, TenantId};
 
 /// The largest body, in bytes. To be checked before it is read, too.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -19,6 +20,8 @@ pub const MAX_BODY: usize = 1024 * 1024;
 pub const MIN_SECRET: usize = 32;
 /// How far a delivery's own time may be from ours.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
+/// The most deliveries that are known.
+const MAX_KNOWN: u64 = 10_000;
 /// The longest delivery id that is kept, in bytes.
 const MAX_ID: usize = 128;
 
@@ -68,6 +71,25 @@ impl Delivery {
             Some(name) => name.strip_prefix("refs/heads/") == Some(branch),
             None => true,
         }
+    }
+}
+
+/// Which deliveries came already, in the last hour. Lost with the process, which costs one look more.
+#[derive(Debug, Clone)]
+pub struct Deliveries(Cache<(TenantId, String), ()>);
+
+impl Deliveries {
+    /// Whether this delivery comes to this wiki for the first time. From now on it doesn't. Of two that
+    /// ask at once, one is told so.
+    pub fn is_new(&self, wiki: TenantId, delivery: &Delivery) -> bool {
+        self.0.entry((wiki, delivery.id.clone())).or_insert(()).is_fresh()
+    }
+}
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        let hour = Duration::from_secs(3600);
+        Self(Cache::builder().max_capacity(MAX_KNOWN).time_to_live(hour).build())
     }
 }
 
@@ -198,6 +220,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Delivery {
         "x-forgejo-delivery",
         "x-gitea-delivery",
         "webhook-id",
+        "idempotency-key",
         "x-gitlab-event-uuid",
     ];
     let is_id = |id: &&str| {

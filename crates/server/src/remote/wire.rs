@@ -164,6 +164,18 @@ impl Wire {
         into: &str,
     ) -> Result<Revision, Failure> {
         let access = self.access(remote).await?;
+        // Should git leave the branch out without a word, an older commit must not pass for its own.
+        let mut forget = git();
+        forget.arg("--git-dir").arg(repository).args(["update-ref", "--no-deref", "-d", into]);
+        let forgot = self.run_here(&forget).await?;
+        if forgot.code != Some(0) {
+            return Err(of_failure(
+                Call::Fetch,
+                &forgot,
+                &scrubbed(&forgot.stderr, &[]),
+                &HttpTrace::default(),
+            ));
+        }
         let mut command = Self::command(&access, Some(repository));
         command.args(["fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]);
         command.args(["--no-recurse-submodules", "--quiet", "--", &access.url]);
@@ -180,7 +192,7 @@ impl Wire {
         let mut found = git();
         found.arg("--git-dir").arg(repository).args(["rev-parse", "--verify", "--end-of-options"]);
         found.arg(format!("{into}^{{commit}}"));
-        let ran = run(&found, self.program_limits(self.limits.listing)).await.map_err(not_run)?;
+        let ran = self.run_here(&found).await?;
         // git leaves out, without a word, what it may not take from a shallow repository.
         let missing = "its history is cut off (shallow), or the branch names no commit";
         String::from_utf8_lossy(&ran.stdout)
@@ -236,7 +248,9 @@ impl Wire {
         }
         command.args(["--", &access.url]).arg(format!("{commit}:{full}"));
         let (ran, said, http) = self.call(&access, &command, self.limits.transfer).await?;
-        of_push(&ran, &said, &http)
+        // The remote's words are on both outputs.
+        let reported = scrubbed(&ran.stdout, &access.secrets());
+        of_push(&ran, &reported, &said, &http)
     }
 
     /// The keys that an SSH host shows now, for a human to compare with what the host publishes.
@@ -327,6 +341,11 @@ impl Wire {
         }
         access.apply(&mut command);
         command
+    }
+
+    /// Runs git on what is here already.
+    async fn run_here(&self, command: &Command) -> Result<Ran, Failure> {
+        run(command, self.program_limits(self.limits.listing)).await.map_err(not_run)
     }
 
     async fn call(

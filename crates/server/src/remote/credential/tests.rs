@@ -103,10 +103,14 @@ fn only_files_below_the_directory_are_read() {
     std::fs::write(root.join("..data/token"), "abc\n").unwrap();
     std::os::unix::fs::symlink("..data/token", root.join("token")).unwrap();
     std::os::unix::fs::symlink("../outside", root.join("out")).unwrap();
-    let files = SecretFiles::new(Some(root));
+    let files = SecretFiles::new(Some(root.clone()));
     let stored = StoredCredential::TokenFile { user: None, file: "token".to_owned() };
     let Credential::Token(token) = stored.open(&files).unwrap() else { panic!("no token") };
     assert_eq!(token.token().expose(), "abc");
+    // What the operator replaces counts at once.
+    std::fs::write(root.join("..data/token"), "new").unwrap();
+    let Credential::Token(token) = stored.open(&files).unwrap() else { panic!("no token") };
+    assert_eq!(token.token().expose(), "new");
     for name in ["", "out", "../outside", "/etc/passwd", "..data", "missing", "./token/.."] {
         let error = files.read(name).expect_err(name);
         assert!(!error.to_string().contains("canary"));

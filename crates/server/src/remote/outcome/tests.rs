@@ -1,11 +1,11 @@
 use super::*;
 
-fn ran(code: i32, stdout: &str) -> Ran {
-    Ran { code: Some(code), signal: None, stdout: stdout.into(), stderr: Vec::new(), cut: false }
+fn ran(code: i32) -> Ran {
+    Ran { code: Some(code), signal: None, stdout: Vec::new(), stderr: Vec::new(), cut: false }
 }
 
 fn pushed(code: i32, stdout: &str, said: &str) -> Result<Pushed, Failure> {
-    of_push(&ran(code, stdout), said, &HttpTrace::default())
+    of_push(&ran(code), stdout, said, &HttpTrace::default())
 }
 
 /// A line of `git push --porcelain`, with what stands around it.
@@ -58,23 +58,25 @@ fn a_push_without_a_word_may_have_landed() {
     assert!(pushed(1, &silent, "").unwrap_err().may_have_landed());
     let posted =
         HttpTrace::read("=> Send header: POST /x HTTP/1.1\n<= Recv header: HTTP/1.1 500 x\n");
-    assert!(of_push(&ran(128, ""), "", &posted).unwrap_err().may_have_landed());
+    assert!(of_push(&ran(128), "", "", &posted).unwrap_err().may_have_landed());
     let asked =
         HttpTrace::read("=> Send header: GET /x HTTP/1.1\n<= Recv header: HTTP/1.1 500 x\n");
-    assert!(!of_push(&ran(128, ""), "", &asked).unwrap_err().may_have_landed());
+    assert!(!of_push(&ran(128), "", "", &asked).unwrap_err().may_have_landed());
     let refused = "fatal: unable to access 'https://x/': Failed to connect to x port 443";
     assert!(!pushed(128, "", refused).unwrap_err().may_have_landed());
 }
 
 #[test]
 fn what_ssh_says_is_told_apart() {
-    let failed = |said: &str| of_failure(Call::Fetch, &ran(128, ""), said, &HttpTrace::default());
+    let failed = |said: &str| of_failure(Call::Fetch, &ran(128), said, &HttpTrace::default());
     let changed = "@@@@@\nIT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\nThe fingerprint for the ED25519 key sent by the remote host is\nSHA256:abc+/1.\nHost key verification failed.\r\nfatal: Could not read from remote repository.\n";
     assert_eq!(failed(changed), Failure::HostKey { fingerprint: Some("SHA256:abc+/1".to_owned()) });
     let unknown = "No ED25519 host key is known for git.lan and you have requested strict checking.\r\nHost key verification failed.\r\n";
     assert_eq!(failed(unknown), Failure::HostKey { fingerprint: None });
     let denied = "git@example.org: Permission denied (publickey).\r\nfatal: Could not read from remote repository.\n";
     assert!(matches!(failed(denied), Failure::Auth { .. }));
+    let gone = "remote: ERROR: The project you were looking for could not be found or you don't have permission to view it.\n";
+    assert!(matches!(failed(gone), Failure::RepositoryGone { .. }));
     let gone = "ERROR: Repository not found.\nfatal: Could not read from remote repository.\n";
     assert!(matches!(failed(gone), Failure::RepositoryGone { .. }));
     let refused = "ssh: connect to host 1.2.3.4 port 22: Connection refused\r\n";
@@ -91,7 +93,7 @@ fn what_ssh_says_is_told_apart() {
 fn what_is_said_over_http_is_told_apart() {
     let failed = |status: &str| {
         let trace = HttpTrace::read(&format!("<= Recv header: HTTP/1.1 {status}\n"));
-        of_failure(Call::Fetch, &ran(128, ""), "", &trace)
+        of_failure(Call::Fetch, &ran(128), "", &trace)
     };
     assert!(matches!(failed("301 x"), Failure::Redirect { .. }));
     assert!(matches!(failed("401 x"), Failure::Auth { .. }));

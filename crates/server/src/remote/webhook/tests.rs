@@ -39,7 +39,7 @@ fn each_host_is_understood() {
         &[("x-hub-signature-256", &*format!("sha256={hex}")), ("x-github-delivery", "d-1")][..],
         &[("x-gitea-signature", &hex), ("x-gitea-delivery", "d-1")],
         &[("x-forgejo-signature", &hex), ("x-forgejo-delivery", "d-1")],
-        &[("x-gitlab-token", SECRET), ("x-gitlab-event-uuid", "d-1")],
+        &[("x-gitlab-token", SECRET), ("x-gitlab-event-uuid", "e"), ("idempotency-key", "d-1")],
         &[
             ("webhook-signature", &standard),
             ("webhook-id", "msg_1"),
@@ -178,6 +178,17 @@ fn what_is_no_push_is_a_hint_without_words() {
         br#"{"ref": "refs/heads/a", "after": "0000000000000000000000000000000000000000"}"#;
     let delivery = verified(&[("x-gitea-signature", &hex(SECRET, deleted))], deleted).unwrap();
     assert_eq!(delivery.after, None);
+}
+
+#[test]
+fn a_delivery_is_new_once_for_each_wiki() {
+    let deliveries = Deliveries::default();
+    let (garden, kitchen) = (TenantId::random(), TenantId::random());
+    let delivery = |id: &str| Delivery { id: id.to_owned(), git_ref: None, after: None };
+    assert!(deliveries.is_new(garden, &delivery("a")));
+    assert!(!deliveries.is_new(garden, &delivery("a")));
+    assert!(deliveries.is_new(garden, &delivery("b")));
+    assert!(deliveries.is_new(kitchen, &delivery("a")));
 }
 
 proptest! {

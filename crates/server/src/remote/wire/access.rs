@@ -1,5 +1,7 @@
 //! How one call gets to its remote: the pinned address, and what it logs in with.
 
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
@@ -10,14 +12,14 @@ use wikigrove_tenant::Secret;
 use super::Remote;
 use crate::remote::credential::Credential;
 use crate::remote::host_key::{HostKey, known_hosts};
-use crate::remote::outcome::{Failure, HttpTrace};
+use crate::remote::outcome::{Failure, HttpTrace, scrubbed};
 use crate::remote::scratch::Scratch;
 use crate::remote::url::{Host, RemoteUrl, Scheme};
 
 /// Where programs are looked for.
 pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The most that is read of a trace of headers, in bytes.
-const MAX_TRACE: usize = 1024 * 1024;
+const MAX_TRACE: u64 = 1024 * 1024;
 
 /// What a call is given besides its arguments.
 pub(super) struct Access {
@@ -156,10 +158,19 @@ impl Access {
 
     /// What was heard over HTTP.
     pub(super) fn http_trace(&self) -> HttpTrace {
-        let trace = std::fs::read(self.scratch.path().join("trace")).unwrap_or_default();
-        let end = &trace[trace.len().saturating_sub(MAX_TRACE)..];
-        HttpTrace::read(&String::from_utf8_lossy(end))
+        let trace = end_of(&self.scratch.path().join("trace")).unwrap_or_default();
+        HttpTrace::read(&scrubbed(&trace, &self.secrets()))
     }
+}
+
+/// The end of a file that may be very long.
+fn end_of(file: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(file)?;
+    let start = file.metadata()?.len().saturating_sub(MAX_TRACE);
+    file.seek(SeekFrom::Start(start))?;
+    let mut end = Vec::new();
+    file.take(MAX_TRACE).read_to_end(&mut end)?;
+    Ok(end)
 }
 
 /// Hosts that look at the token only still want a user, and one of them wants a certain one.
