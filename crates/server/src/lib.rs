@@ -30,6 +30,5 @@ mod idempotency;
 mod view;
 
 pub use admin::{admin_api, admin_api_with};
-pub use admin::admin_api;
 pub use git::git_http;
 pub use wiki::wiki_api;

@@ -232,9 +232,8 @@ impl Error {
                     StatusCode::UNPROCESSABLE_ENTITY
                 }
                 "unauthenticated" => StatusCode::UNAUTHORIZED,
-                "unknown_wiki" | "unknown_remote" | "user_not_found" | "token_not_found" | "git_disabled" => {
-                    StatusCode::NOT_FOUND
-                }
+                "unknown_wiki" | "unknown_remote" | "user_not_found" | "token_not_found"
+                | "git_disabled" => StatusCode::NOT_FOUND,
                 "invalid_host" => StatusCode::BAD_REQUEST,
                 "slug_taken" | "domain_taken" | "wrong_state" | "user_exists" | "last_owner"
                 | "invitation_expired" | "invitation_used" => StatusCode::CONFLICT,

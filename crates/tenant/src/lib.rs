@@ -80,8 +80,8 @@ pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
 pub use user::{NewUser, Suspension, User, UserUpdate};
 pub use wiki::{
-    Download, Incoming, Page, Presentation, Quarantine, Repository, SaveOptions, Storage, SyncOrder, UndoOptions, Upload,
-    Wiki,
+    Download, Incoming, Page, Presentation, Quarantine, Repository, SaveOptions, Storage,
+    SyncOrder, UndoOptions, Upload, Wiki,
 };
 pub use words::UnknownWord;
 

@@ -186,7 +186,7 @@ impl Incoming {
             }
         }
         let pack = match &*self.packs {
-            [pack] if others == 0 && !self.has_unpacked => pack.clone(),
+            [pack] if is_pure && !self.has_unpacked => pack.clone(),
             _ => self.pack(&wanted)?,
         };
         for extension in PACK_FILES {

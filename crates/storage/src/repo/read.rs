@@ -301,29 +301,6 @@ impl Repo {
     }
 }
 
-impl Repo {
-    /// The commits on the way to these that `known` isn't built on. A commit that doesn't exist is left out.
-    pub(crate) fn not_in(
-        &self,
-        commits: &[Revision],
-        known: Revision,
-    ) -> Result<HashSet<Revision>, RepoError> {
-        let mut there = Vec::with_capacity(commits.len());
-        for commit in commits {
-            if self.is_commit(*commit)? {
-                there.push(object_id(commit.as_bytes()));
-            }
-        }
-        let local = self.local();
-        let walk = local.rev_walk(there).with_hidden([object_id(known.as_bytes())]).all()?;
-        let mut missing = HashSet::new();
-        for info in walk {
-            missing.insert(revision(&info?.id));
-        }
-        Ok(missing)
-    }
-}
-
 /// Orders commits so that each comes after those of its parents that are among them.
 fn parents_first(head: Revision, parents: &HashMap<Revision, Vec<Revision>>) -> Vec<Revision> {
     let mut ordered = Vec::with_capacity(parents.len());

@@ -33,6 +33,8 @@ pub struct Comparison {
     pub head: Option<Revision>,
     /// How it stands to the tip.
     pub relation: Relation,
+    /// Whether both have the same files, whatever their histories are.
+    pub same_files: bool,
     /// Whether the tip isn't built on the one that was seen last: the history there was rewritten.
     pub rewritten: bool,
     /// Whether the tip has nothing in common with the wiki and holds nothing but a README, a licence or a
@@ -71,7 +73,11 @@ impl Wiki {
         };
         let is_new = head.is_none() || relation == Relation::Unrelated;
         let is_starter = is_new && is_starter(&source.view(), incoming)?;
-        Ok(Comparison { head, relation, rewritten, is_starter })
+        let same_files = match head {
+            Some(head) => source.is_same_tree(head, incoming)?,
+            None => false,
+        };
+        Ok(Comparison { head, relation, same_files, rewritten, is_starter })
     }
 
     /// What was fetched, in which `incoming` is a commit.
