@@ -169,13 +169,17 @@ impl Run {
         match self.wire.tip(&self.remote, &self.branch).await {
             Ok(tip) => Ok(Ok(tip)),
             Err(WireFailure::BranchMissing) => {
-                Ok(Err(match self.wire.branches(&self.remote).await {
-                    Ok(branches) => {
-                        let local = self.wiki.head().await?;
-                        Outcome::BranchAbsent { empty: branches.all.is_empty(), local }
-                    }
-                    Err(failure) => of_look(&failure),
-                }))
+                let branches = match self.wire.branches(&self.remote).await {
+                    Ok(branches) => branches.all,
+                    Err(failure) => return Ok(Err(of_look(&failure))),
+                };
+                // Somebody may have made it meanwhile: two wikis that meet at an empty remote.
+                let mut found = branches.iter().filter(|(name, _)| name == self.branch.as_str());
+                if let Some((_, tip)) = found.next() {
+                    return Ok(Ok(*tip));
+                }
+                let local = self.wiki.head().await?;
+                Ok(Err(Outcome::BranchAbsent { empty: branches.is_empty(), local }))
             }
             Err(failure) => Ok(Err(of_look(&failure))),
         }
