@@ -39,6 +39,7 @@ mod rendering;
 mod roles;
 mod shutdown;
 mod slow_clients;
+mod sync_chaos;
 mod sync_push;
 mod undo;
 mod view;

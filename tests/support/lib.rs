@@ -48,6 +48,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+mod cable;
 pub mod client;
 mod data;
 mod events;
@@ -60,6 +61,7 @@ mod server;
 mod sshd;
 mod user;
 
+pub use cable::Cable;
 pub use data::test_data;
 pub use events::{Event, Events};
 pub use git::Git;

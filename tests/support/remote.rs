@@ -112,6 +112,16 @@ impl TestRemote {
         self.orders.lock().unwrap().faults.push((part, fault, times));
     }
 
+    /// From now on it behaves, but for who may come in.
+    pub fn behave(&self) {
+        self.orders.lock().unwrap().faults.clear();
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     /// A hook that the repository runs, as a shell script.
     pub fn hook(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
