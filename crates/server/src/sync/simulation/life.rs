@@ -341,7 +341,9 @@ impl World {
                 self.hear(link, &Event::Decided { choice, tip: Some(tip) });
             }
             Phase::Paused { reason: PauseReason::BranchMissing } => {
-                let last = self.remotes[remote].log.last().copied();
+                // Not one that somebody took away because nobody could take it over.
+                let mut tips = self.remotes[remote].log.iter().rev();
+                let last = tips.find(|tip| !self.git.is_hostile(**tip)).copied();
                 if self.tip(remote).is_some() {
                     self.hear(link, &Event::Resumed);
                 } else if self.chance(50)
