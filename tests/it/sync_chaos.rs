@@ -122,7 +122,7 @@ async fn write(
         let server = random(operators.len() as u64) as usize;
         let operator = operators[server].lock().unwrap().clone();
         saved.extend(write_once(&operator, server, &format!("{writer} {number}")).await);
-        tokio::time::sleep(Duration::from_millis(20 + random(150))).await;
+        tokio::time::sleep(Duration::from_millis(50 + random(400))).await;
     }
     saved
 }
@@ -169,12 +169,12 @@ impl World {
     /// Everything goes wrong for a while.
     async fn storm(&mut self, time: Duration) {
         let began = Instant::now();
-        let mut kill_at = Duration::from_millis(1500);
+        let mut kill_at = Duration::from_millis(2500);
         let mut kills = 0;
-        self.cable.fray(15);
+        self.cable.fray(10);
         while began.elapsed() < time {
-            tokio::time::sleep(Duration::from_millis(50 + random(250))).await;
-            match random(6) {
+            tokio::time::sleep(Duration::from_millis(50 + random(500))).await;
+            match random(8) {
                 0 => self.cable.cut(),
                 1 | 2 => self.misbehave(),
                 _ => {
@@ -184,7 +184,7 @@ impl World {
                 }
             }
             if began.elapsed() > kill_at {
-                kill_at = began.elapsed() + Duration::from_millis(800 + random(2500));
+                kill_at = began.elapsed() + Duration::from_millis(1500 + random(6000));
                 kills += 1;
                 self.kill(random(self.servers.len() as u64) as usize);
             }
@@ -289,7 +289,7 @@ impl World {
 
     /// People write, everything goes wrong, it gets quiet.
     async fn live(mut self) {
-        let time = Duration::from_secs(if is_long() { 60 } else { 8 });
+        let time = Duration::from_secs(if is_long() { 60 } else { 10 });
         let stop = Arc::new(AtomicBool::new(false));
         let operators: Vec<_> = self.servers.iter().map(|server| server.operator.clone()).collect();
         let writers: Vec<_> = (0..WRITERS)

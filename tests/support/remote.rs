@@ -217,7 +217,9 @@ async fn trickling(response: Response) -> Response {
 /// git's own server, by the rules of CGI.
 async fn backend(root: &Path, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
+    // Who sends it may be cut off.
+    let Ok(body) = body.collect().await else { return StatusCode::BAD_REQUEST.into_response() };
+    let body = body.to_bytes();
     let header = |name: &str| {
         parts.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     };

@@ -24,6 +24,8 @@ pub const MANY_DELETIONS: u32 = 20;
 pub const MOVED_HEADS: u32 = 5;
 /// How many refusals in a row it takes to believe that the remote doesn't want our pushes.
 pub const REJECTIONS: u32 = 3;
+/// So many merges in a row are put off because others may be making them; the next is made, whoever does.
+const MANY_TIES: u32 = 3;
 
 /// A remote that doesn't answer is news after this long, and once more after a day.
 const DOWN: [Duration; 2] = [Duration::from_secs(10 * 60), Duration::from_secs(24 * 60 * 60)];

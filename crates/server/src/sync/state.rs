@@ -191,8 +191,11 @@ pub struct Tie {
     pub local: Revision,
     /// The remote's tip.
     pub incoming: Revision,
-    /// How many merges were put off in a row.
+    /// How many merges were put off, each within a while after the one before.
     pub count: u32,
+    /// How many of them since a merge was made.
+    #[serde(default)]
+    pub row: u32,
     /// When this one was.
     pub since: Time,
 }
@@ -246,6 +249,8 @@ pub(super) struct Running {
     pub(super) plan: Option<Plan>,
     /// How often the head moved away under the merge.
     pub(super) moved: u32,
+    /// The merge is made, whoever else makes it.
+    pub(super) settled: bool,
     /// What was pushed.
     pub(super) pushed: Option<Revision>,
 }

@@ -2,7 +2,9 @@
 
 use wikigrove_tenant::Revision;
 
-use super::{GONE_ANSWERS, GONE_FOR, MANY_CONFLICTS, MOVED_HEADS, Machine, REJECTIONS, SAME_TIE};
+use super::{
+    GONE_ANSWERS, GONE_FOR, MANY_CONFLICTS, MANY_TIES, MOVED_HEADS, Machine, REJECTIONS, SAME_TIE,
+};
 use crate::sync::backoff;
 use crate::sync::effect::{Effect, Notice, Plan};
 use crate::sync::event::{Deletions, Facts, Failure, Landing, Outcome, Relation};
@@ -165,6 +167,7 @@ impl Machine<'_> {
             if again && self.puts_off() {
                 return;
             }
+            self.state.running.settled = true;
             self.state.conflicted_at = Some(self.now);
         }
         self.apply(incoming, plan);
@@ -174,17 +177,29 @@ impl Machine<'_> {
     /// off for: of several wikis with several remotes each would merge the merges of all others, for
     /// ever, if all were equally quick. It's a matter of histories that differ over the same text, or of
     /// conflicts between those who settled the last one differently, so nobody misses anything meanwhile.
+    ///
+    /// Where people go on writing, both ends have moved on whenever one looks, whether somebody merged or
+    /// not: so a merge isn't put off without end, and not at all because of a save that came into it.
     fn puts_off(&mut self) -> bool {
         let (Some(local), Some(incoming)) = (self.state.running.local, self.state.running.incoming)
         else {
             return false;
         };
+        if self.state.running.settled {
+            return false;
+        }
         let before = self.state.tie.filter(|tie| self.now.since(tie.since) < SAME_TIE);
-        if before.is_some_and(|tie| (tie.local, tie.incoming) == (local, incoming)) {
+        let nobody = before.is_some_and(|tie| (tie.local, tie.incoming) == (local, incoming));
+        let row = before.map_or(0, |tie| tie.row);
+        if nobody || row >= MANY_TIES {
+            self.state.running.settled = true;
+            if let Some(tie) = &mut self.state.tie {
+                tie.row = 0;
+            }
             return false;
         }
         let count = before.map_or(0, |tie| tie.count + 1);
-        self.state.tie = Some(Tie { local, incoming, count, since: self.now });
+        self.state.tie = Some(Tie { local, incoming, count, row: row + 1, since: self.now });
         let wait = backoff::tie(count, &mut self.dice);
         self.release();
         self.rest(Phase::Backoff, Some(self.now + wait));

@@ -1,8 +1,10 @@
 //! What nobody may decide but people, and what happens when they have.
 
 use super::*;
+use crate::sync::machine::MANY_TIES;
 use crate::sync::{
-    Choice, DecisionReason, FirstRun, MANY_CONFLICTS, MANY_DELETIONS, Mode, OnRewrite, Plan,
+    Choice, DecisionReason, FirstRun, MANY_CONFLICTS, MANY_DELETIONS, MOVED_HEADS, Mode, OnRewrite,
+    Plan,
 };
 
 fn asks(effects: &[Effect], reason: DecisionReason) {
@@ -294,4 +296,35 @@ fn conflicts_again_and_again_are_put_off_a_little_but_the_first_isnt() {
     assert_eq!(desk.state.phase, Phase::Backoff);
     desk.compared(facts(Relation::Diverged));
     assert!(plan(&desk.done(merged(1))).is_some());
+}
+
+#[test]
+fn saves_do_not_put_a_merge_with_conflicts_off_for_ever() {
+    let mut desk = Desk::new();
+    desk.state.conflicted_at = Some(desk.now);
+    let mut waits = Vec::new();
+    for number in 10.. {
+        // Both ends have moved on since the last look.
+        let local = Some(revision(number));
+        desk.compared(Facts { local, ..facts(Relation::Diverged) });
+        if plan(&desk.done(merged(1))).is_some() {
+            break;
+        }
+        waits.push(desk.waits());
+    }
+    assert_eq!(waits.len() as u32, MANY_TIES);
+    assert!(waits.iter().sum::<Duration>() < MINUTE, "{waits:?}");
+}
+
+#[test]
+fn a_merge_with_conflicts_that_a_save_came_into_is_made_again_at_once() {
+    let mut desk = Desk::new();
+    desk.compared(facts(Relation::Diverged));
+    for _ in 0..MOVED_HEADS {
+        assert!(plan(&desk.done(merged(1))).is_some());
+        desk.done(Outcome::HeadMoved);
+        desk.done(Outcome::Compared(facts(Relation::Diverged)));
+    }
+    let insists = Effect::Apply { incoming: TIP, plan: Plan::Merge, insist: true };
+    assert_eq!(desk.done(merged(1)), [insists]);
 }
