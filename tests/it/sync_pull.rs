@@ -83,7 +83,8 @@ async fn messages_that_are_wrong_in_any_way_are_refused_alike() {
             None => call,
         };
         let answer = call.body("application/json", body).await;
-        (answer.status(), answer.json()["code"].clone())
+        let code = if answer.status() == 202 { json!(null) } else { answer.json()["code"].clone() };
+        (answer.status(), code)
     };
     let refused = (401, json!("invalid_signature"));
     assert_eq!(send(&linked.id, None).await, refused);

@@ -112,6 +112,11 @@ impl TestRemote {
         self.orders.lock().unwrap().faults.push((part, fault, times));
     }
 
+    /// From now on it does as it is asked.
+    pub fn forgive(&self) {
+        self.orders.lock().unwrap().faults.clear();
+    }
+
     /// A hook that the repository runs, as a shell script.
     pub fn hook(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
