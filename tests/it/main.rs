@@ -40,7 +40,15 @@ mod roles;
 mod shutdown;
 mod slow_clients;
 mod sync_chaos;
+mod sync_auth;
+mod sync_history;
+mod sync_mapping;
+mod sync_merge;
+mod sync_pull;
 mod sync_push;
+mod sync_queue;
+mod sync_scenarios;
+mod sync_transport;
 mod undo;
 mod view;
 

@@ -191,7 +191,7 @@ impl World {
         }
         self.cable.fray(0);
         if let Some(remote) = &self.remote {
-            remote.behave();
+            remote.forgive();
         }
         eprintln!("{kills} kills");
     }

@@ -112,14 +112,14 @@ impl TestRemote {
         self.orders.lock().unwrap().faults.push((part, fault, times));
     }
 
-    /// From now on it behaves, but for who may come in.
-    pub fn behave(&self) {
-        self.orders.lock().unwrap().faults.clear();
-    }
-
     /// Where it listens.
     pub fn address(&self) -> std::net::SocketAddr {
         ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// From now on it does as it is asked.
+    pub fn forgive(&self) {
+        self.orders.lock().unwrap().faults.clear();
     }
 
     /// A hook that the repository runs, as a shell script.

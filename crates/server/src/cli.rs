@@ -39,7 +39,7 @@ enum Command {
     #[command(subcommand)]
     Wiki(wiki::WikiCommand),
     /// Links with git repositories elsewhere.
-    Remote(Through<remote::RemoteCommand>),
+    Remote(Box<Through<remote::RemoteCommand>>),
     /// What synchronising with remotes couldn't merge.
     Conflict(Through<remote::ConflictCommand>),
     /// Tokens for programs.
@@ -105,7 +105,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         None => runtime.block_on(serve::serve(place, serve::ServeArgs::from_environment())),
         Some(Command::Serve(args)) => runtime.block_on(serve::serve(place, *args)),
         Some(Command::Wiki(command)) => runtime.block_on(wiki::run(place, command)),
-        Some(Command::Remote(Through { command, json, admin_token })) => {
+        Some(Command::Remote(through)) => {
+            let Through { command, json, admin_token } = *through;
             runtime.block_on(remote::run(place, admin_token, command, json))
         }
         Some(Command::Conflict(Through { command, json, admin_token })) => {

@@ -119,7 +119,7 @@ impl World {
         // Anywhere in it, or a little after.
         tokio::time::sleep(Duration::from_millis(random(60))).await;
         self.server.kill();
-        self.remote.behave();
+        self.remote.forgive();
         self.server.start_again();
         let waiting = self.link().await["queue_length"].as_u64().unwrap();
         if let Some(saved) = saved.filter(|_| waiting == 0) {

@@ -197,9 +197,6 @@ impl StoredCredential {
     }
 
     /// All of it as one text, for the place where secrets are sealed.
-    ///
-    /// # Panics
-    /// Never: texts can be written as JSON.
     pub fn to_be_sealed(&self) -> Secret {
         let form = match self {
             Self::Token(token) => Form {
@@ -213,7 +210,8 @@ impl StoredCredential {
             }
             Self::KeyFile { file } => Form { key_file: Some(file), ..Form::default() },
         };
-        Secret::new(serde_json::to_string(&form).expect("texts can be written as JSON"))
+        // Texts can be written as JSON.
+        Secret::new(serde_json::to_string(&form).unwrap_or_default())
     }
 
     /// What such a text says. `None`: it can't be read any more.

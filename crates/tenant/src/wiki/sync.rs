@@ -11,6 +11,7 @@ use wikigrove_storage::{
 
 use super::Wiki;
 use crate::changes::Origin;
+use crate::live::Use;
 use crate::{Action, Author, Error};
 
 /// A repository that one fetch is made into. It borrows the wiki's objects, and is gone when the value
@@ -110,7 +111,8 @@ impl Wiki {
         self.run(move |wiki| wiki.preview(&order.of(&scratch))).await
     }
 
-    /// Takes over what was fetched, as one change, and tells whoever listens.
+    /// Takes over what was fetched, as one change, and tells whoever listens. If that is insisted on, saves
+    /// wait until it is done, so that none can come in between.
     ///
     /// # Errors
     /// The caller doesn't administer the wiki, or it is read-only; what was fetched can't be used; the
@@ -119,11 +121,12 @@ impl Wiki {
         &self,
         quarantine: &Quarantine,
         order: SyncOrder,
+        insist: bool,
     ) -> Result<Integrated, Error> {
         self.allow(Action::Administer).await?;
         self.allow(Action::Write).await?;
         let (this, scratch) = (self.clone(), quarantine.path());
-        self.run(move |wiki| {
+        self.run_in_turn(turn(insist), move |wiki| {
             let integrated = wiki.integrate(&order.of(&scratch))?;
             let (revision, paths) = match &integrated {
                 Integrated::FastForwarded { paths } => (order.incoming, paths),
@@ -148,11 +151,12 @@ impl Wiki {
         order: SyncOrder,
         max_deleted: Option<usize>,
         mapping: Mapping,
+        insist: bool,
     ) -> Result<Integrated, Error> {
         self.allow(Action::Administer).await?;
         self.allow(Action::Write).await?;
         let (this, scratch) = (self.clone(), quarantine.path());
-        self.run(move |wiki| {
+        self.run_in_turn(turn(insist), move |wiki| {
             let order = Integrate { max_deleted, ..order.of(&scratch) };
             let integrated = wiki.integrate_part(&order, &mapping)?;
             if let Integrated::Merged { revision, paths, .. } = &integrated {
@@ -274,4 +278,9 @@ impl Wiki {
         })
         .await
     }
+}
+
+/// Whoever insists keeps others from writing until it is done.
+fn turn(insist: bool) -> Use {
+    if insist { Use::Write } else { Use::Read }
 }

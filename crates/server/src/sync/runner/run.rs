@@ -100,9 +100,9 @@ impl Run {
                 self.merge_part(*incoming, *plan, *winner).await
             }
             Effect::Merge { incoming, plan, winner } => self.merge(*incoming, *plan, *winner).await,
-            Effect::Apply { incoming, plan, .. } if !is_whole => {
+            Effect::Apply { incoming, plan, insist } if !is_whole => {
                 let winner = super::stored::settings(&self.link.settings).winner;
-                self.apply_part(*incoming, *plan, winner).await
+                self.apply_part(*incoming, *plan, winner, *insist).await
             }
             Effect::Apply { incoming, plan, insist } => self.apply(*incoming, *plan, *insist).await,
             Effect::Push { from, .. } if !is_whole => self.push_part(*from).await,
@@ -256,15 +256,13 @@ impl Run {
 
     async fn apply(&self, incoming: Revision, plan: Plan, insist: bool) -> Result<Outcome, Error> {
         let winner = super::stored::settings(&self.link.settings).winner;
-        let order = SyncOrder {
-            max_conflicts: self.found().conflicts.max(MANY_CONFLICTS as usize),
-            ..self.planned(incoming, plan, winner)
-        };
+        let allowed = self.found().conflicts.max(MANY_CONFLICTS as usize);
+        let order = SyncOrder { max_conflicts: allowed, ..self.planned(incoming, plan, winner) };
         if !insist && self.wiki.head().await? != self.found().head {
             return Ok(Outcome::HeadMoved);
         }
         let before = self.wiki.head().await?;
-        let integrated = self.wiki.integrate(&self.quarantine(), order).await;
+        let integrated = self.wiki.integrate(&self.quarantine(), order, insist).await;
         if !matches!(integrated, Ok(Integrated::Moved)) {
             // What was in it may have been moved into the wiki.
             let fresh = Arc::new(self.wiki.quarantine().await?);

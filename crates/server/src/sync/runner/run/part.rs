@@ -44,7 +44,11 @@ impl Run {
         let compared = self.wiki.compare(&self.quarantine(), incoming, None).await?;
         self.found().head = compared.head;
         let relation = match (self.standing(Some(incoming)).await?, compared.head) {
-            (Standing::Lacks(outgoing), _) if outgoing.commits == 0 => Relation::Same,
+            (Standing::Lacks(outgoing), _) if outgoing.commits == 0 => {
+                // All that belongs there is there, whatever else was saved.
+                self.remove_jobs(outgoing.local).await;
+                Relation::Same
+            }
             (Standing::Lacks(_), _) => Relation::Ahead,
             (_, None) => Relation::Behind,
             (_, Some(_)) if seen.is_none() && decided.is_none() => Relation::Unrelated,
@@ -73,7 +77,7 @@ impl Run {
         plan: Plan,
         winner: Winner,
     ) -> Result<Outcome, Error> {
-        let preview = match self.take_part(incoming, plan, winner, Some(0)).await? {
+        let preview = match self.take_part(incoming, plan, winner, Some(0), false).await? {
             Integrated::TooManyConflicts(preview) | Integrated::TooManyDeleted(preview) => preview,
             _ => Preview { pages: 0, deleted: 0, conflicts: 0 },
         };
@@ -86,8 +90,9 @@ impl Run {
         incoming: Revision,
         plan: Plan,
         winner: Winner,
+        insist: bool,
     ) -> Result<Outcome, Error> {
-        let head = match self.take_part(incoming, plan, winner, None).await? {
+        let head = match self.take_part(incoming, plan, winner, None, insist).await? {
             Integrated::Merged { revision, .. } => revision,
             Integrated::Nothing => match self.wiki.head().await? {
                 Some(head) => head,
@@ -106,6 +111,7 @@ impl Run {
         plan: Plan,
         winner: Winner,
         most: Option<usize>,
+        insist: bool,
     ) -> Result<Integrated, Error> {
         // Whose pages somebody chose keeps them; what the other has is kept beside them.
         let winner = match plan {
@@ -115,7 +121,8 @@ impl Run {
         };
         let mut order = self.order(incoming, winner);
         order.max_conflicts = most.unwrap_or(usize::MAX);
-        self.wiki.integrate_part(&self.quarantine(), order, most, self.mapping.clone()).await
+        let (quarantine, mapping) = (self.quarantine(), self.mapping.clone());
+        self.wiki.integrate_part(&quarantine, order, most, mapping, insist).await
     }
 
     pub(super) async fn push_part(&self, from: Option<Revision>) -> Result<Outcome, Error> {
