@@ -54,6 +54,17 @@ async fn answers_have_the_shape_that_is_documented() {
     fits::<openapi::WikiList>(
         &operator.control(Method::GET, "/admin/v1/wikis").await.good().json(),
     );
+    let remote = json!({ "url": "https://git.example.org/garden.git", "offline": true });
+    let remotes = "/admin/v1/wikis/garden/remotes";
+    let made = operator.control(Method::POST, remotes).json(remote).await.good().json();
+    fits::<openapi::remotes::Remote>(&made);
+    let list = operator.control(Method::GET, remotes).await.good().json();
+    fits::<openapi::remotes::RemoteList>(&list);
+    let test = format!("{remotes}/{}/test", made["id"].as_str().unwrap());
+    let tested = operator.control(Method::POST, test).await.good().json();
+    fits::<openapi::remotes::RemoteTest>(&tested);
+    let conflicts = garden.api(Method::GET, "/conflicts").await.good().json();
+    fits::<openapi::remotes::SyncConflictList>(&conflicts);
     let token = json!({ "name": "ci", "role": "reader", "expires_at": "2100-01-01T00:00:00Z" });
     let tokens = "/admin/v1/wikis/shed/tokens";
     fits::<openapi::Token>(&operator.control(Method::POST, tokens).json(token).await.good().json());
@@ -62,7 +73,8 @@ async fn answers_have_the_shape_that_is_documented() {
 }
 
 /// What is named by the end of a path, and isn't there in the test below.
-const NAMED: [&str; 5] = ["/tokens/", "/drafts/", "/users/", "/members/", "/invitations/"];
+const NAMED: [&str; 7] =
+    ["/tokens/", "/drafts/", "/users/", "/members/", "/invitations/", "/remotes/", "/conflicts/"];
 
 /// A route that was removed, renamed or never mounted would answer 404 `unknown_wiki` or 405.
 #[tokio::test]

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower_service::Service as _;
+use wikigrove_tenant::storage::files::write_new;
 use wikigrove_tenant::{Error, Platform, Settings};
 
 use super::Failure;
@@ -41,7 +42,12 @@ impl Running {
     pub(super) fn announce(&self, data: &Path) -> Result<Announced, Failure> {
         let file = data.join(FILE);
         let new = data.join("addresses.new");
-        std::fs::write(&new, serde_json::to_vec(self)?)?;
+        if let Err(error) = std::fs::remove_file(&new)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(error.into());
+        }
+        write_new(&new, &serde_json::to_vec(self)?)?;
         std::fs::rename(new, &file)?;
         Ok(Announced(file))
     }

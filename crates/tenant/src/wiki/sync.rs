@@ -1,6 +1,7 @@
 //! What synchronising a wiki with a repository elsewhere takes. What was fetched lies in quarantine,
 //! outside the wiki, until it is taken over.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use wikigrove_storage as storage;
@@ -71,7 +72,8 @@ impl Wiki {
                 let (action, path) = ("make a directory in", parent.clone());
                 storage::Error::from(storage::FileError { action, path, source })
             };
-            std::fs::create_dir_all(&parent).map_err(failed)?;
+            let mut private = std::fs::DirBuilder::new();
+            private.recursive(true).mode(0o700).create(&parent).map_err(failed)?;
             let dir =
                 tempfile::Builder::new().prefix("run-").tempdir_in(&parent).map_err(failed)?;
             let quarantine = Quarantine { dir };
