@@ -51,11 +51,17 @@ pub(super) struct Pipes {
     pub(super) stderr: ChildStderr,
 }
 
-/// git on a repository, for a service.
+/// git on a repository, for a service. Of all refs there may be it knows the branch only: nothing else
+/// can be fetched or pushed to, and a client that is shown something asks for it.
 ///
 /// The repository may bring its own configuration from elsewhere. What is given here comes last and
 /// counts.
-pub(super) fn command(repository: &Path, service: Service, protocol: Option<&str>) -> Command {
+pub(super) fn command(
+    repository: &Path,
+    branch: &str,
+    service: Service,
+    protocol: Option<&str>,
+) -> Command {
     let mut command = git_program::command();
     command
         // From within, so that it goes on with this repository if that is moved away.
@@ -63,7 +69,8 @@ pub(super) fn command(repository: &Path, service: Service, protocol: Option<&str
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_OPTIONAL_LOCKS", "0")
-        .args(["-c", "transfer.hideRefs=refs/wiki", "-c", "transfer.advertiseSID=false"])
+        .args(["-c", "transfer.hideRefs=refs", "-c", &format!("transfer.hideRefs=!{branch}")])
+        .args(["-c", "transfer.advertiseSID=false"])
         .args(PACKING);
     if let Some(protocol) = protocol {
         command.env("GIT_PROTOCOL", protocol);

@@ -145,7 +145,8 @@ impl Push {
         let rewrite = may_rewrite.map_err(|error| Ended::Wiki(error.problem()))?;
         let mut git = match open {
             Some(command) => {
-                Some((command, exchange::start(self.incoming.dir(), &self.limits, rewrite)?))
+                let (dir, branch) = (self.incoming.dir(), &self.branch.name);
+                Some((command, exchange::start(dir, branch, &self.limits, rewrite)?))
             }
             None => None,
         };

@@ -101,8 +101,13 @@ pub(super) struct Receiving {
 }
 
 /// Starts git in the repository of a push.
-pub(super) fn start(dir: &Path, limits: &GitLimits, rewrite: bool) -> Result<Receiving, Ended> {
-    let mut command = command(dir, Service::ReceivePack, None);
+pub(super) fn start(
+    dir: &Path,
+    branch: &str,
+    limits: &GitLimits,
+    rewrite: bool,
+) -> Result<Receiving, Ended> {
+    let mut command = command(dir, branch, Service::ReceivePack, None);
     command
         .args(["-c", &format!("receive.denyNonFastForwards={}", !rewrite)])
         .args(["-c", &format!("receive.maxInputSize={}", limits.pack_bytes)])
