@@ -201,7 +201,7 @@ async fn hear(mut stdout: ChildStdout, head: &Head, out: &Out) -> Result<Vec<u8>
         while let Some(packet) = Packet::take(&mut buffer).map_err(malformed)? {
             let Packet::Data(data) = packet else { continue };
             match data.split_first() {
-                Some((1, [])) => out.keep_alive().await,
+                Some((1, [])) => out.keep_alive(),
                 Some((1, part)) if report.len() + part.len() <= LONGEST_REPORT => {
                     report.extend_from_slice(part);
                 }
