@@ -289,6 +289,26 @@ async fn a_wiki_is_asked_only_so_often() {
     operator.on("shed").read("x").await.problem("page_not_found");
 }
 
+#[tokio::test]
+async fn whoever_guesses_an_invitation_does_not_learn_by_its_limits_that_there_is_a_wiki() {
+    let setup = ServerSetup::default().limits(|limits| {
+        limits.rate_per_wiki = NonZeroU32::new(1);
+        limits.in_flight_per_wiki = 1;
+    });
+    let (server, operator) = setup.start().await;
+    operator.create_wiki("garden").await.good();
+    let guess = |slug: &str| {
+        let call = server.anonymous().on(slug).api(Method::POST, "/invitations/accept");
+        call.json(serde_json::json!({ "token": "guessed" }))
+    };
+    for _ in 0..20 {
+        guess("garden").await.problem("unknown_wiki");
+        guess("kitchen").await.problem("unknown_wiki");
+    }
+    // Nor does whoever guesses take anything from those who are let in.
+    operator.on("garden").read("x").await.problem("page_not_found");
+}
+
 /// Sends a request by a Unix socket.
 async fn by_socket(path: &std::path::Path, headers: &str) -> String {
     let mut stream = UnixStream::connect(path).await.unwrap();
