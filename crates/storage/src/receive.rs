@@ -144,7 +144,7 @@ impl Wiki {
                     rules.max_objects
                 ))
             })?;
-        let checked = check::check(&incoming, old, new, rules)?;
+        let checked = check::check(self.repo(), &incoming, old, new, rules)?;
         let staged = incoming.stage(self.repo(), &checked.objects)?;
         let changes = incoming.repo().changes(old, new)?;
         let mut paths: Vec<String> =

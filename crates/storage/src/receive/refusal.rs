@@ -41,6 +41,10 @@ impl Problems {
         self.add(format!("{}: {why}", shown(path)));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// The refusal, if there is a reason for one.
     pub(super) fn refusal(&mut self) -> Option<PushRefusal> {
         let mut lines = std::mem::take(&mut self.lines);
