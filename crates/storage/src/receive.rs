@@ -176,7 +176,7 @@ impl Wiki {
         if let Some(old) = old.filter(|_| received.rewritten) {
             self.repo().keep_backup(old)?;
         }
-        disk.sync()?;
+        self.repo().sync_adopted(&disk)?;
         // The branch as it was, too.
         writer.durable = old;
         writer.counted = counted.map(|count| (new, count));

@@ -18,6 +18,7 @@ mod region;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::refs::FullName;
@@ -71,6 +72,9 @@ pub(crate) struct Repo {
     branch: FullName,
     /// The branch's own file, which holds its commit unless the refs were packed.
     branch_file: PathBuf,
+    /// Whether a sync failed after objects were moved in: those that are there may not be on the disk,
+    /// and no later sync would say so.
+    doubted: AtomicBool,
 }
 
 impl Repo {
@@ -109,7 +113,8 @@ impl Repo {
             .map_err(|e| RepoError::unusable(dir, e))?;
         let branch = head_branch(&shared, dir)?;
         let branch_file = dir.join(branch.to_string());
-        Ok(Self { shared, dir: dir.to_owned(), branch, branch_file })
+        let dir = dir.to_owned();
+        Ok(Self { shared, dir, branch, branch_file, doubted: AtomicBool::new(false) })
     }
 
     /// The repository's directory.

@@ -498,6 +498,33 @@ fn objects_without_a_row_are_not_in_the_way() {
     assert_eq!(scratch.paths(), ["home", "pushed"]);
 }
 
+/// A sync failed, and the next one would say that all is well.
+#[test]
+fn objects_that_may_not_be_on_the_disk_are_moved_in_again() {
+    use std::os::unix::fs::MetadataExt as _;
+    for in_doubt in [false, true] {
+        let scratch = Scratch::new();
+        scratch.create("home", "one");
+        let tree = scratch.clone_with_git();
+        let new = commit(&tree, "pushed.md", "pushed");
+        let (incoming, _) = scratch.send(&tree);
+        let repo = scratch.wiki().repo();
+        let arrived = Incoming::open(&incoming, repo, 1000).unwrap().unwrap();
+        let head = scratch.wiki().head().unwrap();
+        let checked = check::check(repo, &arrived, head, new.parse().unwrap(), &RULES()).unwrap();
+        repo.adopt(&arrived.stage(repo, &checked.objects).unwrap()).unwrap();
+        let file = scratch.repo().join(format!("objects/{}/{}", &new[..2], &new[2..]));
+        let before = fs::metadata(&file).unwrap().ino();
+        if in_doubt {
+            repo.doubt();
+        }
+        assert_eq!(scratch.push(&tree, &RULES()).unwrap().new.to_string(), new);
+        let is_another = fs::metadata(&file).unwrap().ino() != before;
+        assert_eq!(is_another, in_doubt);
+        assert_eq!(scratch.paths(), ["home", "pushed"]);
+    }
+}
+
 #[test]
 fn a_pack_without_its_index_is_swept() {
     let mut scratch = Scratch::new();

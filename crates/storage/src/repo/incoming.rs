@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::Ordering;
 
 use gix::objs::Kind;
 use gix::prelude::{Find as _, HeaderExt as _, Write as _};
 
 use super::{Commit, Repo, RepoError, View, loose, object_id};
-use crate::files::{At as _, FileError};
+use crate::files::{At as _, FileError, FileSystem};
 use crate::git_program;
 use crate::revision::Revision;
 
@@ -257,10 +258,24 @@ impl Incoming {
 }
 
 impl Repo {
-    /// Whether the object is here and can be read, as far as its header says.
+    /// Whether the object is here and can be read, as far as its header says. Nothing is relied on any
+    /// more once it is in doubt what is on the disk: then all that is pushed is moved in again.
     pub(crate) fn has(&self, id: &Id) -> bool {
+        if self.doubted.load(Ordering::Relaxed) {
+            return false;
+        }
         // Not through the handle: it has the empty tree even where git hasn't.
         self.local().objects.header(object_id(id)).is_ok()
+    }
+
+    /// Makes durable what was [moved in](Self::adopt). The kernel tells once that it couldn't: after that
+    /// nothing here is taken for being on the disk, until the wiki is opened again.
+    pub(crate) fn sync_adopted(&self, disk: &FileSystem) -> Result<(), FileError> {
+        disk.sync().inspect_err(|_| self.doubt())
+    }
+
+    pub(crate) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
     }
 
     /// Moves files of objects in. The caller syncs the file system. An index comes last: without it git

@@ -151,7 +151,7 @@ impl Wiki {
         let counted = self.check_growth(Some(&mut *writer), &view, head, &changes)?;
         let paths = changes.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
         self.repo().adopt(&staged)?;
-        disk.sync()?;
+        self.repo().sync_adopted(&disk)?;
         // The branch as it was, too.
         writer.durable = head;
         let integrated = match merge {
