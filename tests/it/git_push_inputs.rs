@@ -309,6 +309,30 @@ async fn pushes_that_would_fill_memory_or_time_are_refused() {
     garden.good().await;
 }
 
+/// A pack of two objects: 64 KiB of zeros, and, as a difference from it, these 20,480 times.
+const GROWING: &[u8] = b"\
+    \x50\x41\x43\x4b\x00\x00\x00\x02\x00\x00\x00\x02\xb0\x80\x20\x78\xda\xed\xc1\x01\x01\x00\
+    \x00\x00\x80\x90\xfe\xaf\xee\x08\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+    \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+    \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+    \x00\x00\x00\x00\x00\x00\x6a\x00\x0f\x00\x01\xe8\x80\x0a\x57\x78\xda\xed\xc1\x31\x01\x00\
+    \x30\x0c\xc0\xa0\x67\xf5\x1d\xe9\xad\x89\x7d\x40\xbd\xce\x04\x00\x00\x00\x00\x00\x00\x00\
+    \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x7c\xb7\x03\x90\x05\x62\x2b\x5c\xba\x88\
+    \xea\x13\x2f\x89\x79\x80\x7f\xa6\xf3\x8f\xe7\x29\x6f\x89\x29\x9d";
+
+/// git holds all of an object that is packed as a difference in memory, before anybody can say that it
+/// is too large.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_few_bytes_that_become_gigabytes_are_refused_by_git_already() {
+    let garden = Garden::new().await;
+    let before = State::of(&garden.server);
+    let line = format!("{} {} refs/heads/main\0report-status", garden.head(), "1".repeat(40));
+    let text = garden.post(&[&line], GROWING).await.good().text().to_owned();
+    assert!(text.contains("ng refs/heads/main can't be unpacked"), "{text}");
+    assert_eq!(State::of(&garden.server), before);
+    garden.good().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_but_harmless_pushes_are_taken() {
     for Bad { id, .. } in driven_by("odd_but_harmless_pushes_are_taken") {

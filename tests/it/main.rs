@@ -47,6 +47,7 @@ mod sync_merge;
 mod sync_pull;
 mod sync_push;
 mod sync_queue;
+mod sync_restarts;
 mod sync_scenarios;
 mod sync_transport;
 mod undo;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use http::Method;
-use testkit::{Call, ServerSetup, TestServer, User, scratch, slug};
+use testkit::{Call, Git, ServerSetup, TestServer, User, scratch, slug};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use wikigrove_server::auth::proxy::{IdentityHeaders, Network, Proxies};
@@ -220,7 +220,7 @@ async fn nobody_administers_the_platform_by_a_header() {
 }
 
 /// header-011
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_audit_log_knows_where_a_client_is_from_whoever_may_say() {
     for (networks, expected) in
         [(&["127.0.0.1", "10.0.0.0/8"][..], "192.0.2.1"), (&["10.0.0.0/8"], "127.0.0.1")]
@@ -230,6 +230,15 @@ async fn the_audit_log_knows_where_a_client_is_from_whoever_may_say() {
             operator.on("garden").change_preferences(serde_json::json!({ "site_name": "x" }));
         change.header("x-forwarded-for", "198.51.100.1, 192.0.2.1, 10.0.0.7").await.good();
         let rows = server.platform().audit_log(AuditFilter::default(), None, 1).await.unwrap();
+        assert_eq!(rows[0].what.peer, Some(expected.parse().unwrap()));
+
+        // A push comes from where its client is, too.
+        let place = scratch();
+        let clone = Git::clone(&operator.on("garden").git_url(), place.path().join("clone"));
+        clone.write("tulips.md", "yellow").commit("tulips");
+        clone.run(&["-c", "http.extraHeader=x-forwarded-for: 192.0.2.1, 10.0.0.7", "push", "-q"]);
+        let rows = server.platform().audit_log(AuditFilter::default(), None, 1).await.unwrap();
+        assert_eq!(rows[0].what.action, "git.push");
         assert_eq!(rows[0].what.peer, Some(expected.parse().unwrap()));
     }
 }
@@ -278,6 +287,26 @@ async fn a_wiki_is_asked_only_so_often() {
     }
     assert!(told);
     operator.on("shed").read("x").await.problem("page_not_found");
+}
+
+#[tokio::test]
+async fn whoever_guesses_an_invitation_does_not_learn_by_its_limits_that_there_is_a_wiki() {
+    let setup = ServerSetup::default().limits(|limits| {
+        limits.rate_per_wiki = NonZeroU32::new(1);
+        limits.in_flight_per_wiki = 1;
+    });
+    let (server, operator) = setup.start().await;
+    operator.create_wiki("garden").await.good();
+    let guess = |slug: &str| {
+        let call = server.anonymous().on(slug).api(Method::POST, "/invitations/accept");
+        call.json(serde_json::json!({ "token": "guessed" }))
+    };
+    for _ in 0..20 {
+        guess("garden").await.problem("unknown_wiki");
+        guess("kitchen").await.problem("unknown_wiki");
+    }
+    // Nor does whoever guesses take anything from those who are let in.
+    operator.on("garden").read("x").await.problem("page_not_found");
 }
 
 /// Sends a request by a Unix socket.

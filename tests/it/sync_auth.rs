@@ -1,45 +1,201 @@
-//! How a link gets in, and what becomes of it when it doesn't.
+//! Remotes that want to know who is there, and hosts that have to show who they are.
 
-use http::Method;
+use std::time::Duration;
+
+use http::{Method, header};
 use serde_json::{Value, json};
-use testkit::{Linked, ServerSetup, TestRemote};
+use testkit::{Fault, Linked, Notices, ServerSetup, TestRemote, TestSshd, Tie};
 
-const CANARY: &str = "canary-7d1f-not-to-be-seen";
+const TOKEN: &str = "canary-token-that-is-right";
+const WRONG: &str = "canary-token-that-is-wrong";
 
-async fn closed(token: &str) -> Linked {
+/// A remote that only those get into who show `token`.
+async fn guarded(token: &str) -> TestRemote {
     let remote = TestRemote::start().await;
-    remote.require("x-access-token", CANARY);
-    Linked::on(ServerSetup::default(), remote, json!({ "credential": { "token": token } })).await
+    remote.require("git", token);
+    remote
+}
+
+fn credential(token: &str) -> Value {
+    json!({ "credential": { "token": token, "user": "git" } })
+}
+
+/// A wiki that is linked by ssh with a key of its own.
+async fn by_ssh(setup: ServerSetup) -> Option<(Linked, TestSshd)> {
+    // The key is made with the link, and the server needs to know some key before.
+    let sshd = TestSshd::start("")?;
+    let linked = Linked::on(setup, TestRemote::start().await, json!({ "mode": "off" })).await;
+    let settings = json!({ "credential": { "deploy_key": true } });
+    let tie = Tie::new(&linked.operator, "garden", &sshd.url("127.0.0.1"), settings).await;
+    sshd.force("", tie.made["public_key"].as_str().unwrap());
+    Some((linked.tied(tie), sshd))
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_tried_once_and_a_new_one_at_once() {
-    let linked = closed("wrong").await;
+async fn a_wrong_token_is_shown_once_and_another_one_goes_on_at_once() {
+    let notices = Notices::start().await;
+    let channel = notices.channel();
+    let setup = ServerSetup::default().sync(|sync| sync.delivery.channels.push(channel));
+    let settings = json!({ "offline": true, "credential": { "token": WRONG, "user": "git" } });
+    let linked = Linked::on(setup, guarded(TOKEN).await, settings).await;
     linked.create("roses", "red").await;
+    linked.change(json!({ "offline": false })).await;
     let link = linked.state("paused", Some("auth")).await;
     assert_eq!(link["credential"], "token");
-    assert!(!link.to_string().contains("wrong"), "{link}");
-    let asked = linked.remote.seen().len();
+    assert!(!link.to_string().contains("canary"), "{link}");
+    let told = notices.of("sync.paused").await;
+    assert_eq!(told["data"]["detail"]["reason"], "auth");
+    assert!(!told.to_string().contains("canary"), "{told}");
+
+    // Nobody is locked out by wikis that try again and again.
     linked.create("lilies", "white").await;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     linked.run().await;
-    assert_eq!(linked.remote.seen().len(), 0, "{asked} requests, and no more");
-    let changed = linked.change(json!({ "credential": { "token": CANARY } })).await;
-    assert!(!changed.to_string().contains(CANARY), "{changed}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(linked.remote.seen().len(), 1);
+    assert_eq!(linked.link().await["queue_length"], 2);
+
+    linked.change(credential(TOKEN)).await;
     linked.synced().await;
+    assert_eq!(linked.tip(), linked.head());
+    assert_eq!(notices.kinds(), ["sync.paused"]);
+}
+
+#[tokio::test]
+async fn a_push_that_is_asked_twice_answers_twice() {
+    let settings = json!({ "credential": { "token": TOKEN, "user": "git" } });
+    let linked = Linked::on(ServerSetup::default(), guarded(TOKEN).await, settings).await;
+    linked.synced().await;
+    linked.remote.seen();
+    linked.create("roses", "red").await;
+    linked.synced().await;
+    assert_eq!(linked.tip(), linked.head());
+    let seen = linked.remote.seen();
+    let pushed = seen.iter().filter(|seen| seen.target.contains("git-receive-pack"));
+    let shown = pushed.map(|seen| seen.headers.contains_key(header::AUTHORIZATION));
+    assert_eq!(shown.collect::<Vec<_>>(), [true, true], "what is there, and the push");
+}
+
+#[tokio::test]
+async fn a_credential_that_may_only_read_goes_on_reading() {
+    let linked = Linked::start().await;
+    linked.create("roses", "red").await;
+    linked.run_synced().await;
+    linked.remote.order("git-receive-pack", Fault::Status(403, Vec::new()), 100);
+    linked.create("lilies", "white").await;
+    linked.until("stops pushing", |link| link["last_error"] != Value::Null).await;
+    let link = linked.state("paused", Some("auth")).await;
+    assert_eq!(link["queue_length"], 1);
+    let peer = linked.remote.clone_beside("peer");
+    peer.write("tulips.md", "yellow").commit("Tulips").run(&["push", "-q", "origin", "HEAD:main"]);
+    linked.run().await;
+    linked.until("pulls", |link| link["state"] == "paused" && link["queue_length"] == 2).await;
+    assert_eq!(linked.pages().await, ["lilies", "roses", "tulips"]);
+}
+
+#[tokio::test]
+async fn a_hosts_key_is_confirmed_by_somebody_and_no_other_is_taken() {
+    let Some((linked, mut sshd)) = by_ssh(ServerSetup::default()).await else { return };
+    linked.create("roses", "red").await;
+    linked.change(json!({ "interval_seconds": 7200 })).await;
+    linked.state("paused", Some("host_key_changed")).await;
+    assert!(!sshd.log().contains("Accepted"), "nothing was tried: {}", sshd.log());
+
+    // Somebody looks, compares and confirms. To look is not to trust.
+    let path = linked.path("/host-key");
+    let look = async || linked.operator.control(Method::GET, &path).await.good().json();
+    let keys = look().await;
+    assert_eq!(keys["confirmed"], json!([]));
+    let shown = keys["shown"][0]["fingerprint"].as_str().unwrap().to_owned();
+    let wrong = json!({ "fingerprint": format!("{}A", &shown[..shown.len() - 1]) });
+    let confirm = |body: Value| linked.operator.control(Method::POST, &path).json(body);
+    confirm(wrong).await.problem("host_key_differs");
+    linked.run().await;
+    linked.state("paused", Some("host_key_changed")).await;
+    confirm(json!({ "fingerprint": shown })).await.good();
+    linked.synced().await;
+    let pushed = || sshd.git().run(&["rev-parse", "main"]);
+    assert_eq!(pushed(), linked.head());
+    assert_eq!(look().await["confirmed"][0]["fingerprint"], shown);
+
+    // The host is another one now, or somebody is in between.
+    sshd.renew_host_key();
+    linked.create("lilies", "white").await;
+    let link = linked.state("paused", Some("host_key_changed")).await;
+    let other = look().await["shown"][0]["fingerprint"].as_str().unwrap().to_owned();
+    assert_ne!(other, shown);
+    assert!(link["last_error"].as_str().unwrap().contains(&other), "{link}");
+    assert!(!sshd.log().contains("Accepted"), "nothing was sent: {}", sshd.log());
+    assert_eq!(link["queue_length"], 1);
+    let confirm = |body: Value| linked.operator.control(Method::POST, &path).json(body);
+    confirm(json!({ "fingerprint": other })).await.good();
+    linked.synced().await;
+    assert_eq!(sshd.git().run(&["rev-parse", "main"]), linked.head());
+}
+
+#[tokio::test]
+async fn a_deploy_key_that_may_only_read_pulls_on() {
+    let Some((linked, sshd)) = by_ssh(ServerSetup::default()).await else { return };
+    let path = linked.path("/host-key");
+    let keys = linked.operator.control(Method::GET, &path).await.good().json();
+    let body = json!({ "fingerprint": keys["shown"][0]["fingerprint"] });
+    linked.operator.control(Method::POST, &path).json(body).await.good();
+    linked.create("roses", "red").await;
+    linked.run_synced().await;
+    let only_read = "command=\"case \\\"$SSH_ORIGINAL_COMMAND\\\" in git-upload-pack*) eval \\\"$SSH_ORIGINAL_COMMAND\\\";; \
+        *) echo 'ERROR: The key you are authenticating with has been marked as read only.' >&2; exit 1;; esac\"";
+    sshd.force(only_read, linked.made["public_key"].as_str().unwrap());
+    linked.create("lilies", "white").await;
+    let link = linked.state("paused", Some("auth")).await;
+    assert!(link["last_error"].as_str().unwrap().contains("read only"), "{link}");
+    let dir = sshd.git().dir().to_owned();
+    let peer = testkit::Git::clone(dir.to_str().unwrap(), dir.with_file_name("peer"));
+    peer.write("tulips.md", "yellow").commit("Tulips").run(&["push", "-q", "origin", "HEAD:main"]);
+    linked.run().await;
+    linked.until("pulls", |link| link["state"] == "paused" && link["queue_length"] == 2).await;
+    assert_eq!(linked.pages().await, ["lilies", "roses", "tulips"]);
+}
+
+#[tokio::test]
+async fn two_wikis_at_work_at_once_show_each_its_own_token() {
+    let tokens = ["canary-token-of-the-garden", "canary-token-of-the-kitchen"];
+    let settings = json!({ "credential": { "token": tokens[0], "user": "git" } });
+    let linked = Linked::on(ServerSetup::default(), guarded(tokens[0]).await, settings).await;
+    linked.operator.create_wiki("kitchen").await.good();
+    let remote = guarded(tokens[1]).await;
+    let settings = json!({ "credential": { "token": tokens[1], "user": "git" } });
+    let kitchen = Tie::new(&linked.operator, "kitchen", &remote.url("127.0.0.1"), settings).await;
+    let cook = linked.operator.token("kitchen", "editor").await;
+    for remote in [&linked.remote, &remote] {
+        remote.order("git-upload-pack", Fault::Delay(Duration::from_millis(700)), 1);
+    }
+    linked.create("roses", "red").await;
+    cook.on("kitchen").create("soup", "hot").await.good();
+    linked.run().await;
+    kitchen.run().await;
+    linked.synced().await;
+    kitchen.synced().await;
+    for (remote, token) in [(&linked.remote, tokens[0]), (&remote, tokens[1])] {
+        let basic = data_encoding::BASE64.encode(format!("git:{token}").as_bytes());
+        let seen = remote.seen();
+        assert!(seen.len() >= 4, "{seen:?}");
+        for request in seen {
+            assert_eq!(request.headers[header::AUTHORIZATION], format!("Basic {basic}").as_str());
+        }
+    }
     assert_eq!(linked.tip(), linked.head());
 }
 
 #[tokio::test]
 async fn a_token_is_found_in_no_answer_file_or_log_of_the_remotes() {
-    let linked = closed(CANARY).await;
+    let settings = credential(TOKEN);
+    let linked = Linked::on(ServerSetup::default(), guarded(TOKEN).await, settings).await;
     linked.create("roses", "red").await;
     linked.run_synced().await;
-    assert!(!linked.made.to_string().contains(CANARY));
-    assert!(!linked.link().await.to_string().contains(CANARY));
+    assert!(!linked.made.to_string().contains(TOKEN));
+    assert!(!linked.link().await.to_string().contains(TOKEN));
     let audit =
         linked.operator.control(Method::GET, "/admin/v1/audit?limit=500").await.good().json();
-    assert!(!audit.to_string().contains(CANARY));
+    assert!(!audit.to_string().contains(TOKEN));
     let mut dirs = vec![linked.server.dir().to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -48,36 +204,11 @@ async fn a_token_is_found_in_no_answer_file_or_log_of_the_remotes() {
                 dirs.push(path);
             } else {
                 let bytes = std::fs::read(&path).unwrap();
-                let found = bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
+                let found = bytes.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes());
                 assert!(!found, "{}", path.display());
             }
         }
     }
-}
-
-#[tokio::test]
-async fn a_key_that_may_only_read_still_pulls() {
-    let linked = Linked::start().await;
-    linked.create("roses", "red").await;
-    linked.run_synced().await;
-    let peer = linked.remote.clone_beside("peer");
-    let forbidden = testkit::Fault::Status(403, Vec::new());
-    linked.remote.order("service=git-receive-pack", forbidden, 100);
-    linked.create("lilies", "white").await;
-    linked.run().await;
-    linked.state("paused", Some("auth")).await;
-    peer.write("tulips.md", "yellow").commit("x").run(&["push", "-q", "origin", "HEAD:main"]);
-    linked.run().await;
-    linked
-        .until("pulls", |link| link["last_error"] != Value::Null && link["state"] == "paused")
-        .await;
-    for _ in 0..500 {
-        if linked.text("tulips").await.is_some() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("what others wrote never came");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A wiki that is linked with a git remote elsewhere.
 
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -10,47 +11,45 @@ use crate::{ServerSetup, TestRemote, TestServer, User};
 /// How long a link may take for what it should do at once.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A server with the wiki `garden`, linked with an empty [`TestRemote`].
+/// A server with the wiki `garden`, linked with an empty [`TestRemote`]. It is also its [`Tie`].
 #[derive(Debug)]
 pub struct Linked {
     /// The server.
     pub server: TestServer,
-    /// Who runs it.
-    pub operator: User,
     /// An editor of the wiki.
     pub editor: User,
     /// The remote.
     pub remote: TestRemote,
+    tie: Tie,
+}
+
+/// What ties a wiki to its remote, as the operator sees it.
+#[derive(Clone, Debug)]
+pub struct Tie {
+    /// Who runs the server.
+    pub operator: User,
+    /// The wiki's slug.
+    pub wiki: String,
     /// The link's id.
     pub id: String,
     /// The answer that made it.
     pub made: Value,
 }
 
-impl Linked {
-    /// As it comes: both ways, an empty remote, an interval that no test waits for.
-    pub async fn start() -> Self {
-        Self::with(json!({})).await
-    }
-
-    /// With other settings of the link.
-    pub async fn with(settings: Value) -> Self {
-        Self::on(ServerSetup::default(), TestRemote::start().await, settings).await
-    }
-
-    /// On a server that is set up otherwise, with a remote that is there.
-    pub async fn on(setup: ServerSetup, remote: TestRemote, settings: Value) -> Self {
-        let (server, operator) = setup.start().await;
-        operator.create_wiki("garden").await.good();
-        let editor = operator.token("garden", "editor").await;
-        let made = link(&operator, "garden", &remote, settings).await;
+impl Tie {
+    /// Links a wiki with a remote. An interval that no test waits for, unless the settings have another.
+    pub async fn new(operator: &User, wiki: &str, url: &str, settings: Value) -> Self {
+        let mut body = json!({ "url": url, "interval_seconds": 3600 });
+        body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let path = format!("/admin/v1/wikis/{wiki}/remotes");
+        let made = operator.control(Method::POST, path).json(body).await.good().json();
         let id = made["id"].as_str().unwrap().to_owned();
-        Self { server, operator, editor, remote, id, made }
+        Self { operator: operator.clone(), wiki: wiki.to_owned(), id, made }
     }
 
     /// A route of the link.
     pub fn path(&self, rest: &str) -> String {
-        format!("/admin/v1/wikis/garden/remotes/{}{rest}", self.id)
+        format!("/admin/v1/wikis/{}/remotes/{}{rest}", self.wiki, self.id)
     }
 
     /// How the link stands.
@@ -66,6 +65,12 @@ impl Linked {
     /// Has the link run now.
     pub async fn run(&self) -> Value {
         self.operator.control(Method::POST, self.path("/runs")).await.good().json()
+    }
+
+    /// Decides.
+    pub async fn decide(&self, choice: &str) -> Value {
+        let body = json!({ "choice": choice });
+        self.operator.control(Method::POST, self.path("/decision")).json(body).await.good().json()
     }
 
     /// Waits until the link has come to rest with nothing waiting.
@@ -100,6 +105,42 @@ impl Linked {
             assert!(started.elapsed() < PATIENCE, "the link never {wanted}: {link:#}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+impl Deref for Linked {
+    type Target = Tie;
+
+    fn deref(&self) -> &Tie {
+        &self.tie
+    }
+}
+
+impl Linked {
+    /// As it comes: both ways, an empty remote, an interval that no test waits for.
+    pub async fn start() -> Self {
+        Self::with(json!({})).await
+    }
+
+    /// With other settings of the link.
+    pub async fn with(settings: Value) -> Self {
+        Self::on(ServerSetup::default(), TestRemote::start().await, settings).await
+    }
+
+    /// On a server that is set up otherwise, with a remote that is there.
+    pub async fn on(setup: ServerSetup, remote: TestRemote, settings: Value) -> Self {
+        let (server, operator) = setup.start().await;
+        operator.create_wiki("garden").await.good();
+        let editor = operator.token("garden", "editor").await;
+        let url = remote.url("127.0.0.1");
+        let tie = Tie::new(&operator, "garden", &url, settings).await;
+        Self { server, editor, remote, tie }
+    }
+
+    /// The same, with another link of the wiki in place of the first.
+    #[must_use]
+    pub fn tied(self, tie: Tie) -> Self {
+        Self { tie, ..self }
     }
 
     /// Creates a page.
@@ -144,18 +185,9 @@ impl Linked {
     pub fn tip(&self) -> String {
         self.remote.git().run(&["rev-parse", "refs/heads/main"]).trim().to_owned()
     }
-
-    /// Decides.
-    pub async fn decide(&self, choice: &str) -> Value {
-        let body = json!({ "choice": choice });
-        self.operator.control(Method::POST, self.path("/decision")).json(body).await.good().json()
-    }
 }
 
 /// Links a wiki with a remote; returns the answer.
 pub async fn link(operator: &User, wiki: &str, remote: &TestRemote, settings: Value) -> Value {
-    let mut body = json!({ "url": remote.url("127.0.0.1"), "interval_seconds": 3600 });
-    body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-    let path = format!("/admin/v1/wikis/{wiki}/remotes");
-    operator.control(Method::POST, path).json(body).await.good().json()
+    Tie::new(operator, wiki, &remote.url("127.0.0.1"), settings).await.made
 }

@@ -46,17 +46,22 @@ impl TestSshd {
         std::fs::write(at("config"), config).unwrap();
         // Where the system has it started at boot, this is made then.
         let _ = std::fs::create_dir("/run/sshd");
-        let log = std::fs::File::create(at("log")).unwrap();
-        let server = Command::new(SSHD)
-            .args(["-D", "-e", "-f"])
-            .arg(at("config"))
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let server = serve(dir.path());
         let mut started = Self { dir, port, server };
         started.wait();
         Some(started)
+    }
+
+    /// Becomes a host with another key, at the same place. What it logged before is gone.
+    pub fn renew_host_key(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        for name in ["host", "host.pub"] {
+            std::fs::remove_file(self.dir.path().join(name)).unwrap();
+        }
+        make_host_key(&self.dir.path().join("host"));
+        self.server = serve(self.dir.path());
+        self.wait();
     }
 
     fn wait(&mut self) {
@@ -105,6 +110,17 @@ impl Drop for TestSshd {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+fn serve(dir: &Path) -> Child {
+    let log = std::fs::File::create(dir.join("log")).unwrap();
+    Command::new(SSHD)
+        .args(["-D", "-e", "-f"])
+        .arg(dir.join("config"))
+        .stdin(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 fn make_host_key(file: &Path) {

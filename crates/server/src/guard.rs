@@ -231,13 +231,14 @@ async fn admit(needs: Needs, log: Option<AuditLog>, request: Request, next: Next
     let checked = needs.check(caller.as_ref(), wiki.as_ref()).await;
     let Some(word) = needs.audit else { return answer(checked, request, next).await };
     // Who is nobody is told so, and not written down: a flood of them must not fill the log.
+    let is_nobody = caller.as_ref().is_none_or(Caller::is_anonymous);
     if let Err(problem) = &checked
-        && problem.status() != StatusCode::FORBIDDEN
+        && (is_nobody || problem.status() != StatusCode::FORBIDDEN)
     {
         tracing::info!(word, status = problem.status().as_u16(), "refused");
         return problem.clone().into_response();
     }
-    if needs.of == Of::Nobody && caller.as_ref().is_none_or(Caller::is_anonymous) {
+    if needs.of == Of::Nobody && is_nobody {
         return answer(checked, request, next).await;
     }
     recorded(word, log, wiki, caller, request, |request| answer(checked, request, next)).await

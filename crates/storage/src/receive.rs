@@ -143,7 +143,7 @@ impl Wiki {
         let disk = FileSystem::watch(self.repo().dir())?;
         let old = self.current()?;
         let incoming = self.incoming(scratch, rules.max_objects)?;
-        let checked = check(&incoming, old, new, rules)?;
+        let checked = check(self.repo(), &incoming, old, new, rules)?;
         let staged = incoming.stage(self.repo(), &checked.objects)?;
         let changes = incoming.repo().changes(old, new)?;
         let mut paths: Vec<String> =

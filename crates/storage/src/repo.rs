@@ -28,7 +28,7 @@ use crate::revision::{Etag, Revision};
 pub(crate) use attribute::Want;
 pub(crate) use blobs::{BlobReader, blob_id_of};
 pub(crate) use error::RepoError;
-pub(crate) use incoming::{Id, Incoming};
+pub(crate) use incoming::{Header, Id, Incoming};
 pub(crate) use merge::Merge;
 pub(crate) use packs::Stored;
 pub(crate) use read::{Commit, FileChange, View};

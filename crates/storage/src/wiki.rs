@@ -161,6 +161,11 @@ impl Wiki {
         &self.dir
     }
 
+    /// The full name of the branch that the wiki is, such as `refs/heads/main`.
+    pub fn branch(&self) -> String {
+        self.repo.branch()
+    }
+
     /// The newest revision; `None` while nothing was ever saved.
     ///
     /// # Errors

@@ -310,3 +310,37 @@ async fn a_packed_request_is_understood() {
     let head = server.git("garden").run(&["rev-parse", "main"]);
     assert!(call.await.good().text().contains(&format!("{head} refs/heads/main")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_fetched_is_not_shown() {
+    let (server, _, editor) = TestServer::with_garden().await;
+    editor.on("garden").create("roses", "red").await.good();
+    // A repository from elsewhere has more than the wiki's branch.
+    let repo = server.git("garden");
+    let other = repo.run(&["commit-tree", "-m", "elsewhere", "main^{tree}"]);
+    repo.run(&["update-ref", "refs/heads/other", &other]);
+    repo.run(&["update-ref", "refs/heads/main-old", &other]);
+    repo.run(&["update-ref", "refs/pull/1/head", &other]);
+    repo.run(&["tag", "light", &other]);
+    repo.run(&["tag", "-a", "-m", "heavy", "heavy", "main"]);
+    let (place, url) = (scratch(), editor.on("garden").git_url());
+    for version in VERSIONS {
+        let dir = place.path().join(version);
+        let shown = Git::at(place.path()).run(&["-c", version, "ls-remote", &url]);
+        let names: Vec<&str> = shown.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+        assert_eq!(names, ["HEAD", "refs/heads/main"], "{version}");
+        // Nor is asking for all of it a reason to get nothing.
+        let clone = Git::clone_with(&url, dir, &["-c", version, "--mirror"]);
+        assert_eq!(clone.run(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
+        clone.fsck();
+    }
+    let answer = refs(&editor, "garden", "git-receive-pack").await.good();
+    let pushing = answer.text();
+    assert!(pushing.contains("refs/heads/main"), "{pushing}");
+    assert!(!pushing.contains(&other) && !pushing.contains("refs/tags"), "{pushing}");
+    let clone = Git::clone(&url, place.path().join("clone"));
+    clone.write("tulips.md", "yellow").commit("tulips");
+    clone.run(&["push", "-q"]);
+    assert!(!clone.output(&["push", "-q", "origin", "main:other"]).status.success());
+    assert_eq!(repo.run(&["rev-parse", "refs/heads/other"]), other);
+}

@@ -16,7 +16,7 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 use tower_service::Service;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Caller, ContextService, Error, Outside, TenantId, Wiki};
+use wikigrove_tenant::{Caller, ContextService, Error, TenantId, Wiki};
 
 use super::answering::Answering;
 use super::{SharedHost, host};
@@ -227,13 +227,13 @@ impl Service<Request> for Below {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        // Whoever stands before a wiki takes none of its places: there are none where there is no wiki,
+        // and which of the two it is they shall not learn.
         let inside = request.extensions().get().map(Wiki::id);
         if let Some(wiki) = inside.filter(|_| request.method() == Method::GET) {
             self.remotes.read(wiki);
         }
-        // Whoever accepts an invitation takes a place like any other.
-        let before = || request.extensions().get().and_then(Outside::id);
-        let place = match inside.or_else(before).map(|wiki| self.enter(wiki)) {
+        let place = match inside.map(|wiki| self.enter(wiki)) {
             Some(Ok(place)) => Some(place),
             Some(Err(problem)) => return Answering::refused(&problem),
             None => None,

@@ -45,7 +45,7 @@ pub(super) async fn advertise(
     let protocol = service.protocol(headers);
     let _place = git.0.places.take(wiki.id(), service).await?;
     let mut repository = wiki.open_repository().await.map_err(|error| error.problem())?;
-    let mut command = command(repository.dir(), service, protocol);
+    let mut command = command(repository.dir(), repository.branch(), service, protocol);
     command.args([service.command(), "--stateless-rpc", "--http-backend-info-refs", "."]);
     let (process, pipes) = start(command)?;
     drop(pipes.stdin);
@@ -99,7 +99,7 @@ pub(super) async fn upload_pack(
         return Ok(answer::good(service, "result", refused.freeze().into()));
     }
     let repository = wiki.open_repository().await.map_err(|error| error.problem())?;
-    let mut command = command(repository.dir(), service, protocol);
+    let mut command = command(repository.dir(), repository.branch(), service, protocol);
     command.args([service.command(), "--stateless-rpc", "--strict", "."]);
     let (process, pipes) = start(command)?;
     let (pieces, body) = body_of_pieces();

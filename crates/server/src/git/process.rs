@@ -39,6 +39,11 @@ const TAKING: &[&str] = &[
 /// How long a run may compute, in seconds.
 const CPU_SECONDS: u64 = 1800;
 
+/// How much memory each process of a run that receives may take for itself, in bytes. A few bytes of a
+/// pack may say that an object is a difference of any length, and git makes all of it before anybody can
+/// look; what is within the limits of a wiki needs less than half of this.
+const MEMORY: u64 = 1 << 30;
+
 /// A running git, alone in its group: it and its helpers end when this is dropped.
 pub(super) struct Process {
     child: Child,
@@ -51,11 +56,17 @@ pub(super) struct Pipes {
     pub(super) stderr: ChildStderr,
 }
 
-/// git on a repository, for a service.
+/// git on a repository, for a service. Of all refs there may be it knows the branch only: nothing else
+/// can be fetched or pushed to, and a client that is shown something asks for it.
 ///
 /// The repository may bring its own configuration from elsewhere. What is given here comes last and
 /// counts.
-pub(super) fn command(repository: &Path, service: Service, protocol: Option<&str>) -> Command {
+pub(super) fn command(
+    repository: &Path,
+    branch: &str,
+    service: Service,
+    protocol: Option<&str>,
+) -> Command {
     let mut command = git_program::command();
     command
         // From within, so that it goes on with this repository if that is moved away.
@@ -63,7 +74,8 @@ pub(super) fn command(repository: &Path, service: Service, protocol: Option<&str
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_OPTIONAL_LOCKS", "0")
-        .args(["-c", "transfer.hideRefs=refs/wiki", "-c", "transfer.advertiseSID=false"])
+        .args(["-c", "transfer.hideRefs=refs", "-c", &format!("transfer.hideRefs=!{branch}")])
+        .args(["-c", "transfer.advertiseSID=false"])
         .args(PACKING);
     if let Some(protocol) = protocol {
         command.env("GIT_PROTOCOL", protocol);
@@ -79,7 +91,8 @@ pub(super) fn command(repository: &Path, service: Service, protocol: Option<&str
 }
 
 impl Process {
-    /// Starts it. No file that it writes may become larger than `file_bytes`.
+    /// Starts it. One that receives is told how large a file that it writes may become, and has its
+    /// memory bounded.
     pub(super) fn start(
         mut command: Command,
         file_bytes: Option<u64>,
@@ -104,6 +117,8 @@ impl Process {
             (Resource::Core, Some(0)),
             (Resource::Cpu, Some(CPU_SECONDS)),
             (Resource::Fsize, file_bytes),
+            // Without what it maps of packs, which the system can take back.
+            (Resource::Data, file_bytes.map(|_| MEMORY)),
         ];
         for (resource, limit) in bounds {
             if let (Some(_), Some(pid)) = (limit, self.pid()) {

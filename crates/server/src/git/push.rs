@@ -145,7 +145,8 @@ impl Push {
         let rewrite = may_rewrite.map_err(|error| Ended::Wiki(error.problem()))?;
         let mut git = match open {
             Some(command) => {
-                Some((command, exchange::start(self.incoming.dir(), &self.limits, rewrite)?))
+                let (dir, branch) = (self.incoming.dir(), &self.branch.name);
+                Some((command, exchange::start(dir, branch, &self.limits, rewrite)?))
             }
             None => None,
         };
@@ -191,7 +192,7 @@ async fn keeping_alive<T>(work: impl Future<Output = T>, out: &Out) -> T {
     loop {
         match tokio::time::timeout(KEEP_ALIVE, work.as_mut()).await {
             Ok(done) => return done,
-            Err(_) => out.keep_alive().await,
+            Err(_) => out.keep_alive(),
         }
     }
 }
@@ -201,5 +202,19 @@ fn refused(error: &wikigrove_tenant::Error) -> Refused {
     match error.push_refused() {
         Some(lines) => Refused::explained(lines.to_vec()),
         None => Refused::explained(vec![error.problem().detail().to_owned()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_keeps_nothing_from_being_done() {
+        let (pieces, _unread) = body_of_pieces();
+        let out = Out { pieces, wishes: commands::Wishes { words: true, ..Default::default() } };
+        let work = tokio::time::sleep(KEEP_ALIVE * 100);
+        let done = tokio::time::timeout(KEEP_ALIVE * 200, keeping_alive(work, &out));
+        done.await.expect("nobody waits for the client");
     }
 }

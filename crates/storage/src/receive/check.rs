@@ -14,7 +14,7 @@ use super::refusal::{Problems, PushRefusal, shown};
 use super::tree::{Entry, entries};
 use crate::error::Error;
 use crate::page_path::{EXTENSION, collide, fold};
-use crate::repo::{Edit, Id, Incoming, View};
+use crate::repo::{Edit, Header, Id, Incoming, Repo, View};
 use crate::revision::Revision;
 
 /// The largest commit, in bytes: a message, two signatures and thousands of parents fit.
@@ -69,8 +69,9 @@ struct Check<'a> {
     looks: u64,
 }
 
-/// Looks at everything that `new` brings to a branch that is at `old`.
+/// Looks at everything that `new` brings to a branch of `wiki` that is at `old`.
 pub(crate) fn check(
+    wiki: &Repo,
     incoming: &Incoming,
     old: Option<Revision>,
     new: Revision,
@@ -87,6 +88,7 @@ pub(crate) fn check(
         measured: HashMap::new(),
         looks: 0,
     };
+    let large_file = check.sizes(wiki)?;
     let (commits, is_forward) = check.commits(old, new)?;
     if !is_forward && !rules.rewrite {
         return Err(PushRefusal::new(
@@ -96,6 +98,10 @@ pub(crate) fn check(
     }
     for commit in &commits {
         check.commit(*commit)?;
+    }
+    // If something names it, that was said.
+    if let (Some(line), true) = (large_file, check.problems.is_empty()) {
+        return Err(PushRefusal::too_large(line).into());
     }
     match check.problems.refusal() {
         Some(refusal) => Err(refusal.into()),
@@ -143,6 +149,34 @@ impl Check<'_> {
     fn refuse(&mut self, line: impl Into<String>) -> Error {
         self.problems.add(line.into());
         self.problems.refusal().unwrap_or_default().into()
+    }
+
+    /// Looks at the size of everything that was pushed, named or not: what is named may be packed as a
+    /// difference from what is larger than anything may be, and to read it both have to be made. Of files
+    /// none is read yet, so what is wrong with the first of them is returned.
+    fn sizes(&mut self, wiki: &Repo) -> Result<Option<String>, Error> {
+        let largest_file = self.rules.page_bytes.max(self.rules.attachment_bytes);
+        let mut large_file = None;
+        for id in self.incoming.ids() {
+            let Some(header) = self.incoming.header(id)? else { continue };
+            self.look(1 + u64::from(header.deltas))?;
+            let (what, most) = match header {
+                Header { is_blob: true, .. } => ("file", largest_file),
+                Header { is_tree: true, .. } => ("folder", MAX_TREE),
+                _ => ("commit", MAX_COMMIT),
+            };
+            // git adds what a difference is made from, which the wiki has whatever its size.
+            if header.size <= most || wiki.has(id) {
+                continue;
+            }
+            let id = Revision::from_bytes(*id);
+            let line = format!("the {what} {id} has {} bytes; {most} are allowed", header.size);
+            match header.is_blob {
+                true => large_file = Some(line),
+                false => return Err(self.refuse(line)),
+            }
+        }
+        Ok(large_file)
     }
 
     /// The commits that the branch hasn't, and whether it would only go forward. The header of each is

@@ -54,6 +54,10 @@ impl Problems {
         self.about(path, why);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// The refusal, if there is a reason for one.
     pub(super) fn refusal(&mut self) -> Option<PushRefusal> {
         let mut lines = std::mem::take(&mut self.lines);

@@ -135,6 +135,32 @@ fn only_what_was_looked_at_comes_in() {
     assert!(!objects(&scratch).iter().any(|line| line.starts_with(&junk)));
 }
 
+/// What is named may be packed as a difference from what isn't, and whoever reads it makes both.
+#[test]
+fn nothing_in_a_pack_is_larger_than_the_wiki_takes_named_or_not() {
+    let scratch = Scratch::new();
+    scratch.create("home", "text");
+    let before = objects(&scratch);
+    for (kind, size) in [("blob", 2000), ("tree", 33 << 20), ("commit", 300_000)] {
+        let tree = scratch.clone_with_git();
+        commit(&tree, "new.md", "new");
+        let (incoming, new) = scratch.send(&tree);
+        fs::write(tree.join("large"), "x".repeat(size)).unwrap();
+        let dir = incoming.display().to_string();
+        let args = ["--git-dir", &dir, "hash-object", "--literally", "-w", "-t", kind, "large"];
+        let id = git(&tree, &args);
+        let list = tree.join("list");
+        fs::write(&list, id).unwrap();
+        let pack = format!("git pack-objects -q objects/pack/pack < '{}'", list.display());
+        let mut shell = std::process::Command::new("sh");
+        assert!(shell.current_dir(&incoming).args(["-c", &pack]).status().unwrap().success());
+        let rules = PushRules { page_bytes: 1000, attachment_bytes: 1000, ..RULES() };
+        let lines = lines(scratch.wiki().receive(&incoming, new, &rules));
+        assert!(lines[0].contains(&format!("has {size} bytes")), "{lines:?}");
+        assert_eq!(objects(&scratch), before);
+    }
+}
+
 #[test]
 fn only_forward_unless_it_is_allowed() {
     let scratch = Scratch::new();
@@ -462,7 +488,8 @@ fn objects_without_a_row_are_not_in_the_way() {
     let (incoming, new) = scratch.send(&tree);
     let repo = scratch.wiki().repo();
     let arrived = Incoming::open(&incoming, repo, 1000).unwrap().unwrap();
-    let checked = check::check(&arrived, scratch.wiki().head().unwrap(), new, &RULES()).unwrap();
+    let head = scratch.wiki().head().unwrap();
+    let checked = check::check(repo, &arrived, head, new, &RULES()).unwrap();
     let staged = arrived.stage(repo, &checked.objects).unwrap();
     repo.adopt(&staged).unwrap();
     scratch.open().unwrap();

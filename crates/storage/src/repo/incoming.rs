@@ -124,6 +124,11 @@ impl Incoming {
         self.ids.contains(id)
     }
 
+    /// All objects that were pushed, named or not.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &Id> {
+        self.ids.iter()
+    }
+
     /// What an object is; `None` if it isn't there.
     pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
         let id = object_id(id);

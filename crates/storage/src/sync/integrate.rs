@@ -99,7 +99,7 @@ impl Wiki {
     pub fn preview(&self, order: &Integrate<'_>) -> Result<Option<Preview>, Error> {
         let fetched = self.fetched(order.scratch, order.incoming)?;
         let head = self.current()?;
-        check(&fetched, head, order.incoming, &self.sync_rules())?;
+        check(self.repo(), &fetched, head, order.incoming, &self.sync_rules())?;
         if !is_wanted(fetched.repo(), head, order)? {
             return Ok(None);
         }
@@ -126,7 +126,7 @@ impl Wiki {
         let disk = FileSystem::watch(self.repo().dir())?;
         let fetched = self.fetched(order.scratch, order.incoming)?;
         let (source, head) = (fetched.repo(), self.current()?);
-        let checked = check(&fetched, head, order.incoming, &self.sync_rules())?;
+        let checked = check(self.repo(), &fetched, head, order.incoming, &self.sync_rules())?;
         if !is_wanted(source, head, order)? {
             return Ok(Integrated::Nothing);
         }

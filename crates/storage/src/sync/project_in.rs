@@ -24,8 +24,8 @@ impl Wiki {
     /// As [`integrate`](Self::integrate), of a link that covers a part of the wiki or of the repository
     /// there: what changed in that part since the link was last in step is merged with what changed in
     /// that part here. The commit has no parents but ours; the rest of the repository there never comes
-    /// in. `base` and `unrelated` of the order mean nothing here. The scratch repository is left as it is:
-    /// kept for the link, it makes the next fetch a small one.
+    /// in. The order's `base` may be the wiki's head or the incoming tip: that end counts as unchanged then.
+    /// The scratch repository is left as it is: kept for the link, it makes the next fetch a small one.
     ///
     /// # Errors
     /// As [`integrate`](Self::integrate); or a directory of the mapping is none, here or there
@@ -44,17 +44,19 @@ impl Wiki {
         if base.is_some_and(|base| base.remote == order.incoming) {
             return Ok(Integrated::Nothing);
         }
-        let base_files = match base {
-            Some(base) => mapping.theirs(&view, base.remote)?,
-            None => Files::new(),
-        };
         let ours = mapping.ours(&view, head)?;
+        let base_files = match (order.base, base) {
+            (Some(unchanged), _) if Some(unchanged) == head => ours.clone(),
+            (Some(unchanged), _) if unchanged == order.incoming => theirs.clone(),
+            (_, Some(base)) => mapping.theirs(&view, base.remote)?,
+            (_, None) => Files::new(),
+        };
         let only_we_changed = ours != base_files;
         let merge = view.merge_files(base_files.clone(), ours, theirs, order.winner)?;
         let edits = merge.edits(&merge.ours);
         if edits.is_empty() {
             // The other end may have brought nothing, or what we have.
-            let as_before = merge.theirs == base_files;
+            let as_before = order.base.is_none() && merge.theirs == base_files;
             let local = if as_before { base.map(|base| base.local) } else { head };
             if let Some(local) = local {
                 self.record_pairs(order.link, &[Pair { local, remote: order.incoming }])?;

@@ -124,7 +124,8 @@ impl Wiki {
             None => None,
         };
         let Some(joined) = joined else {
-            if !there.files.is_empty() {
+            // That there is nothing may mean that it was taken away.
+            if !there.files.is_empty() || self.was_in_step(there, link)? {
                 return Err(SyncError::NotIntegrated.into());
             }
             return match first_parents(view, None, head)? {
@@ -160,6 +161,17 @@ impl Wiki {
             steps.push(step(local)?);
         }
         if steps.len() > MAX_COMMITS { squash() } else { Ok(steps) }
+    }
+
+    /// Whether the other end ever had what this end has.
+    fn was_in_step(&self, there: &There<'_>, link: LinkId) -> Result<bool, Error> {
+        let Some(tip) = there.tip else { return Ok(false) };
+        for Pair { remote, .. } in self.pairs(link, None)? {
+            if there.source.is_commit(remote)? && there.source.is_ancestor(remote, tip)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The newest commit of ours, before `joined`, that the other end had in whole, with the files of

@@ -14,6 +14,7 @@ use crate::{Action, AuditId, Error, NewAuditEntry, Revision};
 pub struct Repository {
     stay: Stay,
     dir: PathBuf,
+    branch: String,
 }
 
 impl Wiki {
@@ -25,7 +26,8 @@ impl Wiki {
         self.allow(Action::Read).await?;
         let stay = self.0.live.stay().map_err(|_| self.ended())?;
         let dir = stay.wiki().dir().join("repo");
-        Ok(Repository { stay, dir })
+        let branch = stay.wiki().branch();
+        Ok(Repository { stay, dir, branch })
     }
 
     /// Whether a client may ask for these commits: each is part of the history. Otherwise the first
@@ -94,6 +96,12 @@ impl Repository {
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The full name of the branch that the wiki is, such as `refs/heads/main`. What else there may be
+    /// in the repository is nobody's business.
+    pub fn branch(&self) -> &str {
+        &self.branch
     }
 
     /// Waits until the wiki is to be closed: whatever reads the repository has to end now.

@@ -101,8 +101,13 @@ pub(super) struct Receiving {
 }
 
 /// Starts git in the repository of a push.
-pub(super) fn start(dir: &Path, limits: &GitLimits, rewrite: bool) -> Result<Receiving, Ended> {
-    let mut command = command(dir, Service::ReceivePack, None);
+pub(super) fn start(
+    dir: &Path,
+    branch: &str,
+    limits: &GitLimits,
+    rewrite: bool,
+) -> Result<Receiving, Ended> {
+    let mut command = command(dir, branch, Service::ReceivePack, None);
     command
         .args(["-c", &format!("receive.denyNonFastForwards={}", !rewrite)])
         .args(["-c", &format!("receive.maxInputSize={}", limits.pack_bytes)])
@@ -196,7 +201,7 @@ async fn hear(mut stdout: ChildStdout, head: &Head, out: &Out) -> Result<Vec<u8>
         while let Some(packet) = Packet::take(&mut buffer).map_err(malformed)? {
             let Packet::Data(data) = packet else { continue };
             match data.split_first() {
-                Some((1, [])) => out.keep_alive().await,
+                Some((1, [])) => out.keep_alive(),
                 Some((1, part)) if report.len() + part.len() <= LONGEST_REPORT => {
                     report.extend_from_slice(part);
                 }

@@ -1,12 +1,13 @@
 //! What the operator learns of a push, whoever its commits name.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use http::StatusCode;
 use wikigrove_tenant::{AuditId, Error, Revision, Wiki};
 
 use super::verdict::Branch;
+use crate::auth::ClientAddress;
 use crate::middleware::RequestId;
 
 /// Where a push comes from.
@@ -18,7 +19,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn of(request: &Request) -> Self {
         let extensions = request.extensions();
-        let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let peer = ClientAddress::of(extensions);
         let request_id = extensions.get::<RequestId>().map(|id| id.as_str().to_owned());
         Self { peer, request_id }
     }

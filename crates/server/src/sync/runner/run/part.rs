@@ -113,13 +113,7 @@ impl Run {
         most: Option<usize>,
         insist: bool,
     ) -> Result<Integrated, Error> {
-        // Whose pages somebody chose keeps them; what the other has is kept beside them.
-        let winner = match plan {
-            Plan::Theirs => Winner::Remote,
-            Plan::Ours => Winner::Wiki,
-            _ => winner,
-        };
-        let mut order = self.order(incoming, winner);
+        let mut order = self.planned(incoming, plan, winner);
         order.max_conflicts = most.unwrap_or(usize::MAX);
         let (quarantine, mapping) = (self.quarantine(), self.mapping.clone());
         self.wiki.integrate_part(&quarantine, order, most, mapping, insist).await
