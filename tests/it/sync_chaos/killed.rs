@@ -16,16 +16,19 @@ struct World {
     link: String,
     remote: TestRemote,
     peer: Git,
+    /// The directory there that the wiki is.
+    directory: Option<&'static str>,
     /// Commits that somebody made, without what merging made of them.
     made: usize,
 }
 
 impl World {
-    async fn start() -> Self {
+    async fn start(directory: Option<&'static str>) -> Self {
         let (server, remote) = (Server::start().await, TestRemote::start().await);
-        let link = server.link(json!({ "url": remote.url("127.0.0.1") })).await;
+        let url = remote.url("127.0.0.1");
+        let link = server.link(json!({ "url": url, "subdirectory": directory })).await;
         let peer = remote.git();
-        let mut world = Self { server, link, remote, peer, made: 0 };
+        let mut world = Self { server, link, remote, peer, directory, made: 0 };
         world.save("home").await;
         world.synced().await;
         world.peer = world.remote.clone_beside("peer");
@@ -43,10 +46,31 @@ impl World {
         self.peer.run(&["fetch", "-q"]);
         self.peer.run(&["reset", "-q", "--hard", "origin/main"]);
         for number in 0..20 {
-            self.peer.write(&format!("{dir}/{number}.md"), format!("{dir} {number}"));
+            let file = self.there(&format!("{dir}/{number}.md"));
+            self.peer.write(&file, format!("{dir} {number}"));
         }
         self.peer.commit(dir).run(&["push", "-q", "origin", "HEAD:main"]);
         self.made += 1;
+    }
+
+    /// Where a file of the wiki is at the remote.
+    fn there(&self, file: &str) -> String {
+        self.directory.map_or_else(|| file.to_owned(), |directory| format!("{directory}/{file}"))
+    }
+
+    /// Whether both ends have the same, commits and all if the wiki is all of the remote.
+    fn is_same(&self) -> bool {
+        let (here, there) = match self.directory {
+            None => ("main".to_owned(), "main".to_owned()),
+            Some(directory) => ("main^{tree}".to_owned(), format!("main:{directory}")),
+        };
+        let id = |git: &Git, name: &str| git.output(&["rev-parse", "--verify", "-q", name]).stdout;
+        id(&self.server.git(), &here) == id(&self.remote.git(), &there)
+    }
+
+    /// In how many commits a file was touched.
+    fn touched(git: &Git, file: &str) -> usize {
+        git.run(&["log", "--format=%H", "main", "--", file]).lines().count()
     }
 
     async fn link(&self) -> Value {
@@ -87,9 +111,7 @@ impl World {
         let began = Instant::now();
         loop {
             let link = self.link().await;
-            let tip = self.remote.git().output(&["rev-parse", "--verify", "-q", "main"]).stdout;
-            let same = String::from_utf8_lossy(&tip).trim() == self.server.head();
-            if same && link["state"] == "idle" && link["queue_length"] == 0 {
+            if self.is_same() && link["state"] == "idle" && link["queue_length"] == 0 {
                 return;
             }
             if link["state"] == "idle" || link["state"] == "backoff" {
@@ -102,10 +124,11 @@ impl World {
 
     async fn killed_in(&mut self, state: &str, round: usize) {
         self.push(&format!("{state}-{round}"));
+        let page = format!("{state}-{round}-here");
         let mut saved = None;
         // A wiki that nobody saved in only follows, and merges nothing before.
         if state != "applying" {
-            saved = Some(self.save(&format!("{state}-{round}-here")).await);
+            saved = Some(self.save(&page).await);
         }
         let held = self.hold(state);
         run(&self.server.operator(), &self.link).await;
@@ -122,32 +145,58 @@ impl World {
         self.remote.forgive();
         self.server.start_again();
         let waiting = self.link().await["queue_length"].as_u64().unwrap();
-        if let Some(saved) = saved.filter(|_| waiting == 0) {
-            let seen = ["merge-base", "--is-ancestor", &saved, "main"];
-            assert!(self.remote.git().output(&seen).status.success(), "{saved} is forgotten");
+        let file = self.there(&format!("{page}.md"));
+        if saved.is_some() && waiting == 0 {
+            let found = self.remote.git().output(&["cat-file", "-e", &format!("main:{file}")]);
+            assert!(found.status.success(), "{page} is forgotten");
         }
         self.synced().await;
-        let git = self.server.git();
-        let count = |args: &[&str]| git.run(args).parse::<usize>().unwrap();
-        assert_eq!(count(&["rev-list", "--count", "--no-merges", "main"]), self.made, "{state}");
+        let (here, there) = (self.server.git(), self.remote.git());
+        for file in [format!("{page}.md"), format!("{state}-{round}/7.md")] {
+            let is_here = saved.is_some() || !file.contains("here");
+            assert_eq!(Self::touched(&here, &file), usize::from(is_here), "{file}");
+            assert_eq!(Self::touched(&there, &self.there(&file)), usize::from(is_here), "{file}");
+        }
+        if self.directory.is_none() {
+            let made = here.run(&["rev-list", "--count", "--no-merges", "main"]);
+            assert_eq!(made, self.made.to_string(), "{state}");
+        }
+    }
+
+    async fn is_whole(&self, rounds: usize, states: usize) {
+        self.server.git().fsck();
+        self.remote.git().fsck();
+        let pages = self.server.operator().on("garden").pages().await.len();
+        assert_eq!(pages, 1 + rounds * (states * 20 + STATES.len() - 1));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_in_any_state_of_a_link_goes_on_where_it_was() {
     let rounds = if is_long() { 20 } else { 2 };
-    let mut world = World::start().await;
+    let mut world = World::start(None).await;
     for round in 0..rounds {
         for state in STATES {
             world.killed_in(state, round).await;
         }
     }
-    let git = world.server.git();
-    git.fsck();
-    world.remote.git().fsck();
-    let merges = git.run(&["rev-list", "--count", "--merges", "main"]).parse::<usize>().unwrap();
+    world.is_whole(rounds, STATES.len()).await;
+    let merges = ["rev-list", "--count", "--merges", "main"];
+    let merges = world.server.git().run(&merges).parse::<usize>().unwrap();
     // One for each round in which both ends had something new.
     assert!(merges <= rounds * (STATES.len() - 1), "{merges} merges");
-    let pages = world.server.operator().on("garden").pages().await.len();
-    assert_eq!(pages, 1 + rounds * (STATES.len() * 20 + STATES.len() - 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_over_a_directory_of_a_remote_goes_on_where_it_was() {
+    let rounds = if is_long() { 20 } else { 1 };
+    let mut world = World::start(Some("docs")).await;
+    // What comes from there is always merged, which is done before it would be applied.
+    let states = STATES.iter().filter(|state| **state != "applying");
+    for round in 0..rounds {
+        for state in states.clone() {
+            world.killed_in(state, round).await;
+        }
+    }
+    world.is_whole(rounds, STATES.len() - 1).await;
 }

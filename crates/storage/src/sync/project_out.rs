@@ -74,6 +74,8 @@ impl Wiki {
         let mut pairs = Vec::new();
         for step in self.steps(&there, head, link, mapping)? {
             if step.files == there.files {
+                // From now on this is what the tip stands for: what led here isn't told once more.
+                pairs.extend(outgoing.tip.map(|tip| Pair { local: step.local, remote: tip }));
                 continue;
             }
             let commit = view.commit(step.local)?;

@@ -311,6 +311,10 @@ impl World {
     fn answer(&mut self) {
         for link in 0..self.links.len() {
             self.answer_for(link);
+            // Two who merge the same at the same moment have to merge each other's merges next.
+            if self.agreed {
+                self.advance(MINUTE);
+            }
         }
     }
 

@@ -268,6 +268,21 @@ fn both_ends_changes_are_merged_and_every_author_is_named() {
 }
 
 #[test]
+fn what_was_pushed_after_a_merge_is_not_told_again() {
+    let project = Project::new(&[("docs/home.md", "text\n")]);
+    project.pull();
+    project.work(&[("docs/theirs.md", "theirs\n")]);
+    project.wiki.create("ours", "ours\n");
+    project.pull();
+    let pushed = project.push();
+    assert_eq!((pushed.commits, pushed.local), (1, project.head()));
+    let again = project.push();
+    assert_eq!((again.commits, again.local, again.tip), (0, project.head(), pushed.tip));
+    let touched = project.remote.git(&["log", "--format=%s", "main", "--", "docs/theirs.md"]);
+    assert_eq!(touched.lines().count(), 1, "{touched}");
+}
+
+#[test]
 fn very_many_commits_become_one() {
     let project = Project::new(&[]);
     for n in 0..=MAX_COMMITS {
