@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use testkit::{Answer, Running, User, scratch};
+use testkit::{Answer, Fault, Running, TestRemote, Tie, User, scratch};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -154,21 +155,26 @@ async fn send_everywhere(running: &Running, user: &User, secret: &str, seen: &mu
     }
 }
 
-/// The arguments of the server and of all that it started.
+/// The arguments of the server and of all that it started, and what those started.
 fn arguments(server: i32) -> Vec<u8> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap() {
-        let path = entry.unwrap().path();
-        // A process may end while it is looked at.
-        let Ok(stat) = std::fs::read_to_string(path.join("stat")) else { continue };
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
-        let is_server =
-            path.file_name().is_some_and(|name| name.to_string_lossy() == server.to_string());
-        if is_server || parent.and_then(|parent| parent.parse().ok()) == Some(server) {
-            all.extend(std::fs::read(path.join("cmdline")).unwrap_or_default());
-        }
+    let processes: Vec<(i32, i32)> = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| {
+            let id: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            // A process may end while it is looked at.
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            let parent = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
+            Some((id, parent))
+        })
+        .collect();
+    let mut family = vec![server];
+    let mut looked_at = 0;
+    while let Some(parent) = family.get(looked_at).copied() {
+        family.extend(processes.iter().filter(|(_, of)| *of == parent).map(|(id, _)| *id));
+        looked_at += 1;
     }
-    all
+    let of = |id: &i32| std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    family.iter().flat_map(of).collect()
 }
 
 /// Looks at the arguments again and again until it is told to stop.
@@ -240,6 +246,65 @@ async fn no_secret_is_left_anywhere() {
     let (status, logged) = running.ended();
     assert!(status.success(), "{logged}");
     assert!(logged.contains("DEBUG") && logged.contains("request answered"), "{logged}");
+    canaries.are_not_in("the log", logged.as_bytes());
+    canaries.are_not_below(&data);
+}
+
+/// What a link shows to its remote, what its remote shows to us, and what somebody guesses.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_of_a_link_is_left_anywhere() {
+    const RIGHT: &str = "canary-that-lets-into-the-remote";
+    const OTHER: &str = "canary-that-was-the-remotes-before";
+    let dir = scratch();
+    let data = dir.path().join("data");
+    let remote = TestRemote::start().await;
+    remote.require("git", RIGHT);
+    let program = crate::program(&data).env("RUST_LOG", "trace");
+    let admitted = format!("127.0.0.1:{}", remote.port());
+    let running = program.serve_with(&["--sync-allow", &admitted]);
+    let operator = running.operator();
+    let arguments = watch_arguments(&running);
+    let credential = |token: &str| json!({ "credential": { "token": token, "user": "git" } });
+    let tie = Tie::new(&operator, "welcome", &remote.url("127.0.0.1"), credential(OTHER)).await;
+    let hook = tie.made["webhook_secret"].as_str().unwrap().to_owned();
+    let canaries = Canaries::new(&[RIGHT, OTHER, WRONG, &hook].map(str::to_owned));
+    let mut seen = Seen::default();
+    let mut note =
+        |what: &str, text: Value| seen.0.push((what.to_owned(), text.to_string().into()));
+    note("a link that isn't let in", tie.state("paused", Some("auth")).await);
+    note("a link that gets another token", tie.change(credential(RIGHT)).await);
+    operator.on("welcome").create("roses", "red").await.good();
+    note("a link that is in step", tie.synced().await);
+    assert!(remote.git().run(&["log", "--format=%s", "main"]).lines().count() >= 2);
+    // The remote fails in every way that it has words for.
+    for status in [403, 404, 500] {
+        remote.order("info/refs", Fault::Status(status, Vec::new()), 1);
+        tie.run().await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        note("a link whose remote fails", tie.link().await);
+    }
+    for sent in [WRONG, RIGHT, &hook] {
+        let path = format!("/hooks/{}", tie.id);
+        let call = running.anonymous().public(Method::POST, path).json(json!({ "after": sent }));
+        let call = call.header("x-gitea-signature", sent).header("x-gitlab-token", sent);
+        seen.add("a host's message", &call.await);
+    }
+    let list = operator.control(Method::GET, "/admin/v1/remotes").await;
+    seen.add("the list of links", &list);
+    let audit = operator.control(Method::GET, "/admin/v1/audit").await;
+    seen.add("the audit log", &audit);
+    let arguments = arguments();
+    let shown = String::from_utf8_lossy(&arguments);
+    assert!(shown.contains("ls-remote") || shown.contains("fetch"), "git was never seen: {shown}");
+    canaries.are_not_in("the arguments of processes", &arguments);
+    for (what, bytes) in &seen.0 {
+        canaries.are_not_in(what, bytes);
+    }
+    canaries.are_not_below(&data);
+    running.terminate();
+    let (status, logged) = running.ended();
+    assert!(status.success(), "{logged}");
+    assert!(logged.contains("DEBUG"), "{logged}");
     canaries.are_not_in("the log", logged.as_bytes());
     canaries.are_not_below(&data);
 }
