@@ -763,10 +763,10 @@ mod tests {
     fn every_route_is_described() {
         let wikis = operations(&wikis());
         assert!(wikis.contains("put /api/v1/pages/{path}"), "{wikis:?}");
-        assert_eq!(wikis.len(), 28);
+        assert_eq!(wikis.len(), 31);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
-        assert_eq!(control.len(), 27);
+        assert_eq!(control.len(), 40);
     }
 
     #[test]

@@ -98,7 +98,8 @@ async fn what_many_saves_leave_is_packed_in_the_background() {
     let settings = Settings { idle: std::time::Duration::from_secs(1), ..Settings::default() };
     let platform = Platform::in_memory_with(settings).await.unwrap();
     let garden = platform.create("garden").await.unwrap();
-    for number in 0..400 {
+    // How many files they leave is estimated from a part of them: so many are enough by any estimate.
+    for number in 0..800 {
         let page = format!("page-{number}");
         garden.save(&page, format!("text {number}"), Base::New).await.unwrap();
     }
