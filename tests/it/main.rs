@@ -41,6 +41,7 @@ mod shutdown;
 mod slow_clients;
 mod sync_auth;
 mod sync_chaos;
+mod sync_conflicts;
 mod sync_history;
 mod sync_mapping;
 mod sync_merge;

@@ -165,3 +165,22 @@ async fn a_remote_of_another_format_is_refused_in_words() {
     let link = linked.state("paused", Some("unsupported")).await;
     assert!(link["last_error"].as_str().unwrap().contains("SHA-256"), "{link}");
 }
+
+#[tokio::test]
+async fn a_history_that_is_cut_off_is_refused_in_words() {
+    let linked = Linked::with(json!({ "offline": true })).await;
+    let dir = linked.remote.git().dir().to_owned();
+    let peer = linked.remote.clone_beside("peer");
+    for text in ["one", "two", "three"] {
+        peer.write("a.md", text).commit(text);
+    }
+    peer.run(&["push", "-q", "origin", "HEAD:main"]);
+    let whole = dir.with_file_name("whole.git");
+    std::fs::rename(&dir, &whole).unwrap();
+    let url = format!("file://{}", whole.display());
+    Git::clone_with(&url, &dir, &["--bare", "--depth=1"]);
+    linked.change(json!({ "offline": false })).await;
+    let link = linked.state("paused", Some("unsupported")).await;
+    assert!(link["last_error"].as_str().unwrap().contains("shallow"), "{link}");
+    assert!(linked.pages().await.is_empty());
+}
