@@ -22,6 +22,7 @@ const MAPPING: &str = "tests/it/sync_mapping.rs";
 const AUTH: &str = "tests/it/sync_auth.rs";
 const TRANSPORT: &str = "tests/it/sync_transport.rs";
 const RESTARTS: &str = "tests/it/sync_restarts.rs";
+const CANARY: &str = "tests/it/canary.rs";
 const MACHINE: &str = "crates/server/src/sync/machine/tests/standing.rs";
 
 /// Which test in which file drives a scenario.
@@ -97,6 +98,7 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ("SY-068", AUTH, "a_hosts_key_is_confirmed_by_somebody_and_no_other_is_taken"),
     ("SY-069", AUTH, "a_hosts_key_is_confirmed_by_somebody_and_no_other_is_taken"),
     ("SY-070", AUTH, "a_push_that_is_asked_twice_answers_twice"),
+    ("SY-071", CANARY, "no_secret_of_a_link_is_left_anywhere"),
     ("SY-072", AUTH, "two_wikis_at_work_at_once_show_each_its_own_token"),
     ("SY-073", TRANSPORT, "a_name_that_leads_inside_is_not_followed_whatever_else_it_says"),
     ("SY-074", TRANSPORT, "a_redirect_is_not_followed_wherever_it_leads"),
@@ -114,8 +116,6 @@ const DRIVEN: &[(&str, &str, &str)] = &[
 /// Why no test drives a scenario.
 #[rustfmt::skip]
 const NOT_DRIVEN: &[(&str, &str)] = &[
-    ("SY-071", "a token is looked for in answers, files and the audit log (sync_auth.rs), not yet in a server's log at \
-                level trace nor in what its processes were started with"),
     ("SY-082", "no test fills a disk while a fetch is on"),
     ("SY-083", "ten thousand saves take a test too long; three hundred that are one push are SY-010"),
 ];
