@@ -1,7 +1,7 @@
 //! Runs the links: performs what the machine wants done, with real wikis, a real network and a real
 //! clock.
 //!
-//! One task, the [supervisor](supervisor), takes one step at a time; what takes time is done by tasks of
+//! One task, the supervisor, takes one step at a time; what takes time is done by tasks of
 //! their own, a few at once. Everybody else speaks to it through [`Remotes`].
 //!
 //! What the machine's module asks of its performer is kept but for one thing: a [save](Event::Saved)
