@@ -20,10 +20,11 @@ use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::{HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Action, Wiki};
 
+use crate::auth::ClientAddress;
 use crate::guard::{Needs, Routes};
 
 pub use answer::{in_plain_words, with_bearer};
@@ -84,8 +85,9 @@ async fn info_refs(
     wiki: Wiki,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Result<Response, Problem> {
     let service = Service::of_query(query.as_deref().unwrap_or_default())?;
     git.admit(&wiki, service).await?;
-    fetch::advertise(&git, &wiki, service, &headers).await
+    fetch::advertise(&git, &wiki, service, &headers, ClientAddress::of(&extensions)).await
 }

@@ -3,6 +3,7 @@
 mod wants;
 
 use std::io;
+use std::net::IpAddr;
 use std::process::Command;
 
 use axum::body::Body;
@@ -22,6 +23,8 @@ use super::places::Place;
 use super::process::{Pipes, Process, command, heard};
 use super::service::Service;
 use super::{Git, answer, request};
+use crate::auth::ClientAddress;
+use crate::limits::Principal;
 
 /// The most bytes of a request that are read before it has a place. Most requests are shorter.
 const SHORT: u64 = 64 * 1024;
@@ -41,9 +44,11 @@ pub(super) async fn advertise(
     wiki: &Wiki,
     service: Service,
     headers: &HeaderMap,
+    client: Option<IpAddr>,
 ) -> Result<Response, Problem> {
     let protocol = service.protocol(headers);
-    let _place = git.0.places.take(wiki.id(), service).await?;
+    let who = Principal::of(Some(wiki.caller()), client);
+    let _place = git.0.places.take(wiki.id(), who, service).await?;
     let mut repository = wiki.open_repository().await.map_err(|error| error.problem())?;
     let mut command = command(repository.dir(), repository.branch(), service, protocol);
     command.args([service.command(), "--stateless-rpc", "--http-backend-info-refs", "."]);
@@ -86,11 +91,12 @@ pub(super) async fn upload_pack(
     let service = Service::UploadPack;
     git.admit(&wiki, service).await?;
     let protocol = service.protocol(request.headers());
+    let who = Principal::of(Some(wiki.caller()), ClientAddress::of(request.extensions()));
     let mut body = request::body(request, service, LONGEST)?;
     let mut asked = Vec::new();
     read(&mut body, SHORT, &mut asked).await?;
     // Who has no place occupies little.
-    let place = git.0.places.take(wiki.id(), service).await?;
+    let place = git.0.places.take(wiki.id(), who, service).await?;
     read(&mut body, LONGEST + 1 - SHORT, &mut asked).await?;
     if asked.len() as u64 > LONGEST {
         return Err(request::too_large(LONGEST));

@@ -11,10 +11,14 @@ pub struct GitLimits {
     pub fetches: usize,
     /// As `fetches`, for one wiki.
     pub fetches_per_wiki: usize,
+    /// As `fetches`, for one caller: without a credential, for one address.
+    pub fetches_per_principal: usize,
     /// How many pushes may run at once, for all wikis.
     pub pushes: usize,
     /// As `pushes`, for one wiki.
     pub pushes_per_wiki: usize,
+    /// As `pushes`, for one caller.
+    pub pushes_per_principal: usize,
     /// How long a client waits for its turn before it is told to come back.
     pub patience: Duration,
     /// How long one transfer may take.
@@ -29,8 +33,10 @@ impl Default for GitLimits {
             pack_bytes: 1_000_000_000,
             fetches: 32,
             fetches_per_wiki: 8,
+            fetches_per_principal: 6,
             pushes: 16,
             pushes_per_wiki: 4,
+            pushes_per_principal: 3,
             patience: Duration::from_secs(5),
             total: Duration::from_secs(3600),
             idle: Duration::from_secs(120),

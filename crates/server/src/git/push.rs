@@ -29,6 +29,8 @@ use super::limits::GitLimits;
 use super::places::Place;
 use super::service::Service;
 use super::{Git, answer, request};
+use crate::auth::ClientAddress;
+use crate::limits::Principal;
 use commands::{Asked, Command};
 use exchange::{Ended, Head, Upload};
 use record::Record;
@@ -47,12 +49,13 @@ pub(super) async fn receive_pack(
     let service = Service::ReceivePack;
     git.admit(&wiki, service).await?;
     let record = Record::of(&request);
+    let who = Principal::of(Some(wiki.caller()), ClientAddress::of(request.extensions()));
     let mut body = request::body(request, service, git.0.limits.pack_bytes)?;
     let mut read = BytesMut::new();
     let Some(asked) = commands::read(&mut body, &mut read).await? else {
         return Ok(answer::good(service, "result", Body::empty()));
     };
-    let place = git.0.places.take(wiki.id(), service).await?;
+    let place = git.0.places.take(wiki.id(), who, service).await?;
     // First, so that what the push borrows from stays where it is.
     let repository = wiki.open_repository().await.map_err(|error| error.problem())?;
     let incoming = wiki.begin_push().await.map_err(|error| error.problem())?;
