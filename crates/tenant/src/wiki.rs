@@ -8,6 +8,7 @@ mod presentation;
 pub(crate) mod push;
 mod repository;
 mod snapshot;
+mod storage_access;
 mod sync;
 mod versions;
 
@@ -15,8 +16,8 @@ use std::sync::Arc;
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{
-    Author, Commit, Etag, ExistingPath, Found, PagePath, PageSummary, PreferenceChanges,
-    Preferences, Revision, Saved, Usage,
+    Author, Etag, ExistingPath, Found, PagePath, PageSummary, PreferenceChanges, Preferences,
+    Revision, Saved, Usage,
 };
 
 use crate::base::Base;
@@ -32,6 +33,7 @@ pub use attachments::{Download, Upload};
 pub use presentation::Presentation;
 pub use push::Incoming;
 pub use repository::Repository;
+pub use storage_access::Storage;
 pub use sync::{Quarantine, SyncOrder};
 pub use versions::UndoOptions;
 
@@ -568,53 +570,6 @@ impl std::fmt::Debug for Wiki {
             .field("slug", self.slug())
             .field("caller", self.caller())
             .finish_non_exhaustive()
-    }
-}
-
-/// A wiki's pages and history, to be read by code that may block. The caller's rights hold here too.
-#[derive(Clone, Debug)]
-pub struct Storage(Wiki);
-
-impl Storage {
-    /// The newest revision; `None` while nothing was ever saved.
-    ///
-    /// # Errors
-    /// The caller may not read (any more); the branch is damaged.
-    pub fn head(&self) -> Result<Option<Revision>, Error> {
-        self.with(storage::Wiki::head)
-    }
-
-    /// A page as it is now.
-    ///
-    /// # Errors
-    /// The caller may not read (any more); there is no such page.
-    pub fn read(&self, path: &ExistingPath) -> Result<Arc<storage::Page>, Error> {
-        self.with(|wiki| wiki.read(path))
-    }
-
-    /// A page as it was in the commit `at`.
-    ///
-    /// # Errors
-    /// The caller may not read (any more); `at` isn't part of this wiki's history, or had no such
-    /// page.
-    pub fn read_at(&self, path: &ExistingPath, at: Revision) -> Result<storage::Page, Error> {
-        self.with(|wiki| wiki.read_at(path, at))
-    }
-
-    /// The commits that `known` has not, oldest first; all of them from `None`.
-    ///
-    /// # Errors
-    /// The caller may not read (any more); `known` isn't part of the history (any more).
-    pub fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, Error> {
-        self.with(|wiki| wiki.changes_since(known))
-    }
-
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error>,
-    ) -> Result<T, Error> {
-        self.0.allow_blocking(Action::Read)?;
-        self.0.with(work)
     }
 }
 
