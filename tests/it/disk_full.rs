@@ -1,67 +1,9 @@
 //! A full disk: nothing that was acknowledged is lost, and saving works again once there is room.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, prlimit};
-use testkit::{Program, User, entries, test_data};
-
-/// Set where no test may be skipped.
-const REQUIRED: &str = "WIKIGROVE_REQUIRE_ALL_TESTS";
-
-/// A small file system that is unmounted when this is dropped.
-struct SmallDisk {
-    at: PathBuf,
-    _scratch: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    /// `None`, said loudly, for a user who can't mount anything.
-    ///
-    /// # Panics
-    /// So it is where all tests have to run, as in CI.
-    fn of_megabytes(size: u32) -> Option<Self> {
-        let scratch = testkit::scratch();
-        let at = scratch.path().join("disk");
-        std::fs::create_dir(&at).unwrap();
-        let options = format!("size={size}m,mode=0700");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at).status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self { at, _scratch: scratch });
-        }
-        assert!(
-            std::env::var_os(REQUIRED).is_none(),
-            "this test has to mount a small tmpfs, which takes root"
-        );
-        eprintln!("SKIPPED: this test mounts a small tmpfs, which takes root");
-        None
-    }
-
-    /// Takes all the room that is left.
-    fn fill(&self) -> Filler {
-        let path = self.at.join("filler");
-        let mut file = std::fs::File::create(&path).unwrap();
-        for size in [1 << 16, 1 << 12, 1 << 8, 1] {
-            while std::io::Write::write_all(&mut file, &vec![0; size]).is_ok() {}
-        }
-        Filler(path)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
-    }
-}
-
-struct Filler(PathBuf);
-
-impl Filler {
-    fn remove(self) {
-        std::fs::remove_file(self.0).unwrap();
-    }
-}
+use testkit::{Program, SmallDisk, User, entries, test_data};
 
 fn program(data: &Path) -> Program {
     crate::program(data)
@@ -98,7 +40,7 @@ async fn every_page_is_there(operator: &User, pages: &[String]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_saves_and_loses_none() {
     let Some(disk) = SmallDisk::of_megabytes(12) else { return };
-    let program = program(&disk.at.join("data"));
+    let program = program(&disk.path().join("data"));
     let server = program.serve();
     let operator = server.operator();
     operator.create_wiki("garden").await.good();
@@ -114,7 +56,7 @@ async fn a_full_disk_refuses_saves_and_loses_none() {
 
     // Killed on a full disk, started on one that has room again.
     server.kill();
-    grow(&disk, 48);
+    disk.grow(48);
     let server = program.serve();
     let operator = server.operator();
     every_page_is_there(&operator, &saved).await;
@@ -130,16 +72,10 @@ async fn a_full_disk_refuses_saves_and_loses_none() {
     program.git("garden").fsck();
 }
 
-fn grow(disk: &SmallDisk, megabytes: u32) {
-    let options = format!("remount,size={megabytes}m");
-    let grown = Command::new("mount").args(["-o", &options]).arg(&disk.at).status().unwrap();
-    assert!(grown.success());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_starts_on_a_full_disk_has_what_it_acknowledged() {
     let Some(disk) = SmallDisk::of_megabytes(12) else { return };
-    let program = program(&disk.at.join("data"));
+    let program = program(&disk.path().join("data"));
     let server = program.serve();
     server.operator().create_wiki("garden").await.good();
     let mut saved = save_until_full(&server.operator(), "first").await;
@@ -161,7 +97,7 @@ async fn a_server_that_starts_on_a_full_disk_has_what_it_acknowledged() {
         entries(program.data()).into_iter().filter(|name| name.ends_with(".lock")).collect();
     assert!(locks.is_empty(), "{locks:?}");
     filler.remove();
-    grow(&disk, 48);
+    disk.grow(48);
     // No restart is needed.
     operator.on("garden").create("later", "x").await.good();
     every_page_is_there(&operator, &saved).await;
@@ -208,7 +144,7 @@ fn incompressible(length: usize) -> String {
 #[test]
 fn an_import_that_does_not_fit_leaves_nothing() {
     let Some(disk) = SmallDisk::of_megabytes(4) else { return };
-    let program = program(&disk.at.join("data"));
+    let program = program(&disk.path().join("data"));
     assert!(program.run(&["wiki", "create", "garden"]).status.success());
     let before = entries(program.data());
     let bundle = test_data("rust-rfcs.bundle");

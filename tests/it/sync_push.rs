@@ -4,13 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use testkit::{Fault, Linked, TestRemote};
-
-/// How often somebody asked to push.
-fn pushes(remote: &TestRemote) -> usize {
-    let asked = |target: &str| target.contains("service=git-receive-pack");
-    remote.seen().iter().filter(|seen| asked(&seen.target)).count()
-}
+use testkit::{Fault, Linked};
 
 #[tokio::test]
 async fn a_save_is_on_the_remote_within_seconds_and_leaves_the_queue_only_then() {
@@ -40,7 +34,7 @@ async fn a_burst_of_saves_is_pushed_in_a_few_pushes() {
     linked.synced().await;
     assert_eq!(linked.tip(), linked.head());
     assert_eq!(linked.remote.git().run(&["rev-list", "--count", "main"]), "50");
-    let pushes = pushes(&linked.remote);
+    let pushes = linked.remote.pushes();
     assert!((1..=3).contains(&pushes), "{pushes} pushes");
 }
 
@@ -51,7 +45,7 @@ async fn a_look_that_finds_nothing_new_pushes_nothing_and_commits_nothing() {
     let before = linked.run_synced().await;
     let (head, _) = (linked.head(), linked.remote.seen());
     let after = linked.run_synced().await;
-    assert_eq!(pushes(&linked.remote), 0);
+    assert_eq!(linked.remote.pushes(), 0);
     assert_eq!(linked.head(), head);
     assert_ne!(before["next_run"], Value::Null);
     assert_eq!(after["verified_revision"], head);
@@ -65,7 +59,7 @@ async fn a_push_that_landed_unheard_is_not_made_again() {
     linked.create("roses", "red").await;
     linked.synced().await;
     assert_eq!(linked.remote.git().run(&["rev-list", "--count", "main"]), "1");
-    assert_eq!(pushes(&linked.remote), 1);
+    assert_eq!(linked.remote.pushes(), 1);
     assert_eq!(linked.tip(), linked.head());
 }
 
@@ -108,7 +102,7 @@ async fn a_remote_that_refuses_is_left_alone_after_three_tries_and_says_why() {
     linked.create("lilies", "white").await;
     let link = linked.state("paused", Some("rejected")).await;
     assert!(link["last_error"].as_str().unwrap().contains("the branch is protected"), "{link}");
-    assert_eq!(pushes(&linked.remote), 3);
+    assert_eq!(linked.remote.pushes(), 3);
     // Saving goes on, and waits; pulling goes on, too.
     linked.create("tulips", "yellow").await;
     let peer = linked.remote.clone_beside("peer");
@@ -149,7 +143,7 @@ async fn three_hundred_saves_made_offline_are_one_push_with_all_their_history() 
     assert!(linked.remote.seen().is_empty(), "nothing leaves the machine");
     linked.change(json!({ "offline": false })).await;
     linked.synced().await;
-    assert_eq!(pushes(&linked.remote), 1);
+    assert_eq!(linked.remote.pushes(), 1);
     let log = ["log", "--format=%H %an %ad %s", "main"];
     assert_eq!(linked.remote.git().run(&log), linked.server.git("garden").run(&log));
     assert_eq!(linked.remote.git().run(&["rev-list", "--count", "main"]), "300");

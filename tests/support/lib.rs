@@ -59,6 +59,7 @@ mod platform;
 mod remote;
 mod response;
 mod server;
+mod small_disk;
 mod sshd;
 mod user;
 
@@ -72,5 +73,6 @@ pub use platform::{Grove, GroveBuilder, author, slug, user};
 pub use remote::{Fault, Seen, TestRemote};
 pub use response::{Answer, Good};
 pub use server::{Program, Running, ServerSetup, TestServer, entries, scratch};
+pub use small_disk::{Filler, SmallDisk};
 pub use sshd::TestSshd;
 pub use user::{Call, OnWiki, User, encode};

@@ -135,6 +135,12 @@ impl TestRemote {
     pub fn seen(&self) -> Vec<Seen> {
         self.orders.lock().unwrap().seen.drain(..).collect()
     }
+
+    /// How often somebody asked to push since the [last look](Self::seen) at the requests.
+    pub fn pushes(&self) -> usize {
+        let asked = |seen: &Seen| seen.target.contains("service=git-receive-pack");
+        self.seen().iter().filter(|seen| asked(seen)).count()
+    }
 }
 
 impl Drop for TestRemote {
