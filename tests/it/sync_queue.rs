@@ -228,7 +228,12 @@ fn the_command_line_does_all_of_it_with_and_without_a_server() {
         assert_eq!((code, said.contains("no decision")), (Some(1), true), "{said}");
         let (code, list, _) = run(&["conflict", "list", "garden", "--json"]);
         assert_eq!((code, list.trim()), (Some(0), "[]"));
-        assert_eq!(run(&["remote", "resume", "garden", id]).0, Some(0));
+        // The only link of a wiki needs no id.
+        assert_eq!(run(&["remote", "resume", "garden"]).0, Some(0));
+        let (code, _, said) = run(&["remote", "decide", "garden", "both"]);
+        assert_eq!((code, said.contains("no decision")), (Some(1), true), "{said}");
+        let (code, _, said) = run(&["remote", "host-key", "garden"]);
+        assert_eq!((code, said.contains("only ssh hosts")), (Some(1), true), "{said}");
         // Nothing can be reached, so a run isn't good.
         assert_eq!(run(&["remote", "run", "garden", id]).0, Some(1));
     };
@@ -236,7 +241,18 @@ fn the_command_line_does_all_of_it_with_and_without_a_server() {
     let running = program.serve();
     check();
     drop(running);
+    let second = ["remote", "add", "garden", "https://git.example.org/b.git", "--offline", "true"];
+    assert_eq!(run(&second).0, Some(0));
+    let (code, _, said) = run(&["remote", "show", "garden"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("several links") && said.contains(id) && said.contains("/b.git"),
+        "{said}"
+    );
     assert_eq!(run(&["remote", "remove", "garden", id]).0, Some(0));
+    assert_eq!(run(&["remote", "remove", "garden"]).0, Some(0));
+    let (code, _, said) = run(&["remote", "run", "garden"]);
+    assert_eq!((code, said.contains("isn't linked")), (Some(1), true), "{said}");
     assert_eq!(run(&["remote", "list", "--json"]).1.trim(), "[]");
     assert_eq!(run(&["remote", "frobnicate"]).0, Some(2));
 }

@@ -1,6 +1,9 @@
 //! The command line.
 
+mod conflict;
 mod local;
+mod output;
+mod reach;
 mod remote;
 mod serve;
 mod through;
@@ -36,12 +39,11 @@ enum Command {
     /// Serve the wikis of the data directory (what no command at all does, too).
     Serve(Box<serve::ServeArgs>),
     /// Create, list, import and export wikis.
-    #[command(subcommand)]
-    Wiki(wiki::WikiCommand),
+    Wiki(Through<wiki::WikiCommand>),
     /// Links with git repositories elsewhere.
-    Remote(Box<Through<remote::RemoteCommand>>),
+    Remote(Box<RemoteArgs>),
     /// What synchronising with remotes couldn't merge.
-    Conflict(Through<remote::ConflictCommand>),
+    Conflict(Through<conflict::ConflictCommand>),
     /// Tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -64,6 +66,14 @@ struct Through<C: Subcommand> {
         hide_env_values = true
     )]
     admin_token: Option<String>,
+}
+
+#[derive(Args, Debug)]
+struct RemoteArgs {
+    #[command(flatten)]
+    through: Through<remote::RemoteCommand>,
+    #[command(flatten)]
+    reach: reach::ReachArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,13 +114,15 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         None => runtime.block_on(serve::serve(place, serve::ServeArgs::from_environment())),
         Some(Command::Serve(args)) => runtime.block_on(serve::serve(place, *args)),
-        Some(Command::Wiki(command)) => runtime.block_on(wiki::run(place, command)),
-        Some(Command::Remote(through)) => {
-            let Through { command, json, admin_token } = *through;
-            runtime.block_on(remote::run(place, admin_token, command, json))
+        Some(Command::Wiki(Through { command, json, admin_token })) => {
+            runtime.block_on(wiki::run(place, admin_token, command, json))
+        }
+        Some(Command::Remote(args)) => {
+            let Through { command, json, admin_token } = args.through;
+            runtime.block_on(remote::run(place, admin_token, args.reach, command, json))
         }
         Some(Command::Conflict(Through { command, json, admin_token })) => {
-            runtime.block_on(remote::conflict(place, admin_token, command, json))
+            runtime.block_on(conflict::run(place, admin_token, command, json))
         }
         Some(Command::Token(TokenCommand::Create(_))) => {
             runtime.block_on(local::replace_operator_token(place))

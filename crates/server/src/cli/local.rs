@@ -1,11 +1,11 @@
 //! Commands that work on the data directory itself, while no server does.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use wikigrove_tenant::{Error, Platform, Settings};
 
 use super::Failure;
+use super::output::print;
 use crate::operator_token;
 
 /// Where everything is.
@@ -32,10 +32,4 @@ pub(super) async fn replace_operator_token(place: Place) -> Result<(), Failure> 
     let token = operator_token::replace(platform.dir())?;
     platform.close().await;
     print(&format!("{}\n", token.secret))
-}
-
-/// Prints to standard output.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout();
-    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
 }

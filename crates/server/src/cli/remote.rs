@@ -1,16 +1,21 @@
-//! `wikigrove remote …` and `wikigrove conflict …`
+//! `wikigrove remote …`
+
+mod settings;
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use wikigrove_tenant::Slug;
 
 use super::Failure;
-use super::local::{Place, print};
+use super::local::Place;
+use super::output::{cell, print, shown, shown_json, table};
+use super::reach::ReachArgs;
 use super::through::Through;
-use super::wiki::table;
+use crate::sync::Choice;
+use settings::SettingArgs;
 
 /// How often to look whether a run is over.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -36,6 +41,14 @@ pub(super) enum RemoteCommand {
     Show(Named),
     /// Change a link.
     Set(Set),
+    /// Show the keys of an SSH host, or confirm one.
+    HostKey {
+        #[command(flatten)]
+        named: Named,
+        /// The fingerprint of the right one, as the host publishes it (SHA256:…).
+        #[arg(long, value_name = "FINGERPRINT")]
+        confirm: Option<String>,
+    },
     /// Look whether the remote can be read, and change nothing.
     Test(Named),
     /// Run a link now, and wait for the end.
@@ -47,36 +60,17 @@ pub(super) enum RemoteCommand {
         #[command(flatten)]
         named: Named,
         /// remote, wiki, both or retry.
-        choice: Option<String>,
+        choice: Option<Choice>,
     },
     /// Remove a link. What it brought stays.
     Remove(Named),
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum ConflictCommand {
-    /// List what synchronising couldn't merge.
-    List {
-        /// The wiki.
-        wiki: Slug,
-    },
-    /// Show a conflict with its three texts.
-    Show {
-        /// The wiki.
-        wiki: Slug,
-        /// The conflict's number.
-        id: u64,
-    },
-    /// Close a conflict: the page stays, or becomes the text of a file, and the page beside it goes.
-    Resolve {
-        /// The wiki.
-        wiki: Slug,
-        /// The conflict's number.
-        id: u64,
-        /// A file with what the page shall be.
-        #[arg(long, value_name = "FILE")]
-        content: Option<std::path::PathBuf>,
-    },
+impl RemoteCommand {
+    /// Whether it only looks at what is known here.
+    fn only_reads(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Show(_))
+    }
 }
 
 /// A link.
@@ -84,16 +78,17 @@ pub(super) enum ConflictCommand {
 pub(super) struct Named {
     /// The wiki.
     wiki: Slug,
-    /// The link's id.
-    id: String,
+    /// The link's id; a wiki's only link needs none.
+    id: Option<String>,
 }
 
 impl Named {
-    fn path(&self, rest: &str) -> Result<String, Failure> {
-        if !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) || self.id.is_empty() {
-            return Err(format!("`{}` is no link's id", self.id).into());
+    /// Where a choice may follow, it may also stand in place of the id: no id is one of these words.
+    fn or_choice(self, choice: Option<Choice>) -> (Self, Option<Choice>) {
+        match self.id.as_deref().map(str::parse::<Choice>) {
+            Some(Ok(only)) if choice.is_none() => (Self { id: None, ..self }, Some(only)),
+            _ => (self, choice),
         }
-        Ok(format!("/wikis/{}/remotes/{}{rest}", self.wiki, self.id))
     }
 }
 
@@ -118,120 +113,60 @@ pub(super) struct Set {
     settings: SettingArgs,
 }
 
-#[derive(Args, Debug)]
-struct SettingArgs {
-    /// The branch there [default: main].
-    #[arg(long)]
-    branch: Option<String>,
-    /// The directory there that the wiki is.
-    #[arg(long, value_name = "DIR")]
-    subdirectory: Option<String>,
-    /// Of the wiki only this page and those below it.
-    #[arg(long, value_name = "PAGE")]
-    filter: Option<String>,
-    /// both, push, pull or off [default: both].
-    #[arg(long)]
-    mode: Option<String>,
-    /// Who keeps the page in a conflict: wiki, remote or stable [default: wiki].
-    #[arg(long)]
-    winner: Option<String>,
-    /// On meeting a remote with a history of its own: ask, merge, import or push [default: ask].
-    #[arg(long)]
-    first_run: Option<String>,
-    /// When the remote's history was replaced: ask or follow [default: ask].
-    #[arg(long)]
-    on_rewrite: Option<String>,
-    /// How often it looks by itself, in seconds [default: 300].
-    #[arg(long, value_name = "SECONDS")]
-    interval: Option<u64>,
-    /// Leave the network alone, or use it again.
-    #[arg(long)]
-    offline: Option<bool>,
-    /// A token, read from this file (- is the standard input) and kept sealed.
-    #[arg(long, value_name = "FILE", group = "credential")]
-    token: Option<std::path::PathBuf>,
-    /// Who the token belongs to, where the host wants to know.
-    #[arg(long, requires = "token")]
-    user: Option<String>,
-    /// Make a deploy key; its public half is printed.
-    #[arg(long, group = "credential")]
-    deploy_key: bool,
-}
-
-impl SettingArgs {
-    fn body(&self) -> Result<Map<String, Value>, Failure> {
-        let mut body = Map::new();
-        for (name, value) in [
-            ("branch", &self.branch),
-            ("subdirectory", &self.subdirectory),
-            ("filter", &self.filter),
-            ("mode", &self.mode),
-            ("winner", &self.winner),
-            ("first_run", &self.first_run),
-            ("on_rewrite", &self.on_rewrite),
-        ] {
-            if let Some(value) = value {
-                body.insert(name.to_owned(), json!(value));
-            }
-        }
-        if let Some(interval) = self.interval {
-            body.insert("interval_seconds".to_owned(), json!(interval));
-        }
-        if let Some(offline) = self.offline {
-            body.insert("offline".to_owned(), json!(offline));
-        }
-        if let Some(file) = &self.token {
-            let text = if file.as_os_str() == "-" {
-                std::io::read_to_string(std::io::stdin())?
-            } else {
-                std::fs::read_to_string(file)
-                    .map_err(|error| format!("{}: {error}", file.display()))?
-            };
-            let mut credential = json!({ "token": text.trim() });
-            if let Some(user) = &self.user {
-                credential["user"] = json!(user);
-            }
-            body.insert("credential".to_owned(), credential);
-        }
-        if self.deploy_key {
-            body.insert("credential".to_owned(), json!({ "deploy_key": true }));
-        }
-        Ok(body)
-    }
-}
-
 pub(super) async fn run(
     place: Place,
     token: Option<String>,
+    reach: ReachArgs,
     command: RemoteCommand,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let through = Through::open(&place, token).await?;
+    let links = (!command.only_reads()).then(|| reach.options());
+    let through = Through::open(&place, token, links).await?;
     let done = remote(&through, command, as_json).await;
     through.close().await;
     done
 }
 
 async fn remote(through: &Through, command: RemoteCommand, as_json: bool) -> Result<(), Failure> {
+    let call = async |method, named: &Named, rest, body: Option<Value>| {
+        let path = format!("{}{rest}", path(through, named).await?);
+        through.admin(method, &path, body.as_ref()).await
+    };
     let answer = match command {
         RemoteCommand::Add(Add { wiki, url, settings }) => {
             let mut body = settings.body()?;
             body.insert("url".to_owned(), json!(url));
             let path = format!("/wikis/{wiki}/remotes");
-            through.admin(Method::POST, &path, Some(&body.into())).await?
+            let made = through.admin(Method::POST, &path, Some(&body.into())).await?;
+            shown(&made, as_json)?;
+            if !as_json && made["public_key"].is_string() {
+                print(&format!(
+                    "\nAdd the public key to the repository there, with the right to write, and then: \
+                     wikigrove remote run {wiki}\n"
+                ))?;
+            }
+            return Ok(());
         }
         RemoteCommand::List { wiki, state } => {
             let links = list(through, wiki, state).await?;
             return if as_json { shown_json(&json!(links)) } else { links_table(&links) };
         }
-        RemoteCommand::Show(named) => through.admin(Method::GET, &named.path("")?, None).await?,
+        RemoteCommand::Show(named) => call(Method::GET, &named, "", None).await?,
         RemoteCommand::Set(Set { named, url, settings }) => {
             let mut body = settings.body()?;
             url.map(|url| body.insert("url".to_owned(), json!(url)));
-            through.admin(Method::PATCH, &named.path("")?, Some(&body.into())).await?
+            call(Method::PATCH, &named, "", Some(body.into())).await?
+        }
+        RemoteCommand::HostKey { named, confirm: None } => {
+            let keys = call(Method::GET, &named, "/host-key", None).await?;
+            return if as_json { shown_json(&keys) } else { keys_table(&keys) };
+        }
+        RemoteCommand::HostKey { named, confirm: Some(fingerprint) } => {
+            let body = json!({ "fingerprint": fingerprint });
+            call(Method::POST, &named, "/host-key", Some(body)).await?
         }
         RemoteCommand::Test(named) => {
-            let tested = through.admin(Method::POST, &named.path("/test")?, None).await?;
+            let tested = call(Method::POST, &named, "/test", None).await?;
             shown(&tested, as_json)?;
             return match tested["ok"].as_bool() {
                 Some(true) => Ok(()),
@@ -246,22 +181,44 @@ async fn remote(through: &Through, command: RemoteCommand, as_json: bool) -> Res
                 state => Err(format!("the link is {}", state.unwrap_or("gone")).into()),
             };
         }
-        RemoteCommand::Resume(named) => {
-            through.admin(Method::POST, &named.path("/resume")?, None).await?
-        }
-        RemoteCommand::Decide { named, choice: None } => {
-            through.admin(Method::GET, &named.path("/decision")?, None).await?
-        }
-        RemoteCommand::Decide { named, choice: Some(choice) } => {
-            let body = json!({ "choice": choice });
-            through.admin(Method::POST, &named.path("/decision")?, Some(&body)).await?
-        }
+        RemoteCommand::Resume(named) => call(Method::POST, &named, "/resume", None).await?,
+        RemoteCommand::Decide { named, choice } => match named.or_choice(choice) {
+            (named, None) => {
+                let question = call(Method::GET, &named, "/decision", None).await?;
+                return if as_json { shown_json(&question) } else { question_table(&question) };
+            }
+            (named, Some(choice)) => {
+                let body = json!({ "choice": choice });
+                call(Method::POST, &named, "/decision", Some(body)).await?
+            }
+        },
         RemoteCommand::Remove(named) => {
-            through.admin(Method::DELETE, &named.path("")?, None).await?;
+            call(Method::DELETE, &named, "", None).await?;
             return print("removed\n");
         }
     };
     shown(&answer, as_json)
+}
+
+/// The route of a link.
+async fn path(through: &Through, Named { wiki, id }: &Named) -> Result<String, Failure> {
+    let links = format!("/wikis/{wiki}/remotes");
+    if let Some(id) = id {
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("`{id}` is no link's id").into());
+        }
+        return Ok(format!("{links}/{id}"));
+    }
+    match through.admin_list(&links).await?.as_slice() {
+        [] => Err(format!("the wiki `{wiki}` isn't linked with any remote").into()),
+        [link] => Ok(format!("{links}/{}", cell(&link["id"]))),
+        several => {
+            let named = |link: &Value| format!("  {}  {}", cell(&link["id"]), cell(&link["url"]));
+            let ids: Vec<_> = several.iter().map(named).collect();
+            Err(format!("the wiki `{wiki}` has several links, name one:\n{}", ids.join("\n"))
+                .into())
+        }
+    }
 }
 
 async fn list(
@@ -269,111 +226,29 @@ async fn list(
     wiki: Option<Slug>,
     state: Option<String>,
 ) -> Result<Vec<Value>, Failure> {
-    let base = match (wiki, state) {
-        (Some(wiki), _) => format!("/wikis/{wiki}/remotes?limit=500"),
+    let path = match (wiki, state) {
+        (Some(wiki), _) => format!("/wikis/{wiki}/remotes"),
         (None, Some(state)) if state.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
-            format!("/remotes?limit=500&state={state}")
+            format!("/remotes?state={state}")
         }
         (None, Some(state)) => return Err(format!("`{state}` is no state").into()),
-        (None, None) => "/remotes?limit=500".to_owned(),
+        (None, None) => "/remotes".to_owned(),
     };
-    let mut links = Vec::new();
-    let mut path = base.clone();
-    loop {
-        let mut part = through.admin(Method::GET, &path, None).await?;
-        if let Some(items) = part["items"].as_array_mut() {
-            links.append(items);
-        }
-        match part["next_cursor"].as_str() {
-            Some(cursor) => path = format!("{base}&cursor={cursor}"),
-            None => return Ok(links),
-        }
-    }
+    through.admin_list(&path).await
 }
 
 async fn run_to_its_end(through: &Through, named: &Named) -> Result<Value, Failure> {
-    let mut link = through.admin(Method::POST, &named.path("/runs")?, None).await?;
+    let path = path(through, named).await?;
+    let mut link = through.admin(Method::POST, &format!("{path}/runs"), None).await?;
     let started = std::time::Instant::now();
     while link["state"].as_str().is_some_and(|state| AT_WORK.contains(&state)) {
         if started.elapsed() > PATIENCE {
             return Err("the run takes too long; it goes on by itself".into());
         }
         tokio::time::sleep(LOOK_EVERY).await;
-        link = through.admin(Method::GET, &named.path("")?, None).await?;
+        link = through.admin(Method::GET, &path, None).await?;
     }
     Ok(link)
-}
-
-pub(super) async fn conflict(
-    place: Place,
-    token: Option<String>,
-    command: ConflictCommand,
-    as_json: bool,
-) -> Result<(), Failure> {
-    let through = Through::open(&place, token).await?;
-    let done = of_conflicts(&through, command, as_json).await;
-    through.close().await;
-    done
-}
-
-async fn of_conflicts(
-    through: &Through,
-    command: ConflictCommand,
-    as_json: bool,
-) -> Result<(), Failure> {
-    match command {
-        ConflictCommand::List { wiki } => {
-            let mut found = Vec::new();
-            let mut path = "/conflicts?limit=500".to_owned();
-            loop {
-                let mut part = through.wiki(wiki.as_str(), Method::GET, &path, None).await?;
-                if let Some(items) = part["items"].as_array_mut() {
-                    found.append(items);
-                }
-                match part["next_cursor"].as_str() {
-                    Some(cursor) => path = format!("/conflicts?limit=500&cursor={cursor}"),
-                    None => break,
-                }
-            }
-            if as_json {
-                return shown_json(&json!(found));
-            }
-            let mut table = table(["ID", "PATH", "KIND", "BESIDE", "CREATED"]);
-            for conflict in &found {
-                let cells = ["id", "path", "kind", "conflict_path", "created"];
-                table.add_row(cells.map(|name| cell(&conflict[name])));
-            }
-            print(&format!("{table}\n"))
-        }
-        ConflictCommand::Show { wiki, id } => {
-            let path = format!("/conflicts/{id}");
-            shown(&through.wiki(wiki.as_str(), Method::GET, &path, None).await?, as_json)
-        }
-        ConflictCommand::Resolve { wiki, id, content } => {
-            let path = format!("/conflicts/{id}");
-            let mut body = json!({});
-            if let Some(file) = content {
-                let text = std::fs::read_to_string(&file)
-                    .map_err(|error| format!("{}: {error}", file.display()))?;
-                let conflict = through.wiki(wiki.as_str(), Method::GET, &path, None).await?;
-                let page = conflict["path"].as_str().unwrap_or_default();
-                let page = format!("/pages/{}", percent(page));
-                let now = through.wiki(wiki.as_str(), Method::GET, &page, None).await?;
-                body = json!({ "content": text, "etag": now["etag"] });
-            }
-            let path = format!("{path}/resolution");
-            let done = through.wiki(wiki.as_str(), Method::POST, &path, Some(&body)).await?;
-            if as_json { shown_json(&done) } else { print("resolved\n") }
-        }
-    }
-}
-
-/// A page's path as it stands in a URL.
-fn percent(path: &str) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const KEPT: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
-    utf8_percent_encode(path, KEPT).to_string()
 }
 
 fn links_table(links: &[Value]) -> Result<(), Failure> {
@@ -385,29 +260,32 @@ fn links_table(links: &[Value]) -> Result<(), Failure> {
     print(&format!("{table}\n"))
 }
 
-fn shown(value: &Value, as_json: bool) -> Result<(), Failure> {
-    if as_json {
-        return shown_json(value);
+fn keys_table(keys: &Value) -> Result<(), Failure> {
+    let of = |name: &str| keys[name].as_array().cloned().unwrap_or_default();
+    let confirmed = of("confirmed");
+    let mut table = table(["FINGERPRINT", "CONFIRMED", "KEY"]);
+    for key in of("shown") {
+        let counts = if confirmed.contains(&key) { "yes" } else { "no" };
+        table.add_row([cell(&key["fingerprint"]), counts.to_owned(), cell(&key["key"])]);
     }
-    let mut text = String::new();
-    for (name, value) in value.as_object().into_iter().flatten() {
-        if !value.is_null() {
-            text.push_str(&format!("{:<18}{}\n", name.replace('_', " "), cell(value)));
-        }
-    }
-    print(&text)
+    print(&format!("{table}\n"))
 }
 
-fn shown_json(value: &Value) -> Result<(), Failure> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
-}
-
-/// A value for people, without what a terminal would act on.
-fn cell(value: &Value) -> String {
-    let text = match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    text.chars().filter(|c| !c.is_control() || *c == '\n').collect()
+fn question_table(question: &Value) -> Result<(), Failure> {
+    let mut table = table(["CHOICE", "PAGES", "GONE", "CONFLICTS", "MEANING"]);
+    for choice in question["choices"].as_array().into_iter().flatten() {
+        let preview = &choice["preview"];
+        table.add_row([
+            cell(&choice["choice"]),
+            cell(&preview["pages"]),
+            cell(&preview["deleted"]),
+            cell(&preview["conflicts"]),
+            cell(&choice["meaning"]),
+        ]);
+    }
+    let mut text = format!("{}: {}\n\n", cell(&question["reason"]), cell(&question["revision"]));
+    if let Some(error) = question["error"].as_str() {
+        text.push_str(&format!("What each would do can't be told: {error}\n\n"));
+    }
+    print(&format!("{text}{table}\n"))
 }

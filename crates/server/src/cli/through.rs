@@ -82,12 +82,20 @@ enum To {
 }
 
 impl Through {
-    /// The server that has the data directory open, or the directory itself.
-    pub(super) async fn open(place: &Place, token: Option<String>) -> Result<Self, Failure> {
+    /// The server that has the data directory open, or the directory itself. There links run with `links`,
+    /// or rest.
+    ///
+    /// # Errors
+    /// Neither can be had.
+    pub(super) async fn open(
+        place: &Place,
+        token: Option<String>,
+        links: Option<Options>,
+    ) -> Result<Self, Failure> {
         let settings =
             Settings { secret_key_file: place.secret_key_file.clone(), ..Settings::default() };
         match Platform::open_with(&place.data, settings).await {
-            Ok(platform) => Self::here(platform).await,
+            Ok(platform) => Self::here(platform, links).await,
             Err(Error::InUse { .. }) => {
                 let token = match token {
                     Some(token) => token,
@@ -101,13 +109,16 @@ impl Through {
         }
     }
 
-    async fn here(platform: Platform) -> Result<Self, Failure> {
+    async fn here(platform: Platform, links: Option<Options>) -> Result<Self, Failure> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
         let token = HEXLOWER.encode(&secret);
         let auth = Authenticator::new(platform.clone(), &token);
         let (addresses, limits) = (Addresses::default(), HttpLimits::default());
-        let remotes = Remotes::start(&platform, Options::default()).await?;
+        let remotes = match links {
+            Some(options) => Remotes::start(&platform, options).await?,
+            None => Remotes::resting(&platform),
+        };
         let control = app::control_with(&platform, &auth, "", &limits, &remotes);
         let wikis = app::public_with(&platform, &auth, &addresses, &limits, &remotes);
         Ok(Self { token, to: To::Here { platform, remotes, control, wikis } })
@@ -153,6 +164,16 @@ impl Through {
         }
     }
 
+    /// All items of a list of the admin API, whatever its length; `path` has a query or none.
+    pub(super) async fn admin_list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        whole_list(path, async |path| self.admin(Method::GET, path, None).await).await
+    }
+
+    /// All items of a list of a wiki's API.
+    pub(super) async fn wiki_list(&self, slug: &str, path: &str) -> Result<Vec<Value>, Failure> {
+        whole_list(path, async |path| self.wiki(slug, Method::GET, path, None).await).await
+    }
+
     async fn here_to(
         &self,
         mut router: Router,
@@ -163,7 +184,7 @@ impl Through {
         let request = self.request("localhost", method, path, body)?;
         let Ok(answer) = router.call(request.map(Body::new)).await;
         let status = answer.status();
-        answered(status, &answer.into_body().collect().await?.to_bytes())
+        answered(path, status, &answer.into_body().collect().await?.to_bytes())
     }
 
     async fn send(
@@ -187,7 +208,7 @@ impl Through {
         let status = answer.status();
         let bytes = answer.into_body().collect().await?.to_bytes();
         driving.abort();
-        answered(status, &bytes)
+        answered(path, status, &bytes)
     }
 
     fn request(
@@ -208,8 +229,27 @@ impl Through {
     }
 }
 
+async fn whole_list(
+    path: &str,
+    get: impl AsyncFn(&str) -> Result<Value, Failure>,
+) -> Result<Vec<Value>, Failure> {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    let first = format!("{path}{joint}limit=500");
+    let (mut items, mut next) = (Vec::new(), first.clone());
+    loop {
+        let mut part = get(&next).await?;
+        if let Some(some) = part["items"].as_array_mut() {
+            items.append(some);
+        }
+        match part["next_cursor"].as_str() {
+            Some(cursor) => next = format!("{first}&cursor={cursor}"),
+            None => return Ok(items),
+        }
+    }
+}
+
 /// What was answered, or what the problem is in words.
-fn answered(status: StatusCode, body: &[u8]) -> Result<Value, Failure> {
+fn answered(path: &str, status: StatusCode, body: &[u8]) -> Result<Value, Failure> {
     let value: Value = match body {
         [] => Value::Null,
         body => serde_json::from_slice(body)?,
@@ -218,7 +258,7 @@ fn answered(status: StatusCode, body: &[u8]) -> Result<Value, Failure> {
         return Ok(value);
     }
     let said = value["detail"].as_str().unwrap_or("no reason was given");
-    Err(format!("{said} ({status})").into())
+    Err(format!("{path}: {said} ({status})").into())
 }
 
 #[cfg(test)]
@@ -229,7 +269,7 @@ mod tests {
     async fn a_command_does_the_same_with_and_without_a_server() {
         let dir = tempfile::tempdir().unwrap();
         let place = Place { data: dir.path().to_owned(), secret_key_file: None };
-        let through = Through::open(&place, None).await.unwrap();
+        let through = Through::open(&place, None, None).await.unwrap();
         let body = serde_json::json!({ "slug": "garden" });
         let made = through.admin(Method::POST, "/wikis", Some(&body)).await.unwrap();
         assert_eq!(made["slug"], "garden");
@@ -240,7 +280,7 @@ mod tests {
             serde_json::json!([])
         );
         // Somebody has it open, and didn't say where.
-        let error = Through::open(&place, Some("t".to_owned())).await.err().unwrap();
+        let error = Through::open(&place, Some("t".to_owned()), None).await.err().unwrap();
         assert!(error.to_string().contains("where it is"), "{error}");
         through.close().await;
     }

@@ -5,26 +5,21 @@ mod import;
 mod progress;
 
 use clap::{Args, Subcommand};
-use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::json;
-use wikigrove_tenant::{NewTenant, Platform, Slug, Tenant, Visibility};
+use http::Method;
+use serde_json::{Value, json};
+use wikigrove_tenant::{NewTenant, Platform, Slug, Visibility};
 
 use super::Failure;
-use super::local::{Place, open, print};
-
-/// How many rows are read from the catalog at once.
-const BATCH: u32 = 500;
+use super::local::{Place, open};
+use super::output::{cell, print, shown_json, table};
+use super::through::Through;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WikiCommand {
     /// Create an empty wiki.
     Create(Create),
     /// List the wikis.
-    List {
-        /// As JSON, for programs.
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Create a wiki from an exported one, a git repository or bundle, or an OtterWiki, with its whole
     /// history.
     Import(import::Import),
@@ -59,20 +54,34 @@ impl About {
     }
 }
 
-pub(super) async fn run(place: Place, command: WikiCommand) -> Result<(), Failure> {
+pub(super) async fn run(
+    place: Place,
+    token: Option<String>,
+    command: WikiCommand,
+    as_json: bool,
+) -> Result<(), Failure> {
     match command {
-        WikiCommand::Create(Create { slug, about }) => {
-            on_platform(&place, async |platform| create(platform, about.of(slug)).await).await
+        WikiCommand::Create(args) => {
+            through(&place, token, async |api| create(api, args, as_json).await).await
         }
-        WikiCommand::List { json } => {
-            on_platform(&place, async |platform| list(platform, json).await).await
-        }
+        WikiCommand::List => through(&place, token, async |api| list(api, as_json).await).await,
         WikiCommand::Export(args) => {
-            on_platform(&place, async |platform| export::run(platform, args).await).await
+            on_platform(&place, async |platform| export::run(platform, args, as_json).await).await
         }
         // It opens the platform itself: a rehearsal must not.
-        WikiCommand::Import(args) => import::run(&place, args).await,
+        WikiCommand::Import(args) => import::run(&place, args, as_json).await,
     }
+}
+
+async fn through(
+    place: &Place,
+    token: Option<String>,
+    work: impl AsyncFnOnce(&Through) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let api = Through::open(place, token, None).await?;
+    let done = work(&api).await;
+    api.close().await;
+    done
 }
 
 async fn on_platform(
@@ -85,53 +94,25 @@ async fn on_platform(
     done
 }
 
-async fn create(platform: &Platform, new: NewTenant) -> Result<(), Failure> {
-    let tenant = platform.create_tenant(new).await?;
-    print(&format!("created {} ({})\n", tenant.slug, tenant.visibility))
+async fn create(api: &Through, args: Create, as_json: bool) -> Result<(), Failure> {
+    let Create { slug, about: About { title, visibility } } = args;
+    let body = json!({ "slug": slug, "title": title, "visibility": visibility });
+    let made = api.admin(Method::POST, "/wikis", Some(&body)).await?;
+    if as_json {
+        return shown_json(&made);
+    }
+    print(&format!("created {} ({})\n", cell(&made["slug"]), cell(&made["visibility"])))
 }
 
-async fn list(platform: &Platform, as_json: bool) -> Result<(), Failure> {
-    let mut wikis: Vec<Tenant> = Vec::new();
-    loop {
-        let batch = platform.wikis(wikis.last().map(|tenant| &tenant.slug), BATCH).await?;
-        if batch.is_empty() {
-            break;
-        }
-        wikis.extend(batch);
-    }
+async fn list(api: &Through, as_json: bool) -> Result<(), Failure> {
+    let wikis = api.admin_list("/wikis").await?;
     if as_json {
-        let rows: Vec<_> = wikis.iter().map(row).collect();
-        return print(&format!("{}\n", serde_json::to_string_pretty(&rows)?));
+        return shown_json(&Value::Array(wikis));
     }
     let mut table = table(["SLUG", "TITLE", "VISIBILITY", "STATE", "CREATED"]);
     for wiki in &wikis {
-        let created = wiki.created.date().to_string();
-        table.add_row([
-            wiki.slug.as_str(),
-            &wiki.title,
-            wiki.visibility.as_str(),
-            wiki.state.as_str(),
-            &created,
-        ]);
+        let cells = ["slug", "title", "visibility", "state", "created"];
+        table.add_row(cells.map(|name| cell(&wiki[name])));
     }
     print(&format!("{table}\n"))
-}
-
-pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
-    table
-}
-
-fn row(wiki: &Tenant) -> serde_json::Value {
-    json!({
-        "id": wiki.id,
-        "slug": wiki.slug,
-        "title": wiki.title,
-        "visibility": wiki.visibility,
-        "state": wiki.state.as_str(),
-        "reason": wiki.state.reason(),
-        "created": wiki.created.unix_timestamp(),
-    })
 }

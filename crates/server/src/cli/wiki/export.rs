@@ -9,7 +9,7 @@ use wikigrove_tenant::{Platform, Slug};
 
 use super::progress::{bar, show};
 use crate::cli::Failure;
-use crate::cli::local::print;
+use crate::cli::output::print;
 use crate::export::{export_file, export_otterwiki, export_to};
 use crate::import::Progress;
 
@@ -23,16 +23,13 @@ pub(in crate::cli) struct Export {
     /// The data directory of an OtterWiki, to be made.
     #[arg(long, value_name = "DIR")]
     otterwiki: Option<PathBuf>,
-    /// As JSON, for programs.
-    #[arg(long)]
-    json: bool,
 }
 
-pub(super) async fn run(platform: &Platform, args: Export) -> Result<(), Failure> {
-    let Export { slug, file, otterwiki, json } = args;
+pub(super) async fn run(platform: &Platform, args: Export, as_json: bool) -> Result<(), Failure> {
+    let Export { slug, file, otterwiki } = args;
     if let Some(directory) = otterwiki {
         let report = export_otterwiki(platform, &slug, &directory).await?;
-        return print(&text(&report, json, || report.to_text())?);
+        return print(&text(&report, as_json, || report.to_text())?);
     }
     let file = file.unwrap_or_default();
     let bar = bar()?;
@@ -49,7 +46,7 @@ pub(super) async fn run(platform: &Platform, args: Export) -> Result<(), Failure
     };
     bar.finish_and_clear();
     let report = report?;
-    let text = text(&report, json, || report.to_text())?;
+    let text = text(&report, as_json, || report.to_text())?;
     if !is_stdout {
         return print(&text);
     }

@@ -9,7 +9,8 @@ use wikigrove_tenant::{Platform, Slug, check_subject};
 use super::About;
 use super::progress::{bar, show};
 use crate::cli::Failure;
-use crate::cli::local::{Place, open, print};
+use crate::cli::local::{Place, open};
+use crate::cli::output::print;
 use crate::import::{self, Options, Progress, Report, all, rehearse, rehearse_update, shown};
 
 #[derive(Args, Debug)]
@@ -26,9 +27,6 @@ pub(in crate::cli) struct Import {
     /// Say what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// As JSON, for programs.
-    #[arg(long)]
-    json: bool,
     /// The subject of a person with this address, for their drafts [default: mailto:EMAIL].
     #[arg(long = "subject", value_name = "EMAIL=SUBJECT", value_parser = subject)]
     subjects: Vec<(String, String)>,
@@ -55,20 +53,25 @@ struct Outcome {
     report: Result<Report, Failure>,
 }
 
-pub(super) async fn run(place: &Place, args: Import) -> Result<(), Failure> {
+pub(super) async fn run(place: &Place, args: Import, as_json: bool) -> Result<(), Failure> {
     // A rehearsal needs no platform, and must not make one.
     let platform = if args.dry_run { None } else { Some(open(place).await?) };
-    let done = import(place, platform.as_ref(), &args).await;
+    let done = import(place, platform.as_ref(), &args, as_json).await;
     if let Some(platform) = platform {
         platform.close().await;
     }
     done
 }
 
-async fn import(place: &Place, platform: Option<&Platform>, args: &Import) -> Result<(), Failure> {
-    let Some(slug) = &args.slug else { return everything(place, platform, args).await };
+async fn import(
+    place: &Place,
+    platform: Option<&Platform>,
+    args: &Import,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let Some(slug) = &args.slug else { return everything(place, platform, args, as_json).await };
     let report = one(place, platform, args, slug, &args.source).await?;
-    if args.json {
+    if as_json {
         return print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     }
     print(&report.to_text())
@@ -108,6 +111,7 @@ async fn everything(
     place: &Place,
     platform: Option<&Platform>,
     args: &Import,
+    as_json: bool,
 ) -> Result<(), Failure> {
     let (candidates, others) = all::candidates(&args.source)?;
     let mut outcomes = Vec::new();
@@ -119,14 +123,15 @@ async fn everything(
         outcomes.push(Outcome { path: candidate.path, slug: candidate.slug.ok(), report });
     }
     let failed = outcomes.iter().filter(|outcome| outcome.report.is_err()).count();
-    print(&if args.json { as_json(&outcomes, others)? } else { as_text(&outcomes, others) })?;
+    let text = if as_json { in_json(&outcomes, others)? } else { in_words(&outcomes, others) };
+    print(&text)?;
     if failed > 0 {
         return Err(format!("{failed} of {} could not be imported", outcomes.len()).into());
     }
     Ok(())
 }
 
-fn as_json(outcomes: &[Outcome], others: usize) -> Result<String, Failure> {
+fn in_json(outcomes: &[Outcome], others: usize) -> Result<String, Failure> {
     let rows: Vec<_> = outcomes
         .iter()
         .map(|Outcome { path, slug, report }| {
@@ -138,7 +143,7 @@ fn as_json(outcomes: &[Outcome], others: usize) -> Result<String, Failure> {
     Ok(format!("{}\n", serde_json::to_string_pretty(&whole)?))
 }
 
-fn as_text(outcomes: &[Outcome], others: usize) -> String {
+fn in_words(outcomes: &[Outcome], others: usize) -> String {
     let mut text = String::new();
     let mut table = super::table(["SOURCE", "SLUG", "RESULT"]);
     for Outcome { path, slug, report } in outcomes {
