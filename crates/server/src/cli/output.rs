@@ -43,6 +43,7 @@ pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
     text.chars().filter(|c| !c.is_control() || *c == '\n').collect()

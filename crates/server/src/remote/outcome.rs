@@ -41,7 +41,7 @@ pub enum Failure {
         text: String,
     },
     /// The host showed a key that isn't known, or isn't the one that was known.
-    #[error("the host's key is not the one that is known{}", .fingerprint.as_ref().map(|shown| format!(": it is {shown}")).unwrap_or_default())]
+    #[error("{}", wrong_host_key(.fingerprint.as_deref()))]
     HostKey {
         /// The fingerprint of the key that it showed, if another one was known.
         fingerprint: Option<String>,
@@ -85,7 +85,13 @@ pub enum Failure {
         /// Why.
         text: String,
     },
-    /// Something that may be gone the next time: the network, the remote's disk, this one's.
+    /// This machine's disk is full. Nothing of what came is kept.
+    #[error("there is no room on this machine's disk: {text}")]
+    DiskFull {
+        /// What was said.
+        text: String,
+    },
+    /// Something that may be gone the next time: the network, the remote's disk.
     #[error("the remote can't be reached or used now: {text}")]
     Transient {
         /// What was said.
@@ -208,6 +214,11 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     if limited || says(&["died of signal 24", "died of signal 25", "File too large"]) {
         return Failure::TooLarge;
     }
+    // Not if the remote tells of its own.
+    let is_full = |line: &str| line.contains("No space left on device");
+    if said.lines().any(|line| is_full(line) && !line.starts_with("remote: ")) {
+        return Failure::DiskFull { text: text() };
+    }
     if let Some(failure) = of_status(call, http, text) {
         return failure;
     }
@@ -282,6 +293,18 @@ fn of_status(call: Call, http: &HttpTrace, text: impl Fn() -> String) -> Option<
         }
         _ => return None,
     })
+}
+
+/// What to do about a host's key.
+fn wrong_host_key(shown: Option<&str>) -> String {
+    match shown {
+        Some(shown) => format!("the host's key is not the one that is known: it is {shown}"),
+        None => {
+            "the host's key isn't known: compare the fingerprint that it shows with the one that \
+                 the host publishes, and confirm it"
+                .to_owned()
+        }
+    }
 }
 
 /// The fingerprint in OpenSSH's warning that a key has changed.

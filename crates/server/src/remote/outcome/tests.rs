@@ -82,7 +82,9 @@ fn what_ssh_says_is_told_apart() {
     let refused = "ssh: connect to host 1.2.3.4 port 22: Connection refused\r\n";
     assert!(matches!(failed(refused), Failure::Transient { .. }));
     let full = "fatal: write error: No space left on device\n";
-    assert!(matches!(failed(full), Failure::Transient { .. }));
+    assert!(matches!(failed(full), Failure::DiskFull { .. }));
+    let theirs = "remote: fatal: write error: No space left on device\n";
+    assert!(matches!(failed(theirs), Failure::Transient { .. }));
     assert!(matches!(
         failed("fatal: couldn't find remote ref refs/heads/x\n"),
         Failure::BranchMissing

@@ -48,7 +48,9 @@ fn reading(failure: &WireFailure) -> Failure {
         WireFailure::RateLimited { retry_after } => {
             Failure::Transient { retry_after: *retry_after, answered: true }
         }
-        WireFailure::GitMissing { .. } | WireFailure::GitTooOld { .. } => Failure::Local,
+        WireFailure::GitMissing { .. }
+        | WireFailure::GitTooOld { .. }
+        | WireFailure::DiskFull { .. } => Failure::Local,
         _ => NOT_ANSWERED,
     }
 }
