@@ -398,6 +398,23 @@ async fn a_repository_that_is_gone_or_closed_is_told_from_one_that_is_ill() {
     assert!(matches!(failure, Failure::Transient { .. }), "{failure:?}");
 }
 
+/// A pack of some kilobytes may hold an object of any length, which git makes whole before it looks at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_pack_that_grows_to_fill_the_memory_is_given_up() {
+    const MEMORY: u64 = 128 * 1024 * 1024;
+    let remote = TestRemote::start().await;
+    let first = commit(remote.git().dir(), None, "home.md", "one").to_string();
+    let tree = remote.git().run(&["rev-parse", &format!("{first}^{{tree}}")]);
+    let mut long =
+        format!("tree {tree}\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\n").into_bytes();
+    long.resize(2 * MEMORY as usize, b'a');
+    let long = remote.git().run_with(&["hash-object", "-t", "commit", "-w", "--stdin"], &long);
+    remote.git().run(&["update-ref", "refs/heads/main", long.trim()]);
+    let here = Here::with(WireLimits { memory_bytes: MEMORY, ..WireLimits::default() });
+    assert_eq!(here.fetch(&open_to_all(&remote)).await, Err(Failure::TooLarge));
+    here.assert_tidy();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_that_is_too_large_leaves_nothing_behind() {
     let [_] = &driven_by("a_history_that_is_too_large_leaves_nothing_behind")[..] else { panic!() };

@@ -1,11 +1,15 @@
 //! Options that say what links with git repositories elsewhere may reach.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::remote::{Endpoint, SecretFiles};
 use crate::sync::runner::Options;
+
+/// The most that one transfer may take, in seconds: a whole run's time has to be enough for two.
+const LONGEST_TRANSFER: u64 = 25 * 60;
 
 /// What links may reach. For commands it counts where no server has the data directory open.
 #[derive(Args, Clone, Debug)]
@@ -39,6 +43,15 @@ pub(super) struct ReachArgs {
     /// The directory with mounted secrets that links may name files of.
     #[arg(long, value_name = "DIR", env = "WIKIGROVE_SYNC_SECRETS")]
     sync_secrets: Option<PathBuf>,
+    /// How long one fetch or push may take. A first one of a large wiki over a slow line takes its time.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "WIKIGROVE_SYNC_TIMEOUT",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(1..=LONGEST_TRANSFER)
+    )]
+    sync_timeout: u64,
 }
 
 impl ReachArgs {
@@ -49,6 +62,7 @@ impl ReachArgs {
             secret_files: SecretFiles::new(self.sync_secrets.clone()),
             ..Options::default()
         };
+        options.wire.transfer = Duration::from_secs(self.sync_timeout);
         options.policy.admitted = self.sync_allow.clone();
         options.policy.only = Some(self.sync_hosts.clone()).filter(|hosts| !hosts.is_empty());
         options

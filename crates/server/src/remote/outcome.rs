@@ -98,7 +98,7 @@ pub enum Failure {
         text: String,
     },
     /// It took too long. A push may have landed.
-    #[error("the remote took too long")]
+    #[error("the remote took too long, and was given up")]
     Timeout,
     /// A push may have landed: the connection ended before the remote said.
     #[error("the remote didn't say whether the push landed: {text}")]
@@ -211,7 +211,8 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
         return Failure::GitMissing { text: text() };
     }
     let limited = matches!(ran.signal, Some(24 | 25)) || matches!(ran.code, Some(152 | 153));
-    if limited || says(&["died of signal 24", "died of signal 25", "File too large"]) {
+    let words = ["died of signal 24", "died of signal 25", "File too large", "Out of memory"];
+    if limited || says(&words) {
         return Failure::TooLarge;
     }
     // Not if the remote tells of its own.

@@ -16,6 +16,8 @@ const MAX_OUTPUT: usize = 1024 * 1024;
 pub(super) struct Limits {
     /// The largest file it may write.
     pub(super) file_bytes: u64,
+    /// How much memory each program may take for itself, without what it maps of files.
+    pub(super) memory_bytes: u64,
     /// How long it may run, and compute.
     pub(super) time: Duration,
 }
@@ -46,13 +48,14 @@ pub(super) enum NotRun {
 /// A shell sets the limits before the program is there: set from outside, they would come after it
 /// had already started others. Nothing of the command becomes part of the script.
 pub(super) fn limited(command: &Command, limits: Limits) -> Command {
-    const SCRIPT: &str =
-        r#"ulimit -c 0 && ulimit -f "$1" && ulimit -t "$2" && shift 2 && exec nice -n 10 "$@""#;
+    const SCRIPT: &str = r#"ulimit -c 0 && ulimit -f "$1" && ulimit -d "$2" && ulimit -t "$3" &&
+        shift 3 && exec nice -n 10 "$@""#;
     let mut limited = Command::new("/bin/sh");
     limited.env_clear();
     let blocks = (limits.file_bytes / 512).max(1).to_string();
     let seconds = limits.time.as_secs().max(1).to_string();
-    limited.args(["-c", SCRIPT, "sh", &blocks, &seconds]);
+    let kibibytes = (limits.memory_bytes / 1024).max(1).to_string();
+    limited.args(["-c", SCRIPT, "sh", &blocks, &kibibytes, &seconds]);
     limited.arg(command.get_program()).args(command.get_args());
     limited.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
     if let Some(dir) = command.get_current_dir() {
@@ -136,7 +139,11 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { file_bytes: 1024 * 1024, time: Duration::from_secs(20) };
+    const LIMITS: Limits = Limits {
+        file_bytes: 1024 * 1024,
+        memory_bytes: 1024 * 1024 * 1024,
+        time: Duration::from_secs(20),
+    };
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("/bin/sh");
@@ -209,12 +216,11 @@ mod tests {
 
     #[tokio::test]
     async fn limits_hold_before_the_program_begins() {
-        let script =
-            "ulimit -f; ulimit -c; ulimit -t; nice; head -c 2000000 /dev/zero > big; wc -c < big";
+        let script = "ulimit -f; ulimit -c; ulimit -d; ulimit -t; nice; head -c 2000000 /dev/zero > big; wc -c < big";
         let dir = tempfile::tempdir().unwrap();
         let mut command = shell(script);
         command.current_dir(dir.path());
         let ran = run(&command, LIMITS).await.unwrap();
-        assert_eq!(String::from_utf8_lossy(&ran.stdout), "2048\n0\n20\n10\n1048576\n");
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), "2048\n0\n1048576\n20\n10\n1048576\n");
     }
 }

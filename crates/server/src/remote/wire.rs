@@ -39,15 +39,19 @@ pub struct WireLimits {
     pub listing: Duration,
     /// The largest pack that a fetch may bring, in bytes.
     pub pack_bytes: u64,
+    /// How much memory each program of a call may take for itself, in bytes. A few bytes of a pack may say
+    /// that an object is of any length, and git makes all of it before anybody can look.
+    pub memory_bytes: u64,
 }
 
 impl Default for WireLimits {
-    /// Two minutes, twenty seconds, a gibibyte.
+    /// Five minutes, twenty seconds, a gibibyte, a gibibyte.
     fn default() -> Self {
         Self {
-            transfer: Duration::from_secs(120),
+            transfer: Duration::from_secs(300),
             listing: Duration::from_secs(20),
             pack_bytes: 1024 * 1024 * 1024,
+            memory_bytes: 1024 * 1024 * 1024,
         }
     }
 }
@@ -334,6 +338,9 @@ impl Wire {
             "gc.auto=0",
             "maintenance.auto=false",
             "submodule.recurse=false",
+            // What looking for similar objects may take of the memory.
+            "pack.threads=1",
+            "pack.windowMemory=64m",
             "push.gpgSign=false",
             "push.followTags=false",
         ] {
@@ -361,7 +368,8 @@ impl Wire {
     }
 
     fn program_limits(&self, time: Duration) -> Limits {
-        Limits { file_bytes: self.limits.pack_bytes, time }
+        let WireLimits { pack_bytes, memory_bytes, .. } = self.limits;
+        Limits { file_bytes: pack_bytes, memory_bytes, time }
     }
 }
 

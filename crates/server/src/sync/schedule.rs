@@ -10,8 +10,9 @@ pub const DEBOUNCE: Duration = Duration::from_secs(2);
 pub const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
 /// How often a link that stopped for a reason that may end by itself tries again.
 pub const PROBE: Duration = Duration::from_secs(6 * 60 * 60);
-/// How long one run may take; then it is given up, whatever it waits for.
-pub const LEASE: Duration = Duration::from_secs(15 * 60);
+/// How long one run may take; then it is given up, whatever it waits for. (What goes over the wire has shorter
+/// limits of its own.)
+pub const LEASE: Duration = Duration::from_secs(60 * 60);
 
 /// When a save is to be sent that came `now`, the first of its burst at `first`.
 pub fn debounced(first: Time, now: Time) -> Time {
@@ -29,10 +30,13 @@ pub fn longest_interval(interval: Duration) -> Duration {
     interval.saturating_mul(6) / 5
 }
 
-/// The wait of one link after the server's start: every link looks once, spread over its interval,
-/// so that a start isn't an assault on the hosts.
+/// Every link has looked this long after a start. Something may wait for it that nobody knows of.
+pub const LOOKED_AFTER_START: Duration = Duration::from_secs(5 * 60);
+
+/// The wait of one link after the server's start: every link looks once, spread over its interval or
+/// [`LOOKED_AFTER_START`], so that a start isn't an assault on the hosts.
 pub fn after_a_start(interval: Duration, dice: &mut Dice) -> Duration {
-    dice.between(Duration::ZERO, interval)
+    dice.between(Duration::ZERO, interval.min(LOOKED_AFTER_START))
 }
 
 #[cfg(test)]
@@ -66,5 +70,7 @@ mod tests {
         let waits: std::collections::BTreeSet<_> =
             (0..100).map(|_| after_a_start(300 * SECOND, &mut dice).as_secs() / 30).collect();
         assert!(waits.len() >= 10, "{waits:?}");
+        let long = after_a_start(86_400 * SECOND, &mut dice);
+        assert!(long <= LOOKED_AFTER_START, "what was saved before the start waits: {long:?}");
     }
 }
