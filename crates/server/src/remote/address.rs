@@ -7,7 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
@@ -201,25 +201,41 @@ impl Policy {
             Ok(found) => found.map_err(unknown)?,
             Err(_) => return Err(unknown(io::ErrorKind::TimedOut.into())),
         };
-        self.choose(url, &found)?.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
+        let chosen = self.choose(url, &found, has_route)?;
+        chosen.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
     }
 
-    /// Picks one of the answers; `None` if there are none. One that may not be reached spoils all: an
-    /// honest name has none of those.
+    /// Picks one of the answers, if there is one to which there `is_way` from here; `None` if there are none.
+    /// One that may not be reached spoils all: an honest name has none of those.
     ///
     /// # Errors
     /// [`Blocked::Address`].
-    pub fn choose(&self, url: &RemoteUrl, found: &[IpAddr]) -> Result<Option<IpAddr>, Blocked> {
+    pub fn choose(
+        &self,
+        url: &RemoteUrl,
+        found: &[IpAddr],
+        is_way: impl Fn(IpAddr) -> bool,
+    ) -> Result<Option<IpAddr>, Blocked> {
         if !self.admits(url.host(), url.port()) {
             found.iter().try_for_each(|address| check_address(url.host(), *address))?;
         }
-        // Where both are known, IPv4 is the one that works everywhere.
-        Ok(found.iter().find(|address| address.is_ipv4()).or(found.first()).copied())
+        // Of those that can be reached IPv4 is the one that is broken less often.
+        let way = || found.iter().copied().filter(|address| is_way(*address));
+        let chosen = way().find(IpAddr::is_ipv4).or_else(|| way().next());
+        Ok(chosen.or(found.first().copied()))
     }
 
     fn admits(&self, host: &Host, port: u16) -> bool {
         self.admitted.iter().any(|endpoint| endpoint.covers(host, port))
     }
+}
+
+/// Whether this machine knows a way to an address: there are networks with one kind of addresses only.
+/// Nothing is sent.
+fn has_route(address: IpAddr) -> bool {
+    let local: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    UdpSocket::bind((local, 0)).and_then(|socket| socket.connect((address, 9))).is_ok()
 }
 
 fn check_address(host: &Host, address: IpAddr) -> Result<(), Blocked> {

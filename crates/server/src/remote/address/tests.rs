@@ -156,6 +156,19 @@ fn an_endpoint_reads_as_it_is_written() {
     }
 }
 
+#[test]
+fn an_address_without_a_way_to_it_is_taken_only_if_there_is_no_other() {
+    let url = url("https://example.org/x");
+    let [four, six]: [IpAddr; 2] =
+        ["93.184.216.34", "2606:2800::1"].map(|text| text.parse().unwrap());
+    let choose = |is_way: fn(IpAddr) -> bool| {
+        Policy::default().choose(&url, &[six, four], is_way).unwrap().unwrap()
+    };
+    assert_eq!(choose(|_| true), four);
+    assert_eq!(choose(|address| address.is_ipv6()), six);
+    assert_eq!(choose(|_| false), six);
+}
+
 proptest! {
     #[test]
     fn everything_in_a_reserved_network_is_refused(bits in any::<u32>(), which in 0..RESERVED_V4.len()) {
@@ -186,7 +199,7 @@ proptest! {
     #[test]
     fn what_is_chosen_was_among_the_answers_and_is_global(found in prop::collection::vec(any::<IpAddr>(), 0..4)) {
         let url = url("https://example.org/x");
-        if let Ok(chosen) = Policy::default().choose(&url, &found) {
+        if let Ok(chosen) = Policy::default().choose(&url, &found, |_| true) {
             prop_assert_eq!(chosen.is_none(), found.is_empty());
             prop_assert!(found.iter().all(|address| is_global_unicast(*address)));
             prop_assert!(chosen.is_none_or(|chosen| found.contains(&chosen)));
