@@ -13,12 +13,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
-use moka::sync::Cache;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Secret, spawn};
 
 use crate::guard::{Needs, Routes};
-use crate::remote::webhook::{MAX_BODY, verify};
+use crate::remote::webhook::{Deliveries, MAX_BODY, verify};
 use crate::sync::Event;
 use crate::sync::runner::Remotes;
 
@@ -38,14 +37,11 @@ static NOBODYS: LazyLock<Secret> = LazyLock::new(|| {
 #[derive(Clone)]
 struct Hooks {
     remotes: Remotes,
-    /// Messages that came, so that one that is sent again is heard once.
-    heard: Cache<(String, String), ()>,
+    heard: Deliveries,
 }
 
 pub(crate) fn router(remotes: &Remotes) -> Router {
-    let heard =
-        Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(3600)).build();
-    let hooks = Hooks { remotes: remotes.clone(), heard };
+    let hooks = Hooks { remotes: remotes.clone(), heard: Deliveries::default() };
     let routes = Routes::new().plain(Needs::NOBODY, "/hooks/{link}", post(hear));
     routes.router().with_state(hooks)
 }
@@ -73,7 +69,7 @@ async fn hear(
     };
     let delivery = verify(Some(&secret), &parts.headers, &body, SystemTime::now());
     let (Some(link), Ok(delivery)) = (found, delivery) else { return Err(refused()) };
-    let is_new = hooks.heard.entry((link.id.clone(), delivery.id.clone())).or_insert(()).is_fresh();
+    let is_new = hooks.heard.is_new(&link.id, &delivery);
     if is_new && delivery.concerns(&link.settings.branch) {
         let (remotes, event) = (hooks.remotes.clone(), Event::Webhook { after: delivery.after });
         spawn(async move {

@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use wikigrove_tenant::{Revision, Secret, TenantId};
+use wikigrove_tenant::{Revision, Secret};
 
 /// The largest body, in bytes. To be checked before it is read, too.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -56,8 +56,8 @@ impl Refused {
 /// A delivery that came from somebody who knows the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// What to tell repeated ones by. The host's own id, or the hash of the body.
-    pub id: String,
+    /// The host's own id, to tell repeated ones by. Some have none.
+    pub id: Option<String>,
     /// The ref that was pushed, as far as the host said.
     pub git_ref: Option<String>,
     /// The commit that it names now, as far as the host said. A deleted ref names none.
@@ -76,13 +76,14 @@ impl Delivery {
 
 /// Which deliveries came already, in the last hour. Lost with the process, which costs one look more.
 #[derive(Debug, Clone)]
-pub struct Deliveries(Cache<(TenantId, String), ()>);
+pub struct Deliveries(Cache<(String, String), ()>);
 
 impl Deliveries {
-    /// Whether this delivery comes to this wiki for the first time. From now on it doesn't. Of two that
-    /// ask at once, one is told so.
-    pub fn is_new(&self, wiki: TenantId, delivery: &Delivery) -> bool {
-        self.0.entry((wiki, delivery.id.clone())).or_insert(()).is_fresh()
+    /// Whether this delivery comes to this link for the first time. From now on it doesn't. Of two that
+    /// ask at once, one is told so. One without an id is always new: it may be another.
+    pub fn is_new(&self, link: &str, delivery: &Delivery) -> bool {
+        let Some(id) = &delivery.id else { return true };
+        self.0.entry((link.to_owned(), id.clone())).or_insert(()).is_fresh()
     }
 }
 
@@ -227,10 +228,9 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Delivery {
         (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
     };
     let id = ids.iter().filter_map(|name| headers.get(*name)?.to_str().ok()).find(is_id);
-    let hash = || data_encoding::HEXLOWER.encode(&Sha256::digest(body));
     let after: Option<Revision> = push.after.and_then(|after| after.parse().ok());
     Delivery {
-        id: id.map_or_else(hash, str::to_owned),
+        id: id.map(str::to_owned),
         git_ref: push.git_ref.filter(|name| name.len() <= 256),
         after: after.filter(|after| *after.as_bytes() != [0; 20]),
     }

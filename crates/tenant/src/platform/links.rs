@@ -20,7 +20,7 @@ impl Platform {
         let (link, secret) = blocking(move || {
             let NewLink { wiki, settings, credential, known_hosts, progress } = new;
             let id = random_id();
-            let secret = Secret::random();
+            let secret = Secret::for_webhooks();
             let sealed = SealedLink {
                 credential: platform.seal_credential(wiki, &id, credential)?,
                 webhook: platform.0.vault.seal(wiki, &webhook_name(&id), &secret)?,
@@ -118,7 +118,7 @@ impl Platform {
     pub async fn renew_webhook_secret(&self, link: &Link) -> Result<Secret, Error> {
         let (platform, link) = (self.clone(), link.clone());
         blocking(move || {
-            let secret = Secret::random();
+            let secret = Secret::for_webhooks();
             let webhook = platform.0.vault.seal(link.wiki, &webhook_name(&link.id), &secret)?;
             let update = SealedUpdate { webhook: Some(webhook), ..SealedUpdate::default() };
             platform.0.catalog.update_link(&link.id, &update)?;
