@@ -61,6 +61,24 @@ async fn a_wrong_token_is_shown_once_and_another_one_goes_on_at_once() {
 }
 
 #[tokio::test]
+async fn a_token_is_not_taken_along_to_another_host() {
+    let linked = Linked::on(ServerSetup::default(), guarded(TOKEN).await, credential(TOKEN)).await;
+    linked.synced().await;
+    let other = TestRemote::start().await;
+    let moved = json!({ "url": other.url("127.0.0.1") });
+    let patch = || linked.operator.control(Method::PATCH, linked.path(""));
+    patch().json(moved.clone()).await.problem("invalid_value");
+    assert_eq!(linked.link().await["url"], linked.remote.url("127.0.0.1"));
+    assert!(other.seen().is_empty());
+    // Whoever gives one for it, or none, is understood.
+    let mut told = moved.clone();
+    told["credential"] = Value::Null;
+    linked.change(told).await;
+    linked.synced().await;
+    assert!(other.seen().iter().all(|seen| !seen.headers.contains_key(header::AUTHORIZATION)));
+}
+
+#[tokio::test]
 async fn a_push_that_is_asked_twice_answers_twice() {
     let settings = json!({ "credential": { "token": TOKEN, "user": "git" } });
     let linked = Linked::on(ServerSetup::default(), guarded(TOKEN).await, settings).await;

@@ -49,6 +49,14 @@ pub enum InvalidCredential {
     },
 }
 
+impl InvalidCredential {
+    /// Whether the trouble is this machine's, and nothing is wrong with the credential.
+    pub fn is_ours(&self) -> bool {
+        let is_there = |source: &std::io::Error| source.kind() != std::io::ErrorKind::NotFound;
+        matches!(self, Self::File { source, .. } if is_there(source))
+    }
+}
+
 /// A private key, without a passphrase.
 #[derive(Clone)]
 pub struct DeployKey {

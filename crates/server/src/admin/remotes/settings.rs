@@ -162,6 +162,11 @@ impl Change {
     pub(super) fn read(&self, admin: &Admin, slug: &str, link: &Link) -> Result<Changed, Problem> {
         let settings = self.settings(admin, link.settings.clone())?;
         let credential = match &self.credential {
+            None if shows_text(&link.credential) && !same_origin(&settings, &link.settings) => {
+                let why = "the token that is kept was given for another host: give the one for this host, \
+                           or null";
+                return Err(invalid("credential", "required", why));
+            }
             None => None,
             Some(None) => Some(None),
             Some(Some(new)) => Some(Some(new.read(admin, slug)?.0)),
@@ -267,6 +272,16 @@ impl Credential {
         stored.open(&admin.remotes.options().secret_files).map_err(|error| wrong(&error))?;
         Ok(NewCredential(stored))
     }
+}
+
+/// Whether whoever is logged in with learns the credential. Who asks for a signature by a key doesn't.
+fn shows_text(kind: &str) -> bool {
+    matches!(kind, "token" | "token_file")
+}
+
+fn same_origin(one: &LinkSettings, other: &LinkSettings) -> bool {
+    let origin = |settings: &LinkSettings| settings.url.parse().map(|url: RemoteUrl| url.origin());
+    matches!((origin(one), origin(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A key is for ssh, a token for https.

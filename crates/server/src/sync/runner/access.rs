@@ -29,9 +29,9 @@ pub(super) async fn opened(shared: &Shared, link: &Link) -> Result<Remote, Outco
             let files = shared.options.secret_files.clone();
             let opened = wikigrove_tenant::spawn_blocking(move || stored.open(&files)).await;
             let opened = opened.map_err(|error| of_ours(&error))?;
-            opened.map_err(|error| Outcome::Failed {
-                failure: Failure::Auth,
-                text: error.to_string(),
+            opened.map_err(|error| match error.is_ours() {
+                true => of_ours(&error),
+                false => Outcome::Failed { failure: Failure::Auth, text: error.to_string() },
             })?
         }
     };
