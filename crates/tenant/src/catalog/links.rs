@@ -388,4 +388,4 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Link> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
