@@ -18,6 +18,7 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Secret, spawn};
 
 use crate::guard::{Needs, Routes};
+use crate::metrics::Requests;
 use crate::remote::webhook::{MAX_BODY, verify};
 use crate::sync::Event;
 use crate::sync::runner::Remotes;
@@ -42,12 +43,12 @@ struct Hooks {
     heard: Cache<(String, String), ()>,
 }
 
-pub(crate) fn router(remotes: &Remotes) -> Router {
+pub(crate) fn router(remotes: &Remotes, requests: &Requests) -> Router {
     let heard =
         Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(3600)).build();
     let hooks = Hooks { remotes: remotes.clone(), heard };
     let routes = Routes::new().plain(Needs::NOBODY, "/hooks/{link}", post(hear));
-    routes.router().with_state(hooks)
+    routes.counted(requests, "").router().with_state(hooks)
 }
 
 async fn hear(
