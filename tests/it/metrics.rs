@@ -271,3 +271,23 @@ async fn what_waits_for_links_that_cant_run_is_known_soon_after_a_start() {
         assert_eq!(scrape.sum("sync_off", &[]), off);
     }
 }
+
+#[tokio::test]
+async fn what_waits_for_a_remote_that_is_down_is_known_soon_after_a_start() {
+    let (data, remote) = (scratch(), TestRemote::start().await);
+    remote.order("info/refs", Fault::Status(503, Vec::new()), 1000);
+    let allowed = ["--sync-allow", "127.0.0.1"];
+    let running = program(data.path()).serve_with(&allowed);
+    let operator = running.operator();
+    operator.create_wiki("garden").await.good();
+    let tie = Tie::new(&operator, "garden", &remote.url("127.0.0.1"), json!({})).await;
+    tie.state("backoff", None).await;
+    operator.on("garden").create("roses", "red").await.good();
+    drop(running);
+    // Its next look is at some moment of the next hour.
+    let running = program(data.path()).serve_with(&allowed);
+    let is_counted = |scrape: &Scrape| {
+        scrape.sum("sync_queue_commits", &[]) == 1.0 && scrape.sum("sync_links_down", &[]) == 1.0
+    };
+    Scrape::until(&running.operator(), "is counted", is_counted).await;
+}

@@ -136,8 +136,8 @@ impl Sheet {
         self.gauge(
             "sync_queue_commits",
             "Commits that remotes weren't seen to have, over all links. A link's are counted after each \
-             run and each save, and, soon after a start, if it can't run; others count from their first \
-             run on, and those of suspended wikis from when they are active again",
+             run and each save, and soon after a start if it can't run or failed before; others count \
+             from their first run on, and those of suspended wikis from when they are active again",
             waiting.commits as u64,
         );
         let oldest = waiting.oldest.map(|oldest| OffsetDateTime::now_utc() - oldest);

@@ -120,9 +120,11 @@ impl LinkCounts {
         self.conflicts.inc_by(conflicts.into());
     }
 
-    /// Something is to be told. What isn't one of the kinds isn't counted.
+    /// Something is to be told.
     pub(crate) fn notice(&self, kind: &str) {
-        if let Some(kind) = NOTICES.into_iter().find(|known| *known == kind) {
+        let known = NOTICES.into_iter().find(|known| *known == kind);
+        debug_assert!(known.is_some(), "{kind} isn't among the kinds that are counted");
+        if let Some(kind) = known {
             self.notices.get_or_create(&[("kind", kind)]).inc();
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! What waits is in each wiki's own file, and nobody who only looks at figures opens thousands of those.
 //! So a link's queue is counted when its wiki is open anyway: after a run, and after a save. Those that
-//! can't run are asked once after a start. Only what isn't empty is remembered.
+//! can't run, or failed before the process ended, are asked once after a start. Only what isn't empty is
+//! remembered.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,7 +13,7 @@ use time::OffsetDateTime;
 use wikigrove_tenant::storage::Queue;
 use wikigrove_tenant::{Caller, Error, Link, Platform, Wiki, spawn};
 
-use super::stored::settings;
+use super::stored::{Loaded, settings};
 use super::{Shared, lock};
 use crate::sync::{LinkState, Phase, State};
 
@@ -111,32 +112,38 @@ impl Standing {
 pub(super) fn count_later(shared: &Arc<Shared>, links: Vec<Link>) {
     let shared = shared.clone();
     spawn(async move {
-        for link in links.iter().filter(|link| pushes(link)) {
-            count(&shared, link).await;
+        for link in links.into_iter().filter(pushes) {
+            count(&shared, &link).await;
         }
     });
 }
 
-/// Counts what waits for links that can't run. The others are counted when they do.
+/// Counts what waits for the links that were behind when they were last heard of. The others are counted
+/// when they run.
 pub(super) async fn survey(shared: Arc<Shared>) {
-    for state in [State::Paused, State::NeedsDecision, State::Offline] {
-        let mut after = None;
-        loop {
-            let platform = &shared.platform;
-            let found = platform.all_links(Some(state.as_str()), after.as_deref(), BATCH).await;
-            let Ok(links) = found.inspect_err(|error| {
+    let mut after = None;
+    loop {
+        let links = match shared.platform.all_links(None, after.as_deref(), BATCH).await {
+            Ok(links) => links,
+            Err(error) => {
                 tracing::warn!(%error, "what waits for links can't be counted");
-            }) else {
                 return;
-            };
-            let Some(last) = links.last() else { break };
-            after = Some(last.id.clone());
-            for link in links.iter().filter(|link| pushes(link)) {
-                count(&shared, link).await;
-                tokio::time::sleep(UNHURRIED).await;
             }
+        };
+        let Some(last) = links.last() else { return };
+        after = Some(last.id.clone());
+        for link in links.into_iter().filter(pushes).map(Loaded::new).filter(is_behind) {
+            count(&shared, &link.link).await;
+            tokio::time::sleep(UNHURRIED).await;
         }
     }
+}
+
+/// Whether a link can't run, or didn't get through.
+fn is_behind(link: &Loaded) -> bool {
+    let stands =
+        matches!(link.state.state(), State::Paused | State::NeedsDecision | State::Offline);
+    stands || link.state.failures > 0
 }
 
 async fn count(shared: &Shared, link: &Link) {
