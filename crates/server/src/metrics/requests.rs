@@ -91,39 +91,38 @@ impl Families {
 
     pub(super) fn listener(&self, name: &'static str) -> Requests {
         let in_flight = self.in_flight.get_or_create_owned(&At { listener: name });
-        let listener = Arc::new(Listener { name, families: self.clone(), in_flight });
-        Requests { elsewhere: Arc::new(Route::new(&listener, NO_ROUTE)), listener }
+        let elsewhere = Route::new(self, name, NO_ROUTE);
+        Requests(Arc::new(Listener { name, families: self.clone(), in_flight, elsewhere }))
     }
 }
+
+/// Counts the requests of one listener. Cheap to clone.
+#[derive(Clone)]
+pub struct Requests(Arc<Listener>);
 
 struct Listener {
     name: &'static str,
     families: Families,
     in_flight: Gauge,
-}
-
-/// Counts the requests of one listener. Cheap to clone.
-#[derive(Clone)]
-pub struct Requests {
-    listener: Arc<Listener>,
-    elsewhere: Arc<Route>,
+    /// For those who get to no route.
+    elsewhere: Route,
 }
 
 impl std::fmt::Debug for Requests {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Requests").field("listener", &self.listener.name).finish_non_exhaustive()
+        f.debug_struct("Requests").field("listener", &self.0.name).finish_non_exhaustive()
     }
 }
 
 impl Requests {
     /// A route of this listener, by its template.
     pub(crate) fn route(&self, template: &str) -> Arc<Route> {
-        Arc::new(Route::new(&self.listener, template))
+        Arc::new(Route::new(&self.0.families, self.0.name, template))
     }
 
     /// A request begins.
     pub(crate) fn begin(&self, method: &Method) -> Asking {
-        self.listener.in_flight.inc();
+        self.0.in_flight.inc();
         Asking { requests: self.clone(), method: number(method), reached: Reached::default() }
     }
 }
@@ -143,14 +142,15 @@ impl Asking {
 
     /// Counts the answer, or that there was none.
     pub(crate) fn answered(&self, status: Option<StatusCode>, took: Duration) {
-        let route = self.reached.0.get().unwrap_or(&self.requests.elsewhere);
+        let Reached(place) = &self.reached;
+        let route = place.get().map_or(&self.requests.0.elsewhere, |route| &**route);
         route.answered(self.method, status, took);
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        self.requests.listener.in_flight.dec();
+        self.requests.0.in_flight.dec();
     }
 }
 
@@ -160,7 +160,8 @@ pub(crate) struct Reached(Arc<OnceLock<Arc<Route>>>);
 
 /// A route, with the series that its requests are counted in.
 pub(crate) struct Route {
-    listener: Arc<Listener>,
+    families: Families,
+    listener: &'static str,
     template: Arc<str>,
     by_method: [OnceLock<Series>; METHODS.len()],
 }
@@ -173,26 +174,22 @@ struct Series {
 }
 
 impl Route {
-    fn new(listener: &Arc<Listener>, template: &str) -> Self {
-        Self {
-            listener: listener.clone(),
-            template: template.into(),
-            by_method: Default::default(),
-        }
+    fn new(families: &Families, listener: &'static str, template: &str) -> Self {
+        let (families, by_method) = (families.clone(), Default::default());
+        Self { families, listener, template: template.into(), by_method }
     }
 
     fn answered(&self, method: usize, status: Option<StatusCode>, took: Duration) {
-        let families = &self.listener.families;
         let series = self.by_method[method].get_or_init(|| {
-            let (listener, route) = (self.listener.name, self.template.clone());
+            let (listener, route) = (self.listener, self.template.clone());
             let asked = Asked { listener, method: METHODS[method], route };
-            let duration = families.durations.get_or_create_owned(&asked);
+            let duration = self.families.durations.get_or_create_owned(&asked);
             Series { asked, duration, answers: RwLock::default() }
         });
         if status.is_some() {
             series.duration.observe(took.as_secs_f64());
         }
-        series.count(families, status);
+        series.count(&self.families, status);
     }
 }
 
