@@ -22,6 +22,7 @@ mod hostile;
 mod import;
 mod isolation;
 mod lifecycle;
+mod metrics;
 mod moves;
 mod openapi;
 mod otterwiki;

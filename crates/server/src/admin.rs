@@ -4,6 +4,7 @@ mod audit;
 mod health;
 mod invitations;
 mod members;
+mod metrics;
 mod remotes;
 mod tokens;
 mod usage;
@@ -27,6 +28,8 @@ pub(crate) use wikis::invalid as invalid_field;
 
 /// Where they begin.
 const BASE: &str = "/admin/v1";
+/// What their listener is called where requests are counted.
+pub(crate) const CONTROL: &str = "control";
 
 /// What the admin routes work with.
 #[derive(Clone, Debug)]
@@ -49,7 +52,8 @@ pub fn admin_api(platform: Platform, public_url: &str) -> Router {
 pub fn admin_api_with(platform: Platform, public_url: &str, remotes: Remotes) -> Router {
     let public_url = public_url.trim_end_matches('/').into();
     let admin = Admin { platform, remotes, public_url };
-    let routes = routes().recording(&admin.platform.audit());
+    let requests = admin.remotes.metrics().listener(CONTROL);
+    let routes = routes().recording(&admin.platform.audit()).counted(&requests, BASE);
     Router::new().nest(BASE, routes.router()).with_state(admin)
 }
 
@@ -69,6 +73,7 @@ fn routes() -> Routes<Admin> {
         .merge(usage::router())
         .merge(audit::router())
         .merge(health::router())
+        .merge(metrics::router())
 }
 
 impl Admin {

@@ -14,8 +14,12 @@ use tower_layer::Layer as _;
 use utoipa::openapi::OpenApi;
 use wikigrove_tenant::{Platform, Resolver};
 
+use crate::admin::CONTROL;
 use crate::auth::{Authenticator, authenticate};
+use crate::git::GIT;
+use crate::guard::{Needs, Routes};
 use crate::limits::{HttpLimits, Rate};
+use crate::metrics::Requests;
 use crate::middleware::{Browsers, Origin, stack};
 use crate::sync::runner::Remotes;
 use crate::wiki::{Common, Feeds};
@@ -60,12 +64,15 @@ pub fn public_with(
         Some(domain) => Resolver::host(&format!("{{slug}}.{domain}")).or(Resolver::domains()),
         None => Resolver::domains(),
     };
+    let metrics = remotes.metrics();
+    let requests = metrics.listener("wikis");
     let common = Common {
         feeds: Feeds::new(limits),
-        git: crate::git::routes(&limits.git),
+        git: crate::git::routes(&limits.git).counted(&requests, GIT).router(),
         ..Common::default()
     };
-    let below = Below::slug(&common, limits, remotes);
+    metrics.look_at(&common);
+    let below = Below::slug(&common, limits, remotes, &requests);
     let feeds = common.feeds.clone();
     remotes.listen(Arc::new(move |link| feeds.tell_of_remote(link)));
     let wikis = Wikis {
@@ -80,13 +87,13 @@ pub fn public_with(
             .layer(Resolver::path("/w/{slug}"))
             .outside(|parts| is_acceptance(parts, true))
             .layer(below),
-        others: document(&openapi::wikis()).merge(hooks::router(remotes)),
+        others: document(&openapi::wikis(), &requests).merge(hooks::router(remotes, &requests)),
     };
     let browsers = Browsers {
         public: addresses.public_url.as_ref().and_then(|url| url.parse().ok()),
         allowed: addresses.cors_origins.clone(),
     };
-    stack(Shared(Arc::new(wikis)), limits, &browsers)
+    stack(Shared(Arc::new(wikis)), limits, &browsers, &requests)
 }
 
 /// The control plane. No links run for it; see [`control_with`].
@@ -109,17 +116,20 @@ pub fn control_with(
 ) -> Router {
     let router = admin_api_with(platform.clone(), public_url, remotes.clone())
         .layer(from_fn_with_state(auth.clone(), authenticate));
-    stack(router.merge(document(&openapi::control())), limits, &Browsers::default())
+    let requests = remotes.metrics().listener(CONTROL);
+    let router = router.merge(document(&openapi::control(), &requests));
+    stack(router, limits, &Browsers::default(), &requests)
 }
 
 /// `GET /openapi.json`.
-fn document(document: &OpenApi) -> Router {
+fn document(document: &OpenApi, requests: &Requests) -> Router {
     let json = document.to_json().unwrap_or_default();
     let answer = move || {
         let json = json.clone();
         async move { ([(CONTENT_TYPE, "application/json")], json) }
     };
-    Router::new().route("/openapi.json", get(answer))
+    let routes = Routes::new().plain(Needs::NOBODY, "/openapi.json", get(answer));
+    routes.counted(requests, "").router()
 }
 
 /// Which hosts serve all wikis, below `/w/{slug}`. A wiki's own host serves that wiki only.

@@ -41,18 +41,17 @@ pub(crate) const GIT: &str = "/git";
 /// git sends a credential only when it was asked for one, and shows no JSON: put requests through
 /// [`with_bearer`] before the caller is found, and answers through [`in_plain_words`] at the very end.
 pub fn git_http(limits: &GitLimits) -> Router {
-    Router::new().nest(GIT, routes(limits))
+    Router::new().nest(GIT, routes(limits).router())
 }
 
 /// The routes below [`GIT`], without it.
-pub(crate) fn routes(limits: &GitLimits) -> Router {
+pub(crate) fn routes(limits: &GitLimits) -> Routes {
     let git = Git(Arc::new(Shared { limits: *limits, places: Places::new(limits) }));
     Routes::new()
         .plain(Needs::READ, "/info/refs", get(info_refs))
         .plain(Needs::READ, "/git-upload-pack", post(fetch::upload_pack))
         .plain(Needs::WRITE, "/git-receive-pack", post(push::receive_pack))
         .with_state(&git)
-        .router()
 }
 
 /// What the routes share.

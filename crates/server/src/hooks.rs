@@ -17,6 +17,7 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Secret, spawn};
 
 use crate::guard::{Needs, Routes};
+use crate::metrics::Requests;
 use crate::remote::webhook::{Deliveries, MAX_BODY, verify};
 use crate::sync::Event;
 use crate::sync::runner::Remotes;
@@ -40,10 +41,10 @@ struct Hooks {
     heard: Deliveries,
 }
 
-pub(crate) fn router(remotes: &Remotes) -> Router {
+pub(crate) fn router(remotes: &Remotes, requests: &Requests) -> Router {
     let hooks = Hooks { remotes: remotes.clone(), heard: Deliveries::default() };
     let routes = Routes::new().plain(Needs::NOBODY, "/hooks/{link}", post(hear));
-    routes.router().with_state(hooks)
+    routes.counted(requests, "").router().with_state(hooks)
 }
 
 async fn hear(

@@ -14,6 +14,7 @@ pub mod extract;
 pub mod git;
 pub mod import;
 pub mod limits;
+pub mod metrics;
 pub mod middleware;
 pub mod openapi;
 pub mod operator_token;

@@ -29,6 +29,7 @@ use wikigrove_tenant::problem::Problem;
 
 use crate::extract::JsonLimit;
 use crate::limits::HttpLimits;
+use crate::metrics::Requests;
 
 pub use browsers::Browsers;
 pub use origin::{NoOrigin, Origin};
@@ -37,7 +38,7 @@ pub use request_id::RequestId;
 
 /// Puts `inner` behind everything that all requests go through. Routes that are added to the result
 /// afterwards are not behind it, so this comes last.
-pub fn stack<S>(inner: S, limits: &HttpLimits, browsers: &Browsers) -> Router
+pub fn stack<S>(inner: S, limits: &HttpLimits, browsers: &Browsers, requests: &Requests) -> Router
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
@@ -48,6 +49,7 @@ where
         inner,
         limits: *limits,
         browsers: Arc::new(browsers.clone()),
+        requests: requests.clone(),
     })
 }
 
@@ -56,6 +58,7 @@ struct Front<S> {
     inner: S,
     limits: HttpLimits,
     browsers: Arc<Browsers>,
+    requests: Requests,
 }
 
 impl<S> Service<Request> for Front<S>
@@ -78,8 +81,9 @@ where
         // Outermost, so that whatever is logged and answered below names the request.
         let id = RequestId::of(request.headers());
         let span = request_id::span(&request, &id);
+        let line = Line::start(self.requests.begin(request.method()));
         let (limits, browsers) = (self.limits, self.browsers.clone());
-        let answered = async move { Ok(answer(inner, request, id, limits, &browsers).await) };
+        let answered = async move { Ok(answer(inner, request, id, line, limits, &browsers).await) };
         Box::pin(answered.instrument(span))
     }
 }
@@ -88,13 +92,13 @@ async fn answer<S>(
     inner: S,
     mut request: Request,
     id: RequestId,
+    line: Line,
     limits: HttpLimits,
     browsers: &Browsers,
 ) -> Response
 where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
-    let line = Line::start();
     let head_only = request.method() == Method::HEAD;
     let guest = browsers.guest(request.headers());
     let mut response = match reject::refusal(&request).or_else(|| browsers.answer(&request)) {
@@ -103,6 +107,7 @@ where
         None => {
             request.extensions_mut().insert(id.clone());
             request.extensions_mut().insert(JsonLimit(limits.json_bytes));
+            request.extensions_mut().insert(line.reached());
             let (request, upload) = timeout::watch(request);
             // The panic is caught inside the timeout, where the future that panicked is dropped.
             timeout::within(&limits, upload, panic::caught(inner, request)).await

@@ -766,7 +766,7 @@ mod tests {
         assert_eq!(wikis.len(), 31);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
-        assert_eq!(control.len(), 40);
+        assert_eq!(control.len(), 41);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use render::Rendering;
 pub(crate) struct Common {
     pub(crate) rendering: Rendering,
     pub(crate) feeds: Feeds,
-    /// Once for all wikis, by whatever name they are reached: it counts what is going on.
+    /// Once for all wikis, by whatever name they are reached: it keeps account of what is going on.
     pub(crate) git: Router,
 }
 

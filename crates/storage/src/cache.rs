@@ -22,6 +22,17 @@ pub struct PageCache {
     next: Arc<AtomicU64>,
 }
 
+/// How full a cache is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheUse {
+    /// Things in it.
+    pub entries: u64,
+    /// About how much memory they take, in bytes.
+    pub bytes: u64,
+    /// How much they may take together, in bytes.
+    pub capacity: u64,
+}
+
 type Key = (u64, String);
 
 /// A key that is only looked for, and so needs no text of its own. It hashes as a [`Key`] does.
@@ -52,6 +63,17 @@ impl PageCache {
         Self {
             pages: Cache::builder().max_capacity(bytes).weigher(weigh).build(),
             next: Arc::default(),
+        }
+    }
+
+    /// How full it is.
+    pub fn usage(&self) -> CacheUse {
+        // What was put in or taken out of late may not be counted yet.
+        self.pages.run_pending_tasks();
+        CacheUse {
+            entries: self.pages.entry_count(),
+            bytes: self.pages.weighted_size(),
+            capacity: self.pages.policy().max_capacity().unwrap_or_default(),
         }
     }
 
@@ -114,5 +136,7 @@ mod tests {
         assert!(ours.get("a/b", head).is_some());
         assert!(ours.get("a/b", later).is_none() && ours.get("a", head).is_none());
         assert!(theirs.get("a/b", head).is_none());
+        let CacheUse { entries, bytes, capacity } = cache.usage();
+        assert_eq!((entries, bytes, capacity), (1, OVERHEAD as u64 + 3 + 2, 64 << 20));
     }
 }

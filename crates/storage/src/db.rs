@@ -51,6 +51,22 @@ pub struct Sizing {
     pub cache_kib: u32,
 }
 
+/// How much of a pool is in use at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Connections that there are. They are made when they are needed, and stay.
+    pub connections: u32,
+    /// Those of them that somebody works with.
+    pub busy: u32,
+}
+
+impl std::ops::AddAssign for PoolUse {
+    fn add_assign(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.busy += other.busy;
+    }
+}
+
 /// One SQLite file: any number of readers, one writer at a time.
 pub struct Database {
     path: PathBuf,
@@ -117,6 +133,12 @@ impl Database {
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How much of its pool is in use.
+    pub fn pool_use(&self) -> PoolUse {
+        let r2d2::State { connections, idle_connections, .. } = self.pool.state();
+        PoolUse { connections, busy: connections.saturating_sub(idle_connections) }
     }
 
     /// Runs `work` on a connection. Reads inside it see one state only within one statement;

@@ -83,7 +83,7 @@ pub use attachments::{
 };
 pub use author::{Author, InvalidAuthor};
 pub use blame::{Blame, BlameCommit, BlameRange};
-pub use cache::PageCache;
+pub use cache::{CacheUse, PageCache};
 pub use changes::{ChangeKind, Commit, FileType, MAX_CHANGES, PathChange};
 pub use diff::{Diff, DiffHunk, DiffLine, DiffSide, LineKind};
 pub use drafts::{Cursor, Draft, DraftBase, DraftSummary, NewDraft};
@@ -119,4 +119,4 @@ pub use undo::{Undo, Undone};
 pub use usage::{Quota, Usage};
 pub use wiki::{Options, Resources, Wiki};
 
-pub use db::DbError;
+pub use db::{DbError, PoolUse};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::cache::{PageCache, WikiPages};
-use crate::db::{Database, Scheduler};
+use crate::db::{Database, PoolUse, Scheduler};
 use crate::error::Error;
 use crate::files;
 use crate::index::{self, IndexProgress};
@@ -277,6 +277,11 @@ impl Wiki {
     pub fn db(&self) -> Result<&Database, Error> {
         self.check_open()?;
         self.database()
+    }
+
+    /// How much of the pool of wiki.db is in use: nothing, if nobody needed it yet.
+    pub fn pool_use(&self) -> PoolUse {
+        self.database.get().map(Database::pool_use).unwrap_or_default()
     }
 
     /// `at`, if it is part of this wiki's history.

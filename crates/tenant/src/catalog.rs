@@ -4,6 +4,7 @@
 //! page, so a hundred thousand wikis cost no more to start with than one. Every call blocks.
 
 mod audit;
+mod census;
 mod domains;
 mod error;
 mod idempotency;
@@ -24,7 +25,7 @@ use std::sync::LazyLock;
 
 use rusqlite::Transaction;
 use time::OffsetDateTime;
-use wikigrove_storage::db::{Database, Scheduler, Schema, Sizing};
+use wikigrove_storage::db::{Database, PoolUse, Scheduler, Schema, Sizing};
 
 pub(crate) use error::CatalogError;
 pub use idempotency::{Answer, Recall, Request};
@@ -60,6 +61,11 @@ impl Catalog {
     pub(crate) fn open(dir: &Path, scheduler: &Scheduler) -> Result<Self, CatalogError> {
         let db = Database::open_or_create(&dir.join(FILE), &SCHEMA, scheduler, SIZING, |_| Ok(()))?;
         Ok(Self { db })
+    }
+
+    /// How much of its pool is in use.
+    pub(crate) fn pool_use(&self) -> PoolUse {
+        self.db.pool_use()
     }
 }
 

@@ -30,6 +30,7 @@ mod domain;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod figures;
 mod id;
 mod invitation;
 mod layer;
@@ -64,6 +65,7 @@ pub use changes::{Change, Changes, Lagged, Moves, Origin};
 pub use context::{current, spawn, spawn_blocking};
 pub use domain::{Domain, InvalidDomain};
 pub use error::Error;
+pub use figures::{Census, Comings, Figures, LinkCount};
 pub use id::{InvalidTenantId, TenantId};
 pub use invitation::{Acceptance, Invitation, NewInvitation};
 pub use layer::{ContextLayer, ContextService};
@@ -87,8 +89,9 @@ pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;
 pub use wikigrove_storage::{
-    AttachmentError, AttachmentPath, AttachmentSummary, Author, Commit, Conflict, Cursor, Draft,
-    DraftBase, DraftSummary, Etag, ExistingAttachment, ExistingPath, Found, Hunk, InvalidAuthor,
-    InvalidId, InvalidPath, PagePath, PageSummary, PreferenceChanges, PreferenceValue, Preferences,
-    PushRefusal, Quota, RawPreferences, Received, Revision, Saved, SavedAttachment, Usage,
+    AttachmentError, AttachmentPath, AttachmentSummary, Author, CacheUse, Commit, Conflict, Cursor,
+    Draft, DraftBase, DraftSummary, Etag, ExistingAttachment, ExistingPath, Found, Hunk,
+    InvalidAuthor, InvalidId, InvalidPath, PagePath, PageSummary, PoolUse, PreferenceChanges,
+    PreferenceValue, Preferences, PushRefusal, Quota, RawPreferences, Received, Revision, Saved,
+    SavedAttachment, Usage,
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use wikigrove_storage::{Error, Wiki};
+use wikigrove_storage::{Error, PoolUse, Wiki};
 
 /// How many may use one wiki at the same moment.
 const USES: u32 = 1 << 20;
@@ -94,6 +94,11 @@ impl Live {
     /// Whether it was written to since the last call.
     pub(crate) fn takes_written(&self) -> bool {
         self.written.swap(false, Ordering::Relaxed)
+    }
+
+    /// How much of its pool is in use.
+    pub(crate) fn pool_use(&self) -> PoolUse {
+        self.wiki.pool_use()
     }
 
     /// Packs the repository, if it is time for that. Shutting the wiki ends it. Blocks.

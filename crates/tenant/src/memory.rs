@@ -66,6 +66,16 @@ impl Memory {
         }
     }
 
+    /// How many rows are kept.
+    pub(crate) fn rows(&self) -> u64 {
+        let Self { tenants, members, tokens, .. } = self;
+        // What was put in or taken out of late may not be counted yet.
+        tenants.run_pending_tasks();
+        members.run_pending_tasks();
+        tokens.run_pending_tasks();
+        tenants.entry_count() + members.entry_count() + tokens.entry_count()
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod audit;
 mod create;
+mod figures;
 mod lifecycle;
 mod links;
 mod lock;
@@ -24,6 +25,7 @@ use wikigrove_storage::{PageCache, Resources};
 use crate::catalog::{Catalog, CatalogError};
 use crate::changes::{Change, Changes};
 use crate::context::{blocking, uninterrupted};
+use crate::figures::Announced;
 use crate::memory::Memory;
 use crate::registry::Registry;
 use crate::secrets::Vault;
@@ -85,6 +87,7 @@ pub(crate) struct Inner {
     resources: Resources,
     /// `None` once the platform is closed, which ends the listeners.
     changes: Mutex<Option<broadcast::Sender<Change>>>,
+    announced: Announced,
     pub(crate) memory: Memory,
     vault: Vault,
     /// Held by whoever tells a wiki its links.
@@ -159,6 +162,7 @@ impl Platform {
             catalog: Arc::new(catalog),
             resources,
             changes: Mutex::new(Some(broadcast::Sender::new(CHANGES_KEPT))),
+            announced: Announced::default(),
             memory: Memory::new(),
             vault: Vault::new(
                 settings.secret_key_file.clone().unwrap_or_else(|| dir.join("secret-key")),
@@ -257,6 +261,7 @@ impl Inner {
     }
 
     pub(crate) fn announce(&self, change: Change) {
+        self.announced.count(change.origin);
         if let Some(sender) = &*self.changes() {
             // Nobody listening is no error.
             let _ = sender.send(change);

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
-use wikigrove_storage::Wiki;
+use wikigrove_storage::{PoolUse, Wiki};
 
 use crate::context::{blocking, try_blocking};
+use crate::figures::Comings;
 use crate::live::Live;
 use crate::{Error, TenantId};
 
@@ -24,6 +25,16 @@ pub(crate) struct Registry {
     /// One permit per wiki that is open or being opened.
     places: Arc<Semaphore>,
     started: Instant,
+    counts: Counts,
+}
+
+/// What happened so far.
+#[derive(Default)]
+struct Counts {
+    opened: AtomicU64,
+    idle: AtomicU64,
+    displaced: AtomicU64,
+    ended: AtomicU64,
 }
 
 #[derive(Default)]
@@ -123,6 +134,7 @@ impl Registry {
             slots: Mutex::default(),
             places: Arc::new(Semaphore::new(limit.max(1))),
             started: Instant::now(),
+            counts: Counts::default(),
         }
     }
 
@@ -152,6 +164,7 @@ impl Registry {
         let place = self.place().await?;
         let wiki = Arc::new(Live::new(blocking(open).await?));
         *lock(&gate.slot.open) = Some(Open { wiki: wiki.clone(), background: 0, _place: place });
+        self.counts.opened.fetch_add(1, Ordering::Relaxed);
         Ok((wiki, true))
     }
 
@@ -253,6 +266,8 @@ impl Registry {
         let Some(gate) = self.try_gate(id) else { return false };
         match gate.slot.take_if_unused(force) {
             Some(open) => {
+                let count = if force { &self.counts.displaced } else { &self.counts.idle };
+                count.fetch_add(1, Ordering::Relaxed);
                 finish(open).await;
                 true
             }
@@ -273,12 +288,13 @@ impl Registry {
         }
     }
 
-    /// Whether [`shut`](Self::shut) was called.
+    /// The open wikis.
     pub(crate) fn ids(&self) -> Vec<TenantId> {
         let slots = lock(&self.slots);
         slots.of.iter().filter(|(_, slot)| slot.is_open()).map(|(id, _)| *id).collect()
     }
 
+    /// Whether [`shut`](Self::shut) was called.
     pub(crate) fn is_shut(&self) -> bool {
         lock(&self.slots).shut
     }
@@ -286,6 +302,27 @@ impl Registry {
     /// The number of open wikis.
     pub(crate) fn len(&self) -> usize {
         lock(&self.slots).of.values().filter(|slot| slot.is_open()).count()
+    }
+
+    /// How often wikis were opened and closed.
+    pub(crate) fn comings(&self) -> Comings {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Counts { opened, idle, displaced, ended } = &self.counts;
+        let (opened, idle, displaced, ended) = (of(opened), of(idle), of(displaced), of(ended));
+        Comings { opened, idle, displaced, ended }
+    }
+
+    /// How much of the pools of all open wikis is in use.
+    pub(crate) fn pool_use(&self) -> PoolUse {
+        let slots: Vec<_> = lock(&self.slots).of.values().cloned().collect();
+        let mut all = PoolUse::default();
+        for slot in slots {
+            // Not held longer than that: whoever holds a wiki keeps it from being closed.
+            if let Some(open) = lock(&slot.open).as_ref() {
+                all += open.wiki.pool_use();
+            }
+        }
+        all
     }
 
     #[cfg(test)]
@@ -316,6 +353,7 @@ impl Gate<'_> {
     pub(crate) async fn close(&self) {
         let open = lock(&self.slot.open).take();
         if let Some(open) = open {
+            self.registry.counts.ended.fetch_add(1, Ordering::Relaxed);
             finish(open).await;
         }
     }

@@ -25,6 +25,7 @@ use crate::auth::{Authenticator, ClientAddress};
 use crate::git::{self, GIT};
 use crate::hooks::HOOKS;
 use crate::limits::{HttpLimits, Place, Places, Principal, Rate};
+use crate::metrics::Requests;
 use crate::middleware::RequestId;
 use crate::sync::runner::Remotes;
 use crate::view;
@@ -189,13 +190,18 @@ pub(super) struct Below {
 
 impl Below {
     /// Below `/w/{slug}`.
-    pub(super) fn slug(common: &Common, limits: &HttpLimits, remotes: &Remotes) -> Self {
+    pub(super) fn slug(
+        common: &Common,
+        limits: &HttpLimits,
+        remotes: &Remotes,
+        requests: &Requests,
+    ) -> Self {
         Self {
             has_slug: true,
-            api: wiki::api(common.clone()).router(),
+            api: wiki::api(common.clone()).counted(requests, API).router(),
             git: common.git.clone(),
-            view: view::routes(&common.rendering).router(),
-            bare: view::without_slash().router(),
+            view: view::routes(&common.rendering).counted(requests, "").router(),
+            bare: view::without_slash().counted(requests, "").router(),
             nothing: Router::new(),
             places: Arc::new(Places::new(limits.in_flight_per_wiki)),
             rate: limits.rate_per_wiki.map(|rate| Arc::new(Rate::new(rate))),

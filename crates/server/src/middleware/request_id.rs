@@ -8,6 +8,7 @@ use axum::extract::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tracing::Span;
 
+use crate::metrics::{Asking, Reached};
 use crate::serve::Peer;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -98,16 +99,22 @@ pub(super) fn span(request: &Request, id: &RequestId) -> Span {
     )
 }
 
-/// The one line per request, written when this is dropped: also when the client leaves before it
-/// has an answer, and the handler is dropped with it.
+/// The one line per request, written and counted when this is dropped: also when the client leaves
+/// before it has an answer, and the handler is dropped with it.
 pub(super) struct Line {
     started: Instant,
     status: Option<StatusCode>,
+    asking: Asking,
 }
 
 impl Line {
-    pub(super) fn start() -> Self {
-        Self { started: Instant::now(), status: None }
+    pub(super) fn start(asking: Asking) -> Self {
+        Self { started: Instant::now(), status: None, asking }
+    }
+
+    /// Where the route that answers marks itself.
+    pub(super) fn reached(&self) -> Reached {
+        self.asking.reached()
     }
 
     pub(super) fn finish(mut self, status: StatusCode) {
@@ -117,7 +124,9 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1000.0;
+        let took = self.started.elapsed();
+        self.asking.answered(self.status, took);
+        let duration_ms = took.as_secs_f64() * 1000.0;
         match self.status {
             Some(status) => {
                 tracing::info!(status = status.as_u16(), duration_ms, "request answered")

@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::extract::Json;
+use crate::metrics::Metrics;
 
 fn app() -> Router {
     let missing =
@@ -33,7 +34,8 @@ fn app() -> Router {
         .route("/json", axum::routing::post(|Json(value): Json<Value>| async { Json(value) }))
         .route("/git", get(|| async { (StatusCode::FORBIDDEN, "not yours").into_response() }))
         .nest("/w/{slug}", wiki);
-    stack(router, &HttpLimits { json_bytes: 100, ..HttpLimits::default() }, &Browsers::default())
+    let limits = HttpLimits { json_bytes: 100, ..HttpLimits::default() };
+    stack(router, &limits, &Browsers::default(), &Metrics::default().listener("test"))
 }
 
 async fn send(request: http::request::Builder, body: Body) -> Response {
@@ -177,6 +179,7 @@ async fn a_large_upload_has_the_time_it_needs() {
         Router::new().route("/", axum::routing::put(count)),
         &HttpLimits::default(),
         &Browsers::default(),
+        &Metrics::default().listener("test"),
     );
     let request = Request::put("/").body(Body::from_stream(steady)).unwrap();
     let response = router.oneshot(request).await.unwrap();

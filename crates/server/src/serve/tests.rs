@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::middleware::{Browsers, stack};
 
 struct Running {
@@ -45,11 +46,16 @@ async fn start(limits: HttpLimits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
+    let requests = Metrics::default().listener("test");
     #[expect(clippy::disallowed_methods, reason = "a test has no current wiki")]
     let ended = tokio::spawn(async move {
         let shutdown = async { stopped.await.unwrap_or_default() };
-        serve(vec![(listener, stack(app(), &limits, &Browsers::default()))], &limits, shutdown)
-            .await
+        serve(
+            vec![(listener, stack(app(), &limits, &Browsers::default(), &requests))],
+            &limits,
+            shutdown,
+        )
+        .await
     });
     Running { address, stop, ended }
 }

@@ -15,8 +15,10 @@ mod outcome;
 mod preview;
 mod reads;
 mod run;
+mod standing;
 mod stored;
 mod supervisor;
+mod tally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,15 +29,19 @@ use tokio::task::JoinHandle;
 use wikigrove_tenant::{Caller, Error, Link, Platform, TenantId};
 
 use super::{Event, Time};
+use crate::metrics::Metrics;
 use crate::remote::{GitProgram, GitUnusable, Wire};
 use reads::Reads;
+use standing::Standing;
 use supervisor::Supervisor;
 
 pub(crate) use access::{host_keys, kept, remote};
 pub use notices::Delivery;
 pub use options::Options;
 pub(crate) use preview::{Previewed, preview};
+pub(crate) use standing::Waiting;
 pub(crate) use stored::progress;
+pub(crate) use tally::{PushEnd, RunEnd, Taken};
 
 /// How many messages to the supervisor may wait.
 const INBOX: usize = 1024;
@@ -59,6 +65,7 @@ pub(super) struct Shared {
     /// There may be a notice to send.
     news: Arc<Notify>,
     listener: Mutex<Option<Listener>>,
+    standing: Standing,
 }
 
 /// Who wants to know what links are doing.
@@ -79,6 +86,10 @@ pub enum Off {
 }
 
 impl Off {
+    /// All reasons.
+    pub(crate) const CODES: [&str; 4] =
+        ["sync_disabled", "server_offline", "git_missing", "git_too_old"];
+
     /// The reason in one word.
     pub fn code(&self) -> &'static str {
         match self {
@@ -126,14 +137,14 @@ impl Remotes {
             wire,
             news: Arc::new(Notify::new()),
             listener: Mutex::default(),
+            standing: Standing::default(),
         });
         let (inbox, messages) = mpsc::channel(INBOX);
         let changes = platform.changes();
         let supervisor = Supervisor::new(shared.clone(), messages);
         let mut tasks = vec![wikigrove_tenant::spawn(supervisor.run(changes))];
         if shared.wire.is_ok() {
-            let Options { delivery, policy, resolver, .. } = shared.options.clone();
-            let outbox = notices::Outbox::new(platform.clone(), delivery, policy, resolver);
+            let outbox = notices::Outbox::new(platform.clone(), shared.options.clone());
             tasks.push(wikigrove_tenant::spawn(outbox.run(shared.news.clone())));
         }
         let tasks = Mutex::new(tasks);
@@ -149,6 +160,7 @@ impl Remotes {
             wire: Err(Off::Disabled),
             news: Arc::new(Notify::new()),
             listener: Mutex::default(),
+            standing: Standing::default(),
         });
         Self(Arc::new(Handle { shared, inbox, reads: Reads::default(), tasks: Mutex::default() }))
     }
@@ -175,6 +187,19 @@ impl Remotes {
     /// What it was started with.
     pub fn options(&self) -> &Options {
         &self.0.shared.options
+    }
+
+    /// Where it is counted what links do.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.shared.options.metrics
+    }
+
+    /// What is known of links that don't keep up. Opens no wiki.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {
+        self.0.shared.standing.waiting(self.platform()).await
     }
 
     /// Tells a link what happened, and returns it as it is then. Whoever changed its row tells it so.
@@ -221,6 +246,7 @@ impl Remotes {
         if let Err(error) = forgetting.await {
             tracing::warn!(link = link.id, %error, "the queue of a link that is gone stays");
         }
+        self.0.shared.standing.forget(&link.id);
     }
 
     pub(crate) fn wire(&self) -> Result<&Wire, &Off> {

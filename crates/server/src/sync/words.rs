@@ -5,15 +5,19 @@
 #[error("one of {0} is needed")]
 pub struct UnknownWord(pub(super) String);
 
-/// Gives an enum of plain variants its word per variant: `ALL`, `as_str`, `Display`, `FromStr`, serde.
+/// Gives an enum of plain variants its word per variant: `ALL`, `as_str`, `Display`, `FromStr`, serde. An
+/// enum that isn't public says so before its name.
 macro_rules! words {
-    ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+    ($type:ident { $($words:tt)+ }) => {
+        crate::sync::words::words!(pub $type { $($words)+ });
+    };
+    ($visible:vis $type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
             /// Every value, in order.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
+            $visible const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The word for it, as in JSON and on the command line.
-            pub fn as_str(self) -> &'static str {
+            $visible const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
                 }

@@ -44,6 +44,18 @@ fn create_one(path: &Path) -> Database {
 }
 
 #[test]
+fn a_pool_says_how_much_of_it_is_in_use() {
+    let (_dir, path) = scratch();
+    let db = create_one(&path);
+    assert_eq!(db.pool_use(), PoolUse::default());
+    let seen = db.read::<_, DbError>(|_| Ok(db.pool_use())).unwrap();
+    assert_eq!(seen.busy, 1);
+    assert!(seen.connections >= 1);
+    let PoolUse { connections, busy } = db.pool_use();
+    assert_eq!((connections >= 1, busy), (true, 0));
+}
+
+#[test]
 fn a_new_file_is_seeded_migrated_and_in_wal_mode() {
     let (dir, path) = scratch();
     let db = create_one(&path);

@@ -279,14 +279,15 @@ pub(super) fn forget(transaction: &Transaction<'_>, wiki: &str) -> Result<(), Ca
     Ok(())
 }
 
+/// `false`: it was told before.
 pub(super) fn insert_notice(
     transaction: &Transaction<'_>,
     link: &str,
     wiki: &str,
     notice: &NewNotice,
-) -> Result<(), CatalogError> {
+) -> Result<bool, CatalogError> {
     let created = now().unix_timestamp();
-    transaction
+    let inserted = transaction
         .prepare_cached(
             "insert into notices (link, wiki, kind, once, detail, created, next_at)
              values (?1, ?2, ?3, ?4, ?5, ?6, 0) on conflict do nothing",
@@ -299,7 +300,7 @@ pub(super) fn insert_notice(
             notice.detail.to_string(),
             created
         ])?;
-    Ok(())
+    Ok(inserted == 1)
 }
 
 fn set(
@@ -388,4 +389,4 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Link> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -11,7 +11,7 @@ use crate::link::{NewNotice, Notice};
 const KEPT: u32 = 200;
 
 impl Catalog {
-    /// Has people told something.
+    /// Has people told something; `false` if they were told before.
     ///
     /// # Errors
     /// There is no such wiki; the file can't be written.
@@ -20,7 +20,7 @@ impl Catalog {
         wiki: TenantId,
         link: &str,
         notice: &NewNotice,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<bool, CatalogError> {
         self.db.write(|transaction| {
             require_wiki(transaction, wiki)?;
             insert_notice(transaction, link, &wiki.to_string(), notice)
@@ -124,9 +124,9 @@ mod tests {
     fn what_is_told_once_is_told_once() {
         let (_dir, catalog) = scratch();
         let wiki = garden(&catalog).id;
-        for once in ["a", "a", "b"] {
+        for (once, is_new) in [("a", true), ("a", false), ("b", true)] {
             let notice = NewNotice { once: Some(once.to_owned()), ..notice("conflicts") };
-            catalog.add_notice(wiki, "a", &notice).unwrap();
+            assert_eq!(catalog.add_notice(wiki, "a", &notice).unwrap(), is_new);
         }
         assert_eq!(catalog.due_notices(0, 9).unwrap().len(), 2);
     }

@@ -213,7 +213,7 @@ impl Platform {
         .await
     }
 
-    /// Has people told something of a wiki's link.
+    /// Has people told something of a wiki's link. `false`: they were told before.
     ///
     /// # Errors
     /// There is no such wiki.
@@ -222,7 +222,7 @@ impl Platform {
         wiki: TenantId,
         link: &str,
         notice: NewNotice,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let link = link.to_owned();
         self.catalog(move |catalog| catalog.add_notice(wiki, &link, &notice)).await
     }

@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use wikigrove_tenant::{Error, Notice, Platform};
 
+use super::Options;
+use crate::metrics::{Delivered, Metrics};
 use crate::remote::notice::{self, Channel, MailRelay, NotDelivered, Notifier, Retry};
-use crate::remote::{Policy, Resolver};
 use crate::sync::backoff;
 use crate::sync::clock::Dice;
 
@@ -42,19 +43,16 @@ pub(super) struct Outbox {
     /// Of a notice that some have, who hasn't. Lost with the process: then all get it again, under the
     /// same id.
     left: HashMap<i64, Vec<usize>>,
+    metrics: Metrics,
 }
 
 impl Outbox {
-    pub(super) fn new(
-        platform: Platform,
-        delivery: Delivery,
-        policy: Policy,
-        resolver: Arc<dyn Resolver>,
-    ) -> Self {
+    pub(super) fn new(platform: Platform, options: Options) -> Self {
+        let Options { delivery, policy, resolver, metrics, .. } = options;
         let Delivery { channels, relay, retry } = delivery;
         let wanted = !channels.is_empty();
         let notifier = wanted.then(|| Notifier::new(policy, relay, retry).with_resolver(resolver));
-        Self { platform, notifier, channels, left: HashMap::new() }
+        Self { platform, notifier, channels, left: HashMap::new(), metrics }
     }
 
     /// Sends what waits, for as long as it isn't dropped. `news` says that there may be more.
@@ -88,33 +86,39 @@ impl Outbox {
         Ok(wait.unwrap_or(LOOK_EVERY).min(LOOK_EVERY))
     }
 
+    /// Nobody is to have it.
+    async fn leave(&self, stored: &Notice) -> Result<(), Error> {
+        self.metrics.links().delivered(Delivered::Unwanted);
+        self.platform.settle_notice(stored.id, None).await
+    }
+
     async fn send(&mut self, stored: &Notice) -> Result<(), Error> {
         let slug = match self.platform.slug_of(stored.wiki).await? {
             Some(slug) => slug.to_string(),
-            None => return self.platform.settle_notice(stored.id, None).await,
+            None => return self.leave(stored).await,
         };
-        let Some(notifier) = &self.notifier else {
-            return self.platform.settle_notice(stored.id, None).await;
-        };
+        let Some(notifier) = &self.notifier else { return self.leave(stored).await };
         let all = (0..self.channels.len()).collect();
         let left = self.left.remove(&stored.id).unwrap_or(all);
         let channels: Vec<_> = left.iter().map(|number| self.channels[*number].clone()).collect();
         let answers = notifier.deliver(&worded(stored, &slug), &channels).await;
+        let is_old = OffsetDateTime::now_utc() - stored.created > GIVEN_UP;
+        let counts = self.metrics.links();
         let mut later = Vec::new();
         for (number, answer) in left.into_iter().zip(answers) {
             match answer {
-                Ok(()) => {}
-                Err(NotDelivered::Later(why)) => {
+                Ok(()) => counts.delivered(Delivered::Yes),
+                Err(NotDelivered::Later(why)) if !is_old => {
                     tracing::info!(notice = stored.id, why, "a notice has to wait");
                     later.push(number);
                 }
                 Err(error) => {
-                    tracing::warn!(notice = stored.id, %error, "a notice is not delivered")
+                    tracing::warn!(notice = stored.id, %error, "a notice is not delivered");
+                    counts.delivered(Delivered::GivenUp);
                 }
             }
         }
-        let is_old = OffsetDateTime::now_utc() - stored.created > GIVEN_UP;
-        if later.is_empty() || is_old {
+        if later.is_empty() {
             return self.platform.settle_notice(stored.id, None).await;
         }
         self.left.insert(stored.id, later);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::notices::Delivery;
+use crate::metrics::Metrics;
 use crate::remote::{Policy, Resolver, SecretFiles, SystemResolver, WireLimits};
 use crate::sync::Limits;
 
@@ -25,6 +26,9 @@ pub struct Options {
     pub secret_files: SecretFiles,
     /// How people are told.
     pub delivery: Delivery,
+    /// Where it is counted what links do, and what is asked of the routers that are built with them. One
+    /// platform's alone.
+    pub metrics: Metrics,
 }
 
 impl Default for Options {
@@ -38,6 +42,7 @@ impl Default for Options {
             wire: WireLimits::default(),
             secret_files: SecretFiles::default(),
             delivery: Delivery::default(),
+            metrics: Metrics::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Takes the steps: one at a time, each stored before anything comes of it.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,9 +14,11 @@ use wikigrove_tenant::{
 use super::outcome::of_ours;
 use super::run::Run;
 use super::stored::{Loaded, notice};
-use super::{LONGEST_SLEEP, Message, Shared, lock, now, random};
+use super::tally::{Counted, Did};
+use super::{LONGEST_SLEEP, Message, Shared, lock, now, random, standing};
+use crate::metrics::LinkCounts;
 use crate::remote::RemoteUrl;
-use crate::sync::{Effect, Event, Fair, Moment, Outcome, Phase, State, Time, step};
+use crate::sync::{Effect, Event, Fair, LinkState, Moment, Outcome, Phase, State, Time, step};
 
 /// Saves of one wiki that come within this time are one to its links.
 const COLLECT: Duration = Duration::from_millis(250);
@@ -50,6 +53,7 @@ struct Active {
     loaded: Loaded,
     task: Option<JoinHandle<()>>,
     run: Option<Arc<Run>>,
+    did: Did,
 }
 
 /// An effect has ended.
@@ -81,6 +85,7 @@ impl Supervisor {
     /// Goes on until it is told to stop, nobody can speak to it any more, or the platform is closed.
     pub(super) async fn run(mut self, mut changes: Changes) {
         self.restart().await;
+        let survey = spawn(standing::survey(self.shared.clone()));
         loop {
             let wait = self.wait();
             tokio::select! {
@@ -109,6 +114,7 @@ impl Supervisor {
             self.due().await;
             self.start_turns().await;
         }
+        survey.abort();
         for active in self.active.into_values() {
             if let Some(task) = active.task {
                 task.abort();
@@ -172,6 +178,9 @@ impl Supervisor {
             let wanted = links.iter().filter(|link| Some(link.id.as_str()) != except);
             for id in wanted.map(|link| link.id.clone()).collect::<Vec<_>>() {
                 self.try_step(&id, event).await;
+            }
+            if *event == Event::Saved {
+                standing::count_later(&self.shared, links);
             }
         }
     }
@@ -252,6 +261,7 @@ impl Supervisor {
                     loaded.state = state;
                     effects.extend(more);
                 }
+                self.shared.standing.stepped(&loaded.link.id, &loaded.state);
                 if let Some(step) = to_store(&loaded, &effects) {
                     steps.push(step);
                 }
@@ -351,7 +361,10 @@ impl Supervisor {
                     once: Some(merge.to_string()),
                     detail: serde_json::json!({ "revision": merge, "conflicts": conflicts }),
                 };
-                self.shared.platform.add_notice(loaded.link.wiki, id, notice).await?;
+                let kind = notice.kind.clone();
+                if self.shared.platform.add_notice(loaded.link.wiki, id, notice).await? {
+                    self.counts().notice(&kind);
+                }
             }
             Ok::<_, Error>(())
         };
@@ -396,28 +409,50 @@ impl Supervisor {
         let before = active.loaded.state.clone();
         let moment = Moment { now: now(), random: random() };
         let settings = active.loaded.settings();
-        let (mut state, mut effects) = step(&settings, before.clone(), event, moment);
+        let mut event = Cow::Borrowed(event);
+        let (mut state, mut effects) = step(&settings, before.clone(), &event, moment);
         if let Some(tip) = effects.iter().find_map(backup)
             && let Err(error) = self.back_up(&active, tip).await
         {
             // As if the comparison that asked for it hadn't worked.
-            let failed =
-                Event::Done { run: before.run, outcome: of_ours(&error.problem().detail()) };
-            (state, effects) = step(&settings, before, &failed, moment);
+            let outcome = of_ours(&error.problem().detail());
+            event = Cow::Owned(Event::Done { run: before.run, outcome });
+            (state, effects) = step(&settings, before.clone(), &event, moment);
         }
         active.loaded.state = state;
-        if let Err(error) = self.store(&mut active.loaded, event, &effects).await {
+        if let Err(error) = self.store(&mut active.loaded, &event, &effects).await {
             self.drop_active(active);
             self.broken.push((Instant::now() + AGAIN, id.to_owned()));
             return Err(error);
         }
         self.next_at = [self.next_at, active.loaded.state.next_at].into_iter().flatten().min();
+        self.count(&mut active, &before, &event);
         self.perform(&mut active, effects);
         let phase = active.loaded.state.phase;
         if phase.is_run() || phase == Phase::Due || active.loaded.unsaved().is_some() {
             self.active.insert(id.to_owned(), active);
         }
         Ok(())
+    }
+
+    /// Counts what a step that was stored came to.
+    fn count(&self, active: &mut Active, before: &LinkState, event: &Event) {
+        let Active { loaded, did, .. } = active;
+        self.shared.standing.stepped(&loaded.link.id, &loaded.state);
+        let Counted { push, taken, run } = did.step(before, event, &loaded.state);
+        if let Some(push) = push {
+            self.counts().push(push);
+        }
+        if let Some((how, conflicts)) = taken {
+            self.counts().taken(how, conflicts);
+        }
+        if let Some(run) = run {
+            self.counts().run(run);
+        }
+    }
+
+    fn counts(&self) -> &LinkCounts {
+        self.shared.options.metrics.links()
     }
 
     async fn back_up(&self, active: &Active, tip: Revision) -> Result<(), Error> {
@@ -438,10 +473,12 @@ impl Supervisor {
             return Ok(());
         }
         let Some(step) = to_store(loaded, effects) else { return Ok(()) };
-        let (progress, tells) = (step.progress.clone(), !step.notices.is_empty());
+        let progress = step.progress.clone();
+        let told: Vec<_> = step.notices.iter().map(|notice| notice.kind.clone()).collect();
         self.shared.platform.save_links(vec![step]).await?;
         let was = std::mem::replace(&mut loaded.link.progress, progress);
-        if tells {
+        told.iter().for_each(|kind| self.counts().notice(kind));
+        if !told.is_empty() {
             self.shared.news.notify_one();
         }
         let is_news = |state: State| !matches!(state, State::Due) && !loaded.state.phase.is_run();
@@ -465,11 +502,13 @@ impl Supervisor {
                 Effect::Backup { .. } | Effect::Notify(_) | Effect::SetTimer { .. } => {}
                 Effect::Queue => self.fair.queue(wiki, id.clone(), host(&active.loaded.link)),
                 Effect::Release => {
-                    if let Some(run) = active.run.take()
-                        && !reported.is_empty()
-                    {
+                    if let Some(run) = active.run.take() {
                         let tips = std::mem::take(&mut reported);
-                        spawn(async move { remove_jobs(&run, tips).await });
+                        let (shared, link) = (self.shared.clone(), active.loaded.link.clone());
+                        spawn(async move {
+                            remove_jobs(&run, tips).await;
+                            shared.standing.count(run.wiki(), &link.id, link.number()).await;
+                        });
                     }
                     self.fair.leave(&wiki, &id);
                 }
@@ -493,10 +532,10 @@ impl Supervisor {
             let (outcome, begun) = match run {
                 Some(run) => {
                     remove_jobs(&run, tips).await;
-                    (run.perform(&effect).await, None)
+                    (timed(&shared, &run, &effect).await, None)
                 }
                 None => match begin(&shared, &link).await {
-                    Ok(run) => (run.perform(&effect).await, Some(Arc::new(run))),
+                    Ok(run) => (timed(&shared, &run, &effect).await, Some(Arc::new(run))),
                     Err(outcome) => (outcome, None),
                 },
             };
@@ -507,6 +546,7 @@ impl Supervisor {
 
     /// A link is gone.
     fn forget(&mut self, id: &str) {
+        self.shared.standing.forget(id);
         if let Some(active) = self.active.remove(id) {
             self.drop_active(active);
         }
@@ -525,7 +565,7 @@ pub(super) struct AtRest {
 
 impl Active {
     fn new(loaded: Loaded) -> Self {
-        Self { loaded, task: None, run: None }
+        Self { loaded, task: None, run: None, did: Did::default() }
     }
 
     /// Ends what is being done for it, programs and all.
@@ -541,6 +581,14 @@ async fn begin(shared: &Shared, link: &Link) -> Result<Run, Outcome> {
         Ok(wire) => Run::begin(shared, wire, link).await,
         Err(off) => Err(of_ours(off)),
     }
+}
+
+/// Does what an effect says, and counts how long it takes.
+async fn timed(shared: &Shared, run: &Run, effect: &Effect) -> Outcome {
+    let started = Instant::now();
+    let outcome = run.perform(effect).await;
+    shared.options.metrics.links().step(effect, started.elapsed());
+    outcome
 }
 
 async fn remove_jobs(run: &Run, tips: Vec<Revision>) {

@@ -59,6 +59,11 @@ impl Feeds {
         }
     }
 
+    /// How many listen, to whatever wiki.
+    pub(crate) fn listeners(&self) -> usize {
+        self.0.hubs().values().map(|entry| entry.listeners).sum()
+    }
+
     /// A place at the wiki's hub, which is started if there is none.
     pub(super) async fn enter(&self, wiki: &Wiki) -> Result<Place, Problem> {
         if let Some(place) = self.enter_existing(wiki.id()) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wikigrove_tenant::storage::links::LinkStyle;
-use wikigrove_tenant::{Etag, Found, TenantId};
+use wikigrove_tenant::{CacheUse, Etag, Found, TenantId};
 
 use crate::render::Rendered;
 
@@ -47,6 +47,14 @@ impl Entry {
 pub(super) struct Cache(moka::sync::Cache<Key, Arc<Entry>>);
 
 impl Cache {
+    /// How full it is.
+    pub(super) fn usage(&self) -> CacheUse {
+        // What was put in or taken out of late may not be counted yet.
+        self.0.run_pending_tasks();
+        let (entries, bytes) = (self.0.entry_count(), self.0.weighted_size());
+        CacheUse { entries, bytes, capacity: CAPACITY }
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
         self.0.get(key)
     }

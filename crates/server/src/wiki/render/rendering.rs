@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::Page;
 use wikigrove_tenant::storage::links::LinkStyle;
-use wikigrove_tenant::{ExistingPath, Found, Revision, Wiki, spawn_blocking};
+use wikigrove_tenant::{CacheUse, ExistingPath, Found, Revision, Wiki, spawn_blocking};
 
 use super::cache::{Cache, Entry, Key};
 use crate::render::{self, Context, Rendered, Renderer};
@@ -30,6 +30,11 @@ pub(crate) struct Prepared {
 }
 
 impl Rendering {
+    /// How full the memory for rendered pages is.
+    pub(crate) fn cache_use(&self) -> CacheUse {
+        self.cache.usage()
+    }
+
     /// Reads a page, now or as it was in the commit `at`, and looks up what it links to.
     pub(crate) async fn prepare(
         &self,

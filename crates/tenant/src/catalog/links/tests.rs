@@ -27,7 +27,7 @@ fn progress(word: &str, next_at: Option<i64>) -> LinkProgress {
     LinkProgress { state: "{}".to_owned(), word: word.to_owned(), reason: None, next_at }
 }
 
-fn new(id: &str, wiki: TenantId) -> SealedLink {
+pub(in crate::catalog) fn new(id: &str, wiki: TenantId) -> SealedLink {
     SealedLink {
         id: id.to_owned(),
         wiki,

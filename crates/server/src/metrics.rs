@@ -1,0 +1,101 @@
+//! What the server counts and measures, for Prometheus.
+//!
+//! One value holds all of it, and whoever counts something was handed that value. Counters and histograms
+//! are in it from its beginning; what can be looked up is looked up when somebody asks
+//! (`gathered.rs`). Labels come from small sets that the code knows, never from what a client sent, and
+//! none names a wiki: there may be thousands.
+
+mod gathered;
+mod links;
+mod requests;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use time::OffsetDateTime;
+use wikigrove_tenant::problem::Problem;
+
+use crate::sync::runner::Remotes;
+use crate::wiki::Common;
+
+pub(crate) use links::{Delivered, LinkCounts};
+pub use requests::Requests;
+pub(crate) use requests::{Asking, Mark, Reached, Route};
+
+/// The form of what is told: OpenMetrics, which Prometheus reads since 2.5.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What all names begin with.
+const PREFIX: &str = "wikigrove";
+
+/// One word of one label.
+type Label = [(&'static str, &'static str); 1];
+
+/// What a server counts. Cheap to clone; all clones count together.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    requests: requests::Families,
+    links: LinkCounts,
+    /// What the routers of the wikis have in memory.
+    commons: Mutex<Vec<Common>>,
+}
+
+impl Default for Metrics {
+    /// Nothing happened yet.
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The version that runs", Info::new(version));
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let help = "When this began to count, since 1970";
+        registry.register_with_unit("start_time", help, Unit::Seconds, ConstGauge::new(now));
+        let requests = requests::Families::registered(&mut registry);
+        let links = LinkCounts::registered(&mut registry);
+        Self(Arc::new(Inner { registry, requests, links, commons: Mutex::default() }))
+    }
+}
+
+impl Metrics {
+    /// Where the requests of a listener are counted; its name is one of few.
+    pub fn listener(&self, name: &'static str) -> Requests {
+        self.0.requests.listener(name)
+    }
+
+    /// What links did.
+    pub(crate) fn links(&self) -> &LinkCounts {
+        &self.0.links
+    }
+
+    /// Looks at this, too, when it is asked.
+    pub(crate) fn look_at(&self, common: &Common) {
+        self.0.commons.lock().unwrap_or_else(PoisonError::into_inner).push(common.clone());
+    }
+
+    /// All of it, as text.
+    ///
+    /// # Errors
+    /// The catalog can't be read.
+    pub(crate) async fn text(&self, remotes: &Remotes) -> Result<String, Problem> {
+        let commons = self.0.commons.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let gathered = gathered::gather(remotes, &commons).await.map_err(|e| e.problem())?;
+        let mut text = String::new();
+        encode_registry(&mut text, &self.0.registry)
+            .and_then(|()| encode_registry(&mut text, &gathered))
+            .and_then(|()| encode_eof(&mut text))
+            .map_err(|error| Problem::internal(&error))?;
+        Ok(text)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
