@@ -109,7 +109,7 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ("SY-079", RESTARTS, "runs_that_die_at_any_moment_lose_nothing_and_make_nothing_twice"),
     ("SY-080", RESTARTS, "what_the_remote_is_seen_to_have_leaves_the_queue_and_nothing_else_does"),
     ("SY-081", RESTARTS, "of_two_peers_the_one_that_is_down_keeps_nothing_from_the_other"),
-    ("SY-084", MACHINE, "a_peer_that_is_down_is_news_after_ten_minutes_and_after_a_day_and_when_it_is_back"),
+    ("SY-084", RESTARTS, "a_downtime_is_told_with_how_long_it_was_and_what_waits"),
     ("SY-085", RESTARTS, "a_server_that_is_offline_starts_nothing_and_queues_everything"),
 ];
 

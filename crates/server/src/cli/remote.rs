@@ -377,9 +377,19 @@ fn percent(path: &str) -> String {
 }
 
 fn links_table(links: &[Value]) -> Result<(), Failure> {
-    let mut table = table(["WIKI", "ID", "URL", "STATE", "REASON", "WAITING"]);
+    let mut table =
+        table(["WIKI", "ID", "URL", "STATE", "REASON", "WAITING", "OLDEST", "DOWN SINCE"]);
     for link in links {
-        let cells = ["wiki", "id", "url", "state", "reason", "queue_length"];
+        let cells = [
+            "wiki",
+            "id",
+            "url",
+            "state",
+            "reason",
+            "queue_length",
+            "oldest_waiting",
+            "down_since",
+        ];
         table.add_row(cells.map(|name| cell(&link[name])));
     }
     print(&format!("{table}\n"))

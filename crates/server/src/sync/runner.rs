@@ -24,7 +24,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use wikigrove_tenant::{Caller, Error, Link, Platform, TenantId};
+use wikigrove_tenant::{Caller, Error, Link, NewNotice, Platform, TenantId};
 
 use super::{Event, Time};
 use crate::remote::{GitProgram, GitUnusable, Wire};
@@ -61,8 +61,8 @@ pub(super) struct Shared {
     listener: Mutex<Option<Listener>>,
 }
 
-/// Who wants to know what links are doing.
-pub(crate) type Listener = Arc<dyn Fn(&Link) + Send + Sync>;
+/// Who wants to know what links are doing, and what people are told of it.
+pub(crate) type Listener = Arc<dyn Fn(&Link, &[NewNotice]) + Send + Sync>;
 
 /// Why nothing leaves this machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -203,7 +203,7 @@ impl Remotes {
         }
     }
 
-    /// Calls `listener` whenever a link has come to rest in another state, or has taken something over.
+    /// Calls `listener` whenever a link has come to rest in another state, or people are told of it.
     pub(crate) fn listen(&self, listener: Listener) {
         *lock(&self.0.shared.listener) = Some(listener);
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 use wikigrove_tenant::{Error, Notice, Platform};
@@ -141,12 +141,15 @@ fn worded(stored: &Notice, slug: &str) -> notice::Notice {
         ),
         "peer_down" => format!(
             "The remote of the wiki \"{slug}\" hasn't answered since {}. Saving goes on; what is saved \
-             waits.",
-            said("since")
+             waits{}.",
+            said("since"),
+            waiting(&detail["queue_length"])
         ),
         "peer_up" => format!(
-            "The remote of the wiki \"{slug}\" answers again, after {} seconds.",
-            detail["after_seconds"]
+            "The remote of the wiki \"{slug}\" answers again, after {} seconds. What waited goes \
+             there now{}.",
+            detail["after_seconds"],
+            waiting(&detail["queue_length"])
         ),
         "conflicts" => format!(
             "Wiki and remote of \"{slug}\" both changed the same places of {} pages. Nothing is lost; \
@@ -166,6 +169,11 @@ fn worded(stored: &Notice, slug: &str) -> notice::Notice {
     }
 }
 
+/// How much waits, in brackets, if it was counted.
+fn waiting(queue_length: &Value) -> String {
+    queue_length.as_u64().map(|commits| format!(" (commits: {commits})")).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use wikigrove_tenant::TenantId;
@@ -178,7 +186,9 @@ mod tests {
             ("decision_needed", json!({ "reason": "force_pushed" }), "force pushed"),
             ("paused", json!({ "reason": "auth" }), "(auth)"),
             ("peer_down", json!({ "since": "2026-11-25T10:00:00Z" }), "2026-11-25"),
+            ("peer_down", json!({ "since": "then", "queue_length": 5 }), "waits (commits: 5)"),
             ("peer_up", json!({ "after_seconds": 700 }), "700 seconds"),
+            ("peer_up", json!({ "after_seconds": 700, "queue_length": 3 }), "(commits: 3)"),
             ("conflicts", json!({ "conflicts": 3 }), "of 3 pages"),
         ] {
             let stored = Notice {
