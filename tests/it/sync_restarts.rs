@@ -83,8 +83,7 @@ async fn heard(events: &mut Events, kind: &str) -> Value {
 #[tokio::test]
 async fn a_downtime_is_told_with_how_long_it_was_and_what_waits() {
     let notices = Notices::start().await;
-    let channel = notices.channel();
-    let setup = ServerSetup::default().sync(|sync| sync.delivery.channels.push(channel));
+    let setup = ServerSetup::default().telling(notices.channel());
     let linked = Linked::on(setup, TestRemote::start().await, json!({})).await;
     let up = linked.synced().await;
     assert_eq!((&up["down_since"], &up["oldest_waiting"]), (&Value::Null, &Value::Null));

@@ -4,6 +4,7 @@
 //! page, so a hundred thousand wikis cost no more to start with than one. Every call blocks.
 
 mod audit;
+mod channels;
 mod domains;
 mod error;
 mod idempotency;
@@ -26,6 +27,7 @@ use rusqlite::Transaction;
 use time::OffsetDateTime;
 use wikigrove_storage::db::{Database, Scheduler, Schema, Sizing};
 
+pub(crate) use channels::SealedChannel;
 pub(crate) use error::CatalogError;
 pub use idempotency::{Answer, Recall, Request};
 pub(crate) use links::{SealedLink, SealedUpdate, StoredCredential};

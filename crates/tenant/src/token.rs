@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -107,6 +107,12 @@ impl Secret {
     pub(crate) fn with_prefix(prefix: &str) -> Self {
         let random = Zeroizing::new(BASE64URL_NOPAD.encode(&random::bytes::<32>()));
         Self::new(format!("{prefix}{}", *random))
+    }
+
+    /// As Standard Webhooks has them: `whsec_` and 256 random bits in base64.
+    pub fn for_webhooks() -> Self {
+        let random = Zeroizing::new(BASE64.encode(&*Zeroizing::new(random::bytes::<32>())));
+        Self::new(format!("whsec_{}", *random))
     }
 
     /// The text itself: not for logs.

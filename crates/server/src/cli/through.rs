@@ -107,7 +107,9 @@ impl Through {
         let token = HEXLOWER.encode(&secret);
         let auth = Authenticator::new(platform.clone(), &token);
         let (addresses, limits) = (Addresses::default(), HttpLimits::default());
-        let remotes = Remotes::start(&platform, Options::default()).await?;
+        // Whom the platform tells, and by which relay, only a server is told.
+        let options = Options { delivery: None, ..Options::default() };
+        let remotes = Remotes::start(&platform, options).await?;
         let control = app::control_with(&platform, &auth, "", &limits, &remotes);
         let wikis = app::public_with(&platform, &auth, &addresses, &limits, &remotes);
         Ok(Self { token, to: To::Here { platform, remotes, control, wikis } })

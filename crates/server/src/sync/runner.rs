@@ -9,8 +9,10 @@
 //! looks anyway; a save shouldn't cost a second fsync.
 
 mod access;
+mod channels;
 mod notices;
 mod options;
+mod outbox;
 mod outcome;
 mod preview;
 mod reads;
@@ -27,11 +29,13 @@ use tokio::task::JoinHandle;
 use wikigrove_tenant::{Caller, Error, Link, NewNotice, Platform, TenantId};
 
 use super::{Event, Time};
-use crate::remote::{GitProgram, GitUnusable, Wire};
+use crate::remote::{GitProgram, GitUnusable, Notifier, Wire};
+use outbox::Outbox;
 use reads::Reads;
 use supervisor::Supervisor;
 
 pub(crate) use access::{host_keys, kept, remote};
+pub(crate) use channels::kept_channel;
 pub use notices::Delivery;
 pub use options::Options;
 pub(crate) use preview::{Previewed, preview};
@@ -56,6 +60,7 @@ pub(super) struct Shared {
     platform: Platform,
     options: Options,
     wire: Result<Wire, Off>,
+    notifier: Notifier,
     /// There may be a notice to send.
     news: Arc<Notify>,
     listener: Mutex<Option<Listener>>,
@@ -112,7 +117,7 @@ impl Remotes {
     /// are queued for them all the same.
     ///
     /// # Errors
-    /// The directory for what is fetched can't be made.
+    /// The directory for what is fetched can't be made; the catalog can't be written.
     pub async fn start(platform: &Platform, options: Options) -> std::io::Result<Self> {
         let (dir, wanted) = (platform.dir().join("sync"), options.clone());
         let wire = wikigrove_tenant::spawn_blocking(move || wire(&dir, &wanted)).await;
@@ -122,20 +127,25 @@ impl Remotes {
         }
         let shared = Arc::new(Shared {
             platform: platform.clone(),
+            notifier: notifier(&options),
             options,
             wire,
             news: Arc::new(Notify::new()),
             listener: Mutex::default(),
         });
+        // Before anything happens that they would be told of.
+        let outbox = match &shared.options.delivery {
+            Some(delivery) if shared.wire.is_ok() => {
+                let opened = Outbox::open(shared.clone(), &delivery.channels).await;
+                Some(opened.map_err(std::io::Error::other)?)
+            }
+            _ => None,
+        };
         let (inbox, messages) = mpsc::channel(INBOX);
         let changes = platform.changes();
         let supervisor = Supervisor::new(shared.clone(), messages);
         let mut tasks = vec![wikigrove_tenant::spawn(supervisor.run(changes))];
-        if shared.wire.is_ok() {
-            let Options { delivery, policy, resolver, .. } = shared.options.clone();
-            let outbox = notices::Outbox::new(platform.clone(), delivery, policy, resolver);
-            tasks.push(wikigrove_tenant::spawn(outbox.run(shared.news.clone())));
-        }
+        tasks.extend(outbox.map(|outbox| wikigrove_tenant::spawn(outbox.run())));
         let tasks = Mutex::new(tasks);
         Ok(Self(Arc::new(Handle { shared, inbox, reads: Reads::default(), tasks })))
     }
@@ -145,6 +155,7 @@ impl Remotes {
         let (inbox, _) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             platform: platform.clone(),
+            notifier: notifier(&Options::default()),
             options: Options::default(),
             wire: Err(Off::Disabled),
             news: Arc::new(Notify::new()),
@@ -232,6 +243,12 @@ impl std::fmt::Debug for Remotes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Remotes").field("off", &self.off()).finish_non_exhaustive()
     }
+}
+
+/// What people are told by.
+fn notifier(options: &Options) -> Notifier {
+    let relay = options.delivery.as_ref().and_then(|delivery| delivery.relay.clone());
+    Notifier::new(options.policy.clone(), relay).with_resolver(options.resolver.clone())
 }
 
 /// What calls are made with. Blocks.

@@ -77,7 +77,7 @@ impl SyncArgs {
             enabled: !self.no_sync,
             offline: self.offline,
             secret_files: SecretFiles::new(self.sync_secrets.clone()),
-            delivery: self.delivery()?,
+            delivery: Some(self.delivery()?),
             ..Options::default()
         };
         options.policy.admitted = self.sync_allow.clone();
