@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use testkit::{Mails, Notices, ServerSetup, TestRemote, TestServer, Tie, User};
+use testkit::{Mails, Notices, ServerSetup, TestRemote, TestServer, Tie, User, scratch};
 use tokio::net::TcpListener;
+
+use super::program;
 
 /// How long anything may take that should be quick.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -276,4 +278,51 @@ async fn a_deleted_wikis_channels_go_with_it() {
     operator.create_wiki("garden").await.good();
     let list = operator.admin(Method::GET, channels("garden")).await.good().json();
     assert_eq!(list["items"], json!([]));
+}
+
+#[test]
+fn the_command_line_adds_lists_tests_and_removes_with_and_without_a_server() {
+    let data = scratch();
+    let program = program(data.path());
+    let run = |args: &[&str]| {
+        let output = program.run(args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), said)
+    };
+    assert_eq!(run(&["wiki", "create", "garden"]).0, Some(0));
+    // Where no server runs, nobody knows of a relay; the next server may have one.
+    let (code, mail, said) =
+        run(&["channel", "add", "garden", "--mail", "ann@example.org", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let mail: Value = serde_json::from_str(&mail).unwrap();
+    let mail = mail["id"].as_str().unwrap();
+    let check = || {
+        let hook = "https://203.0.113.1/hook";
+        let (code, _, said) = run(&["channel", "add", "garden", "--webhook", hook, "--json"]);
+        assert_eq!((code, said.contains("open internet")), (Some(1), true), "{said}");
+        let (code, shown, said) =
+            run(&["channel", "add", "garden", "--webhook", "https://hook.example.org/canary"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(shown.contains("whsec_") && !shown.contains("canary"), "{shown}");
+        let (_, table, _) = run(&["channel", "list", "garden"]);
+        assert!(table.contains("ann@example.org") && table.contains("hook.example.org"), "{table}");
+        let (_, list, _) = run(&["channel", "list", "garden", "--json"]);
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let mut items = list.as_array().unwrap().iter();
+        let made =
+            items.find(|one| one["kind"] == "webhook").unwrap()["id"].as_str().unwrap().to_owned();
+        let (code, shown, said) = run(&["channel", "test", "garden", mail, "--json"]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(shown.contains("no mail relay"), "{shown}");
+        assert_eq!(run(&["channel", "remove", "garden", &made]).0, Some(0));
+        let (code, _, said) = run(&["channel", "remove", "garden", &made]);
+        assert_eq!((code, said.contains("no such channel")), (Some(1), true), "{said}");
+    };
+    check();
+    let running = program.serve();
+    check();
+    let (code, _, said) = run(&["channel", "add", "garden", "--mail", "bob@example.org"]);
+    assert_eq!((code, said.contains("--smtp")), (Some(1), true), "{said}");
+    drop(running);
+    assert_eq!(run(&["channel", "add", "garden"]).0, Some(2));
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod channel;
 mod local;
 mod remote;
 mod serve;
@@ -40,6 +41,8 @@ enum Command {
     Wiki(wiki::WikiCommand),
     /// Links with git repositories elsewhere.
     Remote(Box<Through<remote::RemoteCommand>>),
+    /// Who is told when a wiki's links wait for somebody.
+    Channel(Through<channel::ChannelCommand>),
     /// What synchronising with remotes couldn't merge.
     Conflict(Through<remote::ConflictCommand>),
     /// Tokens for programs.
@@ -111,6 +114,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
         Some(Command::Conflict(Through { command, json, admin_token })) => {
             runtime.block_on(remote::conflict(place, admin_token, command, json))
+        }
+        Some(Command::Channel(Through { command, json, admin_token })) => {
+            runtime.block_on(channel::run(place, admin_token, command, json))
         }
         Some(Command::Token(TokenCommand::Create(_))) => {
             runtime.block_on(local::replace_operator_token(place))

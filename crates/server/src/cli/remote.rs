@@ -277,18 +277,7 @@ async fn list(
         (None, Some(state)) => return Err(format!("`{state}` is no state").into()),
         (None, None) => "/remotes?limit=500".to_owned(),
     };
-    let mut links = Vec::new();
-    let mut path = base.clone();
-    loop {
-        let mut part = through.admin(Method::GET, &path, None).await?;
-        if let Some(items) = part["items"].as_array_mut() {
-            links.append(items);
-        }
-        match part["next_cursor"].as_str() {
-            Some(cursor) => path = format!("{base}&cursor={cursor}"),
-            None => return Ok(links),
-        }
-    }
+    through.admin_items(&base).await
 }
 
 async fn run_to_its_end(through: &Through, named: &Named) -> Result<Value, Failure> {
@@ -395,7 +384,7 @@ fn links_table(links: &[Value]) -> Result<(), Failure> {
     print(&format!("{table}\n"))
 }
 
-fn shown(value: &Value, as_json: bool) -> Result<(), Failure> {
+pub(super) fn shown(value: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return shown_json(value);
     }
@@ -408,12 +397,12 @@ fn shown(value: &Value, as_json: bool) -> Result<(), Failure> {
     print(&text)
 }
 
-fn shown_json(value: &Value) -> Result<(), Failure> {
+pub(super) fn shown_json(value: &Value) -> Result<(), Failure> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 /// A value for people, without what a terminal would act on.
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

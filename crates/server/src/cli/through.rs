@@ -137,6 +137,22 @@ impl Through {
         }
     }
 
+    /// All that a list of the admin API has. The path has a query already.
+    pub(super) async fn admin_items(&self, base: &str) -> Result<Vec<Value>, Failure> {
+        let mut all = Vec::new();
+        let mut path = base.to_owned();
+        loop {
+            let mut part = self.admin(Method::GET, &path, None).await?;
+            if let Some(items) = part["items"].as_array_mut() {
+                all.append(items);
+            }
+            match part["next_cursor"].as_str() {
+                Some(cursor) => path = format!("{base}&cursor={cursor}"),
+                None => return Ok(all),
+            }
+        }
+    }
+
     /// A call of a wiki's API: `path` follows its base.
     pub(super) async fn wiki(
         &self,
