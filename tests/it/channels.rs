@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use testkit::{Mails, Notices, ServerSetup, TestRemote, TestServer, Tie, User, scratch};
+use testkit::{Linked, Mails, Notices, ServerSetup, TestRemote, TestServer, Tie, User, scratch};
 use tokio::net::TcpListener;
 
 use super::program;
@@ -87,6 +87,29 @@ async fn each_wiki_tells_its_own_and_the_platform_hears_of_all() {
     assert!(!garden.all_signed(&secrets[1]) && !platform.all_signed(&secrets[0]));
     let mails = mails.to("ann@example.org").await;
     assert!(mails[0].contains("The wiki \"garden\" is no longer synchronised"), "{mails:?}");
+}
+
+#[tokio::test]
+async fn a_conflict_is_told_once_to_channels_and_to_who_listens() {
+    let platform = Notices::start().await;
+    let setup = ServerSetup::default().telling(platform.channel());
+    let linked = Linked::on(setup, TestRemote::start().await, json!({})).await;
+    linked.create("roses", "white").await;
+    linked.run_synced().await;
+    let mut events = linked.editor.on("garden").events(None).listen().await;
+    linked.change(json!({ "offline": true })).await;
+    let peer = linked.remote.clone_beside("peer");
+    peer.write("roses.md", "blue").commit("blue").run(&["push", "-q", "origin", "HEAD:main"]);
+    linked.save("roses", "red").await;
+    linked.change(json!({ "offline": false })).await;
+    linked.run_synced().await;
+    let told = platform.of("sync.conflicts").await["data"]["detail"].clone();
+    assert_eq!(told["conflicts"], 1);
+    assert_eq!(events.notice("conflicts").await, told);
+    linked.run_synced().await;
+    linked.create("lilies", "white").await;
+    linked.run_synced().await;
+    assert_eq!(platform.kinds(), ["sync.conflicts"]);
 }
 
 #[tokio::test]

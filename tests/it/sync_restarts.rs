@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use testkit::{
-    Events, Fault, Linked, Notices, Program, Running, ServerSetup, TestRemote, Tie, scratch,
-};
+use testkit::{Fault, Linked, Notices, Program, Running, ServerSetup, TestRemote, Tie, scratch};
 use wikigrove_tenant::LinkStep;
 
 #[tokio::test]
@@ -67,19 +65,6 @@ async fn age_downtime(linked: &Linked, minutes: i64) {
     linked.change(json!({ "offline": false })).await;
 }
 
-/// Waits until listeners of the wiki are told of this kind; returns the details.
-async fn heard(events: &mut Events, kind: &str) -> Value {
-    loop {
-        let event = events.next().await.unwrap();
-        if event.kind == "remote" {
-            let notices = event.json()["notices"].as_array().unwrap().clone();
-            if let Some(notice) = notices.into_iter().find(|notice| notice["kind"] == kind) {
-                return notice["detail"].clone();
-            }
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_downtime_is_told_with_how_long_it_was_and_what_waits() {
     let notices = Notices::start().await;
@@ -101,7 +86,7 @@ async fn a_downtime_is_told_with_how_long_it_was_and_what_waits() {
     let told = notices.of("sync.peer_down").await["data"]["detail"].clone();
     assert_eq!(told["queue_length"], 3);
     assert_eq!(told["since"], linked.link().await["down_since"]);
-    assert_eq!(heard(&mut events, "peer_down").await, told);
+    assert_eq!(events.notice("peer_down").await, told);
 
     linked.create("four", "four").await;
     linked.remote.forgive();
@@ -109,7 +94,7 @@ async fn a_downtime_is_told_with_how_long_it_was_and_what_waits() {
     let told = notices.of("sync.peer_up").await["data"]["detail"].clone();
     assert_eq!(told["queue_length"], 4, "as it was when the remote came back");
     assert!((660..900).contains(&told["after_seconds"].as_u64().unwrap()), "{told}");
-    assert_eq!(heard(&mut events, "peer_up").await, told);
+    assert_eq!(events.notice("peer_up").await, told);
     assert_eq!(linked.link().await["down_since"], Value::Null);
     assert_eq!(notices.kinds(), ["sync.peer_down", "sync.peer_up"]);
 }

@@ -12,7 +12,7 @@ use crate::link::{NewNotice, Notice};
 const KEPT: u32 = 200;
 
 impl Catalog {
-    /// Has people told something.
+    /// Has people told something; `false` if they were.
     ///
     /// # Errors
     /// There is no such wiki; the file can't be written.
@@ -21,7 +21,7 @@ impl Catalog {
         wiki: TenantId,
         link: &str,
         notice: &NewNotice,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<bool, CatalogError> {
         self.db.write(|transaction| {
             require_wiki(transaction, wiki)?;
             insert(transaction, link, &wiki.to_string(), notice)
@@ -132,13 +132,14 @@ const NEXT: &str = "
         and (channels.wiki is null or channels.wiki not in (select value from json_each(?2)))
     order by next_at, channels.id limit ?3";
 
-/// Writes a notice, and for whom it is: the platform's channels and those of its wiki.
+/// Writes a notice, and for whom it is: the platform's channels and those of its wiki. `false`: it was told
+/// already.
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     link: &str,
     wiki: &str,
     notice: &NewNotice,
-) -> Result<(), CatalogError> {
+) -> Result<bool, CatalogError> {
     let NewNotice { kind, once, detail } = notice;
     let created = now().unix_timestamp();
     let is_new = transaction
@@ -148,7 +149,7 @@ pub(super) fn insert(
         )?
         .execute(params![link, wiki, kind, once, detail.to_string(), created])?;
     if is_new == 0 {
-        return Ok(());
+        return Ok(false);
     }
     let id = transaction.last_insert_rowid();
     transaction
@@ -170,7 +171,7 @@ pub(super) fn insert(
                  and not exists (select 1 from deliveries where notice = notices.id)",
         )?
         .execute(params![wiki, KEPT])?;
-    Ok(())
+    Ok(true)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<DueNotice> {

@@ -89,7 +89,7 @@ impl Platform {
         self.catalog(move |catalog| catalog.set_platform_channels(&ids)).await
     }
 
-    /// Has people told something of a wiki's link.
+    /// Has people told something of a wiki's link. `false`: they were told already.
     ///
     /// # Errors
     /// There is no such wiki.
@@ -98,7 +98,7 @@ impl Platform {
         wiki: TenantId,
         link: &str,
         notice: NewNotice,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let link = link.to_owned();
         self.catalog(move |catalog| catalog.add_notice(wiki, &link, &notice)).await
     }

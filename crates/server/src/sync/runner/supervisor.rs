@@ -351,7 +351,10 @@ impl Supervisor {
                     once: Some(merge.to_string()),
                     detail: serde_json::json!({ "revision": merge, "conflicts": conflicts }),
                 };
-                self.shared.platform.add_notice(loaded.link.wiki, id, notice).await?;
+                let wiki = loaded.link.wiki;
+                if self.shared.platform.add_notice(wiki, id, notice.clone()).await? {
+                    self.tell_listener(&loaded.link, &[notice]);
+                }
             }
             Ok::<_, Error>(())
         };
@@ -450,12 +453,16 @@ impl Supervisor {
         let changed =
             (&was.word, &was.reason) != (&loaded.link.progress.word, &loaded.link.progress.reason);
         if !notices.is_empty() || (changed && is_news(loaded.state.state())) {
-            let listener = lock(&self.shared.listener).clone();
-            if let Some(listener) = listener {
-                listener(&loaded.link, &notices);
-            }
+            self.tell_listener(&loaded.link, &notices);
         }
         Ok(())
+    }
+
+    fn tell_listener(&self, link: &Link, notices: &[NewNotice]) {
+        let listener = lock(&self.shared.listener).clone();
+        if let Some(listener) = listener {
+            listener(link, notices);
+        }
     }
 
     /// All but what was done before the state was stored.
