@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use testkit::{Answer, Fault, Running, TestRemote, Tie, User, scratch};
+use testkit::{Answer, Fault, Notices, Running, TestRemote, Tie, User, scratch};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -260,15 +260,25 @@ async fn no_secret_of_a_link_is_left_anywhere() {
     let remote = TestRemote::start().await;
     remote.require("git", RIGHT);
     let program = crate::program(&data).env("RUST_LOG", "trace");
-    let admitted = format!("127.0.0.1:{}", remote.port());
-    let running = program.serve_with(&["--sync-allow", &admitted]);
+    let notices = Notices::start().await;
+    let running = program.serve_with(&["--sync-allow", "127.0.0.1"]);
     let operator = running.operator();
     let arguments = watch_arguments(&running);
     let credential = |token: &str| json!({ "credential": { "token": token, "user": "git" } });
     let tie = Tie::new(&operator, "welcome", &remote.url("127.0.0.1"), credential(OTHER)).await;
     let hook = tie.made["webhook_secret"].as_str().unwrap().to_owned();
-    let canaries = Canaries::new(&[RIGHT, OTHER, WRONG, &hook].map(str::to_owned));
+    let url = format!("{}-that-is-in-an-address", notices.url());
+    let create = operator.admin(Method::POST, "/wikis/welcome/channels");
+    let create = create.header("idempotency-key", "canary").json(json!({ "webhook": url }));
+    let channel = create.clone().await.good().json();
+    let signed_with = channel["secret"].as_str().unwrap().to_owned();
+    let told = [RIGHT, OTHER, WRONG, &hook, &signed_with, "canary-that-is-in-an-address"];
+    let canaries = Canaries::new(&told.map(str::to_owned));
     let mut seen = Seen::default();
+    seen.add("a channel that is made again", &create.await);
+    let path = format!("/wikis/welcome/channels/{}/test", channel["id"].as_str().unwrap());
+    seen.add("a channel that is tested", &operator.admin(Method::POST, path).await);
+    assert_eq!(notices.of("test").await["data"]["wiki"], "welcome");
     let mut note =
         |what: &str, text: Value| seen.0.push((what.to_owned(), text.to_string().into()));
     note("a link that isn't let in", tie.state("paused", Some("auth")).await);
@@ -289,6 +299,10 @@ async fn no_secret_of_a_link_is_left_anywhere() {
         let call = call.header("x-gitea-signature", sent).header("x-gitlab-token", sent);
         seen.add("a host's message", &call.await);
     }
+    // That the link was let in nowhere was told, too.
+    notices.of("sync.paused").await;
+    let list = operator.admin(Method::GET, "/wikis/welcome/channels").await;
+    seen.add("the list of channels", &list);
     let list = operator.control(Method::GET, "/admin/v1/remotes").await;
     seen.add("the list of links", &list);
     let audit = operator.control(Method::GET, "/admin/v1/audit").await;

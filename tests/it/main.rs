@@ -6,6 +6,7 @@ mod attachments;
 mod bad_inputs;
 mod browsers;
 mod canary;
+mod channels;
 mod context;
 mod crash;
 mod diff_blame;

@@ -147,7 +147,7 @@ async fn disagree(linked: &Linked) {
 async fn what_a_link_does_is_counted_and_what_waits_for_it_is_seen() {
     let notices = Notices::start().await;
     let channel = notices.channel();
-    let setup = ServerSetup::default().sync(|sync| sync.delivery.channels.push(channel));
+    let setup = ServerSetup::default().telling(channel);
     let linked = Linked::on(setup, TestRemote::start().await, json!({})).await;
     let operator = &linked.operator;
     linked.create("roses", "red\n").await;

@@ -65,6 +65,15 @@ async fn answers_have_the_shape_that_is_documented() {
     fits::<openapi::remotes::RemoteTest>(&tested);
     let conflicts = garden.api(Method::GET, "/conflicts").await.good().json();
     fits::<openapi::remotes::SyncConflictList>(&conflicts);
+    let channels = "/admin/v1/wikis/garden/channels";
+    let channel = json!({ "webhook": "https://127.0.0.1:1/x" });
+    let made = operator.control(Method::POST, channels).json(channel).await.good().json();
+    fits::<openapi::channels::Channel>(&made);
+    let list = operator.control(Method::GET, channels).await.good().json();
+    fits::<openapi::channels::ChannelList>(&list);
+    let test = format!("{channels}/{}/test", made["id"].as_str().unwrap());
+    let tested = operator.control(Method::POST, test).await.good().json();
+    fits::<openapi::channels::ChannelTest>(&tested);
     let token = json!({ "name": "ci", "role": "reader", "expires_at": "2100-01-01T00:00:00Z" });
     let tokens = "/admin/v1/wikis/shed/tokens";
     fits::<openapi::Token>(&operator.control(Method::POST, tokens).json(token).await.good().json());
@@ -73,8 +82,16 @@ async fn answers_have_the_shape_that_is_documented() {
 }
 
 /// What is named by the end of a path, and isn't there in the test below.
-const NAMED: [&str; 7] =
-    ["/tokens/", "/drafts/", "/users/", "/members/", "/invitations/", "/remotes/", "/conflicts/"];
+const NAMED: [&str; 8] = [
+    "/tokens/",
+    "/drafts/",
+    "/users/",
+    "/members/",
+    "/invitations/",
+    "/remotes/",
+    "/channels/",
+    "/conflicts/",
+];
 
 /// A route that was removed, renamed or never mounted would answer 404 `unknown_wiki` or 405.
 #[tokio::test]

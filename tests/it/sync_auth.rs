@@ -34,8 +34,7 @@ async fn by_ssh(setup: ServerSetup) -> Option<(Linked, TestSshd)> {
 #[tokio::test]
 async fn a_wrong_token_is_shown_once_and_another_one_goes_on_at_once() {
     let notices = Notices::start().await;
-    let channel = notices.channel();
-    let setup = ServerSetup::default().sync(|sync| sync.delivery.channels.push(channel));
+    let setup = ServerSetup::default().telling(notices.channel());
     let settings = json!({ "offline": true, "credential": { "token": WRONG, "user": "git" } });
     let linked = Linked::on(setup, guarded(TOKEN).await, settings).await;
     linked.create("roses", "red").await;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use testkit::{Fault, Linked, Program, Running, TestRemote, Tie, scratch};
+use testkit::{Fault, Linked, Notices, Program, Running, ServerSetup, TestRemote, Tie, scratch};
+use wikigrove_tenant::LinkStep;
 
 #[tokio::test]
 async fn what_the_remote_is_seen_to_have_leaves_the_queue_and_nothing_else_does() {
@@ -48,6 +49,54 @@ async fn of_two_peers_the_one_that_is_down_keeps_nothing_from_the_other() {
     linked.change(json!({ "offline": false })).await;
     linked.synced().await;
     assert_eq!(linked.tip(), linked.head());
+}
+
+/// Makes it so long ago that a link's remote went down. The link rests meanwhile.
+async fn age_downtime(linked: &Linked, minutes: i64) {
+    linked.change(json!({ "offline": true })).await;
+    let platform = linked.server.platform();
+    let mut progress = platform.link(&linked.id).await.unwrap().unwrap().progress;
+    let mut state: Value = serde_json::from_str(&progress.state).unwrap();
+    let since = state["down"]["since"].as_i64().unwrap() - minutes * 60_000;
+    state["down"]["since"] = json!(since);
+    progress.state = state.to_string();
+    let step = LinkStep { link: linked.id.clone(), progress, notices: Vec::new() };
+    platform.save_links(vec![step]).await.unwrap();
+    linked.change(json!({ "offline": false })).await;
+}
+
+#[tokio::test]
+async fn a_downtime_is_told_with_how_long_it_was_and_what_waits() {
+    let notices = Notices::start().await;
+    let setup = ServerSetup::default().telling(notices.channel());
+    let linked = Linked::on(setup, TestRemote::start().await, json!({})).await;
+    let up = linked.synced().await;
+    assert_eq!((&up["down_since"], &up["oldest_waiting"]), (&Value::Null, &Value::Null));
+    let mut events = linked.editor.on("garden").events(None).listen().await;
+    linked.remote.order("", Fault::Status(503, Vec::new()), 10_000);
+    for page in ["one", "two", "three"] {
+        linked.create(page, page).await;
+    }
+    let down = linked.until("is down", |link| link["down_since"] != Value::Null).await;
+    assert_eq!(down["queue_length"], 3);
+    assert!(down["oldest_waiting"].as_str().unwrap() <= down["down_since"].as_str().unwrap());
+    assert_eq!(notices.kinds(), [""; 0], "ten minutes are to pass first");
+
+    age_downtime(&linked, 11).await;
+    let told = notices.of("sync.peer_down").await["data"]["detail"].clone();
+    assert_eq!(told["queue_length"], 3);
+    assert_eq!(told["since"], linked.link().await["down_since"]);
+    assert_eq!(events.notice("peer_down").await, told);
+
+    linked.create("four", "four").await;
+    linked.remote.forgive();
+    linked.run_synced().await;
+    let told = notices.of("sync.peer_up").await["data"]["detail"].clone();
+    assert_eq!(told["queue_length"], 4, "as it was when the remote came back");
+    assert!((660..900).contains(&told["after_seconds"].as_u64().unwrap()), "{told}");
+    assert_eq!(events.notice("peer_up").await, told);
+    assert_eq!(linked.link().await["down_since"], Value::Null);
+    assert_eq!(notices.kinds(), ["sync.peer_down", "sync.peer_up"]);
 }
 
 #[tokio::test]

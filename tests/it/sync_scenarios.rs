@@ -112,6 +112,7 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ("SY-081", RESTARTS, "of_two_peers_the_one_that_is_down_keeps_nothing_from_the_other"),
     ("SY-082", STRAIN, "a_disk_that_fills_up_under_a_fetch_is_given_back_and_the_wiki_works"),
     ("SY-083", STRAIN, "ten_thousand_saves_that_wait_are_one_push"),
+    ("SY-084", RESTARTS, "a_downtime_is_told_with_how_long_it_was_and_what_waits"),
     ("SY-085", RESTARTS, "a_server_that_is_offline_starts_nothing_and_queues_everything"),
 ];
 
@@ -123,8 +124,6 @@ const BY_THE_CLOCK: &[(&str, &str, &str)] = &[
     ("SY-055", MACHINE, "a_repository_is_gone_after_a_day_and_looked_for_every_six_hours_without_a_word"),
     // A hundred links through a quarter of an hour of failures.
     ("SY-078", "crates/server/src/sync/backoff.rs", "a_hundred_wikis_do_not_come_back_together"),
-    // A day without an answer.
-    ("SY-084", MACHINE, "a_peer_that_is_down_is_news_after_ten_minutes_and_after_a_day_and_when_it_is_back"),
 ];
 
 /// What of a scenario no test drives, and why.

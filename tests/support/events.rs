@@ -61,6 +61,24 @@ impl Events {
         &self.head.headers
     }
 
+    /// Waits until people are told this of a link; returns the details.
+    ///
+    /// # Panics
+    /// They aren't, or the stream ends.
+    pub async fn notice(&mut self, kind: &str) -> Value {
+        loop {
+            let event = self.next().await.expect("a notice, and not the end");
+            if event.kind != "remote" {
+                continue;
+            }
+            let said = event.json();
+            let mut notices = said["notices"].as_array().expect("a list").iter();
+            if let Some(notice) = notices.find(|notice| notice["kind"] == kind) {
+                return notice["detail"].clone();
+            }
+        }
+    }
+
     /// The next event; `None` at the end of the stream.
     ///
     /// # Panics

@@ -69,7 +69,7 @@ pub use data::test_data;
 pub use events::{Event, Events};
 pub use git::Git;
 pub use linked::{Linked, Tie, link};
-pub use notices::Notices;
+pub use notices::{Mails, Notices};
 pub use platform::{Grove, GroveBuilder, author, slug, user};
 pub use remote::{Fault, Seen, TestRemote};
 pub use response::{Answer, Good};

@@ -18,6 +18,7 @@ use wikigrove_server::app::{self, Addresses};
 use wikigrove_server::auth::Authenticator;
 use wikigrove_server::auth::proxy::Proxies;
 use wikigrove_server::limits::HttpLimits;
+use wikigrove_server::remote::{Channel, MailRelay};
 use wikigrove_server::serve::serve;
 use wikigrove_server::sync::runner::{Options, Remotes};
 use wikigrove_tenant::{Platform, Settings};
@@ -114,6 +115,18 @@ impl ServerSetup {
     pub fn sync(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.sync);
         self
+    }
+
+    /// Has somebody told of the links of all wikis.
+    #[must_use]
+    pub fn telling(self, channel: Channel) -> Self {
+        self.sync(|sync| sync.delivery.get_or_insert_default().channels.push(channel))
+    }
+
+    /// Sends mail by a relay.
+    #[must_use]
+    pub fn mailing(self, relay: MailRelay) -> Self {
+        self.sync(|sync| sync.delivery.get_or_insert_default().relay = Some(relay))
     }
 
     /// Starts it; returns it with the operator.

@@ -1,6 +1,7 @@
 //! The control plane: `/admin/v1/…` on a listener of its own.
 
 mod audit;
+mod channels;
 mod health;
 mod invitations;
 mod members;
@@ -70,6 +71,7 @@ fn routes() -> Routes<Admin> {
         .merge(invitations::router())
         .merge(users::router())
         .merge(remotes::router())
+        .merge(channels::router())
         .merge(usage::router())
         .merge(audit::router())
         .merge(health::router())

@@ -74,7 +74,7 @@ pub fn public_with(
     metrics.look_at(&common);
     let below = Below::slug(&common, limits, remotes, &requests);
     let feeds = common.feeds.clone();
-    remotes.listen(Arc::new(move |link| feeds.tell_of_remote(link)));
+    remotes.listen(Arc::new(move |link, notices| feeds.tell_of_remote(link, notices)));
     let wikis = Wikis {
         auth: auth.clone(),
         rate: limits.rate_per_principal.map(Rate::new),

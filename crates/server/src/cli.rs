@@ -1,5 +1,6 @@
 //! The command line.
 
+mod channel;
 mod conflict;
 mod local;
 mod output;
@@ -42,6 +43,8 @@ enum Command {
     Wiki(Through<wiki::WikiCommand>),
     /// Links with git repositories elsewhere.
     Remote(Box<RemoteArgs>),
+    /// Who is told when a wiki's links wait for somebody.
+    Channel(Through<channel::ChannelCommand>),
     /// What synchronising with remotes couldn't merge.
     Conflict(Through<conflict::ConflictCommand>),
     /// Tokens for programs.
@@ -123,6 +126,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
         Some(Command::Conflict(Through { command, json, admin_token })) => {
             runtime.block_on(conflict::run(place, admin_token, command, json))
+        }
+        Some(Command::Channel(Through { command, json, admin_token })) => {
+            runtime.block_on(channel::run(place, admin_token, command, json))
         }
         Some(Command::Token(TokenCommand::Create(_))) => {
             runtime.block_on(local::replace_operator_token(place))

@@ -6,6 +6,7 @@
 //! One long file, as it is one vocabulary: a shape that another one mentions stands beside it. Shapes
 //! repeat fields instead of sharing them, because what is flattened can't refuse what it doesn't know.
 
+pub mod channels;
 pub mod people;
 pub mod remotes;
 
@@ -766,7 +767,7 @@ mod tests {
         assert_eq!(wikis.len(), 31);
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
-        assert_eq!(control.len(), 41);
+        assert_eq!(control.len(), 45);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use credential::{
 pub use git::{GitProgram, GitUnusable};
 pub use host_key::{HostKey, InvalidHostKey};
 pub use notice::{
-    Channel, InvalidMail, MailRelay, NotDelivered, Notice, Notifier, Recipient, Retry, WebhookUrl,
+    Channel, InvalidMail, MailRelay, NotDelivered, Notice, Notifier, Recipient, WebhookUrl,
 };
 pub use outcome::{Failure, Pushed};
 pub use url::{Branch, Host, InvalidBranch, InvalidUrl, RemoteUrl, Scheme, Subdirectory};

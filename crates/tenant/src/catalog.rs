@@ -5,6 +5,7 @@
 
 mod audit;
 mod census;
+mod channels;
 mod domains;
 mod error;
 mod idempotency;
@@ -27,6 +28,7 @@ use rusqlite::Transaction;
 use time::OffsetDateTime;
 use wikigrove_storage::db::{Database, PoolUse, Scheduler, Schema, Sizing};
 
+pub(crate) use channels::SealedChannel;
 pub(crate) use error::CatalogError;
 pub use idempotency::{Answer, Recall, Request};
 pub(crate) use links::{SealedLink, SealedUpdate, StoredCredential};

@@ -38,6 +38,15 @@ pub enum Error {
     /// There is no such link to a git repository elsewhere.
     #[error("there is no such remote")]
     UnknownLink,
+    /// There is no such channel for notices.
+    #[error("there is no such channel")]
+    UnknownChannel,
+    /// The wiki tells as many as it may.
+    #[error("a wiki has at most {most} channels")]
+    TooManyChannels {
+        /// How many it may tell.
+        most: u32,
+    },
     /// The request contradicts itself about which wiki it is for.
     #[error("the request doesn't say clearly which host it is for: {0}")]
     BadHost(&'static str),
@@ -150,7 +159,11 @@ impl Error {
     /// Whether what was asked for doesn't exist, or may not be known by the caller.
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::UnknownWiki | Self::UnknownLink | Self::UnknownUser | Self::UnknownToken => true,
+            Self::UnknownWiki
+            | Self::UnknownLink
+            | Self::UnknownChannel
+            | Self::UnknownUser
+            | Self::UnknownToken => true,
             Self::Wiki { source, .. } => source.is_not_found(),
             _ => false,
         }
@@ -193,6 +206,8 @@ impl Error {
             Self::InvalidSlug(error) => error.code(),
             Self::UnknownWiki => "unknown_wiki",
             Self::UnknownLink => "unknown_remote",
+            Self::UnknownChannel => "channel_not_found",
+            Self::TooManyChannels { .. } => "too_many_channels",
             Self::BadHost(_) => "invalid_host",
             Self::SlugTaken(_) => "slug_taken",
             Self::DomainTaken(_) => "domain_taken",
@@ -233,10 +248,12 @@ impl Error {
                 }
                 "unauthenticated" => StatusCode::UNAUTHORIZED,
                 "unknown_wiki" | "unknown_remote" | "user_not_found" | "token_not_found"
-                | "git_disabled" => StatusCode::NOT_FOUND,
+                | "channel_not_found" | "git_disabled" => StatusCode::NOT_FOUND,
                 "invalid_host" => StatusCode::BAD_REQUEST,
                 "slug_taken" | "domain_taken" | "wrong_state" | "user_exists" | "last_owner"
-                | "invitation_expired" | "invitation_used" => StatusCode::CONFLICT,
+                | "too_many_channels" | "invitation_expired" | "invitation_used" => {
+                    StatusCode::CONFLICT
+                }
                 "forbidden" | "identity_required" | "user_suspended" => StatusCode::FORBIDDEN,
                 "wiki_read_only" | "wiki_suspended" => StatusCode::LOCKED,
                 "busy" => StatusCode::SERVICE_UNAVAILABLE,
@@ -257,6 +274,7 @@ impl Error {
             Self::Suspended { reason, .. } | Self::UserSuspended { reason } => {
                 problem.field("reason", reason)
             }
+            Self::TooManyChannels { most } => problem.field("limit", most),
             Self::TokenEnded => problem
                 .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wikigrove\"")),
             Self::Wiki { source, .. } => with_fields(problem, source),
@@ -394,6 +412,7 @@ impl From<CatalogError> for Error {
             CatalogError::SlugTaken(slug) => Self::SlugTaken(slug),
             CatalogError::UnknownWiki(_) => Self::UnknownWiki,
             CatalogError::UnknownLink => Self::UnknownLink,
+            CatalogError::TooManyChannels { most } => Self::TooManyChannels { most },
             CatalogError::DomainTaken(domain) => Self::DomainTaken(domain.to_string()),
             CatalogError::InvalidSubject(error) => Self::InvalidSubject(error),
             CatalogError::UserExists => Self::UserExists,

@@ -48,7 +48,7 @@ pub struct Census {
     pub wikis: Vec<(String, u32)>,
     /// How many links are in which state, for which reason.
     pub links: Vec<LinkCount>,
-    /// Notices that wait to be sent.
+    /// Notices that wait to be sent, counted for each channel.
     pub notices: u32,
 }
 

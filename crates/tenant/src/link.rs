@@ -144,8 +144,6 @@ pub struct Notice {
     pub detail: serde_json::Value,
     /// When it happened, to the second.
     pub created: OffsetDateTime,
-    /// How often sending it was tried.
-    pub attempts: u32,
 }
 
 impl Link {

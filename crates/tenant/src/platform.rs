@@ -10,6 +10,7 @@ mod lock;
 mod lookup;
 mod maintenance;
 mod members;
+mod notices;
 mod secrets;
 mod tokens;
 mod users;

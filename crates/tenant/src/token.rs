@@ -111,8 +111,8 @@ impl Secret {
 
     /// `whsec_` and 256 random bits in base64, as [Standard Webhooks](https://www.standardwebhooks.com)
     /// wants keys written. Hosts that sign with a text take the whole of it as that text.
-    pub(crate) fn for_webhooks() -> Self {
-        let random = Zeroizing::new(BASE64.encode(&random::bytes::<32>()));
+    pub fn for_webhooks() -> Self {
+        let random = Zeroizing::new(BASE64.encode(&*Zeroizing::new(random::bytes::<32>())));
         Self::new(format!("whsec_{}", *random))
     }
 

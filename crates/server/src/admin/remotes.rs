@@ -310,7 +310,7 @@ impl Admin {
     }
 
     /// What calls are made with, or 503 with the reason why none are.
-    fn wire(&self) -> Result<&crate::remote::Wire, Problem> {
+    pub(super) fn wire(&self) -> Result<&crate::remote::Wire, Problem> {
         self.remotes.wire().map_err(|off| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, off.code(), off.to_string())
         })

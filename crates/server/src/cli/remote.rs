@@ -252,9 +252,19 @@ async fn run_to_its_end(through: &Through, named: &Named) -> Result<Value, Failu
 }
 
 fn links_table(links: &[Value]) -> Result<(), Failure> {
-    let mut table = table(["WIKI", "ID", "URL", "STATE", "REASON", "WAITING"]);
+    let mut table =
+        table(["WIKI", "ID", "URL", "STATE", "REASON", "WAITING", "OLDEST", "DOWN SINCE"]);
     for link in links {
-        let cells = ["wiki", "id", "url", "state", "reason", "queue_length"];
+        let cells = [
+            "wiki",
+            "id",
+            "url",
+            "state",
+            "reason",
+            "queue_length",
+            "oldest_waiting",
+            "down_since",
+        ];
         table.add_row(cells.map(|name| cell(&link[name])));
     }
     print(&format!("{table}\n"))

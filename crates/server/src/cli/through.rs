@@ -115,8 +115,11 @@ impl Through {
         let token = HEXLOWER.encode(&secret);
         let auth = Authenticator::new(platform.clone(), &token);
         let (addresses, limits) = (Addresses::default(), HttpLimits::default());
+        // Whom the platform tells, and by which relay, only a server is told.
         let remotes = match links {
-            Some(options) => Remotes::start(&platform, options).await?,
+            Some(options) => {
+                Remotes::start(&platform, Options { delivery: None, ..options }).await?
+            }
             None => Remotes::resting(&platform),
         };
         let control = app::control_with(&platform, &auth, "", &limits, &remotes);

@@ -147,7 +147,8 @@ impl Sheet {
         let is = |code: &str| u64::from(off.is_some_and(|off| off.code() == code));
         let off = Off::CODES.map(|code| ([("reason", code)], is(code)));
         self.gauges("sync_off", "1 if no link runs for this reason", off);
-        let help = "Notices that wait to be sent, or to be sent again";
+        let help =
+            "Notices that wait to be sent, or to be sent again, once for each webhook and address";
         self.gauge("sync_notices_waiting", help, census.notices.into());
     }
 

@@ -25,7 +25,7 @@ pub(crate) enum Delivered {
     Yes,
     /// It was refused for good, or too often.
     GivenUp,
-    /// Nobody is to be told, or the wiki is gone.
+    /// The channel or the wiki is gone.
     Unwanted,
 }
 

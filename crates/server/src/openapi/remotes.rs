@@ -49,6 +49,12 @@ pub struct Remote {
     pub reason: Option<String>,
     /// Commits that the remote wasn't seen to have; null if the wiki can't be opened now.
     pub queue_length: Option<u64>,
+    /// When the oldest of them was made; null if none waits.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub oldest_waiting: Option<OffsetDateTime>,
+    /// Since when the remote hasn't answered; null if it does.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub down_since: Option<OffsetDateTime>,
     /// The newest commit that both were seen to have.
     pub verified_revision: Option<String>,
     /// What was said when something failed last; null after a run that worked.

@@ -1,17 +1,19 @@
 //! Telling somebody: a signed call to a webhook, a mail.
 //!
-//! [`Notifier::deliver`] tries a few times and says what came of it. What has to wait for longer
-//! waits with whoever calls.
+//! [`Notifier::deliver`] tries once and says what came of it. What has to wait waits with whoever calls.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wikigrove_tenant::Secret;
+use zeroize::Zeroizing;
 
 use super::address::{Blocked, Policy, Resolver, SystemResolver};
 
@@ -20,6 +22,9 @@ mod post;
 
 pub use mail::{InvalidMail, MailRelay, Recipient};
 pub use post::{InvalidRoots, WebhookUrl};
+
+/// How long telling somebody may take.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Something that somebody should know.
 #[derive(Debug, Clone)]
@@ -75,33 +80,64 @@ pub enum NotDelivered {
     /// There is no mail relay.
     #[error("no mail relay is set up")]
     NoRelay,
-    /// All tries failed; later ones may not.
+    /// Another try may do better.
     #[error("not delivered now: {0}")]
     Later(String),
 }
 
-impl NotDelivered {
-    fn is_worth_another_try(&self) -> bool {
-        matches!(self, Self::Later(_))
+impl Channel {
+    /// A webhook with a new secret.
+    pub fn webhook(url: WebhookUrl) -> Self {
+        Self::Webhook { url, secret: Secret::for_webhooks() }
+    }
+
+    /// What kind it is, in one word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Webhook { .. } => "webhook",
+            Self::Mail(_) => "mail",
+        }
+    }
+
+    /// Who is told, without what may be secret: an address, or where a webhook is without the path.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Webhook { url, .. } => url.place().origin(),
+            Self::Mail(recipient) => recipient.to_string(),
+        }
+    }
+
+    /// What is secret of it, to be kept sealed.
+    pub fn to_be_sealed(&self) -> Option<Secret> {
+        let Self::Webhook { url, secret } = self else { return None };
+        let kept =
+            Kept { url: Zeroizing::new(url.text()), secret: secret.expose().to_owned().into() };
+        Some(Secret::new(serde_json::to_string(&kept).expect("texts have a JSON form")))
+    }
+
+    /// A channel that was kept; `None` if it was of a kind that isn't known here.
+    pub fn unsealed(shown: &str, kept: Option<&Secret>) -> Option<Self> {
+        let Some(kept) = kept else { return shown.parse().ok().map(Self::Mail) };
+        let Kept { url, secret } = serde_json::from_str(kept.expose()).ok()?;
+        let secret = Secret::new(secret.as_str().to_owned());
+        Some(Self::Webhook { url: url.parse().ok()?, secret })
+    }
+
+    /// What a channel of the platform is called: the same at every start, and never what a wiki's is.
+    pub(crate) fn platform_id(&self) -> String {
+        let who = match self {
+            Self::Webhook { url, .. } => format!("webhook {}", url.text()),
+            Self::Mail(recipient) => format!("mail {recipient}"),
+        };
+        format!("platform-{}", HEXLOWER.encode(&Sha256::digest(who)[..16]))
     }
 }
 
-/// How often, and after how long.
-#[derive(Debug, Clone, Copy)]
-pub struct Retry {
-    /// All tries, the first included.
-    pub tries: u32,
-    /// How long at most before the second. Each further one waits up to four times as long.
-    pub first: Duration,
-    /// How long one try may take.
-    pub timeout: Duration,
-}
-
-impl Default for Retry {
-    /// Three tries, after up to two and up to eight seconds, of ten seconds each.
-    fn default() -> Self {
-        Self { tries: 3, first: Duration::from_secs(2), timeout: Duration::from_secs(10) }
-    }
+/// A webhook as it is sealed.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    url: Zeroizing<String>,
+    secret: Zeroizing<String>,
 }
 
 /// Sends notices.
@@ -109,16 +145,16 @@ impl Default for Retry {
 pub struct Notifier {
     policy: Policy,
     resolver: Arc<dyn Resolver>,
-    tls: post::Tls,
+    /// Made when it is first needed, as most never call anybody.
+    tls: Arc<OnceLock<post::Tls>>,
     relay: Option<MailRelay>,
-    retry: Retry,
 }
 
 impl Notifier {
-    /// Webhooks may be where `policy` allows; mails go by `relay`. The certificates that this machine
-    /// trusts are read now.
-    pub fn new(policy: Policy, relay: Option<MailRelay>, retry: Retry) -> Self {
-        Self { policy, resolver: Arc::new(SystemResolver), tls: post::Tls::system(), relay, retry }
+    /// Webhooks may be where `policy` allows; mails go by `relay`. The certificates that this machine trusts
+    /// are read when they are needed.
+    pub fn new(policy: Policy, relay: Option<MailRelay>) -> Self {
+        Self { policy, resolver: Arc::new(SystemResolver), tls: Arc::default(), relay }
     }
 
     /// Asks another resolver for addresses.
@@ -133,33 +169,15 @@ impl Notifier {
     /// # Errors
     /// There is none among them.
     pub fn with_roots(mut self, pem: &[u8]) -> Result<Self, InvalidRoots> {
-        self.tls = post::Tls::of_pem(pem)?;
+        self.tls = Arc::new(OnceLock::from(post::Tls::of_pem(pem)?));
         Ok(self)
     }
 
-    /// Tells all of these, at once. The answers are in the order of the channels.
-    pub async fn deliver(
-        &self,
-        notice: &Notice,
-        channels: &[Channel],
-    ) -> Vec<Result<(), NotDelivered>> {
-        join_all(channels.iter().map(|channel| self.insist(notice, channel))).await
-    }
-
-    async fn insist(&self, notice: &Notice, channel: &Channel) -> Result<(), NotDelivered> {
-        let mut wait = self.retry.first;
-        for _ in 1..self.retry.tries {
-            match self.attempt(notice, channel).await {
-                Err(error) if error.is_worth_another_try() => {}
-                settled => return settled,
-            }
-            tokio::time::sleep(jittered(wait)).await;
-            wait *= 4;
-        }
-        self.attempt(notice, channel).await
-    }
-
-    async fn attempt(&self, notice: &Notice, channel: &Channel) -> Result<(), NotDelivered> {
+    /// Tells one of them, now or not at all.
+    ///
+    /// # Errors
+    /// [`NotDelivered`]. After [`PATIENCE`] nobody knows whether it was.
+    pub async fn deliver(&self, notice: &Notice, channel: &Channel) -> Result<(), NotDelivered> {
         let sent = async {
             match channel {
                 Channel::Webhook { url, secret } => self.post(notice, url, secret).await,
@@ -170,22 +188,16 @@ impl Notifier {
             }
         };
         let late = |_| Err(NotDelivered::Later("it took too long".to_owned()));
-        tokio::time::timeout(self.retry.timeout, sent).await.unwrap_or_else(late)
+        tokio::time::timeout(PATIENCE, sent).await.unwrap_or_else(late)
     }
 }
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Notifier");
-        shown.field("policy", &self.policy).field("relay", &self.relay).field("retry", &self.retry);
+        shown.field("policy", &self.policy).field("relay", &self.relay);
         shown.finish_non_exhaustive()
     }
-}
-
-/// Some part of a wait: those who failed together don't come again together.
-fn jittered(wait: Duration) -> Duration {
-    let part = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
-    wait.mul_f64(part)
 }
 
 #[cfg(test)]

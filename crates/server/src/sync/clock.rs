@@ -3,6 +3,7 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use ::time::OffsetDateTime;
 use serde::{Deserialize, Serialize};
 
 /// A moment of the wall clock, in milliseconds since 1970 (UTC).
@@ -19,6 +20,11 @@ impl Time {
     /// How long it is from `earlier` to here; nothing if the clock was put back in between.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The same to the second, for people. `None`: no calendar has it.
+    pub fn at(self) -> Option<OffsetDateTime> {
+        OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000)).ok()
     }
 }
 

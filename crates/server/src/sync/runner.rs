@@ -9,8 +9,10 @@
 //! looks anyway; a save shouldn't cost a second fsync.
 
 mod access;
+mod channels;
 mod notices;
 mod options;
+mod outbox;
 mod outcome;
 mod preview;
 mod reads;
@@ -26,16 +28,18 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use wikigrove_tenant::{Caller, Error, Link, Platform, TenantId};
+use wikigrove_tenant::{Caller, Error, Link, NewNotice, Platform, TenantId};
 
 use super::{Event, Time};
 use crate::metrics::Metrics;
-use crate::remote::{GitProgram, GitUnusable, Wire};
+use crate::remote::{GitProgram, GitUnusable, Notifier, Wire};
+use outbox::Outbox;
 use reads::Reads;
 use standing::Standing;
 use supervisor::Supervisor;
 
 pub(crate) use access::{host_keys, kept, remote};
+pub(crate) use channels::kept_channel;
 pub use notices::Delivery;
 pub use options::Options;
 pub(crate) use preview::{Previewed, preview};
@@ -62,14 +66,15 @@ pub(super) struct Shared {
     platform: Platform,
     options: Options,
     wire: Result<Wire, Off>,
+    notifier: Notifier,
     /// There may be a notice to send.
     news: Arc<Notify>,
     listener: Mutex<Option<Listener>>,
     standing: Standing,
 }
 
-/// Who wants to know what links are doing.
-pub(crate) type Listener = Arc<dyn Fn(&Link) + Send + Sync>;
+/// Who wants to know what links are doing, and what people are told of it.
+pub(crate) type Listener = Arc<dyn Fn(&Link, &[NewNotice]) + Send + Sync>;
 
 /// Why nothing leaves this machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +128,7 @@ impl Remotes {
     /// are queued for them all the same.
     ///
     /// # Errors
-    /// The directory for what is fetched can't be made.
+    /// The directory for what is fetched can't be made; the catalog can't be written.
     pub async fn start(platform: &Platform, options: Options) -> std::io::Result<Self> {
         let (dir, wanted) = (platform.dir().join("sync"), options.clone());
         let wire = wikigrove_tenant::spawn_blocking(move || wire(&dir, &wanted)).await;
@@ -133,20 +138,26 @@ impl Remotes {
         }
         let shared = Arc::new(Shared {
             platform: platform.clone(),
+            notifier: notifier(&options),
             options,
             wire,
             news: Arc::new(Notify::new()),
             listener: Mutex::default(),
             standing: Standing::default(),
         });
+        // Before anything happens that they would be told of.
+        let outbox = match &shared.options.delivery {
+            Some(delivery) if shared.wire.is_ok() => {
+                let opened = Outbox::open(shared.clone(), &delivery.channels).await;
+                Some(opened.map_err(std::io::Error::other)?)
+            }
+            _ => None,
+        };
         let (inbox, messages) = mpsc::channel(INBOX);
         let changes = platform.changes();
         let supervisor = Supervisor::new(shared.clone(), messages);
         let mut tasks = vec![wikigrove_tenant::spawn(supervisor.run(changes))];
-        if shared.wire.is_ok() {
-            let outbox = notices::Outbox::new(platform.clone(), shared.options.clone());
-            tasks.push(wikigrove_tenant::spawn(outbox.run(shared.news.clone())));
-        }
+        tasks.extend(outbox.map(|outbox| wikigrove_tenant::spawn(outbox.run())));
         let tasks = Mutex::new(tasks);
         Ok(Self(Arc::new(Handle { shared, inbox, reads: Reads::default(), tasks })))
     }
@@ -156,6 +167,7 @@ impl Remotes {
         let (inbox, _) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             platform: platform.clone(),
+            notifier: notifier(&Options::default()),
             options: Options::default(),
             wire: Err(Off::Disabled),
             news: Arc::new(Notify::new()),
@@ -228,7 +240,7 @@ impl Remotes {
         }
     }
 
-    /// Calls `listener` whenever a link has come to rest in another state, or has taken something over.
+    /// Calls `listener` whenever a link has come to rest in another state, or people are told of it.
     pub(crate) fn listen(&self, listener: Listener) {
         *lock(&self.0.shared.listener) = Some(listener);
     }
@@ -258,6 +270,12 @@ impl std::fmt::Debug for Remotes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Remotes").field("off", &self.off()).finish_non_exhaustive()
     }
+}
+
+/// What people are told by.
+fn notifier(options: &Options) -> Notifier {
+    let relay = options.delivery.as_ref().and_then(|delivery| delivery.relay.clone());
+    Notifier::new(options.policy.clone(), relay).with_resolver(options.resolver.clone())
 }
 
 /// What calls are made with. Blocks.

@@ -28,8 +28,7 @@ impl Catalog {
                 Ok(LinkCount { word: row.get(0)?, reason: row.get(1)?, links: row.get(2)? })
             })?;
             let links = links.collect::<Result<_, _>>()?;
-            let mut notices = connection
-                .prepare_cached("select count(*) from notices where next_at is not null")?;
+            let mut notices = connection.prepare_cached("select count(*) from deliveries")?;
             let notices = notices.query_row([], |row| row.get(0))?;
             Ok(Census { wikis, links, notices })
         })
@@ -78,13 +77,14 @@ mod tests {
             };
             catalog.create_link(&SealedLink { progress, ..new(id, wiki) }).unwrap();
         }
+        catalog.set_platform_channels(&["platform".to_owned()]).unwrap();
         for kind in ["paused", "peer_down"] {
             let notice =
                 NewNotice { kind: kind.to_owned(), once: None, detail: serde_json::json!({}) };
             catalog.add_notice(wiki, "c", &notice).unwrap();
         }
-        let sent = catalog.due_notices(0, 1).unwrap();
-        catalog.settle_notice(sent[0].id, None).unwrap();
+        let sent = catalog.next_notices(&[], &[], 1).unwrap();
+        catalog.notice_settled("platform", sent[0].notice.id).unwrap();
 
         let Census { wikis, mut links, notices } = catalog.census(&["paused"]).unwrap();
         assert_eq!((&wikis[..], notices), (&[("active".to_owned(), 1)][..], 1));

@@ -19,6 +19,12 @@ pub(crate) enum CatalogError {
     /// There is no such link, or no more.
     #[error("there is no such link")]
     UnknownLink,
+    /// The wiki tells as many as it may.
+    #[error("a wiki has at most {most} channels")]
+    TooManyChannels {
+        /// How many it may tell.
+        most: u32,
+    },
     /// The wiki's life doesn't go that way.
     #[error("a wiki that is {from} can't become {to}")]
     Transition {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, Params, Row, Transaction, named_params, params};
 
-use super::{Catalog, CatalogError, now, require_wiki, row};
+use super::{Catalog, CatalogError, notices, now, require_wiki, row};
 use crate::TenantId;
-use crate::link::{Link, LinkProgress, LinkSettings, LinkStep, NewNotice};
+use crate::link::{Link, LinkProgress, LinkSettings, LinkStep};
 use crate::secrets::Sealed;
 
 const COLUMNS: &str = "id, wiki, url, branch, subdirectory, filter, mode, winner, first_run, on_rewrite,
@@ -203,7 +203,7 @@ impl Catalog {
                     .optional()?;
                 let Some(wiki) = wiki else { continue };
                 for notice in notices {
-                    insert_notice(transaction, link, &wiki, notice)?;
+                    notices::insert(transaction, link, &wiki, notice)?;
                 }
             }
             Ok(())
@@ -272,35 +272,12 @@ impl Catalog {
     }
 }
 
-/// Forgets all that a wiki is tied to, with what was to be told of it.
+/// Forgets all that a wiki is tied to, with what was to be told of it and to whom.
 pub(super) fn forget(transaction: &Transaction<'_>, wiki: &str) -> Result<(), CatalogError> {
     transaction.execute("delete from links where wiki = ?1", [wiki])?;
     transaction.execute("delete from notices where wiki = ?1", [wiki])?;
+    transaction.execute("delete from channels where wiki = ?1", [wiki])?;
     Ok(())
-}
-
-/// `false`: it was told before.
-pub(super) fn insert_notice(
-    transaction: &Transaction<'_>,
-    link: &str,
-    wiki: &str,
-    notice: &NewNotice,
-) -> Result<bool, CatalogError> {
-    let created = now().unix_timestamp();
-    let inserted = transaction
-        .prepare_cached(
-            "insert into notices (link, wiki, kind, once, detail, created, next_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, 0) on conflict do nothing",
-        )?
-        .execute(params![
-            link,
-            wiki,
-            notice.kind,
-            notice.once,
-            notice.detail.to_string(),
-            created
-        ])?;
-    Ok(inserted == 1)
 }
 
 fn set(

@@ -1,13 +1,14 @@
-//! What people have yet to be told of links.
+//! What people have yet to be told of links: a queue for each channel.
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, Transaction, named_params, params};
+use time::OffsetDateTime;
 
-use super::links::insert_notice;
-use super::{Catalog, CatalogError, require_wiki, row};
+use super::{Catalog, CatalogError, now, require_wiki, row};
 use crate::TenantId;
+use crate::channel::DueNotice;
 use crate::link::{NewNotice, Notice};
 
-/// How many notices of one wiki are kept once they were sent, or given up.
+/// How many notices of one wiki are kept once all were told.
 const KEPT: u32 = 200;
 
 impl Catalog {
@@ -23,132 +24,180 @@ impl Catalog {
     ) -> Result<bool, CatalogError> {
         self.db.write(|transaction| {
             require_wiki(transaction, wiki)?;
-            insert_notice(transaction, link, &wiki.to_string(), notice)
+            insert(transaction, link, &wiki.to_string(), notice)
         })
     }
 
-    /// What is to be sent by now, the oldest first.
+    /// What channels are to be told next, one thing each: whoever waits longest first, and those whose time
+    /// is yet to come last. Without these channels, and without all that are of these wikis.
     ///
     /// # Errors
     /// The file can't be read.
-    pub(crate) fn due_notices(&self, now: i64, limit: u32) -> Result<Vec<Notice>, CatalogError> {
+    pub(crate) fn next_notices(
+        &self,
+        channels: &[&str],
+        wikis: &[TenantId],
+        limit: u32,
+    ) -> Result<Vec<DueNotice>, CatalogError> {
+        let wikis: Vec<_> = wikis.iter().map(ToString::to_string).collect();
         self.db.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "select id, link, wiki, kind, detail, created, attempts from notices
-                 where next_at <= ?1 order by next_at, id limit ?2",
-            )?;
-            let rows = statement.query_map(params![now, limit], read)?;
+            let mut statement = connection.prepare_cached(NEXT)?;
+            let json = |names: &[_]| serde_json::json!(names).to_string();
+            let params = params![serde_json::json!(channels).to_string(), json(&wikis), limit];
+            let rows = statement.query_map(params, read)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 
-    /// When the next notice is to be sent.
-    ///
-    /// # Errors
-    /// The file can't be read.
-    pub(crate) fn next_notice_at(&self) -> Result<Option<i64>, CatalogError> {
-        self.db.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("select min(next_at) from notices where next_at is not null")?;
-            Ok(statement.query_row([], |found| found.get(0))?)
-        })
-    }
-
-    /// A notice was sent, or is given up; or is to be tried again then.
+    /// A channel was told something, or refused it for good.
     ///
     /// # Errors
     /// The file can't be written.
-    pub(crate) fn settle_notice(&self, id: i64, again: Option<i64>) -> Result<(), CatalogError> {
+    pub(crate) fn notice_settled(&self, channel: &str, notice: i64) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
             transaction.execute(
-                "update notices set attempts = attempts + 1, next_at = ?2 where id = ?1",
-                params![id, again],
+                "delete from deliveries where channel = ?1 and notice = ?2",
+                params![channel, notice],
             )?;
-            if again.is_none() {
-                transaction.execute(
-                    "delete from notices where next_at is null
-                         and wiki = (select wiki from notices where id = ?1)
-                         and id not in (select id from notices
-                             where wiki = (select wiki from notices where id = ?1) and next_at is null
-                             order by id desc limit ?2)",
-                    params![id, KEPT],
-                )?;
-            }
+            transaction.execute(
+                "update channels set attempts = 0, next_at =
+                     case when exists (select 1 from deliveries where channel = id) then ?2 end
+                 where id = ?1",
+                params![channel, milliseconds()],
+            )?;
             Ok(())
+        })
+    }
+
+    /// A channel couldn't be told; all that it is to be told waits until then.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn notice_postponed(&self, channel: &str, until: i64) -> Result<(), CatalogError> {
+        self.db.write(|transaction| {
+            transaction.execute(
+                "update channels set attempts = attempts + 1, next_at = ?2 where id = ?1",
+                params![channel, until],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Gives up telling what happened before a time. Channels that would wait for longer than `longest`
+    /// milliseconds, since the clock was put back, wait no more. Returns how much was given up.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn give_up_notices(
+        &self,
+        before: OffsetDateTime,
+        longest: i64,
+    ) -> Result<usize, CatalogError> {
+        let waits = self.db.read(|connection| {
+            let sql = "select 1 from channels where next_at is not null";
+            Ok::<_, CatalogError>(connection.prepare_cached(sql)?.exists([])?)
+        })?;
+        if !waits {
+            return Ok(0);
+        }
+        let now = milliseconds();
+        self.db.write(|transaction| {
+            let given_up = transaction.execute(
+                "delete from deliveries where notice in (select notices.id from deliveries
+                     join notices on notices.id = deliveries.notice where notices.created < ?1)",
+                [before.unix_timestamp()],
+            )?;
+            transaction.execute(
+                "update channels set attempts = 0, next_at = null where next_at is not null
+                     and not exists (select 1 from deliveries where channel = id)",
+                [],
+            )?;
+            transaction.execute(
+                "update channels set next_at = ?1 where next_at > ?2",
+                params![now, now.saturating_add(longest)],
+            )?;
+            Ok(given_up)
         })
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Notice> {
+/// What [`Catalog::next_notices`] asks.
+const NEXT: &str = "
+    select channels.id as channel, channels.wiki as channel_of, attempts, next_at,
+        notices.id, notices.link, notices.wiki, notices.kind, notices.detail, notices.created
+    from channels join notices
+        on notices.id = (select min(notice) from deliveries where channel = channels.id)
+    where next_at is not null
+        and channels.id not in (select value from json_each(?1))
+        and (channels.wiki is null or channels.wiki not in (select value from json_each(?2)))
+    order by next_at, channels.id limit ?3";
+
+/// Writes a notice, and for whom it is: the platform's channels and those of its wiki. `false`: it was told
+/// already.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    link: &str,
+    wiki: &str,
+    notice: &NewNotice,
+) -> Result<bool, CatalogError> {
+    let NewNotice { kind, once, detail } = notice;
+    let created = now().unix_timestamp();
+    let is_new = transaction
+        .prepare_cached(
+            "insert into notices (link, wiki, kind, once, detail, created)
+             values (?1, ?2, ?3, ?4, ?5, ?6) on conflict do nothing",
+        )?
+        .execute(params![link, wiki, kind, once, detail.to_string(), created])?;
+    if is_new == 0 {
+        return Ok(false);
+    }
+    let id = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached(
+            "insert into deliveries (channel, notice)
+             select id, :id from channels where wiki is null or wiki = :wiki",
+        )?
+        .execute(named_params! { ":id": id, ":wiki": wiki })?;
+    // One that waits because it can't be reached goes on waiting.
+    transaction
+        .prepare_cached(
+            "update channels set next_at = coalesce(next_at, :now) where wiki is null or wiki = :wiki",
+        )?
+        .execute(named_params! { ":now": milliseconds(), ":wiki": wiki })?;
+    transaction
+        .prepare_cached(
+            "delete from notices where id in
+                 (select id from notices where wiki = ?1 order by id desc limit -1 offset ?2)
+                 and not exists (select 1 from deliveries where notice = notices.id)",
+        )?
+        .execute(params![wiki, KEPT])?;
+    Ok(true)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<DueNotice> {
     let detail: String = row.get("detail")?;
-    Ok(Notice {
-        id: row.get("id")?,
-        link: row.get("link")?,
-        wiki: row::parsed(row, "wiki")?,
-        kind: row.get("kind")?,
-        detail: serde_json::from_str(&detail)
-            .map_err(|error| row::unreadable(row, "detail", error))?,
-        created: row::time(row, "created")?,
+    Ok(DueNotice {
+        channel: row.get("channel")?,
+        of: row::optional_parsed(row, "channel_of")?,
         attempts: row.get("attempts")?,
+        at: row.get("next_at")?,
+        notice: Notice {
+            id: row.get("id")?,
+            link: row.get("link")?,
+            wiki: row::parsed(row, "wiki")?,
+            kind: row.get("kind")?,
+            detail: serde_json::from_str(&detail)
+                .map_err(|error| row::unreadable(row, "detail", error))?,
+            created: row::time(row, "created")?,
+        },
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::catalog::tests::{garden, scratch};
-
-    fn notice(kind: &str) -> NewNotice {
-        NewNotice { kind: kind.to_owned(), once: None, detail: json!({ "a": 1 }) }
-    }
-
-    #[test]
-    fn a_notice_waits_until_it_was_sent_or_given_up() {
-        let (_dir, catalog) = scratch();
-        let wiki = garden(&catalog).id;
-        assert_eq!(catalog.next_notice_at().unwrap(), None);
-        catalog.add_notice(wiki, "a", &notice("paused")).unwrap();
-        let [due] = &catalog.due_notices(1000, 9).unwrap()[..] else { panic!("one is due") };
-        assert_eq!((due.kind.as_str(), due.attempts), ("paused", 0));
-        catalog.settle_notice(due.id, Some(5000)).unwrap();
-        assert_eq!(catalog.due_notices(4999, 9).unwrap(), []);
-        assert_eq!(catalog.next_notice_at().unwrap(), Some(5000));
-        assert_eq!(catalog.due_notices(5000, 9).unwrap()[0].attempts, 1);
-        catalog.settle_notice(due.id, None).unwrap();
-        assert_eq!(catalog.due_notices(i64::MAX, 9).unwrap(), []);
-    }
-
-    #[test]
-    fn what_is_told_once_is_told_once() {
-        let (_dir, catalog) = scratch();
-        let wiki = garden(&catalog).id;
-        for (once, is_new) in [("a", true), ("a", false), ("b", true)] {
-            let notice = NewNotice { once: Some(once.to_owned()), ..notice("conflicts") };
-            assert_eq!(catalog.add_notice(wiki, "a", &notice).unwrap(), is_new);
-        }
-        assert_eq!(catalog.due_notices(0, 9).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn old_notices_do_not_pile_up() {
-        let (_dir, catalog) = scratch();
-        let wiki = garden(&catalog).id;
-        for _ in 0..KEPT + 20 {
-            catalog.add_notice(wiki, "a", &notice("paused")).unwrap();
-        }
-        for notice in catalog.due_notices(0, 1000).unwrap() {
-            catalog.settle_notice(notice.id, None).unwrap();
-        }
-        let rows: u32 = catalog
-            .db
-            .read(|connection| {
-                let count =
-                    connection.query_row("select count(*) from notices", [], |row| row.get(0));
-                Ok::<_, CatalogError>(count?)
-            })
-            .unwrap();
-        assert_eq!(rows, KEPT);
-    }
+/// The clock of what is to be done.
+fn milliseconds() -> i64 {
+    let milliseconds = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    i64::try_from(milliseconds).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,7 @@ use wikigrove_storage::LinkId;
 use crate::catalog::{SealedLink, SealedUpdate, StoredCredential};
 use crate::context::{blocking, uninterrupted};
 use crate::link::{
-    Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, NewNotice, Notice, number,
-    random_id,
+    Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, number, random_id,
 };
 use crate::{Error, Platform, Secret, TenantId};
 
@@ -211,44 +210,6 @@ impl Platform {
             platform.0.vault.open(link.wiki, &webhook_name(&link.id), &sealed)
         })
         .await
-    }
-
-    /// Has people told something of a wiki's link. `false`: they were told before.
-    ///
-    /// # Errors
-    /// There is no such wiki.
-    pub async fn add_notice(
-        &self,
-        wiki: TenantId,
-        link: &str,
-        notice: NewNotice,
-    ) -> Result<bool, Error> {
-        let link = link.to_owned();
-        self.catalog(move |catalog| catalog.add_notice(wiki, &link, &notice)).await
-    }
-
-    /// What people are to be told by now (milliseconds since 1970), the oldest first.
-    ///
-    /// # Errors
-    /// The catalog can't be read.
-    pub async fn due_notices(&self, now: i64, limit: u32) -> Result<Vec<Notice>, Error> {
-        self.catalog(move |catalog| catalog.due_notices(now, limit)).await
-    }
-
-    /// When the next notice is to be sent, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// The catalog can't be read.
-    pub async fn next_notice_at(&self) -> Result<Option<i64>, Error> {
-        self.catalog(|catalog| catalog.next_notice_at()).await
-    }
-
-    /// A notice was sent, or is given up; or is to be tried again then.
-    ///
-    /// # Errors
-    /// The catalog can't be written.
-    pub async fn settle_notice(&self, id: i64, again: Option<i64>) -> Result<(), Error> {
-        self.catalog(move |catalog| catalog.settle_notice(id, again)).await
     }
 
     fn seal_credential(

@@ -35,6 +35,12 @@ pub(super) struct LinkBody {
     reason: Option<String>,
     /// Commits that the remote wasn't seen to have; null if the wiki can't be opened now.
     queue_length: Option<usize>,
+    /// When the oldest of them was made.
+    #[serde(with = "time::serde::rfc3339::option")]
+    oldest_waiting: Option<OffsetDateTime>,
+    /// Since when the remote hasn't answered.
+    #[serde(with = "time::serde::rfc3339::option")]
+    down_since: Option<OffsetDateTime>,
     verified_revision: Option<Revision>,
     last_error: Option<String>,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -51,8 +57,8 @@ impl LinkBody {
 
     pub(super) async fn of(admin: &Admin, link: &Link) -> Result<Self, Problem> {
         let slug = admin.platform.slug_of(link.wiki).await.map_err(|error| error.problem())?;
-        let queue_length = match admin.platform.wiki_by_id(link.wiki, Caller::operator()).await {
-            Ok(wiki) => wiki.sync_queue(link.number()).await.ok().map(|queue| queue.waiting),
+        let queue = match admin.platform.wiki_by_id(link.wiki, Caller::operator()).await {
+            Ok(wiki) => wiki.sync_queue(link.number()).await.ok(),
             Err(_) => None,
         };
         let state: LinkState = serde_json::from_str(&link.progress.state).unwrap_or_default();
@@ -79,7 +85,9 @@ impl LinkBody {
             webhook_secret: None,
             state: link.progress.word.clone(),
             reason: off.map(|off| off.code().to_owned()).or_else(|| link.progress.reason.clone()),
-            queue_length,
+            queue_length: queue.map(|queue| queue.waiting),
+            oldest_waiting: queue.and_then(|queue| queue.oldest),
+            down_since: state.down.and_then(|down| down.since.at()),
             verified_revision: state.seen,
             last_error: off.map(ToString::to_string).or(state.last_error),
             next_run: link

@@ -44,7 +44,7 @@ pub(in crate::cli) struct SyncArgs {
 
 impl SyncArgs {
     pub(in crate::cli) fn options(&self) -> Result<Options, Failure> {
-        Ok(Options { delivery: self.delivery()?, ..self.reach.options() })
+        Ok(Options { delivery: Some(self.delivery()?), ..self.reach.options() })
     }
 
     fn delivery(&self) -> Result<Delivery, Failure> {

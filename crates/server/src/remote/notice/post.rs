@@ -45,12 +45,16 @@ impl WebhookUrl {
         &self.place
     }
 
+    /// All of it, as it is parsed. Not for logs.
+    pub(super) fn text(&self) -> String {
+        let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{query}", self.place)
+    }
+
     /// Path and query.
     fn target(&self) -> String {
-        let place = self.place.to_string();
-        let path = place.strip_prefix(&self.place.origin()).unwrap_or("/");
-        let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-        format!("{path}{query}")
+        let text = self.text();
+        text.strip_prefix(&self.place.origin()).unwrap_or("/").to_owned()
     }
 }
 
@@ -134,7 +138,8 @@ impl Notifier {
                 Host::Name(name) => ServerName::try_from(name.clone()).map_err(later)?,
                 Host::Address(address) => ServerName::from(*address),
             };
-            exchange(self.tls.0.connect(name, stream).await.map_err(later)?, request).await?
+            let tls = self.tls.get_or_init(Tls::system);
+            exchange(tls.0.connect(name, stream).await.map_err(later)?, request).await?
         } else {
             exchange(stream, request).await?
         };

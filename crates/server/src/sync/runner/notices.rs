@@ -1,136 +1,23 @@
-//! Telling people: what was stored together with what it tells of is sent afterwards, until somebody
-//! has it or a day is over.
+//! What people are told, in words.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
-
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio::sync::Notify;
-use wikigrove_tenant::{Error, Notice, Platform};
+use wikigrove_tenant::Notice;
 
-use super::Options;
-use crate::metrics::{Delivered, Metrics};
-use crate::remote::notice::{self, Channel, MailRelay, NotDelivered, Notifier, Retry};
-use crate::sync::backoff;
-use crate::sync::clock::Dice;
-
-/// How many notices are sent at once.
-const BATCH: u32 = 20;
-/// After so long a notice is given up.
-const GIVEN_UP: time::Duration = time::Duration::DAY;
-/// How often to look at least: whoever stores a notice says so, but the clock may be put back.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+use super::random;
+use crate::remote::notice::{self, Channel, MailRelay};
 
 /// How people are told.
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
-    /// Who is told of everything.
+    /// Who is told of all wikis. Each wiki may have channels of its own.
     pub channels: Vec<Channel>,
     /// What mails go by.
     pub relay: Option<MailRelay>,
-    /// How often one attempt tries.
-    pub retry: Retry,
-}
-
-/// Sends what waits.
-pub(super) struct Outbox {
-    platform: Platform,
-    /// `None`: nobody is to be told.
-    notifier: Option<Notifier>,
-    channels: Vec<Channel>,
-    /// Of a notice that some have, who hasn't. Lost with the process: then all get it again, under the
-    /// same id.
-    left: HashMap<i64, Vec<usize>>,
-    metrics: Metrics,
-}
-
-impl Outbox {
-    pub(super) fn new(platform: Platform, options: Options) -> Self {
-        let Options { delivery, policy, resolver, metrics, .. } = options;
-        let Delivery { channels, relay, retry } = delivery;
-        let wanted = !channels.is_empty();
-        let notifier = wanted.then(|| Notifier::new(policy, relay, retry).with_resolver(resolver));
-        Self { platform, notifier, channels, left: HashMap::new(), metrics }
-    }
-
-    /// Sends what waits, for as long as it isn't dropped. `news` says that there may be more.
-    pub(super) async fn run(mut self, news: Arc<Notify>) {
-        loop {
-            let wait = match self.send_due().await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    tracing::warn!(%error, "notices can't be looked at");
-                    LOOK_EVERY
-                }
-            };
-            // Too late is as good as told.
-            let _ = tokio::time::timeout(wait, news.notified()).await;
-        }
-    }
-
-    /// How long there is nothing to do afterwards.
-    async fn send_due(&mut self) -> Result<Duration, Error> {
-        loop {
-            let due = self.platform.due_notices(super::now().0, BATCH).await?;
-            if due.is_empty() {
-                break;
-            }
-            for notice in due {
-                self.send(&notice).await?;
-            }
-        }
-        let next = self.platform.next_notice_at().await?.map(|at| at - super::now().0);
-        let wait = next.map(|wait| Duration::from_millis(wait.max(1).unsigned_abs()));
-        Ok(wait.unwrap_or(LOOK_EVERY).min(LOOK_EVERY))
-    }
-
-    /// Nobody is to have it.
-    async fn leave(&self, stored: &Notice) -> Result<(), Error> {
-        self.metrics.links().delivered(Delivered::Unwanted);
-        self.platform.settle_notice(stored.id, None).await
-    }
-
-    async fn send(&mut self, stored: &Notice) -> Result<(), Error> {
-        let slug = match self.platform.slug_of(stored.wiki).await? {
-            Some(slug) => slug.to_string(),
-            None => return self.leave(stored).await,
-        };
-        let Some(notifier) = &self.notifier else { return self.leave(stored).await };
-        let all = (0..self.channels.len()).collect();
-        let left = self.left.remove(&stored.id).unwrap_or(all);
-        let channels: Vec<_> = left.iter().map(|number| self.channels[*number].clone()).collect();
-        let answers = notifier.deliver(&worded(stored, &slug), &channels).await;
-        let is_old = OffsetDateTime::now_utc() - stored.created > GIVEN_UP;
-        let counts = self.metrics.links();
-        let mut later = Vec::new();
-        for (number, answer) in left.into_iter().zip(answers) {
-            match answer {
-                Ok(()) => counts.delivered(Delivered::Yes),
-                Err(NotDelivered::Later(why)) if !is_old => {
-                    tracing::info!(notice = stored.id, why, "a notice has to wait");
-                    later.push(number);
-                }
-                Err(error) => {
-                    tracing::warn!(notice = stored.id, %error, "a notice is not delivered");
-                    counts.delivered(Delivered::GivenUp);
-                }
-            }
-        }
-        if later.is_empty() {
-            return self.platform.settle_notice(stored.id, None).await;
-        }
-        self.left.insert(stored.id, later);
-        let mut dice = Dice::new(super::random());
-        let wait = backoff::wait(stored.attempts.saturating_add(3), None, &mut dice);
-        let again = (super::now() + wait).0;
-        self.platform.settle_notice(stored.id, Some(again)).await
-    }
 }
 
 /// A notice in words.
-fn worded(stored: &Notice, slug: &str) -> notice::Notice {
+pub(super) fn worded(stored: &Notice, slug: &str) -> notice::Notice {
     let Notice { id, link, kind, detail, created, .. } = stored;
     let said = |name: &str| detail.get(name).and_then(|value| value.as_str()).unwrap_or_default();
     let reason = said("reason").replace('_', " ");
@@ -145,12 +32,15 @@ fn worded(stored: &Notice, slug: &str) -> notice::Notice {
         ),
         "peer_down" => format!(
             "The remote of the wiki \"{slug}\" hasn't answered since {}. Saving goes on; what is saved \
-             waits.",
-            said("since")
+             waits{}.",
+            said("since"),
+            waiting(&detail["queue_length"])
         ),
         "peer_up" => format!(
-            "The remote of the wiki \"{slug}\" answers again, after {} seconds.",
-            detail["after_seconds"]
+            "The remote of the wiki \"{slug}\" answers again, after {} seconds. What waited goes \
+             there now{}.",
+            detail["after_seconds"],
+            waiting(&detail["queue_length"])
         ),
         "conflicts" => format!(
             "Wiki and remote of \"{slug}\" both changed the same places of {} pages. Nothing is lost; \
@@ -170,6 +60,23 @@ fn worded(stored: &Notice, slug: &str) -> notice::Notice {
     }
 }
 
+/// What a channel is told to see whether it can be.
+pub(super) fn trial(slug: &str) -> notice::Notice {
+    notice::Notice {
+        id: format!("test-{:016x}", random()),
+        kind: "test".to_owned(),
+        at: OffsetDateTime::now_utc(),
+        subject: format!("wiki {slug}: test"),
+        text: format!("This is where it is told when a link of the wiki \"{slug}\" waits.\n"),
+        data: json!({ "wiki": slug, "remote": null, "detail": {} }),
+    }
+}
+
+/// How much waits, in brackets, if it was counted.
+fn waiting(queue_length: &Value) -> String {
+    queue_length.as_u64().map(|commits| format!(" (commits: {commits})")).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use wikigrove_tenant::TenantId;
@@ -182,7 +89,9 @@ mod tests {
             ("decision_needed", json!({ "reason": "force_pushed" }), "force pushed"),
             ("paused", json!({ "reason": "auth" }), "(auth)"),
             ("peer_down", json!({ "since": "2026-11-25T10:00:00Z" }), "2026-11-25"),
+            ("peer_down", json!({ "since": "then", "queue_length": 5 }), "waits (commits: 5)"),
             ("peer_up", json!({ "after_seconds": 700 }), "700 seconds"),
+            ("peer_up", json!({ "after_seconds": 700, "queue_length": 3 }), "(commits: 3)"),
             ("conflicts", json!({ "conflicts": 3 }), "of 3 pages"),
         ] {
             let stored = Notice {
@@ -192,7 +101,6 @@ mod tests {
                 kind: kind.to_owned(),
                 detail,
                 created: OffsetDateTime::UNIX_EPOCH,
-                attempts: 0,
             };
             let worded = worded(&stored, "garden");
             assert!(worded.text.contains(word), "{}", worded.text);

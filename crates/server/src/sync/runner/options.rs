@@ -24,8 +24,9 @@ pub struct Options {
     pub wire: WireLimits,
     /// Where credentials may be mounted as files.
     pub secret_files: SecretFiles,
-    /// How people are told.
-    pub delivery: Delivery,
+    /// How people are told. `None`: this process tells nobody, and what they are to be told waits for one that
+    /// does.
+    pub delivery: Option<Delivery>,
     /// Where it is counted what links do, and what is asked of the routers that are built with them. One
     /// platform's alone.
     pub metrics: Metrics,
@@ -41,7 +42,7 @@ impl Default for Options {
             limits: Limits::default(),
             wire: WireLimits::default(),
             secret_files: SecretFiles::default(),
-            delivery: Delivery::default(),
+            delivery: Some(Delivery::default()),
             metrics: Metrics::default(),
         }
     }

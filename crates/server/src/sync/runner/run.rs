@@ -43,6 +43,8 @@ struct Found {
     preview: Option<(Revision, Option<Preview>)>,
     /// What was pushed for a part of the wiki.
     outgoing: Option<Outgoing>,
+    /// Commits that waited for the remote when the run last asked it for something.
+    waiting: Option<usize>,
 }
 
 impl Run {
@@ -113,7 +115,14 @@ impl Run {
         done.unwrap_or_else(|error| of_ours(&told(&error)))
     }
 
+    /// Commits that waited when the remote was last asked, before any of them left the queue.
+    pub(super) fn waiting(&self) -> Option<usize> {
+        self.found().waiting
+    }
+
     async fn fetch(&self) -> Result<Outcome, Error> {
+        let queue = self.wiki.sync_queue(self.link.number()).await?;
+        self.found().waiting = Some(queue.waiting);
         let incoming = match self.tip().await? {
             Ok(tip) => tip,
             Err(outcome) => return Ok(outcome),

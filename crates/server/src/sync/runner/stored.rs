@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use wikigrove_tenant::{Link, LinkProgress, LinkSettings, NewNotice};
 
 use crate::sync::{LinkState, Notice, Settings};
@@ -61,32 +63,34 @@ fn word<T: FromStr + Default>(text: &str) -> T {
     text.parse().unwrap_or_default()
 }
 
-/// A notice as it waits to be sent.
-pub(super) fn notice(notice: &Notice) -> NewNotice {
+/// A notice as it waits to be sent. `waiting` is how many commits the link's remote lacks, where somebody
+/// has counted them.
+pub(super) fn notice(notice: &Notice, waiting: Option<usize>) -> NewNotice {
     let (kind, detail) = match notice {
         Notice::DecisionNeeded { reason, tip } => {
             ("decision_needed", serde_json::json!({ "reason": reason, "revision": tip }))
         }
         Notice::Paused { reason } => ("paused", serde_json::json!({ "reason": reason })),
         Notice::PeerDown { since } => {
-            ("peer_down", serde_json::json!({ "since": seconds(since.0) }))
+            let since = since.at();
+            ("peer_down", serde_json::json!({ "since": rfc3339(since), "queue_length": waiting }))
         }
         Notice::PeerUp { after } => {
-            ("peer_up", serde_json::json!({ "after_seconds": after.as_secs() }))
+            let seconds = after.as_secs();
+            ("peer_up", serde_json::json!({ "after_seconds": seconds, "queue_length": waiting }))
         }
     };
     NewNotice { kind: kind.to_owned(), once: None, detail }
 }
 
-/// A time in RFC 3339, to the second.
-fn seconds(milliseconds: i64) -> String {
-    use time::format_description::well_known::Rfc3339;
-    let time = time::OffsetDateTime::from_unix_timestamp(milliseconds / 1000);
-    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+fn rfc3339(time: Option<OffsetDateTime>) -> Option<String> {
+    time.and_then(|time| time.format(&Rfc3339).ok())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::sync::{Mode, Phase, Time, Winner};
 
@@ -97,6 +101,16 @@ mod tests {
         let stored = progress(&state);
         assert_eq!((stored.word.as_str(), stored.next_at), ("backoff", Some(7)));
         assert_eq!(serde_json::from_str::<LinkState>(&stored.state).unwrap(), state);
+    }
+
+    #[test]
+    fn a_peer_that_is_back_is_told_with_how_long_it_was_away_and_what_waited() {
+        let after = Duration::from_secs(700);
+        let told = notice(&Notice::PeerUp { after }, Some(3));
+        assert_eq!(told.detail, serde_json::json!({ "after_seconds": 700, "queue_length": 3 }));
+        let told = notice(&Notice::PeerDown { since: Time(1_999) }, None);
+        let detail = serde_json::json!({ "since": "1970-01-01T00:00:01Z", "queue_length": null });
+        assert_eq!(told.detail, detail);
     }
 
     #[test]

@@ -262,7 +262,7 @@ impl Supervisor {
                     effects.extend(more);
                 }
                 self.shared.standing.stepped(&loaded.link.id, &loaded.state);
-                if let Some(step) = to_store(&loaded, &effects) {
+                if let Some(step) = to_store(&loaded, &effects, None) {
                     steps.push(step);
                 }
                 if effects.contains(&Effect::Queue) {
@@ -361,9 +361,10 @@ impl Supervisor {
                     once: Some(merge.to_string()),
                     detail: serde_json::json!({ "revision": merge, "conflicts": conflicts }),
                 };
-                let kind = notice.kind.clone();
-                if self.shared.platform.add_notice(loaded.link.wiki, id, notice).await? {
-                    self.counts().notice(&kind);
+                let wiki = loaded.link.wiki;
+                if self.shared.platform.add_notice(wiki, id, notice.clone()).await? {
+                    self.counts().notice(&notice.kind);
+                    self.tell_listener(&loaded.link, &[notice]);
                 }
             }
             Ok::<_, Error>(())
@@ -420,7 +421,7 @@ impl Supervisor {
             (state, effects) = step(&settings, before.clone(), &event, moment);
         }
         active.loaded.state = state;
-        if let Err(error) = self.store(&mut active.loaded, &event, &effects).await {
+        if let Err(error) = self.store(&mut active, &event, &effects).await {
             self.drop_active(active);
             self.broken.push((Instant::now() + AGAIN, id.to_owned()));
             return Err(error);
@@ -464,33 +465,38 @@ impl Supervisor {
     /// Stores a state with its notices, unless nothing but a timer of a save's is new.
     async fn store(
         &self,
-        loaded: &mut Loaded,
+        active: &mut Active,
         event: &Event,
         effects: &[Effect],
     ) -> Result<(), Error> {
+        let waiting = active.run.as_ref().and_then(|run| run.waiting());
+        let loaded = &mut active.loaded;
         let only_timers = effects.iter().all(|effect| matches!(effect, Effect::SetTimer { .. }));
         if *event == Event::Saved && only_timers {
             return Ok(());
         }
-        let Some(step) = to_store(loaded, effects) else { return Ok(()) };
-        let progress = step.progress.clone();
-        let told: Vec<_> = step.notices.iter().map(|notice| notice.kind.clone()).collect();
+        let Some(step) = to_store(loaded, effects, waiting) else { return Ok(()) };
+        let (progress, notices) = (step.progress.clone(), step.notices.clone());
         self.shared.platform.save_links(vec![step]).await?;
         let was = std::mem::replace(&mut loaded.link.progress, progress);
-        told.iter().for_each(|kind| self.counts().notice(kind));
-        if !told.is_empty() {
+        notices.iter().for_each(|notice| self.counts().notice(&notice.kind));
+        if !notices.is_empty() {
             self.shared.news.notify_one();
         }
         let is_news = |state: State| !matches!(state, State::Due) && !loaded.state.phase.is_run();
         let changed =
             (&was.word, &was.reason) != (&loaded.link.progress.word, &loaded.link.progress.reason);
-        if changed && is_news(loaded.state.state()) {
-            let listener = lock(&self.shared.listener).clone();
-            if let Some(listener) = listener {
-                listener(&loaded.link);
-            }
+        if !notices.is_empty() || (changed && is_news(loaded.state.state())) {
+            self.tell_listener(&loaded.link, &notices);
         }
         Ok(())
+    }
+
+    fn tell_listener(&self, link: &Link, notices: &[NewNotice]) {
+        let listener = lock(&self.shared.listener).clone();
+        if let Some(listener) = listener {
+            listener(link, notices);
+        }
     }
 
     /// All but what was done before the state was stored.
@@ -605,11 +611,11 @@ fn backup(effect: &Effect) -> Option<Revision> {
 }
 
 /// What is to be stored, if anything is new.
-fn to_store(loaded: &Loaded, effects: &[Effect]) -> Option<LinkStep> {
+fn to_store(loaded: &Loaded, effects: &[Effect], waiting: Option<usize>) -> Option<LinkStep> {
     let notices: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Notify(told) => Some(notice(told)),
+            Effect::Notify(told) => Some(notice(told, waiting)),
             _ => None,
         })
         .collect();

@@ -8,7 +8,7 @@ use http::StatusCode;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Caller, Commit, Error, Link, Moves, Revision, TenantId, Wiki};
+use wikigrove_tenant::{Caller, Commit, Error, Link, Moves, NewNotice, Revision, TenantId, Wiki};
 
 use super::message::Message;
 use crate::limits::HttpLimits;
@@ -52,10 +52,11 @@ impl Feeds {
         }))
     }
 
-    /// Tells those who listen to a link's wiki how the link stands. Who isn't up to date misses it.
-    pub(crate) fn tell_of_remote(&self, link: &Link) {
+    /// Tells those who listen to a link's wiki how the link stands, and what people are told of it. Who
+    /// isn't up to date misses it.
+    pub(crate) fn tell_of_remote(&self, link: &Link, notices: &[NewNotice]) {
         if let Some(entry) = self.0.hubs().get(&link.wiki) {
-            entry.hub.tell(link);
+            entry.hub.tell(link, notices);
         }
     }
 
@@ -194,10 +195,10 @@ impl Hub {
         self.tail().as_ref().and_then(|tail| tail.at)
     }
 
-    fn tell(&self, link: &Link) {
+    fn tell(&self, link: &Link, notices: &[NewNotice]) {
         if let Some(tail) = &mut *self.tail() {
             // Nobody listening is no error.
-            let _ = tail.listeners.send(Message::remote(tail.at, link));
+            let _ = tail.listeners.send(Message::remote(tail.at, link, notices));
         }
     }
 

@@ -1,7 +1,8 @@
 //! Events as text, in the format of Server-Sent Events.
 
 use bytes::Bytes;
-use wikigrove_tenant::{Commit, Link, Revision};
+use serde_json::json;
+use wikigrove_tenant::{Commit, Link, NewNotice, Revision};
 
 /// What a stream begins with: something at once, so that the client and all proxies between see
 /// the headers, and after how many milliseconds to come back when the connection is lost.
@@ -28,10 +29,16 @@ impl Message {
 
     /// How a link with a repository elsewhere stands. It has no id: it isn't part of the log, and nobody can
     /// go on from it.
-    pub(super) fn remote(at: Option<Revision>, link: &Link) -> Self {
+    pub(super) fn remote(at: Option<Revision>, link: &Link, notices: &[NewNotice]) -> Self {
         let state = &link.progress;
-        let data =
-            serde_json::json!({ "remote": link.id, "state": state.word, "reason": state.reason });
+        let told = |notice: &NewNotice| json!({ "kind": notice.kind, "detail": notice.detail });
+        let notices: Vec<_> = notices.iter().map(told).collect();
+        let data = json!({
+            "remote": link.id,
+            "state": state.word,
+            "reason": state.reason,
+            "notices": notices,
+        });
         Self { at, text: format!("event: remote\ndata: {data}\n\n").into() }
     }
 
@@ -39,7 +46,7 @@ impl Message {
     /// nothing to come back to, which an empty id says.
     pub(super) fn reset(head: Option<Revision>) -> Self {
         let id = head.map(|head| head.to_string()).unwrap_or_default();
-        let data = serde_json::json!({ "revision": head });
+        let data = json!({ "revision": head });
         Self { at: head, text: format!("event: reset\nid: {id}\ndata: {data}\n\n").into() }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::catalog::tests::{garden, scratch, settled};
+use crate::channel::DueNotice;
+use crate::link::NewNotice;
 
 fn sealed(byte: u8) -> Sealed {
     Sealed { nonce: vec![byte; 24], sealed: vec![byte] }
@@ -103,11 +105,15 @@ fn a_state_and_its_notices_are_stored_together() {
             detail: serde_json::json!({}),
         }],
     };
+    catalog.set_platform_channels(&["p".to_owned()]).unwrap();
     catalog.save_links(&[step("gone"), step("a")]).unwrap();
     assert_eq!(catalog.link("a").unwrap().unwrap().progress, step("a").progress);
-    let notices = catalog.due_notices(0, 9).unwrap();
-    assert_eq!(notices.len(), 1, "a link that is gone has nothing to tell");
-    assert_eq!((notices[0].link.as_str(), notices[0].wiki), ("a", wiki));
+    let due = catalog.next_notices(&[], &[], 9).unwrap();
+    let [DueNotice { channel, notice, .. }] = &due[..] else { panic!("{due:?}") };
+    assert_eq!((channel.as_str(), notice.link.as_str(), notice.wiki), ("p", "a", wiki));
+    catalog.notice_settled("p", notice.id).unwrap();
+    let due = catalog.next_notices(&[], &[], 9).unwrap();
+    assert_eq!(due, [], "a link that is gone has nothing to tell");
 }
 
 #[test]
@@ -139,7 +145,6 @@ fn whoever_is_due_is_found_by_an_index() {
         "select * from links where next_at <= 5 order by next_at limit 3",
         "select min(next_at) from links where next_at is not null",
         "select * from links where word = 'paused' and id > '' order by id limit 3",
-        "select * from notices where next_at <= 5 order by next_at, id limit 3",
     ] {
         let plan: Vec<String> = catalog
             .db
@@ -160,10 +165,11 @@ fn a_wiki_that_goes_takes_its_links_along() {
     let id = garden(&catalog).id;
     catalog.create_link(&new("a", id)).unwrap();
     let notice = NewNotice { kind: "paused".to_owned(), once: None, detail: serde_json::json!({}) };
+    catalog.set_platform_channels(&["p".to_owned()]).unwrap();
     catalog.add_notice(id, "a", &notice).unwrap();
     catalog.begin_delete(id).unwrap();
     catalog.finish_delete(id).unwrap();
     assert_eq!(catalog.link("a").unwrap(), None);
-    assert_eq!(catalog.due_notices(i64::MAX, 9).unwrap(), []);
+    assert_eq!(catalog.next_notices(&[], &[], 9).unwrap(), []);
     assert!(catalog.create_link(&new("b", id)).unwrap_err().is_not_found());
 }

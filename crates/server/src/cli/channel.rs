@@ -1,0 +1,107 @@
+//! `wikigrove channel …`
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::json;
+use wikigrove_tenant::Slug;
+
+use super::Failure;
+use super::local::Place;
+use super::output::{cell, print, shown, shown_json, table};
+use super::through::Through;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChannelCommand {
+    /// Have somebody told when a link of a wiki waits.
+    Add(Add),
+    /// List who is told of a wiki's links.
+    List {
+        /// The wiki.
+        wiki: Slug,
+    },
+    /// Tell a channel something that is only a test.
+    Test(Named),
+    /// Remove a channel.
+    Remove(Named),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Add {
+    /// The wiki.
+    wiki: Slug,
+    /// A URL that takes Standard Webhooks (- reads it from the standard input: of many, the path is a secret).
+    #[arg(long, value_name = "URL", required_unless_present = "mail", conflicts_with = "mail")]
+    webhook: Option<String>,
+    /// Who gets mail.
+    #[arg(long, value_name = "ADDRESS")]
+    mail: Option<String>,
+}
+
+/// A channel.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Named {
+    /// The wiki.
+    wiki: Slug,
+    /// The channel's id.
+    id: String,
+}
+
+impl Named {
+    fn path(&self, rest: &str) -> Result<String, Failure> {
+        if !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) || self.id.is_empty() {
+            return Err(format!("`{}` is no channel's id", self.id).into());
+        }
+        Ok(format!("/wikis/{}/channels/{}{rest}", self.wiki, self.id))
+    }
+}
+
+pub(super) async fn run(
+    place: Place,
+    token: Option<String>,
+    command: ChannelCommand,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let through = Through::open(&place, token, None).await?;
+    let done = channel(&through, command, as_json).await;
+    through.close().await;
+    done
+}
+
+async fn channel(through: &Through, command: ChannelCommand, as_json: bool) -> Result<(), Failure> {
+    match command {
+        ChannelCommand::Add(Add { wiki, webhook, mail }) => {
+            let body = match webhook {
+                Some(url) if url == "-" => {
+                    json!({ "webhook": std::io::read_to_string(std::io::stdin())?.trim() })
+                }
+                Some(url) => json!({ "webhook": url }),
+                None => json!({ "mail": mail }),
+            };
+            let path = format!("/wikis/{wiki}/channels");
+            shown(&through.admin(Method::POST, &path, Some(&body)).await?, as_json)
+        }
+        ChannelCommand::List { wiki } => {
+            let channels = through.admin_list(&format!("/wikis/{wiki}/channels")).await?;
+            if as_json {
+                return shown_json(&json!(channels));
+            }
+            let mut table = table(["ID", "KIND", "TARGET", "CREATED"]);
+            for channel in &channels {
+                table.add_row(["id", "kind", "target", "created"].map(|name| cell(&channel[name])));
+            }
+            print(&format!("{table}\n"))
+        }
+        ChannelCommand::Test(named) => {
+            let tested = through.admin(Method::POST, &named.path("/test")?, None).await?;
+            shown(&tested, as_json)?;
+            match tested["ok"].as_bool() {
+                Some(true) => Ok(()),
+                _ => Err("the channel wasn't told".into()),
+            }
+        }
+        ChannelCommand::Remove(named) => {
+            through.admin(Method::DELETE, &named.path("")?, None).await?;
+            print("removed\n")
+        }
+    }
+}
