@@ -49,7 +49,7 @@ pub struct Remote {
     pub reason: Option<String>,
     /// Commits that the remote wasn't seen to have; null if the wiki can't be opened now.
     pub queue_length: Option<u64>,
-    /// The newest commit that both were seen to have.
+    /// The remote's newest commit that both were seen to have.
     pub verified_revision: Option<String>,
     /// What was said when something failed last; null after a run that worked.
     pub last_error: Option<String>,
@@ -120,7 +120,7 @@ pub struct DecisionChoice {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionPreview {
-    /// Pages the wiki has.
+    /// Pages the wiki has in what the link covers.
     pub pages: u32,
     /// How many of them would be gone.
     pub deleted: u32,
