@@ -85,8 +85,7 @@ impl Wiki {
         let head = self.current()?;
         let relation = relation(source, head, incoming)?;
         let rewritten = match last_seen {
-            // What isn't there at all is part of no history that is.
-            Some(seen) => !source.is_commit(seen)? || !source.is_ancestor(seen, incoming)?,
+            Some(seen) => is_rewritten(source, seen, incoming)?,
             None => false,
         };
         let is_new = head.is_none() || relation == Relation::Unrelated;
@@ -117,29 +116,28 @@ impl Wiki {
         let (ours, theirs) = (mapping.ours(&view, head)?, mapping.theirs(&view, incoming)?);
         let common = self.common_pair(link, mapping, source, head, incoming)?;
 
-        // Of a tip that nothing was ever taken from nothing can be taken back.
-        let met = match last_seen {
-            Some(seen) => !self.pairs(link, Some(mapping), Some(seen))?.is_empty(),
-            None => false,
-        };
-        let seen = last_seen.filter(|_| met);
-        let seen_pair = match seen {
-            Some(seen) => self.pair_in_step(link, mapping, seen)?,
-            None => None,
+        let has_it = common.is_some_and(|common| common.remote == incoming);
+        let (was_rewritten, seen_pair) = match last_seen {
+            Some(seen) => {
+                // Of a tip that nothing was ever taken from nothing can be taken back.
+                let is_met = !self.pairs(link, Some(mapping), Some(seen))?.is_empty();
+                let was_rewritten = is_met && is_rewritten(source, seen, incoming)?;
+                (was_rewritten, self.pair_in_step(link, mapping, seen)?)
+            }
+            None => (false, None),
         };
         let seen_files = match seen_pair {
             Some(pair) => Some(mapping.ours(&view, Some(pair.local))?),
             None => None,
         };
-        let is_built_on = match seen {
-            Some(seen) => source.is_commit(seen)? && source.is_ancestor(seen, incoming)?,
-            None => true,
-        };
 
-        let is_as_seen = seen_files.as_ref() == Some(&theirs);
+        let (is_as_here, is_as_seen) = (ours == theirs, seen_files.as_ref() == Some(&theirs));
         let brings_nothing = match (head, seen_pair, common) {
-            (.., Some(common)) if common.remote == incoming => None,
-            (Some(head), ..) if ours == theirs => Some(Pair::in_step(head, incoming)),
+            // Also if it was seen before: what was taken back there and is gone here isn't told again.
+            (Some(head), ..) if is_as_here && (was_rewritten || !has_it) => {
+                Some(Pair::in_step(head, incoming))
+            }
+            _ if has_it => None,
             (_, Some(pair), _) if is_as_seen => Some(Pair::in_step(pair.local, incoming)),
             (.., Some(common)) if mapping.theirs(&view, common.remote)? == theirs => {
                 Some(Pair { remote: incoming, ..common })
@@ -150,7 +148,7 @@ impl Wiki {
         Ok(PartComparison {
             head,
             is_unrelated: common.is_none() && brings_nothing.is_none(),
-            rewritten: !is_built_on && !is_as_seen && ours != theirs,
+            rewritten: was_rewritten && !is_as_seen && !is_as_here,
             has_own: seen_files.is_none_or(|files| files != ours),
             is_starter: is_starter(&view, incoming)?,
         })
@@ -185,6 +183,11 @@ pub(super) fn relation(
         Some(base) => Relation::Diverged { base },
         None => Relation::Unrelated,
     })
+}
+
+/// Whether what was seen is no part of the history of what came. What isn't there at all is part of none.
+fn is_rewritten(source: &Repo, seen: Revision, incoming: Revision) -> Result<bool, Error> {
+    Ok(!source.is_commit(seen)? || !source.is_ancestor(seen, incoming)?)
 }
 
 fn is_starter(view: &View, tip: Revision) -> Result<bool, Error> {

@@ -49,6 +49,16 @@ fn what_was_saved_here_since_stays_on_top_of_what_is_followed() {
 }
 
 #[test]
+fn what_was_taken_back_there_and_is_gone_here_is_not_told_again() {
+    let (project, seen) = taken_back();
+    project.wiki.remove_with_git("secret.md");
+    assert!(!project.compare(seen).rewritten);
+    project.wiki.create("ours", "text\n");
+    assert_eq!(project.push().commits, 1);
+    assert!(!project.remote.git(&["log", "-p", "main"]).contains("oops"));
+}
+
+#[test]
 fn what_was_taken_back_there_can_be_brought_back() {
     for base in [false, true] {
         let (project, _) = taken_back();
