@@ -44,8 +44,7 @@ async fn a_replaced_history_is_asked_about_and_the_old_one_kept() {
     linked.operator.control(Method::POST, &path).json(stale).await.problem("another_decision");
     let unknown = json!({ "choice": "force" });
     linked.operator.control(Method::POST, &path).json(unknown).await.any_problem();
-    linked.decide("remote").await;
-    linked.synced().await;
+    linked.decide_as_shown("remote").await;
     assert_eq!(linked.pages().await, ["one", "other"]);
     linked.server.git("garden").run(&["merge-base", "--is-ancestor", &old, "main"]);
     linked.operator.control(Method::GET, &path).await.problem("nothing_to_decide");
@@ -76,8 +75,7 @@ async fn commits_of_the_wiki_survive_whatever_is_decided() {
         let theirs = linked.tip();
         linked.change(json!({ "offline": false })).await;
         linked.state("needs_decision", Some("force_pushed")).await;
-        linked.decide(choice).await;
-        linked.synced().await;
+        linked.decide_as_shown(choice).await;
         assert_eq!(linked.pages().await, pages, "{choice}");
         for kept in [&mine, &theirs] {
             linked.server.git("garden").run(&["merge-base", "--is-ancestor", kept, "main"]);
@@ -110,7 +108,7 @@ async fn histories_with_nothing_in_common_are_asked_about_or_joined_as_was_said(
         linked.change(json!({ "offline": false })).await;
         if let Some(choice) = choice {
             linked.state("needs_decision", Some("unrelated")).await;
-            linked.decide(choice).await;
+            linked.decide_as_shown(choice).await;
         }
         linked.synced().await;
         assert_eq!(linked.pages().await, pages, "{first_run} {choice:?}");

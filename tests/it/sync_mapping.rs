@@ -1,11 +1,17 @@
 //! A link that covers a part: a directory of the repository there, or some pages of the wiki.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
 use testkit::{Git, Linked, ServerSetup, TestRemote};
 
 /// A project with code and, if wanted, documentation; and a wiki that is linked with its `docs`.
 async fn documented(docs: &[(&str, &str)]) -> (Linked, Git) {
+    documented_with(json!({}), docs).await
+}
+
+async fn documented_with(mut settings: Value, docs: &[(&str, &str)]) -> (Linked, Git) {
     let remote = TestRemote::start().await;
     let project = remote.clone_beside("project");
     project.write("code/main.rs", "fn main() {}\n");
@@ -13,13 +19,31 @@ async fn documented(docs: &[(&str, &str)]) -> (Linked, Git) {
         project.write(&format!("docs/{file}"), text);
     }
     push(&project, "The project");
-    let settings = json!({ "subdirectory": "docs" });
+    settings["subdirectory"] = json!("docs");
     let linked = Linked::on(ServerSetup::default(), remote, settings).await;
     (linked, project)
 }
 
 fn push(project: &Git, message: &str) {
     project.commit(message).run(&["push", "-q", "origin", "HEAD:main"]);
+}
+
+/// Sees that the link does what it should, and that nothing but the directory is touched.
+async fn goes_on(linked: &Linked) {
+    let (before, remote) = (linked.tip(), linked.remote.git());
+    let code = tree(&remote, "code");
+    linked.create("later", "later\n").await;
+    linked.synced().await;
+    assert_eq!(remote.run(&["diff", "--name-only", &before, "main"]), "docs/later.md");
+    assert_eq!(remote.run(&["rev-parse", "main^"]), before);
+    assert_eq!(tree(&remote, "code"), code);
+    assert_eq!(tree(&remote, "docs"), tree(&linked.server.git("garden"), ""));
+    assert_eq!(linked.link().await["verified_revision"], linked.tip());
+    remote.fsck();
+}
+
+fn is_part(git: &Git, commit: &str) -> bool {
+    git.run(&["merge-base", commit, "main"]) == commit
 }
 
 fn tree(git: &Git, path: &str) -> String {
@@ -113,10 +137,10 @@ async fn a_directory_that_is_not_there_yet_is_made_and_one_that_was_deleted_is_a
     linked.run().await;
     linked.state("needs_decision", Some("mass_delete")).await;
     assert_eq!(linked.pages().await.len(), 30);
-    linked.decide("wiki").await;
-    linked.synced().await;
+    linked.decide_as_shown("wiki").await;
     assert_eq!(linked.pages().await.len(), 30);
     assert_eq!(tree(&remote, "docs"), tree(&linked.server.git("garden"), ""));
+    goes_on(&linked).await;
 }
 
 #[tokio::test]
@@ -183,4 +207,232 @@ async fn of_a_wiki_only_the_pages_of_a_group_leave_it() {
         linked.pages().await,
         ["public", "public/roses", "public/tulips", "publicity", "secret"]
     );
+}
+
+/// A wiki with two pages more than its project began with. Somebody replaces the project's history by
+/// one without them while the wiki saves a third.
+async fn replaced(settings: Value) -> (Linked, Git) {
+    let (linked, project) = documented_with(settings, &[("home.md", "# Home\n")]).await;
+    linked.synced().await;
+    for page in ["one", "two"] {
+        linked.create(page, page).await;
+    }
+    linked.synced().await;
+    linked.change(json!({ "offline": true })).await;
+    project.write("docs/other.md", "another history\n").write("code/main.rs", "fn other() {}\n");
+    project.commit("Another history").run(&["push", "-q", "--force", "origin", "HEAD:main"]);
+    (linked, project)
+}
+
+#[tokio::test]
+async fn a_replaced_history_of_a_project_is_asked_about_and_every_choice_keeps_all_that_was_written()
+ {
+    for (choice, pages) in [
+        ("remote", ["home", "mine", "other"].as_slice()),
+        ("wiki", &["home", "mine", "one", "two"]),
+        ("both", &["home", "mine", "one", "other", "two"]),
+    ] {
+        let (linked, project) = replaced(json!({ "on_rewrite": "follow" })).await;
+        let old = linked.head();
+        linked.create("mine", "mine\n").await;
+        let (mine, theirs) = (linked.head(), linked.tip());
+        linked.change(json!({ "offline": false })).await;
+        linked.state("needs_decision", Some("force_pushed")).await;
+        assert_eq!(linked.pages().await, ["home", "mine", "one", "two"], "{choice}");
+        linked.decide_as_shown(choice).await;
+        assert_eq!(linked.pages().await, pages, "{choice}");
+        let (wiki, remote) = (linked.server.git("garden"), linked.remote.git());
+        assert_eq!(tree(&remote, "docs"), tree(&wiki, ""), "{choice}");
+        assert_eq!(tree(&remote, "code"), tree(&project, "code"), "{choice}");
+        assert!(is_part(&wiki, &old) && is_part(&wiki, &mine), "{choice}");
+        assert!(is_part(&remote, &theirs), "nothing is forced: {choice}");
+        let refs = ["for-each-ref", "--format=%(objectname)", "refs/wiki/backup"];
+        assert_eq!(wiki.run(&refs), old, "{choice}");
+        let told = remote.run(&["log", "--format=%s", "main"]);
+        assert!(told.contains("Create mine"), "{choice}: {told}");
+        assert_eq!(told.contains("Create one"), choice != "remote", "{choice}: {told}");
+        goes_on(&linked).await;
+    }
+}
+
+#[tokio::test]
+async fn a_replaced_history_of_a_project_is_followed_where_that_is_wanted() {
+    let (linked, _) = replaced(json!({ "on_rewrite": "follow" })).await;
+    let (old, theirs) = (linked.head(), linked.tip());
+    linked.change(json!({ "offline": false })).await;
+    linked.synced().await;
+    assert_eq!(linked.pages().await, ["home", "other"]);
+    assert_eq!(linked.tip(), theirs, "there is nothing to tell");
+    assert!(is_part(&linked.server.git("garden"), &old));
+    goes_on(&linked).await;
+}
+
+#[tokio::test]
+async fn a_history_that_was_replaced_beside_the_directory_is_built_upon() {
+    let (linked, project) = documented(&[("home.md", "# Home\n")]).await;
+    linked.synced().await;
+    let head = linked.head();
+    project.write("code/main.rs", "fn other() {}\n");
+    project.run(&["commit", "-q", "--amend", "-a", "-m", "Amended"]);
+    project.run(&["push", "-q", "--force", "origin", "HEAD:main"]);
+    linked.run_synced().await;
+    assert_eq!(linked.head(), head);
+    assert_eq!(linked.tip(), project.run(&["rev-parse", "HEAD"]));
+    goes_on(&linked).await;
+}
+
+#[tokio::test]
+async fn most_of_a_directory_goes_if_somebody_says_so() {
+    let names: Vec<String> = (0..30).map(|number| format!("page{number:02}.md")).collect();
+    let docs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    let (linked, project) = documented(&docs).await;
+    linked.synced().await;
+    let old = linked.head();
+    project.run(&["rm", "-q", "docs/page0*", "docs/page1*"]);
+    project.run(&["rm", "-q", "docs/page20.md"]);
+    push(&project, "Without most of the documentation");
+    linked.run().await;
+    linked.state("needs_decision", Some("mass_delete")).await;
+    linked.decide_as_shown("remote").await;
+    assert_eq!(linked.pages().await.len(), 9);
+    assert_eq!(linked.tip(), project.run(&["rev-parse", "HEAD"]));
+    assert!(is_part(&linked.server.git("garden"), &old));
+    goes_on(&linked).await;
+}
+
+#[tokio::test]
+async fn a_directory_that_nobody_has_met_is_asked_about() {
+    for (choice, pages) in [
+        ("remote", ["home", "theirs"].as_slice()),
+        ("wiki", &["home", "mine"]),
+        ("both", &["home", "home (conflict ", "mine", "theirs"]),
+    ] {
+        let docs = [("home.md", "their home\n"), ("theirs.md", "theirs\n")];
+        let (linked, project) = documented_with(json!({ "offline": true }), &docs).await;
+        linked.create("home", "our home\n").await;
+        linked.create("mine", "mine\n").await;
+        let (mine, theirs) = (linked.head(), linked.tip());
+        linked.change(json!({ "offline": false })).await;
+        linked.state("needs_decision", Some("unrelated")).await;
+        linked.decide_as_shown(choice).await;
+        let there = linked.pages().await;
+        let is_as_wanted =
+            there.len() == pages.len() && there.iter().zip(pages).all(|(a, b)| a.starts_with(b));
+        assert!(is_as_wanted, "{choice}: {there:?}");
+        let kept = if choice == "remote" { "their home\n" } else { "our home\n" };
+        assert_eq!(linked.text("home").await.unwrap(), kept, "{choice}");
+        let (wiki, remote) = (linked.server.git("garden"), linked.remote.git());
+        assert_eq!(tree(&remote, "docs"), tree(&wiki, ""), "{choice}");
+        assert_eq!(tree(&remote, "code"), tree(&project, "code"), "{choice}");
+        assert!(is_part(&wiki, &mine) && is_part(&remote, &theirs), "{choice}");
+        goes_on(&linked).await;
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_a_mirror_asks_about_foreign_pages_and_not_about_foreign_code() {
+    for (choice, pages) in
+        [("wiki", ["home", "roses"].as_slice()), ("both", &["home", "roses", "theirs"])]
+    {
+        let settings = json!({ "mode": "push", "winner": "stable" });
+        let (linked, project) = documented_with(settings, &[]).await;
+        linked.create("home", "# Home\n").await;
+        linked.run_synced().await;
+        project.run(&["pull", "-q", "origin", "main"]);
+        project.write("code/main.rs", "fn other() {}\n");
+        push(&project, "Only code");
+        linked.create("roses", "red\n").await;
+        linked.run_synced().await;
+        let remote = linked.remote.git();
+        assert_eq!(remote.run(&["rev-parse", "main^"]), project.run(&["rev-parse", "HEAD"]));
+
+        project.run(&["pull", "-q", "origin", "main"]);
+        project.write("docs/theirs.md", "theirs\n");
+        push(&project, "Into the mirror");
+        let theirs = linked.tip();
+        linked.run().await;
+        linked.state("needs_decision", Some("foreign_commits")).await;
+        assert_eq!(linked.tip(), theirs);
+        linked.decide_as_shown(choice).await;
+        assert_eq!(linked.pages().await, pages, "{choice}");
+        assert_eq!(tree(&remote, "docs"), tree(&linked.server.git("garden"), ""), "{choice}");
+        assert!(is_part(&remote, &theirs), "{choice}");
+        goes_on(&linked).await;
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_only_pulled_never_gets_anything() {
+    let settings = json!({ "mode": "pull" });
+    let (linked, project) = documented_with(settings, &[("home.md", "# Home\n")]).await;
+    linked.synced().await;
+    linked.create("mine", "mine\n").await;
+    project.write("docs/theirs.md", "theirs\n").write("docs/home.md", "# Home, again\n");
+    push(&project, "More");
+    let theirs = linked.tip();
+    linked.run_synced().await;
+    assert_eq!(linked.pages().await, ["home", "mine", "theirs"]);
+    assert_eq!(linked.text("home").await.unwrap(), "# Home, again\n");
+    assert_eq!(linked.tip(), theirs);
+
+    // What of it was taken back isn't known to be gone from the wiki's own: somebody has to say so.
+    project.run(&["reset", "-q", "--hard", "HEAD~1"]);
+    project.run(&["push", "-q", "--force", "origin", "HEAD:main"]);
+    linked.run().await;
+    linked.state("needs_decision", Some("force_pushed")).await;
+    let mine = linked.head();
+    linked.decide_as_shown("remote").await;
+    assert_eq!(linked.pages().await, ["home"]);
+    assert!(is_part(&linked.server.git("garden"), &mine));
+    project.write("docs/new.md", "new\n");
+    push(&project, "And on");
+    linked.run_synced().await;
+    assert_eq!(linked.pages().await, ["home", "new"]);
+    assert_eq!(linked.tip(), project.run(&["rev-parse", "HEAD"]));
+}
+
+/// SY-015, SY-063.
+#[tokio::test]
+async fn news_of_our_own_commit_in_a_project_is_none() {
+    let (linked, _) = documented(&[("home.md", "# Home\n")]).await;
+    linked.synced().await;
+    linked.create("roses", "red\n").await;
+    linked.synced().await;
+    let tip = linked.tip();
+    assert_eq!(linked.link().await["verified_revision"], tip);
+    linked.remote.seen();
+    let told = |after: &str| json!({ "ref": "refs/heads/main", "after": after }).to_string();
+    linked.hook("own", &told(&tip)).await.good();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(linked.link().await["state"], "idle");
+    assert!(linked.remote.seen().is_empty(), "nobody looks");
+    linked.hook("other", &told(&"1".repeat(40))).await.good();
+    linked.until("has looked", |_| !linked.remote.seen().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_group_without_a_page_waits_for_nobody_and_asks_for_nothing() {
+    let linked = Linked::with(json!({ "filter": "public" })).await;
+    linked.create("secret", "never to be pushed\n").await;
+    for _ in 0..2 {
+        linked.run_synced().await;
+    }
+    linked.create("public/roses", "red\n").await;
+    linked.run_synced().await;
+    assert_eq!(linked.remote.git().run(&["show", "main:public/roses.md"]), "red");
+}
+
+#[tokio::test]
+async fn a_link_that_comes_to_cover_another_directory_takes_nothing_away_there() {
+    let (linked, project) = documented(&[("home.md", "# Home\n")]).await;
+    linked.synced().await;
+    project.write("manual/page.md", "theirs\n");
+    push(&project, "A manual");
+    linked.run_synced().await;
+    linked.change(json!({ "subdirectory": "manual" })).await;
+    linked.state("needs_decision", Some("unrelated")).await;
+    linked.decide_as_shown("both").await;
+    assert_eq!(linked.pages().await, ["home", "page"]);
+    let files = linked.remote.git().run(&["ls-tree", "-r", "--name-only", "main"]);
+    assert_eq!(files, "code/main.rs\ndocs/home.md\nmanual/home.md\nmanual/page.md");
 }

@@ -155,8 +155,7 @@ async fn too_many_conflicts_and_too_many_deletions_are_asked_about_first() {
     linked.run().await;
     linked.state("needs_decision", Some("too_many_conflicts")).await;
     assert_eq!(linked.text("page000").await.unwrap(), "ours\n");
-    linked.decide("wiki").await;
-    linked.synced().await;
+    linked.decide_as_shown("wiki").await;
     assert_eq!(linked.text("page000").await.unwrap(), "ours\n");
     assert_eq!(linked.tip(), linked.head());
 
@@ -168,8 +167,7 @@ async fn too_many_conflicts_and_too_many_deletions_are_asked_about_first() {
     linked.run().await;
     linked.state("needs_decision", Some("mass_delete")).await;
     assert_eq!(linked.pages().await.len(), 150);
-    linked.decide("remote").await;
-    linked.synced().await;
+    linked.decide_as_shown("remote").await;
     assert_eq!(linked.pages().await.len(), 30);
 }
 

@@ -26,19 +26,6 @@ fn looks(remote: &TestRemote) -> usize {
     remote.seen().iter().filter(|seen| asked(&seen.target)).count()
 }
 
-/// What a host of the kind of GitLab would send.
-async fn hook(linked: &Linked, id: &str, body: &str) -> testkit::Answer {
-    let secret = linked.made["webhook_secret"].as_str().unwrap();
-    linked
-        .server
-        .anonymous()
-        .public(Method::POST, format!("/hooks/{}", linked.id))
-        .header("x-gitlab-token", secret)
-        .header("x-gitlab-event-uuid", id)
-        .body("application/json", body.to_owned())
-        .await
-}
-
 #[tokio::test]
 async fn a_commit_of_others_is_in_the_wiki_its_search_and_its_events() {
     let (linked, peer) = with_peer().await;
@@ -65,7 +52,7 @@ async fn a_hosts_message_is_answered_at_once_and_followed_by_a_look() {
     push(&peer, "Tulips");
     let body = json!({ "ref": "refs/heads/main", "after": linked.tip() }).to_string();
     let began = Instant::now();
-    assert_eq!(hook(&linked, "1", &body).await.status(), 202);
+    assert_eq!(linked.hook("1", &body).await.status(), 202);
     assert!(began.elapsed() < Duration::from_secs(2));
     linked.until("pulls", |link| link["verified_revision"] == linked.tip()).await;
     assert_eq!(linked.text("tulips").await.as_deref(), Some("yellow"));
@@ -93,7 +80,7 @@ async fn messages_that_are_wrong_in_any_way_are_refused_alike() {
     assert_eq!(send("no-link-at-all", Some(secret)).await, refused);
     assert_eq!(send(&linked.id, Some(secret)).await.0, 202);
     let large = "x".repeat(1024 * 1024 + 1);
-    assert_eq!(hook(&linked, "2", &large).await.status(), 413);
+    assert_eq!(linked.hook("2", &large).await.status(), 413);
 }
 
 #[tokio::test]
@@ -104,7 +91,7 @@ async fn many_messages_during_a_run_are_one_more_run() {
     linked.remote.order("service=git-upload-pack", Fault::Delay(Duration::from_secs(1)), 1);
     for number in 0..10 {
         let body = json!({ "ref": "refs/heads/main", "number": number }).to_string();
-        assert_eq!(hook(&linked, &number.to_string(), &body).await.status(), 202);
+        assert_eq!(linked.hook(&number.to_string(), &body).await.status(), 202);
     }
     linked.until("pulls", |link| link["verified_revision"] == linked.tip()).await;
     linked.synced().await;
@@ -117,9 +104,9 @@ async fn many_messages_during_a_run_are_one_more_run() {
 async fn news_of_our_own_push_is_none() {
     let (linked, _) = with_peer().await;
     let body = json!({ "ref": "refs/heads/main", "after": linked.head() }).to_string();
-    assert_eq!(hook(&linked, "own", &body).await.status(), 202);
+    assert_eq!(linked.hook("own", &body).await.status(), 202);
     let other = json!({ "ref": "refs/heads/other", "after": "1".repeat(40) }).to_string();
-    assert_eq!(hook(&linked, "other", &other).await.status(), 202);
+    assert_eq!(linked.hook("other", &other).await.status(), 202);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(looks(&linked.remote), 0);
     assert_eq!(linked.link().await["state"], "idle");

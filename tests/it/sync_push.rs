@@ -166,8 +166,7 @@ async fn a_mirror_that_somebody_wrote_into_is_asked_about_and_never_overwritten(
     let choices: Vec<_> = question["choices"].as_array().unwrap().iter().collect();
     assert_eq!(choices.len(), 3, "{question}");
     assert_eq!(choices[0]["preview"]["conflicts"], 0, "{question}");
-    linked.decide("both").await;
-    linked.synced().await;
+    linked.decide_as_shown("both").await;
     assert_eq!(linked.pages().await, ["lilies", "roses", "tulips"]);
     linked.remote.git().run(&["merge-base", "--is-ancestor", &tip, "main"]);
 }

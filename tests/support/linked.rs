@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{ServerSetup, TestRemote, TestServer, User};
+use crate::{Answer, ServerSetup, TestRemote, TestServer, User};
 
 /// How long a link may take for what it should do at once.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -174,6 +174,39 @@ impl Linked {
     pub async fn conflicts(&self) -> Vec<Value> {
         let list = self.editor.on("garden").api(Method::GET, "/conflicts").await.good().json();
         list["items"].as_array().unwrap().clone()
+    }
+
+    /// Decides, and waits until that is done. What happens to the pages has to be what was shown.
+    ///
+    /// # Panics
+    /// The choice isn't offered, can't be previewed, or does something else.
+    pub async fn decide_as_shown(&self, choice: &str) {
+        let path = self.path("/decision");
+        let question = self.operator.control(Method::GET, path).await.good().json();
+        let mut offers = question["choices"].as_array().unwrap().iter();
+        let offer = offers.find(|offer| offer["choice"] == choice).expect("it is offered");
+        let (before, conflicts) = (self.pages().await, self.conflicts().await.len());
+        self.decide(choice).await;
+        self.synced().await;
+        let after = self.pages().await;
+        let happened = json!({
+            "pages": before.len(),
+            "deleted": before.iter().filter(|page| !after.contains(page)).count(),
+            "conflicts": self.conflicts().await.len() - conflicts,
+        });
+        assert_eq!(offer["preview"], happened, "{choice}: {question:#}");
+    }
+
+    /// Tells the link of a push, as a host of the kind of GitLab does.
+    pub async fn hook(&self, id: &str, body: &str) -> Answer {
+        let secret = self.made["webhook_secret"].as_str().unwrap();
+        self.server
+            .anonymous()
+            .public(Method::POST, format!("/hooks/{}", self.id))
+            .header("x-gitlab-token", secret)
+            .header("x-gitlab-event-uuid", id)
+            .body("application/json", body.to_owned())
+            .await
     }
 
     /// The wiki's newest commit.

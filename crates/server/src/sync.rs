@@ -51,6 +51,6 @@ pub use fair::{Fair, Limits};
 pub use link::{
     Choice, DecisionReason, FirstRun, Mode, OnRewrite, PauseReason, Settings, State, Winner,
 };
-pub use machine::{MANY_CONFLICTS, MANY_DELETIONS, MOVED_HEADS, REJECTIONS, step};
+pub use machine::{MANY_CONFLICTS, MANY_DELETIONS, MOVED_HEADS, REJECTIONS, chosen, step};
 pub use state::{Burst, Decision, Down, Gone, LinkState, Phase, PushStop, REMEMBERED, Tie};
 pub use words::UnknownWord;

@@ -112,8 +112,8 @@ pub use search::{SearchResult, SnippetPart};
 pub use snapshot::Snapshot;
 pub use survey::Survey;
 pub use sync::{
-    Comparison, Integrate, Integrated, LinkId, Mapping, Outgoing, Preview, Queue, Relation,
-    Resolve, SyncConflict, SyncError,
+    Comparison, Integrate, Integrated, LinkId, Mapping, Outgoing, PartComparison, Preview, Queue,
+    Relation, Resolve, SyncConflict, SyncError,
 };
 pub use undo::{Undo, Undone};
 pub use usage::{Quota, Usage};

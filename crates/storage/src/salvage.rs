@@ -30,7 +30,10 @@ const TABLES: [(&str, &[&str]); 7] = [
         "sync_conflict",
         &["id, link, path, conflict_path, kind, base, ours, theirs, revision, created, closed"],
     ),
-    ("sync_map", &["link, seq, local, remote"]),
+    (
+        "sync_map",
+        &["link, seq, local, remote, directory, prefix, told", "link, seq, local, remote"],
+    ),
 ];
 
 /// Rows read from a damaged file, table by table.

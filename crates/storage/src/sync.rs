@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-pub use compare::{Comparison, Relation};
+pub use compare::{Comparison, PartComparison, Relation};
 pub(crate) use conflicts::{NewConflicts, close_gone, close_removed};
 pub use conflicts::{Resolve, SyncConflict};
 pub use integrate::{Integrate, Integrated, Preview};

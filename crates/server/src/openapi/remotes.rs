@@ -55,7 +55,7 @@ pub struct Remote {
     /// Since when the remote hasn't answered; null if it does.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub down_since: Option<OffsetDateTime>,
-    /// The newest commit that both were seen to have.
+    /// The remote's newest commit that both were seen to have.
     pub verified_revision: Option<String>,
     /// What was said when something failed last; null after a run that worked.
     pub last_error: Option<String>,
@@ -126,7 +126,7 @@ pub struct DecisionChoice {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionPreview {
-    /// Pages the wiki has.
+    /// Pages the wiki has in what the link covers.
     pub pages: u32,
     /// How many of them would be gone.
     pub deleted: u32,

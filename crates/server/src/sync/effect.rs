@@ -10,7 +10,8 @@ use super::link::{DecisionReason, PauseReason, Winner};
 /// Something to be done for a link. In order; see the [module](super) for when the state is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Keep this commit reachable under a backup ref. The only effect that comes **before** the state
+    /// Keep this commit reachable under a backup ref; of a link that covers a part, whose commits don't come
+    /// into the wiki, the wiki's commit that holds everything of it. The only effect that comes **before** the state
     /// is stored. Once is enough, however often it is asked for.
     Backup {
         /// A tip that the remote gave up.
@@ -90,7 +91,8 @@ pub enum Effect {
 }
 
 /// How two histories become one. The commit always has both the wiki's head and the remote's tip as
-/// parents, but for a fast-forward, so nothing that either had can get lost.
+/// parents, but for a fast-forward, so nothing that either had can get lost. (Of a link that covers a part
+/// each end has a commit of its own, built on what it had.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Plan {
     /// The wiki's head becomes the remote's tip.
@@ -98,7 +100,8 @@ pub enum Plan {
     /// A merge on the base that they have in common, or on nothing.
     Merge,
     /// A merge as if this commit were the base: what the remote changed since is taken over, even if
-    /// it went back to something older.
+    /// it went back to something older. Of a link that covers a part, if what the commit held isn't known
+    /// any more: the remote's tree.
     Since(Revision),
     /// The remote's tree.
     Theirs,

@@ -69,7 +69,7 @@ pub enum Outcome {
     BranchAbsent {
         /// It has no branch at all.
         empty: bool,
-        /// The wiki's head, if it has commits.
+        /// The wiki's head, if it has commits; of a link that covers a part, what stands for it there.
         local: Option<Revision>,
     },
     /// The tip has entries that no wiki may take over.
@@ -93,7 +93,7 @@ pub enum Outcome {
     },
     /// The result is the wiki's head, durably.
     Applied {
-        /// The new head.
+        /// The new head; of a link that covers a part, what stands for it at the remote.
         head: Revision,
     },
     /// Somebody saved since the comparison, and nothing was applied.
@@ -123,13 +123,15 @@ pub enum Outcome {
 /// What the comparison of the wiki's head with the remote's tip found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The wiki's head; none if it has no commit yet.
+    /// The wiki's head; none if it has no commit yet. Of a link that covers a part, what stands for it at the
+    /// remote, as soon as anything can.
     pub local: Option<Revision>,
     /// How the two are related.
     pub relation: Relation,
     /// Both have the same text, whatever their histories are.
     pub same_tree: bool,
-    /// The tip that was seen last is set, and isn't an ancestor of this one.
+    /// The tip that was seen last is set, and isn't an ancestor of this one; and of a link that covers a part,
+    /// that part was rewritten.
     pub rewritten: bool,
     /// The wiki has commits that the tip that was seen last hasn't.
     pub local_only: bool,

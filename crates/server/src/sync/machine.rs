@@ -14,6 +14,8 @@ use super::effect::{Effect, Notice};
 use super::event::Event;
 use super::link::{Choice, DecisionReason, Mode, PauseReason, Settings};
 use super::schedule;
+pub use outcome::chosen;
+
 use super::state::{Burst, Decision, Down, LinkState, Phase, Running};
 
 /// More conflicts than this in one merge are a question, not pages.

@@ -19,7 +19,7 @@ pub struct LinkState {
     /// What it is doing.
     pub phase: Phase,
     /// The remote's last tip that is part of the wiki's history: pulled, or pushed and seen there. A tip that
-    /// hasn't this as an ancestor is a rewrite.
+    /// hasn't this as an ancestor is a rewrite. It is the remote's commit, too, where the link covers a part.
     pub seen: Option<Revision>,
     /// The tips before, oldest first; at most [`REMEMBERED`].
     pub recent: VecDeque<Revision>,

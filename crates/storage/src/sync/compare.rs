@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::SyncError;
+use super::mapping::Pair;
+use super::{LinkId, Mapping, SyncError};
 use crate::error::Error;
 use crate::repo::{Incoming, Region, Repo, View};
 use crate::revision::Revision;
@@ -49,10 +50,27 @@ impl Comparison {
     }
 }
 
+/// What is known of the tip of a link that covers a part, before anything is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartComparison {
+    /// The wiki's newest revision; `None` while nothing was ever saved.
+    pub head: Option<Revision>,
+    /// Whether nothing that the tip is built on has ever been in step with the wiki.
+    pub is_unrelated: bool,
+    /// Whether the tip isn't built on the one that was seen last, and the part isn't what it was there, nor
+    /// what it is here. What else was rewritten is no business of the wiki's.
+    pub rewritten: bool,
+    /// Whether the wiki has something in the part that the tip seen last hadn't, as far as that is known.
+    pub has_own: bool,
+    /// As in [`Comparison`].
+    pub is_starter: bool,
+}
+
 impl Wiki {
     /// Compares the wiki with the tip `incoming` of what was fetched into the repository `scratch`, which
-    /// [`create_scratch`](Self::create_scratch) made. Of a link that covers a part only `rewritten` and
-    /// `is_starter` mean something: the commits are others. `last_seen` is the tip that the link had before, if it had one.
+    /// [`create_scratch`](Self::create_scratch) made. `last_seen` is the tip that the link had before, if it
+    /// had one. Of a link that covers a part the commits there are others, so only `rewritten` means
+    /// something: [`compare_part`](Self::compare_part).
     ///
     /// # Errors
     /// What was fetched is shallow or has no such commit; a repository can't be read.
@@ -67,8 +85,7 @@ impl Wiki {
         let head = self.current()?;
         let relation = relation(source, head, incoming)?;
         let rewritten = match last_seen {
-            // What isn't there at all is part of no history that is.
-            Some(seen) => !source.is_commit(seen)? || !source.is_ancestor(seen, incoming)?,
+            Some(seen) => is_rewritten(source, seen, incoming)?,
             None => false,
         };
         let is_new = head.is_none() || relation == Relation::Unrelated;
@@ -78,6 +95,63 @@ impl Wiki {
             None => false,
         };
         Ok(Comparison { head, relation, same_files, rewritten, is_starter })
+    }
+
+    /// As [`compare`](Self::compare), of a link that covers a part. A tip that brings nothing is noted as
+    /// taken over: one whose part is what it was before, or what it is here.
+    ///
+    /// # Errors
+    /// As there; or the directory of the mapping is none there ([`SyncError::NoDirectory`]).
+    pub fn compare_part(
+        &self,
+        scratch: &Path,
+        incoming: Revision,
+        last_seen: Option<Revision>,
+        link: LinkId,
+        mapping: &Mapping,
+    ) -> Result<PartComparison, Error> {
+        let fetched = self.fetched(scratch, incoming)?;
+        let (source, view) = (fetched.repo(), fetched.repo().view());
+        let head = self.current()?;
+        let (ours, theirs) = (mapping.ours(&view, head)?, mapping.theirs(&view, incoming)?);
+        let common = self.common_pair(link, mapping, source, head, incoming)?;
+
+        let has_it = common.is_some_and(|common| common.remote == incoming);
+        let (was_rewritten, seen_pair) = match last_seen {
+            Some(seen) => {
+                // Of a tip that nothing was ever taken from nothing can be taken back.
+                let is_met = !self.pairs(link, Some(mapping), Some(seen))?.is_empty();
+                let was_rewritten = is_met && is_rewritten(source, seen, incoming)?;
+                (was_rewritten, self.pair_in_step(link, mapping, seen)?)
+            }
+            None => (false, None),
+        };
+        let seen_files = match seen_pair {
+            Some(pair) => Some(mapping.ours(&view, Some(pair.local))?),
+            None => None,
+        };
+
+        let (is_as_here, is_as_seen) = (ours == theirs, seen_files.as_ref() == Some(&theirs));
+        let brings_nothing = match (head, seen_pair, common) {
+            // Also if it was seen before: what was taken back there and is gone here isn't told again.
+            (Some(head), ..) if is_as_here && (was_rewritten || !has_it) => {
+                Some(Pair::in_step(head, incoming))
+            }
+            _ if has_it => None,
+            (_, Some(pair), _) if is_as_seen => Some(Pair::in_step(pair.local, incoming)),
+            (.., Some(common)) if mapping.theirs(&view, common.remote)? == theirs => {
+                Some(Pair { remote: incoming, ..common })
+            }
+            _ => None,
+        };
+        self.record_pairs(link, mapping, brings_nothing.as_slice())?;
+        Ok(PartComparison {
+            head,
+            is_unrelated: common.is_none() && brings_nothing.is_none(),
+            rewritten: was_rewritten && !is_as_seen && !is_as_here,
+            has_own: seen_files.is_none_or(|files| files != ours),
+            is_starter: is_starter(&view, incoming)?,
+        })
     }
 
     /// What was fetched, in which `incoming` is a commit.
@@ -109,6 +183,11 @@ pub(super) fn relation(
         Some(base) => Relation::Diverged { base },
         None => Relation::Unrelated,
     })
+}
+
+/// Whether what was seen is no part of the history of what came. What isn't there at all is part of none.
+fn is_rewritten(source: &Repo, seen: Revision, incoming: Revision) -> Result<bool, Error> {
+    Ok(!source.is_commit(seen)? || !source.is_ancestor(seen, incoming)?)
 }
 
 fn is_starter(view: &View, tip: Revision) -> Result<bool, Error> {

@@ -45,7 +45,8 @@ pub struct Integrate<'a> {
 /// What an order would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preview {
-    /// Pages the wiki has.
+    /// Pages the wiki has; of a link that covers a part, in that part: if that loses most of its pages,
+    /// somebody is to be asked, however many others the wiki has.
     pub pages: usize,
     /// How many of them would be gone. What goes on under another name doesn't count.
     pub deleted: usize,

@@ -9,12 +9,12 @@ use crate::error::Error;
 use crate::merge::files::Files;
 use crate::page_path::{ExistingPath, InvalidPath};
 use crate::receive::PushRefusal;
-use crate::repo::{Region, View};
+use crate::repo::{Region, Repo, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
 /// So many of the newest pairs are looked at to find one that both ends are built on.
-const PAIRS: usize = 1000;
+const PAIRS: usize = 10_000;
 
 /// Which files of the wiki are which files there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,15 +94,41 @@ impl Mapping {
 pub(super) struct Pair {
     pub(super) local: Revision,
     pub(super) remote: Revision,
+    /// The newest commit of ours of which theirs holds everything, or held before it was taken back there.
+    /// `None`: there is none, or it wasn't noted.
+    pub(super) told: Option<Revision>,
 }
 
 impl Pair {
-    pub(super) fn record(self, transaction: &Transaction<'_>, link: LinkId) -> Result<(), DbError> {
-        let mut insert = transaction.prepare_cached(
-            "insert or ignore into sync_map (link, seq, local, remote)
-             select ?1, coalesce(max(seq), 0) + 1, ?2, ?3 from sync_map where link = ?1",
+    /// Both have the same files.
+    pub(super) fn in_step(local: Revision, remote: Revision) -> Self {
+        Self { local, remote, told: Some(local) }
+    }
+
+    fn is_in_step(&self) -> bool {
+        self.told == Some(self.local)
+    }
+
+    /// Makes this the newest pair. What is made anew in each run, because nobody takes it, stays one row.
+    pub(super) fn record(
+        self,
+        transaction: &Transaction<'_>,
+        link: LinkId,
+        mapping: &Mapping,
+    ) -> Result<(), DbError> {
+        let told = self.told.map(|told| *told.as_bytes());
+        let (local, remote) = (self.local.as_bytes(), self.remote.as_bytes());
+        let Mapping { directory, prefix } = mapping;
+        let mut delete = transaction.prepare_cached(
+            "delete from sync_map where link = ?1 and local = ?2 and remote = ?3
+               and directory = ?4 and prefix = ?5 and told is ?6",
         )?;
-        insert.execute(params![link.0, self.local.as_bytes(), self.remote.as_bytes()])?;
+        delete.execute(params![link.0, local, remote, directory, prefix, told])?;
+        let mut insert = transaction.prepare_cached(
+            "insert into sync_map (link, seq, local, remote, directory, prefix, told)
+             select ?1, coalesce(max(seq), 0) + 1, ?2, ?3, ?4, ?5, ?6 from sync_map where link = ?1",
+        )?;
+        insert.execute(params![link.0, local, remote, directory, prefix, told])?;
         Ok(())
     }
 }
@@ -114,25 +140,57 @@ impl Wiki {
     /// # Errors
     /// wiki.db can't be read.
     pub fn local_of(&self, link: LinkId, remote: Revision) -> Result<Option<Revision>, Error> {
-        let pairs = self.pairs(link, Some(remote))?;
+        let pairs = self.pairs(link, None, Some(remote))?;
         Ok(pairs.first().map(|pair| pair.local))
     }
 
-    /// The pairs of a link, newest first; only those with a commit there, if one is given.
-    pub(super) fn pairs(&self, link: LinkId, remote: Option<Revision>) -> Result<Vec<Pair>, Error> {
+    /// As [`jobs_done`](Self::jobs_done), of a link that covers a part: `verified` is a commit at the other
+    /// end. Of one that stands for none of ours nothing is known, and nothing is done.
+    ///
+    /// # Errors
+    /// wiki.db can't be read or written.
+    pub fn part_jobs_done(
+        &self,
+        link: LinkId,
+        mapping: &Mapping,
+        verified: Revision,
+    ) -> Result<usize, Error> {
+        let pairs = self.pairs(link, Some(mapping), Some(verified))?;
+        for told in pairs.iter().filter_map(|pair| pair.told) {
+            if self.repo().is_commit(told)? {
+                return self.jobs_done(link, told);
+            }
+        }
+        Ok(0)
+    }
+
+    /// The pairs of a link, newest first; only those of a part, and those with a commit there, if they are
+    /// given.
+    pub(super) fn pairs(
+        &self,
+        link: LinkId,
+        mapping: Option<&Mapping>,
+        remote: Option<Revision>,
+    ) -> Result<Vec<Pair>, Error> {
         self.check_open()?;
         let Some(database) = self.existing_database()? else { return Ok(Vec::new()) };
         database.read(|connection| {
             let pairs = || {
                 let mut select = connection.prepare_cached(
-                    "select local, remote from sync_map
-                     where link = ?1 and (?2 is null or remote = ?2) order by seq desc limit ?3",
+                    "select local, remote, told from sync_map
+                     where link = ?1 and (?2 is null or remote = ?2)
+                       and (?3 is null or directory is null or (directory = ?3 and prefix = ?4))
+                     order by seq desc limit ?5",
                 )?;
                 let remote = remote.map(|id| *id.as_bytes());
-                let rows = select.query_map(params![link.0, remote, PAIRS as i64], |row| {
+                let directory = mapping.map(|mapping| &mapping.directory);
+                let prefix = mapping.map(|mapping| &mapping.prefix);
+                let wanted = params![link.0, remote, directory, prefix, PAIRS as i64];
+                let rows = select.query_map(wanted, |row| {
                     Ok(Pair {
                         local: Revision::from_bytes(row.get(0)?),
                         remote: Revision::from_bytes(row.get(1)?),
+                        told: row.get::<_, Option<_>>(2)?.map(Revision::from_bytes),
                     })
                 })?;
                 rows.collect::<Result<_, _>>()
@@ -141,10 +199,56 @@ impl Wiki {
         })
     }
 
-    pub(super) fn record_pairs(&self, link: LinkId, pairs: &[Pair]) -> Result<(), Error> {
+    pub(super) fn record_pairs(
+        &self,
+        link: LinkId,
+        mapping: &Mapping,
+        pairs: &[Pair],
+    ) -> Result<(), Error> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
         self.database()?.write(|transaction| {
-            pairs.iter().try_for_each(|pair| pair.record(transaction, link))?;
+            pairs.iter().try_for_each(|pair| pair.record(transaction, link, mapping))?;
             Ok(())
         })
+    }
+
+    /// The newest pair that both ends are built on.
+    pub(super) fn common_pair(
+        &self,
+        link: LinkId,
+        mapping: &Mapping,
+        source: &Repo,
+        head: Option<Revision>,
+        incoming: Revision,
+    ) -> Result<Option<Pair>, Error> {
+        let Some(head) = head else { return Ok(None) };
+        for pair in self.pairs(link, Some(mapping), None)? {
+            if source.is_commit(pair.remote)?
+                && source.is_ancestor(pair.remote, incoming)?
+                && source.is_commit(pair.local)?
+                && source.is_ancestor(pair.local, head)?
+            {
+                return Ok(Some(pair));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The newest pair of a commit at the other end, which need not be there any more, in which both have the
+    /// same files: so ours tells what theirs held.
+    pub(super) fn pair_in_step(
+        &self,
+        link: LinkId,
+        mapping: &Mapping,
+        remote: Revision,
+    ) -> Result<Option<Pair>, Error> {
+        for pair in self.pairs(link, Some(mapping), Some(remote))? {
+            if pair.is_in_step() && self.repo().is_commit(pair.local)? {
+                return Ok(Some(pair));
+            }
+        }
+        Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::integrate::{preview, refuse_too_much};
 use super::mapping::Pair;
-use super::{Integrate, Integrated, Mapping, NewConflicts};
+use super::{Integrate, Integrated, LinkId, Mapping, NewConflicts, Preview};
 use crate::author::Author;
 use crate::changes::MAX_CHANGES;
 use crate::error::Error;
@@ -20,11 +20,52 @@ use crate::wiki::Wiki;
 /// So many commits are named by the one that stands for them.
 const NAMED: usize = 20;
 
+/// What is to be taken over, all of it in memory.
+struct Plan<'a> {
+    /// The newest pair that both ends are built on.
+    base: Option<Pair>,
+    /// Up to where the other end was told what is ours.
+    told: Option<Revision>,
+    merge: Merge<'a>,
+    /// What is changed in the wiki.
+    edits: Vec<Edit>,
+    only_we_changed: bool,
+    /// Nothing that takes part changed there.
+    is_as_before: bool,
+}
+
+impl Plan<'_> {
+    /// What belongs together once `local` is the wiki's.
+    fn pair(&self, local: Revision, order: &Integrate<'_>) -> Pair {
+        if self.merge.result == self.merge.theirs {
+            Pair::in_step(local, order.incoming)
+        } else {
+            Pair { local, remote: order.incoming, told: self.told }
+        }
+    }
+}
+
 impl Wiki {
+    /// Says what [`integrate_part`](Self::integrate_part) would do, without any limit. `None`: nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn preview_part(
+        &self,
+        order: &Integrate<'_>,
+        mapping: &Mapping,
+    ) -> Result<Option<Preview>, Error> {
+        let fetched = self.fetched(order.scratch, order.incoming)?;
+        let (source, view) = (fetched.repo(), fetched.repo().view());
+        let plan = self.plan_part(source, &view, self.current()?, order, mapping)?;
+        plan.map(|plan| Ok(preview(&plan.merge)?)).transpose()
+    }
+
     /// As [`integrate`](Self::integrate), of a link that covers a part of the wiki or of the repository
     /// there: what changed in that part since the link was last in step is merged with what changed in
     /// that part here. The commit has no parents but ours; the rest of the repository there never comes
-    /// in. The order's `base` may be the wiki's head or the incoming tip: that end counts as unchanged then.
+    /// in. The order's `base` may be the incoming tip, a commit of the wiki, or one that the other end had
+    /// before. If it isn't known any more what that held, what the other end has now is all that stays.
     /// The scratch repository is left as it is: kept for the link, it makes the next fetch a small one.
     ///
     /// # Errors
@@ -38,41 +79,76 @@ impl Wiki {
         let fetched = self.fetched(order.scratch, order.incoming)?;
         let (source, head) = (fetched.repo(), self.current()?);
         let view = source.view();
-        mapping.check_ours(&view, head)?;
-        let theirs = mapping.theirs(&view, order.incoming)?;
-        let base = self.common_pair(order, source, head)?;
-        if base.is_some_and(|base| base.remote == order.incoming) {
+        let Some(plan) = self.plan_part(source, &view, head, order, mapping)? else {
             return Ok(Integrated::Nothing);
-        }
-        let ours = mapping.ours(&view, head)?;
-        let base_files = match (order.base, base) {
-            (Some(unchanged), _) if Some(unchanged) == head => ours.clone(),
-            (Some(unchanged), _) if unchanged == order.incoming => theirs.clone(),
-            (_, Some(base)) => mapping.theirs(&view, base.remote)?,
-            (_, None) => Files::new(),
         };
-        let only_we_changed = ours != base_files;
-        let merge = view.merge_files(base_files.clone(), ours, theirs, order.winner)?;
-        let edits = merge.edits(&merge.ours);
-        if edits.is_empty() {
+        // What a person should look at is written down with a commit, even if nothing changes here.
+        if plan.edits.is_empty() && plan.merge.conflicts.is_empty() {
             // The other end may have brought nothing, or what we have.
-            let as_before = order.base.is_none() && merge.theirs == base_files;
-            let local = if as_before { base.map(|base| base.local) } else { head };
-            if let Some(local) = local {
-                self.record_pairs(order.link, &[Pair { local, remote: order.incoming }])?;
-            }
+            let pair = match plan.is_as_before {
+                true => plan.base.map(|base| Pair { remote: order.incoming, ..base }),
+                false => head.map(|head| plan.pair(head, order)),
+            };
+            self.record_pairs(order.link, mapping, pair.as_slice())?;
             return Ok(Integrated::Nothing);
         }
-        let preview = preview(&merge)?;
-        if let Some(refused) = refuse_too_much(preview, order) {
+        if let Some(refused) = refuse_too_much(preview(&plan.merge)?, order) {
             return Ok(refused);
         }
-        check_files(&view, &edits, &self.sync_rules())?;
-        let signed = match only_we_changed {
-            true => by_wikigrove(format!("Merge {}", order.incoming)),
-            false => self.signed_for(&view, base, order.incoming)?,
+        self.take_part(&view, head, order, mapping, plan)
+    }
+
+    fn plan_part<'a>(
+        &self,
+        source: &Repo,
+        view: &'a View,
+        head: Option<Revision>,
+        order: &Integrate<'_>,
+        mapping: &Mapping,
+    ) -> Result<Option<Plan<'a>>, Error> {
+        mapping.check_ours(view, head)?;
+        let theirs = mapping.theirs(view, order.incoming)?;
+        let base = self.common_pair(order.link, mapping, source, head, order.incoming)?;
+        let has_it = base.is_some_and(|base| base.remote == order.incoming);
+        if has_it && order.base.is_none() {
+            return Ok(None);
+        }
+        let (base_files, told) = match (order.base, base) {
+            (Some(since), _) if since != order.incoming => {
+                self.part_at(source, head, order.link, mapping, since)?
+            }
+            (Some(_), _) => (theirs.clone(), base.and_then(|base| base.told)),
+            (None, Some(base)) => (mapping.theirs(view, base.remote)?, base.told),
+            (None, None) => (Files::new(), None),
         };
-        self.take_part(&view, head, order, merge, edits, signed)
+        let ours = mapping.ours(view, head)?;
+        let only_we_changed = ours != base_files;
+        let is_as_before = order.base.is_none() && theirs == base_files;
+        let merge = view.merge_files(base_files, ours, theirs, order.winner)?;
+        let edits = merge.edits(&merge.ours);
+        check_files(view, &edits, &self.sync_rules())?;
+        Ok(Some(Plan { base, told, merge, edits, only_we_changed, is_as_before }))
+    }
+
+    /// What both ends are taken to come from, and up to where the other end was told what is ours.
+    fn part_at(
+        &self,
+        source: &Repo,
+        head: Option<Revision>,
+        link: LinkId,
+        mapping: &Mapping,
+        since: Revision,
+    ) -> Result<(Files, Option<Revision>), Error> {
+        let view = source.view();
+        if let Some(pair) = self.pair_in_step(link, mapping, since)? {
+            return Ok((mapping.ours(&view, Some(pair.local))?, pair.told));
+        }
+        let is_ours = match head {
+            Some(head) => source.is_commit(since)? && source.is_ancestor(since, head)?,
+            None => false,
+        };
+        let then = if is_ours { Some(since) } else { head };
+        Ok((mapping.ours(&view, then)?, None))
     }
 
     fn take_part(
@@ -80,13 +156,16 @@ impl Wiki {
         view: &View,
         head: Option<Revision>,
         order: &Integrate<'_>,
-        merge: Merge<'_>,
-        edits: Vec<Edit>,
-        signed: Commit,
+        mapping: &Mapping,
+        mut plan: Plan<'_>,
     ) -> Result<Integrated, Error> {
         // Before the first write that is to be synced.
         let disk = FileSystem::watch(self.repo().dir())?;
-        let edits = self.with_contents(view, edits)?;
+        let signed = match plan.only_we_changed {
+            true => by_wikigrove(format!("Merge {}", order.incoming)),
+            false => self.signed_for(view, plan.base, order.incoming)?,
+        };
+        let edits = self.with_contents(view, std::mem::take(&mut plan.edits))?;
         let parents: Vec<Revision> = head.into_iter().collect();
         let message = with_trailer(&signed.message, order.link, order.incoming);
         let Commit { author, time, .. } = &signed;
@@ -101,8 +180,10 @@ impl Wiki {
             };
         }
         let paths = edits.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
-        let count = merge.conflicts.len();
-        let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
+        let new = prepared.revision;
+        let pair = plan.pair(new, order);
+        let count = plan.merge.conflicts.len();
+        let conflicts = NewConflicts { link: Some(order.link), conflicts: plan.merge.conflicts };
 
         let mut writer = self.lock_writer()?;
         if writer.unapplied {
@@ -115,12 +196,12 @@ impl Wiki {
         // Some of the contents were there already, and whoever wrote them need not have synced them.
         disk.sync()?;
         writer.durable = head;
-        let new = prepared.revision;
         let counted = self.check_growth(Some(&mut *writer), view, head, &edits)?;
         writer.counted = counted.map(|count| (new, count));
-        let (link, pair) = (order.link, Pair { local: new, remote: order.incoming });
-        let record =
-            Box::new(move |transaction: &rusqlite::Transaction<'_>| pair.record(transaction, link));
+        let (link, mapping) = (order.link, mapping.clone());
+        let record = Box::new(move |transaction: &rusqlite::Transaction<'_>| {
+            pair.record(transaction, link, &mapping)
+        });
         let statements: Vec<crate::unit::Statement<'static>> = vec![record];
         let merge = PreparedMerge { prepared, edits, files, conflicts, statements };
         let revision = self.publish_merge(&mut writer, head, merge)?;
@@ -128,26 +209,6 @@ impl Wiki {
         drop(writer);
         self.index_received();
         Ok(Integrated::Merged { revision, paths, conflicts: count })
-    }
-
-    /// The newest pair that both ends are built on.
-    fn common_pair(
-        &self,
-        order: &Integrate<'_>,
-        source: &Repo,
-        head: Option<Revision>,
-    ) -> Result<Option<Pair>, Error> {
-        let Some(head) = head else { return Ok(None) };
-        for pair in self.pairs(order.link, None)? {
-            if source.is_commit(pair.remote)?
-                && source.is_ancestor(pair.remote, order.incoming)?
-                && source.is_commit(pair.local)?
-                && source.is_ancestor(pair.local, head)?
-            {
-                return Ok(Some(pair));
-            }
-        }
-        Ok(None)
     }
 
     /// Who made what was brought: the author of the one commit, or nobody in particular.
@@ -211,6 +272,6 @@ fn by_wikigrove(message: String) -> Commit {
 }
 
 /// Says in the last line which commit at the other end this one stands for.
-pub(super) fn with_trailer(message: &str, link: super::LinkId, other: Revision) -> String {
+pub(super) fn with_trailer(message: &str, link: LinkId, other: Revision) -> String {
     format!("{}\n\nWiki-Sync: {link} {other}\n", message.trim_end())
 }

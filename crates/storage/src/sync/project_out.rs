@@ -31,7 +31,10 @@ pub struct Outgoing {
 
 /// One commit to be made.
 struct Step {
+    /// The commit of ours that it tells.
     local: Revision,
+    /// The commit of ours that holds everything of it: a later one, if others' commits were joined to it.
+    holds: Revision,
     /// What takes part, as it shall be.
     files: Files,
     /// It stands for more than the one commit.
@@ -75,7 +78,8 @@ impl Wiki {
         for step in self.steps(&there, head, link, mapping)? {
             if step.files == there.files {
                 // From now on this is what the tip stands for: what led here isn't told once more.
-                pairs.extend(outgoing.tip.map(|tip| Pair { local: step.local, remote: tip }));
+                let tip = outgoing.tip.filter(|_| step.holds == step.local);
+                pairs.extend(tip.map(|tip| Pair::in_step(step.local, tip)));
                 continue;
             }
             let commit = view.commit(step.local)?;
@@ -98,10 +102,11 @@ impl Wiki {
             source.write_objects(&prepared)?;
             outgoing.tip = Some(prepared.revision);
             outgoing.commits += 1;
-            pairs.push(Pair { local: step.local, remote: prepared.revision });
+            let (local, told) = (step.holds, Some(step.local));
+            pairs.push(Pair { local, remote: prepared.revision, told });
             there.files = step.files;
         }
-        self.record_pairs(link, &pairs)?;
+        self.record_pairs(link, mapping, &pairs)?;
         Ok(Some(outgoing))
     }
 
@@ -116,16 +121,16 @@ impl Wiki {
         let view = there.view;
         let step = |local| {
             let files = mapping.ours(view, Some(local))?;
-            Ok::<_, Error>(Step { local, files, is_squash: false })
+            Ok::<_, Error>(Step { local, holds: local, files, is_squash: false })
         };
         let squash = || Ok(vec![Step { is_squash: true, ..step(head)? }]);
-        let joined = match there.tip {
-            Some(tip) => self.pairs(link, Some(tip))?.first().map(|pair| pair.local),
+        let common = match there.tip {
+            Some(tip) => self.common_pair(link, mapping, there.source, Some(head), tip)?,
             None => None,
         };
-        let Some(joined) = joined else {
+        let Some(joined) = common.filter(|pair| Some(pair.remote) == there.tip) else {
             // That there is nothing may mean that it was taken away.
-            if !there.files.is_empty() || self.was_in_step(there, link)? {
+            if common.is_some() || !there.files.is_empty() {
                 return Err(SyncError::NotIntegrated.into());
             }
             return match first_parents(view, None, head)? {
@@ -133,23 +138,24 @@ impl Wiki {
                 None => squash(),
             };
         };
-        let Some(after) = first_parents(view, Some(joined), head)? else { return squash() };
+        let Some(after) = first_parents(view, Some(joined.local), head)? else { return squash() };
         let mut steps = Vec::new();
-        let at_joining = step(joined)?;
+        let at_joining = step(joined.local)?;
         if at_joining.files != there.files {
             // What was saved here before the other end's commits came was not told yet.
-            match self.told_last(there, joined, link, mapping)? {
-                Some((local, base)) => {
-                    let untold = first_parents(view, Some(local), joined)?;
+            match joined.told {
+                Some(told) => {
+                    let untold = first_parents(view, Some(told), joined.local)?;
                     let Some(untold) = untold else { return squash() };
-                    for local in untold.into_iter().filter(|local| *local != joined) {
+                    let base = mapping.ours(view, Some(told))?;
+                    for local in untold.into_iter().filter(|local| *local != joined.local) {
                         let ours = mapping.ours(view, Some(local))?;
                         let theirs = there.files.clone();
                         let merge = view.merge_files(base.clone(), ours, theirs, Winner::Wiki)?;
                         // A text that exists nowhere yet is left to the commit that joined the two.
                         if merge.is_all_stored() {
-                            let files = merge.result;
-                            steps.push(Step { local, files, is_squash: false });
+                            let (holds, files) = (joined.local, merge.result);
+                            steps.push(Step { local, holds, files, is_squash: false });
                         }
                     }
                     steps.push(at_joining);
@@ -161,42 +167,6 @@ impl Wiki {
             steps.push(step(local)?);
         }
         if steps.len() > MAX_COMMITS { squash() } else { Ok(steps) }
-    }
-
-    /// Whether the other end ever had what this end has.
-    fn was_in_step(&self, there: &There<'_>, link: LinkId) -> Result<bool, Error> {
-        let Some(tip) = there.tip else { return Ok(false) };
-        for Pair { remote, .. } in self.pairs(link, None)? {
-            if there.source.is_commit(remote)? && there.source.is_ancestor(remote, tip)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The newest commit of ours, before `joined`, that the other end had in whole, with the files of
-    /// then.
-    fn told_last(
-        &self,
-        there: &There<'_>,
-        joined: Revision,
-        link: LinkId,
-        mapping: &Mapping,
-    ) -> Result<Option<(Revision, Files)>, Error> {
-        let Some(tip) = there.tip else { return Ok(None) };
-        for Pair { local, remote } in self.pairs(link, None)? {
-            let is_before = local != joined
-                && there.source.is_commit(remote)?
-                && there.source.is_ancestor(remote, tip)?
-                && there.source.is_ancestor(local, joined)?;
-            if is_before {
-                let files = mapping.ours(there.view, Some(local))?;
-                if files == mapping.theirs(there.view, remote)? {
-                    return Ok(Some((local, files)));
-                }
-            }
-        }
-        Ok(None)
     }
 }
 

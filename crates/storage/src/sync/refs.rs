@@ -29,20 +29,25 @@ impl Wiki {
         self.keep(&remote(link), tip)
     }
 
-    /// Keeps a tip that is about to be lost from sight, durably. Of two in one second the second gets
-    /// the next.
+    /// Keeps a tip that is about to be lost from sight, durably, and once. Of two in one second the second gets
+    /// the next. The tips of a link that covers a part never come into the wiki: kept is the commit of ours
+    /// that holds everything of it.
     ///
     /// # Errors
     /// As [`keep_ref`](Self::keep_ref).
     pub fn back_up(&self, link: LinkId, tip: Revision) -> Result<(), Error> {
-        let mut time = OffsetDateTime::now_utc().unix_timestamp();
-        while let Some(kept) = self.repo().keeping_ref(&backup(link, time))? {
-            if kept == tip {
-                return Ok(());
+        let tip = match self.repo().is_commit(tip)? {
+            true => tip,
+            false => self.local_of(link, tip)?.unwrap_or(tip),
+        };
+        let backups = self.backups(link)?;
+        if backups.iter().all(|(_, kept)| *kept != tip) {
+            let mut time = OffsetDateTime::now_utc().unix_timestamp();
+            while self.repo().keeping_ref(&backup(link, time))?.is_some() {
+                time += 1;
             }
-            time += 1;
+            self.keep(&backup(link, time), tip)?;
         }
-        self.keep(&backup(link, time), tip)?;
         Ok(sync_filesystem(self.repo().dir())?)
     }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{
-    Comparison, Etag, Integrate, Integrated, LinkId, Mapping, Outgoing, Preview, Queue, Resolve,
-    Revision, SyncConflict, Winner,
+    Comparison, Etag, Integrate, Integrated, LinkId, Mapping, Outgoing, PartComparison, Preview,
+    Queue, Resolve, Revision, SyncConflict, Winner,
 };
 
 use super::Wiki;
@@ -99,6 +99,24 @@ impl Wiki {
         self.run(move |wiki| wiki.compare(&scratch, incoming, seen)).await
     }
 
+    /// As [`compare`](Self::compare), of a link that covers a part.
+    ///
+    /// # Errors
+    /// As there; or a directory is none there.
+    pub async fn compare_part(
+        &self,
+        quarantine: &Quarantine,
+        incoming: Revision,
+        seen: Option<Revision>,
+        link: i64,
+        mapping: Mapping,
+    ) -> Result<PartComparison, Error> {
+        self.allow(Action::Administer).await?;
+        let scratch = quarantine.path();
+        self.run(move |wiki| wiki.compare_part(&scratch, incoming, seen, LinkId(link), &mapping))
+            .await
+    }
+
     /// What [`integrate`](Self::integrate) would do. `None`: nothing.
     ///
     /// # Errors
@@ -111,6 +129,21 @@ impl Wiki {
         self.allow(Action::Administer).await?;
         let scratch = quarantine.path();
         self.run(move |wiki| wiki.preview(&order.of(&scratch))).await
+    }
+
+    /// What [`integrate_part`](Self::integrate_part) would do. `None`: nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn preview_part(
+        &self,
+        quarantine: &Quarantine,
+        order: SyncOrder,
+        mapping: Mapping,
+    ) -> Result<Option<Preview>, Error> {
+        self.allow(Action::Administer).await?;
+        let scratch = quarantine.path();
+        self.run(move |wiki| wiki.preview_part(&order.of(&scratch), &mapping)).await
     }
 
     /// Takes over what was fetched, as one change, and tells whoever listens. If that is insisted on, saves
@@ -142,8 +175,7 @@ impl Wiki {
         .await
     }
 
-    /// As [`integrate`](Self::integrate), of a link that covers a part. With more than `max_deleted` pages
-    /// gone nothing is done.
+    /// As [`integrate`](Self::integrate), of a link that covers a part.
     ///
     /// # Errors
     /// As there.
@@ -151,7 +183,6 @@ impl Wiki {
         &self,
         quarantine: &Quarantine,
         order: SyncOrder,
-        max_deleted: Option<usize>,
         mapping: Mapping,
         insist: bool,
     ) -> Result<Integrated, Error> {
@@ -159,8 +190,7 @@ impl Wiki {
         self.allow(Action::Write).await?;
         let (this, scratch) = (self.clone(), quarantine.path());
         self.run_in_turn(turn(insist), move |wiki| {
-            let order = Integrate { max_deleted, ..order.of(&scratch) };
-            let integrated = wiki.integrate_part(&order, &mapping)?;
+            let integrated = wiki.integrate_part(&order.of(&scratch), &mapping)?;
             if let Integrated::Merged { revision, paths, .. } = &integrated {
                 let author = Author::new("wikigrove", "");
                 this.announce_from(Origin::Sync, *revision, paths.clone(), &author);
@@ -217,6 +247,21 @@ impl Wiki {
             done => done.map(|_| true),
         })
         .await
+    }
+
+    /// As [`jobs_done`](Self::jobs_done), of a link that covers a part: `verified` is a commit of the
+    /// remote's. Of one that stands for none of ours nothing is done.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn part_jobs_done(
+        &self,
+        link: i64,
+        verified: Revision,
+        mapping: Mapping,
+    ) -> Result<(), Error> {
+        self.allow(Action::Administer).await?;
+        self.run(move |wiki| wiki.part_jobs_done(LinkId(link), &mapping, verified).map(drop)).await
     }
 
     /// Forgets the queue of a link that was removed.

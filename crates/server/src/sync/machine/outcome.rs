@@ -343,8 +343,9 @@ impl Machine<'_> {
     }
 }
 
-/// What somebody's choice means for these two histories. Nothing, if a push is all it takes.
-fn chosen(decision: Decision, facts: &Facts, rewritten: Option<Revision>) -> Option<Plan> {
+/// What somebody's choice means for these two histories; `rewritten` is the tip before, if there was a
+/// rewrite. Nothing, if a push is all it takes.
+pub fn chosen(decision: Decision, facts: &Facts, rewritten: Option<Revision>) -> Option<Plan> {
     let ordinary = match facts.relation {
         Relation::Same | Relation::Ahead => None,
         Relation::Behind => Some(Plan::FastForward),

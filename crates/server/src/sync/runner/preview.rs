@@ -6,12 +6,12 @@ use wikigrove_tenant::{Link, Revision};
 use super::Remotes;
 use super::run::Run;
 use super::stored::Loaded;
-use crate::sync::{Choice, DecisionReason, Deletions, Outcome, Plan};
+use crate::sync::{Choice, Decision, DecisionReason, Deletions, Outcome, Plan, chosen};
 
 /// What a choice would do to the wiki's pages.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Previewed {
-    /// Pages the wiki has.
+    /// Pages the wiki has in what the link covers.
     pages: u32,
     /// How many of them would be gone.
     deleted: u32,
@@ -19,7 +19,8 @@ pub(crate) struct Previewed {
     conflicts: u32,
 }
 
-/// Fetches what the question is about, into a place of its own, and merges it in memory in each way.
+/// Fetches what the question is about, into a place of its own, and merges it in memory in each way. That is
+/// done in the ways in which the machine would do it, so that it can't come out differently.
 pub(crate) async fn preview(
     remotes: &Remotes,
     link: &Link,
@@ -35,19 +36,12 @@ pub(crate) async fn preview(
     let loaded = Loaded::new(link.clone());
     let (seen, settings) = (loaded.state.seen, loaded.settings());
     let facts = run.facts(incoming, seen).await.map_err(said)?;
+    let rewritten = seen.filter(|_| facts.rewritten);
     let mut previews = Vec::new();
-    for choice in reason.choices() {
-        let plan = match choice {
-            Choice::Retry => continue,
-            Choice::Wiki => Plan::Ours,
-            Choice::Both => Plan::Merge,
-            Choice::Remote => match (reason, seen.filter(|_| facts.rewritten)) {
-                (DecisionReason::TooManyConflicts, _) => Plan::Theirs,
-                (_, Some(seen)) => Plan::Since(seen),
-                (DecisionReason::Unrelated, None) => Plan::Theirs,
-                _ => Plan::Merge,
-            },
-        };
+    for choice in reason.choices().iter().filter(|choice| **choice != Choice::Retry) {
+        let decision = Decision { reason, choice: *choice, tip };
+        // A push alone leaves the wiki as it is.
+        let plan = chosen(decision, &facts, rewritten).unwrap_or(Plan::Ours);
         let merged = run.merge(incoming, plan, settings.winner).await;
         if let Ok(Outcome::Merged { conflicts, deletions }) = merged {
             let Deletions { pages, deleted } = deletions;

@@ -5,8 +5,8 @@ mod part;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wikigrove_tenant::storage::{
-    Comparison, Error as StorageError, Integrated, Mapping, Outgoing, Preview,
-    Relation as StorageRelation, SyncError, Winner as StorageWinner,
+    Comparison, Error as StorageError, Integrated, Mapping, Preview, Relation as StorageRelation,
+    SyncError, Winner as StorageWinner,
 };
 use wikigrove_tenant::{Caller, Error, Link, LinkSettings, Quarantine, Revision, SyncOrder, Wiki};
 
@@ -41,8 +41,6 @@ struct Found {
     conflicts: usize,
     /// What taking over this tip would do, and whether there is anything to take over.
     preview: Option<(Revision, Option<Preview>)>,
-    /// What was pushed for a part of the wiki.
-    outgoing: Option<Outgoing>,
     /// Commits that waited for the remote when the run last asked it for something.
     waiting: Option<usize>,
 }
@@ -79,7 +77,15 @@ impl Run {
     /// Takes out of the queue what the remote reported. A tip that isn't the wiki's yet is tried again
     /// when it has been taken over.
     pub(super) async fn remove_jobs(&self, up_to: Revision) {
-        match self.wiki.jobs_done(self.link.number(), up_to).await {
+        let link = self.link.number();
+        let done = match self.mapping.is_whole() {
+            true => self.wiki.jobs_done(link, up_to).await,
+            false => {
+                let done = self.wiki.part_jobs_done(link, up_to, self.mapping.clone()).await;
+                done.map(|()| true)
+            }
+        };
+        match done {
             Ok(true) => {}
             Ok(false) => self.found().unknown.push(up_to),
             // The next run looks again.
@@ -98,16 +104,12 @@ impl Run {
             Effect::Compare { incoming, seen, decided } => {
                 self.compare(*incoming, *seen, *decided).await
             }
-            Effect::Merge { incoming, plan, winner } if !is_whole => {
-                self.merge_part(*incoming, *plan, *winner).await
-            }
             Effect::Merge { incoming, plan, winner } => self.merge(*incoming, *plan, *winner).await,
             Effect::Apply { incoming, plan, insist } if !is_whole => {
                 let winner = super::stored::settings(&self.link.settings).winner;
                 self.apply_part(*incoming, *plan, winner, *insist).await
             }
             Effect::Apply { incoming, plan, insist } => self.apply(*incoming, *plan, *insist).await,
-            Effect::Push { from, .. } if !is_whole => self.push_part(*from).await,
             Effect::Push { commit, from } => self.push(*commit, *from).await,
             Effect::Verify { pushed } => self.verify(*pushed).await,
             _ => return of_ours(&"this is no effect that takes time"),
@@ -166,7 +168,11 @@ impl Run {
         incoming: Revision,
         seen: Option<Revision>,
     ) -> Result<Facts, Outcome> {
-        match self.compare(incoming, seen, None).await {
+        let compared = match self.mapping.is_whole() {
+            true => self.compare(incoming, seen, None).await,
+            false => self.compare_part(incoming, seen, None).await,
+        };
+        match compared {
             Ok(Outcome::Compared(facts)) => Ok(facts),
             Ok(outcome) => Err(outcome),
             Err(error) => Err(of_ours(&told(&error))),
@@ -187,7 +193,10 @@ impl Run {
                 if let Some((_, tip)) = found.next() {
                     return Ok(Ok(*tip));
                 }
-                let local = self.wiki.head().await?;
+                let local = match self.mapping.is_whole() {
+                    true => self.wiki.head().await?,
+                    false => self.part_for_nothing().await?,
+                };
                 Ok(Err(Outcome::BranchAbsent { empty: branches.is_empty(), local }))
             }
             Err(failure) => Ok(Err(of_look(&failure))),
@@ -257,7 +266,11 @@ impl Run {
         winner: Winner,
     ) -> Result<Outcome, Error> {
         let order = self.planned(incoming, plan, winner);
-        let preview = self.wiki.preview_integration(&self.quarantine(), order).await?;
+        let quarantine = self.quarantine();
+        let preview = match self.mapping.is_whole() {
+            true => self.wiki.preview_integration(&quarantine, order).await?,
+            false => self.wiki.preview_part(&quarantine, order, self.mapping.clone()).await?,
+        };
         let conflicts = preview.map_or(0, |preview| preview.conflicts);
         self.found().conflicts = conflicts;
         Ok(Outcome::Merged { conflicts: count(conflicts), deletions: deletions(preview) })
@@ -310,30 +323,24 @@ impl Run {
         Ok(of_push(pushed))
     }
 
-    async fn verify(&self, local: Revision) -> Result<Outcome, Error> {
+    async fn verify(&self, pushed: Revision) -> Result<Outcome, Error> {
         let seen = |landing| Ok(Outcome::Seen(landing));
-        let Some(pushed) = self.pushed(local) else {
-            // Neither end has anything that belongs to the part.
-            return seen(Landing::Landed { tip: local });
-        };
         let tip = match self.tip().await? {
             Ok(tip) => tip,
             Err(Outcome::BranchAbsent { empty: true, .. }) => return seen(Landing::NotLanded),
             Err(Outcome::BranchAbsent { .. }) => return seen(Landing::Elsewhere),
             Err(outcome) => return Ok(outcome),
         };
-        // The queue is in the wiki's own commits.
-        let landed = |tip| Landing::Landed { tip: if pushed == local { tip } else { local } };
         if tip == pushed {
-            return seen(landed(tip));
+            return seen(Landing::Landed { tip });
         }
         let tip = match self.bring(tip).await? {
             Ok(tip) => tip,
             Err(failure) => return Ok(of_look(&failure)),
         };
         if self.is_within(pushed, tip).await? {
-            self.remove_jobs(local).await;
-            return seen(landed(tip));
+            self.remove_jobs(pushed).await;
+            return seen(Landing::Landed { tip });
         }
         match self.is_within(tip, pushed).await? {
             true => seen(Landing::NotLanded),

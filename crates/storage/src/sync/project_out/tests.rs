@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use super::*;
 use crate::sync::Integrate;
 use crate::testing::{Scratch, git};
-use crate::{Integrated, Preview};
+use crate::{Integrated, PartComparison, Preview};
+
+mod law;
+mod rewritten;
 
 const LINK: LinkId = LinkId(7);
 
@@ -72,17 +75,50 @@ impl Project {
 
     fn try_pull(&self, max_deleted: Option<usize>) -> Result<Integrated, Error> {
         let path = self.fetch();
-        let order = Integrate {
-            scratch: &path,
+        let order = Integrate { max_deleted, ..self.order(&path, None) };
+        self.wiki.wiki().integrate_part(&order, &self.mapping)
+    }
+
+    fn order<'a>(&self, scratch: &'a Path, base: Option<Revision>) -> Integrate<'a> {
+        Integrate {
+            scratch,
             incoming: self.tip().unwrap(),
             link: LINK,
             winner: Winner::Wiki,
-            base: None,
+            base,
             unrelated: false,
             max_conflicts: 100,
-            max_deleted,
+            max_deleted: None,
+        }
+    }
+
+    fn compare(&self, seen: Revision) -> PartComparison {
+        let (path, tip) = (self.fetch(), self.tip().unwrap());
+        self.wiki.wiki().compare_part(&path, tip, Some(seen), LINK, &self.mapping).unwrap()
+    }
+
+    /// Takes over what is there as if both came from another state; what is said before is what happens.
+    fn pull_from(&self, base: Option<Revision>) -> Option<Preview> {
+        let path = self.fetch();
+        let (wiki, order) = (self.wiki.wiki(), self.order(&path, base));
+        let before = self.wiki.paths();
+        let preview = wiki.preview_part(&order, &self.mapping).unwrap();
+        let integrated = wiki.integrate_part(&order, &self.mapping).unwrap();
+        self.wiki.git(&["fsck", "--strict"]);
+        let after = self.wiki.paths();
+        let deleted = before.iter().filter(|page| !after.contains(page)).count();
+        let conflicts = match integrated {
+            Integrated::Merged { conflicts, .. } => conflicts,
+            Integrated::Nothing => 0,
+            refused => panic!("{refused:?}"),
         };
-        self.wiki.wiki().integrate_part(&order, &self.mapping)
+        let happened = Preview { pages: before.len(), deleted, conflicts };
+        assert!(preview.is_none_or(|preview| preview == happened), "{preview:?} {happened:?}");
+        preview
+    }
+
+    fn rewind(&self, to: Revision) {
+        self.remote.git(&["update-ref", "refs/heads/main", &to.to_string()]);
     }
 
     fn pull(&self) -> Integrated {
@@ -264,6 +300,21 @@ fn both_ends_changes_are_merged_and_every_author_is_named() {
     let mut files = project.files();
     files.retain(|file| !file.contains("conflict"));
     assert_eq!(files, ["b", "c", "home", "later", "ours"].map(|page| format!("docs/{page}.md")));
+    assert_eq!((project.pull(), project.push().commits), (Integrated::Nothing, 0));
+}
+
+/// SY-032.
+#[test]
+fn what_was_deleted_there_and_changed_here_stays_and_somebody_is_told() {
+    let project = Project::new(&[("docs/home.md", "text\n"), ("docs/b.md", "b\n")]);
+    project.pull();
+    project.wiki.update("home", "ours\n");
+    project.work(&[("docs/home.md", "")]);
+    let preview = project.pull_from(None);
+    assert_eq!(preview, Some(Preview { pages: 2, deleted: 0, conflicts: 1 }));
+    assert_eq!(project.wiki.wiki().sync_conflicts(0, 10).unwrap().len(), 1);
+    project.push();
+    assert_eq!(project.files(), ["docs/b.md", "docs/home.md"]);
     assert_eq!((project.pull(), project.push().commits), (Integrated::Nothing, 0));
 }
 
