@@ -48,10 +48,14 @@ async fn a_wrong_token_is_shown_once_and_another_one_goes_on_at_once() {
 
     // Nobody is locked out by wikis that try again and again.
     linked.create("lilies", "white").await;
-    linked.run().await;
+    linked.text("lilies").await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(linked.remote.seen().len(), 1);
     assert_eq!(linked.link().await["queue_length"], 2);
+    // Who orders a run gets one, and nobody is told once more that it failed.
+    linked.run().await;
+    linked.state("paused", Some("auth")).await;
+    assert_eq!(linked.remote.seen().len(), 1);
 
     linked.change(credential(TOKEN)).await;
     linked.synced().await;
@@ -273,7 +277,12 @@ async fn a_deploy_key_shows_its_public_half_and_waits_for_a_host_that_is_known()
     let made = linked.operator.control(Method::POST, path).json(body).await.good().json();
     assert!(made["public_key"].as_str().unwrap().starts_with("ssh-ed25519 "), "{made}");
     assert!(!made.to_string().contains("PRIVATE"), "{made}");
-    assert_eq!(made["state"], "idle", "there is time to put the key where it belongs");
+    let stands = (made["state"].as_str(), made["reason"].as_str());
+    assert_eq!(stands, (Some("paused"), Some("auth")), "time to put the key where it belongs");
+    assert!(made["last_error"].as_str().unwrap().contains("add its public half"), "{made}");
+    // Whatever happens meanwhile.
+    linked.create("roses", "red").await;
+    linked.text("roses").await;
     let own = format!("{path}/{}", made["id"].as_str().unwrap());
     linked.operator.control(Method::POST, format!("{own}/runs")).await.good();
     for _ in 0..500 {

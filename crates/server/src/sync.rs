@@ -8,7 +8,7 @@
 //! # What the one who performs the effects owes
 //!
 //! 1. One step at a time per link. The state is stored after each, **in one transaction with the notices**
-//!    among its effects. [`Effect::Backup`] is done before that; all other effects after it, in order.
+//!    among its effects. What the effects want done is done after it, in order.
 //! 2. What an effect finds out comes back as [`Event::Done`] with the number of the run that it was for
 //!    ([`LinkState::run`] when the effect was handed out). Every effect that finds something out ends in
 //!    exactly one of these, if only after a deadline. What never comes back costs the run its lease.

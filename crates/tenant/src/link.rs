@@ -105,6 +105,8 @@ pub struct LinkUpdate {
     pub credential: Option<Option<LinkCredential>>,
     /// The host keys that hold from now on.
     pub known_hosts: Option<String>,
+    /// What is known of it from now on.
+    pub progress: Option<LinkProgress>,
 }
 
 /// What has become of a link, and what people are to be told of it: stored together, or not at all.

@@ -13,13 +13,14 @@ use serde_json::json;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Error, Link, LinkUpdate, NewLink, TenantId};
+use wikigrove_tenant::{Error, Link, LinkUpdate, NewLink, TenantId, spawn};
 
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Query};
 use crate::guard::{Needs, Routes};
-use crate::sync::runner::{kept, progress, remote};
-use crate::sync::{Event, LinkState, Mode, State as LinkWord};
+use crate::remote::StoredCredential;
+use crate::sync::runner::{changed, kept, remote};
+use crate::sync::{Event, LinkState, State as LinkWord};
 use crate::{idempotency, openapi};
 
 use body::LinkBody;
@@ -117,8 +118,8 @@ async fn listing(
 /// Links a wiki with a git repository elsewhere.
 ///
 /// The secret of the webhook, and the public half of a deploy key, are in this answer; the secret never
-/// again. A link with a deploy key waits for its interval before it first runs, so that the key can be
-/// put where it belongs.
+/// again. With a deploy key that was made for it a link stands still (`paused`, `auth`) until it is run, so that
+/// the key can be put where it belongs.
 #[utoipa::path(post, path = "/wikis/{slug}/remotes", request_body = Create,
     params(("slug" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]
@@ -137,20 +138,18 @@ async fn create(
             let detail = format!("a wiki has at most {MAX_LINKS} remotes");
             return Err(Problem::new(StatusCode::CONFLICT, "too_many_remotes", detail));
         }
-        let is_prepared = new.credential.as_ref().is_none_or(|new| new.public_key().is_none());
+        let unused_key = new.credential.as_ref().is_some_and(|new| new.public_key().is_some());
         let new = NewLink {
             wiki: wiki.id,
             credential: new.credential.as_ref().map(|new| kept(&new.0)),
+            progress: changed(LinkState::default(), &new.settings, true, unused_key),
             settings: new.settings,
             known_hosts: String::new(),
-            progress: progress(&LinkState::default()),
         };
-        let is_off = new.settings.mode == Mode::Off.as_str();
         let offline = new.settings.offline;
         let (link, secret) =
             admin.platform.create_link(new).await.map_err(|error| error.problem())?;
-        let begin =
-            if is_off || is_prepared { Event::Changed { remote: true } } else { Event::Restarted };
+        let begin = Event::Changed { remote: true, unused_key };
         let link = admin.begin(link, offline, begin).await?;
         let kept = LinkBody::of(&admin, &link).await?;
         let now = kept.clone().with_secret(Some(&secret));
@@ -184,11 +183,26 @@ async fn change(
     Json(body): Json<Change>,
 ) -> Result<Json<LinkBody>, Problem> {
     let before = named(&admin, &slug, &params).await?;
-    let (settings, credential) = body.read(&admin, slug.as_str(), &before)?;
+    // Whoever goes away leaves no half of it.
+    let changing = spawn(async move { changed_as(&admin, slug.as_str(), before, &body).await });
+    changing.await.map_err(|error| Problem::internal(&error))?.map(Json)
+}
+
+async fn changed_as(
+    admin: &Admin,
+    slug: &str,
+    before: Link,
+    body: &Change,
+) -> Result<LinkBody, Problem> {
+    let (settings, credential) = body.read(admin, slug, &before)?;
     let same_host = host_of(&before.settings.url) == host_of(&settings.url);
     let remote = !before.settings.same_remote(&settings);
     let offline = settings.offline;
+    let unused_key = matches!(&credential, Some(Some(StoredCredential::Key(_))));
+    let state = serde_json::from_str(&before.progress.state).unwrap_or_default();
+    let begins_anew = remote || unused_key;
     let update = LinkUpdate {
+        progress: begins_anew.then(|| changed(state, &settings, remote, unused_key)),
         settings: Some(settings),
         credential: credential.map(|new| new.as_ref().map(kept)),
         // Keys belong to the host that showed them.
@@ -202,9 +216,9 @@ async fn change(
     } else {
         None
     };
-    let link = admin.begin(link, offline, Event::Changed { remote }).await?;
-    let body = LinkBody::of(&admin, &link).await?;
-    Ok(Json(body.with_secret(secret.as_ref())))
+    let link = admin.begin(link, offline, Event::Changed { remote, unused_key }).await?;
+    let body = LinkBody::of(admin, &link).await?;
+    Ok(body.with_secret(secret.as_ref()))
 }
 
 fn host_of(url: &str) -> Option<String> {
@@ -230,7 +244,8 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Has a link run now, unless it waits for somebody. The answer is how it stands.
+/// Has a link run now, also if it stands still; not if there is something to decide. The answer is how it
+/// stands.
 #[utoipa::path(post, path = "/wikis/{slug}/remotes/{id}/runs", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 202, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]
 async fn run(

@@ -9,6 +9,7 @@ use super::Failure;
 use super::local::Place;
 use super::output::{cell, print, shown, shown_json, table};
 use super::through::Through;
+use crate::sync::runner::Options;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ChannelCommand {
@@ -61,7 +62,9 @@ pub(super) async fn run(
     command: ChannelCommand,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let through = Through::open(&place, token, None).await?;
+    // Only what reaches out needs a network.
+    let links = matches!(command, ChannelCommand::Test(_)).then(Options::default);
+    let through = Through::open(&place, token, links).await?;
     let done = channel(&through, command, as_json).await;
     through.close().await;
     done

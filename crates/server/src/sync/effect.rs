@@ -10,13 +10,6 @@ use super::link::{DecisionReason, PauseReason, Winner};
 /// Something to be done for a link. In order; see the [module](super) for when the state is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Keep this commit reachable under a backup ref; of a link that covers a part, whose commits don't come
-    /// into the wiki, the wiki's commit that holds everything of it. The only effect that comes **before** the state
-    /// is stored. Once is enough, however often it is asked for.
-    Backup {
-        /// A tip that the remote gave up.
-        tip: Revision,
-    },
     /// Tell it. In the transaction that stores the state.
     Notify(Notice),
     /// Ask the scheduler for a turn.
@@ -29,7 +22,9 @@ pub enum Effect {
     /// Resolve the host, check and pin its address, fetch the branch into quarantine, and check what came.
     /// Ends in `Fetched`, `BranchAbsent`, `HostileTree`, `Unmappable` or `Failed`.
     Fetch,
-    /// Find out how the wiki's head is related to what was fetched. Ends in `Compared` or `Failed`.
+    /// Find out how the wiki's head is related to what was fetched. A tip that was seen last and that the remote
+    /// gave up is kept reachable under a backup ref before this ends; of a link that covers a part, whose commits
+    /// don't come into the wiki, the wiki's commit that holds everything of it. Ends in `Compared` or `Failed`.
     Compare {
         /// What was fetched.
         incoming: Revision,

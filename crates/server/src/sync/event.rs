@@ -18,7 +18,7 @@ pub enum Event {
         /// The commit that the branch is said to be at.
         after: Option<Revision>,
     },
-    /// Somebody who may wants it to run now.
+    /// Somebody who may wants it to run now, and be it that it stands still.
     Requested,
     /// Somebody reads the wiki, and would like to read the newest.
     Read,
@@ -44,6 +44,9 @@ pub enum Event {
     Changed {
         /// It is another remote, branch or subdirectory now, so what is known of the old one is void.
         remote: bool,
+        /// It logs in with a key that was made just now, so that nobody can have put it where it belongs: it
+        /// stands still until somebody wants it to run.
+        unused_key: bool,
     },
     /// The link, or all of the platform, is to leave the network alone.
     Offline,

@@ -233,6 +233,8 @@ pub struct Settings {
     pub interval: Duration,
     /// For how long after one look a reader doesn't cause another.
     pub cooldown: Duration,
+    /// What it logs in with may be another the next time, without anybody changing the link: a mounted file.
+    pub renews: bool,
 }
 
 impl Default for Settings {
@@ -244,6 +246,7 @@ impl Default for Settings {
             on_rewrite: OnRewrite::default(),
             interval: Duration::from_secs(5 * 60),
             cooldown: Duration::from_secs(60),
+            renews: false,
         }
     }
 }

@@ -36,6 +36,10 @@ const GONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// … and this often: a clock that jumped makes no day.
 const GONE_ANSWERS: u32 = 8;
 
+/// What is said of a key before it was ever used.
+const UNUSED_KEY: &str =
+    "the key is new: add its public half to the repository there, and run the link";
+
 /// Merges that were put off longer ago than this have nothing to do with each other, nor have conflicts.
 const SAME_TIE: Duration = Duration::from_secs(10 * 60);
 
@@ -85,10 +89,7 @@ impl Machine<'_> {
                     self.wanted();
                 }
             }
-            Event::Requested => match self.state.phase {
-                Phase::Backoff => self.due(),
-                _ => self.wanted(),
-            },
+            Event::Requested => self.requested(),
             Event::Read => {
                 let over = self.state.cooldown_until.is_none_or(|until| until <= self.now);
                 if over && self.state.phase == Phase::Idle {
@@ -103,7 +104,7 @@ impl Machine<'_> {
             }
             Event::Decided { choice, tip } => self.decided(*choice, *tip),
             Event::Resumed => self.resumed(),
-            Event::Changed { remote } => self.changed(*remote),
+            Event::Changed { remote, unused_key } => self.changed(*remote, *unused_key),
             Event::Offline => {
                 self.state.offline = true;
                 if matches!(self.state.phase, Phase::Idle | Phase::Due | Phase::Backoff)
@@ -151,6 +152,15 @@ impl Machine<'_> {
             Phase::Idle => self.due(),
             phase if phase.is_run() => self.state.pending = true,
             _ => {}
+        }
+    }
+
+    /// Somebody who orders a run has looked: it isn't an attempt too many, and that it fails again is no
+    /// news. A remote that takes no pushes is looked at only: to push again is for [`resumed`](Self::resumed).
+    fn requested(&mut self) {
+        match self.state.phase {
+            Phase::Backoff | Phase::Paused { .. } => self.due(),
+            _ => self.wanted(),
         }
     }
 
@@ -206,7 +216,7 @@ impl Machine<'_> {
         }
     }
 
-    fn changed(&mut self, remote: bool) {
+    fn changed(&mut self, remote: bool, unused_key: bool) {
         self.leave();
         let state = &mut self.state;
         if remote {
@@ -220,8 +230,11 @@ impl Machine<'_> {
         state.gone = None;
         state.last_error = None;
         (state.rejections, state.races, state.failures) = (0, 0, 0);
-        if self.settings.mode == Mode::Off {
-            self.rest(Phase::Disabled, None);
+        if unused_key && self.settings.mode != Mode::Off {
+            let reason = PauseReason::Auth;
+            self.state.told = Some(reason);
+            self.state.last_error = Some(UNUSED_KEY.to_owned());
+            self.rest(Phase::Paused { reason }, None);
         } else {
             self.due();
         }
@@ -229,7 +242,8 @@ impl Machine<'_> {
 
     /// Nothing is on any more, whatever the state says: look once, not all links at the same time.
     fn restarted(&mut self) {
-        self.state.running = Running::default();
+        // It may have been only the link's state that was lost, and not the process with all its runs.
+        self.leave();
         let phase = self.state.phase;
         if phase.is_run() || matches!(phase, Phase::Idle | Phase::Due | Phase::Backoff) {
             let wait = schedule::after_a_start(self.settings.interval, &mut self.dice);
@@ -286,7 +300,9 @@ impl Machine<'_> {
 
     /// Waits for a turn. Everything that is wanted will be seen to by the run that follows.
     fn due(&mut self) {
-        if self.state.offline {
+        if self.settings.mode == Mode::Off {
+            self.rest(Phase::Disabled, None);
+        } else if self.state.offline {
             self.rest(Phase::Offline, None);
         } else {
             self.rest(Phase::Due, None);
@@ -390,7 +406,11 @@ impl Machine<'_> {
         ) {
             self.up();
         }
-        let probe = (reason == PauseReason::RemoteGone).then_some(self.now + schedule::PROBE);
+        let probe = match reason {
+            PauseReason::RemoteGone => Some(self.now + schedule::PROBE),
+            PauseReason::Auth if self.settings.renews => Some(self.now + schedule::RENEWAL),
+            _ => None,
+        };
         self.rest(Phase::Paused { reason }, probe);
         if self.state.told.replace(reason) != Some(reason) {
             self.effects.push(Effect::Notify(Notice::Paused { reason }));

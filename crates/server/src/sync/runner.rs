@@ -10,6 +10,7 @@
 
 mod access;
 mod channels;
+mod conflicts;
 mod notices;
 mod options;
 mod outbox;
@@ -44,7 +45,7 @@ pub use notices::Delivery;
 pub use options::Options;
 pub(crate) use preview::{Previewed, preview};
 pub(crate) use standing::Waiting;
-pub(crate) use stored::progress;
+pub(crate) use stored::changed;
 pub(crate) use tally::{PushEnd, RunEnd, Taken};
 
 /// How many messages to the supervisor may wait.
@@ -102,6 +103,16 @@ impl Off {
             Self::Offline => "server_offline",
             Self::Git(GitUnusable::Missing(_)) => "git_missing",
             Self::Git(GitUnusable::TooOld { .. }) => "git_too_old",
+        }
+    }
+}
+
+impl Shared {
+    /// Tells whoever listens how a link stands, and what people are told of it.
+    fn tell_listener(&self, link: &Link, notices: &[NewNotice]) {
+        let listener = lock(&self.listener).clone();
+        if let Some(listener) = listener {
+            listener(link, notices);
         }
     }
 }
@@ -165,10 +176,12 @@ impl Remotes {
     /// Links that don't run: who tells them something hears that the server is busy.
     pub fn resting(platform: &Platform) -> Self {
         let (inbox, _) = mpsc::channel(1);
+        // Nobody is told, either: that is left to whoever runs them.
+        let options = Options { delivery: None, ..Options::default() };
         let shared = Arc::new(Shared {
             platform: platform.clone(),
-            notifier: notifier(&Options::default()),
-            options: Options::default(),
+            notifier: notifier(&options),
+            options,
             wire: Err(Off::Disabled),
             news: Arc::new(Notify::new()),
             listener: Mutex::default(),

@@ -10,6 +10,8 @@ pub const DEBOUNCE: Duration = Duration::from_secs(2);
 pub const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
 /// How often a link that stopped for a reason that may end by itself tries again.
 pub const PROBE: Duration = Duration::from_secs(6 * 60 * 60);
+/// How often one that isn't let in tries again, if what it logs in with is replaced by itself.
+pub const RENEWAL: Duration = Duration::from_secs(15 * 60);
 /// How long one run may take; then it is given up, whatever it waits for. (What goes over the wire has shorter
 /// limits of its own.)
 pub const LEASE: Duration = Duration::from_secs(60 * 60);

@@ -38,6 +38,7 @@ pub(crate) struct SealedUpdate {
     pub(crate) settings: Option<LinkSettings>,
     pub(crate) credential: Option<Option<StoredCredential>>,
     pub(crate) known_hosts: Option<String>,
+    pub(crate) progress: Option<LinkProgress>,
     pub(crate) webhook: Option<Sealed>,
 }
 
@@ -176,6 +177,9 @@ impl Catalog {
                     params![id, hosts],
                 )?;
             }
+            if let Some(progress) = &update.progress {
+                set_progress(transaction, id, progress)?;
+            }
             if let Some(webhook) = &update.webhook {
                 transaction.execute(
                     "update links set webhook_nonce = ?2, webhook_sealed = ?3 where id = ?1",
@@ -192,16 +196,8 @@ impl Catalog {
     /// The file can't be written; then nothing of it is.
     pub(crate) fn save_links(&self, steps: &[LinkStep]) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
-            let mut save = transaction.prepare_cached(
-                "update links set state = ?2, word = ?3, reason = ?4, next_at = ?5 where id = ?1
-                 returning wiki",
-            )?;
             for LinkStep { link, progress, notices } in steps {
-                let LinkProgress { state, word, reason, next_at } = progress;
-                let wiki: Option<String> = save
-                    .query_row(params![link, state, word, reason, next_at], |row| row.get(0))
-                    .optional()?;
-                let Some(wiki) = wiki else { continue };
+                let Some(wiki) = set_progress(transaction, link, progress)? else { continue };
                 for notice in notices {
                     notices::insert(transaction, link, &wiki, notice)?;
                 }
@@ -278,6 +274,21 @@ pub(super) fn forget(transaction: &Transaction<'_>, wiki: &str) -> Result<(), Ca
     transaction.execute("delete from notices where wiki = ?1", [wiki])?;
     transaction.execute("delete from channels where wiki = ?1", [wiki])?;
     Ok(())
+}
+
+/// Returns the link's wiki, unless the link is gone.
+fn set_progress(
+    transaction: &Transaction<'_>,
+    id: &str,
+    progress: &LinkProgress,
+) -> Result<Option<String>, CatalogError> {
+    let LinkProgress { state, word, reason, next_at } = progress;
+    let mut save = transaction.prepare_cached(
+        "update links set state = ?2, word = ?3, reason = ?4, next_at = ?5 where id = ?1
+         returning wiki",
+    )?;
+    let saved = save.query_row(params![id, state, word, reason, next_at], |row| row.get(0));
+    Ok(saved.optional()?)
 }
 
 fn set(

@@ -90,7 +90,7 @@ impl Platform {
         self.catalog(|catalog| catalog.next_link_at()).await
     }
 
-    /// Changes a link. What it is doing isn't touched.
+    /// Changes a link, all or nothing.
     ///
     /// # Errors
     /// There is no such link; the platform's key can't be used.
@@ -98,11 +98,12 @@ impl Platform {
         let (platform, id) = (self.clone(), id.to_owned());
         let link = blocking(move || {
             let wiki = platform.0.catalog.link(&id)?.ok_or(Error::UnknownLink)?.wiki;
-            let LinkUpdate { settings, credential, known_hosts } = update;
+            let LinkUpdate { settings, credential, known_hosts, progress } = update;
             let credential = credential
                 .map(|credential| platform.seal_credential(wiki, &id, credential))
                 .transpose()?;
-            let update = SealedUpdate { settings, credential, known_hosts, webhook: None };
+            let update =
+                SealedUpdate { settings, credential, known_hosts, progress, webhook: None };
             Ok::<_, Error>(platform.0.catalog.update_link(&id, &update)?)
         })
         .await?;

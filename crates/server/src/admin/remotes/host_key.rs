@@ -89,7 +89,7 @@ async fn confirm(
     };
     let update = LinkUpdate { known_hosts: Some(format!("{key}\n")), ..LinkUpdate::default() };
     admin.platform.update_link(&link.id, update).await.map_err(|error| error.problem())?;
-    let link = admin.tell(&link, Event::Changed { remote: false }).await?;
+    let link = admin.tell(&link, Event::Changed { remote: false, unused_key: false }).await?;
     LinkBody::of(&admin, &link).await.map(Json)
 }
 

@@ -1,5 +1,7 @@
 //! What a run does with what its effects found out.
 
+use std::time::Duration;
+
 use wikigrove_tenant::Revision;
 
 use super::{
@@ -80,9 +82,6 @@ impl Machine<'_> {
             self.state.decision = None;
         }
         let rewritten = self.state.seen.filter(|_| facts.rewritten);
-        if let Some(tip) = rewritten {
-            self.effects.insert(0, Effect::Backup { tip });
-        }
         let plan = match self.state.decision {
             Some(decision) => Ok(chosen(decision, facts, rewritten)),
             None => self.unasked(facts, rewritten),
@@ -281,7 +280,7 @@ impl Machine<'_> {
         self.state.last_error = Some(text.to_owned());
         self.state.rejections = self.state.rejections.saturating_add(1);
         if self.state.rejections >= REJECTIONS {
-            self.stop_pushing(PauseReason::Rejected, true);
+            self.stop_pushing(PauseReason::Rejected, Some(schedule::PROBE));
         } else {
             self.release();
             self.wait(None);
@@ -289,8 +288,8 @@ impl Machine<'_> {
     }
 
     /// The remote takes nothing from us, but what it has can still be had.
-    fn stop_pushing(&mut self, reason: PauseReason, may_end: bool) {
-        let probe_at = may_end.then_some(self.now + schedule::PROBE);
+    fn stop_pushing(&mut self, reason: PauseReason, probe: Option<Duration>) {
+        let probe_at = probe.map(|probe| self.now + probe);
         let before = self.state.push_stop.replace(PushStop { reason, probe_at });
         if before.is_none_or(|before| before.reason != reason) {
             self.effects.push(Effect::Notify(Notice::Paused { reason }));
@@ -302,7 +301,10 @@ impl Machine<'_> {
         match (self.state.phase, failure) {
             // Nothing that went over the network.
             (Phase::Comparing | Phase::Merging | Phase::Applying, _) => self.failed_here(),
-            (Phase::Pushing, Failure::Auth) => self.stop_pushing(PauseReason::Auth, false),
+            (Phase::Pushing, Failure::Auth) => {
+                let probe = self.settings.renews.then_some(schedule::RENEWAL);
+                self.stop_pushing(PauseReason::Auth, probe);
+            }
             (Phase::Pushing, Failure::Transient { retry_after, answered: true }) => {
                 self.unreachable(retry_after);
             }

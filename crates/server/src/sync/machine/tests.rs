@@ -28,6 +28,7 @@ const fn revision(number: u8) -> Revision {
 }
 
 /// One link, and somebody who tells it things.
+#[derive(Clone)]
 struct Desk {
     settings: Settings,
     state: LinkState,
@@ -87,7 +88,7 @@ impl Desk {
     fn fetching(&mut self) -> &mut Self {
         match self.state.phase {
             Phase::Due => {}
-            Phase::Idle => drop(self.tell(&Event::Requested)),
+            Phase::Idle => drop(self.tell(&Event::Webhook { after: None })),
             _ => drop(self.wait()),
         }
         assert_eq!(self.tell(&Event::Started), [Effect::Fetch]);

@@ -226,7 +226,10 @@ impl Run {
             self.wiki.compare(&quarantine, incoming, seen).await?;
         self.found().head = head;
         let local_only = match seen.filter(|_| rewritten) {
-            Some(seen) => self.is_beyond(seen).await?,
+            Some(seen) => {
+                self.wiki.back_up_tip(self.link.number(), seen).await?;
+                self.is_beyond(seen).await?
+            }
             None => false,
         };
         let base = seen.filter(|_| rewritten);

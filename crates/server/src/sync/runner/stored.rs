@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wikigrove_tenant::{Link, LinkProgress, LinkSettings, NewNotice};
 
-use crate::sync::{LinkState, Notice, Settings};
+use super::{now, random};
+use crate::sync::{Event, LinkState, Moment, Notice, Phase, Settings, step};
 
 /// A link in memory, with its row as it was last stored.
 #[derive(Clone, Debug)]
@@ -27,7 +28,8 @@ impl Loaded {
     }
 
     pub(super) fn settings(&self) -> Settings {
-        settings(&self.link.settings)
+        let renews = matches!(self.link.credential.as_str(), "token_file" | "key_file");
+        Settings { renews, ..settings(&self.link.settings) }
     }
 
     /// What to store, unless it is stored already.
@@ -46,6 +48,24 @@ pub(crate) fn progress(state: &LinkState) -> LinkProgress {
     }
 }
 
+/// What is stored together with a change of a link, so that nothing of what was before is taken for what
+/// is now, should nobody come to [tell](super::Remotes::tell) the link of it: it looks at once, if it may.
+pub(crate) fn changed(
+    state: LinkState,
+    stored: &LinkSettings,
+    remote: bool,
+    unused_key: bool,
+) -> LinkProgress {
+    let event = Event::Changed { remote, unused_key };
+    let moment = Moment { now: now(), random: random() };
+    let (mut state, _) = step(&settings(stored), state, &event, moment);
+    if state.phase == Phase::Due {
+        (state.phase, state.look_at, state.next_at) =
+            (Phase::Idle, Some(moment.now), Some(moment.now));
+    }
+    progress(&state)
+}
+
 /// The settings that the machine goes by.
 pub(super) fn settings(stored: &LinkSettings) -> Settings {
     Settings {
@@ -55,6 +75,7 @@ pub(super) fn settings(stored: &LinkSettings) -> Settings {
         on_rewrite: word(&stored.on_rewrite),
         interval: stored.interval,
         cooldown: stored.cooldown,
+        renews: false,
     }
 }
 

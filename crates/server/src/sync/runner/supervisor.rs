@@ -1,21 +1,18 @@
 //! Takes the steps: one at a time, each stored before anything comes of it.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wikigrove_tenant::{
-    Caller, Changes, Error, Link, LinkStep, NewNotice, Origin, Revision, TenantId, spawn,
-};
+use wikigrove_tenant::{Changes, Error, Link, LinkStep, Origin, Revision, TenantId, spawn};
 
 use super::outcome::of_ours;
 use super::run::Run;
 use super::stored::{Loaded, notice};
 use super::tally::{Counted, Did};
-use super::{LONGEST_SLEEP, Message, Shared, lock, now, random, standing};
+use super::{LONGEST_SLEEP, Message, Shared, conflicts, now, random, standing};
 use crate::metrics::LinkCounts;
 use crate::remote::RemoteUrl;
 use crate::sync::{Effect, Event, Fair, LinkState, Moment, Outcome, Phase, State, Time, step};
@@ -43,8 +40,8 @@ pub(super) struct Supervisor {
     saved_since: Option<Instant>,
     /// When the catalog has something to do.
     next_at: Option<Time>,
-    /// Links that the catalog couldn't take.
-    broken: Vec<(Instant, String)>,
+    /// Links whose state couldn't be stored, and when to take them up again.
+    broken: HashMap<String, Instant>,
     /// Two clocks, to notice when one is put.
     clocks: (Instant, Time),
 }
@@ -77,7 +74,7 @@ impl Supervisor {
             saved: HashSet::new(),
             saved_since: None,
             next_at: None,
-            broken: Vec::new(),
+            broken: HashMap::new(),
             clocks: (Instant::now(), now()),
         }
     }
@@ -129,7 +126,7 @@ impl Supervisor {
         let in_memory = self.active.values().filter_map(|active| active.loaded.state.next_at);
         let waits = in_memory.chain(self.next_at).map(until);
         let saves = self.saved_since.map(|since| COLLECT.saturating_sub(since.elapsed()));
-        let broken = self.broken.iter().map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let broken = self.broken.values().map(|at| at.saturating_duration_since(Instant::now()));
         waits.chain(saves).chain(broken).min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
     }
 
@@ -269,8 +266,12 @@ impl Supervisor {
                     moved.push(loaded);
                 }
             }
+            let told: Vec<_> = steps.iter().map(|step| step.link.clone()).collect();
             if let Err(error) = self.shared.platform.save_links(steps).await {
                 tracing::error!(%error, "the links' states can't be stored");
+                let again = Instant::now() + AGAIN;
+                self.broken.extend(told.into_iter().map(|link| (link, again)));
+                continue;
             }
             for loaded in moved {
                 let link = &loaded.link;
@@ -306,7 +307,8 @@ impl Supervisor {
 
     /// Wakes those that the catalog knows of; returns when to ask it again.
     async fn wake(&mut self, time: Time) -> Result<Option<Time>, Error> {
-        let links = self.shared.platform.due_links(time.0, BATCH).await?;
+        let mut links = self.shared.platform.due_links(time.0, BATCH).await?;
+        links.retain(|link| !self.broken.contains_key(&link.id));
         for link in &links {
             self.try_step(&link.id, &Event::Due).await;
         }
@@ -334,55 +336,17 @@ impl Supervisor {
         }
         let wiki = active.loaded.link.wiki;
         let applied = matches!(outcome, Outcome::Applied { .. });
-        if applied {
-            self.tell_conflicts(&link).await;
-        }
         self.try_step(&link, &Event::Done { run, outcome }).await;
         if applied {
             self.tell_links(wiki, Some(&link), &Event::Saved).await;
         }
     }
 
-    /// Has people told of conflicts. They are in the wiki's own database, so this may come twice, and is
-    /// told once.
-    async fn tell_conflicts(&self, id: &str) {
-        let Some(Active { loaded, run: Some(run), .. }) = self.active.get(id) else { return };
-        let told = async {
-            let mut merges: HashMap<Revision, usize> = HashMap::new();
-            let number = loaded.link.number();
-            for conflict in run.wiki().sync_conflicts(0, 500).await? {
-                if conflict.link.is_some_and(|link| link.0 == number) {
-                    *merges.entry(conflict.revision).or_default() += 1;
-                }
-            }
-            for (merge, conflicts) in merges {
-                let notice = NewNotice {
-                    kind: "conflicts".to_owned(),
-                    once: Some(merge.to_string()),
-                    detail: serde_json::json!({ "revision": merge, "conflicts": conflicts }),
-                };
-                let wiki = loaded.link.wiki;
-                if self.shared.platform.add_notice(wiki, id, notice.clone()).await? {
-                    self.counts().notice(&notice.kind);
-                    self.tell_listener(&loaded.link, &[notice]);
-                }
-            }
-            Ok::<_, Error>(())
-        };
-        if let Err(error) = told.await {
-            tracing::warn!(link = id, %error, "conflicts can't be told");
-        }
-        self.shared.news.notify_one();
-    }
-
     /// Takes up links whose state couldn't be stored.
     async fn mend(&mut self) {
         let now = Instant::now();
-        let (due, later) =
-            std::mem::take(&mut self.broken).into_iter().partition(|(at, _)| *at <= now);
-        self.broken = later;
-        let due: Vec<(Instant, String)> = due;
-        for (_, id) in due {
+        let due: Vec<_> = self.broken.extract_if(|_, at| *at <= now).map(|(id, _)| id).collect();
+        for id in due {
             self.try_step(&id, &Event::Restarted).await;
         }
     }
@@ -410,24 +374,16 @@ impl Supervisor {
         let before = active.loaded.state.clone();
         let moment = Moment { now: now(), random: random() };
         let settings = active.loaded.settings();
-        let mut event = Cow::Borrowed(event);
-        let (mut state, mut effects) = step(&settings, before.clone(), &event, moment);
-        if let Some(tip) = effects.iter().find_map(backup)
-            && let Err(error) = self.back_up(&active, tip).await
-        {
-            // As if the comparison that asked for it hadn't worked.
-            let outcome = of_ours(&error.problem().detail());
-            event = Cow::Owned(Event::Done { run: before.run, outcome });
-            (state, effects) = step(&settings, before.clone(), &event, moment);
-        }
+        let (state, effects) = step(&settings, before.clone(), event, moment);
         active.loaded.state = state;
-        if let Err(error) = self.store(&mut active, &event, &effects).await {
+        if let Err(error) = self.store(&mut active, event, &effects).await {
             self.drop_active(active);
-            self.broken.push((Instant::now() + AGAIN, id.to_owned()));
+            self.broken.insert(id.to_owned(), Instant::now() + AGAIN);
             return Err(error);
         }
+        self.broken.remove(id);
         self.next_at = [self.next_at, active.loaded.state.next_at].into_iter().flatten().min();
-        self.count(&mut active, &before, &event);
+        self.count(&mut active, &before, event);
         self.perform(&mut active, effects);
         let phase = active.loaded.state.phase;
         if phase.is_run() || phase == Phase::Due || active.loaded.unsaved().is_some() {
@@ -456,12 +412,6 @@ impl Supervisor {
         self.shared.options.metrics.links()
     }
 
-    async fn back_up(&self, active: &Active, tip: Revision) -> Result<(), Error> {
-        let link = &active.loaded.link;
-        let wiki = self.shared.platform.wiki_by_id(link.wiki, Caller::operator()).await?;
-        wiki.back_up_tip(link.number(), tip).await
-    }
-
     /// Stores a state with its notices, unless nothing but a timer of a save's is new.
     async fn store(
         &self,
@@ -487,16 +437,9 @@ impl Supervisor {
         let changed =
             (&was.word, &was.reason) != (&loaded.link.progress.word, &loaded.link.progress.reason);
         if !notices.is_empty() || (changed && is_news(loaded.state.state())) {
-            self.tell_listener(&loaded.link, &notices);
+            self.shared.tell_listener(&loaded.link, &notices);
         }
         Ok(())
-    }
-
-    fn tell_listener(&self, link: &Link, notices: &[NewNotice]) {
-        let listener = lock(&self.shared.listener).clone();
-        if let Some(listener) = listener {
-            listener(link, notices);
-        }
     }
 
     /// All but what was done before the state was stored.
@@ -505,7 +448,7 @@ impl Supervisor {
         let mut reported = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Backup { .. } | Effect::Notify(_) | Effect::SetTimer { .. } => {}
+                Effect::Notify(_) | Effect::SetTimer { .. } => {}
                 Effect::Queue => self.fair.queue(wiki, id.clone(), host(&active.loaded.link)),
                 Effect::Release => {
                     if let Some(run) = active.run.take() {
@@ -538,10 +481,14 @@ impl Supervisor {
             let (outcome, begun) = match run {
                 Some(run) => {
                     remove_jobs(&run, tips).await;
-                    (timed(&shared, &run, &effect).await, None)
+                    (timed(&shared, &link, &run, &effect).await, None)
                 }
                 None => match begin(&shared, &link).await {
-                    Ok(run) => (timed(&shared, &run, &effect).await, Some(Arc::new(run))),
+                    Ok(run) => {
+                        // What the process before may not have come to.
+                        conflicts::tell(&shared, &link, &run).await;
+                        (timed(&shared, &link, &run, &effect).await, Some(Arc::new(run)))
+                    }
                     Err(outcome) => (outcome, None),
                 },
             };
@@ -553,6 +500,7 @@ impl Supervisor {
     /// A link is gone.
     fn forget(&mut self, id: &str) {
         self.shared.standing.forget(id);
+        self.broken.remove(id);
         if let Some(active) = self.active.remove(id) {
             self.drop_active(active);
         }
@@ -589,24 +537,20 @@ async fn begin(shared: &Shared, link: &Link) -> Result<Run, Outcome> {
     }
 }
 
-/// Does what an effect says, and counts how long it takes.
-async fn timed(shared: &Shared, run: &Run, effect: &Effect) -> Outcome {
+/// Does what an effect says, counts how long it takes, and has people told of what it leaves to them.
+async fn timed(shared: &Shared, link: &Link, run: &Run, effect: &Effect) -> Outcome {
     let started = Instant::now();
     let outcome = run.perform(effect).await;
     shared.options.metrics.links().step(effect, started.elapsed());
+    if matches!(outcome, Outcome::Applied { .. }) {
+        conflicts::tell(shared, link, run).await;
+    }
     outcome
 }
 
 async fn remove_jobs(run: &Run, tips: Vec<Revision>) {
     for tip in tips {
         run.remove_jobs(tip).await;
-    }
-}
-
-fn backup(effect: &Effect) -> Option<Revision> {
-    match effect {
-        Effect::Backup { tip } => Some(*tip),
-        _ => None,
     }
 }
 

@@ -39,7 +39,7 @@ impl World {
                     heard.trouble = None;
                 }
             }
-            Event::Changed { remote } => {
+            Event::Changed { remote, .. } => {
                 (heard.trouble, heard.stopped) = (None, None);
                 if *remote {
                     heard.down = 0;
@@ -100,7 +100,7 @@ impl World {
             Event::Decided { tip: Some(tip), choice } if asked && *choice != Choice::Retry => {
                 link.answered = Some(git::id(*tip));
             }
-            Event::Changed { remote: true } => {
+            Event::Changed { remote: true, .. } => {
                 link.observed.clear();
                 link.answered = None;
             }
@@ -223,7 +223,10 @@ impl World {
             // A run of which nothing is heard since before it was quiet.
             let hangs = link.state.phase.is_run()
                 && link.starts.last().is_some_and(|start| self.now - start > 120_000);
+            // Or one that nobody gives a turn.
+            let starves = link.due_since.is_some_and(|since| self.now - since > 120_000);
             let waits = hangs
+                || starves
                 || link.state.push_stop.is_some()
                 || matches!(
                     link.state.phase,

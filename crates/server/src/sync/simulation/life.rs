@@ -114,8 +114,8 @@ impl World {
                     91 => Event::Offline,
                     92..94 => Event::Online,
                     94 => Event::Disabled,
-                    95 => Event::Changed { remote: false },
-                    96 => Event::Changed { remote: true },
+                    95 => Event::Changed { remote: false, unused_key: false },
+                    96 => Event::Changed { remote: true, unused_key: false },
                     _ => Event::Resumed,
                 };
                 self.hear(link, &event);
@@ -303,7 +303,7 @@ impl World {
         for link in 0..self.links.len() {
             self.hear(link, &Event::Online);
             if self.links[link].state.phase == Phase::Disabled {
-                self.hear(link, &Event::Changed { remote: false });
+                self.hear(link, &Event::Changed { remote: false, unused_key: false });
             }
         }
     }
@@ -358,10 +358,12 @@ impl World {
                     self.hear(link, &Event::Resumed);
                 } else {
                     self.remotes[remote].others = false;
-                    self.hear(link, &Event::Changed { remote: true });
+                    self.hear(link, &Event::Changed { remote: true, unused_key: false });
                 }
             }
-            Phase::Paused { .. } => self.hear(link, &Event::Changed { remote: false }),
+            Phase::Paused { .. } => {
+                self.hear(link, &Event::Changed { remote: false, unused_key: false })
+            }
             _ if self.links[link].state.push_stop.is_some() => self.hear(link, &Event::Resumed),
             _ => {}
         }

@@ -13,7 +13,7 @@ impl World {
         let (wiki, remote) = (self.links[number].wiki, self.links[number].remote);
         let server = self.wikis[wiki].server;
         let (least, most, network) = match effect {
-            Effect::Backup { .. } | Effect::Notify(_) | Effect::SetTimer { .. } => return,
+            Effect::Notify(_) | Effect::SetTimer { .. } => return,
             Effect::Queue => {
                 let host = self.remotes[remote].host;
                 return self.servers[server].fair.queue(wiki, number, host);
@@ -51,6 +51,7 @@ impl World {
         let head = self.remotes[remote].wiki.and_then(|wiki| self.wikis[wiki].head);
         let has = |commit| log.iter().chain(&head).any(|tip| git.is_ancestor(commit, *tip));
         assert!(has(up_to), "the remote never had {up_to}");
+        assert!(self.links[link].reported.contains(&up_to), "the remote didn't say {up_to}");
         let wiki = self.links[link].wiki;
         self.wikis[wiki]
             .jobs
@@ -165,6 +166,8 @@ impl World {
             Some(_) => Relation::Diverged,
         };
         let rewritten = seen.is_some_and(|seen| !below(seen, incoming));
+        let wiki = self.links[link].wiki;
+        self.wikis[wiki].backups.extend(seen.filter(|_| rewritten));
         let facts = Facts {
             local: head.map(revision),
             relation,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::git::{Git, Id, Tree};
 use crate::sync::clock::Dice;
 use crate::sync::{
-    Effect, Event, Failure, Fair, FirstRun, Limits, LinkState, Mode, Moment, OnRewrite, Outcome,
-    Phase, Settings, Time, Winner, step,
+    Effect, Event, Failure, Fair, FirstRun, Landing, Limits, LinkState, Mode, Moment, OnRewrite,
+    Outcome, Phase, Settings, Time, Winner, step,
 };
 
 /// More steps than any life has that gets anywhere.
@@ -104,6 +104,33 @@ pub(super) struct Link {
     pub(super) conflicts: u32,
     /// When its last runs began.
     pub(super) starts: Vec<i64>,
+    /// The tips that its run was told the remote has.
+    pub(super) reported: BTreeSet<Id>,
+    /// Since when it has waited for its turn.
+    pub(super) due_since: Option<i64>,
+}
+
+impl Link {
+    /// Remembers what the remote said in the run that is on.
+    fn take_report(&mut self, event: &Event) {
+        if *event == Event::Started {
+            self.reported.clear();
+        }
+        let Event::Done { run, outcome } = event else { return };
+        if let Outcome::Fetched { incoming: tip } | Outcome::Seen(Landing::Landed { tip }) = outcome
+            && *run == self.state.run
+        {
+            self.reported.insert(super::git::id(*tip));
+        }
+    }
+
+    /// What a run has in memory is gone.
+    fn forget_run(&mut self) {
+        self.busy = None;
+        self.compared = None;
+        self.merged = None;
+        self.conflicts = 0;
+    }
 }
 
 pub(super) enum What {
@@ -292,6 +319,7 @@ impl World {
                     on_rewrite: self.one_of(OnRewrite::ALL),
                     interval: Duration::from_secs(60 + self.dice.below(240)),
                     cooldown: Duration::from_secs(60),
+                    renews: self.chance(20),
                 };
                 self.add_link(wiki, remote, settings);
             }
@@ -329,9 +357,11 @@ impl World {
             answered: None,
             conflicts: 0,
             starts: Vec::new(),
+            reported: BTreeSet::new(),
+            due_since: None,
         });
         let link = self.links.len() - 1;
-        self.plan(0, What::Tell(link, Event::Changed { remote: true }));
+        self.plan(0, What::Tell(link, Event::Changed { remote: true, unused_key: false }));
     }
 
     pub(super) fn plan(&mut self, wait: i64, what: What) {
@@ -400,6 +430,7 @@ impl World {
         let now = Time(self.now + self.servers[server].offset);
         let random = self.dice.roll();
         let link = &mut self.links[number];
+        link.take_report(event);
         let before = link.state.phase;
         let (state, effects) =
             step(&link.settings, link.state.clone(), event, Moment { now, random });
@@ -410,18 +441,18 @@ impl World {
         }
         let dies = self.chaos && self.dice.below(300) == 0;
         let mut lives = if dies { self.pick(effects.len() + 3) } else { usize::MAX };
-        for effect in &effects {
-            if let Effect::Backup { tip } = effect {
-                let wiki = self.links[number].wiki;
-                self.wikis[wiki].backups.insert(super::git::id(*tip));
-            }
-        }
         if lives == 0 {
             return self.kill(server);
         }
+        if self.chaos && self.dice.below(300) == 0 {
+            return self.lose(number);
+        }
         self.check_told(number, event, &state, &effects);
         self.check_asked(number, event, &state);
+        let now = self.now;
         let link = &mut self.links[number];
+        let is_due = state.phase == Phase::Due;
+        link.due_since = is_due.then(|| link.due_since.unwrap_or(now));
         link.state = state.clone();
         link.stored = state;
         for effect in effects {
@@ -437,6 +468,22 @@ impl World {
         }
     }
 
+    /// A step can't be stored: nothing comes of it, and the link begins anew later, in the same process.
+    fn lose(&mut self, number: usize) {
+        self.log(|_| format!("link {number} can't be stored"));
+        let wiki = self.links[number].wiki;
+        self.servers[self.wikis[wiki].server].fair.leave(&wiki, &number);
+        self.links[number].forget_run();
+        self.read_back(number);
+        self.plan(30_000, What::Tell(number, Event::Restarted));
+    }
+
+    /// What is on disk is all that is known.
+    fn read_back(&mut self, number: usize) {
+        let stored = serde_json::to_string(&self.links[number].stored).unwrap();
+        self.links[number].state = serde_json::from_str(&stored).unwrap();
+    }
+
     /// The process dies: what it had in memory is gone, and what it sent may arrive.
     pub(super) fn kill(&mut self, server: usize) {
         self.log(|_| format!("server {server} dies"));
@@ -444,10 +491,7 @@ impl World {
         self.servers[server].fair = Fair::new(self.limits);
         for link in &mut self.links {
             if self.wikis[link.wiki].server == server {
-                link.busy = None;
-                link.compared = None;
-                link.merged = None;
-                link.conflicts = 0;
+                link.forget_run();
             }
         }
         let wait = self.span(100, 60_000);
@@ -464,8 +508,7 @@ impl World {
             |world: &Self, link: usize| world.wikis[world.links[link].wiki].server == server;
         for number in 0..self.links.len() {
             if of_server(self, number) {
-                let stored = serde_json::to_string(&self.links[number].stored).unwrap();
-                self.links[number].state = serde_json::from_str(&stored).unwrap();
+                self.read_back(number);
             }
         }
         // Before anything else happens to them.
@@ -474,7 +517,11 @@ impl World {
                 self.hear(number, &Event::Restarted);
                 let phase = self.links[number].state.phase;
                 let alive = self.servers[server].up;
-                assert!(!alive || !phase.is_run(), "it takes a dead run for a living one");
+                let later = self.agenda.values().any(
+                    |what| matches!(what, What::Tell(link, Event::Restarted) if *link == number),
+                );
+                let dead = alive && phase.is_run() && !later;
+                assert!(!dead, "it takes a dead run for a living one");
             }
         }
     }

@@ -58,7 +58,14 @@ fn a_link_is_what_was_made_and_changed() {
     assert_eq!(catalog.link("a").unwrap(), Some(made.clone()));
     assert_eq!(catalog.link_credential("a").unwrap().unwrap().sealed, sealed(1));
     assert_eq!(catalog.link_webhook("a").unwrap(), sealed(2));
+    let progress = LinkProgress {
+        state: "{}".to_owned(),
+        word: "due".to_owned(),
+        reason: None,
+        next_at: Some(7),
+    };
     let changed = SealedUpdate {
+        progress: Some(progress.clone()),
         settings: Some(LinkSettings { mode: "pull".to_owned(), ..settings() }),
         credential: Some(Some(StoredCredential {
             kind: "deploy_key".to_owned(),
@@ -76,9 +83,10 @@ fn a_link_is_what_was_made_and_changed() {
     assert_eq!(changed.public_key.as_deref(), Some("ssh-ed25519 AAAA"));
     assert_eq!(catalog.link_credential("a").unwrap().unwrap().sealed, sealed(4));
     assert_eq!(catalog.link_webhook("a").unwrap(), sealed(3));
-    assert_eq!(changed.progress, made.progress);
+    assert_eq!(changed.progress, progress);
     let open = SealedUpdate { credential: Some(None), ..SealedUpdate::default() };
-    assert_eq!(catalog.update_link("a", &open).unwrap().credential, "none");
+    let opened = catalog.update_link("a", &open).unwrap();
+    assert_eq!((opened.credential.as_str(), opened.progress), ("none", progress));
     assert!(catalog.link_credential("a").unwrap().is_none());
     assert!(catalog.remove_link("a").unwrap());
     assert!(!catalog.remove_link("a").unwrap());

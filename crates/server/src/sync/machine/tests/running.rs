@@ -191,7 +191,7 @@ fn a_key_that_may_read_but_not_write_pulls_on() {
     let effects = desk.compared(facts(Relation::Behind));
     assert!(matches!(effects.last(), Some(Effect::Apply { .. })));
     desk.done(Outcome::Applied { head: TIP });
-    assert_eq!(desk.tell(&Event::Changed { remote: false }), [Effect::Queue]);
+    assert_eq!(desk.tell(&Event::Changed { remote: false, unused_key: false }), [Effect::Queue]);
     desk.pushing();
 }
 

@@ -57,6 +57,9 @@ impl Run {
         let compared = self.wiki.compare_part(&quarantine, incoming, seen, link, mapping).await?;
         let PartComparison { head, is_unrelated, rewritten, has_own, is_starter } = compared;
         self.found().head = head;
+        if let Some(seen) = seen.filter(|_| rewritten) {
+            self.wiki.back_up_tip(link, seen).await?;
+        }
         let met = seen.is_some() && !rewritten;
         let (relation, local) = match (self.standing(Some(incoming)).await?, head) {
             // All that belongs there is there, whatever else was saved.
