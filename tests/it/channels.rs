@@ -307,11 +307,7 @@ async fn a_deleted_wikis_channels_go_with_it() {
 fn the_command_line_adds_lists_tests_and_removes_with_and_without_a_server() {
     let data = scratch();
     let program = program(data.path());
-    let run = |args: &[&str]| {
-        let output = program.run(args);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), said)
-    };
+    let run = |args: &[&str]| program.ask(args);
     assert_eq!(run(&["wiki", "create", "garden"]).0, Some(0));
     // Where no server runs, nobody knows of a relay; the next server may have one.
     let (code, mail, said) =

@@ -192,11 +192,7 @@ async fn two_wikis_written_at_once_over_a_network_that_fails_become_the_same() {
 fn the_command_line_does_all_of_it_with_and_without_a_server() {
     let data = scratch();
     let program = program(data.path());
-    let run = |args: &[&str]| {
-        let output = program.run(args);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), said)
-    };
+    let run = |args: &[&str]| program.ask(args);
     assert_eq!(run(&["wiki", "create", "garden"]).0, Some(0));
     let add = [
         "remote",

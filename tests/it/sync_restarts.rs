@@ -130,34 +130,19 @@ struct Life {
     remote: TestRemote,
     tie: Tie,
     saved: usize,
-    /// Pages that somebody had put there, in one commit, before they were linked.
-    before: usize,
 }
 
 const OPTIONS: &[&str] = &["--sync-allow", "127.0.0.1"];
 
 impl Life {
     async fn start() -> Self {
-        Self::with_pages(0).await
-    }
-
-    /// With so many pages that looking through them takes a while.
-    async fn with_pages(before: usize) -> Self {
         let (dir, remote) = (scratch(), TestRemote::start().await);
-        if before > 0 {
-            let peer = remote.clone_beside("before");
-            for number in 0..before {
-                peer.write(&format!("before/{number}.md"), format!("{number}\n"));
-            }
-            peer.commit("before").run(&["push", "-q", "origin", "HEAD:main"]);
-        }
         let program = crate::program(&dir.path().join("data"));
         let running = program.serve_with(OPTIONS);
         running.operator().create_wiki("garden").await.good();
         let url = remote.url("127.0.0.1");
         let tie = Tie::new(&running.operator(), "garden", &url, json!({})).await;
-        tie.synced().await;
-        Self { _dir: dir, program, running: Some(running), remote, tie, saved: 0, before }
+        Self { _dir: dir, program, running: Some(running), remote, tie, saved: 0 }
     }
 
     async fn save(&mut self) {
@@ -194,106 +179,12 @@ impl Life {
         assert_eq!(remote.run(&["rev-parse", "main"]), self.head());
         let ordinary = remote.run(&["rev-list", "--count", "--no-merges", "main"]);
         let expected = self.saved + elsewhere;
-        let commits = expected + usize::from(self.before > 0);
-        assert_eq!(ordinary, commits.to_string(), "commits twice, or lost");
+        assert_eq!(ordinary, expected.to_string(), "commits twice, or lost");
         let files = remote.run(&["ls-tree", "-r", "--name-only", "main"]);
-        assert_eq!(files.lines().count(), expected + self.before, "{files}");
+        assert_eq!(files.lines().count(), expected, "{files}");
         self.program.git("garden").fsck();
         remote.fsck();
     }
-}
-
-/// Kills the server when a run is held in a state, and looks whether the next life brings it to its end.
-async fn killed_in(state: &str, held: &'static str, rounds: usize) {
-    let mut life = Life::start().await;
-    life.save().await;
-    life.tie.run_synced().await;
-    for round in 0..rounds {
-        life.save().await;
-        if state == "verifying" {
-            // The look afterwards is what is to be held, not the one before.
-            life.remote.order("git-receive-pack", Fault::Delay(Duration::from_millis(300)), 1);
-            life.tie.run().await;
-            life.tie.until("pushes", |link| link["state"] == "pushing").await;
-        }
-        life.remote.order(held, Fault::Delay(Duration::from_secs(3)), 1);
-        if state != "verifying" {
-            life.elsewhere(&format!("{state}{round}"));
-            life.tie.run().await;
-        }
-        life.tie.until(state, |link| link["state"] == state).await;
-        life.stop_with(Running::kill);
-        life.start_again(&[]);
-        let elsewhere = if state == "verifying" { 0 } else { round + 1 };
-        life.assert_whole(elsewhere).await;
-    }
-    life.stop_with(Running::stop);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_died_while_it_fetched_is_made_again() {
-    killed_in("fetching", "git-upload-pack", rounds(4)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_died_while_it_pushed_is_made_again() {
-    killed_in("pushing", "git-receive-pack", rounds(4)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_died_before_it_saw_its_push_looks_again() {
-    killed_in("verifying", "git-upload-pack", rounds(4)).await;
-}
-
-/// The same for states that last only as long as this machine computes: the server is killed as soon as
-/// it says that it is in one.
-async fn killed_when_seen_in(state: &str, rounds: usize) {
-    let mut life = Life::with_pages(1500).await;
-    life.save().await;
-    life.tie.run_synced().await;
-    let (mut hits, mut tries) = (0, 0);
-    while hits < rounds {
-        tries += 1;
-        assert!(tries <= 10 * rounds, "{state} was seen {hits} times only");
-        // In this order: a save is pushed by itself, and whoever comes later has to fetch first.
-        life.elsewhere(&format!("there{tries}"));
-        life.save().await;
-        life.tie.run().await;
-        loop {
-            let link = life.tie.link().await;
-            if link["state"] == state {
-                hits += 1;
-                break;
-            }
-            if ["pushing", "verifying", "idle"].iter().any(|later| link["state"] == *later) {
-                break;
-            }
-        }
-        life.stop_with(Running::kill);
-        life.start_again(&[]);
-        life.assert_whole(tries).await;
-    }
-    life.stop_with(Running::stop);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_died_while_it_compared_is_made_again() {
-    killed_when_seen_in("comparing", rounds(2)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_died_while_it_merged_is_made_again() {
-    killed_when_seen_in("merging", rounds(2)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_died_while_it_applied_is_made_again() {
-    killed_when_seen_in("applying", rounds(2)).await;
-}
-
-/// How often a state is tried, which is more where that is asked for.
-fn rounds(usual: usize) -> usize {
-    if std::env::var_os("WIKIGROVE_LONG_TESTS").is_some() { 20 } else { usual }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ const MAPPING: &str = "tests/it/sync_mapping.rs";
 const AUTH: &str = "tests/it/sync_auth.rs";
 const TRANSPORT: &str = "tests/it/sync_transport.rs";
 const RESTARTS: &str = "tests/it/sync_restarts.rs";
+const KILLED: &str = "tests/it/sync_chaos/killed.rs";
 const CANARY: &str = "tests/it/canary.rs";
 const MACHINE: &str = "crates/server/src/sync/machine/tests/standing.rs";
 
@@ -107,7 +108,7 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ("SY-075", TRANSPORT, "a_host_that_sends_a_byte_a_second_is_given_up_and_others_get_their_turn"),
     ("SY-076", TRANSPORT, "without_a_git_that_is_new_enough_links_rest_and_say_so_and_the_wiki_works"),
     ("SY-077", TRANSPORT, "a_host_that_asks_to_come_later_is_left_alone_for_so_long"),
-    ("SY-079", RESTARTS, "runs_that_die_at_any_moment_lose_nothing_and_make_nothing_twice"),
+    ("SY-079", KILLED, "a_server_that_is_killed_in_any_state_of_a_link_goes_on_where_it_was"),
     ("SY-080", RESTARTS, "what_the_remote_is_seen_to_have_leaves_the_queue_and_nothing_else_does"),
     ("SY-081", RESTARTS, "of_two_peers_the_one_that_is_down_keeps_nothing_from_the_other"),
     ("SY-082", STRAIN, "a_disk_that_fills_up_under_a_fetch_is_given_back_and_the_wiki_works"),

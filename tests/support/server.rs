@@ -298,6 +298,13 @@ impl Program {
         self.command(args).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Runs a command to its end; returns its exit code, and what it printed and complained of.
+    pub fn ask(&self, args: &[&str]) -> (Option<i32>, String, String) {
+        let Output { status, stdout, stderr } = self.run(args);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (status.code(), text(&stdout), text(&stderr))
+    }
+
     /// Starts the server on free ports and waits until it serves.
     ///
     /// # Panics

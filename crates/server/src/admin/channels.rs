@@ -98,11 +98,8 @@ async fn list(
 ) -> Result<Listing<ChannelBody>, Error> {
     let wiki = admin.existing(&slug).await?.id;
     let after = paging.cursor.as_deref();
-    let mut found = admin.platform.notice_channels(wiki, after, paging.one_more()).await?;
-    let is_last = found.len() <= paging.limit;
-    found.truncate(paging.limit);
-    let next = found.last().filter(|_| !is_last).map(|channel| channel.id.clone());
-    Ok(Listing::new(found.into_iter().map(ChannelBody::from).collect(), next.as_deref()))
+    let found = admin.platform.notice_channels(wiki, after, paging.one_more()).await?;
+    Ok(Listing::part(found, paging.limit, |channel| channel.id.clone(), ChannelBody::from))
 }
 
 /// Has somebody told of a wiki's links.

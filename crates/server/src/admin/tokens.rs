@@ -111,13 +111,9 @@ async fn tokens(
     wiki: Option<TenantId>,
     paging: Paging,
 ) -> Result<Listing<TokenBody>, Error> {
-    let Paging { limit, cursor } = paging;
-    let more = u32::try_from(limit + 1).unwrap_or(u32::MAX);
-    let mut tokens = admin.platform.tokens(wiki, cursor.as_deref(), more).await?;
-    let is_last = tokens.len() <= limit;
-    tokens.truncate(limit);
-    let next = tokens.last().filter(|_| !is_last).map(|token| token.id.clone());
-    Ok(Listing::new(tokens.into_iter().map(TokenBody::from).collect(), next.as_deref()))
+    let after = paging.cursor.as_deref();
+    let tokens = admin.platform.tokens(wiki, after, paging.one_more()).await?;
+    Ok(Listing::part(tokens, paging.limit, |token| token.id.clone(), TokenBody::from))
 }
 
 /// Makes an operator's token.

@@ -74,20 +74,13 @@ impl Admin {
 /// Lists wikis.
 #[utoipa::path(get, path = "/wikis", params(openapi::PagingParams),
     responses((status = 200, body = openapi::WikiList), (status = "4XX", body = openapi::Problem)))]
-async fn list(
-    State(admin): State<Admin>,
-    Paging { limit, cursor }: Paging,
-) -> Result<Listing<WikiBody>, Problem> {
-    let after: Option<Slug> =
-        cursor.map(|slug| slug.parse()).transpose().map_err(|_| super::not_of_this_list())?;
-    let more = u32::try_from(limit + 1).unwrap_or(u32::MAX);
-    let mut wikis =
-        admin.platform.wikis(after.as_ref(), more).await.map_err(|error| error.problem())?;
-    let is_last = wikis.len() <= limit;
-    wikis.truncate(limit);
-    let next = wikis.last().filter(|_| !is_last).map(|tenant| tenant.slug.clone());
-    let items = wikis.iter().map(|tenant| admin.describe(tenant)).collect();
-    Ok(Listing::new(items, next.as_ref().map(Slug::as_str)))
+async fn list(State(admin): State<Admin>, paging: Paging) -> Result<Listing<WikiBody>, Problem> {
+    let after = paging.cursor.as_ref().map(|slug| slug.parse::<Slug>()).transpose();
+    let after = after.map_err(|_| super::not_of_this_list())?;
+    let found = admin.platform.wikis(after.as_ref(), paging.one_more()).await;
+    let found = found.map_err(|error| error.problem())?;
+    let slug = |tenant: &Tenant| tenant.slug.to_string();
+    Ok(Listing::part(found, paging.limit, slug, |tenant| admin.describe(&tenant)))
 }
 
 #[derive(Deserialize, Serialize, ToSchema)]
