@@ -9,6 +9,7 @@
 //! looks anyway; a save shouldn't cost a second fsync.
 
 mod access;
+mod active;
 mod channels;
 mod conflicts;
 mod notices;

@@ -4,10 +4,11 @@ use std::str::FromStr;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use wikigrove_tenant::{Link, LinkProgress, LinkSettings, NewNotice};
+use wikigrove_tenant::{Link, LinkProgress, LinkSettings, LinkStep, NewNotice};
 
 use super::{now, random};
-use crate::sync::{Event, LinkState, Moment, Notice, Phase, Settings, step};
+use crate::remote::RemoteUrl;
+use crate::sync::{Effect, Event, LinkState, Moment, Notice, Phase, Settings, step};
 
 /// A link in memory, with its row as it was last stored.
 #[derive(Clone, Debug)]
@@ -32,10 +33,37 @@ impl Loaded {
         Settings { renews, ..settings(&self.link.settings) }
     }
 
+    /// Where its turn counts.
+    pub(super) fn host(&self) -> String {
+        let url = self.link.settings.url.parse::<RemoteUrl>();
+        url.map(|url| format!("{}:{}", url.host(), url.port())).unwrap_or_default()
+    }
+
     /// What to store, unless it is stored already.
     pub(super) fn unsaved(&self) -> Option<LinkProgress> {
         Some(progress(&self.state)).filter(|progress| *progress != self.link.progress)
     }
+}
+
+/// What is to be stored, if anything is new.
+pub(super) fn to_store(
+    loaded: &Loaded,
+    effects: &[Effect],
+    waiting: Option<usize>,
+) -> Option<LinkStep> {
+    let notices: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Notify(told) => Some(notice(told, waiting)),
+            _ => None,
+        })
+        .collect();
+    let progress = loaded.unsaved();
+    if progress.is_none() && notices.is_empty() {
+        return None;
+    }
+    let progress = progress.unwrap_or_else(|| loaded.link.progress.clone());
+    Some(LinkStep { link: loaded.link.id.clone(), progress, notices })
 }
 
 /// The row of a state.

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use wikigrove_tenant::{Changes, Error, Link, LinkStep, Origin, Revision, TenantId, spawn};
+use wikigrove_tenant::{Changes, Error, Link, Origin, TenantId, spawn};
 
-use super::outcome::of_ours;
-use super::run::Run;
-use super::stored::{Loaded, notice};
-use super::tally::{Counted, Did};
-use super::{LONGEST_SLEEP, Message, Shared, conflicts, now, random, standing};
+use super::active::{Active, Ended};
+use super::stored::{Loaded, to_store};
+use super::tally::Counted;
+use super::{LONGEST_SLEEP, Message, Shared, now, random, standing};
 use crate::metrics::LinkCounts;
-use crate::remote::RemoteUrl;
 use crate::sync::{Effect, Event, Fair, LinkState, Moment, Outcome, Phase, State, Time, step};
 
 /// Saves of one wiki that come within this time are one to its links.
@@ -44,21 +41,6 @@ pub(super) struct Supervisor {
     broken: HashMap<String, Instant>,
     /// Two clocks, to notice when one is put.
     clocks: (Instant, Time),
-}
-
-struct Active {
-    loaded: Loaded,
-    task: Option<JoinHandle<()>>,
-    run: Option<Arc<Run>>,
-    did: Did,
-}
-
-/// An effect has ended.
-struct Ended {
-    link: String,
-    run: u64,
-    outcome: Outcome,
-    begun: Option<Arc<Run>>,
 }
 
 impl Supervisor {
@@ -275,7 +257,7 @@ impl Supervisor {
             }
             for loaded in moved {
                 let link = &loaded.link;
-                self.fair.queue(link.wiki, link.id.clone(), host(link));
+                self.fair.queue(link.wiki, link.id.clone(), loaded.host());
                 self.active.insert(loaded.link.id.clone(), Active::new(loaded));
             }
         }
@@ -442,59 +424,26 @@ impl Supervisor {
         Ok(())
     }
 
-    /// All but what was done before the state was stored.
+    /// Does what a step wants done, now that it is stored.
     fn perform(&mut self, active: &mut Active, effects: Vec<Effect>) {
         let (wiki, id) = (active.loaded.link.wiki, active.loaded.link.id.clone());
         let mut reported = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Notify(_) | Effect::SetTimer { .. } => {}
-                Effect::Queue => self.fair.queue(wiki, id.clone(), host(&active.loaded.link)),
+                Effect::Queue => self.fair.queue(wiki, id.clone(), active.loaded.host()),
                 Effect::Release => {
-                    if let Some(run) = active.run.take() {
-                        let tips = std::mem::take(&mut reported);
-                        let (shared, link) = (self.shared.clone(), active.loaded.link.clone());
-                        spawn(async move {
-                            remove_jobs(&run, tips).await;
-                            shared.standing.count(run.wiki(), &link.id, link.number()).await;
-                        });
-                    }
+                    active.end_run(&self.shared, std::mem::take(&mut reported));
                     self.fair.leave(&wiki, &id);
                 }
                 Effect::Cancel => active.stop(),
                 Effect::RemoveJobs { up_to } => reported.push(up_to),
                 effect => {
                     let tips = std::mem::take(&mut reported);
-                    active.stop();
-                    active.task = Some(self.start(active, tips, effect));
+                    active.start(&self.shared, &self.ends, tips, effect);
                 }
             }
         }
-    }
-
-    /// Has an effect done that takes time.
-    fn start(&self, active: &Active, tips: Vec<Revision>, effect: Effect) -> JoinHandle<()> {
-        let (shared, ends) = (self.shared.clone(), self.ends.clone());
-        let (link, number) = (active.loaded.link.clone(), active.loaded.state.run);
-        let run = active.run.clone();
-        spawn(async move {
-            let (outcome, begun) = match run {
-                Some(run) => {
-                    remove_jobs(&run, tips).await;
-                    (timed(&shared, &link, &run, &effect).await, None)
-                }
-                None => match begin(&shared, &link).await {
-                    Ok(run) => {
-                        // What the process before may not have come to.
-                        conflicts::tell(&shared, &link, &run).await;
-                        (timed(&shared, &link, &run, &effect).await, Some(Arc::new(run)))
-                    }
-                    Err(outcome) => (outcome, None),
-                },
-            };
-            // The supervisor may have ended meanwhile.
-            let _ = ends.send(Ended { link: link.id, run: number, outcome, begun });
-        })
     }
 
     /// A link is gone.
@@ -515,64 +464,4 @@ impl Supervisor {
 /// What is asked about a link when all are told something.
 pub(super) struct AtRest {
     offline: bool,
-}
-
-impl Active {
-    fn new(loaded: Loaded) -> Self {
-        Self { loaded, task: None, run: None, did: Did::default() }
-    }
-
-    /// Ends what is being done for it, programs and all.
-    fn stop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
-    }
-}
-
-async fn begin(shared: &Shared, link: &Link) -> Result<Run, Outcome> {
-    match &shared.wire {
-        Ok(wire) => Run::begin(shared, wire, link).await,
-        Err(off) => Err(of_ours(off)),
-    }
-}
-
-/// Does what an effect says, counts how long it takes, and has people told of what it leaves to them.
-async fn timed(shared: &Shared, link: &Link, run: &Run, effect: &Effect) -> Outcome {
-    let started = Instant::now();
-    let outcome = run.perform(effect).await;
-    shared.options.metrics.links().step(effect, started.elapsed());
-    if matches!(outcome, Outcome::Applied { .. }) {
-        conflicts::tell(shared, link, run).await;
-    }
-    outcome
-}
-
-async fn remove_jobs(run: &Run, tips: Vec<Revision>) {
-    for tip in tips {
-        run.remove_jobs(tip).await;
-    }
-}
-
-/// What is to be stored, if anything is new.
-fn to_store(loaded: &Loaded, effects: &[Effect], waiting: Option<usize>) -> Option<LinkStep> {
-    let notices: Vec<_> = effects
-        .iter()
-        .filter_map(|effect| match effect {
-            Effect::Notify(told) => Some(notice(told, waiting)),
-            _ => None,
-        })
-        .collect();
-    let progress = loaded.unsaved();
-    if progress.is_none() && notices.is_empty() {
-        return None;
-    }
-    let progress = progress.unwrap_or_else(|| loaded.link.progress.clone());
-    Some(LinkStep { link: loaded.link.id.clone(), progress, notices })
-}
-
-/// Where a link's turn counts.
-fn host(link: &Link) -> String {
-    let url = link.settings.url.parse::<RemoteUrl>();
-    url.map(|url| format!("{}:{}", url.host(), url.port())).unwrap_or_default()
 }
