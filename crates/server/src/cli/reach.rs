@@ -9,7 +9,7 @@ use crate::remote::{Endpoint, SecretFiles};
 use crate::sync::runner::Options;
 
 /// The most that one transfer may take, in seconds: a whole run's time has to be enough for two.
-const LONGEST_TRANSFER: u64 = 25 * 60;
+const LONGEST_TRANSFER: u64 = 12 * 60;
 
 /// What links may reach. For commands it counts where no server has the data directory open.
 #[derive(Args, Clone, Debug)]

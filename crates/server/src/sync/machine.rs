@@ -205,11 +205,11 @@ impl Machine<'_> {
         let stopped = self.state.push_stop.take().is_some();
         let paused = matches!(self.state.phase, Phase::Paused { .. });
         if stopped || paused {
-            self.state.told = None;
             self.state.rejections = 0;
             self.state.gone = None;
         }
         if paused {
+            self.state.told = None;
             self.due();
         } else if stopped {
             self.wanted();

@@ -14,7 +14,7 @@ pub const PROBE: Duration = Duration::from_secs(6 * 60 * 60);
 pub const RENEWAL: Duration = Duration::from_secs(15 * 60);
 /// How long one run may take; then it is given up, whatever it waits for. (What goes over the wire has shorter
 /// limits of its own.)
-pub const LEASE: Duration = Duration::from_secs(60 * 60);
+pub const LEASE: Duration = Duration::from_secs(30 * 60);
 
 /// When a save is to be sent that came `now`, the first of its burst at `first`.
 pub fn debounced(first: Time, now: Time) -> Time {

@@ -355,7 +355,10 @@ pub fn chosen(decision: Decision, facts: &Facts, rewritten: Option<Revision>) ->
     };
     match (decision.choice, decision.reason, rewritten) {
         (Choice::Wiki, ..) if facts.local.is_some() => ordinary.map(|_| Plan::Ours),
-        (Choice::Remote, DecisionReason::TooManyConflicts, _) => Some(Plan::Theirs),
+        // Not once more, if only the end of it was never heard of.
+        (Choice::Remote, DecisionReason::TooManyConflicts, _) if !facts.same_tree => {
+            Some(Plan::Theirs)
+        }
         // Also if the remote only went back: then the wiki has all that it has, and still it wants less.
         (Choice::Remote, _, Some(seen)) => Some(Plan::Since(seen)),
         (Choice::Remote, ..) if facts.relation == Relation::Unrelated => Some(Plan::Theirs),

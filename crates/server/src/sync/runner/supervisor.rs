@@ -327,8 +327,8 @@ impl Supervisor {
     /// Takes up links whose state couldn't be stored.
     async fn mend(&mut self) {
         let now = Instant::now();
-        let due: Vec<_> = self.broken.extract_if(|_, at| *at <= now).map(|(id, _)| id).collect();
-        for id in due {
+        let due = self.broken.iter().filter(|(_, at)| **at <= now);
+        for id in due.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             self.try_step(&id, &Event::Restarted).await;
         }
     }
@@ -341,8 +341,16 @@ impl Supervisor {
         }
     }
 
-    /// One step of one link. Unless it is stored, nothing comes of it, and the link begins anew later.
+    /// One step of one link. Unless it is stored, nothing comes of it, and the link begins anew: before it hears
+    /// of anything else, since what is stored of it may be a run that nobody does any more.
     async fn step(&mut self, id: &str, event: &Event) -> Result<(), Error> {
+        if self.broken.contains_key(id) && *event != Event::Restarted {
+            self.take_step(id, &Event::Restarted).await?;
+        }
+        self.take_step(id, event).await
+    }
+
+    async fn take_step(&mut self, id: &str, event: &Event) -> Result<(), Error> {
         let mut active = match self.active.remove(id) {
             Some(active) => active,
             None => match self.shared.platform.link(id).await? {

@@ -106,6 +106,8 @@ pub(super) struct Link {
     pub(super) starts: Vec<i64>,
     /// The tips that its run was told the remote has.
     pub(super) reported: BTreeSet<Id>,
+    /// Its state couldn't be stored: it is to begin anew.
+    pub(super) lost: bool,
     /// Since when it has waited for its turn.
     pub(super) due_since: Option<i64>,
 }
@@ -126,6 +128,7 @@ impl Link {
 
     /// What a run has in memory is gone.
     fn forget_run(&mut self) {
+        self.lost = false;
         self.busy = None;
         self.compared = None;
         self.merged = None;
@@ -140,6 +143,8 @@ pub(super) enum What {
     Ends(Op, Outcome),
     /// A link hears something.
     Tell(usize, Event),
+    /// A link that couldn't be stored is taken up again.
+    Mend(usize),
     /// A server starts.
     Start(usize),
 }
@@ -358,6 +363,7 @@ impl World {
             conflicts: 0,
             starts: Vec::new(),
             reported: BTreeSet::new(),
+            lost: false,
             due_since: None,
         });
         let link = self.links.len() - 1;
@@ -414,6 +420,8 @@ impl World {
                 self.hear(op.link, &Event::Done { run: op.run, outcome });
             }
             What::Tell(link, event) => self.hear(link, &event),
+            What::Mend(link) if self.links[link].lost => self.hear(link, &Event::Restarted),
+            What::Mend(_) => {}
             What::Start(server) => self.start(server),
         }
     }
@@ -426,6 +434,12 @@ impl World {
         let server = self.wikis[self.links[number].wiki].server;
         if !self.servers[server].up {
             return;
+        }
+        if self.links[number].lost && *event != Event::Restarted {
+            self.hear(number, &Event::Restarted);
+            if self.links[number].lost || !self.servers[server].up {
+                return;
+            }
         }
         let now = Time(self.now + self.servers[server].offset);
         let random = self.dice.roll();
@@ -453,6 +467,7 @@ impl World {
         let link = &mut self.links[number];
         let is_due = state.phase == Phase::Due;
         link.due_since = is_due.then(|| link.due_since.unwrap_or(now));
+        link.lost = false;
         link.state = state.clone();
         link.stored = state;
         for effect in effects {
@@ -475,7 +490,8 @@ impl World {
         self.servers[self.wikis[wiki].server].fair.leave(&wiki, &number);
         self.links[number].forget_run();
         self.read_back(number);
-        self.plan(30_000, What::Tell(number, Event::Restarted));
+        self.links[number].lost = true;
+        self.plan(30_000, What::Mend(number));
     }
 
     /// What is on disk is all that is known.
@@ -517,10 +533,7 @@ impl World {
                 self.hear(number, &Event::Restarted);
                 let phase = self.links[number].state.phase;
                 let alive = self.servers[server].up;
-                let later = self.agenda.values().any(
-                    |what| matches!(what, What::Tell(link, Event::Restarted) if *link == number),
-                );
-                let dead = alive && phase.is_run() && !later;
+                let dead = alive && phase.is_run() && !self.links[number].lost;
                 assert!(!dead, "it takes a dead run for a living one");
             }
         }
