@@ -6,7 +6,7 @@ use crate::author::Author;
 use crate::drafts;
 use crate::error::{Conflict, Error};
 use crate::index;
-use crate::merge::{Hunk, Merged, merge};
+use crate::merge::{Effort, Hunk, Merged, merge};
 use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, collide};
 use crate::repo::{Edit, Entry};
@@ -253,7 +253,7 @@ impl Wiki {
         self.require_version(unit, path, base, Some(current))?;
         let base_text = self.blob(base)?;
         let ours = self.blob(current)?;
-        match merge(&base_text, &ours, save.content) {
+        match merge(&base_text, &ours, save.content, &mut Effort::default()) {
             Merged::Clean(content) if content == ours => Ok(Plan::Unchanged { merged: true }),
             Merged::Clean(content) => Ok(Plan::Write { content, merged: true }),
             Merged::Conflict(hunks) => Err(self.conflict(

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::settle::settle;
-use super::{Merged, common_base, merge};
+use super::{Effort, Merged, common_base, merge};
 use crate::index::{Candidate, MAX_RENAMED, pair_renamed};
 use crate::repo::{Entry, RepoError, View, blob_id};
 use crate::revision::Etag;
@@ -109,11 +109,12 @@ pub(crate) struct Contents<'a> {
     view: &'a View,
     made: HashMap<Etag, Vec<u8>>,
     bytes: usize,
+    effort: Effort,
 }
 
 impl<'a> Contents<'a> {
     pub(crate) fn new(view: &'a View) -> Self {
-        Self { view, made: HashMap::new(), bytes: 0 }
+        Self { view, made: HashMap::new(), bytes: 0, effort: Effort::default() }
     }
 
     /// A text that a merge made, if that is what it is.
@@ -347,15 +348,16 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         if let Some(id) = pick(base.id, ours.id, theirs.id) {
             return Ok(Some(Entry { mode, id }));
         }
-        if self.contents.bytes > MERGED_BYTES {
+        if self.contents.bytes > MERGED_BYTES || self.contents.effort.is_spent() {
             return Ok(None);
         }
         let Some([base, ours, theirs]) = self.contents.texts([base.id, ours.id, theirs.id])? else {
             return Ok(None);
         };
-        let text = match merge(&base, &ours, &theirs) {
+        let effort = &mut self.contents.effort;
+        let text = match merge(&base, &ours, &theirs, effort) {
             Merged::Clean(text) => text,
-            Merged::Conflict(_) if self.for_base => common_base(&base, &ours, &theirs),
+            Merged::Conflict(_) if self.for_base => common_base(&base, &ours, &theirs, effort),
             Merged::Conflict(_) => return Ok(None),
         };
         Ok(Some(Entry { mode, id: self.contents.make(text)? }))

@@ -49,6 +49,22 @@ fn a_stale_save_elsewhere_in_the_page_is_merged() {
     assert_eq!(scratch.git(&["rev-list", "--count", "--min-parents=2", "main"]), "0");
 }
 
+/// Those who wait for the writer wait for the merge, too.
+#[test]
+fn a_save_that_would_take_long_to_merge_is_a_conflict_at_once() {
+    let scratch = Scratch::new();
+    let page = |one: &str, other: &str| [one, other, one].concat().repeat(100_000);
+    let [base, ours, theirs] = [page("a\n", "b\n"), page("b\n", "a\n"), page("b\n", "c\n")];
+    let saved = scratch.create("home", &base);
+    let stored = scratch.save("home", &ours, version(&saved)).unwrap();
+    let error = scratch.save("home", &theirs, version(&saved)).unwrap_err();
+    let Error::Conflict(conflict) = error else { panic!("{error}") };
+    assert_eq!(conflict.current, Some(stored.etag));
+    let texts = [conflict.base, conflict.ours, conflict.theirs];
+    assert!(texts == [Some(base), Some(ours), Some(theirs)]);
+    assert_eq!(conflict.hunks.len(), 1);
+}
+
 #[test]
 fn a_stale_save_whose_words_are_there_already_makes_no_commit() {
     let scratch = Scratch::new();

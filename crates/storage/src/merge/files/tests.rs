@@ -216,6 +216,28 @@ fn what_is_no_text_stays_side_by_side() {
     assert!(merged.paths()[0].ends_with(").png"));
 }
 
+/// Changes of few pages don't come near it.
+#[test]
+fn what_would_take_too_long_stays_side_by_side() {
+    let scratch = Scratch::new();
+    let commit = |parents: &[Revision], text: &str| {
+        let revision = scratch.loose_commit(parents, &[("a.md", Some(text))]);
+        (revision, scratch.wiki().repo().files(revision).unwrap())
+    };
+    let (root, base) = commit(&[], POEM);
+    let (_, ours) = commit(&[root], &poem("one", "ONE"));
+    let (_, theirs) = commit(&[root], &poem("eight", "EIGHT"));
+    let view = scratch.wiki().repo().view();
+    let sides = Sides { base: &base, ours: &ours, theirs: &theirs };
+    let mut contents = Contents::new(&view);
+    let (_, conflicts) = merge_files(sides, Winner::Wiki, &mut contents).unwrap();
+    assert!(conflicts.is_empty() && !contents.effort.is_spent());
+    contents.effort = Effort { pairs: u64::MAX, ..contents.effort };
+    let (files, conflicts) = merge_files(sides, Winner::Wiki, &mut contents).unwrap();
+    assert_eq!((files.len(), conflicts[0].kind), (2, ConflictKind::BothChanged));
+    assert_eq!(files[&b"a.md"[..]], ours[&b"a.md"[..]]);
+}
+
 /// SY-024.
 #[test]
 fn names_that_would_be_one_file_elsewhere_are_told_apart() {
