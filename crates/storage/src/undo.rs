@@ -153,6 +153,7 @@ impl Wiki {
             match merge(base, ours, theirs, &mut plan.effort) {
                 // It was undone already, together with something else.
                 Merged::Clean(content) if content == *ours => return Ok(()),
+                Merged::Clean(content) if content.len() as u64 > self.page_limit() => {}
                 Merged::Clean(content) => {
                     let new = Some(Entry { id: blob_id(&content)?, ..now });
                     plan.edits.push(Edit { path, new, content: Some(content) });

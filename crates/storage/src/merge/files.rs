@@ -16,7 +16,8 @@ use crate::index::{Candidate, MAX_RENAMED, pair_renamed};
 use crate::repo::{Entry, RepoError, View, blob_id};
 use crate::revision::Etag;
 
-/// Files over this size (bytes) are kept side by side instead of being merged line by line.
+/// Files over this size (bytes) are kept side by side instead of being merged line by line, and so are
+/// those that would become larger by it: other wikis would take neither that page nor what comes after.
 const MERGE_LIMIT: u64 = 5_000_000;
 /// Beyond so many bytes of merged text the rest is kept side by side, too.
 const MERGED_BYTES: usize = 128 << 20;
@@ -360,6 +361,9 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
             Merged::Conflict(_) if self.for_base => common_base(&base, &ours, &theirs, effort),
             Merged::Conflict(_) => return Ok(None),
         };
+        if text.len() as u64 > MERGE_LIMIT {
+            return Ok(None);
+        }
         Ok(Some(Entry { mode, id: self.contents.make(text)? }))
     }
 }

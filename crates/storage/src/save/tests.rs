@@ -231,6 +231,17 @@ fn limits_are_kept() {
 }
 
 #[test]
+fn what_two_saves_make_together_is_limited_too() {
+    let scratch = Scratch::new();
+    let (text, more) = ("0123456789\n".repeat(270_000), "more than that\n".repeat(70_000));
+    let base = scratch.create("home", &text);
+    let above = scratch.save("home", &(more.clone() + &text), version(&base)).unwrap();
+    let error = scratch.save("home", &(text + &more), version(&base)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { size: 5_070_000, limit: 5_000_000, .. }), "{error}");
+    assert_eq!(scratch.page("home").summary.etag, above.etag);
+}
+
+#[test]
 fn a_large_page_does_not_pass_through_the_redo_row() {
     let scratch = Scratch::new();
     let text = "0123456789abcdef\n".repeat(200_000);

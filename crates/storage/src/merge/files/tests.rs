@@ -216,6 +216,18 @@ fn what_is_no_text_stays_side_by_side() {
     assert!(merged.paths()[0].ends_with(").png"));
 }
 
+/// Other wikis wouldn't take the page any more, nor anything else of this history.
+#[test]
+fn no_page_becomes_larger_by_merging_than_a_page_may_be() {
+    let base = "0123456789\n".repeat(270_000);
+    let more = "more than that\n".repeat(70_000);
+    let (above, below) = (more.clone() + &base, base.clone() + &more);
+    let merged =
+        merged(&[("a.md", Some(&base))], &[("a.md", Some(&above))], &[("a.md", Some(&below))]);
+    assert_eq!(merged.kinds(), [ConflictKind::BothChanged]);
+    assert!(merged.files["a.md"] == above && merged.beside() == below);
+}
+
 /// Changes of few pages don't come near it.
 #[test]
 fn what_would_take_too_long_stays_side_by_side() {
