@@ -181,7 +181,7 @@ pub(crate) fn merge_bases(
     Ok(claims.into_iter().filter_map(alone).collect())
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Side {
     Ours,
     Theirs,
@@ -218,12 +218,24 @@ struct Gathering<'a, 'c, 'v> {
     contents: &'c mut Contents<'v>,
     /// Whether the result is for being compared with only.
     for_base: bool,
+    /// Contents of the base that are in the result, or went on as something else.
+    goes_on: HashSet<Etag>,
+    /// Files that one side still has as they were, and the other deleted.
+    dropped: Vec<(&'a [u8], Entry, Side)>,
     result: Gathered,
 }
 
 impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
     fn new(sides: Sides<'a>, winner: Winner, contents: &'c mut Contents<'v>) -> Self {
-        Self { sides, winner, contents, for_base: false, result: Gathered::default() }
+        Self {
+            sides,
+            winner,
+            contents,
+            for_base: false,
+            goes_on: HashSet::new(),
+            dropped: Vec::new(),
+            result: Gathered::default(),
+        }
     }
 
     fn gather(mut self) -> Result<Gathered, RepoError> {
@@ -255,20 +267,44 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
                 self.claim(path, *entry, side);
             }
         }
+        self.keep_copies();
         Ok(self.result)
     }
 
+    /// Of a page that was renamed twice both names are there, and whoever tidies up deletes one. If the
+    /// sides deleted different ones, neither meant to delete the page.
+    fn keep_copies(&mut self) {
+        let mut left: HashMap<Etag, HashSet<Side>> = HashMap::new();
+        for (_, entry, side) in &self.dropped {
+            left.entry(entry.id).or_default().insert(*side);
+        }
+        left.retain(|id, sides| sides.len() == 2 && !self.goes_on.contains(id));
+        for (path, entry, side) in std::mem::take(&mut self.dropped) {
+            if left.contains_key(&entry.id) {
+                self.keep(path, entry, entry, side);
+            }
+        }
+    }
+
     fn claim(&mut self, path: &[u8], entry: Entry, side: Side) {
+        self.goes_on.insert(entry.id);
         self.result.claims.entry(path.to_vec()).or_default().push(Claim { entry, side });
     }
 
     /// A file that only one side still has.
-    fn deleted(&mut self, path: &[u8], base: Entry, name: &[u8], side: Side) {
+    fn deleted(&mut self, path: &'a [u8], base: Entry, name: &[u8], side: Side) {
         let files = if side == Side::Ours { self.sides.ours } else { self.sides.theirs };
         let entry = files[name];
         if name == path && entry == base {
-            return;
+            self.dropped.push((path, entry, side));
+        } else {
+            self.keep(name, base, entry, side);
         }
+    }
+
+    /// A file that goes on although one side deleted it.
+    fn keep(&mut self, name: &[u8], base: Entry, entry: Entry, side: Side) {
+        self.goes_on.insert(base.id);
         self.claim(name, entry, side);
         self.result.conflicts.push(MergeConflict {
             path: name.to_vec(),
@@ -289,6 +325,7 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         their_name: &[u8],
     ) -> Result<(), RepoError> {
         let (ours, theirs) = (self.sides.ours[our_name], self.sides.theirs[their_name]);
+        self.goes_on.insert(base.id);
         let conflict = |path: &[u8], kind, beside: Option<&[u8]>| MergeConflict {
             path: path.to_vec(),
             kind,

@@ -169,6 +169,48 @@ fn a_page_that_was_renamed_twice_is_there_twice() {
     assert_eq!(merged.kinds(), [ConflictKind::Renamed, ConflictKind::Deleted]);
 }
 
+/// Each side left one name of a page that was renamed twice. Nobody deleted the page.
+#[test]
+fn a_page_that_both_still_have_is_still_there() {
+    let base = [("begin.md", Some(POEM)), ("start.md", Some(POEM))];
+    let deleted = merged(&base, &[("start.md", None)], &[("begin.md", None)]);
+    assert_eq!(deleted.kinds(), [ConflictKind::Deleted, ConflictKind::Deleted]);
+    assert_eq!(deleted.paths(), ["begin.md", "start.md"]);
+    assert!(deleted.conflicts[0].theirs.is_none() && deleted.conflicts[1].ours.is_none());
+    // A third copy is left, one goes on with a change, one side deleted all: that is as they wanted.
+    let three = [&base[..], &[("go.md", Some(POEM))]].concat();
+    let edited = poem("one", "ONE");
+    for (base, ours, theirs, left) in [
+        (&three[..], &[("start.md", None)][..], &[("begin.md", None)][..], &["go.md"][..]),
+        (
+            &base,
+            &[("start.md", None), ("begin.md", Some(&*edited))],
+            &[("start.md", None)],
+            &["begin.md"],
+        ),
+        (&base, &[("start.md", Some(&*edited))], &[("begin.md", None)], &["start.md"]),
+        (&base, &[("start.md", None)], &[("begin.md", None), ("start.md", None)], &[]),
+    ] {
+        let tidied = merged(base, ours, theirs);
+        assert_eq!((tidied.kinds(), tidied.paths()), (vec![], left.to_vec()));
+    }
+}
+
+/// As when both ends merged the two names, each for itself, and then tidied up.
+#[test]
+fn a_page_is_still_there_after_histories_crossed() {
+    let scratch = Scratch::new();
+    let root = scratch.loose_commit(&[], &[("home.md", Some(POEM))]);
+    let renamed = |to| scratch.loose_commit(&[root], &[("home.md", None), (to, Some(POEM))]);
+    let (begin, start) = (renamed("begin.md"), renamed("start.md"));
+    let ours = scratch.loose_commit(&[begin, start], &[]);
+    let theirs = scratch.loose_commit(&[start, begin], &[]);
+    for winner in [Winner::Wiki, Winner::Remote, Winner::Stable] {
+        let merged = outcome(&scratch, ours, theirs, winner);
+        assert_eq!(merged.paths(), ["begin.md", "start.md"], "{winner:?}");
+    }
+}
+
 /// SY-038.
 #[test]
 fn two_pages_renamed_to_one_name_are_both_kept() {

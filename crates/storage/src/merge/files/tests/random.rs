@@ -14,6 +14,11 @@ fn steps() -> impl Strategy<Value = Vec<(usize, usize)>> {
     prop::collection::vec((0..NAMES.len(), 0..12_usize), 0..6)
 }
 
+/// Files that are deleted or moved.
+fn tidying() -> impl Strategy<Value = Vec<(usize, usize)>> {
+    prop::collection::vec((0..4_usize, 0..2_usize), 0..4)
+}
+
 fn is_free(files: &Texts, name: &str) -> bool {
     !files.keys().any(|other| {
         other == name
@@ -73,11 +78,12 @@ struct Two {
     theirs: Revision,
 }
 
-fn two(ours: &[(usize, usize)], theirs: &[(usize, usize)]) -> Two {
+/// Two changes of four files, which have this many different texts.
+fn two(texts: usize, ours: &[(usize, usize)], theirs: &[(usize, usize)]) -> Two {
     let scratch = Scratch::new();
     let text = |file: usize| (0..8).map(|line| format!("base{file}.{line}\n")).collect::<String>();
     let names = NAMES[..4].iter().enumerate();
-    let base: Texts = names.map(|(at, name)| ((*name).to_owned(), text(at))).collect();
+    let base: Texts = names.map(|(at, name)| ((*name).to_owned(), text(at % texts))).collect();
     let files = [after(&base, ours, "o"), after(&base, theirs, "t")];
     let root = commit(&scratch, &[], &Texts::new(), &base);
     let [ours, theirs] = [0, 1].map(|side| commit(&scratch, &[root], &base, &files[side]));
@@ -89,7 +95,7 @@ proptest! {
 
     #[test]
     fn no_line_is_lost_and_both_ends_agree(ours in steps(), theirs in steps()) {
-        let Two { scratch, base, files, ours, theirs } = two(&ours, &theirs);
+        let Two { scratch, base, files, ours, theirs } = two(4, &ours, &theirs);
         let stable = outcome(&scratch, ours, theirs, Winner::Stable);
         let swapped = outcome(&scratch, theirs, ours, Winner::Stable);
         prop_assert_eq!(&stable.files, &swapped.files);
@@ -112,8 +118,20 @@ proptest! {
     }
 
     #[test]
+    fn what_both_have_goes_on(ours in tidying(), theirs in tidying()) {
+        let Two { scratch, files, ours, theirs, .. } = two(2, &ours, &theirs);
+        let both = files[0].values().filter(|text| files[1].values().any(|there| there == *text));
+        for winner in [Winner::Wiki, Winner::Stable] {
+            let kept = lines(&outcome(&scratch, ours, theirs, winner).files);
+            for text in both.clone() {
+                prop_assert!(text.lines().any(|line| kept.contains(line)), "{text} is lost");
+            }
+        }
+    }
+
+    #[test]
     fn what_git_merges_cleanly_is_merged_alike(ours in steps(), theirs in steps()) {
-        let Two { scratch, ours, theirs, .. } = two(&ours, &theirs);
+        let Two { scratch, ours, theirs, .. } = two(4, &ours, &theirs);
         let git = std::process::Command::new("git")
             .current_dir(scratch.repo())
             .args(["-c", "merge.directoryRenames=false", "merge-tree", "--write-tree"])
