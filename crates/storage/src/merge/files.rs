@@ -424,14 +424,18 @@ fn renames<'a>(
     other: &Files,
     contents: &Contents<'_>,
 ) -> Result<HashMap<&'a [u8], &'a [u8]>, RepoError> {
-    let removed = only_in(base, side);
+    let mut removed = only_in(base, side);
     let matters = |file: &Candidate<'_>| {
-        other.get(file.path.as_bytes()).is_none_or(|there| there.id != file.id)
+        let path = file.path.as_bytes();
+        other.get(path) != base.get(path)
     };
     if !removed.iter().any(matters) {
         return Ok(HashMap::new());
     }
-    all_renames(base, side, contents)
+    // As in git: two that are empty have nothing in common, and one may be filled by the other side.
+    let empty = blob_id(b"")?;
+    removed.retain(|file| file.id != empty);
+    paired(&removed, &only_in(side, base), contents)
 }
 
 /// Files that one tree has under another name than the one before.
@@ -440,8 +444,15 @@ pub(crate) fn all_renames<'a>(
     after: &'a Files,
     contents: &Contents<'_>,
 ) -> Result<HashMap<&'a [u8], &'a [u8]>, RepoError> {
-    let (removed, added) = (only_in(before, after), only_in(after, before));
-    let pairs = pair_renamed(&removed, &added, |id| contents.text(id, MAX_RENAMED))?;
+    paired(&only_in(before, after), &only_in(after, before), contents)
+}
+
+fn paired<'a>(
+    removed: &[Candidate<'a>],
+    added: &[Candidate<'a>],
+    contents: &Contents<'_>,
+) -> Result<HashMap<&'a [u8], &'a [u8]>, RepoError> {
+    let pairs = pair_renamed(removed, added, |id| contents.text(id, MAX_RENAMED))?;
     Ok(pairs
         .into_iter()
         .map(|(i, j)| (removed[i].path.as_bytes(), added[j].path.as_bytes()))

@@ -211,6 +211,33 @@ fn a_page_is_still_there_after_histories_crossed() {
     }
 }
 
+/// A stub that was deleted isn't the one that was made elsewhere.
+#[test]
+fn an_empty_page_is_not_taken_for_another() {
+    let merged = merged(
+        &[("todo.md", Some(""))],
+        &[("todo.md", None), ("recipes.md", Some(""))],
+        &[("todo.md", Some("call the bank\n"))],
+    );
+    assert_eq!(merged.kinds(), [ConflictKind::Deleted]);
+    assert_eq!((&*merged.files["todo.md"], &*merged.files["recipes.md"]), ("call the bank\n", ""));
+}
+
+#[test]
+fn a_mode_follows_a_rename() {
+    let scratch = Scratch::new();
+    let base = scratch.loose_commit(&[], &[("home.md", Some(POEM))]);
+    let ours = scratch.loose_commit(&[base], &[("home.md", None), ("start.md", Some(POEM))]);
+    let run = Entry { mode: 0o100_755, id: blob_id(POEM.as_bytes()).unwrap() };
+    let edit = Edit { path: b"home.md".to_vec(), new: Some(run), content: None };
+    let theirs = scratch.loose_edits(&[base], &[edit]);
+    let merged = outcome(&scratch, ours, theirs, Winner::Wiki);
+    assert_eq!((merged.conflicts, merged.files.len()), (vec![], 1));
+    let view = scratch.wiki().repo().view();
+    let merge = view.merge(Some(theirs), ours, Winner::Stable).unwrap();
+    assert_eq!(merge.result[&b"start.md"[..]], run);
+}
+
 /// SY-038.
 #[test]
 fn two_pages_renamed_to_one_name_are_both_kept() {
