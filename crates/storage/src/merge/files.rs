@@ -181,7 +181,7 @@ pub(crate) fn merge_bases(
     Ok(claims.into_iter().filter_map(alone).collect())
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Ours,
     Theirs,
@@ -218,8 +218,6 @@ struct Gathering<'a, 'c, 'v> {
     contents: &'c mut Contents<'v>,
     /// Whether the result is for being compared with only.
     for_base: bool,
-    /// Contents of the base that are in the result, or went on as something else.
-    goes_on: HashSet<Etag>,
     /// Files that one side still has as they were, and the other deleted.
     dropped: Vec<(&'a [u8], Entry, Side)>,
     result: Gathered,
@@ -232,7 +230,6 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
             winner,
             contents,
             for_base: false,
-            goes_on: HashSet::new(),
             dropped: Vec::new(),
             result: Gathered::default(),
         }
@@ -271,23 +268,27 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         Ok(self.result)
     }
 
-    /// Of a page that was renamed twice both names are there, and whoever tidies up deletes one. If the
-    /// sides deleted different ones, neither meant to delete the page.
+    /// What both sides have is in the result. Of a page that was renamed twice both names are there, and
+    /// whoever tidies up deletes one: if they were different ones, nobody meant to delete the text.
     fn keep_copies(&mut self) {
-        let mut left: HashMap<Etag, HashSet<Side>> = HashMap::new();
-        for (_, entry, side) in &self.dropped {
-            left.entry(entry.id).or_default().insert(*side);
+        if self.dropped.is_empty() {
+            return;
         }
-        left.retain(|id, sides| sides.len() == 2 && !self.goes_on.contains(id));
+        let ids = |files: &Files| files.values().map(|entry| entry.id).collect::<HashSet<_>>();
+        let (mut lost, theirs) = (ids(self.sides.ours), ids(self.sides.theirs));
+        lost.retain(|id| theirs.contains(id));
+        let claims = self.result.claims.values().flatten().map(|claim| claim.entry);
+        for entry in claims.chain(self.result.losers.iter().map(|loser| loser.entry)) {
+            lost.remove(&entry.id);
+        }
         for (path, entry, side) in std::mem::take(&mut self.dropped) {
-            if left.contains_key(&entry.id) {
+            if lost.contains(&entry.id) {
                 self.keep(path, entry, entry, side);
             }
         }
     }
 
     fn claim(&mut self, path: &[u8], entry: Entry, side: Side) {
-        self.goes_on.insert(entry.id);
         self.result.claims.entry(path.to_vec()).or_default().push(Claim { entry, side });
     }
 
@@ -304,7 +305,6 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
 
     /// A file that goes on although one side deleted it.
     fn keep(&mut self, name: &[u8], base: Entry, entry: Entry, side: Side) {
-        self.goes_on.insert(base.id);
         self.claim(name, entry, side);
         self.result.conflicts.push(MergeConflict {
             path: name.to_vec(),
@@ -325,7 +325,6 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         their_name: &[u8],
     ) -> Result<(), RepoError> {
         let (ours, theirs) = (self.sides.ours[our_name], self.sides.theirs[their_name]);
-        self.goes_on.insert(base.id);
         let conflict = |path: &[u8], kind, beside: Option<&[u8]>| MergeConflict {
             path: path.to_vec(),
             kind,

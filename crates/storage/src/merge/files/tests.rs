@@ -177,9 +177,13 @@ fn a_page_that_both_still_have_is_still_there() {
     assert_eq!(deleted.kinds(), [ConflictKind::Deleted, ConflictKind::Deleted]);
     assert_eq!(deleted.paths(), ["begin.md", "start.md"]);
     assert!(deleted.conflicts[0].theirs.is_none() && deleted.conflicts[1].ours.is_none());
-    // A third copy is left, one goes on with a change, one side deleted all: that is as they wanted.
-    let three = [&base[..], &[("go.md", Some(POEM))]].concat();
+    // Also if there is a page of the name that the text had.
     let edited = poem("one", "ONE");
+    let replaced = merged(&base, &[("start.md", Some(&edited))], &[("begin.md", None)]);
+    assert_eq!(replaced.kinds(), [ConflictKind::Deleted]);
+    assert_eq!((&*replaced.files["begin.md"], &replaced.files["start.md"]), (POEM, &edited));
+    // A third copy is left, or one side has none any more: that is as they wanted.
+    let three = [&base[..], &[("go.md", Some(POEM))]].concat();
     for (base, ours, theirs, left) in [
         (&three[..], &[("start.md", None)][..], &[("begin.md", None)][..], &["go.md"][..]),
         (
@@ -188,7 +192,6 @@ fn a_page_that_both_still_have_is_still_there() {
             &[("start.md", None)],
             &["begin.md"],
         ),
-        (&base, &[("start.md", Some(&*edited))], &[("begin.md", None)], &["start.md"]),
         (&base, &[("start.md", None)], &[("begin.md", None), ("start.md", None)], &[]),
     ] {
         let tidied = merged(base, ours, theirs);
