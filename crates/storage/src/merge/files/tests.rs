@@ -340,6 +340,22 @@ fn names_that_would_be_one_file_elsewhere_are_told_apart() {
     assert_eq!((carried.kinds(), carried.files.len()), (vec![], 4));
 }
 
+/// As when a wiki that was adopted is linked for the first time.
+#[test]
+fn names_that_stand_side_by_side_in_a_wiki_stay_so() {
+    let own =
+        [("Old.md", Some("1")), ("old.md", Some("2")), ("A/b.md", Some("3")), ("a", Some("4"))];
+    let readme = [("README.md", Some("read me\n"))];
+    for winner in [Winner::Wiki, Winner::Remote, Winner::Stable] {
+        let linked = merged_by(winner, &[], &own, &readme);
+        assert_eq!(linked.kinds(), [], "{winner:?}");
+        assert_eq!(linked.paths(), ["A/b.md", "Old.md", "README.md", "a", "old.md"]);
+    }
+    // Of the same names one brought each: they are told apart.
+    let clash = merged(&[], &own[..1], &own[1..2]);
+    assert_eq!(clash.kinds(), [ConflictKind::SameName]);
+}
+
 /// SY-022: links, submodules and names that aren't text.
 #[test]
 fn odd_entries_are_carried_byte_for_byte() {
