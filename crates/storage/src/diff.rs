@@ -1,10 +1,10 @@
 //! What changed in a page between two commits, line by line.
 
-use imara_diff::{Algorithm, Diff as LineDiff, InternedInput};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::index;
+use crate::lines::{Placement, compare, lines};
 use crate::page_path::ExistingPath;
 use crate::repo::Entry;
 use crate::revision::{Etag, Revision};
@@ -153,18 +153,11 @@ impl Wiki {
 /// The differing places of two texts.
 fn hunks(old: &[u8], new: &[u8]) -> Vec<DiffHunk> {
     let (old, new) = (lines(old), lines(new));
-    let mut input = InternedInput::default();
-    input.update_before(old.iter().copied());
-    input.update_after(new.iter().copied());
-    let mut diff = LineDiff::compute(Algorithm::Histogram, &input);
-    diff.postprocess_lines(&input);
     let mut hunks: Vec<DiffHunk> = Vec::new();
     // The first line of each side that no hunk shows yet.
     let (mut old_at, mut new_at) = (0, 0);
-    for change in diff.hunks() {
-        let (before, after) =
-            (change.before.start as usize..change.before.end as usize, change.after);
-        let gap = before.start - old_at;
+    for change in compare(&old, &new, Placement::Readable).changes {
+        let gap = change.old.start - old_at;
         let starts_anew = hunks.is_empty() || gap > 2 * CONTEXT;
         if starts_anew {
             if let Some(hunk) = hunks.last_mut() {
@@ -175,10 +168,10 @@ fn hunks(old: &[u8], new: &[u8]) -> Vec<DiffHunk> {
             hunks.push(DiffHunk::starting(old_at, new_at));
         }
         let hunk = hunks.last_mut().expect("one was pushed if there was none");
-        hunk.push(LineKind::Context, &old[old_at..before.start]);
-        hunk.push(LineKind::Removed, &old[before.clone()]);
-        hunk.push(LineKind::Added, &new[after.start as usize..after.end as usize]);
-        (old_at, new_at) = (before.end, after.end as usize);
+        hunk.push(LineKind::Context, &old[old_at..change.old.start]);
+        hunk.push(LineKind::Removed, &old[change.old.clone()]);
+        hunk.push(LineKind::Added, &new[change.new.clone()]);
+        (old_at, new_at) = (change.old.end, change.new.end);
     }
     if let Some(hunk) = hunks.last_mut() {
         hunk.push(LineKind::Context, &old[old_at..old.len().min(old_at + CONTEXT)]);
@@ -259,11 +252,6 @@ fn written_name(name: &str) -> String {
         })
         .collect();
     format!("\"{escaped}\"")
-}
-
-/// Lines with their ends.
-fn lines(text: &[u8]) -> Vec<&[u8]> {
-    text.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub mod git_program;
 mod history;
 mod index;
 mod layout;
+mod lines;
 pub mod links;
 mod maintain;
 mod merge;

@@ -1,13 +1,16 @@
 //! Three-way merge of a page's text in which no side's words are ever lost.
 //!
-//! Lines are compared with the histogram algorithm. A change is a run of base lines that one side
-//! replaced; changes of the two sides that neither overlap nor touch are both applied. Touching
-//! counts as overlapping, as in git: two people who wrote at the same place should look at it.
+//! A change is a run of base lines that one side replaced; changes of the two sides that neither overlap
+//! nor touch are both applied. Touching counts as overlapping, as in git: two people who wrote at the
+//! same place should look at it. Where lines are too many and too alike to be compared (see
+//! [`lines`](crate::lines)) the whole run counts as replaced: whoever else changed something in it should
+//! look at it, too.
 
 use std::ops::Range;
 
-use imara_diff::{Algorithm, Diff, InternedInput};
 use serde::Serialize;
+
+use crate::lines::{Change, Placement, compare, lines};
 
 pub(crate) mod files;
 mod names;
@@ -35,24 +38,51 @@ pub(crate) enum Merged {
     Conflict(Vec<Hunk>),
 }
 
+/// What merging many texts has taken so far. It is counted in what was looked at, never in time, so that
+/// two ends that merge the same give up at the same text.
+#[derive(Debug, Default)]
+pub(crate) struct Effort {
+    bytes: usize,
+    pairs: u64,
+}
+
+/// So many bytes are looked at, and so many pairs of lines compared at worst, for all texts together:
+/// a few seconds.
+const MAX_BYTES: usize = 512 << 20;
+const MAX_PAIRS: u64 = 4_000_000_000;
+
+impl Effort {
+    /// Whether no more texts are to be merged.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.bytes > MAX_BYTES || self.pairs > MAX_PAIRS
+    }
+}
+
 /// Merges the changes from `base` to `ours` and from `base` to `theirs`.
-pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Merged {
-    let (text, hunks) = merge_text(base, ours, theirs);
+pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], effort: &mut Effort) -> Merged {
+    let (text, hunks) = merge_text(base, ours, theirs, effort);
     if hunks.is_empty() { Merged::Clean(text) } else { Merged::Conflict(hunks) }
 }
 
 /// A base for merging two texts that are both made of `ours` and `theirs`. Nobody reads it: where
 /// those two disagree it has lines that neither can have, so that both count as changed there.
-pub(crate) fn common_base(base: &[u8], ours: &[u8], theirs: &[u8]) -> Vec<u8> {
-    merge_text(base, ours, theirs).0
+pub(crate) fn common_base(base: &[u8], ours: &[u8], theirs: &[u8], effort: &mut Effort) -> Vec<u8> {
+    merge_text(base, ours, theirs, effort).0
 }
 
 /// The merged text, with a line of its own for every place that needs a person, and those places.
-fn merge_text(base: &[u8], ours: &[u8], theirs: &[u8]) -> (Vec<u8>, Vec<Hunk>) {
-    let base_lines = lines(base);
-    let (our_lines, their_lines) = (lines(ours), lines(theirs));
-    let our_changes = changes(base, ours);
-    let their_changes = changes(base, theirs);
+fn merge_text(
+    base: &[u8],
+    ours: &[u8],
+    theirs: &[u8],
+    effort: &mut Effort,
+) -> (Vec<u8>, Vec<Hunk>) {
+    let (base_lines, our_lines, their_lines) = (lines(base), lines(ours), lines(theirs));
+    let our_side = compare(&base_lines, &our_lines, Placement::Lowest);
+    let their_side = compare(&base_lines, &their_lines, Placement::Lowest);
+    effort.bytes += base.len() + ours.len() + theirs.len();
+    effort.pairs += our_side.pairs + their_side.pairs;
+    let (our_changes, their_changes) = (our_side.changes, their_side.changes);
     let mut text = Vec::with_capacity(ours.len().max(theirs.len()));
     let mut hunks = Vec::new();
     let mut at = 0;
@@ -82,13 +112,6 @@ fn merge_text(base: &[u8], ours: &[u8], theirs: &[u8]) -> (Vec<u8>, Vec<Hunk>) {
 /// A NUL is in no text that is merged.
 const NO_LINE: &[u8] = b"\0\n";
 
-/// A run of base lines, and the run of the side's lines that took its place.
-#[derive(Clone, Debug)]
-struct Change {
-    base: Range<usize>,
-    side: Range<usize>,
-}
-
 /// Changes of both sides that overlap or touch, and the base lines they span together.
 struct Group {
     base: Range<usize>,
@@ -102,9 +125,9 @@ impl Group {
         let mut text = Vec::new();
         let mut at = self.base.start;
         for change in changes {
-            push(&mut text, &base[at..change.base.start]);
-            push(&mut text, &side[change.side.clone()]);
-            at = change.base.end;
+            push(&mut text, &base[at..change.old.start]);
+            push(&mut text, &side[change.new.clone()]);
+            at = change.old.end;
         }
         push(&mut text, &base[at..self.base.end]);
         text
@@ -117,17 +140,17 @@ fn groups(ours: &[Change], theirs: &[Change]) -> Vec<Group> {
     let (mut i, mut j) = (0, 0);
     while i < ours.len() || j < theirs.len() {
         let (i0, j0) = (i, j);
-        let start = [ours.get(i), theirs.get(j)].into_iter().flatten().map(|c| c.base.start).min();
+        let start = [ours.get(i), theirs.get(j)].into_iter().flatten().map(|c| c.old.start).min();
         let start = start.expect("one of the lists has a change left");
         let mut end = start;
         loop {
             // A change belongs to the group if it begins inside it or right at its end. At the
             // group's very start that takes the first change of either side.
-            if let Some(change) = ours.get(i).filter(|c| c.base.start <= end) {
-                end = end.max(change.base.end);
+            if let Some(change) = ours.get(i).filter(|c| c.old.start <= end) {
+                end = end.max(change.old.end);
                 i += 1;
-            } else if let Some(change) = theirs.get(j).filter(|c| c.base.start <= end) {
-                end = end.max(change.base.end);
+            } else if let Some(change) = theirs.get(j).filter(|c| c.old.start <= end) {
+                end = end.max(change.old.end);
                 j += 1;
             } else {
                 break;
@@ -136,21 +159,6 @@ fn groups(ours: &[Change], theirs: &[Change]) -> Vec<Group> {
         groups.push(Group { base: start..end, ours: i0..i, theirs: j0..j });
     }
     groups
-}
-
-fn changes(base: &[u8], side: &[u8]) -> Vec<Change> {
-    let mut input = InternedInput::default();
-    input.update_before(lines(base).into_iter());
-    input.update_after(lines(side).into_iter());
-    let mut diff = Diff::compute(Algorithm::Histogram, &input);
-    diff.postprocess_no_heuristic(&input);
-    let range = |r: Range<u32>| r.start as usize..r.end as usize;
-    diff.hunks().map(|hunk| Change { base: range(hunk.before), side: range(hunk.after) }).collect()
-}
-
-/// Lines with their ends, so that joining them gives the text back.
-fn lines(text: &[u8]) -> Vec<&[u8]> {
-    text.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
 fn push(text: &mut Vec<u8>, lines: &[&[u8]]) {

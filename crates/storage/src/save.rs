@@ -6,7 +6,7 @@ use crate::author::Author;
 use crate::drafts;
 use crate::error::{Conflict, Error};
 use crate::index;
-use crate::merge::{Hunk, Merged, merge};
+use crate::merge::{Effort, Hunk, Merged, merge};
 use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, collide};
 use crate::repo::{Edit, Entry};
@@ -93,7 +93,7 @@ impl Wiki {
     /// # Errors
     /// The page exists and the base is [`Base::New`]; the base was never this page's content; the
     /// page changed meanwhile in the same place ([`Error::Conflict`]) or at all, without `merge`; the
-    /// name collides; the content is too large; the disk is full. Nothing was changed then; only if
+    /// name collides; the content is too large, by itself or once merged; the disk is full. Nothing was changed then; only if
     /// the disk became full in the middle of the save, it may still appear once there is room again.
     pub fn save(&self, save: &Save<'_>) -> Result<Saved, Error> {
         self.save_and_also(save, |_| ())
@@ -116,14 +116,7 @@ impl Wiki {
         save: &Save<'_>,
         also: impl FnOnce(&mut Unit<'_>),
     ) -> Result<Saved, Error> {
-        let size = save.content.len() as u64;
-        if size > self.page_limit() {
-            return Err(Error::TooLarge {
-                path: save.path.as_str().to_owned(),
-                size,
-                limit: self.page_limit(),
-            });
-        }
+        self.refuse_too_large(save.path, save.content)?;
         let (mut saved, published) = self.write(|unit| {
             let current = page_entry(unit, save.path)?;
             let plan = self.plan(unit, save, current)?;
@@ -215,6 +208,14 @@ impl Wiki {
         conflict().map_or_else(|error| error, |conflict| Error::Conflict(Box::new(conflict)))
     }
 
+    fn refuse_too_large(&self, path: &PagePath, content: &[u8]) -> Result<(), Error> {
+        let (size, limit) = (content.len() as u64, self.page_limit());
+        if size <= limit {
+            return Ok(());
+        }
+        Err(Error::TooLarge { path: path.as_str().to_owned(), size, limit })
+    }
+
     fn plan(
         &self,
         unit: &Unit<'_>,
@@ -253,9 +254,12 @@ impl Wiki {
         self.require_version(unit, path, base, Some(current))?;
         let base_text = self.blob(base)?;
         let ours = self.blob(current)?;
-        match merge(&base_text, &ours, save.content) {
+        match merge(&base_text, &ours, save.content, &mut Effort::default()) {
             Merged::Clean(content) if content == ours => Ok(Plan::Unchanged { merged: true }),
-            Merged::Clean(content) => Ok(Plan::Write { content, merged: true }),
+            Merged::Clean(content) => {
+                self.refuse_too_large(path, &content)?;
+                Ok(Plan::Write { content, merged: true })
+            }
             Merged::Conflict(hunks) => Err(self.conflict(
                 path,
                 Some(base_text),

@@ -9,7 +9,7 @@ use crate::author::Author;
 use crate::changes::PathChange;
 use crate::error::{Conflict, Error};
 use crate::index::{self, Change};
-use crate::merge::{Merged, merge};
+use crate::merge::{Effort, Merged, merge};
 use crate::message::Message;
 use crate::repo::{Edit, Entry, FileChange, View, blob_id};
 use crate::revision::Revision;
@@ -102,7 +102,7 @@ impl Wiki {
         plan: impl FnOnce(&Unit<'a>) -> Result<Plan, Error>,
     ) -> Result<Undone, Error> {
         let (mut undone, published) = self.write(|unit| {
-            let Plan { edits, conflicts } = plan(unit)?;
+            let Plan { edits, conflicts, .. } = plan(unit)?;
             let undone = Undone {
                 revision: None,
                 changes: shown(&unit.view, unit.head, &edits, &[])?,
@@ -147,10 +147,13 @@ impl Wiki {
         };
         let (base, ours, theirs) = (text(change.new)?, text(now)?, text(change.old)?);
         let mut hunks = Vec::new();
-        if let (Some(base), Some(ours), Some(theirs), Some(now)) = (&base, &ours, &theirs, now) {
-            match merge(base, ours, theirs) {
+        if let (Some(base), Some(ours), Some(theirs), Some(now)) = (&base, &ours, &theirs, now)
+            && !plan.effort.is_spent()
+        {
+            match merge(base, ours, theirs, &mut plan.effort) {
                 // It was undone already, together with something else.
                 Merged::Clean(content) if content == *ours => return Ok(()),
+                Merged::Clean(content) if content.len() as u64 > self.page_limit() => {}
                 Merged::Clean(content) => {
                     let new = Some(Entry { id: blob_id(&content)?, ..now });
                     plan.edits.push(Edit { path, new, content: Some(content) });
@@ -176,7 +179,7 @@ impl Wiki {
     /// where it needs a directory. A tree can't hold both, and writing one removes the other.
     fn keep_what_is_in_the_way(&self, unit: &Unit<'_>, plan: &mut Plan) -> Result<(), Error> {
         let Some(head) = unit.head else { return Ok(()) };
-        let Plan { edits, conflicts } = plan;
+        let Plan { edits, conflicts, .. } = plan;
         let touched: HashSet<&[u8]> = edits.iter().map(|edit| edit.path.as_slice()).collect();
         let written = || edits.iter().filter(|edit| edit.new.is_some());
         let files: HashSet<&[u8]> = written().map(|edit| edit.path.as_slice()).collect();
@@ -229,6 +232,8 @@ impl Wiki {
 struct Plan {
     edits: Vec<Edit>,
     conflicts: Vec<Conflict>,
+    /// Saves wait meanwhile.
+    effort: Effort,
 }
 
 /// The directories on the way to a file.

@@ -11,12 +11,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::settle::settle;
-use super::{Merged, common_base, merge};
+use super::{Effort, Merged, common_base, merge};
 use crate::index::{Candidate, MAX_RENAMED, pair_renamed};
 use crate::repo::{Entry, RepoError, View, blob_id};
 use crate::revision::Etag;
 
-/// Files over this size (bytes) are kept side by side instead of being merged line by line.
+/// Files over this size (bytes) are kept side by side instead of being merged line by line, and so are
+/// those that would become larger by it: other wikis would take neither that page nor what comes after.
 const MERGE_LIMIT: u64 = 5_000_000;
 /// Beyond so many bytes of merged text the rest is kept side by side, too.
 const MERGED_BYTES: usize = 128 << 20;
@@ -109,11 +110,12 @@ pub(crate) struct Contents<'a> {
     view: &'a View,
     made: HashMap<Etag, Vec<u8>>,
     bytes: usize,
+    effort: Effort,
 }
 
 impl<'a> Contents<'a> {
     pub(crate) fn new(view: &'a View) -> Self {
-        Self { view, made: HashMap::new(), bytes: 0 }
+        Self { view, made: HashMap::new(), bytes: 0, effort: Effort::default() }
     }
 
     /// A text that a merge made, if that is what it is.
@@ -216,12 +218,21 @@ struct Gathering<'a, 'c, 'v> {
     contents: &'c mut Contents<'v>,
     /// Whether the result is for being compared with only.
     for_base: bool,
+    /// Files that one side still has as they were, and the other deleted.
+    dropped: Vec<(&'a [u8], Entry, Side)>,
     result: Gathered,
 }
 
 impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
     fn new(sides: Sides<'a>, winner: Winner, contents: &'c mut Contents<'v>) -> Self {
-        Self { sides, winner, contents, for_base: false, result: Gathered::default() }
+        Self {
+            sides,
+            winner,
+            contents,
+            for_base: false,
+            dropped: Vec::new(),
+            result: Gathered::default(),
+        }
     }
 
     fn gather(mut self) -> Result<Gathered, RepoError> {
@@ -253,7 +264,28 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
                 self.claim(path, *entry, side);
             }
         }
+        self.keep_copies();
         Ok(self.result)
+    }
+
+    /// What both sides have is in the result. Of a page that was renamed twice both names are there, and
+    /// whoever tidies up deletes one: if they were different ones, nobody meant to delete the text.
+    fn keep_copies(&mut self) {
+        if self.dropped.is_empty() {
+            return;
+        }
+        let ids = |files: &Files| files.values().map(|entry| entry.id).collect::<HashSet<_>>();
+        let (mut lost, theirs) = (ids(self.sides.ours), ids(self.sides.theirs));
+        lost.retain(|id| theirs.contains(id));
+        let claims = self.result.claims.values().flatten().map(|claim| claim.entry);
+        for entry in claims.chain(self.result.losers.iter().map(|loser| loser.entry)) {
+            lost.remove(&entry.id);
+        }
+        for (path, entry, side) in std::mem::take(&mut self.dropped) {
+            if lost.contains(&entry.id) {
+                self.keep(path, entry, entry, side);
+            }
+        }
     }
 
     fn claim(&mut self, path: &[u8], entry: Entry, side: Side) {
@@ -261,12 +293,18 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
     }
 
     /// A file that only one side still has.
-    fn deleted(&mut self, path: &[u8], base: Entry, name: &[u8], side: Side) {
+    fn deleted(&mut self, path: &'a [u8], base: Entry, name: &[u8], side: Side) {
         let files = if side == Side::Ours { self.sides.ours } else { self.sides.theirs };
         let entry = files[name];
         if name == path && entry == base {
-            return;
+            self.dropped.push((path, entry, side));
+        } else {
+            self.keep(name, base, entry, side);
         }
+    }
+
+    /// A file that goes on although one side deleted it.
+    fn keep(&mut self, name: &[u8], base: Entry, entry: Entry, side: Side) {
         self.claim(name, entry, side);
         self.result.conflicts.push(MergeConflict {
             path: name.to_vec(),
@@ -347,17 +385,21 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         if let Some(id) = pick(base.id, ours.id, theirs.id) {
             return Ok(Some(Entry { mode, id }));
         }
-        if self.contents.bytes > MERGED_BYTES {
+        if self.contents.bytes > MERGED_BYTES || self.contents.effort.is_spent() {
             return Ok(None);
         }
         let Some([base, ours, theirs]) = self.contents.texts([base.id, ours.id, theirs.id])? else {
             return Ok(None);
         };
-        let text = match merge(&base, &ours, &theirs) {
+        let effort = &mut self.contents.effort;
+        let text = match merge(&base, &ours, &theirs, effort) {
             Merged::Clean(text) => text,
-            Merged::Conflict(_) if self.for_base => common_base(&base, &ours, &theirs),
+            Merged::Conflict(_) if self.for_base => common_base(&base, &ours, &theirs, effort),
             Merged::Conflict(_) => return Ok(None),
         };
+        if text.len() as u64 > MERGE_LIMIT {
+            return Ok(None);
+        }
         Ok(Some(Entry { mode, id: self.contents.make(text)? }))
     }
 }
@@ -381,14 +423,18 @@ fn renames<'a>(
     other: &Files,
     contents: &Contents<'_>,
 ) -> Result<HashMap<&'a [u8], &'a [u8]>, RepoError> {
-    let removed = only_in(base, side);
+    let mut removed = only_in(base, side);
     let matters = |file: &Candidate<'_>| {
-        other.get(file.path.as_bytes()).is_none_or(|there| there.id != file.id)
+        let path = file.path.as_bytes();
+        other.get(path) != base.get(path)
     };
     if !removed.iter().any(matters) {
         return Ok(HashMap::new());
     }
-    all_renames(base, side, contents)
+    // As in git: two that are empty have nothing in common, and one may be filled by the other side.
+    let empty = blob_id(b"")?;
+    removed.retain(|file| file.id != empty);
+    paired(&removed, &only_in(side, base), contents)
 }
 
 /// Files that one tree has under another name than the one before.
@@ -397,8 +443,15 @@ pub(crate) fn all_renames<'a>(
     after: &'a Files,
     contents: &Contents<'_>,
 ) -> Result<HashMap<&'a [u8], &'a [u8]>, RepoError> {
-    let (removed, added) = (only_in(before, after), only_in(after, before));
-    let pairs = pair_renamed(&removed, &added, |id| contents.text(id, MAX_RENAMED))?;
+    paired(&only_in(before, after), &only_in(after, before), contents)
+}
+
+fn paired<'a>(
+    removed: &[Candidate<'a>],
+    added: &[Candidate<'a>],
+    contents: &Contents<'_>,
+) -> Result<HashMap<&'a [u8], &'a [u8]>, RepoError> {
+    let pairs = pair_renamed(removed, added, |id| contents.text(id, MAX_RENAMED))?;
     Ok(pairs
         .into_iter()
         .map(|(i, j)| (removed[i].path.as_bytes(), added[j].path.as_bytes()))

@@ -3,12 +3,16 @@
 use std::collections::HashSet;
 
 use super::files::Files;
-use crate::page_path::fold;
+use crate::page_path::{EXTENSION, MAX_BYTES, fold};
 use crate::repo::Entry;
 use crate::revision::Etag;
 
 /// The longest name of a file, in bytes: what the usual file systems hold.
 const MAX_NAME: usize = 255;
+/// The longest path of a file, in bytes: no wiki takes a longer one from elsewhere.
+const MAX_PATH: usize = MAX_BYTES + EXTENSION.len();
+/// In a folder that leaves no room for so many bytes of its name a file isn't put, but at the root.
+const MIN_STEM: usize = 8;
 
 /// The names of a tree, as systems see them that ignore case and composition.
 pub(super) struct Names {
@@ -65,7 +69,8 @@ impl Names {
 }
 
 /// `notes.md` → `notes (conflict 1a2b3c4).md`: named after the text, so that two ends that meet the
-/// same conflict choose the same name. More digits follow if the name is taken.
+/// same conflict choose the same name. More digits follow if the name is taken. What would be too long
+/// is cut.
 fn beside(path: &[u8], id: Etag, attempts: usize) -> Vec<u8> {
     let hex = id.to_string();
     let mark = match attempts {
@@ -74,13 +79,17 @@ fn beside(path: &[u8], id: Etag, attempts: usize) -> Vec<u8> {
         _ => format!(" (conflict {hex} {attempts})"),
     };
     let name_at = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    let (directory, name) = path.split_at(name_at);
+    let (mut directory, name) = path.split_at(name_at);
     let dot = name.iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0);
     let (mut stem, mut extension) = name.split_at(dot.unwrap_or(name.len()));
     if extension.len() + mark.len() >= MAX_NAME {
         (stem, extension) = (name, b"");
     }
-    let room = MAX_NAME - mark.len() - extension.len();
+    let added = mark.len() + extension.len();
+    if directory.len() + stem.len().min(MIN_STEM) + added > MAX_PATH {
+        directory = b"";
+    }
+    let room = MAX_NAME.min(MAX_PATH - directory.len()) - added;
     if stem.len() > room {
         // Not within a character.
         let end = (0..=room).rev().find(|end| stem[*end] & 0xc0 != 0x80);
@@ -106,6 +115,7 @@ pub(super) fn directories_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page_path::PagePath;
 
     fn named(path: &str) -> String {
         String::from_utf8(beside(path.as_bytes(), Etag::from_bytes([0xab; 20]), 0)).unwrap()
@@ -128,6 +138,25 @@ mod tests {
         for path in ["é".repeat(126) + ".md", "x".repeat(255), format!("a.{}", "b".repeat(253))] {
             let name = named(&path);
             assert!(name.len() <= MAX_NAME && name.contains(" (conflict abababa)"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_never_too_long_for_a_page() {
+        let folder = |length| {
+            format!("{}{}/", ["x".repeat(200), "/".into()].concat().repeat(4), "y".repeat(length))
+        };
+        for (path, stays) in [
+            (folder(150) + &"é".repeat(18) + ".md", true),
+            (folder(150) + "home.md", true),
+            (folder(160) + &"é".repeat(15) + ".md", true),
+            (folder(177) + &"é".repeat(8) + ".md", false),
+            (folder(191) + "home.md", false),
+        ] {
+            let name = named(&path);
+            let page = name.strip_suffix(".md").unwrap();
+            assert!(PagePath::new(page).is_ok() && page.ends_with(" (conflict abababa)"), "{name}");
+            assert_eq!(name.contains('/'), stays, "{name}");
         }
     }
 }

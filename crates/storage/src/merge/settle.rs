@@ -47,7 +47,7 @@ pub(super) fn settle(
     // Names that were all there before are carried along, whatever they are.
     if files.keys().any(|path| !sides.base.contains_key(path)) {
         let taken = Names::of(&files);
-        move_collisions(sides, &taken, &mut files, &mut losers, &mut conflicts);
+        move_collisions(sides, winner, &taken, &mut files, &mut losers, &mut conflicts);
         names = Some(Names::of(&files));
     }
     if !losers.is_empty() {
@@ -76,21 +76,28 @@ fn rank(claims: &[Claim], winner: Winner) -> (Entry, Entry) {
 }
 
 /// Takes away files whose path is a directory now, or would be the same as another's where case and
-/// composition don't count. Such names that were there before are carried along.
+/// composition don't count. Names that stood side by side before, or do so in the wiki, are carried along:
+/// somebody lives with them. For [`Winner::Stable`] both sides are somebody's wiki.
 fn move_collisions(
     sides: Sides<'_>,
+    winner: Winner,
     taken: &Names,
     files: &mut Files,
     losers: &mut Vec<Loser>,
     conflicts: &mut Vec<MergeConflict>,
 ) {
-    let before = LazyCell::new(|| Names::of(sides.base));
+    let theirs = (winner == Winner::Stable).then_some(sides.theirs);
+    let carried: Vec<_> = [sides.base, sides.ours]
+        .into_iter()
+        .chain(theirs)
+        .map(|files| (files, LazyCell::new(|| Names::of(files))))
+        .collect();
     let mut first: HashMap<Vec<u8>, &Vec<u8>> = HashMap::new();
     let mut moved = Vec::new();
     for path in files.keys() {
-        let was_there = sides.base.contains_key(path);
+        let had = || carried.iter().filter(|(there, _)| there.contains_key(path));
         let kind = if taken.is_directory(path)
-            && !(was_there && before.is_directory(path) && !is_directory(files, path))
+            && (is_directory(files, path) || !had().any(|(_, names)| names.is_directory(path)))
         {
             ConflictKind::FileAndDirectory
         } else {
@@ -99,7 +106,7 @@ fn move_collisions(
                     first.insert(key(path), path);
                     continue;
                 }
-                Some(other) if was_there && sides.base.contains_key(*other) => continue,
+                Some(other) if had().any(|(there, _)| there.contains_key(*other)) => continue,
                 Some(_) => ConflictKind::SameName,
             }
         };

@@ -6,6 +6,10 @@ use proptest::strategy::ValueTree as _;
 
 use super::*;
 
+fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Merged {
+    super::merge(base, ours, theirs, &mut Effort::default())
+}
+
 fn clean(base: &str, ours: &str, theirs: &str) -> String {
     match merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes()) {
         Merged::Clean(text) => String::from_utf8(text).unwrap(),
@@ -73,6 +77,21 @@ fn bytes_that_are_not_text_are_merged_as_lines_too() {
     );
 }
 
+/// Where lines are too many and too alike to be compared.
+#[test]
+fn what_is_not_compared_is_a_conflict_as_a_whole() {
+    let repeated = |line: &str, other: &str| [line, other, line].concat().repeat(10_000);
+    let page = |middle: &str, end: &str| format!("first\n{middle}middle\n{end}");
+    let base = page(&repeated("a\n", "b\n"), "end\n");
+    let ours = page(&repeated("b\n", "a\n"), "end\n");
+    let theirs = page(&repeated("b\n", "c\n"), "end\n");
+    let [hunk] = &conflict(&base, &ours, &theirs)[..] else { panic!("more than one") };
+    assert_eq!((hunk.base_line, hunk.base.lines().count()), (2, 30_000));
+    // What stands elsewhere is merged.
+    let theirs = page(&repeated("a\n", "b\n"), "END\n");
+    assert_eq!(clean(&base, &ours, &theirs), page(&repeated("b\n", "a\n"), "END\n"));
+}
+
 /// Short texts over few words: many coincidences, which is where merges go wrong.
 fn text() -> impl Strategy<Value = String> {
     (vec(prop_oneof!["a", "b", "c", "d", "e", "f"], 0..12), any::<bool>()).prop_map(
@@ -115,8 +134,9 @@ proptest! {
             let merged = String::from_utf8(merged).unwrap();
             for side in [&ours, &theirs] {
                 let written = lines(side.as_bytes());
-                for change in changes(base.as_bytes(), side.as_bytes()) {
-                    let passage = String::from_utf8(written[change.side].concat()).unwrap();
+                let changed = compare(&lines(base.as_bytes()), &written, Placement::Lowest);
+                for change in changed.changes {
+                    let passage = String::from_utf8(written[change.new].concat()).unwrap();
                     prop_assert!(merged.contains(&passage), "{passage:?} is not in {merged:?}");
                 }
             }

@@ -49,6 +49,22 @@ fn a_stale_save_elsewhere_in_the_page_is_merged() {
     assert_eq!(scratch.git(&["rev-list", "--count", "--min-parents=2", "main"]), "0");
 }
 
+/// Those who wait for the writer wait for the merge, too.
+#[test]
+fn a_save_that_would_take_long_to_merge_is_a_conflict_at_once() {
+    let scratch = Scratch::new();
+    let page = |one: &str, other: &str| [one, other, one].concat().repeat(100_000);
+    let [base, ours, theirs] = [page("a\n", "b\n"), page("b\n", "a\n"), page("b\n", "c\n")];
+    let saved = scratch.create("home", &base);
+    let stored = scratch.save("home", &ours, version(&saved)).unwrap();
+    let error = scratch.save("home", &theirs, version(&saved)).unwrap_err();
+    let Error::Conflict(conflict) = error else { panic!("{error}") };
+    assert_eq!(conflict.current, Some(stored.etag));
+    let texts = [conflict.base, conflict.ours, conflict.theirs];
+    assert!(texts == [Some(base), Some(ours), Some(theirs)]);
+    assert_eq!(conflict.hunks.len(), 1);
+}
+
 #[test]
 fn a_stale_save_whose_words_are_there_already_makes_no_commit() {
     let scratch = Scratch::new();
@@ -212,6 +228,17 @@ fn limits_are_kept() {
     };
     assert!(matches!(scratch.wiki().save(&save), Err(Error::InvalidMessage { .. })));
     assert_eq!(scratch.wiki().head().unwrap(), None);
+}
+
+#[test]
+fn what_two_saves_make_together_is_limited_too() {
+    let scratch = Scratch::new();
+    let (text, more) = ("0123456789\n".repeat(270_000), "more than that\n".repeat(70_000));
+    let base = scratch.create("home", &text);
+    let above = scratch.save("home", &(more.clone() + &text), version(&base)).unwrap();
+    let error = scratch.save("home", &(text + &more), version(&base)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { size: 5_070_000, limit: 5_000_000, .. }), "{error}");
+    assert_eq!(scratch.page("home").summary.etag, above.etag);
 }
 
 #[test]

@@ -54,6 +54,16 @@ fn what_changed_since_in_the_same_place_is_a_conflict() {
 }
 
 #[test]
+fn a_page_that_would_be_too_large_is_a_conflict() {
+    let scratch = Scratch::new();
+    let (text, more) = ("0123456789\n".repeat(270_000), "more than that\n".repeat(70_000));
+    scratch.create("home", &(text.clone() + &more));
+    let wrong = scratch.update("home", &text).revision;
+    scratch.update("home", &(more + &text));
+    assert!(matches!(revert(&scratch, wrong), Err(Error::RevertConflict { .. })));
+}
+
+#[test]
 fn creations_deletions_and_moved_pages_are_undone() {
     let scratch = Scratch::new();
     let text = "one\ntwo\nthree\nfour\nfive\n";

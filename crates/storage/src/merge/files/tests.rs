@@ -169,6 +169,78 @@ fn a_page_that_was_renamed_twice_is_there_twice() {
     assert_eq!(merged.kinds(), [ConflictKind::Renamed, ConflictKind::Deleted]);
 }
 
+/// Each side left one name of a page that was renamed twice. Nobody deleted the page.
+#[test]
+fn a_page_that_both_still_have_is_still_there() {
+    let base = [("begin.md", Some(POEM)), ("start.md", Some(POEM))];
+    let deleted = merged(&base, &[("start.md", None)], &[("begin.md", None)]);
+    assert_eq!(deleted.kinds(), [ConflictKind::Deleted, ConflictKind::Deleted]);
+    assert_eq!(deleted.paths(), ["begin.md", "start.md"]);
+    assert!(deleted.conflicts[0].theirs.is_none() && deleted.conflicts[1].ours.is_none());
+    // Also if there is a page of the name that the text had.
+    let edited = poem("one", "ONE");
+    let replaced = merged(&base, &[("start.md", Some(&edited))], &[("begin.md", None)]);
+    assert_eq!(replaced.kinds(), [ConflictKind::Deleted]);
+    assert_eq!((&*replaced.files["begin.md"], &replaced.files["start.md"]), (POEM, &edited));
+    // A third copy is left, or one side has none any more: that is as they wanted.
+    let three = [&base[..], &[("go.md", Some(POEM))]].concat();
+    for (base, ours, theirs, left) in [
+        (&three[..], &[("start.md", None)][..], &[("begin.md", None)][..], &["go.md"][..]),
+        (
+            &base,
+            &[("start.md", None), ("begin.md", Some(&*edited))],
+            &[("start.md", None)],
+            &["begin.md"],
+        ),
+        (&base, &[("start.md", None)], &[("begin.md", None), ("start.md", None)], &[]),
+    ] {
+        let tidied = merged(base, ours, theirs);
+        assert_eq!((tidied.kinds(), tidied.paths()), (vec![], left.to_vec()));
+    }
+}
+
+/// As when both ends merged the two names, each for itself, and then tidied up.
+#[test]
+fn a_page_is_still_there_after_histories_crossed() {
+    let scratch = Scratch::new();
+    let root = scratch.loose_commit(&[], &[("home.md", Some(POEM))]);
+    let renamed = |to| scratch.loose_commit(&[root], &[("home.md", None), (to, Some(POEM))]);
+    let (begin, start) = (renamed("begin.md"), renamed("start.md"));
+    let ours = scratch.loose_commit(&[begin, start], &[]);
+    let theirs = scratch.loose_commit(&[start, begin], &[]);
+    for winner in [Winner::Wiki, Winner::Remote, Winner::Stable] {
+        let merged = outcome(&scratch, ours, theirs, winner);
+        assert_eq!(merged.paths(), ["begin.md", "start.md"], "{winner:?}");
+    }
+}
+
+/// A stub that was deleted isn't the one that was made elsewhere.
+#[test]
+fn an_empty_page_is_not_taken_for_another() {
+    let merged = merged(
+        &[("todo.md", Some(""))],
+        &[("todo.md", None), ("recipes.md", Some(""))],
+        &[("todo.md", Some("call the bank\n"))],
+    );
+    assert_eq!(merged.kinds(), [ConflictKind::Deleted]);
+    assert_eq!((&*merged.files["todo.md"], &*merged.files["recipes.md"]), ("call the bank\n", ""));
+}
+
+#[test]
+fn a_mode_follows_a_rename() {
+    let scratch = Scratch::new();
+    let base = scratch.loose_commit(&[], &[("home.md", Some(POEM))]);
+    let ours = scratch.loose_commit(&[base], &[("home.md", None), ("start.md", Some(POEM))]);
+    let run = Entry { mode: 0o100_755, id: blob_id(POEM.as_bytes()).unwrap() };
+    let edit = Edit { path: b"home.md".to_vec(), new: Some(run), content: None };
+    let theirs = scratch.loose_edits(&[base], &[edit]);
+    let merged = outcome(&scratch, ours, theirs, Winner::Wiki);
+    assert_eq!((merged.conflicts, merged.files.len()), (vec![], 1));
+    let view = scratch.wiki().repo().view();
+    let merge = view.merge(Some(theirs), ours, Winner::Stable).unwrap();
+    assert_eq!(merge.result[&b"start.md"[..]], run);
+}
+
 /// SY-038.
 #[test]
 fn two_pages_renamed_to_one_name_are_both_kept() {
@@ -216,6 +288,40 @@ fn what_is_no_text_stays_side_by_side() {
     assert!(merged.paths()[0].ends_with(").png"));
 }
 
+/// Other wikis wouldn't take the page any more, nor anything else of this history.
+#[test]
+fn no_page_becomes_larger_by_merging_than_a_page_may_be() {
+    let base = "0123456789\n".repeat(270_000);
+    let more = "more than that\n".repeat(70_000);
+    let (above, below) = (more.clone() + &base, base.clone() + &more);
+    let merged =
+        merged(&[("a.md", Some(&base))], &[("a.md", Some(&above))], &[("a.md", Some(&below))]);
+    assert_eq!(merged.kinds(), [ConflictKind::BothChanged]);
+    assert!(merged.files["a.md"] == above && merged.beside() == below);
+}
+
+/// Changes of few pages don't come near it.
+#[test]
+fn what_would_take_too_long_stays_side_by_side() {
+    let scratch = Scratch::new();
+    let commit = |parents: &[Revision], text: &str| {
+        let revision = scratch.loose_commit(parents, &[("a.md", Some(text))]);
+        (revision, scratch.wiki().repo().files(revision).unwrap())
+    };
+    let (root, base) = commit(&[], POEM);
+    let (_, ours) = commit(&[root], &poem("one", "ONE"));
+    let (_, theirs) = commit(&[root], &poem("eight", "EIGHT"));
+    let view = scratch.wiki().repo().view();
+    let sides = Sides { base: &base, ours: &ours, theirs: &theirs };
+    let mut contents = Contents::new(&view);
+    let (_, conflicts) = merge_files(sides, Winner::Wiki, &mut contents).unwrap();
+    assert!(conflicts.is_empty() && !contents.effort.is_spent());
+    contents.effort = Effort { pairs: u64::MAX, ..contents.effort };
+    let (files, conflicts) = merge_files(sides, Winner::Wiki, &mut contents).unwrap();
+    assert_eq!((files.len(), conflicts[0].kind), (2, ConflictKind::BothChanged));
+    assert_eq!(files[&b"a.md"[..]], ours[&b"a.md"[..]]);
+}
+
 /// SY-024.
 #[test]
 fn names_that_would_be_one_file_elsewhere_are_told_apart() {
@@ -232,6 +338,22 @@ fn names_that_would_be_one_file_elsewhere_are_told_apart() {
     let odd = [("Old.md", Some("1")), ("old.md", Some("2"))];
     let carried = merged(&odd, &[("a.md", Some("a"))], &[("b.md", Some("b"))]);
     assert_eq!((carried.kinds(), carried.files.len()), (vec![], 4));
+}
+
+/// As when a wiki that was adopted is linked for the first time.
+#[test]
+fn names_that_stand_side_by_side_in_a_wiki_stay_so() {
+    let own =
+        [("Old.md", Some("1")), ("old.md", Some("2")), ("A/b.md", Some("3")), ("a", Some("4"))];
+    let readme = [("README.md", Some("read me\n"))];
+    for winner in [Winner::Wiki, Winner::Remote, Winner::Stable] {
+        let linked = merged_by(winner, &[], &own, &readme);
+        assert_eq!(linked.kinds(), [], "{winner:?}");
+        assert_eq!(linked.paths(), ["A/b.md", "Old.md", "README.md", "a", "old.md"]);
+    }
+    // Of the same names one brought each: they are told apart.
+    let clash = merged(&[], &own[..1], &own[1..2]);
+    assert_eq!(clash.kinds(), [ConflictKind::SameName]);
 }
 
 /// SY-022: links, submodules and names that aren't text.
