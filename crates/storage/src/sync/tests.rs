@@ -265,6 +265,20 @@ fn a_commit_waits_for_every_link_until_that_one_has_it() {
     assert_eq!((wiki.jobs(LINK).unwrap(), wiki.jobs(OTHER).unwrap()), (vec![], vec![new]));
 }
 
+/// Two ask at once what is done, and a save comes between.
+#[test]
+fn a_job_is_never_taken_for_one_that_had_its_number() {
+    let scratch = Scratch::new();
+    let wiki = scratch.wiki();
+    wiki.set_links(vec![LINK]);
+    let first = scratch.create("home", "one").revision;
+    let seen_by_one = wiki.queued(LINK).unwrap();
+    assert_eq!(wiki.jobs_done(LINK, first).unwrap(), 1);
+    let second = scratch.update("home", "two").revision;
+    wiki.remove_jobs(LINK, &seen_by_one).unwrap();
+    assert_eq!(wiki.jobs(LINK).unwrap(), [second]);
+}
+
 /// SY-043.
 #[test]
 fn a_save_that_comes_first_is_never_passed_over() {
