@@ -1,12 +1,12 @@
 //! Receiving a push.
 //!
 //! git puts it into a scratch repository outside the wiki, which borrows the wiki's objects. There it is
-//! [looked at](check), under no lock and without anything of it in the wiki. Then, under the writer lock:
-//! if the branch is still where it was, the files of the objects are moved over and synced, a redo row
-//! remembers where the branch goes, and the branch is moved, as with a save.
+//! [looked at](check), under no lock and without anything of it in the wiki, and synced. Then, under the
+//! writer lock: if the branch is still where it was, the files of the objects are moved over, their names are
+//! synced, a redo row remembers where the branch goes, and the branch is moved, as with a save.
 //!
-//! If the process dies before the row, objects that nothing names are left, all of which were looked at;
-//! after it, opening the wiki moves the branch. What was refused never was in the wiki.
+//! If the process dies before the row, objects that nothing names are left, all of which are whole and were
+//! looked at; after it, opening the wiki moves the branch. What was refused never was in the wiki.
 
 mod check;
 mod names;

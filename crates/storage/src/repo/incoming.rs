@@ -47,7 +47,7 @@ pub(crate) struct Incoming {
     has_unpacked: bool,
 }
 
-/// Files that are ready to be moved into the wiki.
+/// Files that are ready to be moved into the wiki, and on the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
     /// Objects of their own, each with its name below `objects`.
@@ -173,9 +173,17 @@ impl Incoming {
         Ok((super::bytes(&tree), parents))
     }
 
-    /// Prepares the objects of `checked` that the wiki hasn't to be moved there. What else was pushed
-    /// stays behind.
+    /// Prepares the objects of `checked` that the wiki hasn't to be moved there, and makes them durable:
+    /// a power cut right after the move would otherwise leave empty files under their names, which git
+    /// doesn't get past. What else was pushed stays behind.
     pub(crate) fn stage(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
+        let disk = FileSystem::watch(&self.repo.dir)?;
+        let staged = self.gather(wiki, checked)?;
+        disk.sync()?;
+        Ok(staged)
+    }
+
+    fn gather(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
         let (mut wanted, others): (Vec<Id>, Vec<Id>) =
             self.ids.iter().partition(|id| checked.contains(*id));
         // The others should be what differences are made from, which the wiki has.
@@ -195,12 +203,6 @@ impl Incoming {
             [pack] if is_pure && !self.has_unpacked => pack.clone(),
             _ => self.pack(&wanted)?,
         };
-        for extension in PACK_FILES {
-            let path = pack.with_extension(extension);
-            if extension != "rev" || path.exists() {
-                std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
-            }
-        }
         let name = pack.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Staged { loose: Vec::new(), packs: vec![(pack, name)] })
     }
@@ -278,8 +280,8 @@ impl Repo {
         self.doubted.store(true, Ordering::Relaxed);
     }
 
-    /// Moves files of objects in. The caller syncs the file system. An index comes last: without it git
-    /// doesn't see a pack.
+    /// Moves files of objects in. The caller syncs the file system: only their names aren't durable yet. An
+    /// index comes last: without it git doesn't see a pack.
     pub(crate) fn adopt(&self, staged: &Staged) -> Result<(), RepoError> {
         let objects = self.dir.join("objects");
         for (from, name) in &staged.loose {
