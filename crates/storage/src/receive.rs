@@ -26,7 +26,7 @@ use crate::repo::Incoming;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-pub(crate) use check::{check, check_files};
+pub(crate) use check::{brought, check, check_files};
 pub use refusal::PushRefusal;
 
 /// So often a push is looked at again because the branch moved meanwhile.

@@ -55,7 +55,7 @@ impl Wiki {
         order: &Integrate<'_>,
         mapping: &Mapping,
     ) -> Result<Option<Preview>, Error> {
-        let fetched = self.fetched(order.scratch, order.incoming)?;
+        let fetched = self.fetched_part(order.scratch, order.incoming, order.link)?;
         let (source, view) = (fetched.repo(), fetched.repo().view());
         let plan = self.plan_part(source, &view, self.current()?, order, mapping)?;
         plan.map(|plan| Ok(preview(&plan.merge)?)).transpose()
@@ -76,7 +76,7 @@ impl Wiki {
         order: &Integrate<'_>,
         mapping: &Mapping,
     ) -> Result<Integrated, Error> {
-        let fetched = self.fetched(order.scratch, order.incoming)?;
+        let fetched = self.fetched_part(order.scratch, order.incoming, order.link)?;
         let (source, head) = (fetched.repo(), self.current()?);
         let view = source.view();
         let Some(plan) = self.plan_part(source, &view, head, order, mapping)? else {

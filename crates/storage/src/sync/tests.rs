@@ -368,6 +368,39 @@ fn what_would_do_harm_or_is_too_large_never_comes_in() {
     assert!(refusal.is_too_large && refusal.lines[0].starts_with("large.md"), "{refusal}");
 }
 
+/// A few hundred kilobytes may be a message of any size, which is in memory as soon as it is read.
+#[test]
+fn a_history_with_a_large_commit_is_refused_before_it_is_read() {
+    let (one, other) = two();
+    let message = one.repo().join("message");
+    std::fs::write(&message, "x".repeat(300_000)).unwrap();
+    let message = message.display().to_string();
+    let tree = one.git(&["rev-parse", "main^{tree}"]);
+    let git = ["-c", "user.name=Git", "-c", "user.email=git@example.org"];
+    let commit = ["commit-tree", &tree, "-p", "main", "-F", &message];
+    let large = one.git(&[&git[..], &commit[..]].concat());
+    one.git(&["update-ref", "refs/heads/main", &large]);
+    let mapping = Mapping::new("docs", "").unwrap();
+    for is_tip in [true, false] {
+        if !is_tip {
+            one.commit_with_git("docs/more.md", "more\n");
+        }
+        let fetched = fetch(&other, &one);
+        let (path, tip, wiki) = (fetched.path(), fetched.tip, other.wiki());
+        let order = order(&path, tip);
+        for refused in [
+            wiki.compare(&path, tip, None).map(drop),
+            wiki.compare_part(&path, tip, None, LINK, &mapping).map(drop),
+            wiki.preview_part(&order, &mapping).map(drop),
+            wiki.integrate_part(&order, &mapping).map(drop),
+            wiki.integrate(&order).map(drop),
+        ] {
+            let Err(Error::PushRefused(refusal)) = refused else { panic!("{refused:?}") };
+            assert!(refusal.lines[0].starts_with(&format!("commit {large} has ")), "{refusal}");
+        }
+    }
+}
+
 #[test]
 fn refs_keep_what_a_link_had() {
     let (one, other) = two();
