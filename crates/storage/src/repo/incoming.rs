@@ -130,23 +130,9 @@ impl Incoming {
         self.ids.iter()
     }
 
-    /// What an object is; `None` if it isn't there.
+    /// As [`View::header`].
     pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
-        let id = object_id(id);
-        let header = match self.view.0.find_header(id) {
-            Ok(header) => header,
-            Err(error) => match RepoError::reading_object(&id, error) {
-                RepoError::DamagedObject { .. } => return Ok(None),
-                error => return Err(error),
-            },
-        };
-        Ok(Some(Header {
-            is_commit: header.kind() == Kind::Commit,
-            is_tree: header.kind() == Kind::Tree,
-            is_blob: header.kind() == Kind::Blob,
-            size: header.size(),
-            deltas: header.num_deltas().unwrap_or(0),
-        }))
+        self.view.header(id)
     }
 
     /// The bytes of an object whose header was looked at.
@@ -256,6 +242,27 @@ impl Incoming {
         }
         let hash = String::from_utf8_lossy(&output.stdout);
         Ok(self.repo.dir.join(format!("objects/pack/pack-{}", hash.trim())))
+    }
+}
+
+impl View {
+    /// What an object is; `None` if it isn't there.
+    pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
+        let id = object_id(id);
+        let header = match self.0.find_header(id) {
+            Ok(header) => header,
+            Err(error) => match RepoError::reading_object(&id, error) {
+                RepoError::DamagedObject { .. } => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        Ok(Some(Header {
+            is_commit: header.kind() == Kind::Commit,
+            is_tree: header.kind() == Kind::Tree,
+            is_blob: header.kind() == Kind::Blob,
+            size: header.size(),
+            deltas: header.num_deltas().unwrap_or(0),
+        }))
     }
 }
 

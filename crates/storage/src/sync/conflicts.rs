@@ -13,7 +13,7 @@ use crate::merge::files::{ConflictKind, MergeConflict};
 use crate::message::Message;
 use crate::page::from_seconds;
 use crate::page_path::ExistingPath;
-use crate::repo::Edit;
+use crate::repo::{Edit, Header};
 use crate::revision::{Etag, Revision};
 use crate::wiki::Wiki;
 
@@ -171,15 +171,17 @@ impl Wiki {
     }
 
     /// The three texts of a conflict: what both began with, the wiki's and the other end's. What isn't
-    /// UTF-8 is shown as well as it can be.
+    /// UTF-8 is shown as well as it can be; a submodule has no text.
     ///
     /// # Errors
     /// There is no such conflict; a text is larger than a page may be ([`Error::TooLarge`]).
     pub fn sync_conflict_texts(&self, id: i64) -> Result<[Option<String>; 3], Error> {
         let conflict = self.sync_conflict(id)?;
+        let view = self.repo().view();
         let text = |id: Option<Etag>| {
             let Some(id) = id else { return Ok(None) };
-            let size = self.repo().blob_size(id)?;
+            let header = view.header(id.as_bytes())?.filter(|header| header.is_blob);
+            let Some(Header { size, .. }) = header else { return Ok(None) };
             if size > self.page_limit() {
                 let (path, limit) = (conflict.path.clone(), self.page_limit());
                 return Err(Error::TooLarge { path, size, limit });

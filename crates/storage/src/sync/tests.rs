@@ -185,6 +185,27 @@ fn a_conflict_without_a_second_text_is_closed_by_hand() {
     assert_eq!(other.text("home"), "edited\n");
 }
 
+/// What a submodule is at is a commit of somewhere else: there is no text to show.
+#[test]
+fn a_conflict_of_a_submodule_can_be_looked_at() {
+    let (one, other) = two();
+    let submodule = |scratch: &Scratch, id: u8| {
+        let new = Some(repo::Entry { mode: 0o160_000, id: Etag::from_bytes([id; 20]) });
+        let edit = repo::Edit { path: b"sub".to_vec(), new, content: None };
+        let tip = scratch.loose_edits(&[head(scratch)], &[edit]);
+        scratch.git(&["update-ref", "refs/heads/main", &tip.to_string()]);
+    };
+    submodule(&one, 1);
+    pull(&other, &one);
+    submodule(&one, 2);
+    submodule(&other, 3);
+    pull(&other, &one);
+    let listed = conflicts(&other);
+    assert_eq!(listed[0].theirs, Some(Etag::from_bytes([2; 20])));
+    let texts = other.wiki().sync_conflict_texts(listed[0].id).unwrap();
+    assert_eq!(texts, [None, None, None]);
+}
+
 /// SY-045, SY-046.
 #[test]
 fn what_a_person_has_to_decide_changes_nothing() {
