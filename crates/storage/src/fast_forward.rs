@@ -40,7 +40,7 @@ impl Wiki {
         // Others wrote the objects and need not have synced them.
         sync_filesystem(self.repo().dir())?;
         writer.counted = counted.map(|count| (to, count));
-        self.publish_stored(&mut writer, old, to, None)?;
+        self.publish_stored(&mut writer, old, to, None, Vec::new())?;
         self.checkpoint_if_due(&mut writer);
         drop(writer);
         self.update_index(|_| ())?;

@@ -152,13 +152,14 @@ impl Wiki {
     }
 
     /// Publishes a commit that somebody else made, which is on the disk with all it needs. It came by the
-    /// link `from`, if by one. Returns the head.
+    /// link `from`, if by one. The statements are written down with it. Returns the head.
     pub(crate) fn publish_stored(
         &self,
         writer: &mut Writer,
         old: Option<Revision>,
         new: Revision,
         from: Option<LinkId>,
+        statements: Vec<Statement<'static>>,
     ) -> Result<Revision, Error> {
         let branch = self.repo().branch();
         let redo = Redo { branch, old, new, commit: None, edits: Vec::new() };
@@ -168,7 +169,8 @@ impl Wiki {
                 sync::close_gone(transaction, |path| match std::str::from_utf8(path) {
                     Ok(path) => Ok(view.entry(new, path)?.is_some()),
                     Err(_) => Ok(true),
-                })
+                })?;
+                Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
             })
             .and_then(|()| self.make_visible(writer, old, new));
         self.head_moved(writer.unapplied);

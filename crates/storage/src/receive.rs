@@ -180,7 +180,11 @@ impl Wiki {
         // The branch as it was, too.
         writer.durable = old;
         writer.counted = counted.map(|count| (new, count));
-        received.new = self.publish_stored(&mut writer, old, new, None)?;
+        let mut statements = Vec::new();
+        if received.rewritten {
+            statements.push(self.drop_lost_jobs(new)?);
+        }
+        received.new = self.publish_stored(&mut writer, old, new, None, statements)?;
         self.checkpoint_if_due(&mut writer);
         Ok(Some(received))
     }

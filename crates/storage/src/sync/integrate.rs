@@ -166,7 +166,8 @@ impl Wiki {
             }
             None => {
                 writer.counted = counted.map(|count| (order.incoming, count));
-                self.publish_stored(&mut writer, head, order.incoming, Some(order.link))?;
+                let from = Some(order.link);
+                self.publish_stored(&mut writer, head, order.incoming, from, Vec::new())?;
                 Integrated::FastForwarded { paths }
             }
         };

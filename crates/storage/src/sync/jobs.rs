@@ -10,6 +10,7 @@ use crate::db::DbError;
 use crate::error::Error;
 use crate::page::from_seconds;
 use crate::revision::Revision;
+use crate::unit::Statement;
 use crate::wiki::Wiki;
 
 /// How much waits for a link.
@@ -137,6 +138,27 @@ impl Wiki {
             };
             Ok(delete().map_err(DbError::from)?)
         })
+    }
+
+    /// Takes out of all queues what is no part of `head`, which replaces the history of the wiki: no other end
+    /// can be expected to have it ever. To be done in the transaction that replaces it.
+    pub(crate) fn drop_lost_jobs(&self, head: Revision) -> Result<Statement<'static>, Error> {
+        let targets = self.database()?.read(|connection| {
+            let targets = || {
+                let mut select =
+                    connection.prepare_cached("select distinct target from sync_job")?;
+                let rows = select.query_map([], |row| Ok(Revision::from_bytes(row.get(0)?)))?;
+                rows.collect::<Result<_, _>>()
+            };
+            Ok::<_, Error>(targets().map_err(DbError::from)?)
+        })?;
+        let lost = self.repo().not_reachable(head, targets)?;
+        Ok(Box::new(move |transaction| {
+            let mut delete =
+                transaction.prepare_cached("delete from sync_job where target = ?1")?;
+            lost.iter().try_for_each(|target| delete.execute([target.as_bytes()]).map(drop))?;
+            Ok(())
+        }))
     }
 
     /// Forgets the queue of a link that was removed.

@@ -1,7 +1,7 @@
 //! Each of the two ends is a wiki with a repository of its own; what one has is fetched by git.
 
 use crate::merge::files::ConflictKind;
-use crate::testing::{Scratch, ada, git};
+use crate::testing::{Scratch, ada, commit, git};
 use crate::*;
 
 mod histories;
@@ -284,6 +284,25 @@ fn a_commit_waits_for_every_link_until_that_one_has_it() {
     let new = one.create("y", "y").revision;
     assert!(matches!(pull(&other, &one), Integrated::FastForwarded { .. }));
     assert_eq!((wiki.jobs(LINK).unwrap(), wiki.jobs(OTHER).unwrap()), (vec![], vec![new]));
+}
+
+/// What no other end can ever have again isn't waited for.
+#[test]
+fn a_commit_that_was_pushed_away_waits_for_nobody() {
+    let scratch = Scratch::new();
+    let wiki = scratch.wiki();
+    wiki.set_links(vec![LINK, OTHER]);
+    let kept = scratch.create("home", "one").revision;
+    let tree = scratch.clone_with_git();
+    scratch.update("home", "two");
+    let new = commit(&tree, "home.md", "three").parse().unwrap();
+    let rules = PushRules { rewrite: true, ..PushRules::default() };
+    assert!(scratch.push(&tree, &rules).unwrap().rewritten);
+    for link in [LINK, OTHER] {
+        assert_eq!(wiki.jobs(link).unwrap(), [kept, new]);
+        assert_eq!(wiki.jobs_done(link, new).unwrap(), 2);
+        assert_eq!(wiki.queue(link).unwrap().waiting, 0);
+    }
 }
 
 /// Two ask at once what is done, and a save comes between.
