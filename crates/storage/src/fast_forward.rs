@@ -36,7 +36,7 @@ impl Wiki {
             return Ok(false);
         }
         let old = self.repo().head()?;
-        let counted = self.check_tip(&mut writer, old, to)?;
+        let counted = self.check_tip(&writer, old, to)?;
         // Others wrote the objects and need not have synced them.
         sync_filesystem(self.repo().dir())?;
         writer.counted = counted.map(|count| (to, count));

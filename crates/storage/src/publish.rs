@@ -116,7 +116,7 @@ impl Wiki {
             }
             return Ok(None);
         };
-        let counted = self.check_growth(Some(&mut *writer), &view, head, &edits)?;
+        let counted = self.check_edits(writer, &view, head, &edits)?;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {

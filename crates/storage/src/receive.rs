@@ -146,6 +146,8 @@ impl Wiki {
         let checked = check(self.repo(), &incoming, old, new, rules)?;
         let staged = incoming.stage(self.repo(), &checked.objects)?;
         let changes = incoming.repo().changes(old, new)?;
+        let view = incoming.repo().view();
+        let growth = self.growth(&changes, |id| view.blob_size(id))?;
         let mut paths: Vec<String> =
             changes.iter().take(MAX_CHANGES).map(|change| shown_path(&change.path)).collect();
         paths.dedup();
@@ -169,9 +171,7 @@ impl Wiki {
         if old == Some(new) {
             return Ok(Some(received));
         }
-        let view = incoming.repo().view();
-        let size = |id| Ok(view.blob_size(id)?);
-        let counted = self.check_changes(Some(&mut *writer), old, &changes, size)?;
+        let counted = self.check_growth(Some(&writer), old, growth)?;
         self.repo().adopt(&staged)?;
         if let Some(old) = old.filter(|_| received.rewritten) {
             self.repo().keep_backup(old)?;

@@ -13,8 +13,9 @@ use crate::merge::files::{Files, Winner};
 use crate::page_path::EXTENSION;
 use crate::publish::PreparedMerge;
 use crate::receive::{PushRules, check};
-use crate::repo::{Draft, Edit, Merge, Repo, RepoError, View};
+use crate::repo::{Draft, FileChange, Merge, Repo, RepoError, View};
 use crate::revision::Revision;
+use crate::usage::Growth;
 use crate::wiki::Wiki;
 
 /// Folders may be deeper there than a page can be here.
@@ -87,7 +88,8 @@ pub enum Integrated {
 struct Plan {
     preview: Preview,
     /// What is changed in the wiki.
-    changes: Vec<Edit>,
+    changes: Vec<FileChange>,
+    growth: Option<Growth>,
     /// `None`: the branch can simply be moved.
     merge: Option<PreparedMerge>,
 }
@@ -134,7 +136,7 @@ impl Wiki {
         if !order.unrelated && relation(source, head, order.incoming)? == Relation::Unrelated {
             return Ok(Integrated::Unrelated);
         }
-        let Plan { preview, changes, merge } = plan(source, head, order)?;
+        let Plan { preview, changes, growth, merge } = plan(self, source, head, order)?;
         if let Some(refused) = refuse_too_much(preview, order) {
             return Ok(refused);
         }
@@ -148,9 +150,9 @@ impl Wiki {
             self.head_moved(false);
             return Ok(Integrated::Moved);
         }
-        let view = source.view();
-        let counted = self.check_growth(Some(&mut *writer), &view, head, &changes)?;
-        let paths = changes.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
+        let counted = self.check_growth(Some(&writer), head, growth)?;
+        let paths = changes.iter().take(MAX_CHANGES);
+        let paths = paths.map(|change| shown_path(&change.path)).collect();
         self.repo().adopt(&staged)?;
         self.repo().sync_adopted(&disk)?;
         // The branch as it was, too.
@@ -213,22 +215,28 @@ fn merge<'a>(
     }
 }
 
-fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<Plan, Error> {
+fn plan(
+    wiki: &Wiki,
+    source: &Repo,
+    head: Option<Revision>,
+    order: &Integrate<'_>,
+) -> Result<Plan, Error> {
     let view = source.view();
     let merge = merge(&view, head, order)?;
     let preview = preview(&merge)?;
-    let changes = merge.edits(&merge.ours);
+    let changes = merge.changes(&merge.ours);
+    let growth = wiki.growth(&changes, |id| merge.size(&view, id))?;
     let relation = relation(source, head, order.incoming)?;
     let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;
     if relation == Relation::Behind && as_fetched {
-        return Ok(Plan { preview, changes, merge: None });
+        return Ok(Plan { preview, changes, growth, merge: None });
     }
     let incoming = order.incoming;
     let (parents, edits, message, time) = match head {
         // Two ends that merge the same histories make the same commit.
         Some(head) if order.winner == Winner::Stable && relation != Relation::Ahead => {
             let (one, other) = (head.min(incoming), head.max(incoming));
-            let edits = if one == head { changes.clone() } else { merge.edits(&merge.theirs) };
+            let edits = merge.edits(if one == head { &merge.ours } else { &merge.theirs });
             let time = view.commit(one)?.time.max(view.commit(other)?.time);
             (vec![one, other], edits, format!("Merge {one} and {other}"), time)
         }
@@ -237,10 +245,7 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
             if relation != Relation::Ahead {
                 parents.push(incoming);
             }
-            let edits = match head {
-                Some(_) => changes.clone(),
-                None => merge.edits(&merge.theirs),
-            };
+            let edits = merge.edits(if head.is_some() { &merge.ours } else { &merge.theirs });
             let time = time::OffsetDateTime::now_utc().unix_timestamp();
             (parents, edits, format!("Merge {incoming}"), time)
         }
@@ -252,7 +257,7 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
     let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
     let (files, statements) = (merge.result, Vec::new());
     let merge = PreparedMerge { prepared, edits, files, conflicts, statements };
-    Ok(Plan { preview, changes, merge: Some(merge) })
+    Ok(Plan { preview, changes, growth, merge: Some(merge) })
 }
 
 pub(super) fn preview(merge: &Merge<'_>) -> Result<Preview, RepoError> {

@@ -182,6 +182,8 @@ impl Wiki {
         let paths = edits.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
         let new = prepared.revision;
         let pair = plan.pair(new, order);
+        let changes = plan.merge.changes(&plan.merge.ours);
+        let growth = self.growth(&changes, |id| plan.merge.size(view, id))?;
         let count = plan.merge.conflicts.len();
         let conflicts = NewConflicts { link: Some(order.link), conflicts: plan.merge.conflicts };
 
@@ -196,7 +198,7 @@ impl Wiki {
         // Some of the contents were there already, and whoever wrote them need not have synced them.
         disk.sync()?;
         writer.durable = head;
-        let counted = self.check_growth(Some(&mut *writer), view, head, &edits)?;
+        let counted = self.check_growth(Some(&writer), head, growth)?;
         writer.counted = counted.map(|count| (new, count));
         let (link, mapping) = (order.link, mapping.clone());
         let record = Box::new(move |transaction: &rusqlite::Transaction<'_>| {

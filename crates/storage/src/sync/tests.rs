@@ -371,6 +371,34 @@ fn a_save_that_was_begun_before_sees_what_came() {
     assert!(matches!(error, Error::QuotaExceeded { what: "pages", .. }), "{error}");
 }
 
+/// Also of a text that only the merge makes, and by whichever kind of link.
+#[test]
+fn what_a_merge_comes_to_keeps_to_the_quota_to_the_byte() {
+    let part = Mapping::new("", "home").unwrap();
+    for mapping in [None, Some(&part)] {
+        let (one, other) = two();
+        let integrate = |integrated: &dyn Fn(&Integrate<'_>) -> Result<Integrated, Error>| {
+            let fetched = fetch(&other, &one);
+            integrated(&order(&fetched.path(), fetched.tip))
+        };
+        let take_over = |order: &Integrate<'_>| match mapping {
+            None => other.wiki().integrate(order),
+            Some(mapping) => other.wiki().integrate_part(order, mapping),
+        };
+        integrate(&take_over).unwrap();
+        // 19 bytes before, and three more on either side.
+        one.update("home", "one...\ntwo\nthree\nfour\n");
+        other.update("home", "one\ntwo\nthree\nfour...\n");
+        other.wiki().set_quota(Quota { bytes: Some(24), pages: None });
+        let refused = integrate(&take_over).unwrap_err();
+        let exact = Error::QuotaExceeded { what: "bytes", limit: 24, would_be: 25 };
+        assert_eq!(refused.to_string(), exact.to_string());
+        other.wiki().set_quota(Quota { bytes: Some(25), pages: None });
+        assert!(matches!(integrate(&take_over).unwrap(), Integrated::Merged { conflicts: 0, .. }));
+        assert_eq!(other.wiki().usage().unwrap().bytes, 25);
+    }
+}
+
 /// SY-021, SY-023.
 #[test]
 fn what_would_do_harm_or_is_too_large_never_comes_in() {
