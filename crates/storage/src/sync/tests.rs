@@ -170,6 +170,63 @@ fn whoever_takes_the_other_text_away_has_looked_at_it() {
     assert_eq!(conflicts(&other), []);
 }
 
+/// Somebody wrote on the page that holds the other text, and somebody else knows only the text as it was.
+#[test]
+fn what_was_written_beside_is_not_taken_away_by_who_has_not_seen_it() {
+    let (one, other) = two();
+    one.update("home", "theirs\n");
+    other.update("home", "ours\n");
+    pull(&other, &one);
+    let [conflict] = &conflicts(&other)[..] else { panic!() };
+    let beside = conflict.conflict_path.clone().unwrap();
+    let new = other.update(&beside, "theirs\nand a new paragraph\n");
+    let author = ada();
+    let base = other.page("home").summary.etag;
+    for content in [None, Some((&b"both\n"[..], base))] {
+        let resolve = Resolve { id: conflict.id, content, author: &author, message: None };
+        let error = other.wiki().resolve_sync_conflict(&resolve).unwrap_err();
+        let Error::Stale { path, current } = error else { panic!("{error}") };
+        assert_eq!((path, current), (beside.clone(), Some(new.etag)));
+    }
+    assert_eq!((head(&other), conflicts(&other).len()), (new.revision, 1));
+    // Whoever has read it takes it away, and that settles it.
+    let path = ExistingPath::new(&beside).unwrap();
+    let delete = Delete { path: &path, base: new.etag, author: &author, message: None };
+    other.wiki().delete(&delete).unwrap();
+    assert_eq!(conflicts(&other), []);
+}
+
+/// The page that has another name now is the only one with its text.
+#[test]
+fn a_page_that_only_lost_its_name_is_never_taken_away() {
+    let author = ada();
+    for (file, kind) in
+        [("Home.md", ConflictKind::SameName), ("home.md/x.md", ConflictKind::FileAndDirectory)]
+    {
+        for content in [None, Some(&b"better\n"[..])] {
+            let (one, other) = two();
+            one.remove_with_git("home.md");
+            one.commit_with_git(file, "a stranger\n");
+            other.update("home", "ours\n");
+            pull(&other, &one);
+            let listed = conflicts(&other);
+            let conflict = listed.iter().find(|conflict| conflict.kind == kind).unwrap();
+            let beside = conflict.conflict_path.clone().unwrap();
+            let etag = other.page(&beside).summary.etag;
+            let resolve =
+                |content| Resolve { id: conflict.id, content, author: &author, message: None };
+            let stale = resolve(Some((&b"x"[..], Etag::from_bytes([7; 20]))));
+            let error = other.wiki().resolve_sync_conflict(&stale).unwrap_err();
+            assert!(matches!(error, Error::Stale { current, .. } if current == Some(etag)));
+            let resolve = resolve(content.map(|content| (content, etag)));
+            other.wiki().resolve_sync_conflict(&resolve).unwrap();
+            let text = content.map_or("ours\n".into(), String::from_utf8_lossy);
+            assert_eq!(other.text(&beside), text);
+            assert!(conflicts(&other).iter().all(|conflict| conflict.kind != kind));
+        }
+    }
+}
+
 /// SY-032, SY-037: there is nothing to take away, so somebody has to say it.
 #[test]
 fn a_conflict_without_a_second_text_is_closed_by_hand() {
