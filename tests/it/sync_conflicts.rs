@@ -235,3 +235,45 @@ async fn resolving_keeps_a_page_that_only_lost_its_name() {
     assert_eq!(linked.text("Home").await.unwrap(), "a stranger\n");
     assert!(linked.conflicts().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_goes_wherever_its_pages_go_by_every_door() {
+    let (linked, peer, _) = in_conflict("garden/roses").await;
+    let is_in = async |folder: &str| {
+        let conflict = only_conflict(&linked).await;
+        assert_eq!(conflict["path"], format!("{folder}/roses"));
+        let beside = conflict["conflict_path"].as_str().unwrap().to_owned();
+        assert!(beside.starts_with(&format!("{folder}/roses (conflict ")), "{beside}");
+        assert_eq!(linked.text(&beside).await.unwrap(), "theirs\n");
+        beside
+    };
+    is_in("garden").await;
+    moved(&linked, "garden", "park").await;
+    is_in("park").await;
+    linked.run_synced().await;
+
+    // Somebody renames the folder at the other end.
+    peer.run(&["pull", "-q", "origin", "main"]);
+    peer.run(&["mv", "park", "yard"]);
+    push(&peer);
+    linked.run_synced().await;
+    is_in("yard").await;
+
+    // And there again, while here something else is saved.
+    peer.run(&["mv", "yard", "field"]);
+    push(&peer);
+    linked.create("ours", "text\n").await;
+    linked.run_synced().await;
+    is_joined(&linked, &peer);
+    is_in("field").await;
+
+    // And somebody with a push to the wiki itself.
+    let dir = tempfile::tempdir().unwrap();
+    let clone = Git::clone(&linked.editor.on("garden").git_url(), dir.path().join("clone"));
+    clone.run(&["mv", "field", "garden"]);
+    clone.commit("back").run(&["push", "-q", "origin", "HEAD:main"]);
+    let beside = is_in("garden").await;
+    clone.run(&["rm", "-q", &format!("{beside}.md")]);
+    clone.commit("looked at").run(&["push", "-q", "origin", "HEAD:main"]);
+    assert!(linked.conflicts().await.is_empty());
+}

@@ -24,6 +24,7 @@ use crate::files::FileSystem;
 use crate::index::shown_path;
 use crate::repo::Incoming;
 use crate::revision::Revision;
+use crate::sync::left_by_changes;
 use crate::wiki::Wiki;
 
 pub(crate) use check::{brought, check, check_files};
@@ -148,6 +149,7 @@ impl Wiki {
         let changes = incoming.repo().changes(old, new)?;
         let view = incoming.repo().view();
         let growth = self.growth(&changes, |id| view.blob_size(id))?;
+        let follow = self.follow_conflicts(|| Ok(left_by_changes(&view, &changes)?))?;
         let mut paths: Vec<String> =
             changes.iter().take(MAX_CHANGES).map(|change| shown_path(&change.path)).collect();
         paths.dedup();
@@ -180,7 +182,7 @@ impl Wiki {
         // The branch as it was, too.
         writer.durable = old;
         writer.counted = counted.map(|count| (new, count));
-        let mut statements = Vec::new();
+        let mut statements = vec![follow];
         if received.rewritten {
             statements.push(self.drop_lost_jobs(new)?);
         }

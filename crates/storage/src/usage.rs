@@ -133,25 +133,16 @@ impl Wiki {
         if self.quota().is_none() {
             return Ok(None);
         }
-        // Of several edits of one file the last one counts.
-        let edits: BTreeMap<&[u8], &Edit> = edits.iter().map(|edit| (&*edit.path, edit)).collect();
-        let mut changes = Vec::with_capacity(edits.len());
-        for (path, edit) in &edits {
-            let old = match (head, std::str::from_utf8(path)) {
-                (Some(head), Ok(path)) => view.entry(head, path)?,
-                _ => None,
-            };
-            changes.push(FileChange { path: path.to_vec(), old, new: edit.new });
-        }
         let sizes: BTreeMap<Etag, u64> = edits
-            .values()
+            .iter()
             .filter_map(|edit| Some((edit.new?.id, edit.content.as_ref()?.len() as u64)))
             .collect();
         let size = |id| match sizes.get(&id) {
             Some(size) => Ok(*size),
             None => view.blob_size(id),
         };
-        self.check_growth(Some(writer), head, self.growth(&changes, size)?)
+        let growth = self.growth(&view.changes_by(head, edits)?, size)?;
+        self.check_growth(Some(writer), head, growth)
     }
 
     /// As [`check_edits`](Self::check_edits), of a commit that is there already.

@@ -1,12 +1,13 @@
 //! Bringing together two histories of the same wiki, in memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::{Edit, Entry, FileChange, RepoError, Revision, View, object_id, revision};
 use crate::merge::files::{
     Contents, Files, MergeConflict, Sides, Winner, all_renames, merge_bases, merge_files,
 };
 use crate::revision::Etag;
+use crate::sync::Left;
 
 /// Histories may have several newest common commits, if they were merged with each other before. So
 /// many of them are merged into one base, and theirs likewise, so many levels deep. Beyond that one of
@@ -24,9 +25,12 @@ pub(crate) struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    /// Our files that have another name in the result.
-    pub(crate) fn moved(&self) -> Result<HashMap<&[u8], &[u8]>, RepoError> {
-        all_renames(&self.ours, &self.result, &self.contents)
+    /// Our files that aren't at their paths in the result, and where they are.
+    pub(crate) fn left(&self) -> Result<Left, RepoError> {
+        let moved = all_renames(&self.ours, &self.result, &self.contents)?;
+        let left = self.ours.keys().filter(|path| !self.result.contains_key(*path));
+        let to = |path: &Vec<u8>| moved.get(path.as_slice()).map(|to| to.to_vec());
+        Ok(left.map(|path| (path.clone(), to(path))).collect())
     }
 
     /// Whether no text was made by merging lines.

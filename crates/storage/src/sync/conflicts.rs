@@ -99,44 +99,6 @@ impl NewConflicts {
     }
 }
 
-/// Closes the conflicts whose text somebody takes away: it was looked at.
-pub(crate) fn close_removed(transaction: &Transaction<'_>, edits: &[Edit]) -> Result<(), DbError> {
-    let mut close = None;
-    for edit in edits.iter().filter(|edit| edit.new.is_none()) {
-        let close = match &mut close {
-            Some(close) => close,
-            none => none.insert(transaction.prepare_cached(
-                "update sync_conflict set closed = ?2
-                 where conflict_path = ?1 and closed is null",
-            )?),
-        };
-        close.execute(params![edit.path, OffsetDateTime::now_utc().unix_timestamp()])?;
-    }
-    Ok(())
-}
-
-/// Closes the conflicts whose text isn't among the files any more.
-pub(crate) fn close_gone(
-    transaction: &Transaction<'_>,
-    is_there: impl Fn(&[u8]) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    let open = || {
-        let mut select = transaction.prepare_cached(
-            "select conflict_path from sync_conflict
-             where closed is null and conflict_path is not null",
-        )?;
-        let rows = select.query_map([], |row| row.get(0))?;
-        rows.collect::<Result<Vec<Vec<u8>>, _>>()
-    };
-    let mut gone = Vec::new();
-    for path in open().map_err(DbError::from)? {
-        if !is_there(&path)? {
-            gone.push(Edit { path, new: None, content: None });
-        }
-    }
-    Ok(close_removed(transaction, &gone)?)
-}
-
 impl Wiki {
     /// Up to `limit` conflicts that nobody has looked at, after the number `after`.
     ///

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::compare::relation;
-use super::{LinkId, NewConflicts, Relation, SyncError};
+use super::{Left, LinkId, NewConflicts, Relation, SyncError};
 use crate::author::Author;
 use crate::changes::MAX_CHANGES;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::merge::files::{Files, Winner};
 use crate::page_path::EXTENSION;
 use crate::publish::PreparedMerge;
 use crate::receive::{PushRules, check};
-use crate::repo::{Draft, FileChange, Merge, Repo, RepoError, View};
+use crate::repo::{Draft, FileChange, Merge, Repo, View};
 use crate::revision::Revision;
 use crate::usage::Growth;
 use crate::wiki::Wiki;
@@ -89,6 +89,7 @@ struct Plan {
     preview: Preview,
     /// What is changed in the wiki.
     changes: Vec<FileChange>,
+    left: Left,
     growth: Option<Growth>,
     /// `None`: the branch can simply be moved.
     merge: Option<PreparedMerge>,
@@ -107,7 +108,8 @@ impl Wiki {
             return Ok(None);
         }
         let view = fetched.repo().view();
-        Ok(Some(preview(&merge(&view, head, order)?)?))
+        let merge = merge(&view, head, order)?;
+        Ok(Some(preview(&merge, &merge.left()?)))
     }
 
     /// What may come from elsewhere: as a push, but what a wiki doesn't know is carried along.
@@ -136,7 +138,7 @@ impl Wiki {
         if !order.unrelated && relation(source, head, order.incoming)? == Relation::Unrelated {
             return Ok(Integrated::Unrelated);
         }
-        let Plan { preview, changes, growth, merge } = plan(self, source, head, order)?;
+        let Plan { preview, changes, left, growth, merge } = plan(self, source, head, order)?;
         if let Some(refused) = refuse_too_much(preview, order) {
             return Ok(refused);
         }
@@ -157,8 +159,10 @@ impl Wiki {
         self.repo().sync_adopted(&disk)?;
         // The branch as it was, too.
         writer.durable = head;
+        let follow = self.follow_conflicts(|| Ok(left))?;
         let integrated = match merge {
-            Some(merge) => {
+            Some(mut merge) => {
+                merge.statements.push(follow);
                 writer.counted = counted.map(|count| (merge.prepared.revision, count));
                 Integrated::Merged {
                     revision: self.publish_merge(&mut writer, head, merge)?,
@@ -169,7 +173,7 @@ impl Wiki {
             None => {
                 writer.counted = counted.map(|count| (order.incoming, count));
                 let from = Some(order.link);
-                self.publish_stored(&mut writer, head, order.incoming, from, Vec::new())?;
+                self.publish_stored(&mut writer, head, order.incoming, from, vec![follow])?;
                 Integrated::FastForwarded { paths }
             }
         };
@@ -223,13 +227,14 @@ fn plan(
 ) -> Result<Plan, Error> {
     let view = source.view();
     let merge = merge(&view, head, order)?;
-    let preview = preview(&merge)?;
+    let left = merge.left()?;
+    let preview = preview(&merge, &left);
     let changes = merge.changes(&merge.ours);
     let growth = wiki.growth(&changes, |id| merge.size(&view, id))?;
     let relation = relation(source, head, order.incoming)?;
     let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;
     if relation == Relation::Behind && as_fetched {
-        return Ok(Plan { preview, changes, growth, merge: None });
+        return Ok(Plan { preview, changes, left, growth, merge: None });
     }
     let incoming = order.incoming;
     let (parents, edits, message, time) = match head {
@@ -255,18 +260,15 @@ fn plan(
         Draft { parents: &parents, edits: &edits, author: &author, message: &message, time };
     let prepared = view.prepare(&draft)?;
     let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
-    let (files, statements) = (merge.result, Vec::new());
-    let merge = PreparedMerge { prepared, edits, files, conflicts, statements };
-    Ok(Plan { preview, changes, growth, merge: Some(merge) })
+    let merge = PreparedMerge { prepared, edits, conflicts, statements: Vec::new() };
+    Ok(Plan { preview, changes, left, growth, merge: Some(merge) })
 }
 
-pub(super) fn preview(merge: &Merge<'_>) -> Result<Preview, RepoError> {
+pub(super) fn preview(merge: &Merge<'_>, left: &Left) -> Preview {
     let is_page = |path: &[u8]| path.ends_with(EXTENSION.as_bytes());
-    let moved = merge.moved()?;
-    let gone = merge.ours.keys().filter(|path| is_page(path) && !merge.result.contains_key(*path));
-    Ok(Preview {
+    Preview {
         pages: merge.ours.keys().filter(|path| is_page(path)).count(),
-        deleted: gone.filter(|path| !moved.contains_key(path.as_slice())).count(),
+        deleted: left.iter().filter(|(path, to)| is_page(path) && to.is_none()).count(),
         conflicts: merge.conflicts.len(),
-    })
+    }
 }
