@@ -184,3 +184,96 @@ async fn histories_that_crossed_are_merged_and_nothing_is_lost() {
     assert_eq!(linked.pages().await, ["a", "b", "c"]);
     assert!(linked.conflicts().await.is_empty());
 }
+
+/// A wiki whose only page was changed here and there in the same place.
+async fn in_conflict(page: &str) -> (Linked, Git, Value) {
+    let (linked, peer) = with_pages(&[(page, "one\n")]).await;
+    peer.write(&format!("{page}.md"), "theirs\n");
+    push(&peer);
+    linked.save(page, "ours\n").await;
+    linked.run_synced().await;
+    let conflict = only_conflict(&linked).await;
+    (linked, peer, conflict)
+}
+
+#[tokio::test]
+async fn a_resolution_never_takes_away_what_was_written_meanwhile() {
+    let (linked, _peer, conflict) = in_conflict("home").await;
+    let beside = conflict["conflict_path"].as_str().unwrap();
+    linked.save(beside, "theirs\n\nand more\n").await;
+    let garden = linked.editor.on("garden");
+    let resolution = format!("/conflicts/{}/resolution", conflict["id"]);
+    let etag = garden.read("home").await.good().etag().to_owned();
+    let body = json!({ "content": "both\n", "etag": etag });
+    let problem =
+        garden.api(Method::POST, &resolution).json(body).await.problem("precondition_failed");
+    assert_eq!(problem["status"], 412);
+    assert!(problem["detail"].as_str().unwrap().contains(beside), "{problem}");
+    assert_eq!(linked.text("home").await.unwrap(), "ours\n");
+    // The version that it names is what to read, and to delete then.
+    let now = problem["etag"].as_str().unwrap();
+    assert_eq!(garden.read(beside).await.good().etag(), now);
+    garden.delete(beside, now).await.good();
+    assert!(linked.conflicts().await.is_empty());
+}
+
+#[tokio::test]
+async fn resolving_keeps_a_page_that_only_lost_its_name() {
+    let (linked, peer) = with_pages(&[("home", "ours\n")]).await;
+    peer.write("Home.md", "a stranger\n");
+    push(&peer);
+    linked.run_synced().await;
+    let conflict = only_conflict(&linked).await;
+    assert_eq!(conflict["kind"], "same_name");
+    let now_at = conflict["conflict_path"].as_str().unwrap();
+    let garden = linked.editor.on("garden");
+    let resolution = format!("/conflicts/{}/resolution", conflict["id"]);
+    let etag = garden.read(now_at).await.good().etag().to_owned();
+    let body = json!({ "content": "ours, and better\n", "etag": etag });
+    garden.api(Method::POST, &resolution).json(body).await.good();
+    assert_eq!(linked.text(now_at).await.unwrap(), "ours, and better\n");
+    assert_eq!(linked.text("Home").await.unwrap(), "a stranger\n");
+    assert!(linked.conflicts().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_goes_wherever_its_pages_go_by_every_door() {
+    let (linked, peer, _) = in_conflict("garden/roses").await;
+    let is_in = async |folder: &str| {
+        let conflict = only_conflict(&linked).await;
+        assert_eq!(conflict["path"], format!("{folder}/roses"));
+        let beside = conflict["conflict_path"].as_str().unwrap().to_owned();
+        assert!(beside.starts_with(&format!("{folder}/roses (conflict ")), "{beside}");
+        assert_eq!(linked.text(&beside).await.unwrap(), "theirs\n");
+        beside
+    };
+    is_in("garden").await;
+    moved(&linked, "garden", "park").await;
+    is_in("park").await;
+    linked.run_synced().await;
+
+    // Somebody renames the folder at the other end.
+    peer.run(&["pull", "-q", "origin", "main"]);
+    peer.run(&["mv", "park", "yard"]);
+    push(&peer);
+    linked.run_synced().await;
+    is_in("yard").await;
+
+    // And there again, while here something else is saved.
+    peer.run(&["mv", "yard", "field"]);
+    push(&peer);
+    linked.create("ours", "text\n").await;
+    linked.run_synced().await;
+    is_joined(&linked, &peer);
+    is_in("field").await;
+
+    // And somebody with a push to the wiki itself.
+    let dir = tempfile::tempdir().unwrap();
+    let clone = Git::clone(&linked.editor.on("garden").git_url(), dir.path().join("clone"));
+    clone.run(&["mv", "field", "garden"]);
+    clone.commit("back").run(&["push", "-q", "origin", "HEAD:main"]);
+    let beside = is_in("garden").await;
+    clone.run(&["rm", "-q", &format!("{beside}.md")]);
+    clone.commit("looked at").run(&["push", "-q", "origin", "HEAD:main"]);
+    assert!(linked.conflicts().await.is_empty());
+}

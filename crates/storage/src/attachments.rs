@@ -255,9 +255,9 @@ impl Wiki {
         let change = FileChange { path: path.as_str().into(), old, new: Some(new) };
         let size = |id| match id == new.id {
             true => Ok(upload.size()),
-            false => Ok(unit.view.blob_size(id)?),
+            false => unit.view.blob_size(id),
         };
-        self.check_changes(None, unit.head, &[change], size)?;
+        self.check_growth(None, unit.head, self.growth(&[change], size)?)?;
         upload.store(self.repo())
     }
 

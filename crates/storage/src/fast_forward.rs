@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::files::sync_filesystem;
 use crate::revision::Revision;
+use crate::sync::left_by_changes;
 use crate::wiki::Wiki;
 
 impl Wiki {
@@ -36,11 +37,14 @@ impl Wiki {
             return Ok(false);
         }
         let old = self.repo().head()?;
-        let counted = self.check_tip(&mut writer, old, to)?;
+        let counted = self.check_tip(&writer, old, to)?;
         // Others wrote the objects and need not have synced them.
         sync_filesystem(self.repo().dir())?;
         writer.counted = counted.map(|count| (to, count));
-        self.publish_stored(&mut writer, old, to, None)?;
+        let view = self.repo().view();
+        let follow =
+            self.follow_conflicts(|| Ok(left_by_changes(&view, &view.changes(old, to)?)?))?;
+        self.publish_stored(&mut writer, old, to, None, vec![follow])?;
         self.checkpoint_if_due(&mut writer);
         drop(writer);
         self.update_index(|_| ())?;

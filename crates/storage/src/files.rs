@@ -132,6 +132,10 @@ impl FileSystem {
     /// one save as for a thousand. See `syncfs(2)`: it returns when the data has reached the disk.
     #[cfg(target_os = "linux")]
     pub(crate) fn sync(&self) -> Result<(), FileError> {
+        #[cfg(test)]
+        if failing::NEXT_SYNC.take() {
+            return Err(io::Error::from_raw_os_error(5)).at("sync the file system of", &self.path);
+        }
         let synced = rustix::fs::syncfs(&self.dir).map_err(io::Error::from);
         synced.at("sync the file system of", &self.path)
     }
@@ -169,6 +173,17 @@ pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
 /// Whether a file name was made by [`temporary_beside`], or by SQLite beside such a file.
 pub(crate) fn is_leftover(name: &str) -> bool {
     name.starts_with('.') && name.contains(".tmp")
+}
+
+/// Disks that fail, for tests.
+#[cfg(test)]
+pub(crate) mod failing {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Whether the next sync of a file system fails in this thread.
+        pub(crate) static NEXT_SYNC: Cell<bool> = const { Cell::new(false) };
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::usage::Count;
 pub(crate) use attachments::list as attachments;
 pub use catch_up::IndexProgress;
 pub(crate) use catch_up::{CatchUp, Report, catch_up};
-pub(crate) use commit::{Described, changes_by, changes_of, shown_path};
+pub(crate) use commit::{Described, changes_by, changes_of, moves_of, shown_path};
 pub(crate) use links::{Placed, existing, incoming, mentioning, outgoing};
 pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, since};
 pub(crate) use pages::{get, list, with_content};

@@ -17,7 +17,7 @@ use crate::author::Author;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
 use crate::index::Described;
-use crate::merge::files::{Files, Winner};
+use crate::merge::files::Winner;
 use crate::redo::{self, Redo};
 use crate::repo::{Commit, Draft, Edit, Prepared, RepoError};
 use crate::revision::Revision;
@@ -65,8 +65,6 @@ pub(crate) struct PreparedMerge {
     pub(crate) prepared: Prepared,
     /// Against the first parent.
     pub(crate) edits: Vec<Edit>,
-    /// All of the merge.
-    pub(crate) files: Files,
     /// What it leaves to people.
     pub(crate) conflicts: NewConflicts,
     /// What else is written down with it.
@@ -108,7 +106,7 @@ impl Wiki {
     }
 
     fn publish(&self, writer: &mut Writer, unit: Unit<'_>) -> Result<Option<Published>, Error> {
-        let Unit { view, head, preferences, edits, moves, signed, statements } = unit;
+        let Unit { view, head, preferences, edits, moves, signed, mut statements } = unit;
         let database = self.database()?;
         let Some(signed) = signed else {
             if !statements.is_empty() {
@@ -116,7 +114,7 @@ impl Wiki {
             }
             return Ok(None);
         };
-        let counted = self.check_growth(Some(&mut *writer), &view, head, &edits)?;
+        let counted = self.check_edits(writer, &view, head, &edits)?;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
@@ -124,6 +122,10 @@ impl Wiki {
             }
             _ => None,
         };
+        if edits.iter().any(|edit| edit.new.is_none()) {
+            let left = || Ok(sync::left_by_edits(&view, head, &edits, &moves)?);
+            statements.push(self.follow_conflicts(left)?);
+        }
         let edits = self.small_enough(edits)?;
         let parents: Vec<Revision> = head.into_iter().collect();
         let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
@@ -142,7 +144,6 @@ impl Wiki {
             if let Some(described) = &described {
                 described.apply(transaction, head, new, &commit)?;
             }
-            sync::close_removed(transaction, &redo.edits)?;
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
         writer.counted = counted.map(|count| (new, count));
@@ -152,44 +153,40 @@ impl Wiki {
     }
 
     /// Publishes a commit that somebody else made, which is on the disk with all it needs. It came by the
-    /// link `from`, if by one. Returns the head.
+    /// link `from`, if by one. The statements are written down with it. Returns the head.
     pub(crate) fn publish_stored(
         &self,
         writer: &mut Writer,
         old: Option<Revision>,
         new: Revision,
         from: Option<LinkId>,
+        statements: Vec<Statement<'static>>,
     ) -> Result<Revision, Error> {
         let branch = self.repo().branch();
         let redo = Redo { branch, old, new, commit: None, edits: Vec::new() };
-        let view = self.repo().view();
         let published = self
             .record(writer, &redo, from, |transaction| {
-                sync::close_gone(transaction, |path| match std::str::from_utf8(path) {
-                    Ok(path) => Ok(view.entry(new, path)?.is_some()),
-                    Err(_) => Ok(true),
-                })
+                Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
             })
             .and_then(|()| self.make_visible(writer, old, new));
         self.head_moved(writer.unapplied);
         published
     }
 
-    /// Publishes a merge. Its files are `files`, and the edits are against its first parent.
+    /// Publishes a merge.
     pub(crate) fn publish_merge(
         &self,
         writer: &mut Writer,
         old: Option<Revision>,
         merge: PreparedMerge,
     ) -> Result<Revision, Error> {
-        let PreparedMerge { prepared, edits, files, conflicts, statements } = merge;
+        let PreparedMerge { prepared, edits, conflicts, statements } = merge;
         let edits = self.small_enough(edits)?;
         let new = prepared.revision;
         let branch = self.repo().branch();
         let redo = Redo { branch, old, new, commit: Some(prepared.commit.clone()), edits };
         let published = self
             .record(writer, &redo, None, |transaction| {
-                sync::close_gone(transaction, |path| Ok(files.contains_key(path)))?;
                 conflicts.record(transaction, new)?;
                 Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
             })
@@ -306,10 +303,13 @@ impl Wiki {
             commit: Some(prepared.commit.clone()),
             edits,
         };
+        let left = merge.left()?;
+        let follow = self.follow_conflicts(|| Ok(left))?;
         let conflicts = NewConflicts { link: None, conflicts: merge.conflicts };
         let links = self.links_to_tell(None);
         self.database()?.write(|transaction| -> Result<(), Error> {
             redo::record(transaction, &redo)?;
+            follow(transaction)?;
             conflicts.record(transaction, new)?;
             Ok(sync::add_jobs(transaction, &links, new)?)
         })?;

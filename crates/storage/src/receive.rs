@@ -1,12 +1,12 @@
 //! Receiving a push.
 //!
 //! git puts it into a scratch repository outside the wiki, which borrows the wiki's objects. There it is
-//! [looked at](check), under no lock and without anything of it in the wiki. Then, under the writer lock:
-//! if the branch is still where it was, the files of the objects are moved over and synced, a redo row
-//! remembers where the branch goes, and the branch is moved, as with a save.
+//! [looked at](check), under no lock and without anything of it in the wiki, and synced. Then, under the
+//! writer lock: if the branch is still where it was, the files of the objects are moved over, their names are
+//! synced, a redo row remembers where the branch goes, and the branch is moved, as with a save.
 //!
-//! If the process dies before the row, objects that nothing names are left, all of which were looked at;
-//! after it, opening the wiki moves the branch. What was refused never was in the wiki.
+//! If the process dies before the row, objects that nothing names are left, all of which are whole and were
+//! looked at; after it, opening the wiki moves the branch. What was refused never was in the wiki.
 
 mod check;
 mod names;
@@ -24,9 +24,10 @@ use crate::files::FileSystem;
 use crate::index::shown_path;
 use crate::repo::Incoming;
 use crate::revision::Revision;
+use crate::sync::left_by_changes;
 use crate::wiki::Wiki;
 
-pub(crate) use check::{check, check_files};
+pub(crate) use check::{brought, check, check_files};
 pub use refusal::PushRefusal;
 
 /// So often a push is looked at again because the branch moved meanwhile.
@@ -146,6 +147,9 @@ impl Wiki {
         let checked = check(self.repo(), &incoming, old, new, rules)?;
         let staged = incoming.stage(self.repo(), &checked.objects)?;
         let changes = incoming.repo().changes(old, new)?;
+        let view = incoming.repo().view();
+        let growth = self.growth(&changes, |id| view.blob_size(id))?;
+        let follow = self.follow_conflicts(|| Ok(left_by_changes(&view, &changes)?))?;
         let mut paths: Vec<String> =
             changes.iter().take(MAX_CHANGES).map(|change| shown_path(&change.path)).collect();
         paths.dedup();
@@ -169,9 +173,7 @@ impl Wiki {
         if old == Some(new) {
             return Ok(Some(received));
         }
-        let view = incoming.repo().view();
-        let size = |id| Ok(view.blob_size(id)?);
-        let counted = self.check_changes(Some(&mut *writer), old, &changes, size)?;
+        let counted = self.check_growth(Some(&writer), old, growth)?;
         self.repo().adopt(&staged)?;
         if let Some(old) = old.filter(|_| received.rewritten) {
             self.repo().keep_backup(old)?;
@@ -180,7 +182,11 @@ impl Wiki {
         // The branch as it was, too.
         writer.durable = old;
         writer.counted = counted.map(|count| (new, count));
-        received.new = self.publish_stored(&mut writer, old, new, None)?;
+        let mut statements = vec![follow];
+        if received.rewritten {
+            statements.push(self.drop_lost_jobs(new)?);
+        }
+        received.new = self.publish_stored(&mut writer, old, new, None, statements)?;
         self.checkpoint_if_due(&mut writer);
         Ok(Some(received))
     }

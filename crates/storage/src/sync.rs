@@ -6,6 +6,7 @@
 
 mod compare;
 mod conflicts;
+mod follow;
 mod integrate;
 mod jobs;
 mod mapping;
@@ -24,8 +25,9 @@ use crate::revision::Revision;
 use crate::wiki::Wiki;
 
 pub use compare::{Comparison, PartComparison, Relation};
-pub(crate) use conflicts::{NewConflicts, close_gone, close_removed};
+pub(crate) use conflicts::NewConflicts;
 pub use conflicts::{Resolve, SyncConflict};
+pub(crate) use follow::{Left, left_by_changes, left_by_edits};
 pub use integrate::{Integrate, Integrated, Preview};
 pub use jobs::Queue;
 pub(crate) use jobs::add as add_jobs;

@@ -12,7 +12,7 @@ use crate::files::{At as _, FileError};
 use crate::index;
 use crate::page_path::ExistingPath;
 use crate::publish::Writer;
-use crate::repo::{Edit, Entry, FileChange, View};
+use crate::repo::{Edit, Entry, FileChange, RepoError, View};
 use crate::revision::{Etag, Revision};
 use crate::wiki::Wiki;
 
@@ -46,6 +46,13 @@ pub(crate) struct Count {
     pub(crate) bytes: u64,
 }
 
+/// What a change takes away and what it adds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Growth {
+    removed: Count,
+    added: Count,
+}
+
 impl Count {
     /// Adds a file. Links, submodules and names that nobody can ask for don't count.
     fn add(&mut self, path: &[u8], size: u64) {
@@ -57,8 +64,8 @@ impl Count {
         self.bytes = self.bytes.saturating_add(size);
     }
 
-    /// What is left of it when `removed` is gone and `added` is there.
-    fn after(self, removed: Self, added: Self) -> Self {
+    /// What is left of it after a change.
+    fn after(self, Growth { removed, added }: Growth) -> Self {
         let of = |count: fn(Self) -> u64| {
             count(self).saturating_sub(count(removed)).saturating_add(count(added))
         };
@@ -115,11 +122,10 @@ impl Wiki {
         }
     }
 
-    /// Refuses edits on top of `head` that would break the quota. Whoever holds the writer lock
-    /// remembers what they come to.
-    pub(crate) fn check_growth(
+    /// Refuses edits on top of `head` that would break the quota.
+    pub(crate) fn check_edits(
         &self,
-        writer: Option<&mut Writer>,
+        writer: &Writer,
         view: &View,
         head: Option<Revision>,
         edits: &[Edit],
@@ -127,31 +133,22 @@ impl Wiki {
         if self.quota().is_none() {
             return Ok(None);
         }
-        // Of several edits of one file the last one counts.
-        let edits: BTreeMap<&[u8], &Edit> = edits.iter().map(|edit| (&*edit.path, edit)).collect();
-        let mut changes = Vec::with_capacity(edits.len());
-        for (path, edit) in &edits {
-            let old = match (head, std::str::from_utf8(path)) {
-                (Some(head), Ok(path)) => view.entry(head, path)?,
-                _ => None,
-            };
-            changes.push(FileChange { path: path.to_vec(), old, new: edit.new });
-        }
         let sizes: BTreeMap<Etag, u64> = edits
-            .values()
+            .iter()
             .filter_map(|edit| Some((edit.new?.id, edit.content.as_ref()?.len() as u64)))
             .collect();
         let size = |id| match sizes.get(&id) {
             Some(size) => Ok(*size),
-            None => Ok(view.blob_size(id)?),
+            None => view.blob_size(id),
         };
-        self.check_changes(writer, head, &changes, size)
+        let growth = self.growth(&view.changes_by(head, edits)?, size)?;
+        self.check_growth(Some(writer), head, growth)
     }
 
-    /// As [`check_growth`](Self::check_growth), of a commit that is there already.
+    /// As [`check_edits`](Self::check_edits), of a commit that is there already.
     pub(crate) fn check_tip(
         &self,
-        writer: &mut Writer,
+        writer: &Writer,
         head: Option<Revision>,
         new: Revision,
     ) -> Result<Option<Count>, Error> {
@@ -160,32 +157,45 @@ impl Wiki {
         }
         let view = self.repo().view();
         let changes = view.changes(head, new)?;
-        self.check_changes(Some(writer), head, &changes, |id| Ok(view.blob_size(id)?))
+        self.check_growth(Some(writer), head, self.growth(&changes, |id| view.blob_size(id))?)
     }
 
-    /// As [`check_growth`](Self::check_growth), of files that are changed to what is stored already.
-    pub(crate) fn check_changes(
+    /// What changes come to; nothing is counted without a quota. It takes a look at each file, so whoever
+    /// can does it before saves have to wait.
+    pub(crate) fn growth(
         &self,
-        writer: Option<&mut Writer>,
-        head: Option<Revision>,
         changes: &[FileChange],
-        size: impl Fn(Etag) -> Result<u64, Error>,
-    ) -> Result<Option<Count>, Error> {
-        let Some(quota) = self.quota() else { return Ok(None) };
-        let known = writer.and_then(|writer| writer.counted).filter(|(of, _)| Some(*of) == head);
-        let before = match known {
-            Some((_, count)) => count,
-            None => self.count(head)?,
-        };
-        let (mut removed, mut added) = (Count::default(), Count::default());
+        size: impl Fn(Etag) -> Result<u64, RepoError>,
+    ) -> Result<Option<Growth>, Error> {
+        if self.quota().is_none() {
+            return Ok(None);
+        }
+        let mut growth = Growth::default();
         for FileChange { path, old, new } in changes {
-            for (entry, count) in [(old, &mut removed), (new, &mut added)] {
+            for (entry, count) in [(old, &mut growth.removed), (new, &mut growth.added)] {
                 if let Some(entry) = entry.filter(|entry| is_counted(path, *entry)) {
                     count.add(path, size(entry.id)?);
                 }
             }
         }
-        let after = before.after(removed, added);
+        Ok(Some(growth))
+    }
+
+    /// Refuses changes of `head` that would break the quota. Whoever holds the writer lock remembers what
+    /// they come to.
+    pub(crate) fn check_growth(
+        &self,
+        writer: Option<&Writer>,
+        head: Option<Revision>,
+        growth: Option<Growth>,
+    ) -> Result<Option<Count>, Error> {
+        let (Some(quota), Some(growth)) = (self.quota(), growth) else { return Ok(None) };
+        let known = writer.and_then(|writer| writer.counted).filter(|(of, _)| Some(*of) == head);
+        let before = match known {
+            Some((_, count)) => count,
+            None => self.count(head)?,
+        };
+        let after = before.after(growth);
         quota.check(before, after)?;
         Ok(Some(after))
     }

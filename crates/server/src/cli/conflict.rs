@@ -24,7 +24,8 @@ pub(super) enum ConflictCommand {
         /// The conflict's number.
         id: u64,
     },
-    /// Close a conflict: the page stays, or becomes the text of a file, and the page beside it goes.
+    /// Close a conflict: the page stays, or becomes the text of a file, and a page beside it that holds
+    /// the text which lost goes. A page that only couldn't keep its name stays, under its new one.
     Resolve {
         /// The wiki.
         wiki: Slug,
@@ -77,7 +78,12 @@ async fn of_conflicts(
                 let text = std::fs::read_to_string(&file)
                     .map_err(|error| format!("{}: {error}", file.display()))?;
                 let conflict = through.wiki(wiki.as_str(), Method::GET, &path, None).await?;
-                let page = conflict["path"].as_str().unwrap_or_default();
+                // A page that couldn't keep its name is where it was put instead.
+                let place = match conflict["kind"].as_str() {
+                    Some("same_name" | "file_and_directory") => "conflict_path",
+                    _ => "path",
+                };
+                let page = conflict[place].as_str().unwrap_or_default();
                 let page = format!("/pages/{}", percent(page));
                 let now = through.wiki(wiki.as_str(), Method::GET, &page, None).await?;
                 body = json!({ "content": text, "etag": now["etag"] });

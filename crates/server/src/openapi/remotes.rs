@@ -172,7 +172,8 @@ pub struct SyncConflict {
     pub ours: Option<String>,
     /// The etag of the remote's version.
     pub theirs: Option<String>,
-    /// The page or attachment that the text which lost has become.
+    /// The page or attachment that the text which lost has become; the name that a page got which couldn't
+    /// keep its own; or the other name of one that was renamed twice.
     pub conflict_path: Option<String>,
     /// The merge.
     pub revision: String,

@@ -105,7 +105,9 @@ struct Resolved {
     revision: Option<Revision>,
 }
 
-/// Closes a conflict: saves the page, if a content is given, and removes the page beside it, in one commit.
+/// Closes a conflict: saves the page, if a content is given, and removes the page beside it that holds the
+/// text which lost, in one commit. Other kinds remove nothing; a page that couldn't keep its name is saved
+/// under the one it has.
 #[utoipa::path(post, path = "/conflicts/{id}/resolution", request_body = Option<Resolve>, params(("id" = i64, Path)),
     responses((status = 200, body = openapi::remotes::Resolved), (status = "4XX", body = openapi::Problem)))]
 async fn resolve(

@@ -118,7 +118,11 @@ fn with_renames(view: &View, changes: &[FileChange]) -> Result<Vec<Change>, Repo
     Ok(with_copies(changed, changes))
 }
 
-fn moves_of(view: &View, changes: &[FileChange]) -> Result<Vec<(String, String)>, RepoError> {
+/// Files that go on under another name, before and after.
+pub(crate) fn moves_of(
+    view: &View,
+    changes: &[FileChange],
+) -> Result<Vec<(String, String)>, RepoError> {
     let (removed, added) =
         (candidates(changes, |c| c.old, |c| c.new), candidates(changes, |c| c.new, |c| c.old));
     if removed.is_empty() || added.is_empty() {

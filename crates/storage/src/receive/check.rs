@@ -113,6 +113,54 @@ pub(crate) fn check(
     }
 }
 
+/// The commits that came with one.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    commits: HashSet<Revision>,
+    trees: HashMap<Revision, Id>,
+    /// Those that they are built on, and that didn't come or were known.
+    known: Vec<Revision>,
+}
+
+/// Goes back from `new` as far as commits came that aren't known, and refuses more than `most`. The header
+/// of each is looked at before it is read, so that none needs more memory than a commit may.
+pub(crate) fn brought(
+    incoming: &Incoming,
+    is_known: impl Fn(Revision) -> bool,
+    new: Revision,
+    most: usize,
+) -> Result<Brought, Error> {
+    let refuse = |line: String| Err(PushRefusal::new(line).into());
+    let mut brought = Brought::default();
+    let mut next = vec![new];
+    while let Some(commit) = next.pop() {
+        if is_known(commit) || !incoming.brings(commit.as_bytes()) {
+            brought.known.push(commit);
+            continue;
+        }
+        if !brought.commits.insert(commit) {
+            continue;
+        }
+        if brought.commits.len() > most {
+            return refuse(format!("more than {most} commits; push them in parts"));
+        }
+        match incoming.header(commit.as_bytes())? {
+            Some(header) if header.is_commit && header.size <= MAX_COMMIT => {}
+            Some(header) if header.is_commit => {
+                return refuse(format!(
+                    "commit {commit} has {} bytes; {MAX_COMMIT} are allowed, message and signature included",
+                    header.size
+                ));
+            }
+            _ => return refuse(format!("{commit} is no commit")),
+        }
+        let (tree, parents) = incoming.links(commit)?;
+        brought.trees.insert(commit, tree);
+        next.extend(parents);
+    }
+    Ok(brought)
+}
+
 /// Looks at files that are about to be written, whose trees came from nowhere.
 pub(crate) fn check_files(view: &View, edits: &[Edit], rules: &PushRules) -> Result<(), Error> {
     let mut problems = Problems::default();
@@ -179,47 +227,21 @@ impl Check<'_> {
         Ok(large_file)
     }
 
-    /// The commits that the branch hasn't, and whether it would only go forward. The header of each is
-    /// looked at before it is read.
+    /// The commits that the branch hasn't, and whether it would only go forward.
     fn commits(
         &mut self,
         old: Option<Revision>,
         new: Revision,
     ) -> Result<(Vec<Revision>, bool), Error> {
-        let mut known = Vec::new();
-        let mut brought = HashSet::new();
-        let mut next = vec![new];
-        while let Some(commit) = next.pop() {
-            if Some(commit) == old || !self.incoming.brings(commit.as_bytes()) {
-                known.push(commit);
-                continue;
-            }
-            if !brought.insert(commit) {
-                continue;
-            }
-            if brought.len() > self.rules.max_commits {
-                let most = self.rules.max_commits;
-                return Err(self.refuse(format!("more than {most} commits; push them in parts")));
-            }
-            match self.incoming.header(commit.as_bytes())? {
-                Some(header) if header.is_commit && header.size <= MAX_COMMIT => {}
-                Some(header) if header.is_commit => {
-                    return Err(self.refuse(format!(
-                        "commit {commit} has {} bytes; {MAX_COMMIT} are allowed, message and signature included",
-                        header.size
-                    )));
-                }
-                _ => return Err(self.refuse(format!("{commit} is no commit"))),
-            }
-            let (tree, parents) = self.incoming.links(commit)?;
-            self.trees.insert(commit, tree);
-            next.extend(parents);
-        }
+        let most = self.rules.max_commits;
+        let Brought { commits, trees, known } =
+            brought(self.incoming, |commit| Some(commit) == old, new, most)?;
+        self.trees = trees;
         let repo = self.incoming.repo();
         if known.iter().all(|commit| Some(*commit) == old) {
             // It builds on what is there now, or on nothing.
             let is_forward = old.is_none() || !known.is_empty();
-            return Ok((brought.into_iter().collect(), is_forward));
+            return Ok((commits.into_iter().collect(), is_forward));
         }
         for commit in &known {
             if !repo.is_commit(*commit)? {

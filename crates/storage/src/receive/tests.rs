@@ -498,6 +498,26 @@ fn objects_without_a_row_are_not_in_the_way() {
     assert_eq!(scratch.paths(), ["home", "pushed"]);
 }
 
+/// Else a power cut would leave empty files under their names, and git stops at those for ever.
+#[test]
+fn no_object_comes_in_before_it_is_on_the_disk() {
+    for count in [1, 1500] {
+        let scratch = Scratch::new();
+        scratch.create("home", "one");
+        let tree = scratch.clone_with_git();
+        let file = |n| format!("M 100644 inline d/{n}.md\ndata 4\n{n:04}\n");
+        import(&tree, (0..count).map(file).collect::<String>().as_bytes());
+        let objects = || scratch.git(&["cat-file", "--batch-all-objects", "--batch-check"]);
+        let before = objects();
+        crate::files::failing::NEXT_SYNC.set(true);
+        let error = scratch.push(&tree, &RULES()).unwrap_err();
+        assert!(error.to_string().contains("sync"), "{error}");
+        assert_eq!(objects(), before);
+        scratch.push(&tree, &RULES()).unwrap();
+        assert_eq!(scratch.paths().len(), count + 1);
+    }
+}
+
 /// A sync failed, and the next one would say that all is well.
 #[test]
 fn objects_that_may_not_be_on_the_disk_are_moved_in_again() {

@@ -47,7 +47,7 @@ pub(crate) struct Incoming {
     has_unpacked: bool,
 }
 
-/// Files that are ready to be moved into the wiki.
+/// Files that are ready to be moved into the wiki, and on the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
     /// Objects of their own, each with its name below `objects`.
@@ -130,23 +130,9 @@ impl Incoming {
         self.ids.iter()
     }
 
-    /// What an object is; `None` if it isn't there.
+    /// As [`View::header`].
     pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
-        let id = object_id(id);
-        let header = match self.view.0.find_header(id) {
-            Ok(header) => header,
-            Err(error) => match RepoError::reading_object(&id, error) {
-                RepoError::DamagedObject { .. } => return Ok(None),
-                error => return Err(error),
-            },
-        };
-        Ok(Some(Header {
-            is_commit: header.kind() == Kind::Commit,
-            is_tree: header.kind() == Kind::Tree,
-            is_blob: header.kind() == Kind::Blob,
-            size: header.size(),
-            deltas: header.num_deltas().unwrap_or(0),
-        }))
+        self.view.header(id)
     }
 
     /// The bytes of an object whose header was looked at.
@@ -173,9 +159,17 @@ impl Incoming {
         Ok((super::bytes(&tree), parents))
     }
 
-    /// Prepares the objects of `checked` that the wiki hasn't to be moved there. What else was pushed
-    /// stays behind.
+    /// Prepares the objects of `checked` that the wiki hasn't to be moved there, and makes them durable:
+    /// a power cut right after the move would otherwise leave empty files under their names, which git
+    /// doesn't get past. What else was pushed stays behind.
     pub(crate) fn stage(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
+        let disk = FileSystem::watch(&self.repo.dir)?;
+        let staged = self.gather(wiki, checked)?;
+        disk.sync()?;
+        Ok(staged)
+    }
+
+    fn gather(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
         let (mut wanted, others): (Vec<Id>, Vec<Id>) =
             self.ids.iter().partition(|id| checked.contains(*id));
         // The others should be what differences are made from, which the wiki has.
@@ -195,12 +189,6 @@ impl Incoming {
             [pack] if is_pure && !self.has_unpacked => pack.clone(),
             _ => self.pack(&wanted)?,
         };
-        for extension in PACK_FILES {
-            let path = pack.with_extension(extension);
-            if extension != "rev" || path.exists() {
-                std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
-            }
-        }
         let name = pack.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Staged { loose: Vec::new(), packs: vec![(pack, name)] })
     }
@@ -257,6 +245,27 @@ impl Incoming {
     }
 }
 
+impl View {
+    /// What an object is; `None` if it isn't there.
+    pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
+        let id = object_id(id);
+        let header = match self.0.find_header(id) {
+            Ok(header) => header,
+            Err(error) => match RepoError::reading_object(&id, error) {
+                RepoError::DamagedObject { .. } => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        Ok(Some(Header {
+            is_commit: header.kind() == Kind::Commit,
+            is_tree: header.kind() == Kind::Tree,
+            is_blob: header.kind() == Kind::Blob,
+            size: header.size(),
+            deltas: header.num_deltas().unwrap_or(0),
+        }))
+    }
+}
+
 impl Repo {
     /// Whether the object is here and can be read, as far as its header says. Nothing is relied on any
     /// more once it is in doubt what is on the disk: then all that is pushed is moved in again.
@@ -278,8 +287,8 @@ impl Repo {
         self.doubted.store(true, Ordering::Relaxed);
     }
 
-    /// Moves files of objects in. The caller syncs the file system. An index comes last: without it git
-    /// doesn't see a pack.
+    /// Moves files of objects in. The caller syncs the file system: only their names aren't durable yet. An
+    /// index comes last: without it git doesn't see a pack.
     pub(crate) fn adopt(&self, staged: &Staged) -> Result<(), RepoError> {
         let objects = self.dir.join("objects");
         for (from, name) in &staged.loose {

@@ -1,11 +1,13 @@
 //! Bringing together two histories of the same wiki, in memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::{Edit, RepoError, Revision, View, object_id, revision};
+use super::{Edit, Entry, FileChange, RepoError, Revision, View, object_id, revision};
 use crate::merge::files::{
     Contents, Files, MergeConflict, Sides, Winner, all_renames, merge_bases, merge_files,
 };
+use crate::revision::Etag;
+use crate::sync::Left;
 
 /// Histories may have several newest common commits, if they were merged with each other before. So
 /// many of them are merged into one base, and theirs likewise, so many levels deep. Beyond that one of
@@ -23,9 +25,12 @@ pub(crate) struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    /// Our files that have another name in the result.
-    pub(crate) fn moved(&self) -> Result<HashMap<&[u8], &[u8]>, RepoError> {
-        all_renames(&self.ours, &self.result, &self.contents)
+    /// Our files that aren't at their paths in the result, and where they are.
+    pub(crate) fn left(&self) -> Result<Left, RepoError> {
+        let moved = all_renames(&self.ours, &self.result, &self.contents)?;
+        let left = self.ours.keys().filter(|path| !self.result.contains_key(*path));
+        let to = |path: &Vec<u8>| moved.get(path.as_slice()).map(|to| to.to_vec());
+        Ok(left.map(|path| (path.clone(), to(path))).collect())
     }
 
     /// Whether no text was made by merging lines.
@@ -33,18 +38,33 @@ impl Merge<'_> {
         self.result.values().all(|entry| self.contents.made(entry.id).is_none())
     }
 
-    /// What has to change in `files`, one of the two sides, to have the result.
-    pub(crate) fn edits(&self, files: &Files) -> Vec<Edit> {
-        let gone = files.keys().filter(|path| !self.result.contains_key(*path));
-        let gone = gone.map(|path| Edit { path: path.clone(), new: None, content: None });
-        let changed = self.result.iter().filter(|(path, entry)| files.get(*path) != Some(entry));
-        let changed = changed.map(|(path, entry)| Edit {
-            path: path.clone(),
-            new: Some(*entry),
-            content: self.contents.made(entry.id).cloned(),
+    /// What differs between `files`, one of the two sides, and the result.
+    pub(crate) fn changes(&self, files: &Files) -> Vec<FileChange> {
+        let gone = files.iter().filter(|(path, _)| !self.result.contains_key(*path));
+        let gone =
+            gone.map(|(path, old)| FileChange { path: path.clone(), old: Some(*old), new: None });
+        let changed = self.result.iter().filter_map(|(path, new)| {
+            let old = files.get(path).copied();
+            let change = || FileChange { path: path.clone(), old, new: Some(*new) };
+            (old != Some(*new)).then(change)
         });
         // In this order: a file may take the place of a directory, and the other way round.
         gone.chain(changed).collect()
+    }
+
+    /// What has to change in `files`, one of the two sides, to have the result.
+    pub(crate) fn edits(&self, files: &Files) -> Vec<Edit> {
+        let made = |entry: Option<Entry>| self.contents.made(entry?.id).cloned();
+        let edit = |FileChange { path, new, .. }| Edit { path, new, content: made(new) };
+        self.changes(files).into_iter().map(edit).collect()
+    }
+
+    /// The size of a text that was stored in `view`, or made by merging lines.
+    pub(crate) fn size(&self, view: &View, id: Etag) -> Result<u64, RepoError> {
+        match self.contents.made(id) {
+            Some(text) => Ok(text.len() as u64),
+            None => view.blob_size(id),
+        }
     }
 }
 

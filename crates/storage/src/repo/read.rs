@@ -6,7 +6,7 @@ use gix::bstr::ByteSlice as _;
 use gix::objs::{TreeRefIter, tree::EntryMode};
 use gix::prelude::FindExt as _;
 
-use super::{Entry, Repo, RepoError, etag, object_id, revision};
+use super::{Edit, Entry, Repo, RepoError, etag, object_id, revision};
 use crate::author::Author;
 use crate::revision::{Etag, Revision};
 
@@ -123,6 +123,24 @@ impl View {
     pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
         let changes = self.changes(None, commit)?;
         Ok(changes.into_iter().filter_map(|c| Some((c.path, c.new?))).collect())
+    }
+
+    /// What edits change on top of `head`, by path. Of several of one file the last one counts.
+    pub(crate) fn changes_by(
+        &self,
+        head: Option<Revision>,
+        edits: &[Edit],
+    ) -> Result<Vec<FileChange>, RepoError> {
+        let edits: BTreeMap<&[u8], &Edit> = edits.iter().map(|edit| (&*edit.path, edit)).collect();
+        let mut changes = Vec::with_capacity(edits.len());
+        for (path, edit) in edits {
+            let old = match (head, std::str::from_utf8(path)) {
+                (Some(head), Ok(path)) => self.entry(head, path)?,
+                _ => None,
+            };
+            changes.push(FileChange { path: path.to_vec(), old, new: edit.new });
+        }
+        Ok(changes)
     }
 
     /// As [`Repo::changes`].

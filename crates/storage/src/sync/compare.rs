@@ -1,10 +1,12 @@
 //! How the wiki and what was fetched stand to each other.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::mapping::Pair;
 use super::{LinkId, Mapping, SyncError};
 use crate::error::Error;
+use crate::receive::brought;
 use crate::repo::{Incoming, Region, Repo, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
@@ -110,7 +112,7 @@ impl Wiki {
         link: LinkId,
         mapping: &Mapping,
     ) -> Result<PartComparison, Error> {
-        let fetched = self.fetched(scratch, incoming)?;
+        let fetched = self.fetched_part(scratch, incoming, link)?;
         let (source, view) = (fetched.repo(), fetched.repo().view());
         let head = self.current()?;
         let (ours, theirs) = (mapping.ours(&view, head)?, mapping.theirs(&view, incoming)?);
@@ -154,16 +156,38 @@ impl Wiki {
         })
     }
 
-    /// What was fetched, in which `incoming` is a commit.
+    /// What was fetched, in which `incoming` is a commit. No commit of it is too large to be read.
     pub(super) fn fetched(&self, scratch: &Path, incoming: Revision) -> Result<Incoming, Error> {
+        self.fetched_since(scratch, incoming, &HashSet::new())
+    }
+
+    /// As [`fetched`](Self::fetched), for a link whose scratch repository is kept: of what it had before,
+    /// nothing is looked at again.
+    pub(super) fn fetched_part(
+        &self,
+        scratch: &Path,
+        incoming: Revision,
+        link: LinkId,
+    ) -> Result<Incoming, Error> {
+        let pairs = self.pairs(link, None, None)?;
+        self.fetched_since(scratch, incoming, &pairs.iter().map(|pair| pair.remote).collect())
+    }
+
+    fn fetched_since(
+        &self,
+        scratch: &Path,
+        incoming: Revision,
+        known: &HashSet<Revision>,
+    ) -> Result<Incoming, Error> {
         self.check_open()?;
         if scratch.join("shallow").exists() {
             return Err(SyncError::Shallow.into());
         }
         let fetched = self.incoming(scratch, self.push_rules().max_objects)?;
-        if !fetched.repo().is_commit(incoming)? {
+        if !fetched.header(incoming.as_bytes())?.is_some_and(|header| header.is_commit) {
             return Err(SyncError::Missing { revision: incoming }.into());
         }
+        brought(&fetched, |commit| known.contains(&commit), incoming, usize::MAX)?;
         Ok(fetched)
     }
 }

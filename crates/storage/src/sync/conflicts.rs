@@ -13,8 +13,9 @@ use crate::merge::files::{ConflictKind, MergeConflict};
 use crate::message::Message;
 use crate::page::from_seconds;
 use crate::page_path::ExistingPath;
-use crate::repo::Edit;
+use crate::repo::{Edit, Header};
 use crate::revision::{Etag, Revision};
+use crate::unit::Unit;
 use crate::wiki::Wiki;
 
 /// A place that a person should look at. Nothing is lost: both texts are in the history.
@@ -34,8 +35,8 @@ pub struct SyncConflict {
     pub ours: Option<Etag>,
     /// The other end's version; `None` if it had deleted the page.
     pub theirs: Option<Etag>,
-    /// The page or attachment that the text which lost has become, or the other name of a page that was
-    /// renamed twice.
+    /// The page or attachment that the text which lost has become; the name that a page got which couldn't
+    /// keep its own; or the other name of one that was renamed twice.
     pub conflict_path: Option<String>,
     /// The merge.
     pub revision: Revision,
@@ -53,7 +54,7 @@ pub struct Resolve<'a> {
     /// The conflict.
     pub id: i64,
     /// What the page shall be, and the version the author saw; `None` leaves it, or an attachment, as it
-    /// is.
+    /// is. The page is that at `path`, or at `conflict_path` if it couldn't keep its name.
     pub content: Option<(&'a [u8], Etag)>,
     /// Who resolves it.
     pub author: &'a Author,
@@ -98,44 +99,6 @@ impl NewConflicts {
     }
 }
 
-/// Closes the conflicts whose text somebody takes away: it was looked at.
-pub(crate) fn close_removed(transaction: &Transaction<'_>, edits: &[Edit]) -> Result<(), DbError> {
-    let mut close = None;
-    for edit in edits.iter().filter(|edit| edit.new.is_none()) {
-        let close = match &mut close {
-            Some(close) => close,
-            none => none.insert(transaction.prepare_cached(
-                "update sync_conflict set closed = ?2
-                 where conflict_path = ?1 and closed is null",
-            )?),
-        };
-        close.execute(params![edit.path, OffsetDateTime::now_utc().unix_timestamp()])?;
-    }
-    Ok(())
-}
-
-/// Closes the conflicts whose text isn't among the files any more.
-pub(crate) fn close_gone(
-    transaction: &Transaction<'_>,
-    is_there: impl Fn(&[u8]) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    let open = || {
-        let mut select = transaction.prepare_cached(
-            "select conflict_path from sync_conflict
-             where closed is null and conflict_path is not null",
-        )?;
-        let rows = select.query_map([], |row| row.get(0))?;
-        rows.collect::<Result<Vec<Vec<u8>>, _>>()
-    };
-    let mut gone = Vec::new();
-    for path in open().map_err(DbError::from)? {
-        if !is_there(&path)? {
-            gone.push(Edit { path, new: None, content: None });
-        }
-    }
-    Ok(close_removed(transaction, &gone)?)
-}
-
 impl Wiki {
     /// Up to `limit` conflicts that nobody has looked at, after the number `after`.
     ///
@@ -171,15 +134,17 @@ impl Wiki {
     }
 
     /// The three texts of a conflict: what both began with, the wiki's and the other end's. What isn't
-    /// UTF-8 is shown as well as it can be.
+    /// UTF-8 is shown as well as it can be; a submodule has no text.
     ///
     /// # Errors
     /// There is no such conflict; a text is larger than a page may be ([`Error::TooLarge`]).
     pub fn sync_conflict_texts(&self, id: i64) -> Result<[Option<String>; 3], Error> {
         let conflict = self.sync_conflict(id)?;
+        let view = self.repo().view();
         let text = |id: Option<Etag>| {
             let Some(id) = id else { return Ok(None) };
-            let size = self.repo().blob_size(id)?;
+            let header = view.header(id.as_bytes())?.filter(|header| header.is_blob);
+            let Some(Header { size, .. }) = header else { return Ok(None) };
             if size > self.page_limit() {
                 let (path, limit) = (conflict.path.clone(), self.page_limit());
                 return Err(Error::TooLarge { path, size, limit });
@@ -190,51 +155,24 @@ impl Wiki {
     }
 
     /// Closes a conflict: one commit saves the page, if there is something to save, and removes the file
-    /// beside it. Returns that commit; `None` if there was nothing to change.
+    /// beside it, if that holds a text that lost. A page that has only lost its name, or was given two, is
+    /// never removed. Returns that commit; `None` if there was nothing to change.
     ///
     /// # Errors
-    /// There is no such open conflict; the page changed meanwhile ([`Error::Stale`]) or is too large.
+    /// There is no such open conflict; the page is too large; it changed meanwhile, or the file beside it
+    /// did ([`Error::Stale`], which names the one): whoever has read that file deletes it.
     pub fn resolve_sync_conflict(&self, resolve: &Resolve<'_>) -> Result<Option<Revision>, Error> {
         let id = resolve.id;
         let ((), published) = self.write(|unit| {
-            let found =
-                self.database()?.read(|connection| Ok::<_, Error>(find_files(connection, id)?))?;
-            let Some((file, beside, kind)) = found else {
-                return Err(SyncError::NoConflict { id }.into());
-            };
+            let open =
+                self.database()?.read(|connection| Ok::<_, Error>(find_open(connection, id)?))?;
+            let Some(open) = open else { return Err(SyncError::NoConflict { id }.into()) };
             if let Some((content, base)) = resolve.content {
-                let path = page(&file)?;
-                let size = content.len() as u64;
-                if size > self.page_limit() {
-                    let (path, limit) = (path.as_str().to_owned(), self.page_limit());
-                    return Err(Error::TooLarge { path, size, limit });
-                }
-                let current = unit.entry(&path.file())?.filter(|entry| entry.is_file());
-                match current {
-                    Some(entry) if entry.id == base => {
-                        if crate::repo::blob_id(content)? != base {
-                            unit.put(&path, content, entry.mode)?;
-                        }
-                    }
-                    current => {
-                        let path = path.as_str().to_owned();
-                        return Err(Error::Stale { path, current: current.map(|entry| entry.id) });
-                    }
-                }
+                self.put_resolved(unit, open.page(), content, base)?;
             }
-            // Of a page that was renamed twice, both names are the page's.
-            let beside = beside.filter(|_| kind != ConflictKind::Renamed.code());
-            if let Some(beside) = beside {
-                let there = match (unit.head, std::str::from_utf8(&beside)) {
-                    (Some(head), Ok(path)) => unit.view.entry(head, path)?,
-                    _ => None,
-                };
-                if there.is_some_and(|entry| !entry.is_directory()) {
-                    unit.edits.push(Edit { path: beside, new: None, content: None });
-                }
-            }
+            open.remove_loser(unit)?;
             if !unit.edits.is_empty() {
-                let subject = shown_path(&file);
+                let subject = shown_path(open.page());
                 let (given, verb) = (resolve.message, "Resolve the conflict of");
                 unit.sign(
                     resolve.author,
@@ -250,6 +188,78 @@ impl Wiki {
         })?;
         Ok(published.map(|published| published.revision))
     }
+
+    /// Saves what a person made of the page that was `base`.
+    fn put_resolved(
+        &self,
+        unit: &mut Unit<'_>,
+        file: &[u8],
+        content: &[u8],
+        base: Etag,
+    ) -> Result<(), Error> {
+        let path = page(file)?;
+        let size = content.len() as u64;
+        if size > self.page_limit() {
+            let (path, limit) = (path.as_str().to_owned(), self.page_limit());
+            return Err(Error::TooLarge { path, size, limit });
+        }
+        match unit.entry(&path.file())?.filter(|entry| entry.is_file()) {
+            Some(entry) if entry.id == base => {
+                if crate::repo::blob_id(content)? != base {
+                    unit.put(&path, content, entry.mode)?;
+                }
+                Ok(())
+            }
+            current => {
+                let path = path.as_str().to_owned();
+                Err(Error::Stale { path, current: current.map(|entry| entry.id) })
+            }
+        }
+    }
+}
+
+/// A conflict that somebody is about to close.
+struct Open {
+    path: Vec<u8>,
+    beside: Option<Vec<u8>>,
+    kind: ConflictKind,
+    /// The wiki's text and the other end's.
+    texts: [Option<Etag>; 2],
+}
+
+impl Open {
+    /// The file that a person makes one text of.
+    fn page(&self) -> &[u8] {
+        match (self.kind, &self.beside) {
+            // Whatever has the name now is another page.
+            (ConflictKind::FileAndDirectory | ConflictKind::SameName, Some(beside)) => beside,
+            _ => &self.path,
+        }
+    }
+
+    /// Removes the file that holds the text which lost, unless somebody wrote on it: that has to be read.
+    fn remove_loser(&self, unit: &mut Unit<'_>) -> Result<(), Error> {
+        use ConflictKind::{BothAdded, BothChanged, Deleted, FileAndDirectory, Renamed, SameName};
+        let beside = match (self.kind, &self.beside) {
+            (BothChanged | BothAdded, Some(beside)) => beside,
+            (BothChanged | BothAdded | Deleted | Renamed | FileAndDirectory | SameName, _) => {
+                return Ok(());
+            }
+        };
+        // What isn't UTF-8 can't be looked up; it was made by git and stays with git.
+        let there = match std::str::from_utf8(beside) {
+            Ok(path) => unit.entry(path)?.filter(|entry| !entry.is_directory()),
+            Err(_) => None,
+        };
+        match there {
+            None => Ok(()),
+            Some(entry) if self.texts.contains(&Some(entry.id)) => {
+                unit.edits.push(Edit { path: beside.clone(), new: None, content: None });
+                Ok(())
+            }
+            Some(entry) => Err(Error::Stale { path: shown_path(beside), current: Some(entry.id) }),
+        }
+    }
 }
 
 fn page(file: &[u8]) -> Result<ExistingPath, Error> {
@@ -263,18 +273,14 @@ const COLUMNS: &str =
 
 fn conflict(row: &Row<'_>) -> rusqlite::Result<SyncConflict> {
     let path: Vec<u8> = row.get(2)?;
-    let kind: String = row.get(3)?;
-    let id = |at| -> rusqlite::Result<Option<Etag>> {
-        Ok(row.get::<_, Option<[u8; 20]>>(at)?.map(Etag::from_bytes))
-    };
     Ok(SyncConflict {
         id: row.get(0)?,
         link: row.get::<_, Option<i64>>(1)?.map(LinkId),
         path: shown_path(&path),
-        kind: ConflictKind::of_code(&kind).unwrap_or(ConflictKind::BothChanged),
-        base: id(4)?,
-        ours: id(5)?,
-        theirs: id(6)?,
+        kind: kind_of(&row.get::<_, String>(3)?),
+        base: text_id(row, 4)?,
+        ours: text_id(row, 5)?,
+        theirs: text_id(row, 6)?,
         conflict_path: row.get::<_, Option<Vec<u8>>>(7)?.map(|path| shown_path(&path)),
         revision: Revision::from_bytes(row.get(8)?),
         created: from_seconds(row.get(9)?),
@@ -287,12 +293,25 @@ fn find(connection: &Connection, id: i64) -> Result<Option<SyncConflict>, DbErro
     Ok(connection.prepare_cached(&select)?.query_row([id], conflict).optional()?)
 }
 
-/// The two files of an open conflict, and its kind.
-type Files = (Vec<u8>, Option<Vec<u8>>, String);
+fn find_open(connection: &Connection, id: i64) -> Result<Option<Open>, DbError> {
+    let sql = "select path, conflict_path, kind, ours, theirs from sync_conflict
+               where id = ?1 and closed is null";
+    let open = |row: &Row<'_>| {
+        Ok(Open {
+            path: row.get(0)?,
+            beside: row.get(1)?,
+            kind: kind_of(&row.get::<_, String>(2)?),
+            texts: [text_id(row, 3)?, text_id(row, 4)?],
+        })
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([id], open).optional()?)
+}
 
-fn find_files(connection: &Connection, id: i64) -> Result<Option<Files>, DbError> {
-    let sql =
-        "select path, conflict_path, kind from sync_conflict where id = ?1 and closed is null";
-    let files = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    Ok(connection.prepare_cached(sql)?.query_row([id], files).optional()?)
+/// A kind that a later version wrote is shown as the plainest.
+fn kind_of(code: &str) -> ConflictKind {
+    ConflictKind::of_code(code).unwrap_or(ConflictKind::BothChanged)
+}
+
+fn text_id(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Etag>> {
+    Ok(row.get::<_, Option<[u8; 20]>>(at)?.map(Etag::from_bytes))
 }

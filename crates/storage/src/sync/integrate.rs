@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::compare::relation;
-use super::{LinkId, NewConflicts, Relation, SyncError};
+use super::{Left, LinkId, NewConflicts, Relation, SyncError};
 use crate::author::Author;
 use crate::changes::MAX_CHANGES;
 use crate::error::Error;
@@ -13,8 +13,9 @@ use crate::merge::files::{Files, Winner};
 use crate::page_path::EXTENSION;
 use crate::publish::PreparedMerge;
 use crate::receive::{PushRules, check};
-use crate::repo::{Draft, Edit, Merge, Repo, RepoError, View};
+use crate::repo::{Draft, FileChange, Merge, Repo, View};
 use crate::revision::Revision;
+use crate::usage::Growth;
 use crate::wiki::Wiki;
 
 /// Folders may be deeper there than a page can be here.
@@ -87,7 +88,9 @@ pub enum Integrated {
 struct Plan {
     preview: Preview,
     /// What is changed in the wiki.
-    changes: Vec<Edit>,
+    changes: Vec<FileChange>,
+    left: Left,
+    growth: Option<Growth>,
     /// `None`: the branch can simply be moved.
     merge: Option<PreparedMerge>,
 }
@@ -105,7 +108,8 @@ impl Wiki {
             return Ok(None);
         }
         let view = fetched.repo().view();
-        Ok(Some(preview(&merge(&view, head, order)?)?))
+        let merge = merge(&view, head, order)?;
+        Ok(Some(preview(&merge, &merge.left()?)))
     }
 
     /// What may come from elsewhere: as a push, but what a wiki doesn't know is carried along.
@@ -134,7 +138,7 @@ impl Wiki {
         if !order.unrelated && relation(source, head, order.incoming)? == Relation::Unrelated {
             return Ok(Integrated::Unrelated);
         }
-        let Plan { preview, changes, merge } = plan(source, head, order)?;
+        let Plan { preview, changes, left, growth, merge } = plan(self, source, head, order)?;
         if let Some(refused) = refuse_too_much(preview, order) {
             return Ok(refused);
         }
@@ -148,15 +152,17 @@ impl Wiki {
             self.head_moved(false);
             return Ok(Integrated::Moved);
         }
-        let view = source.view();
-        let counted = self.check_growth(Some(&mut *writer), &view, head, &changes)?;
-        let paths = changes.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
+        let counted = self.check_growth(Some(&writer), head, growth)?;
+        let paths = changes.iter().take(MAX_CHANGES);
+        let paths = paths.map(|change| shown_path(&change.path)).collect();
         self.repo().adopt(&staged)?;
         self.repo().sync_adopted(&disk)?;
         // The branch as it was, too.
         writer.durable = head;
+        let follow = self.follow_conflicts(|| Ok(left))?;
         let integrated = match merge {
-            Some(merge) => {
+            Some(mut merge) => {
+                merge.statements.push(follow);
                 writer.counted = counted.map(|count| (merge.prepared.revision, count));
                 Integrated::Merged {
                     revision: self.publish_merge(&mut writer, head, merge)?,
@@ -166,7 +172,8 @@ impl Wiki {
             }
             None => {
                 writer.counted = counted.map(|count| (order.incoming, count));
-                self.publish_stored(&mut writer, head, order.incoming, Some(order.link))?;
+                let from = Some(order.link);
+                self.publish_stored(&mut writer, head, order.incoming, from, vec![follow])?;
                 Integrated::FastForwarded { paths }
             }
         };
@@ -212,22 +219,29 @@ fn merge<'a>(
     }
 }
 
-fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<Plan, Error> {
+fn plan(
+    wiki: &Wiki,
+    source: &Repo,
+    head: Option<Revision>,
+    order: &Integrate<'_>,
+) -> Result<Plan, Error> {
     let view = source.view();
     let merge = merge(&view, head, order)?;
-    let preview = preview(&merge)?;
-    let changes = merge.edits(&merge.ours);
+    let left = merge.left()?;
+    let preview = preview(&merge, &left);
+    let changes = merge.changes(&merge.ours);
+    let growth = wiki.growth(&changes, |id| merge.size(&view, id))?;
     let relation = relation(source, head, order.incoming)?;
     let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;
     if relation == Relation::Behind && as_fetched {
-        return Ok(Plan { preview, changes, merge: None });
+        return Ok(Plan { preview, changes, left, growth, merge: None });
     }
     let incoming = order.incoming;
     let (parents, edits, message, time) = match head {
         // Two ends that merge the same histories make the same commit.
         Some(head) if order.winner == Winner::Stable && relation != Relation::Ahead => {
             let (one, other) = (head.min(incoming), head.max(incoming));
-            let edits = if one == head { changes.clone() } else { merge.edits(&merge.theirs) };
+            let edits = merge.edits(if one == head { &merge.ours } else { &merge.theirs });
             let time = view.commit(one)?.time.max(view.commit(other)?.time);
             (vec![one, other], edits, format!("Merge {one} and {other}"), time)
         }
@@ -236,10 +250,7 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
             if relation != Relation::Ahead {
                 parents.push(incoming);
             }
-            let edits = match head {
-                Some(_) => changes.clone(),
-                None => merge.edits(&merge.theirs),
-            };
+            let edits = merge.edits(if head.is_some() { &merge.ours } else { &merge.theirs });
             let time = time::OffsetDateTime::now_utc().unix_timestamp();
             (parents, edits, format!("Merge {incoming}"), time)
         }
@@ -249,18 +260,15 @@ fn plan(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<
         Draft { parents: &parents, edits: &edits, author: &author, message: &message, time };
     let prepared = view.prepare(&draft)?;
     let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
-    let (files, statements) = (merge.result, Vec::new());
-    let merge = PreparedMerge { prepared, edits, files, conflicts, statements };
-    Ok(Plan { preview, changes, merge: Some(merge) })
+    let merge = PreparedMerge { prepared, edits, conflicts, statements: Vec::new() };
+    Ok(Plan { preview, changes, left, growth, merge: Some(merge) })
 }
 
-pub(super) fn preview(merge: &Merge<'_>) -> Result<Preview, RepoError> {
+pub(super) fn preview(merge: &Merge<'_>, left: &Left) -> Preview {
     let is_page = |path: &[u8]| path.ends_with(EXTENSION.as_bytes());
-    let moved = merge.moved()?;
-    let gone = merge.ours.keys().filter(|path| is_page(path) && !merge.result.contains_key(*path));
-    Ok(Preview {
+    Preview {
         pages: merge.ours.keys().filter(|path| is_page(path)).count(),
-        deleted: gone.filter(|path| !moved.contains_key(path.as_slice())).count(),
+        deleted: left.iter().filter(|(path, to)| is_page(path) && to.is_none()).count(),
         conflicts: merge.conflicts.len(),
-    })
+    }
 }

@@ -10,6 +10,7 @@ use crate::db::DbError;
 use crate::error::Error;
 use crate::page::from_seconds;
 use crate::revision::Revision;
+use crate::unit::Statement;
 use crate::wiki::Wiki;
 
 /// How much waits for a link.
@@ -20,6 +21,9 @@ pub struct Queue {
     /// When the oldest of them was made; `None` when nothing waits.
     pub oldest: Option<OffsetDateTime>,
 }
+
+/// A commit that waits, and its number in the queue.
+pub(super) type Job = (i64, Revision);
 
 /// Adds a commit to the queues of the links, in its own transaction.
 pub(crate) fn add(
@@ -56,7 +60,7 @@ impl Wiki {
         Ok(self.queued(link)?.into_iter().map(|(_, target)| target).collect())
     }
 
-    fn queued(&self, link: LinkId) -> Result<Vec<(i64, Revision)>, Error> {
+    pub(super) fn queued(&self, link: LinkId) -> Result<Vec<Job>, Error> {
         self.check_open()?;
         let Some(database) = self.existing_database()? else { return Ok(Vec::new()) };
         database.read(|connection| {
@@ -114,17 +118,47 @@ impl Wiki {
         }
         let targets = jobs.iter().map(|(_, target)| *target).collect();
         let missing = self.repo().not_reachable(verified, targets)?;
-        let done = jobs.iter().filter(|(_, target)| !missing.contains(target));
-        let done: Vec<i64> = done.map(|(seq, _)| *seq).collect();
+        let done: Vec<Job> =
+            jobs.into_iter().filter(|(_, target)| !missing.contains(target)).collect();
+        self.remove_jobs(link, &done)?;
+        Ok(done.len())
+    }
+
+    /// Takes jobs out of a queue. A number alone doesn't say which job is meant: it is used again once it
+    /// was the last and is gone.
+    pub(super) fn remove_jobs(&self, link: LinkId, jobs: &[Job]) -> Result<(), Error> {
         self.database()?.write(|transaction| {
             let delete = || {
-                let mut delete = transaction
-                    .prepare_cached("delete from sync_job where link = ?1 and seq = ?2")?;
-                done.iter().try_for_each(|seq| delete.execute([link.0, *seq]).map(drop))
+                let mut delete = transaction.prepare_cached(
+                    "delete from sync_job where link = ?1 and seq = ?2 and target = ?3",
+                )?;
+                jobs.iter().try_for_each(|(seq, target)| {
+                    delete.execute(params![link.0, seq, target.as_bytes()]).map(drop)
+                })
             };
-            Ok::<_, Error>(delete().map_err(DbError::from)?)
+            Ok(delete().map_err(DbError::from)?)
+        })
+    }
+
+    /// Takes out of all queues what is no part of `head`, which replaces the history of the wiki: no other end
+    /// can be expected to have it ever. To be done in the transaction that replaces it.
+    pub(crate) fn drop_lost_jobs(&self, head: Revision) -> Result<Statement<'static>, Error> {
+        let targets = self.database()?.read(|connection| {
+            let targets = || {
+                let mut select =
+                    connection.prepare_cached("select distinct target from sync_job")?;
+                let rows = select.query_map([], |row| Ok(Revision::from_bytes(row.get(0)?)))?;
+                rows.collect::<Result<_, _>>()
+            };
+            Ok::<_, Error>(targets().map_err(DbError::from)?)
         })?;
-        Ok(done.len())
+        let lost = self.repo().not_reachable(head, targets)?;
+        Ok(Box::new(move |transaction| {
+            let mut delete =
+                transaction.prepare_cached("delete from sync_job where target = ?1")?;
+            lost.iter().try_for_each(|target| delete.execute([target.as_bytes()]).map(drop))?;
+            Ok(())
+        }))
     }
 
     /// Forgets the queue of a link that was removed.

@@ -3,7 +3,7 @@
 
 use super::integrate::{preview, refuse_too_much};
 use super::mapping::Pair;
-use super::{Integrate, Integrated, LinkId, Mapping, NewConflicts, Preview};
+use super::{Integrate, Integrated, Left, LinkId, Mapping, NewConflicts, Preview};
 use crate::author::Author;
 use crate::changes::MAX_CHANGES;
 use crate::error::Error;
@@ -27,6 +27,7 @@ struct Plan<'a> {
     /// Up to where the other end was told what is ours.
     told: Option<Revision>,
     merge: Merge<'a>,
+    left: Left,
     /// What is changed in the wiki.
     edits: Vec<Edit>,
     only_we_changed: bool,
@@ -55,10 +56,10 @@ impl Wiki {
         order: &Integrate<'_>,
         mapping: &Mapping,
     ) -> Result<Option<Preview>, Error> {
-        let fetched = self.fetched(order.scratch, order.incoming)?;
+        let fetched = self.fetched_part(order.scratch, order.incoming, order.link)?;
         let (source, view) = (fetched.repo(), fetched.repo().view());
         let plan = self.plan_part(source, &view, self.current()?, order, mapping)?;
-        plan.map(|plan| Ok(preview(&plan.merge)?)).transpose()
+        Ok(plan.map(|plan| preview(&plan.merge, &plan.left)))
     }
 
     /// As [`integrate`](Self::integrate), of a link that covers a part of the wiki or of the repository
@@ -76,7 +77,7 @@ impl Wiki {
         order: &Integrate<'_>,
         mapping: &Mapping,
     ) -> Result<Integrated, Error> {
-        let fetched = self.fetched(order.scratch, order.incoming)?;
+        let fetched = self.fetched_part(order.scratch, order.incoming, order.link)?;
         let (source, head) = (fetched.repo(), self.current()?);
         let view = source.view();
         let Some(plan) = self.plan_part(source, &view, head, order, mapping)? else {
@@ -92,7 +93,7 @@ impl Wiki {
             self.record_pairs(order.link, mapping, pair.as_slice())?;
             return Ok(Integrated::Nothing);
         }
-        if let Some(refused) = refuse_too_much(preview(&plan.merge)?, order) {
+        if let Some(refused) = refuse_too_much(preview(&plan.merge, &plan.left), order) {
             return Ok(refused);
         }
         self.take_part(&view, head, order, mapping, plan)
@@ -127,7 +128,8 @@ impl Wiki {
         let merge = view.merge_files(base_files, ours, theirs, order.winner)?;
         let edits = merge.edits(&merge.ours);
         check_files(view, &edits, &self.sync_rules())?;
-        Ok(Some(Plan { base, told, merge, edits, only_we_changed, is_as_before }))
+        let left = merge.left()?;
+        Ok(Some(Plan { base, told, merge, left, edits, only_we_changed, is_as_before }))
     }
 
     /// What both ends are taken to come from, and up to where the other end was told what is ours.
@@ -172,16 +174,11 @@ impl Wiki {
         let draft =
             Draft { parents: &parents, edits: &edits, author, message: &message, time: *time };
         let prepared = view.prepare(&draft)?;
-        let mut files = head.map_or_else(|| Ok(Files::new()), |head| view.files(head))?;
-        for edit in &edits {
-            match edit.new {
-                Some(entry) => files.insert(edit.path.clone(), entry),
-                None => files.remove(&edit.path),
-            };
-        }
         let paths = edits.iter().take(MAX_CHANGES).map(|edit| shown_path(&edit.path)).collect();
         let new = prepared.revision;
         let pair = plan.pair(new, order);
+        let changes = plan.merge.changes(&plan.merge.ours);
+        let growth = self.growth(&changes, |id| plan.merge.size(view, id))?;
         let count = plan.merge.conflicts.len();
         let conflicts = NewConflicts { link: Some(order.link), conflicts: plan.merge.conflicts };
 
@@ -196,14 +193,14 @@ impl Wiki {
         // Some of the contents were there already, and whoever wrote them need not have synced them.
         disk.sync()?;
         writer.durable = head;
-        let counted = self.check_growth(Some(&mut *writer), view, head, &edits)?;
+        let counted = self.check_growth(Some(&writer), head, growth)?;
         writer.counted = counted.map(|count| (new, count));
         let (link, mapping) = (order.link, mapping.clone());
         let record = Box::new(move |transaction: &rusqlite::Transaction<'_>| {
             pair.record(transaction, link, &mapping)
         });
-        let statements: Vec<crate::unit::Statement<'static>> = vec![record];
-        let merge = PreparedMerge { prepared, edits, files, conflicts, statements };
+        let follow = self.follow_conflicts(|| Ok(plan.left))?;
+        let merge = PreparedMerge { prepared, edits, conflicts, statements: vec![record, follow] };
         let revision = self.publish_merge(&mut writer, head, merge)?;
         self.checkpoint_if_due(&mut writer);
         drop(writer);

@@ -1,7 +1,7 @@
 //! Each of the two ends is a wiki with a repository of its own; what one has is fetched by git.
 
 use crate::merge::files::ConflictKind;
-use crate::testing::{Scratch, ada, git};
+use crate::testing::{Scratch, ada, commit, git};
 use crate::*;
 
 mod histories;
@@ -170,6 +170,63 @@ fn whoever_takes_the_other_text_away_has_looked_at_it() {
     assert_eq!(conflicts(&other), []);
 }
 
+/// Somebody wrote on the page that holds the other text, and somebody else knows only the text as it was.
+#[test]
+fn what_was_written_beside_is_not_taken_away_by_who_has_not_seen_it() {
+    let (one, other) = two();
+    one.update("home", "theirs\n");
+    other.update("home", "ours\n");
+    pull(&other, &one);
+    let [conflict] = &conflicts(&other)[..] else { panic!() };
+    let beside = conflict.conflict_path.clone().unwrap();
+    let new = other.update(&beside, "theirs\nand a new paragraph\n");
+    let author = ada();
+    let base = other.page("home").summary.etag;
+    for content in [None, Some((&b"both\n"[..], base))] {
+        let resolve = Resolve { id: conflict.id, content, author: &author, message: None };
+        let error = other.wiki().resolve_sync_conflict(&resolve).unwrap_err();
+        let Error::Stale { path, current } = error else { panic!("{error}") };
+        assert_eq!((path, current), (beside.clone(), Some(new.etag)));
+    }
+    assert_eq!((head(&other), conflicts(&other).len()), (new.revision, 1));
+    // Whoever has read it takes it away, and that settles it.
+    let path = ExistingPath::new(&beside).unwrap();
+    let delete = Delete { path: &path, base: new.etag, author: &author, message: None };
+    other.wiki().delete(&delete).unwrap();
+    assert_eq!(conflicts(&other), []);
+}
+
+/// The page that has another name now is the only one with its text.
+#[test]
+fn a_page_that_only_lost_its_name_is_never_taken_away() {
+    let author = ada();
+    for (file, kind) in
+        [("Home.md", ConflictKind::SameName), ("home.md/x.md", ConflictKind::FileAndDirectory)]
+    {
+        for content in [None, Some(&b"better\n"[..])] {
+            let (one, other) = two();
+            one.remove_with_git("home.md");
+            one.commit_with_git(file, "a stranger\n");
+            other.update("home", "ours\n");
+            pull(&other, &one);
+            let listed = conflicts(&other);
+            let conflict = listed.iter().find(|conflict| conflict.kind == kind).unwrap();
+            let beside = conflict.conflict_path.clone().unwrap();
+            let etag = other.page(&beside).summary.etag;
+            let resolve =
+                |content| Resolve { id: conflict.id, content, author: &author, message: None };
+            let stale = resolve(Some((&b"x"[..], Etag::from_bytes([7; 20]))));
+            let error = other.wiki().resolve_sync_conflict(&stale).unwrap_err();
+            assert!(matches!(error, Error::Stale { current, .. } if current == Some(etag)));
+            let resolve = resolve(content.map(|content| (content, etag)));
+            other.wiki().resolve_sync_conflict(&resolve).unwrap();
+            let text = content.map_or("ours\n".into(), String::from_utf8_lossy);
+            assert_eq!(other.text(&beside), text);
+            assert!(conflicts(&other).iter().all(|conflict| conflict.kind != kind));
+        }
+    }
+}
+
 /// SY-032, SY-037: there is nothing to take away, so somebody has to say it.
 #[test]
 fn a_conflict_without_a_second_text_is_closed_by_hand() {
@@ -183,6 +240,27 @@ fn a_conflict_without_a_second_text_is_closed_by_hand() {
     assert_eq!(other.wiki().resolve_sync_conflict(&resolve).unwrap(), None);
     assert_eq!(conflicts(&other), []);
     assert_eq!(other.text("home"), "edited\n");
+}
+
+/// What a submodule is at is a commit of somewhere else: there is no text to show.
+#[test]
+fn a_conflict_of_a_submodule_can_be_looked_at() {
+    let (one, other) = two();
+    let submodule = |scratch: &Scratch, id: u8| {
+        let new = Some(repo::Entry { mode: 0o160_000, id: Etag::from_bytes([id; 20]) });
+        let edit = repo::Edit { path: b"sub".to_vec(), new, content: None };
+        let tip = scratch.loose_edits(&[head(scratch)], &[edit]);
+        scratch.git(&["update-ref", "refs/heads/main", &tip.to_string()]);
+    };
+    submodule(&one, 1);
+    pull(&other, &one);
+    submodule(&one, 2);
+    submodule(&other, 3);
+    pull(&other, &one);
+    let listed = conflicts(&other);
+    assert_eq!(listed[0].theirs, Some(Etag::from_bytes([2; 20])));
+    let texts = other.wiki().sync_conflict_texts(listed[0].id).unwrap();
+    assert_eq!(texts, [None, None, None]);
 }
 
 /// SY-045, SY-046.
@@ -265,6 +343,39 @@ fn a_commit_waits_for_every_link_until_that_one_has_it() {
     assert_eq!((wiki.jobs(LINK).unwrap(), wiki.jobs(OTHER).unwrap()), (vec![], vec![new]));
 }
 
+/// What no other end can ever have again isn't waited for.
+#[test]
+fn a_commit_that_was_pushed_away_waits_for_nobody() {
+    let scratch = Scratch::new();
+    let wiki = scratch.wiki();
+    wiki.set_links(vec![LINK, OTHER]);
+    let kept = scratch.create("home", "one").revision;
+    let tree = scratch.clone_with_git();
+    scratch.update("home", "two");
+    let new = commit(&tree, "home.md", "three").parse().unwrap();
+    let rules = PushRules { rewrite: true, ..PushRules::default() };
+    assert!(scratch.push(&tree, &rules).unwrap().rewritten);
+    for link in [LINK, OTHER] {
+        assert_eq!(wiki.jobs(link).unwrap(), [kept, new]);
+        assert_eq!(wiki.jobs_done(link, new).unwrap(), 2);
+        assert_eq!(wiki.queue(link).unwrap().waiting, 0);
+    }
+}
+
+/// Two ask at once what is done, and a save comes between.
+#[test]
+fn a_job_is_never_taken_for_one_that_had_its_number() {
+    let scratch = Scratch::new();
+    let wiki = scratch.wiki();
+    wiki.set_links(vec![LINK]);
+    let first = scratch.create("home", "one").revision;
+    let seen_by_one = wiki.queued(LINK).unwrap();
+    assert_eq!(wiki.jobs_done(LINK, first).unwrap(), 1);
+    let second = scratch.update("home", "two").revision;
+    wiki.remove_jobs(LINK, &seen_by_one).unwrap();
+    assert_eq!(wiki.jobs(LINK).unwrap(), [second]);
+}
+
 /// SY-043.
 #[test]
 fn a_save_that_comes_first_is_never_passed_over() {
@@ -317,6 +428,34 @@ fn a_save_that_was_begun_before_sees_what_came() {
     assert!(matches!(error, Error::QuotaExceeded { what: "pages", .. }), "{error}");
 }
 
+/// Also of a text that only the merge makes, and by whichever kind of link.
+#[test]
+fn what_a_merge_comes_to_keeps_to_the_quota_to_the_byte() {
+    let part = Mapping::new("", "home").unwrap();
+    for mapping in [None, Some(&part)] {
+        let (one, other) = two();
+        let integrate = |integrated: &dyn Fn(&Integrate<'_>) -> Result<Integrated, Error>| {
+            let fetched = fetch(&other, &one);
+            integrated(&order(&fetched.path(), fetched.tip))
+        };
+        let take_over = |order: &Integrate<'_>| match mapping {
+            None => other.wiki().integrate(order),
+            Some(mapping) => other.wiki().integrate_part(order, mapping),
+        };
+        integrate(&take_over).unwrap();
+        // 19 bytes before, and three more on either side.
+        one.update("home", "one...\ntwo\nthree\nfour\n");
+        other.update("home", "one\ntwo\nthree\nfour...\n");
+        other.wiki().set_quota(Quota { bytes: Some(24), pages: None });
+        let refused = integrate(&take_over).unwrap_err();
+        let exact = Error::QuotaExceeded { what: "bytes", limit: 24, would_be: 25 };
+        assert_eq!(refused.to_string(), exact.to_string());
+        other.wiki().set_quota(Quota { bytes: Some(25), pages: None });
+        assert!(matches!(integrate(&take_over).unwrap(), Integrated::Merged { conflicts: 0, .. }));
+        assert_eq!(other.wiki().usage().unwrap().bytes, 25);
+    }
+}
+
 /// SY-021, SY-023.
 #[test]
 fn what_would_do_harm_or_is_too_large_never_comes_in() {
@@ -352,6 +491,39 @@ fn what_would_do_harm_or_is_too_large_never_comes_in() {
     }
     let refusal = refused(b"large.md", 6_000_000);
     assert!(refusal.is_too_large && refusal.lines[0].starts_with("large.md"), "{refusal}");
+}
+
+/// A few hundred kilobytes may be a message of any size, which is in memory as soon as it is read.
+#[test]
+fn a_history_with_a_large_commit_is_refused_before_it_is_read() {
+    let (one, other) = two();
+    let message = one.repo().join("message");
+    std::fs::write(&message, "x".repeat(300_000)).unwrap();
+    let message = message.display().to_string();
+    let tree = one.git(&["rev-parse", "main^{tree}"]);
+    let git = ["-c", "user.name=Git", "-c", "user.email=git@example.org"];
+    let commit = ["commit-tree", &tree, "-p", "main", "-F", &message];
+    let large = one.git(&[&git[..], &commit[..]].concat());
+    one.git(&["update-ref", "refs/heads/main", &large]);
+    let mapping = Mapping::new("docs", "").unwrap();
+    for is_tip in [true, false] {
+        if !is_tip {
+            one.commit_with_git("docs/more.md", "more\n");
+        }
+        let fetched = fetch(&other, &one);
+        let (path, tip, wiki) = (fetched.path(), fetched.tip, other.wiki());
+        let order = order(&path, tip);
+        for refused in [
+            wiki.compare(&path, tip, None).map(drop),
+            wiki.compare_part(&path, tip, None, LINK, &mapping).map(drop),
+            wiki.preview_part(&order, &mapping).map(drop),
+            wiki.integrate_part(&order, &mapping).map(drop),
+            wiki.integrate(&order).map(drop),
+        ] {
+            let Err(Error::PushRefused(refusal)) = refused else { panic!("{refused:?}") };
+            assert!(refusal.lines[0].starts_with(&format!("commit {large} has ")), "{refusal}");
+        }
+    }
 }
 
 #[test]

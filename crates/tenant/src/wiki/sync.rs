@@ -299,10 +299,12 @@ impl Wiki {
     }
 
     /// Closes a conflict: one commit saves the page, if a text for it is given together with the version it
-    /// was made from, and removes the file beside it. `None`: there was nothing to change.
+    /// was made from, and removes the file beside it that holds the text which lost. `None`: there was
+    /// nothing to change.
     ///
     /// # Errors
-    /// The caller may not write; there is no such open conflict; the page changed meanwhile.
+    /// The caller may not write; there is no such open conflict; the page, or the file beside it, changed
+    /// meanwhile.
     pub async fn resolve_conflict(
         &self,
         id: i64,
