@@ -242,13 +242,13 @@ fn the_command_line_does_all_of_it_with_and_without_a_server() {
     let (code, _, said) = run(&["remote", "show", "garden"]);
     assert_eq!(code, Some(1));
     assert!(
-        said.contains("several links") && said.contains(id) && said.contains("/b.git"),
+        said.contains("several remotes") && said.contains(id) && said.contains("/b.git"),
         "{said}"
     );
     assert_eq!(run(&["remote", "remove", "garden", id]).0, Some(0));
     assert_eq!(run(&["remote", "remove", "garden"]).0, Some(0));
     let (code, _, said) = run(&["remote", "run", "garden"]);
-    assert_eq!((code, said.contains("isn't linked")), (Some(1), true), "{said}");
+    assert_eq!((code, said.contains("has no remotes")), (Some(1), true), "{said}");
     assert_eq!(run(&["remote", "list", "--json"]).1.trim(), "[]");
     assert_eq!(run(&["remote", "frobnicate"]).0, Some(2));
 }

@@ -43,17 +43,8 @@ pub(super) struct Add {
 pub(super) struct Named {
     /// The wiki.
     wiki: Slug,
-    /// The channel's id.
-    id: String,
-}
-
-impl Named {
-    fn path(&self, rest: &str) -> Result<String, Failure> {
-        if !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) || self.id.is_empty() {
-            return Err(format!("`{}` is no channel's id", self.id).into());
-        }
-        Ok(format!("/wikis/{}/channels/{}{rest}", self.wiki, self.id))
-    }
+    /// The channel's id; a wiki's only channel needs none.
+    id: Option<String>,
 }
 
 pub(super) async fn run(
@@ -62,6 +53,7 @@ pub(super) async fn run(
     command: ChannelCommand,
     as_json: bool,
 ) -> Result<(), Failure> {
+    place.must_exist()?;
     // Only what reaches out needs a network.
     let links = matches!(command, ChannelCommand::Test(_)).then(Options::default);
     let through = Through::open(&place, token, links).await?;
@@ -95,7 +87,8 @@ async fn channel(through: &Through, command: ChannelCommand, as_json: bool) -> R
             print(&format!("{table}\n"))
         }
         ChannelCommand::Test(named) => {
-            let tested = through.admin(Method::POST, &named.path("/test")?, None).await?;
+            let path = through.one_of(&named.wiki, "channels", named.id.as_deref()).await?;
+            let tested = through.admin(Method::POST, &format!("{path}/test"), None).await?;
             shown(&tested, as_json)?;
             match tested["ok"].as_bool() {
                 Some(true) => Ok(()),
@@ -103,7 +96,8 @@ async fn channel(through: &Through, command: ChannelCommand, as_json: bool) -> R
             }
         }
         ChannelCommand::Remove(named) => {
-            through.admin(Method::DELETE, &named.path("")?, None).await?;
+            let path = through.one_of(&named.wiki, "channels", named.id.as_deref()).await?;
+            through.admin(Method::DELETE, &path, None).await?;
             print("removed\n")
         }
     }

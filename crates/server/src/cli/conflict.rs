@@ -43,6 +43,7 @@ pub(super) async fn run(
     command: ConflictCommand,
     as_json: bool,
 ) -> Result<(), Failure> {
+    place.must_exist()?;
     let through = Through::open(&place, token, None).await?;
     let done = of_conflicts(&through, command, as_json).await;
     through.close().await;
@@ -69,7 +70,17 @@ async fn of_conflicts(
         }
         ConflictCommand::Show { wiki, id } => {
             let path = format!("/conflicts/{id}");
-            shown(&through.wiki(wiki.as_str(), Method::GET, &path, None).await?, as_json)
+            let mut conflict = through.wiki(wiki.as_str(), Method::GET, &path, None).await?;
+            if as_json {
+                return shown_json(&conflict);
+            }
+            let texts = conflict["texts"].take();
+            shown(&conflict, false)?;
+            for (name, heading) in [("base", "before"), ("ours", "here"), ("theirs", "there")] {
+                let text = texts[name].as_str().unwrap_or("(none)");
+                print(&format!("\n--- {heading} ---\n{}\n", cell(&json!(text)).trim_end()))?;
+            }
+            Ok(())
         }
         ConflictCommand::Resolve { wiki, id, content } => {
             let path = format!("/conflicts/{id}");

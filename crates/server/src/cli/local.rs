@@ -17,6 +17,20 @@ pub(super) struct Place {
     pub(super) secret_key_file: Option<PathBuf>,
 }
 
+impl Place {
+    /// Looks whether there is anything, for commands that are about what is there.
+    pub(super) fn must_exist(&self) -> Result<(), Failure> {
+        if self.data.join("platform.db").exists() {
+            return Ok(());
+        }
+        let data = self.data.display();
+        Err(format!(
+            "there is no data directory at {data}: say where with --data or WIKIGROVE_DATA"
+        )
+        .into())
+    }
+}
+
 /// Opens the data directory, or says how to get the same done while a server has it open.
 pub(super) async fn open(place: &Place) -> Result<Platform, Failure> {
     let settings =

@@ -83,6 +83,11 @@ pub(super) struct Named {
 }
 
 impl Named {
+    /// Its route.
+    async fn path(&self, through: &Through) -> Result<String, Failure> {
+        through.one_of(&self.wiki, "remotes", self.id.as_deref()).await
+    }
+
     /// Where a choice may follow, it may also stand in place of the id: no id is one of these words.
     fn or_choice(self, choice: Option<Choice>) -> (Self, Option<Choice>) {
         match self.id.as_deref().map(str::parse::<Choice>) {
@@ -120,6 +125,7 @@ pub(super) async fn run(
     command: RemoteCommand,
     as_json: bool,
 ) -> Result<(), Failure> {
+    place.must_exist()?;
     let links = (!command.only_reads()).then(|| reach.options());
     let through = Through::open(&place, token, links).await?;
     let done = remote(&through, command, as_json).await;
@@ -129,7 +135,7 @@ pub(super) async fn run(
 
 async fn remote(through: &Through, command: RemoteCommand, as_json: bool) -> Result<(), Failure> {
     let call = async |method, named: &Named, rest, body: Option<Value>| {
-        let path = format!("{}{rest}", path(through, named).await?);
+        let path = format!("{}{rest}", named.path(through).await?);
         through.admin(method, &path, body.as_ref()).await
     };
     let answer = match command {
@@ -178,7 +184,7 @@ async fn remote(through: &Through, command: RemoteCommand, as_json: bool) -> Res
             shown(&link, as_json)?;
             return match link["state"].as_str() {
                 Some("idle") => Ok(()),
-                state => Err(format!("the link is {}", state.unwrap_or("gone")).into()),
+                state => Err(not_done(state.unwrap_or("gone"), &link).into()),
             };
         }
         RemoteCommand::Resume(named) => call(Method::POST, &named, "/resume", None).await?,
@@ -200,27 +206,6 @@ async fn remote(through: &Through, command: RemoteCommand, as_json: bool) -> Res
     shown(&answer, as_json)
 }
 
-/// The route of a link.
-async fn path(through: &Through, Named { wiki, id }: &Named) -> Result<String, Failure> {
-    let links = format!("/wikis/{wiki}/remotes");
-    if let Some(id) = id {
-        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(format!("`{id}` is no link's id").into());
-        }
-        return Ok(format!("{links}/{id}"));
-    }
-    match through.admin_list(&links).await?.as_slice() {
-        [] => Err(format!("the wiki `{wiki}` isn't linked with any remote").into()),
-        [link] => Ok(format!("{links}/{}", cell(&link["id"]))),
-        several => {
-            let named = |link: &Value| format!("  {}  {}", cell(&link["id"]), cell(&link["url"]));
-            let ids: Vec<_> = several.iter().map(named).collect();
-            Err(format!("the wiki `{wiki}` has several links, name one:\n{}", ids.join("\n"))
-                .into())
-        }
-    }
-}
-
 async fn list(
     through: &Through,
     wiki: Option<Slug>,
@@ -238,10 +223,13 @@ async fn list(
 }
 
 async fn run_to_its_end(through: &Through, named: &Named) -> Result<Value, Failure> {
-    let path = path(through, named).await?;
+    let path = named.path(through).await?;
     let mut link = through.admin(Method::POST, &format!("{path}/runs"), None).await?;
     let started = std::time::Instant::now();
-    while link["state"].as_str().is_some_and(|state| AT_WORK.contains(&state)) {
+    // Also if it only waits to see whether somebody else makes the same merge.
+    let puts_off = |link: &Value| link["state"] == "backoff" && link["last_error"].is_null();
+    let is_at_work = |link: &Value| link["state"].as_str().is_some_and(|s| AT_WORK.contains(&s));
+    while is_at_work(&link) || puts_off(&link) {
         if started.elapsed() > PATIENCE {
             return Err("the run takes too long; it goes on by itself".into());
         }
@@ -249,6 +237,23 @@ async fn run_to_its_end(through: &Through, named: &Named) -> Result<Value, Failu
         link = through.admin(Method::GET, &path, None).await?;
     }
     Ok(link)
+}
+
+/// What became of a run that didn't come to its end, and what helps.
+fn not_done(state: &str, link: &Value) -> String {
+    let (wiki, reason) = (cell(&link["wiki"]), cell(&link["reason"]));
+    match state {
+        "needs_decision" => {
+            format!("somebody has to decide ({reason}): wikigrove remote decide {wiki}")
+        }
+        "paused" if reason == "host_key_changed" => {
+            format!("the host's key isn't confirmed: wikigrove remote host-key {wiki}")
+        }
+        "paused" => {
+            format!("the link is paused ({reason}); mend that, and run it again")
+        }
+        state => format!("the run didn't work, the link's state is {state}"),
+    }
 }
 
 fn links_table(links: &[Value]) -> Result<(), Failure> {
@@ -282,13 +287,17 @@ fn keys_table(keys: &Value) -> Result<(), Failure> {
 }
 
 fn question_table(question: &Value) -> Result<(), Failure> {
-    let mut table = table(["CHOICE", "PAGES", "GONE", "CONFLICTS", "MEANING"]);
+    let mut table = table(["CHOICE", "GONE", "CONFLICTS", "MEANING"]);
     for choice in question["choices"].as_array().into_iter().flatten() {
         let preview = &choice["preview"];
         table.add_row([
             cell(&choice["choice"]),
-            cell(&preview["pages"]),
-            cell(&preview["deleted"]),
+            match preview.is_null() {
+                true => String::new(),
+                false => {
+                    format!("{} of {} pages", cell(&preview["deleted"]), cell(&preview["pages"]))
+                }
+            },
             cell(&preview["conflicts"]),
             cell(&choice["meaning"]),
         ]);

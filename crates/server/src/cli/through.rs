@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower_service::Service as _;
 use wikigrove_tenant::storage::files::write_new;
-use wikigrove_tenant::{Error, Platform, Settings};
+use wikigrove_tenant::{Error, Platform, Settings, Slug};
 
 use super::Failure;
 use super::local::Place;
+use super::output::cell;
 use crate::app::{self, Addresses};
 use crate::auth::Authenticator;
 use crate::limits::HttpLimits;
@@ -172,6 +173,36 @@ impl Through {
         whole_list(path, async |path| self.admin(Method::GET, path, None).await).await
     }
 
+    /// The route of one of a wiki's `remotes` or `channels`: of its only one, if none is named.
+    pub(super) async fn one_of(
+        &self,
+        wiki: &Slug,
+        kind: &str,
+        id: Option<&str>,
+    ) -> Result<String, Failure> {
+        let all = format!("/wikis/{wiki}/{kind}");
+        if let Some(id) = id {
+            if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(format!("`{id}` is no id of one of the {kind}").into());
+            }
+            return Ok(format!("{all}/{id}"));
+        }
+        match self.admin_list(&all).await?.as_slice() {
+            [] => Err(format!("the wiki `{wiki}` has no {kind}").into()),
+            [only] => Ok(format!("{all}/{}", cell(&only["id"]))),
+            several => {
+                let place = |one: &Value| match &one["url"] {
+                    Value::Null => cell(&one["target"]),
+                    url => cell(url),
+                };
+                let lines =
+                    several.iter().map(|one| format!("  {}  {}", cell(&one["id"]), place(one)));
+                let lines = lines.collect::<Vec<_>>().join("\n");
+                Err(format!("the wiki `{wiki}` has several {kind}, name one:\n{lines}").into())
+            }
+        }
+    }
+
     /// All items of a list of a wiki's API.
     pub(super) async fn wiki_list(&self, slug: &str, path: &str) -> Result<Vec<Value>, Failure> {
         whole_list(path, async |path| self.wiki(slug, Method::GET, path, None).await).await
@@ -261,7 +292,11 @@ fn answered(path: &str, status: StatusCode, body: &[u8]) -> Result<Value, Failur
         return Ok(value);
     }
     let said = value["detail"].as_str().unwrap_or("no reason was given");
-    Err(format!("{path}: {said} ({status})").into())
+    let mut parts = path.split('/').skip_while(|part| !matches!(*part, "wikis" | "w"));
+    match parts.nth(1) {
+        Some(wiki) => Err(format!("{said} (wiki `{wiki}`, {status})").into()),
+        None => Err(format!("{said} ({status})").into()),
+    }
 }
 
 #[cfg(test)]

@@ -173,6 +173,9 @@ pub(super) fn fetch(
     lock: Option<File>,
     progress: impl FnMut(&str, u8),
 ) -> Result<(), ImportError> {
+    // git is in another directory, from which a relative name leads elsewhere.
+    let source =
+        &std::path::absolute(source).map_err(|error| failed("fetch", &error.to_string()))?;
     let mut command = git();
     command
         .current_dir(repo)

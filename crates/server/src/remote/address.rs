@@ -80,13 +80,17 @@ pub enum Blocked {
     #[error("this platform doesn't link wikis with {0}")]
     Host(String),
     /// `http://`, to a host that the operator didn't admit.
-    #[error("http:// is for hosts that the operator admits; use https://")]
+    #[error("http:// is for hosts that the operator admits with --sync-allow; use https://")]
     Http,
     /// A port that git isn't served at, and that the operator didn't admit.
-    #[error("port {0} isn't one that git is served at")]
+    #[error(
+        "port {0} isn't one that git is served at, unless the operator admits the host with --sync-allow"
+    )]
     Port(u16),
     /// An address inside some network.
-    #[error("{host} is at {address}, which is not on the open internet")]
+    #[error(
+        "{host} is at {address}, which is not on the open internet; the operator can admit it with --sync-allow"
+    )]
     Address {
         /// The host that was asked for.
         host: String,

@@ -226,10 +226,13 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     if says(&["Host key verification failed", "host key is known for"]) {
         return Failure::HostKey { fingerprint: shown_fingerprint(said) };
     }
+    // What git says then is of the terminal that it hasn't.
+    if says(&["could not read Username", "could not read Password"]) {
+        return Failure::Auth { text: "it wants a login".to_owned() };
+    }
     if says(&[
         "Permission denied (",
         "Authentication failed",
-        "could not read Username",
         "marked as read only",
         "Permission to ",
         "not allowed to push",

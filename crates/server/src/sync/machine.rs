@@ -245,8 +245,16 @@ impl Machine<'_> {
         // It may have been only the link's state that was lost, and not the process with all its runs.
         self.leave();
         let phase = self.state.phase;
-        if phase.is_run() || matches!(phase, Phase::Idle | Phase::Due | Phase::Backoff) {
-            let wait = schedule::after_a_start(self.settings.interval, &mut self.dice);
+        // What is admitted is said at the start.
+        let blocked = phase == Phase::Paused { reason: PauseReason::BlockedAddress };
+        let rests = matches!(phase, Phase::Idle | Phase::Due | Phase::Backoff);
+        if phase.is_run() || rests || blocked {
+            let spread = match self.state.seen {
+                Some(_) => self.settings.interval,
+                // Somebody waits to see whether it works.
+                None => schedule::FIRST_LOOK,
+            };
+            let wait = schedule::after_a_start(spread, &mut self.dice);
             self.state.burst = None;
             self.state.pending = false;
             self.state.phase = Phase::Idle;

@@ -35,6 +35,9 @@ pub fn longest_interval(interval: Duration) -> Duration {
 /// Every link has looked this long after a start. Something may wait for it that nobody knows of.
 pub const LOOKED_AFTER_START: Duration = Duration::from_secs(5 * 60);
 
+/// As long as this after a start only if it has never met its remote.
+pub const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// The wait of one link after the server's start: every link looks once, spread over its interval or
 /// [`LOOKED_AFTER_START`], so that a start isn't an assault on the hosts.
 pub fn after_a_start(interval: Duration, dice: &mut Dice) -> Duration {

@@ -130,6 +130,6 @@ fn meaning(choice: Choice) -> &'static str {
         Choice::Remote => "the wiki takes over what the remote has",
         Choice::Wiki => "the wiki's pages stay as they are, and the remote gets them",
         Choice::Both => "both are merged; what can't be merged is kept side by side",
-        Choice::Retry => "look again: the cause is gone",
+        Choice::Retry => "look again, once the cause has been removed",
     }
 }

@@ -44,7 +44,14 @@ pub(in crate::cli) struct SyncArgs {
 
 impl SyncArgs {
     pub(in crate::cli) fn options(&self) -> Result<Options, Failure> {
-        Ok(Options { delivery: Some(self.delivery()?), ..self.reach.options() })
+        let (delivery, options) = (self.delivery()?, self.reach.options());
+        for channel in &delivery.channels {
+            if let Channel::Webhook { url, .. } = channel {
+                let checked = options.policy.check(url.place());
+                checked.map_err(|error| format!("--notify-webhook: {error}"))?;
+            }
+        }
+        Ok(Options { delivery: Some(delivery), ..options })
     }
 
     fn delivery(&self) -> Result<Delivery, Failure> {

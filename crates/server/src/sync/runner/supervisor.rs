@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use wikigrove_tenant::{Changes, Error, Link, Origin, TenantId, spawn};
+use wikigrove_tenant::{Changes, Error, Link, NewNotice, Origin, TenantId, spawn};
 
 use super::active::{Active, Ended};
 use super::stored::{Loaded, to_store};
@@ -94,11 +94,11 @@ impl Supervisor {
             self.start_turns().await;
         }
         survey.abort();
-        for active in self.active.into_values() {
-            if let Some(task) = active.task {
-                task.abort();
-            }
+        // Nobody goes on with what they are in the middle of, and they are to look like it.
+        for id in self.active.keys().cloned().collect::<Vec<_>>() {
+            self.try_step(&id, &Event::Restarted).await;
         }
+        self.active.values_mut().for_each(Active::stop);
     }
 
     /// How long there is nothing to do.
@@ -419,7 +419,11 @@ impl Supervisor {
         let (progress, notices) = (step.progress.clone(), step.notices.clone());
         self.shared.platform.save_links(vec![step]).await?;
         let was = std::mem::replace(&mut loaded.link.progress, progress);
-        notices.iter().for_each(|notice| self.counts().notice(&notice.kind));
+        for NewNotice { kind, detail, .. } in &notices {
+            let (link, wiki) = (&loaded.link.id, loaded.link.wiki);
+            tracing::warn!(link, wiki.id = %wiki, kind, %detail, "people are told of a link");
+            self.counts().notice(kind);
+        }
         if !notices.is_empty() {
             self.shared.news.notify_one();
         }

@@ -93,9 +93,14 @@ fn what_only_people_can_mend_pauses_and_is_told_once() {
         assert_eq!(desk.fails(failure), [Effect::Release, paused(reason)]);
         assert_eq!((desk.state.reason(), desk.state.next_at), (Some(reason.as_str()), None));
         let news = Event::Webhook { after: None };
-        for event in [Event::Saved, Event::Due, news, Event::Read, Event::Restarted] {
+        for event in [Event::Saved, Event::Due, news, Event::Read] {
             assert_eq!(desk.tell(&event), []);
         }
+        // What is admitted is said at a start.
+        let mut started = desk.clone();
+        started.tell(&Event::Restarted);
+        let looks = started.state.state() == State::Idle;
+        assert_eq!(looks, reason == PauseReason::BlockedAddress);
         for order in [Event::Resumed, Event::Requested] {
             let mut desk = desk.clone();
             assert_eq!(desk.tell(&order), [Effect::Queue]);
