@@ -345,6 +345,25 @@ fn a_wiki_without_a_commit_goes_and_comes_too() {
     import(&there, "again", &scratch.path().join("again.tar"), &[]);
 }
 
+/// As somebody does who has read nothing of data directories.
+#[test]
+fn everything_goes_and_comes_where_names_are_relative() {
+    let scratch = testkit::scratch();
+    Git::init(scratch.path().join("source")).write("home.md", "text").commit("one");
+    let program = crate::program_within(scratch.path());
+    for args in [
+        &["wiki", "import", "--slug", "first", "source"][..],
+        &["wiki", "export", "first", "first.tar"],
+        &["wiki", "import", "--slug", "second", "first.tar"],
+    ] {
+        let (code, _, said) = program.ask(args);
+        assert_eq!(code, Some(0), "{args:?}: {said}");
+    }
+    let (code, _, said) = program.ask(&["remote", "list", "--data", "elsewhere"]);
+    assert_eq!((code, said.contains("no data directory")), (Some(1), true), "{said}");
+    assert!(!scratch.path().join("elsewhere").exists(), "looking makes nothing");
+}
+
 #[test]
 fn a_real_project_with_a_long_history_goes_and_comes() {
     let scratch = testkit::scratch();
