@@ -185,6 +185,7 @@ impl Machine<'_> {
         }
         self.state.run += 1;
         self.state.running = Running::default();
+        self.state.hurry = false;
         self.state.phase = Phase::Fetching;
         self.state.next_at = Some(self.now + schedule::LEASE);
         self.state.cooldown_until = Some(self.now + self.settings.cooldown);
@@ -249,10 +250,12 @@ impl Machine<'_> {
         let blocked = phase == Phase::Paused { reason: PauseReason::BlockedAddress };
         let rests = matches!(phase, Phase::Idle | Phase::Due | Phase::Backoff);
         if phase.is_run() || rests || blocked {
-            let spread = match self.state.seen {
-                Some(_) => self.settings.interval,
-                // Somebody waits to see whether it works.
-                None => schedule::FIRST_LOOK,
+            let was_at_it = phase.is_run() || phase == Phase::Due || self.state.burst.is_some();
+            self.state.hurry |= was_at_it;
+            // Of one that never met its remote somebody waits to see whether it works.
+            let spread = match self.state.hurry || self.state.seen.is_none() {
+                true => schedule::SOON,
+                false => self.settings.interval,
             };
             let wait = schedule::after_a_start(spread, &mut self.dice);
             self.state.burst = None;

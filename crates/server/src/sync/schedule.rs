@@ -32,11 +32,11 @@ pub fn longest_interval(interval: Duration) -> Duration {
     interval.saturating_mul(6) / 5
 }
 
-/// Every link has looked this long after a start. Something may wait for it that nobody knows of.
-pub const LOOKED_AFTER_START: Duration = Duration::from_secs(5 * 60);
-
-/// As long as this after a start only if it has never met its remote.
-pub const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// Every link has looked this long after a start: a save that a crash was too quick for may wait, and
+/// nobody knows of it.
+pub const LOOKED_AFTER_START: Duration = Duration::from_secs(60 * 60);
+/// As long as this after a start only if something was on its way, or the link never met its remote.
+pub const SOON: Duration = Duration::from_secs(5);
 
 /// The wait of one link after the server's start: every link looks once, spread over its interval or
 /// [`LOOKED_AFTER_START`], so that a start isn't an assault on the hosts.

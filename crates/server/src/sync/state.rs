@@ -31,6 +31,9 @@ pub struct LinkState {
     pub burst: Option<Burst>,
     /// Another run is wanted as soon as this one ends.
     pub pending: bool,
+    /// Something was on its way when the process ended: the next one looks at once.
+    #[serde(default)]
+    pub hurry: bool,
     /// The network isn't to be used.
     pub offline: bool,
     /// Until when readers don't cause a look.
