@@ -166,10 +166,6 @@ impl Machine<'_> {
             if again && self.puts_off() {
                 return;
             }
-            // The next ones have no longer to wait for it.
-            if let Some(tie) = &mut self.state.tie {
-                tie.count = 0;
-            }
             self.state.running.settled = true;
             self.state.conflicted_at = Some(self.now);
         }
