@@ -104,15 +104,13 @@ async fn listing(
     found: Result<Vec<Link>, Error>,
     paging: &Paging,
 ) -> Result<Listing<LinkBody>, Problem> {
-    let mut found = found.map_err(|error| error.problem())?;
-    let is_last = found.len() <= paging.limit;
-    found.truncate(paging.limit);
-    let next = found.last().filter(|_| !is_last).map(|link| link.id.clone());
-    let mut items = Vec::with_capacity(found.len());
-    for link in &found {
+    let found = found.map_err(|error| error.problem())?;
+    let part = Listing::part(found, paging.limit, |link| link.id.clone(), |link| link);
+    let mut items = Vec::with_capacity(part.items.len());
+    for link in &part.items {
         items.push(LinkBody::of(admin, link).await?);
     }
-    Ok(Listing::new(items, next.as_deref()))
+    Ok(Listing { items, next_cursor: part.next_cursor, index: part.index })
 }
 
 /// Links a wiki with a git repository elsewhere.
