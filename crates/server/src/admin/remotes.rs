@@ -19,7 +19,7 @@ use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Query};
 use crate::guard::{Needs, Routes};
 use crate::remote::StoredCredential;
-use crate::sync::runner::{changed, kept, remote};
+use crate::sync::runner::{changed, kept, remote, state_of};
 use crate::sync::{Event, LinkState, State as LinkWord};
 use crate::{idempotency, openapi};
 
@@ -136,10 +136,10 @@ async fn create(
             let detail = format!("a wiki has at most {MAX_LINKS} remotes");
             return Err(Problem::new(StatusCode::CONFLICT, "too_many_remotes", detail));
         }
-        let unused_key = new.credential.as_ref().is_some_and(|new| new.public_key().is_some());
+        let unused_key = new.credential.as_ref().is_some_and(StoredCredential::is_deploy_key);
         let new = NewLink {
             wiki: wiki.id,
-            credential: new.credential.as_ref().map(|new| kept(&new.0)),
+            credential: new.credential.as_ref().map(kept),
             progress: changed(LinkState::default(), &new.settings, true, unused_key),
             settings: new.settings,
             known_hosts: String::new(),
@@ -196,11 +196,10 @@ async fn changed_as(
     let same_host = host_of(&before.settings.url) == host_of(&settings.url);
     let remote = !before.settings.same_remote(&settings);
     let offline = settings.offline;
-    let unused_key = matches!(&credential, Some(Some(StoredCredential::Key(_))));
-    let state = serde_json::from_str(&before.progress.state).unwrap_or_default();
+    let unused_key = credential.iter().flatten().any(StoredCredential::is_deploy_key);
     let begins_anew = remote || unused_key;
     let update = LinkUpdate {
-        progress: begins_anew.then(|| changed(state, &settings, remote, unused_key)),
+        progress: begins_anew.then(|| changed(state_of(&before), &settings, remote, unused_key)),
         settings: Some(settings),
         credential: credential.map(|new| new.as_ref().map(kept)),
         // Keys belong to the host that showed them.

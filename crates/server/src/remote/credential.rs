@@ -204,6 +204,11 @@ impl StoredCredential {
         matches!(self, Self::Key(_) | Self::KeyFile { .. })
     }
 
+    /// Whether it is a key that was made here, of which no host knows by itself.
+    pub fn is_deploy_key(&self) -> bool {
+        matches!(self, Self::Key(_))
+    }
+
     /// All of it as one text, for the place where secrets are sealed.
     pub fn to_be_sealed(&self) -> Secret {
         let form = match self {

@@ -46,7 +46,7 @@ pub use notices::Delivery;
 pub use options::Options;
 pub(crate) use preview::{Previewed, preview};
 pub(crate) use standing::Waiting;
-pub(crate) use stored::changed;
+pub(crate) use stored::{changed, state_of};
 pub(crate) use tally::{PushEnd, RunEnd, Taken};
 
 /// How many messages to the supervisor may wait.

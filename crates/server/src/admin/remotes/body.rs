@@ -6,7 +6,7 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Caller, Link, Revision, Secret};
 
 use crate::admin::Admin;
-use crate::sync::LinkState;
+use crate::sync::runner::state_of;
 
 #[derive(Clone, Serialize)]
 pub(super) struct LinkBody {
@@ -61,7 +61,7 @@ impl LinkBody {
             Ok(wiki) => wiki.sync_queue(link.number()).await.ok(),
             Err(_) => None,
         };
-        let state: LinkState = serde_json::from_str(&link.progress.state).unwrap_or_default();
+        let state = state_of(link);
         let settings = link.settings.clone();
         // What is switched off for all says so, and not that each was told.
         let off = admin.remotes.off().filter(|_| link.progress.word == "offline");

@@ -15,8 +15,8 @@ use crate::admin::{Admin, SlugInPath};
 use crate::extract::Json;
 use crate::guard::{Needs, Routes};
 use crate::openapi;
-use crate::sync::runner::{Previewed, preview};
-use crate::sync::{Choice, DecisionReason, Event, LinkState, Phase};
+use crate::sync::runner::{Previewed, preview, state_of};
+use crate::sync::{Choice, DecisionReason, Event, Phase};
 
 pub(super) fn router() -> Routes<Admin> {
     Routes::new()
@@ -114,8 +114,7 @@ async fn decide(
 }
 
 fn question(link: &Link) -> Option<(DecisionReason, Revision)> {
-    let state: LinkState = serde_json::from_str(&link.progress.state).ok()?;
-    match state.phase {
+    match state_of(link).phase {
         Phase::NeedsDecision { reason, tip } => Some((reason, tip)),
         _ => None,
     }

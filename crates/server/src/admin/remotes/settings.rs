@@ -106,18 +106,7 @@ pub(super) struct Credential {
 /// What was sent, checked.
 pub(super) struct New {
     pub(super) settings: LinkSettings,
-    pub(super) credential: Option<NewCredential>,
-}
-
-pub(super) struct NewCredential(pub(super) StoredCredential);
-
-impl NewCredential {
-    pub(super) fn public_key(&self) -> Option<&str> {
-        match &self.0 {
-            StoredCredential::Key(key) => Some(key.public()),
-            _ => None,
-        }
-    }
+    pub(super) credential: Option<StoredCredential>,
 }
 
 impl Create {
@@ -151,7 +140,7 @@ impl Create {
         };
         let settings = change.settings(admin, before)?;
         let credential = self.credential.as_ref().map(|new| new.read(admin, slug)).transpose()?;
-        check_kind(&settings, credential.as_ref().map(|new| new.0.is_key()))?;
+        check_kind(&settings, credential.as_ref().map(StoredCredential::is_key))?;
         Ok(New { settings, credential })
     }
 }
@@ -169,7 +158,7 @@ impl Change {
             }
             None => None,
             Some(None) => Some(None),
-            Some(Some(new)) => Some(Some(new.read(admin, slug)?.0)),
+            Some(Some(new)) => Some(Some(new.read(admin, slug)?)),
         };
         let is_key = match &credential {
             Some(new) => new.as_ref().map(StoredCredential::is_key),
@@ -243,7 +232,7 @@ impl Change {
 }
 
 impl Credential {
-    fn read(&self, admin: &Admin, slug: &str) -> Result<NewCredential, Problem> {
+    fn read(&self, admin: &Admin, slug: &str) -> Result<StoredCredential, Problem> {
         let Self { token, token_file, user, deploy_key, key_file } = self;
         let wrong =
             |error: &dyn std::fmt::Display| wrong("credential", "invalid_credential", error);
@@ -270,7 +259,7 @@ impl Credential {
         };
         // A file is read anew for each use; whether it can be read is better said now.
         stored.open(&admin.remotes.options().secret_files).map_err(|error| wrong(&error))?;
-        Ok(NewCredential(stored))
+        Ok(stored)
     }
 }
 

@@ -18,14 +18,8 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// A state that can't be read, of a newer version perhaps, is begun anew: the next run finds out by
-    /// looking what there is, and nothing is lost but what was decided and told.
     pub(super) fn new(link: Link) -> Self {
-        let state = serde_json::from_str(&link.progress.state).unwrap_or_else(|error| {
-            tracing::warn!(link = link.id, %error, "a link's state can't be read and is begun anew");
-            LinkState::default()
-        });
-        Self { link, state }
+        Self { state: state_of(&link), link }
     }
 
     pub(super) fn settings(&self) -> Settings {
@@ -43,6 +37,17 @@ impl Loaded {
     pub(super) fn unsaved(&self) -> Option<LinkProgress> {
         Some(progress(&self.state)).filter(|progress| *progress != self.link.progress)
     }
+}
+
+/// What a link is doing, as it was last stored.
+///
+/// A state that can't be read, of a newer version perhaps, is begun anew: the next run finds out by
+/// looking what there is, and nothing is lost but what was decided and told.
+pub(crate) fn state_of(link: &Link) -> LinkState {
+    serde_json::from_str(&link.progress.state).unwrap_or_else(|error| {
+        tracing::warn!(link = link.id, %error, "a link's state can't be read and is begun anew");
+        LinkState::default()
+    })
 }
 
 /// What is to be stored, if anything is new.
