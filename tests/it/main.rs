@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "also in the helpers: a test that can't go on panics")]
 
 mod admin;
+mod admission;
 mod attachments;
 mod bad_inputs;
 mod browsers;

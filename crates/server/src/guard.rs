@@ -27,8 +27,10 @@ use wikigrove_tenant::{Action, AuditLog, Caller, Error, Wiki, current};
 
 use crate::auth::unauthenticated;
 use crate::metrics::{Mark, Requests, Route};
+use parameters::Parameters;
 use recorded::recorded;
 
+mod parameters;
 pub(crate) mod recorded;
 
 /// What a route needs of its caller, and whether the audit log shall know of it.
@@ -123,6 +125,8 @@ struct Guarded<S> {
     methods: MethodRouter<S>,
     /// `None` for what is no part of an API.
     documentation: Option<Documentation>,
+    /// What its changing methods take in the query; of a route without documentation, anything.
+    parameters: Parameters,
     /// Where calls are written down that are for no wiki.
     log: Option<AuditLog>,
     /// Where calls are counted.
@@ -142,6 +146,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         (schemas, mut paths, methods): UtoipaMethodRouter<S>,
     ) -> Self {
         let path = paths.paths.keys().next().cloned().unwrap_or_default();
+        let parameters = paths.paths.get(&path).map(Parameters::of).unwrap_or_default();
         for operation in paths.paths.values_mut().flat_map(operations) {
             let mut extensions = Extensions::default();
             extensions.insert("x-action".to_owned(), needs.word().into());
@@ -155,6 +160,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             path,
             methods,
             documentation: Some((paths, schemas)),
+            parameters,
             log: None,
             counted: None,
         });
@@ -169,6 +175,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             path: path.to_owned(),
             methods,
             documentation: None,
+            parameters: Parameters::default(),
             log: None,
             counted: None,
         });
@@ -190,11 +197,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     #[must_use]
     pub(crate) fn with_state<S2>(self, state: &S) -> Routes<S2> {
-        let with_state = |Guarded { needs, path, methods, documentation, log, counted }| {
-            let methods: MethodRouter<S> = methods;
-            let methods = methods.with_state(state.clone());
-            Guarded { needs, path, methods, documentation, log, counted }
-        };
+        let with_state =
+            |Guarded { needs, path, methods, documentation, parameters, log, counted }| {
+                let methods: MethodRouter<S> = methods;
+                let methods = methods.with_state(state.clone());
+                Guarded { needs, path, methods, documentation, parameters, log, counted }
+            };
         Routes(self.0.into_iter().map(with_state).collect())
     }
 
@@ -220,7 +228,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// The router, guarded, with its documentation.
     pub(crate) fn documented(self) -> OpenApiRouter<S> {
         self.0.into_iter().fold(OpenApiRouter::new(), |router, route| {
-            let methods = guarded(route.methods, route.needs, route.log);
+            let guard = Guard { needs: route.needs, parameters: route.parameters, log: route.log };
+            let methods = guard.around(route.methods);
             let methods = match route.counted {
                 Some(counted) => methods.layer(Mark(counted)),
                 None => methods,
@@ -238,35 +247,50 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-fn guarded<S: Clone + Send + Sync + 'static>(
-    methods: MethodRouter<S>,
+/// What stands before one route.
+#[derive(Clone)]
+struct Guard {
     needs: Needs,
+    parameters: Parameters,
     log: Option<AuditLog>,
-) -> MethodRouter<S> {
-    if needs.is_met_by_all() {
-        return methods;
-    }
-    let admit = move |request: Request, next: Next| admit(needs, log.clone(), request, next);
-    methods.route_layer(from_fn(admit))
 }
 
-async fn admit(needs: Needs, log: Option<AuditLog>, request: Request, next: Next) -> Response {
-    let (caller, wiki) = (request.extensions().get().cloned(), request.extensions().get().cloned());
-    let wiki: Option<Wiki> = wiki.or_else(|| current().ok());
-    let checked = needs.check(caller.as_ref(), wiki.as_ref()).await;
-    let Some(word) = needs.audit else { return answer(checked, request, next).await };
-    // Who is nobody is told so, and not written down: a flood of them must not fill the log.
-    let is_nobody = caller.as_ref().is_none_or(Caller::is_anonymous);
-    if let Err(problem) = &checked
-        && (is_nobody || problem.status() != StatusCode::FORBIDDEN)
-    {
-        tracing::info!(word, status = problem.status().as_u16(), "refused");
-        return problem.clone().into_response();
+impl Guard {
+    fn around<S: Clone + Send + Sync + 'static>(self, methods: MethodRouter<S>) -> MethodRouter<S> {
+        if self.needs.is_met_by_all() && self.parameters.is_empty() {
+            return methods;
+        }
+        let admit = move |request: Request, next: Next| self.clone().admit(request, next);
+        methods.route_layer(from_fn(admit))
     }
-    if needs.of == Of::Nobody && is_nobody {
-        return answer(checked, request, next).await;
+
+    async fn admit(self, request: Request, next: Next) -> Response {
+        let Self { needs, parameters, log } = self;
+        let (caller, wiki) =
+            (request.extensions().get().cloned(), request.extensions().get().cloned());
+        let wiki: Option<Wiki> = wiki.or_else(|| current().ok());
+        let checked = match needs.check(caller.as_ref(), wiki.as_ref()).await {
+            // Not before: it is told only to callers who may use the route.
+            Ok(()) => match parameters.check(request.method(), request.uri()) {
+                Ok(()) => Ok(()),
+                Err(problem) => return problem.into_response(),
+            },
+            refused => refused,
+        };
+        let Some(word) = needs.audit else { return answer(checked, request, next).await };
+        // Who is nobody is told so, and not written down: a flood of them must not fill the log.
+        let is_nobody = caller.as_ref().is_none_or(Caller::is_anonymous);
+        if let Err(problem) = &checked
+            && (is_nobody || problem.status() != StatusCode::FORBIDDEN)
+        {
+            tracing::info!(word, status = problem.status().as_u16(), "refused");
+            return problem.clone().into_response();
+        }
+        if needs.of == Of::Nobody && is_nobody {
+            return answer(checked, request, next).await;
+        }
+        recorded(word, log, wiki, caller, request, |request| answer(checked, request, next)).await
     }
-    recorded(word, log, wiki, caller, request, |request| answer(checked, request, next)).await
 }
 
 async fn answer(checked: Result<(), Problem>, request: Request, next: Next) -> Response {

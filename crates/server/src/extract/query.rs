@@ -13,8 +13,10 @@ use super::{excerpt, percent};
 
 pub use paging::{Listing, Paging};
 
-/// The parameters that `T` knows. Others are ignored, since proxies and trackers add their own;
-/// one that is there twice or has a bad value is an error that names it.
+/// The parameters that `T` knows; one that is there twice or has a bad value is an error that names it.
+///
+/// Others are ignored on routes that read, since proxies and trackers add their own. Routes that change
+/// something refuse them before any handler runs (`guard/parameters.rs`).
 ///
 /// `T` is a flat struct of strings, numbers, booleans and options of them.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +47,13 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
 
 /// 422: the parameter `name` has a value that can't be used.
 pub(crate) fn invalid(name: &str, code: &'static str, why: &str) -> Problem {
+    refused(StatusCode::UNPROCESSABLE_ENTITY, name, code, why)
+}
+
+/// An error about the parameter `name`.
+pub(crate) fn refused(status: StatusCode, name: &str, code: &'static str, why: &str) -> Problem {
     let (name, why) = (excerpt(name), excerpt(why));
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, format!("query parameter `{name}`: {why}"))
+    Problem::new(status, code, format!("query parameter `{name}`: {why}"))
         .field("errors", [serde_json::json!({ "pointer": format!("/{name}"), "parameter": name, "code": code, "detail": why })])
 }
 
@@ -56,6 +63,17 @@ pub(crate) fn invalid(name: &str, code: &'static str, why: &str) -> Problem {
 /// 422 `invalid_revision` for anything but the whole id of a commit.
 pub(crate) fn revision(name: &str, text: &str) -> Result<Revision, Problem> {
     text.parse().map_err(|error| invalid(name, "invalid_revision", &format!("{error}")))
+}
+
+/// The first parameter of a query that isn't among the `known` ones.
+///
+/// # Errors
+/// 400: the query can't be decoded.
+pub(crate) fn unknown(query: &str, known: &[String]) -> Result<Option<String>, Problem> {
+    percent::decode(query, "the query")?;
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    let unknown = names.find(|name| !known.iter().any(|known| known == name));
+    Ok(unknown.map(std::borrow::Cow::into_owned))
 }
 
 /// The value of one parameter that may occur once.

@@ -34,6 +34,7 @@ struct Order {
 
 /// Moves a page with its sub-pages and attachments, in one commit or not at all.
 #[utoipa::path(post, path = "/moves", request_body = Order,
+    params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = openapi::Moved), (status = "4XX", body = openapi::Problem)))]
 async fn move_page(wiki: Wiki, Json(order): Json<Order>) -> Result<Json<Moved>, Problem> {
     let author = author(&wiki, order.author)?;
