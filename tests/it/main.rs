@@ -57,6 +57,7 @@ mod sync_scenarios;
 mod sync_strain;
 mod sync_transport;
 mod undo;
+mod unread;
 mod view;
 
 /// The program under test, on a data directory.

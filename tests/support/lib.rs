@@ -62,6 +62,7 @@ mod scrape;
 mod server;
 mod small_disk;
 mod sshd;
+mod unread;
 mod user;
 
 pub use cable::Cable;
@@ -77,4 +78,5 @@ pub use scrape::Scrape;
 pub use server::{Program, Running, ServerSetup, TestServer, entries, scratch};
 pub use small_disk::{Filler, SmallDisk};
 pub use sshd::TestSshd;
+pub use unread::Unread;
 pub use user::{Call, OnWiki, User, encode};

@@ -6,22 +6,25 @@ mod wikis;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use tower_layer::Layer as _;
 use utoipa::openapi::OpenApi;
-use wikigrove_tenant::{Platform, Resolver};
+use wikigrove_tenant::{Caller, Platform, Resolver};
 
 use crate::admin::CONTROL;
-use crate::auth::{Authenticator, authenticate};
+use crate::auth::{Authenticator, ClientAddress, authenticate};
 use crate::git::GIT;
 use crate::guard::{Needs, Routes};
-use crate::limits::{HttpLimits, Rate};
+use crate::limits::{ByteBudget, HttpLimits, Principal, Rate};
 use crate::metrics::Requests;
 use crate::middleware::{Browsers, Origin, stack};
 use crate::sync::runner::Remotes;
+use crate::wiki::pages::answer::shared;
 use crate::wiki::{Common, Feeds};
 use crate::{admin_api_with, hooks, openapi};
 
@@ -72,11 +75,13 @@ pub fn public_with(
         ..Common::default()
     };
     metrics.look_at(&common);
+    let budget = metrics.budget(limits);
     let below = Below::slug(&common, limits, remotes, &requests);
     let feeds = common.feeds.clone();
     remotes.listen(Arc::new(move |link, notices| feeds.tell_of_remote(link, notices)));
     let wikis = Wikis {
         auth: auth.clone(),
+        budget: budget.clone(),
         rate: limits.rate_per_principal.map(Rate::new),
         shared: SharedHost::new(addresses),
         own_host: platform
@@ -93,7 +98,7 @@ pub fn public_with(
         public: addresses.public_url.as_ref().and_then(|url| url.parse().ok()),
         allowed: addresses.cors_origins.clone(),
     };
-    stack(Shared(Arc::new(wikis)), limits, &browsers, &requests)
+    stack(Shared(Arc::new(wikis)), limits, &budget, &browsers, &requests)
 }
 
 /// The control plane. No links run for it; see [`control_with`].
@@ -114,19 +119,30 @@ pub fn control_with(
     limits: &HttpLimits,
     remotes: &Remotes,
 ) -> Router {
+    let budget = remotes.metrics().budget(limits);
     let router = admin_api_with(platform.clone(), public_url, remotes.clone())
+        .layer(from_fn_with_state(budget.clone(), settled))
         .layer(from_fn_with_state(auth.clone(), authenticate));
     let requests = remotes.metrics().listener(CONTROL);
     let router = router.merge(document(&openapi::control(), &requests));
-    stack(router, limits, &Browsers::default(), &requests)
+    stack(router, limits, &budget, &Browsers::default(), &requests)
+}
+
+/// Middleware that reserves the bytes of answers for the caller that a layer further out found.
+async fn settled(State(budget): State<ByteBudget>, request: Request, next: Next) -> Response {
+    let (version, client) = (request.version(), ClientAddress::of(request.extensions()));
+    let caller = request.extensions().get::<Caller>().cloned();
+    let response = next.run(request).await;
+    budget.settle(response, version, || Principal::of(caller.as_ref(), client))
 }
 
 /// `GET /openapi.json`.
 fn document(document: &OpenApi, requests: &Requests) -> Router {
-    let json = document.to_json().unwrap_or_default();
+    // Shared by all answers.
+    let json = Bytes::from(document.to_json().unwrap_or_default());
     let answer = move || {
         let json = json.clone();
-        async move { ([(CONTENT_TYPE, "application/json")], json) }
+        async move { shared(([(CONTENT_TYPE, "application/json")], ()).into_response(), json) }
     };
     let routes = Routes::new().plain(Needs::NOBODY, "/openapi.json", get(answer));
     routes.counted(requests, "").router()

@@ -1,15 +1,22 @@
 //! How long and how large anything that arrives over HTTP may be.
 
+mod answers;
+mod bytes;
 mod in_flight;
 mod rate;
+mod receiving;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::git::GitLimits;
 
+pub(crate) use answers::{Instead, Pins, tied};
+pub use bytes::ByteBudget;
+pub(crate) use bytes::Held;
 pub(crate) use in_flight::{Place, Places};
 pub(crate) use rate::{Principal, Rate};
+pub(crate) use receiving::Receiving;
 
 /// The bounds of one listener. All have defaults that suit a server behind a proxy.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +40,11 @@ pub struct HttpLimits {
     pub header_bytes: usize,
     /// Requests to one wiki that may be in flight at once; more of them are told to come back.
     pub in_flight_per_wiki: usize,
+    /// Bytes that are in memory at once for answers that were not read yet and for bodies being received, for
+    /// all clients together. Answers and bodies of a few kilobytes aren't counted.
+    pub bytes_in_flight: u64,
+    /// The same for one principal; of those who show no credential, for one address.
+    pub bytes_per_principal: u64,
     /// Requests a second of one principal; of those who show no credential, per address.
     pub rate_per_principal: Option<NonZeroU32>,
     /// Requests a second to one wiki.
@@ -59,6 +71,8 @@ impl Default for HttpLimits {
             connections: 10_000,
             header_bytes: 64 * 1024,
             in_flight_per_wiki: 1_000,
+            bytes_in_flight: 128 << 20,
+            bytes_per_principal: 32 << 20,
             rate_per_principal: None,
             rate_per_wiki: None,
             listeners_per_wiki: 5_000,

@@ -10,7 +10,7 @@ mod links;
 mod requests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -19,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use time::OffsetDateTime;
 use wikigrove_tenant::problem::Problem;
 
+use crate::limits::{ByteBudget, HttpLimits};
 use crate::sync::runner::Remotes;
 use crate::wiki::Common;
 
@@ -45,6 +46,8 @@ struct Inner {
     links: LinkCounts,
     /// What the routers of the wikis have in memory.
     commons: Mutex<Vec<Common>>,
+    /// The bytes in flight of all listeners.
+    budget: OnceLock<ByteBudget>,
 }
 
 impl Default for Metrics {
@@ -58,7 +61,13 @@ impl Default for Metrics {
         registry.register_with_unit("start_time", help, Unit::Seconds, ConstGauge::new(now));
         let requests = requests::Families::registered(&mut registry);
         let links = LinkCounts::registered(&mut registry);
-        Self(Arc::new(Inner { registry, requests, links, commons: Mutex::default() }))
+        Self(Arc::new(Inner {
+            registry,
+            requests,
+            links,
+            commons: Mutex::default(),
+            budget: OnceLock::new(),
+        }))
     }
 }
 
@@ -78,13 +87,20 @@ impl Metrics {
         self.0.commons.lock().unwrap_or_else(PoisonError::into_inner).push(common.clone());
     }
 
+    /// The budget of bytes that the listeners of one server share. It is as the first of them has it.
+    pub(crate) fn budget(&self, limits: &HttpLimits) -> ByteBudget {
+        self.0.budget.get_or_init(|| ByteBudget::new(limits)).clone()
+    }
+
     /// All of it, as text.
     ///
     /// # Errors
     /// The catalog can't be read.
     pub(crate) async fn text(&self, remotes: &Remotes) -> Result<String, Problem> {
         let commons = self.0.commons.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let gathered = gathered::gather(remotes, &commons).await.map_err(|e| e.problem())?;
+        let gathered = gathered::gather(remotes, &commons, self.0.budget.get())
+            .await
+            .map_err(|e| e.problem())?;
         let mut text = String::new();
         encode_registry(&mut text, &self.0.registry)
             .and_then(|()| encode_registry(&mut text, &gathered))

@@ -23,12 +23,13 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::Method;
+use http_body::Body as _;
 use tower_service::Service;
 use tracing::Instrument as _;
 use wikigrove_tenant::problem::Problem;
 
 use crate::extract::JsonLimit;
-use crate::limits::HttpLimits;
+use crate::limits::{ByteBudget, HttpLimits, Receiving, tied};
 use crate::metrics::Requests;
 
 pub use browsers::Browsers;
@@ -38,7 +39,13 @@ pub use request_id::RequestId;
 
 /// Puts `inner` behind everything that all requests go through. Routes that are added to the result
 /// afterwards are not behind it, so this comes last.
-pub fn stack<S>(inner: S, limits: &HttpLimits, browsers: &Browsers, requests: &Requests) -> Router
+pub fn stack<S>(
+    inner: S,
+    limits: &HttpLimits,
+    budget: &ByteBudget,
+    browsers: &Browsers,
+    requests: &Requests,
+) -> Router
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
@@ -48,6 +55,7 @@ where
     Router::new().fallback_service(Front {
         inner,
         limits: *limits,
+        budget: budget.clone(),
         browsers: Arc::new(browsers.clone()),
         requests: requests.clone(),
     })
@@ -57,6 +65,7 @@ where
 struct Front<S> {
     inner: S,
     limits: HttpLimits,
+    budget: ByteBudget,
     browsers: Arc<Browsers>,
     requests: Requests,
 }
@@ -83,7 +92,10 @@ where
         let span = request_id::span(&request, &id);
         let line = Line::start(self.requests.begin(request.method()));
         let (limits, browsers) = (self.limits, self.browsers.clone());
-        let answered = async move { Ok(answer(inner, request, id, line, limits, &browsers).await) };
+        // The budget is for bodies, which most requests don't have.
+        let receiving = (!request.body().is_end_stream()).then(|| Receiving::new(&self.budget));
+        let answered =
+            async move { Ok(answer(inner, request, id, line, limits, receiving, &browsers).await) };
         Box::pin(answered.instrument(span))
     }
 }
@@ -94,6 +106,7 @@ async fn answer<S>(
     id: RequestId,
     line: Line,
     limits: HttpLimits,
+    receiving: Option<Receiving>,
     browsers: &Browsers,
 ) -> Response
 where
@@ -108,6 +121,9 @@ where
             request.extensions_mut().insert(id.clone());
             request.extensions_mut().insert(JsonLimit(limits.json_bytes));
             request.extensions_mut().insert(line.reached());
+            if let Some(receiving) = &receiving {
+                request.extensions_mut().insert(receiving.clone());
+            }
             let (request, upload) = timeout::watch(request);
             // The panic is caught inside the timeout, where the future that panicked is dropped.
             timeout::within(&limits, upload, panic::caught(inner, request)).await
@@ -118,7 +134,7 @@ where
     browsers.open(&mut response, guest);
     name_problem(&mut response, &id, head_only);
     line.finish(response.status());
-    response
+    tied(response)
 }
 
 /// Writes an error again, now that the request's id is known; and one that has no body, such as

@@ -164,6 +164,9 @@ pub struct Saved {
     pub merged: bool,
     /// The content, if it was merged.
     pub content: Option<String>,
+    /// Whether it was merged and the content is left out.
+    #[serde(default)]
+    pub truncated: bool,
 }
 
 /// An attachment in a list.

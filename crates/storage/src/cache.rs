@@ -56,8 +56,9 @@ impl PageCache {
     /// A cache that holds about `bytes` bytes.
     pub fn with_capacity(bytes: u64) -> Self {
         let weigh = |key: &Key, cached: &Cached| {
-            // Twice: the form in which it is shown, made later, is about as large as the content.
-            let page = 2 * cached.page.content.len();
+            // With the form in which it is shown, made later.
+            let content = &cached.page.content;
+            let page = content.len() + shown_size(content);
             u32::try_from(OVERHEAD + key.1.len() + page).unwrap_or(u32::MAX)
         };
         Self {
@@ -81,6 +82,16 @@ impl PageCache {
     pub(crate) fn for_wiki(&self) -> WikiPages {
         WikiPages { pages: self.pages.clone(), wiki: self.next.fetch_add(1, Ordering::Relaxed) }
     }
+}
+
+/// The size of a text as a JSON string, in bytes.
+fn shown_size(text: &[u8]) -> usize {
+    let more = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 1,
+        0..=0x1f => 5,
+        _ => 0,
+    };
+    text.len() + text.iter().map(more).sum::<usize>()
 }
 
 impl Default for PageCache {
@@ -108,8 +119,13 @@ impl WikiPages {
         (cached.head == head).then_some(cached.page)
     }
 
-    pub(crate) fn put(&self, path: &str, head: Revision, page: Arc<Page>) {
-        self.pages.insert((self.wiki, path.to_owned()), Cached { head, page });
+    /// Keeps a page, and returns the one to use: if several read it at once, the first.
+    pub(crate) fn put(&self, path: &str, head: Revision, page: Arc<Page>) -> Arc<Page> {
+        if let Some(first) = self.get(path, head) {
+            return first;
+        }
+        self.pages.insert((self.wiki, path.to_owned()), Cached { head, page: page.clone() });
+        page
     }
 }
 

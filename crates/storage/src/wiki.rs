@@ -198,8 +198,7 @@ impl Wiki {
             return Ok(page);
         }
         let page = Arc::new(self.load(head, path, true)?);
-        self.pages.put(path.as_str(), head, page.clone());
-        Ok(page)
+        Ok(self.pages.put(path.as_str(), head, page))
     }
 
     /// The page as it is now, if it is in memory: a few microseconds, and nothing that blocks.

@@ -24,7 +24,7 @@ use crate::auth::proxy::Identity;
 use crate::auth::{Authenticator, ClientAddress};
 use crate::git::{self, GIT};
 use crate::hooks::HOOKS;
-use crate::limits::{HttpLimits, Place, Places, Principal, Rate};
+use crate::limits::{ByteBudget, HttpLimits, Place, Places, Principal, Rate};
 use crate::metrics::Requests;
 use crate::middleware::RequestId;
 use crate::sync::runner::Remotes;
@@ -42,6 +42,7 @@ const DOCUMENT: &str = "/openapi.json";
 /// All wikis, by whatever name a request calls them.
 pub(super) struct Wikis {
     pub(super) auth: Authenticator,
+    pub(super) budget: ByteBudget,
     pub(super) rate: Option<Rate<Principal>>,
     pub(super) shared: SharedHost,
     pub(super) by_path: ContextService<Below>,
@@ -110,6 +111,7 @@ impl Wikis {
     async fn for_caller(&self, mut request: Request, caller: &Caller) -> Response {
         let path = request.uri().path();
         let (is_by_path, is_for_programs) = (path.starts_with(BASE), is_for_programs(path));
+        let (version, client) = (request.version(), ClientAddress::of(request.extensions()));
         request.extensions_mut().insert(caller.clone());
         // What is streamed for long has to look at the credentials again.
         request.extensions_mut().insert(self.auth.clone());
@@ -128,7 +130,8 @@ impl Wikis {
             // Nobody asked for a wiki here, unless it has this host for its own.
             return nothing_here().into_response();
         }
-        response.map(Body::new)
+        let principal = || Principal::of(Some(caller), client);
+        self.budget.settle(response.map(Body::new), version, principal)
     }
 }
 

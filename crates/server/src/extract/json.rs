@@ -9,14 +9,19 @@ mod invalid;
 use axum::body::Body;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
+use wikigrove_tenant::Caller;
 use wikigrove_tenant::problem::Problem;
+
+use crate::auth::ClientAddress;
+use crate::limits::{Principal, Receiving};
 
 /// A JSON body: what a request sent, or what an answer says.
 ///
@@ -118,13 +123,56 @@ pub(crate) async fn read(request: Request) -> Result<Bytes, Problem> {
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
-    match Limited::new(request.into_body(), limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if caused_by_limit(&*error) => Err(too_large(limit)),
-        Err(_) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early"))
+    let (Parts { extensions, .. }, body) = request.into_parts();
+    let mut body = Limited::new(body, limit);
+    let mut received = Received::default();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(|error| broken(&*error, limit))?.into_data() else {
+            continue;
+        };
+        if let Some(receiving) = extensions.get::<Receiving>() {
+            let principal =
+                || Principal::of(extensions.get::<Caller>(), ClientAddress::of(&extensions));
+            receiving.count((received.len() + piece.len()) as u64, principal)?;
         }
+        received.push(piece);
     }
+    Ok(received.whole())
+}
+
+/// The pieces of a body so far. More than one become one: a body that comes byte by byte would otherwise take
+/// many times its size.
+#[derive(Default)]
+struct Received {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Received {
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        if self.len() == 0 {
+            self.first = piece;
+            return;
+        }
+        let first = std::mem::take(&mut self.first);
+        self.all.extend_from_slice(&first);
+        self.all.extend_from_slice(&piece);
+    }
+
+    fn whole(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
+
+fn broken(error: &(dyn std::error::Error + 'static), limit: usize) -> Problem {
+    if caused_by_limit(error) {
+        return too_large(limit);
+    }
+    Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early")
 }
 
 fn caused_by_limit(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use wikigrove_tenant::{CacheUse, Census, Comings, Error, Figures, LinkCount, Origin, PoolUse};
 
 use super::PREFIX;
+use crate::limits::ByteBudget;
 use crate::sync::runner::{Off, Remotes, Waiting};
 use crate::sync::{DecisionReason, PauseReason, State};
 use crate::wiki::Common;
@@ -28,7 +29,11 @@ const WIKI_STATES: [&str; 6] =
 const NO_LABELS: [(&str, &str); 0] = [];
 
 /// Looks everything up.
-pub(super) async fn gather(remotes: &Remotes, commons: &[Common]) -> Result<Registry, Error> {
+pub(super) async fn gather(
+    remotes: &Remotes,
+    commons: &[Common],
+    budget: Option<&ByteBudget>,
+) -> Result<Registry, Error> {
     let platform = remotes.platform();
     let census = platform.census(WITH_REASON).await?;
     let waiting = remotes.waiting().await?;
@@ -36,6 +41,7 @@ pub(super) async fn gather(remotes: &Remotes, commons: &[Common]) -> Result<Regi
     let figures = platform.figures();
     sheet.platform(&figures, &census);
     sheet.caches(&figures.pages, commons);
+    sheet.budget(budget);
     sheet.links(&census, &waiting, remotes.off());
     Ok(sheet.0)
 }
@@ -101,6 +107,15 @@ impl Sheet {
         self.gauges_of(Unit::Bytes, "cache_limit", help, of(|usage| usage.capacity));
         let listeners = commons.iter().map(|common| common.feeds.listeners() as u64).sum();
         self.gauge("event_listeners", "Clients that listen to a wiki's events", listeners);
+    }
+
+    fn budget(&mut self, budget: Option<&ByteBudget>) {
+        let (held, most) = budget.map_or((0, 0), |budget| (budget.held(), budget.most()));
+        let help =
+            "Bytes in memory for answers that were not read yet, and for bodies being received";
+        self.gauges_of(Unit::Bytes, "in_flight", help, [(NO_LABELS, held)]);
+        let help = "How many they may be together";
+        self.gauges_of(Unit::Bytes, "in_flight_limit", help, [(NO_LABELS, most)]);
     }
 
     fn links(&mut self, census: &Census, waiting: &Waiting, off: Option<&Off>) {

@@ -262,7 +262,7 @@ mod tests {
 
     use super::*;
     use crate::guard::{Needs, Routes};
-    use crate::limits::HttpLimits;
+    use crate::limits::{ByteBudget, HttpLimits};
     use crate::middleware::{Browsers, stack};
 
     fn counted() -> (Registry, axum::Router) {
@@ -273,8 +273,14 @@ mod tests {
             .plain(Needs::NOBODY, "/slow/{id}", get(std::future::pending::<()>))
             .plain(Needs::NOBODY, "/panic", get(|| async { panic!("at the disco") as &str }))
             .counted(&requests, "/base");
-        let router =
-            stack(routes.router(), &HttpLimits::default(), &Browsers::default(), &requests);
+        let limits = HttpLimits::default();
+        let router = stack(
+            routes.router(),
+            &limits,
+            &ByteBudget::new(&limits),
+            &Browsers::default(),
+            &requests,
+        );
         (registry, router)
     }
 

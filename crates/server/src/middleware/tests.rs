@@ -35,7 +35,13 @@ fn app() -> Router {
         .route("/git", get(|| async { (StatusCode::FORBIDDEN, "not yours").into_response() }))
         .nest("/w/{slug}", wiki);
     let limits = HttpLimits { json_bytes: 100, ..HttpLimits::default() };
-    stack(router, &limits, &Browsers::default(), &Metrics::default().listener("test"))
+    stack(
+        router,
+        &limits,
+        &ByteBudget::new(&limits),
+        &Browsers::default(),
+        &Metrics::default().listener("test"),
+    )
 }
 
 async fn send(request: http::request::Builder, body: Body) -> Response {
@@ -178,6 +184,7 @@ async fn a_large_upload_has_the_time_it_needs() {
     let router = stack(
         Router::new().route("/", axum::routing::put(count)),
         &HttpLimits::default(),
+        &ByteBudget::new(&HttpLimits::default()),
         &Browsers::default(),
         &Metrics::default().listener("test"),
     );

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::limits::ByteBudget;
 use crate::metrics::Metrics;
 use crate::middleware::{Browsers, stack};
 
@@ -51,7 +52,10 @@ async fn start(limits: HttpLimits) -> Running {
     let ended = tokio::spawn(async move {
         let shutdown = async { stopped.await.unwrap_or_default() };
         serve(
-            vec![(listener, stack(app(), &limits, &Browsers::default(), &requests))],
+            vec![(
+                listener,
+                stack(app(), &limits, &ByteBudget::new(&limits), &Browsers::default(), &requests),
+            )],
             &limits,
             shutdown,
         )

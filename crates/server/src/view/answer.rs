@@ -13,7 +13,7 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Wiki, not_modified};
 
 use crate::wiki::headers::quoted;
-use crate::wiki::pages::answer::with_page_headers;
+use crate::wiki::pages::answer::{shared, with_page_headers};
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -44,7 +44,8 @@ pub(super) fn html(
 
 /// The text of a page as it is stored.
 pub(super) fn source(wiki: &Wiki, headers: &HeaderMap, etag: &str, text: bytes::Bytes) -> Response {
-    answer(wiki, headers, etag, (TEXT, TEXT_POLICY), text.into())
+    let response = answer(wiki, headers, etag, (TEXT, TEXT_POLICY), Body::empty());
+    if response.status() == StatusCode::OK { shared(response, text) } else { response }
 }
 
 fn answer(

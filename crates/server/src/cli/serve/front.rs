@@ -90,6 +90,13 @@ pub(super) struct FrontArgs {
     /// The most requests to one wiki at once [default: half of what may be at all, at most 1000].
     #[arg(long, value_name = "N", env = "WIKIGROVE_REQUESTS_PER_WIKI")]
     requests_per_wiki: Option<usize>,
+    /// The most bytes in memory for answers that clients haven't read yet, and for bodies they send
+    /// [default: 128 MiB].
+    #[arg(long, value_name = "BYTES", env = "WIKIGROVE_BYTES_IN_FLIGHT")]
+    bytes_in_flight: Option<u64>,
+    /// The same for one principal; without a credential, for one address [default: 32 MiB].
+    #[arg(long, value_name = "BYTES", env = "WIKIGROVE_BYTES_PER_PRINCIPAL")]
+    bytes_per_principal: Option<u64>,
 }
 
 impl FrontArgs {
@@ -123,6 +130,8 @@ impl FrontArgs {
         HttpLimits {
             rate_per_principal: self.rate_limit_principal,
             rate_per_wiki: self.rate_limit_wiki,
+            bytes_in_flight: self.bytes_in_flight.unwrap_or(limits.bytes_in_flight),
+            bytes_per_principal: self.bytes_per_principal.unwrap_or(limits.bytes_per_principal),
             in_flight_per_wiki: self.requests_per_wiki.unwrap_or(usual).max(1),
             ..limits
         }

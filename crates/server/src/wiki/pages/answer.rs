@@ -10,8 +10,11 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::Page;
 use wikigrove_tenant::{Author, Etag, Revision, Saved, Wiki, not_modified};
 
+use crate::limits::{Instead, Pins};
 use crate::wiki::headers::{cache_control, quoted};
 
+/// Bodies of up to so many bytes aren't marked as shared, which would take longer than it is worth.
+const UNCOUNTED: usize = 64 << 10;
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
 
 #[derive(Serialize)]
@@ -32,12 +35,24 @@ pub(super) fn page(wiki: &Wiki, headers: &HeaderMap, page: &Page) -> Result<Resp
     if not_modified(headers, &etag) {
         return Ok(with_page_headers(wiki, &etag, StatusCode::NOT_MODIFIED, None, Body::empty()));
     }
-    let (media_type, body) = if prefers(headers, "text/markdown") {
-        (MARKDOWN, Body::from(page.content.clone()))
+    let (media_type, bytes) = if prefers(headers, "text/markdown") {
+        (MARKDOWN, page.content.clone())
     } else {
-        ("application/json", Body::from(page.shown(json)?))
+        ("application/json", page.shown(json)?)
     };
-    Ok(with_page_headers(wiki, &etag, StatusCode::OK, Some(media_type), body))
+    Ok(shared(
+        with_page_headers(wiki, &etag, StatusCode::OK, Some(media_type), Body::empty()),
+        bytes,
+    ))
+}
+
+/// The answer with a body that others read, too: in memory it is there once, and is counted once.
+pub(crate) fn shared(mut response: Response, bytes: Bytes) -> Response {
+    if bytes.len() > UNCOUNTED {
+        response.extensions_mut().insert(Pins(bytes.clone()));
+    }
+    *response.body_mut() = Body::from(bytes);
+    response
 }
 
 /// Everybody gets the same text: it is kept with the page.
@@ -108,11 +123,25 @@ fn quality(parameter: &str) -> Option<f32> {
     if name.eq_ignore_ascii_case("q") { value.parse().ok() } else { None }
 }
 
+/// A save without the content that it was merged to: that can be read again.
+#[derive(Serialize)]
+struct Shorter {
+    #[serde(flatten)]
+    saved: Saved,
+    truncated: bool,
+}
+
 /// A save: 201 for a new page, 200 otherwise.
 pub(super) fn saved(saved: &Saved) -> Response {
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
     let body = serde_json::to_vec(saved).expect("an answer has string keys only");
+    let is_large = body.len() > UNCOUNTED;
     let mut response = Response::new(Body::from(body));
+    if is_large {
+        let shorter = Shorter { saved: Saved { content: None, ..saved.clone() }, truncated: true };
+        let body = serde_json::to_vec(&shorter).expect("an answer has string keys only");
+        response.extensions_mut().insert(Instead(body.into()));
+    }
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,0 +1,51 @@
+//! A client that asks and doesn't read.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// How many bytes the system may receive for the client.
+const ROOM: u32 = 4096;
+
+/// A connection with a request whose answer is left unread.
+#[derive(Debug)]
+pub struct Unread(TcpStream);
+
+impl Unread {
+    /// Sends a request of these lines without their line ends; the last is the last header.
+    pub async fn send(to: SocketAddr, lines: &[&str]) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(ROOM).unwrap();
+        let mut stream = socket.connect(to).await.unwrap();
+        let head = format!("{}\r\nhost: x\r\n\r\n", lines.join("\r\n"));
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Self(stream)
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// The server takes no more.
+    pub async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(bytes).await
+    }
+
+    /// The status of the answer, read after all; and no more of it.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub async fn status(&mut self) -> u16 {
+        let mut start = [0; 12];
+        self.0.read_exact(&mut start).await.unwrap();
+        std::str::from_utf8(&start[9..]).unwrap().parse().unwrap()
+    }
+
+    /// The status, and how many bytes follow until the server has no more to say.
+    pub async fn read(mut self) -> (u16, usize) {
+        let status = self.status().await;
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).await.unwrap();
+        (status, rest.len())
+    }
+}
