@@ -124,6 +124,8 @@ pub struct Rendered {
     pub links: Vec<RenderedLink>,
     /// Whether it is shown as plain text, because it is too large or too deep to be rendered.
     pub plain: bool,
+    /// Whether only the beginning of the plain text is shown, because all of it would be too large.
+    pub truncated: bool,
 }
 
 /// A heading of a page.

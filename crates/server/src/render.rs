@@ -25,7 +25,7 @@ use wikigrove_tenant::storage::{ExistingPath, Found, FrontMatter};
 pub use headings::Heading;
 
 /// Changes with everything that renders a page differently.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What is known about a page besides its text.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub struct Rendered {
     pub links: Vec<RenderedLink>,
     /// Whether the page is shown as plain text, because rendering it would take too much.
     pub plain: bool,
+    /// Whether only the beginning of the plain text is shown, because all of it would be too large.
+    pub truncated: bool,
 }
 
 /// A link that leads somewhere in the wiki.
@@ -122,6 +124,8 @@ impl Renderer {
         };
         let mut html = String::with_capacity(text.len() * 3 / 2);
         pulldown_cmark::html::push_html(&mut html, body.events.into_iter());
+        let cleaned = cleaner::clean(&self.cleaner, &self.marker, &html);
+        let Some(html) = cleaned else { return plain(text) };
         let (front_matter, front_matter_error) =
             match front_matter.map(|f| front_matter::read(text, &f)) {
                 None => (None, None),
@@ -129,12 +133,13 @@ impl Renderer {
                 Some(Err(error)) => (None, Some(error)),
             };
         Rendered {
-            html: cleaner::clean(&self.cleaner, &html),
+            html,
             headings: body.headings,
             front_matter,
             front_matter_error,
             links: body.links,
             plain: false,
+            truncated: false,
         }
     }
 }
@@ -152,12 +157,14 @@ impl std::fmt::Debug for Renderer {
 }
 
 fn plain(text: &str) -> Rendered {
+    let (shown, truncated) = escape::beginning(text, limits::HTML);
     Rendered {
-        html: format!("<pre>{}</pre>", escape::text(text)),
+        html: format!("<pre>{shown}</pre>"),
         headings: Vec::new(),
         front_matter: None,
         front_matter_error: None,
         links: Vec::new(),
         plain: true,
+        truncated,
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use pulldown_cmark::{Alignment, CowStr, Event, HeadingLevel, LinkType, Parser, Tag, TagEnd};
+use pulldown_cmark::{
+    Alignment, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Parser, Tag, TagEnd,
+};
 use wikigrove_tenant::storage::links::{
     LinkKind, LinkStyle, Target, WikiText, dialect, resolve, wiki_text,
 };
@@ -40,12 +42,14 @@ pub(super) fn transform<'a>(
         depth: 0,
         tags: 0,
         elements: 0,
+        before_table: None,
+        undivided: 0,
+        whole: 0,
+        escapes: 0,
     };
     for (event, range) in Parser::new_ext(text, dialect()).into_offset_iter() {
         state.hear(event, range);
-        if state.depth > limits::DEPTH
-            || state.tags.saturating_mul(state.elements) > limits::TAGS_TIMES_ELEMENTS
-        {
+        if state.is_too_much() {
             return None;
         }
     }
@@ -75,6 +79,14 @@ struct State<'a, 'c> {
     tags: usize,
     /// The elements so far.
     elements: usize,
+    /// How many of them came before the first tag of HTML that may leave a table open.
+    before_table: Option<usize>,
+    /// The bytes of text since the last element or comment.
+    undivided: usize,
+    /// The bytes of HTML, of attributes and of other text that isn't divided, and how many characters in
+    /// them have to be escaped.
+    whole: u64,
+    escapes: u64,
 }
 
 struct OpenHeading {
@@ -100,6 +112,25 @@ enum Closing {
 }
 
 impl<'a> State<'a, '_> {
+    /// Whether the page is over a limit.
+    fn is_too_much(&self) -> bool {
+        self.depth > limits::DEPTH
+            || self.elements > limits::ELEMENTS
+            || self
+                .before_table
+                .is_some_and(|before| self.elements - before > limits::ELEMENTS_AFTER_TABLE)
+            || self.body.headings.len() > limits::HEADINGS
+            || self.tags.saturating_mul(self.elements) > limits::TAGS_TIMES_ELEMENTS
+            || self.escapes.saturating_mul(self.whole) > limits::ESCAPES_TIMES_TEXT
+    }
+
+    /// Counts text that stays one piece.
+    fn note_whole(&mut self, text: &str) {
+        let is_escaped = |byte: &u8| matches!(byte, b'&' | 0xC2);
+        self.whole += text.len() as u64;
+        self.escapes += text.bytes().filter(|byte| is_escaped(byte)).count() as u64;
+    }
+
     fn hear(&mut self, event: Event<'a>, range: Range<usize>) {
         if let Some(depth) = self.hidden {
             match event {
@@ -119,19 +150,48 @@ impl<'a> State<'a, '_> {
             Event::Html(html) => self.html(html, Event::Html),
             Event::InlineHtml(html) if self.images == 0 => self.html(html, Event::InlineHtml),
             Event::FootnoteReference(name) => {
+                self.elements += 2;
+                self.note_whole(&name);
                 let name = format!("{}fn-{name}", self.marker);
                 self.body.events.push(Event::FootnoteReference(name.into()));
             }
+            Event::Text(text) => self.text(text),
             event => {
                 self.note_text(&event);
+                self.elements += usize::from(event != Event::SoftBreak);
                 self.body.events.push(event);
             }
+        }
+    }
+
+    /// Text, which is divided by comments where it is long. The cleaner removes them and leaves short
+    /// nodes of text, which take less time to write than a long one (see
+    /// [`limits::ESCAPES_TIMES_TEXT`]).
+    fn text(&mut self, text: CowStr<'a>) {
+        self.undivided += text.len();
+        if let Some(heading) = &mut self.heading {
+            heading.text.push_str(&text);
+        }
+        if self.images > 0 {
+            self.note_whole(&text);
+        }
+        if self.undivided <= limits::TEXT_NODE || self.images > 0 {
+            self.body.events.push(Event::Text(text));
+            return;
+        }
+        let mut rest = &*text;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.floor_char_boundary(limits::TEXT_NODE));
+            self.raw("<!---->");
+            self.body.events.push(Event::Text(piece.to_owned().into()));
+            (self.undivided, rest) = (piece.len(), after);
         }
     }
 
     fn start(&mut self, tag: Tag<'a>, range: &Range<usize>) {
         self.depth += 1;
         self.elements += 1;
+        self.undivided = 0;
         match tag {
             Tag::Link { link_type, dest_url, title, id } => {
                 let kind = if is_wiki(link_type) { LinkKind::Wiki } else { LinkKind::Link };
@@ -146,12 +206,18 @@ impl<'a> State<'a, '_> {
                 self.link(kind, tag, dest_url, &title, range);
             }
             Tag::FootnoteDefinition(name) => {
+                self.note_whole(&name);
                 let name = format!("{}fn-{name}", self.marker);
                 self.body.events.push(Event::Start(Tag::FootnoteDefinition(name.into())));
             }
             Tag::Heading { .. } => {
                 self.heading =
                     Some(OpenHeading { at: self.body.events.len(), text: String::new() });
+                self.body.events.push(Event::Start(tag));
+            }
+            Tag::CodeBlock(CodeBlockKind::Fenced(language)) => {
+                self.note_whole(&language);
+                let tag = Tag::CodeBlock(CodeBlockKind::Fenced(language));
                 self.body.events.push(Event::Start(tag));
             }
             Tag::Table(alignments) => {
@@ -173,6 +239,7 @@ impl<'a> State<'a, '_> {
 
     fn end(&mut self, end: TagEnd) {
         self.depth = self.depth.saturating_sub(1);
+        self.undivided = 0;
         match end {
             TagEnd::Link | TagEnd::Image => match self.open.pop() {
                 Some(Closing::Markdown) => {
@@ -224,11 +291,14 @@ impl<'a> State<'a, '_> {
         self.body.headings.push(Heading { level: level as u8, text, id });
     }
 
-    /// Text that may be part of a heading.
+    /// What may be part of a heading, besides text.
     fn note_text(&mut self, event: &Event<'_>) {
+        if let Event::Code(text) = event {
+            self.note_whole(text);
+        }
         let Some(heading) = &mut self.heading else { return };
         match event {
-            Event::Text(text) | Event::Code(text) => heading.text.push_str(text),
+            Event::Code(text) => heading.text.push_str(text),
             Event::SoftBreak | Event::HardBreak => heading.text.push(' '),
             _ => {}
         }
@@ -251,6 +321,8 @@ impl<'a> State<'a, '_> {
             Some((source, wiki)) => CowStr::from(&source[wiki.target.clone()]),
             None => destination,
         };
+        self.note_whole(&destination);
+        self.note_whole(title);
         self.resolved += 1;
         let target = resolve(self.context.page, kind, &destination);
         let target = target.filter(|_| self.resolved <= limits::LINKS && !is_address(&tag));
@@ -264,9 +336,7 @@ impl<'a> State<'a, '_> {
             && self.context.style == LinkStyle::TitleFirst
         {
             // The parser takes the other side for what is shown.
-            let shown = Event::Text(source[title].into());
-            self.note_text(&shown);
-            self.body.events.push(shown);
+            self.text(source[title].into());
             self.hidden = Some(self.depth);
         }
     }
@@ -333,9 +403,12 @@ impl<'a> State<'a, '_> {
     }
 
     fn html(&mut self, html: CowStr<'a>, event: fn(CowStr<'a>) -> Event<'a>) {
-        let tags = opened(&html);
-        self.tags += tags;
-        self.elements += tags;
+        if html.to_ascii_lowercase().contains("<table") {
+            self.before_table.get_or_insert(self.elements);
+        }
+        self.note_whole(&html);
+        self.tags += opened(&html);
+        self.elements += html.matches('<').count();
         self.body.events.push(event(html));
     }
 

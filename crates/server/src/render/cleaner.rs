@@ -2,8 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::time::Duration;
+
+use ammonia::Url;
+use ammonia::url::ParseError;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::headings::PREFIX;
+use super::limits;
 
 /// The elements that stay. Of others what is in them stays, unless it is a script or a style.
 const TAGS: &[&str] = &[
@@ -113,33 +120,95 @@ const CLASSES: &[&str] = &[
 /// What links say of where they lead: we don't vouch for it, and it gets no hold of our window.
 const REL: &str = "nofollow noopener";
 
-/// `html`, cleaned. What is said of links is taken back from those that stay on this host.
-pub(super) fn clean(cleaner: &ammonia::Builder<'_>, html: &str) -> String {
-    const LINK: &str = "<a href=\"";
-    let cleaned = cleaner.clean(html).to_string();
-    let said = format!(" rel=\"{REL}\"");
+/// So often the time is looked at: once in so many bytes that are written.
+const LOOK: usize = 4096;
+
+/// `html`, cleaned by a cleaner that knows `marker`. What is said of links is taken back from those that
+/// stay on this host. `None` if the result is too large, or takes too long to write.
+pub(super) fn clean(cleaner: &ammonia::Builder<'_>, marker: &str, html: &str) -> Option<String> {
+    if html.len() > limits::HTML {
+        return None;
+    }
+    let until = used() + limits::CLEANING;
+    let mut written = Written { html: Vec::with_capacity(html.len()), until };
+    let read = Read { html: html.as_bytes(), until };
+    cleaner.clean_from_reader(read).ok()?.write_to(&mut written).ok()?;
+    let cleaned = String::from_utf8(written.html).ok()?;
+    let (stays, said) = (format!(" href=\"{marker}"), format!(" rel=\"{REL}\""));
     let mut kept = String::with_capacity(cleaned.len());
     let mut rest = cleaned.as_str();
-    // What was cleaned has `<` and `>` around its elements only, and quotes in no attribute. So this
-    // begins an element wherever it occurs.
-    while let Some(start) = rest.find(LINK).map(|at| at + LINK.len()) {
+    // What was cleaned has `<` and `>` around its elements only, so this begins one wherever it occurs.
+    while let Some(start) = rest.find("<a ") {
         let (before, after) = rest.split_at(start);
         let (tag, after) = after.split_at(after.find('>').unwrap_or(after.len()));
         kept.push_str(before);
-        match tag.split_once(&said).filter(|_| stays(tag)) {
-            Some((one, other)) => kept.extend([one, other]),
-            None => kept.push_str(tag),
+        if tag.contains(&stays) {
+            kept.push_str(&tag.replacen(&stays, " href=\"", 1).replacen(&said, "", 1));
+        } else {
+            kept.push_str(tag);
         }
         rest = after;
     }
     kept.push_str(rest);
-    kept
+    Some(kept)
 }
 
-/// Whether an address is a path, or a place on its page. Browsers take backslashes for slashes.
+/// HTML as the cleaner reads it, a few kilobytes at a time. It ends with an error when reading it takes too
+/// long: some HTML costs the parser the square of its length, such as a tag with many attributes.
+struct Read<'a> {
+    html: &'a [u8],
+    /// The processor time of this thread at which it ends.
+    until: Duration,
+}
+
+impl io::Read for Read<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if used() > self.until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.html.read(buffer)
+    }
+}
+
+/// The processor time that this thread has used.
+fn used() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Cleaned HTML as it is written. It ends with an error when it becomes too large or takes too long.
+struct Written {
+    html: Vec<u8>,
+    /// As that of [`Read`].
+    until: Duration,
+}
+
+impl io::Write for Written {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let (before, after) = (self.html.len(), self.html.len() + piece.len());
+        if after > limits::HTML {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if before / LOOK != after / LOOK && used() > self.until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.html.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a browser that shows a page of this host stays on it when it follows an address.
+///
+/// The address is read as browsers read it: they ignore tabs and line breaks anywhere in it and controls
+/// and spaces around it, and take backslashes for slashes.
 fn stays(address: &str) -> bool {
-    let path = address.strip_prefix('/').is_some_and(|path| !path.starts_with(['/', '\\']));
-    path || address.starts_with('#')
+    let Ok(here) = Url::parse("https://here.invalid/w/") else { return false };
+    // With a scheme it leads away, even if it names this host: which that is isn't known here.
+    let is_relative = Url::parse(address) == Err(ParseError::RelativeUrlWithoutBase);
+    is_relative && here.join(address).is_ok_and(|there| there.origin() == here.origin())
 }
 
 /// A cleaner that knows ids of ours by `marker`.
@@ -165,8 +234,10 @@ fn keep<'a>(name: &str, value: &'a str, marker: &str) -> Option<Cow<'a, str>> {
     match name {
         "id" => value.strip_prefix(marker).map(|id| format!("{PREFIX}{id}").into()),
         "class" => (CLASSES.contains(&value) || is_language(value)).then_some(value.into()),
+        // The marker before an address says that it stays on this host, until `clean` has seen it.
         "href" => match value.strip_prefix('#').and_then(|value| value.strip_prefix(marker)) {
-            Some(id) => Some(format!("#{PREFIX}{id}").into()),
+            Some(id) => Some(format!("{marker}#{PREFIX}{id}").into()),
+            None if stays(value) => Some(format!("{marker}{value}").into()),
             None => Some(value.into()),
         },
         _ => Some(value.into()),

@@ -1,3 +1,5 @@
+mod growth;
+
 use super::*;
 
 /// What exists in these tests, on the page `garden/home` of the wiki at `/w/g`.
@@ -225,11 +227,89 @@ fn hostile_pages_take_bounded_time_and_are_shown() {
     ] {
         let text = part.repeat(size / part.len());
         let page = render(&text);
-        assert!(page.html.len() < 60 * size, "{part}: {}", page.html.len());
+        assert!(page.html.len() <= limits::HTML, "{part}: {}", page.html.len());
+        assert!(page.headings.len() <= limits::HEADINGS && page.links.len() <= limits::LINKS);
     }
     let long = render(&"<script>".repeat(limits::TEXT / 8 + 1));
     assert!(long.plain && !long.html.contains("<script"));
     assert!(render(&"> ".repeat(200)).plain);
+}
+
+#[test]
+fn a_page_is_shown_in_part_where_all_of_it_would_be_too_large() {
+    let page = render(&"&".repeat(5_000_000));
+    assert!(page.plain && page.truncated);
+    assert!(page.html.len() > limits::HTML - 100 && page.html.ends_with("&amp;</pre>"));
+    let page = render(&"\"".repeat(5_000_000));
+    assert!(page.plain && !page.truncated, "a quotation mark needs no more space in text");
+    // What is short grows, too: here by its base, once for each link.
+    let garden = ExistingPath::new("garden").unwrap();
+    let (base, style) = (format!("/{}", "b".repeat(2000)), LinkStyle::TargetFirst);
+    let context = Context { page: &garden, base: &base, style, found: &HashMap::new() };
+    let page = Renderer::new().render(&"[a](b) ".repeat(9000), &context);
+    assert!(page.plain && !page.truncated && page.html.starts_with("<pre>[a](b)"));
+}
+
+#[test]
+fn long_text_is_whole_however_often_it_has_to_be_escaped() {
+    for line in ["é° & «", "& < >", "&amp;&#x;"] {
+        for (before, after) in [("", " "), ("", "\n"), ("# ", " "), ("```\n", " "), ("```\n", "\n")]
+        {
+            let text = format!("{line}{after}").repeat(20_000);
+            let page = render(&format!("{before}{text}"));
+            let outside = page.html.split(['<', '>']).step_by(2).collect::<String>();
+            let shown = outside.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+            let meant = if before == "```\n" { text } else { text.replace("&amp;", "&") };
+            assert!(!page.plain && shown.trim() == meant.trim(), "{before}{line}: {shown:.80}");
+        }
+    }
+}
+
+#[test]
+fn where_a_link_leads_is_read_as_browsers_read_it() {
+    for stays in ["/", "/f", "f", "f/../g", "?q", "#f", "./f", "/f//g", "/f:g", "\u{a0}//f", ""] {
+        let html = html(&format!("<a href=\"{stays}\">x</a>"));
+        assert!(!html.contains("rel="), "{stays:?}: {html}");
+        // Nor does the order of the attributes matter.
+        let html = self::html(&format!("<a title=t href=\"{stays}\">x</a>"));
+        assert!(!html.contains("rel=") && html.contains("title=\"t\""), "{stays:?}: {html}");
+    }
+    for leaves in [
+        "//e.example",
+        "///e.example",
+        "\\\\e.example",
+        "/\\e.example",
+        "\\/e.example",
+        "/&#9;/e.example",
+        "/&#10;/e.example",
+        "/&#13;/e.example",
+        "&#9;//e.example",
+        "&#10;/&#9;/e.example",
+        " //e.example",
+        "&#1;//e.example",
+        "&#32;&#9;/\\e.example",
+        "https://e.example",
+        "https:e.example",
+        "https:/e.example",
+        "HTTP&#9;S://e.example",
+        "ht&#10;tp:\\\\e.example",
+        "mailto:a@e.example",
+    ] {
+        let html = html(&format!("<a href=\"{leaves}\">x</a>"));
+        assert!(
+            html.contains(" rel=\"nofollow noopener\"") || !html.contains("href"),
+            "{leaves}: {html}"
+        );
+        let html = self::html(&format!("<a title=t href=\"{leaves}\">x</a>"));
+        assert!(html.contains(" rel=") || !html.contains("href"), "{leaves}: {html}");
+    }
+    // Only images load by themselves, and nothing else has an address at all.
+    let text = "<img src=a.png srcset='//e.example 2x' longdesc=//e.example ping=x data-src=//e.example>\
+                <q cite=//e.example>q</q><blockquote cite=//e.example>q</blockquote>\
+                <form action=//e.example><button formaction=//e.example>b</button></form>\
+                <del cite=//e.example>d</del><td background=//e.example>t</td>";
+    let html = html(text);
+    assert!(!html.contains("e.example") && html.contains("src=\"a.png\""), "{html}");
 }
 
 #[test]
