@@ -94,6 +94,12 @@ impl Wiki {
         drop(self.maintaining.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Packs all objects, however few they are.
+    #[cfg(test)]
+    pub(crate) fn repack_everything(&self) {
+        self.repack(Need::All, &mut Maintenance::default()).unwrap();
+    }
+
     fn repack(&self, need: Need, done: &mut Maintenance) -> Result<(), Error> {
         let repo = self.repo();
         let before = repo.packs()?;
@@ -121,6 +127,7 @@ impl Wiki {
         done.packed = true;
         repo.sync_packs(&new)?;
         disk.sync()?;
+        repo.look_for_packs();
         if need == Need::All {
             for pack in repo.replaced(&before, &new)? {
                 let _writer = self.turn()?;

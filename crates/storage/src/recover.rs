@@ -79,12 +79,13 @@ impl Wiki {
         let repo = self.repo();
         let pending =
             self.database()?.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
+        let mut rewrite = repo.rewrite()?;
         for redo in &pending {
             // What was pushed was synced by itself.
             let Some(commit) = &redo.commit else { continue };
-            let prepared = repo.view().rebuild(commit, &redo.edits)?;
-            repo.write_objects(&prepared)?;
+            rewrite.add(&repo.view().rebuild(commit, &redo.edits)?)?;
         }
+        rewrite.finish()?;
         let lock = repo.lock_branch()?;
         if let Some(head) = repo.head()? {
             lock.set(head)?;

@@ -114,7 +114,17 @@ impl Repo {
         let branch = head_branch(&shared, dir)?;
         let branch_file = dir.join(branch.to_string());
         let dir = dir.to_owned();
-        Ok(Self { shared, dir, branch, branch_file, doubted: AtomicBool::new(false) })
+        let repo = Self { shared, dir, branch, branch_file, doubted: AtomicBool::new(false) };
+        repo.look_for_packs();
+        Ok(repo)
+    }
+
+    /// Takes notice of all packs that are there now. An object is looked for in the packs that are known, then
+    /// among the loose ones, then in other packs: a damaged file would hide what a new pack has.
+    pub(crate) fn look_for_packs(&self) {
+        // Looking for what isn't there makes gix list them.
+        let nothing = gix::ObjectId::null(gix::hash::Kind::Sha1);
+        gix::objs::Exists::exists(&self.local().objects, &nothing);
     }
 
     /// The repository's directory.

@@ -1,6 +1,8 @@
 //! What survives what: every point at which a save can be interrupted, and everybody else who may
 //! touch the repository meanwhile.
 
+mod power_cut;
+
 use std::fs;
 
 use crate::testing::{Scratch, git, save};

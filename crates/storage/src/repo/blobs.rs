@@ -1,10 +1,9 @@
 //! Blobs that are too large to be held in memory: written from a reader, and read piece by piece.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Cursor, Read, Seek, Write};
+use std::io::{self, BufRead as _, BufReader, Cursor, Read, Seek as _, Write as _};
 
 use gix::objs::Kind;
-use gix::objs::Write as _;
 use gix::zlib::{Decompress, FlushDecompress, Status};
 
 use super::{Repo, RepoError, etag, object_id};
@@ -34,30 +33,6 @@ pub(crate) fn blob_id_of(content: &mut dyn Read, size: u64) -> io::Result<Etag> 
 }
 
 impl Repo {
-    /// Writes a blob of `size` bytes whose id is known, and makes it durable by itself. No more of it
-    /// than a buffer is in memory at any time.
-    pub(crate) fn write_durable_blob_from(
-        &self,
-        content: &mut (impl Read + Seek),
-        size: u64,
-        id: Etag,
-    ) -> Result<(), RepoError> {
-        let local = self.local();
-        let id = object_id(id.as_bytes());
-        let mut write = || -> Result<_, RepoError> {
-            content.rewind().at("rewind an upload to", &self.dir)?;
-            Ok(local.objects.write_stream_with_known_id(Kind::Blob, size, content, id))
-        };
-        // A repack may remove the directory of an object between its creation and our rename.
-        if let Err(error) = write()? {
-            if !error.is_not_found() {
-                return Err(error.into());
-            }
-            write()??;
-        }
-        self.sync_loose(&id)
-    }
-
     /// Opens a blob. What is small is read and checked at once; a larger one that has a file of its
     /// own is read from that, which may then be deleted or packed. Out of a pack git unpacks objects
     /// only as a whole: a larger one is in memory for a moment and waits in a file without a name.

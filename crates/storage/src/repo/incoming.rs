@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::atomic::Ordering;
 
 use gix::objs::Kind;
-use gix::prelude::{Find as _, HeaderExt as _, Write as _};
+use gix::prelude::{Find as _, HeaderExt as _};
 
 use super::{Commit, Repo, RepoError, View, loose, object_id};
 use crate::files::{At as _, FileError, FileSystem};
@@ -205,11 +205,7 @@ impl Incoming {
         if actual.as_ref().ok() != Some(&id) {
             return Err(RepoError::object(&id, "its content doesn't match its id"));
         }
-        if found.data.len() <= loose::SMALL {
-            loose::write(&self.repo.dir.join("objects"), id, found.kind, found.data)?;
-        } else {
-            self.view.0.objects.write_buf_with_known_id(found.kind, found.data, id)?;
-        }
+        loose::write(&self.repo.objects(), id, found.kind, found.data)?;
         let hex = id.to_string();
         Ok((self.repo.loose_path(&id), format!("{}/{}", &hex[..2], &hex[2..])))
     }
@@ -302,6 +298,9 @@ impl Repo {
                     move_into(&file, &to.with_extension(extension))?;
                 }
             }
+        }
+        if !staged.packs.is_empty() {
+            self.look_for_packs();
         }
         Ok(())
     }

@@ -1,8 +1,6 @@
 //! Refs that are no branches: they keep commits.
 
-use gix::refs::transaction::PreviousValue;
-
-use super::{Repo, RepoError, object_id, revision};
+use super::{Repo, RepoError, revision};
 use crate::revision::Revision;
 
 impl Repo {
@@ -27,10 +25,20 @@ impl Repo {
         Ok(kept)
     }
 
-    /// Lets the ref keep `tip`, whatever it kept before.
+    /// Lets the ref keep `tip`, whatever it kept before. After a power cut it keeps the one or the other.
     pub(crate) fn set_keeping_ref(&self, name: &str, tip: Revision) -> Result<(), RepoError> {
-        let local = self.local();
-        local.reference(name, object_id(tip.as_bytes()), PreviousValue::Any, "kept")?;
-        Ok(())
+        self.lock_ref(&self.dir.join(name), "refs")?.set_synced(tip)
+    }
+
+    /// Keeps a commit that the branch is about to leave under a name that no client sees. The caller
+    /// syncs the file system.
+    pub(crate) fn keep_backup(&self, old: Revision) -> Result<(), RepoError> {
+        let mut time = time::OffsetDateTime::now_utc().unix_timestamp();
+        let name = |time: i64| format!("refs/wiki/backup/{time}");
+        // Another one in the same second.
+        while self.keeping_ref(&name(time))?.is_some() {
+            time += 1;
+        }
+        self.set_keeping_ref(&name(time), old)
     }
 }

@@ -1,45 +1,154 @@
-//! Loose objects that are too small to be worth compressing.
+//! Loose objects: one file each. They are written here and not by gix, which puts a file that isn't synced
+//! in the place of one that is: a power cut may leave it empty, and what was on the disk before is lost.
 //!
-//! A file takes a block of the disk however short it is, so the trees and the commit of an ordinary
-//! save are not a byte smaller on the disk when they are compressed; but setting up a compressor
-//! costs more than writing the file. Format: git's header and the content in one stored block of a
-//! zlib stream (RFC 1950 and 1951). Any git reads it, and packs it like every other object.
+//! Format: git's header and the content as a zlib stream (RFC 1950 and 1951). A file takes a block of the
+//! disk however short it is, so the trees and the commit of an ordinary save are not a byte smaller on the
+//! disk when they are compressed; but setting up a compressor costs more than writing the file. A small
+//! object is therefore one stored block. Any git reads it, and packs it like every other object.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 use gix::objs::Kind;
+use gix::zlib::Compression;
+use gix::zlib::stream::deflate;
+use tempfile::{PathPersistError, TempPath};
 
 use crate::files::{At as _, FileError};
 
 /// Up to this size (bytes) the object fits into one block of any usual file system.
-pub(super) const SMALL: usize = 4000;
+const SMALL: u64 = 4000;
 
-/// Writes a small object, replacing the file if there is one. It appears complete or not at all.
+/// An object in a file that has no object's name yet. Dropping it removes the file.
+pub(super) struct Unnamed {
+    id: gix::ObjectId,
+    path: TempPath,
+}
+
+/// Writes an object where none is, without syncing it. It appears complete or not at all, but a power cut may
+/// leave its file empty. If there is a file, which the caller found to be damaged, this one is synced before
+/// it replaces that.
 pub(super) fn write(
     objects: &Path,
     id: gix::ObjectId,
     kind: Kind,
     data: &[u8],
 ) -> Result<(), FileError> {
+    let (file, unnamed) = create(objects, id, kind, data.len() as u64, &mut &*data)?;
+    match unnamed.name_new(objects)? {
+        None => Ok(()),
+        Some(unnamed) => {
+            file.sync_all().at("sync", &unnamed.path)?;
+            unnamed.name(objects)
+        }
+    }
+}
+
+/// Writes an object of `size` bytes and syncs it before it gets its name. The caller syncs the directories.
+pub(super) fn write_synced(
+    objects: &Path,
+    id: gix::ObjectId,
+    kind: Kind,
+    size: u64,
+    content: &mut dyn Read,
+) -> Result<(), FileError> {
+    let (file, unnamed) = create(objects, id, kind, size, content)?;
+    file.sync_all().at("sync", &unnamed.path)?;
+    unnamed.name(objects)
+}
+
+/// Writes an object that the caller syncs before it gives it its name.
+pub(super) fn write_unnamed(
+    objects: &Path,
+    id: gix::ObjectId,
+    kind: Kind,
+    data: &[u8],
+) -> Result<Unnamed, FileError> {
+    Ok(create(objects, id, kind, data.len() as u64, &mut &*data)?.1)
+}
+
+impl Unnamed {
+    /// Gives a synced object its name, in the place of whatever file had it.
+    pub(super) fn name(self, objects: &Path) -> Result<(), FileError> {
+        self.rename(objects, |path, place| path.persist(place)).map(drop)
+    }
+
+    /// Gives an object its name if no file has it; returns it otherwise.
+    fn name_new(self, objects: &Path) -> Result<Option<Self>, FileError> {
+        self.rename(objects, |path, place| path.persist_noclobber(place))
+    }
+
+    fn rename(
+        self,
+        objects: &Path,
+        persist: impl Fn(TempPath, &Path) -> Result<(), PathPersistError>,
+    ) -> Result<Option<Self>, FileError> {
+        let Self { id, path } = self;
+        let hex = id.to_string();
+        let shard = objects.join(&hex[..2]);
+        let place = shard.join(&hex[2..]);
+        let renamed = match persist(path, &place) {
+            // The first object of its shard; or a repack has just removed the empty directory.
+            Err(PathPersistError { error, path }) if error.kind() == io::ErrorKind::NotFound => {
+                create_shard(&shard)?;
+                persist(path, &place)
+            }
+            renamed => renamed,
+        };
+        match renamed {
+            Ok(()) => Ok(None),
+            Err(PathPersistError { error, path })
+                if error.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                Ok(Some(Self { id, path }))
+            }
+            Err(failed) => Err(failed.error).at("rename into place", &place),
+        }
+    }
+}
+
+fn create_shard(shard: &Path) -> Result<(), FileError> {
+    match std::fs::create_dir(shard) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.at("create directory", shard),
+    }
+}
+
+fn create(
+    objects: &Path,
+    id: gix::ObjectId,
+    kind: Kind,
+    size: u64,
+    content: &mut dyn Read,
+) -> Result<(File, Unnamed), FileError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("tmp_obj_");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444));
-    let mut file = builder.tempfile_in(objects).at("create a file in", objects)?;
-    file.write_all(&stored(kind, data)).at("write", file.path())?;
-    let hex = id.to_string();
-    let shard = objects.join(&hex[..2]);
-    let path = shard.join(&hex[2..]);
-    let Err(error) = file.persist(&path) else { return Ok(()) };
-    // The first object of its shard; or a repack has just removed the empty directory.
-    match std::fs::create_dir(&shard) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(error).at("create directory", &shard);
-        }
-        _ => {}
+    let file = builder.tempfile_in(objects).at("create a file in", objects)?;
+    let (mut file, path) = file.into_parts();
+    fill(&mut file, kind, size, content).at("write", &path)?;
+    Ok((file, Unnamed { id, path }))
+}
+
+fn fill(file: &mut File, kind: Kind, size: u64, content: &mut dyn Read) -> io::Result<()> {
+    let written = if size <= SMALL {
+        let mut data = Vec::new();
+        content.read_to_end(&mut data)?;
+        file.write_all(&stored(kind, &data))?;
+        data.len() as u64
+    } else {
+        let mut compressed = deflate::Write::new(file, Compression::BEST_SPEED);
+        compressed.write_all(&gix::objs::encode::loose_header(kind, size))?;
+        let written = io::copy(content, &mut compressed)?;
+        compressed.flush()?;
+        written
+    };
+    if written == size {
+        return Ok(());
     }
-    error.file.persist(&path).map(drop).map_err(|error| error.error).at("rename into place", &path)
+    Err(io::Error::other(format!("its content has {written} bytes and not {size}")))
 }
 
 fn stored(kind: Kind, data: &[u8]) -> Vec<u8> {
@@ -73,7 +182,7 @@ mod tests {
     #[test]
     fn the_checksum_is_that_of_rfc_1950() {
         assert_eq!(adler32(b"Wikipedia"), 0x11e6_0398);
-        assert_eq!(adler32(&[0xff; SMALL]), {
+        assert_eq!(adler32(&[0xff; SMALL as usize]), {
             let (mut low, mut high) = (1_u64, 0_u64);
             for _ in 0..SMALL {
                 low += 0xff;

@@ -44,7 +44,7 @@ fn open(pack: &Path) -> Result<index::File, RepoError> {
 }
 
 impl Repo {
-    fn objects(&self) -> PathBuf {
+    pub(super) fn objects(&self) -> PathBuf {
         self.dir().join("objects")
     }
 

@@ -1,15 +1,16 @@
 //! Writing: new trees and commits in memory first, then objects, then the branch.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gix::objs::{Kind, WriteTo as _};
-use gix::prelude::{FindExt as _, Write as _};
+use gix::prelude::FindExt as _;
 
 use super::read::{View, tree_of};
 use super::{Entry, Repo, RepoError, etag, loose, object_id, revision};
 use crate::author::Author;
-use crate::files::{self, At as _};
+use crate::files::{self, At as _, FileSystem};
 use crate::revision::{Etag, Revision};
 
 /// How long somebody else may hold the branch's lock before we give up.
@@ -133,45 +134,40 @@ impl View {
 }
 
 impl Repo {
-    /// Writes the objects, whether or not they seem to be there: a power cut can leave an empty file
-    /// under an object's name, and only writing it again heals that.
+    /// Writes the objects that can't be read back whole. One that can is left alone: it may be on the disk,
+    /// where the new file isn't yet, and a power cut would take it away.
     pub(crate) fn write_objects(&self, prepared: &Prepared) -> Result<(), RepoError> {
-        let local = self.local();
-        let objects = self.dir.join("objects");
+        let mut local = self.local();
+        // A new object is found nowhere, and the packs need not be listed again for each.
+        local.objects.refresh_never();
+        let mut buffer = Vec::new();
         for (id, kind, data) in &prepared.objects {
-            if data.len() <= loose::SMALL {
-                loose::write(&objects, *id, *kind, data)?;
-                continue;
-            }
-            // A repack may remove the directory of an object between its creation and our rename.
-            if let Err(error) = local.objects.write_buf_with_known_id(*kind, data, *id) {
-                if !error.is_not_found() {
-                    return Err(error.into());
-                }
-                local.objects.write_buf_with_known_id(*kind, data, *id)?;
+            if !is_whole(&local, id, *kind, data, &mut buffer) {
+                loose::write(&self.objects(), *id, *kind, data)?;
             }
         }
         Ok(())
     }
 
-    /// Writes those objects that can't be read back whole; returns how many that were.
+    /// Writes those objects that can't be read back whole, and those whose own file is damaged, even if a pack
+    /// has them, too; returns how many that were.
     pub(crate) fn repair_objects(&self, prepared: &Prepared) -> Result<usize, RepoError> {
         let local = self.local();
+        let files = gix::odb::loose::Store::at(self.objects(), gix::hash::Kind::Sha1);
         let mut buffer = Vec::new();
         let mut repaired = 0;
         for (id, kind, data) in &prepared.objects {
-            let mut whole = |local: &gix::Repository| {
-                local
-                    .objects
-                    .find(id, &mut buffer)
-                    .is_ok_and(|found| found.kind == *kind && found.data == data)
+            let whole = match files.try_find(id, &mut buffer) {
+                Ok(Some(found)) => found.kind == *kind && found.data == data,
+                Ok(None) => is_whole(&local, id, *kind, data, &mut buffer),
+                Err(_) => false,
             };
-            if whole(&local) {
+            if whole {
                 continue;
             }
-            local.objects.write_buf(*kind, data)?;
+            loose::write(&self.objects(), *id, *kind, data)?;
             repaired += 1;
-            if !whole(&self.local()) {
+            if !is_whole(&self.local(), id, *kind, data, &mut buffer) {
                 return Err(RepoError::object(
                     id,
                     "it can't be read back after it was written again",
@@ -181,90 +177,118 @@ impl Repo {
         Ok(repaired)
     }
 
-    /// Writes a blob and makes it durable by itself, for content too large to pass through a redo row.
-    pub(crate) fn write_durable_blob(&self, content: &[u8]) -> Result<Etag, RepoError> {
-        let id = self.local().objects.write_buf(Kind::Blob, content)?;
-        self.sync_loose(&id)?;
-        Ok(etag(&id))
+    /// Begins to write objects anew that look whole and may not be on the disk.
+    pub(crate) fn rewrite(&self) -> Result<Rewrite, RepoError> {
+        let disk = FileSystem::watch(&self.dir)?;
+        Ok(Rewrite { objects: self.objects(), disk, unnamed: Vec::new() })
     }
 
-    /// Makes one loose object durable.
-    pub(super) fn sync_loose(&self, id: &gix::oid) -> Result<(), RepoError> {
-        let path = self.loose_path(id);
-        let objects = self.dir.join("objects");
-        let sync = || {
-            std::fs::File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
-            files::sync_dir(path.parent().unwrap_or(&objects))?;
-            files::sync_dir(&objects)
-        };
-        match sync() {
-            // Maintenance has just removed it, because it is in a pack that is synced.
+    /// Writes a blob and makes it durable by itself, for content too large to pass through a redo row.
+    pub(crate) fn write_durable_blob(&self, content: &[u8]) -> Result<Etag, RepoError> {
+        let id = blob_id(content)?;
+        self.write_durable_blob_from(&mut io::Cursor::new(content), content.len() as u64, id)?;
+        Ok(id)
+    }
+
+    /// Writes a blob of `size` bytes whose id is known, and makes it durable by itself. No more of it
+    /// than a buffer is in memory at any time.
+    pub(crate) fn write_durable_blob_from(
+        &self,
+        content: &mut (impl io::Read + io::Seek),
+        size: u64,
+        id: Etag,
+    ) -> Result<(), RepoError> {
+        let id = object_id(id.as_bytes());
+        content.rewind().at("rewind an upload to", &self.dir)?;
+        loose::write_synced(&self.objects(), id, Kind::Blob, size, content)?;
+        self.sync_shard(&id)
+    }
+
+    /// Makes the name of a loose object durable.
+    fn sync_shard(&self, id: &gix::oid) -> Result<(), RepoError> {
+        let (path, objects) = (self.loose_path(id), self.objects());
+        match files::sync_dir(path.parent().unwrap_or(&objects)) {
+            // Maintenance has just removed it, because all of it is in a pack that is synced.
             Err(error)
-                if error.source.kind() == std::io::ErrorKind::NotFound
-                    && self.has(&super::bytes(id)) =>
-            {
-                Ok(())
-            }
-            synced => Ok(synced?),
+                if error.source.kind() == io::ErrorKind::NotFound
+                    && self.has(&super::bytes(id)) => {}
+            synced => synced?,
         }
+        Ok(files::sync_dir(&objects)?)
     }
 
     /// Where an object's file is, if it isn't in a pack.
     pub(super) fn loose_path(&self, id: &gix::oid) -> PathBuf {
         let hex = id.to_string();
-        self.dir.join("objects").join(&hex[..2]).join(&hex[2..])
-    }
-
-    /// Keeps a commit that the branch is about to leave under a name that no client sees. The caller
-    /// syncs the file system.
-    pub(crate) fn keep_backup(&self, old: Revision) -> Result<(), RepoError> {
-        let dir = self.dir.join("refs/wiki/backup");
-        std::fs::create_dir_all(&dir).at("create directory", &dir)?;
-        let mut time = time::OffsetDateTime::now_utc().unix_timestamp();
-        loop {
-            let path = dir.join(time.to_string());
-            let content = format!("{old}\n");
-            match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(mut file) => {
-                    std::io::Write::write_all(&mut file, content.as_bytes()).at("write", &path)?;
-                    return Ok(());
-                }
-                // Another one in the same second.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => time += 1,
-                Err(error) => Err(error).at("create", &path)?,
-            }
-        }
+        self.objects().join(&hex[..2]).join(&hex[2..])
     }
 
     /// Takes the lock that every git program takes to move the branch, waiting a while for it.
-    pub(crate) fn lock_branch(&self) -> Result<BranchLock, RepoError> {
-        let patience = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_PATIENCE);
+    pub(crate) fn lock_branch(&self) -> Result<RefLock, RepoError> {
         // Directories of the ref are made below the boundary, and removed when the lock is given up
-        // and they are empty. Without `refs` this would be no repository any more. 0 keeps the
-        // umask's permissions.
-        let boundary = Some(self.dir.join("refs/heads"));
-        let file =
-            gix::lock::File::acquire_to_update_resource(&self.branch_file, patience, boundary, 0)?;
-        Ok(BranchLock(file))
+        // and they are empty. Without `refs` this would be no repository any more.
+        self.lock_ref(&self.branch_file, "refs/heads")
+    }
+
+    pub(super) fn lock_ref(&self, file: &Path, boundary: &str) -> Result<RefLock, RepoError> {
+        let patience = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_PATIENCE);
+        // 0 keeps the umask's permissions.
+        let boundary = Some(self.dir.join(boundary));
+        Ok(RefLock(gix::lock::File::acquire_to_update_resource(file, patience, boundary, 0)?))
     }
 }
 
-/// While this lives, nobody else moves the branch. Dropping it leaves the branch as it is.
-pub(crate) struct BranchLock(gix::lock::File);
+/// While this lives, nobody else changes the ref. Dropping it leaves the ref as it is.
+pub(crate) struct RefLock(gix::lock::File);
 
-impl BranchLock {
-    /// Points the branch at `new`, whatever it said before.
+impl RefLock {
+    /// Points the ref at `new`, whatever it said before. It isn't synced: a power cut may leave the ref empty,
+    /// unless a redo row knows the commit.
     pub(crate) fn set(mut self, new: Revision) -> Result<(), RepoError> {
-        use std::io::Write as _;
-        self.0.write_all(format!("{new}\n").as_bytes()).map_err(|error| {
-            if files::is_disk_full(&error) {
-                RepoError::DiskFull
-            } else {
-                RepoError::Git(Box::new(error))
-            }
-        })?;
-        self.0.commit().map_err(|error| RepoError::Git(error.to_string().into()))?;
+        self.write(new)?;
+        self.commit()
+    }
+
+    /// As [`set`](Self::set), but a power cut leaves the old ref or the new one.
+    pub(super) fn set_synced(mut self, new: Revision) -> Result<(), RepoError> {
+        self.write(new)?;
+        let path = self.0.lock_path().to_owned();
+        self.0.with_mut(|file| file.sync_all()).at("sync", &path)?;
+        self.commit()
+    }
+
+    fn write(&mut self, new: Revision) -> Result<(), RepoError> {
+        let path = self.0.lock_path().to_owned();
+        Ok(io::Write::write_all(&mut self.0, format!("{new}\n").as_bytes()).at("write", &path)?)
+    }
+
+    fn commit(self) -> Result<(), RepoError> {
+        let path = self.0.resource_path();
+        self.0.commit().map(drop).map_err(|failed| failed.error).at("rename into place", &path)?;
         Ok(())
+    }
+}
+
+/// Objects that are being written anew: all are synced before any takes the place of the file that is there.
+pub(crate) struct Rewrite {
+    objects: PathBuf,
+    disk: FileSystem,
+    unnamed: Vec<loose::Unnamed>,
+}
+
+impl Rewrite {
+    /// Adds the objects of a commit.
+    pub(crate) fn add(&mut self, prepared: &Prepared) -> Result<(), RepoError> {
+        for (id, kind, data) in &prepared.objects {
+            self.unnamed.push(loose::write_unnamed(&self.objects, *id, *kind, data)?);
+        }
+        Ok(())
+    }
+
+    /// Syncs the objects and puts them into their places.
+    pub(crate) fn finish(self) -> Result<(), RepoError> {
+        self.disk.sync()?;
+        Ok(self.unnamed.into_iter().try_for_each(|object| object.name(&self.objects))?)
     }
 }
 
@@ -280,6 +304,17 @@ fn finish(
     let id = hash(Kind::Commit, &commit)?;
     objects.push((id, Kind::Commit, commit.clone()));
     Ok(Prepared { revision: revision(&id), commit, objects })
+}
+
+/// Whether the object can be read, and is what it should be. What can't be looked at counts as damaged.
+fn is_whole(
+    local: &gix::Repository,
+    id: &gix::oid,
+    kind: Kind,
+    data: &[u8],
+    buffer: &mut Vec<u8>,
+) -> bool {
+    local.objects.find(id, buffer).is_ok_and(|found| found.kind == kind && found.data == data)
 }
 
 fn hash(kind: Kind, data: &[u8]) -> Result<gix::ObjectId, RepoError> {
