@@ -183,10 +183,7 @@ impl Wiki {
         match git_program::run(git, dir, is_ended).at("run git in", dir)? {
             None => Err(Error::GivenUp),
             Some((status, printed, _)) if status.success() => Ok(printed),
-            Some((status, _, said)) => {
-                let what = said.lines().last().unwrap_or("").escape_debug().to_string();
-                Err(RepoError::Git(format!("git ended with {status}: {what}").into()).into())
-            }
+            Some((status, _, said)) => Err(RepoError::of_git(status, &said).into()),
         }
     }
 }

@@ -11,10 +11,12 @@ mod error;
 mod incoming;
 mod keep;
 mod loose;
+mod mend_packs;
 mod merge;
 mod packs;
 mod read;
 mod region;
+mod sweep;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -91,14 +93,19 @@ impl Repo {
         files::sync_dir(dir)
     }
 
-    /// Opens the repository without looking at the machine's or the user's git configuration.
+    /// Opens the repository without looking at the machine's or the user's git configuration, after putting
+    /// in order what a killed process or a restore left. Only for the one owner of the wiki.
     ///
     /// # Errors
     /// It isn't a repository, is a link to somewhere else, or borrows objects from another one.
     pub(crate) fn open(dir: &Path) -> Result<Self, RepoError> {
         refuse_escapes(dir)?;
         restore_empty_dirs(dir)?;
-        Self::open_as_it_is(dir)
+        sweep::sweep(dir)?;
+        mend_packs::mend(dir)?;
+        let repo = Self::open_as_it_is(dir)?;
+        mend_packs::remove_damaged_graph(dir, &repo.local())?;
+        Ok(repo)
     }
 
     fn open_as_it_is(dir: &Path) -> Result<Self, RepoError> {
@@ -282,55 +289,6 @@ fn refuse_escapes(dir: &Path) -> Result<(), RepoError> {
         });
     }
     Ok(())
-}
-
-/// Removes what a killed process leaves behind: lock files, which make every later save fail, and
-/// temporary files. Only for the one owner of the wiki, before it starts to write.
-pub(crate) fn sweep(dir: &Path) -> Result<(), FileError> {
-    for inner in [dir.to_owned(), dir.join("objects")] {
-        remove_leftovers(&inner)?;
-    }
-    for inner in ["objects/pack", "objects/info"].map(|inner| dir.join(inner)) {
-        if inner.is_dir() {
-            remove_leftovers(&inner)?;
-        }
-    }
-    remove_leftovers_below(&dir.join("refs"))
-}
-
-fn remove_leftovers_below(dir: &Path) -> Result<(), FileError> {
-    for inner in remove_leftovers(dir)? {
-        remove_leftovers_below(&inner)?;
-    }
-    Ok(())
-}
-
-/// Returns the sub-directories.
-fn remove_leftovers(dir: &Path) -> Result<Vec<PathBuf>, FileError> {
-    let mut inner = Vec::new();
-    for entry in std::fs::read_dir(dir).at("read directory", dir)? {
-        let entry = entry.at("read directory", dir)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = entry.path();
-        if entry.file_type().at("read", &path)?.is_dir() {
-            inner.push(path);
-        } else if name.ends_with(".lock")
-            || name.starts_with(".tmp")
-            || name.starts_with("tmp_")
-            || is_half_a_pack(&path)
-        {
-            tracing::info!(path = %path.display(), "removing a dead process's leftover");
-            std::fs::remove_file(&path).at("remove", &path)?;
-        }
-    }
-    Ok(inner)
-}
-
-/// The index of a pack comes last, and goes first.
-fn is_half_a_pack(path: &Path) -> bool {
-    let is_of_pack =
-        path.extension().is_some_and(|extension| extension == "pack" || extension == "rev");
-    is_of_pack && !path.with_extension("idx").exists()
 }
 
 fn revision(id: &gix::oid) -> Revision {

@@ -130,7 +130,6 @@ impl Wiki {
     pub fn open(dir: &Path, options: Options, resources: &Resources) -> Result<Self, Error> {
         let repo_dir = layout::repo(dir);
         let repo = Repo::open(&repo_dir)?;
-        repo::sweep(&repo_dir)?;
         layout::sweep(dir)?;
         let wiki = Self {
             dir: dir.to_owned(),

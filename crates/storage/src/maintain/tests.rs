@@ -252,29 +252,6 @@ fn closing_ends_it() {
     assert!(matches!(scratch.wiki().maintain(), Err(Error::Closed)));
 }
 
-/// Killed between any two files that are removed.
-#[test]
-fn a_pack_that_is_half_removed_is_not_missed() {
-    for gone in 1..=2 {
-        let mut scratch = Scratch::new();
-        scratch.create("a", "a");
-        repack(&scratch, Need::Loose);
-        let old = scratch.wiki().repo().packs().unwrap().remove(0);
-        scratch.create("b", "b");
-        let files: Vec<_> =
-            ["idx", "rev", "pack"].map(|extension| old.with_extension(extension)).to_vec();
-        let kept: Vec<_> = files.iter().map(|file| fs::read(file).unwrap()).collect();
-        repack(&scratch, Need::All);
-        for (file, content) in files.iter().zip(kept).skip(gone) {
-            fs::write(file, content).unwrap();
-        }
-        scratch.open().unwrap();
-        assert!(files.iter().all(|file| !file.exists()));
-        assert_eq!((scratch.text("a"), scratch.text("b")), ("a".to_owned(), "b".to_owned()));
-        scratch.git(&["fsck", "--strict"]);
-    }
-}
-
 #[test]
 fn a_download_goes_on_while_its_file_is_packed() {
     let scratch = Scratch::new();

@@ -1,6 +1,7 @@
 //! What can go wrong with a repository.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use crate::files::{FileError, is_disk_full, is_passing, is_unavailable};
 
@@ -41,13 +42,35 @@ impl RepoError {
 
     /// A ref or object that could not be read: `damaged` unless the system is to blame.
     pub(super) fn reading(error: gix::Error, damaged: impl FnOnce(Source) -> Self) -> Self {
-        let unavailable = system_errors(&error).any(is_unavailable);
-        if unavailable { error.into() } else { damaged(chain(&error).into()) }
+        if Self::blames_the_system(&error) { error.into() } else { damaged(chain(&error).into()) }
+    }
+
+    /// Whether the error says nothing about what is in a file, because it couldn't be looked at.
+    pub(super) fn blames_the_system(error: &gix::Error) -> bool {
+        system_errors(error).any(is_unavailable)
     }
 
     /// An object that could not be read.
     pub(super) fn reading_object(id: &gix::oid, error: impl Into<gix::Error>) -> Self {
         Self::reading(error.into(), |source| Self::DamagedObject { id: id.to_string(), source })
+    }
+
+    /// What a git program that failed said: whether something was short, or what it found.
+    pub(crate) fn of_git(status: ExitStatus, said: &str) -> Self {
+        let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
+        if says(&["No space left on device", "Disk quota exceeded", "File too large"]) {
+            return Self::DiskFull;
+        }
+        let last = said.lines().last().unwrap_or("").escape_debug();
+        let failed = format!("git ended with {status}: {last}").into();
+        let is_passing = status.code().is_none()
+            || says(&[
+                "Cannot allocate memory",
+                "out of memory",
+                "Out of memory",
+                "Too many open files",
+            ]);
+        if is_passing { Self::Busy(failed) } else { Self::Git(failed) }
     }
 
     pub(super) fn object(id: &gix::oid, error: impl std::fmt::Display) -> Self {

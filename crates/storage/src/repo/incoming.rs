@@ -2,7 +2,7 @@
 //! what is new, until that was looked at; then its files are moved over.
 
 use std::collections::HashSet;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::Ordering;
@@ -212,32 +212,31 @@ impl Incoming {
 
     /// Writes one pack of exactly these objects.
     fn pack(&self, ids: &[Id]) -> Result<PathBuf, RepoError> {
-        let failed = |error: &dyn std::fmt::Display| {
-            RepoError::Git(format!("git pack-objects failed: {error}").into())
-        };
-        let to = self.repo.dir.join("objects/pack/pack");
-        let mut child = git_program::command()
-            .current_dir(&self.repo.dir)
-            .args(["pack-objects", "-q", "--delta-base-offset"])
-            .arg(&to)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| failed(&error))?;
-        let mut list = String::with_capacity(ids.len() * 41);
+        let dir = &self.repo.dir;
+        let to = dir.join("objects/pack/pack");
+        // Files without a name: neither side waits for the other.
+        let file = || tempfile::tempfile_in(dir).at("create a file in", dir);
+        let (mut list, mut said) = (file()?, file()?);
+        let mut names = String::with_capacity(ids.len() * 41);
         for id in ids {
-            list.push_str(&object_id(id).to_string());
-            list.push('\n');
+            names.push_str(&object_id(id).to_string());
+            names.push('\n');
         }
-        // It reads all of it before it writes its one line. If it ends early, the status says so.
-        let fed = child.stdin.take().map(|mut input| input.write_all(list.as_bytes()));
-        let output = child.wait_with_output().map_err(|error| failed(&error))?;
-        if !output.status.success() || !matches!(fed, Some(Ok(()))) {
-            return Err(failed(&output.status));
+        let written = list.write_all(names.as_bytes()).and_then(|()| list.rewind());
+        written.at("write the list of objects in", dir)?;
+        let mut git = git_program::command();
+        git.current_dir(dir).args(["pack-objects", "-q", "--delta-base-offset"]).arg(&to);
+        let errors = said.try_clone().at("open a file in", dir)?;
+        git.stdin(list).stdout(Stdio::piped()).stderr(errors);
+        let output = git.output().at("run git in", dir)?;
+        if !output.status.success() {
+            let mut text = Vec::new();
+            let read = said.rewind().and_then(|()| said.take(64 * 1024).read_to_end(&mut text));
+            read.at("read what git said in", dir)?;
+            return Err(RepoError::of_git(output.status, &String::from_utf8_lossy(&text)));
         }
         let hash = String::from_utf8_lossy(&output.stdout);
-        Ok(self.repo.dir.join(format!("objects/pack/pack-{}", hash.trim())))
+        Ok(dir.join(format!("objects/pack/pack-{}", hash.trim())))
     }
 }
 

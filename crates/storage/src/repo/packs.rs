@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use gix::odb::pack::index;
 
 use super::incoming::packs;
+use super::mend_packs::REPLACED;
 use super::{Repo, RepoError};
 use crate::files::{self, At as _, FileError};
 
 /// Of the 256 directories of loose objects so many are counted. All fill alike.
 const SAMPLED: usize = 16;
-/// The files of a pack in the order in which they go: without its index there is no pack for git.
-const FILES: [&str; 5] = ["idx", "bitmap", "rev", "pack", "mtimes"];
+/// The files of a pack beside its index.
+const FILES: [&str; 4] = ["bitmap", "rev", "pack", "mtimes"];
 
 /// How the objects are stored, as far as a glance tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,9 +91,12 @@ impl Repo {
         Ok(remove(&self.objects().join("pack/multi-pack-index"))?)
     }
 
-    /// Removes a pack that is [replaced](Self::replaced).
+    /// Removes a pack that is [replaced](Self::replaced). Its index goes first, since without one there is no
+    /// pack for git, and keeps another name until all else is gone: a pack without any index may be needed.
     pub(crate) fn remove_pack(&self, pack: &Path) -> Result<(), RepoError> {
-        for extension in FILES {
+        let (index, mark) = (pack.with_extension("idx"), pack.with_extension(REPLACED));
+        std::fs::rename(&index, &mark).at("rename", &index)?;
+        for extension in FILES.iter().chain([&REPLACED]) {
             remove(&pack.with_extension(extension))?;
         }
         Ok(files::sync_dir(&self.objects().join("pack"))?)

@@ -101,14 +101,12 @@ fn objects_that_may_not_be_on_the_disk_are_moved_in_again() {
 }
 
 #[test]
-fn a_pack_without_its_index_is_swept() {
+fn what_was_never_finished_is_swept() {
     let mut scratch = Scratch::new();
     scratch.create("home", "one");
     let dir = scratch.repo().join("objects/pack");
     fs::create_dir_all(&dir).unwrap();
-    for name in
-        ["pack-1234.pack", "pack-1234.rev", "tmp_pack_x", "tmp_idx_x", ".tmp-12-pack-1.pack"]
-    {
+    for name in ["tmp_pack_x", "tmp_idx_x", ".tmp-12-pack-1.pack", "pack-1234.rev"] {
         fs::write(dir.join(name), "half").unwrap();
     }
     scratch.open().unwrap();

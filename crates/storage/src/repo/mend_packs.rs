@@ -1,0 +1,262 @@
+//! Packs are put in order before a repository is opened. A pack may hold the only copy of its objects, and is
+//! never removed, however little of it is left: a restore may have copied it and not its index yet. What git
+//! derives from packs and commits is made again or removed.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use gix::odb::pack::{index, multi_index};
+
+use super::RepoError;
+use crate::files::{self, At as _, FileError};
+use crate::git_program;
+
+/// Where files are kept that can't be used and may be of use to a person, inside the repository.
+const ASIDE: &str = "set-aside";
+/// The extension of an index while its pack is being removed, because other packs have all its objects.
+pub(super) const REPLACED: &str = "replaced";
+
+/// Gives every pack a good index, if there can be one.
+pub(super) fn mend(repo: &Path) -> Result<(), RepoError> {
+    let dir = repo.join("objects/pack");
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    let packs = Packs { repo, dir: &dir };
+    for pack in packs.with(REPLACED)? {
+        packs.finish_removal(&pack)?;
+    }
+    for pack in packs.with("idx")? {
+        if !pack.with_extension("pack").exists() {
+            packs.set_aside_index(&pack)?;
+        } else if let Some(why) = damage(&pack)? {
+            packs.index_again(&pack, &why)?;
+        }
+    }
+    for pack in packs.with("pack")? {
+        if !pack.with_extension("idx").exists() {
+            packs.index_again(&pack, "it has none")?;
+        }
+    }
+    packs.remove_useless()
+}
+
+struct Packs<'a> {
+    repo: &'a Path,
+    dir: &'a Path,
+}
+
+impl Packs<'_> {
+    /// The packs that have a file with this extension, without it.
+    fn with(&self, extension: &str) -> Result<BTreeSet<PathBuf>, FileError> {
+        let mut packs = BTreeSet::new();
+        for entry in std::fs::read_dir(self.dir).at("read directory", self.dir)? {
+            let path = entry.at("read directory", self.dir)?.path();
+            if path.extension() == Some(OsStr::new(extension)) {
+                packs.insert(path.with_extension(""));
+            }
+        }
+        Ok(packs)
+    }
+
+    /// A process died while it removed a pack. If other packs have all objects of it the removal is finished,
+    /// else it is undone.
+    fn finish_removal(&self, pack: &Path) -> Result<(), RepoError> {
+        let mark = pack.with_extension(REPLACED);
+        if !pack.with_extension("pack").exists() || self.others_have_all(&mark)? {
+            for extension in ["bitmap", "rev", "pack", "mtimes", REPLACED] {
+                remove(&pack.with_extension(extension))?;
+            }
+        } else {
+            tracing::warn!(pack = %pack.display(), "a pack that was being removed is needed and stays");
+            std::fs::rename(&mark, pack.with_extension("idx")).at("rename", &mark)?;
+        }
+        Ok(files::sync_dir(self.dir)?)
+    }
+
+    fn others_have_all(&self, index: &Path) -> Result<bool, RepoError> {
+        let Some(objects) = open_index(index)? else { return Ok(false) };
+        let mut others = Vec::new();
+        for pack in self.with("idx")? {
+            if pack.with_extension("pack").exists() && damage(&pack)?.is_none() {
+                others.extend(open_index(&pack.with_extension("idx"))?);
+            }
+        }
+        let mut ids = objects.iter().map(|entry| entry.oid);
+        Ok(ids.all(|id| others.iter().any(|other| other.lookup(id).is_some())))
+    }
+
+    /// An index without its pack hides what loose files have.
+    fn set_aside_index(&self, pack: &Path) -> Result<(), RepoError> {
+        let kept = self.set_aside(pack, "idx")?;
+        tracing::error!(
+            missing = %pack.with_extension("pack").display(),
+            kept = %kept.display(),
+            "a pack is missing whose index is there, and so are its objects unless they are elsewhere: restore the \
+             file from a backup and open the wiki again"
+        );
+        Ok(())
+    }
+
+    /// Has git read the whole pack and make an index. If git can't, a pack with some index stays, because much
+    /// of it may be readable, and one without is set aside.
+    fn index_again(&self, pack: &Path, why: &str) -> Result<(), RepoError> {
+        let (file, index) = (pack.with_extension("pack"), pack.with_extension("idx"));
+        let new = self.dir.join("tmp_mended.idx");
+        match index_pack(self.repo, &file, &new)? {
+            Ok(()) => {
+                File::open(&new).and_then(|new| new.sync_all()).at("sync", &new)?;
+                std::fs::rename(&new, &index).at("rename into place", &index)?;
+                remove(&pack.with_extension("rev"))?;
+                files::sync_dir(self.dir)?;
+                tracing::warn!(pack = %file.display(), index = why, "a pack was indexed again; nothing is lost");
+            }
+            Err(failure) if index.exists() && open_index(&index)?.is_some() => {
+                tracing::error!(
+                    pack = %file.display(),
+                    failure,
+                    "a pack is damaged, and some of its objects can't be read: restore the file from a backup and \
+                     open the wiki again"
+                );
+            }
+            Err(failure) => {
+                let kept = self.set_aside(pack, "pack")?;
+                if index.exists() {
+                    self.set_aside(pack, "idx")?;
+                }
+                tracing::error!(
+                    pack = %file.display(),
+                    index = why,
+                    failure,
+                    kept = %kept.display(),
+                    "a pack has no index and can't be indexed: it was set aside, and its objects are missing unless \
+                     they are elsewhere. Restore the file from a backup and open the wiki again"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a file of a pack to where git doesn't look; returns where it is then.
+    fn set_aside(&self, pack: &Path, extension: &str) -> Result<PathBuf, FileError> {
+        let aside = self.repo.join(ASIDE);
+        if !aside.is_dir() {
+            files::create_private_dir(&aside)?;
+            files::sync_dir(self.repo)?;
+        }
+        let from = pack.with_extension(extension);
+        let to = unused_name(&aside, from.file_name().unwrap_or_default());
+        std::fs::rename(&from, &to).at("set aside", &from)?;
+        files::sync_dir(&aside)?;
+        files::sync_dir(self.dir)?;
+        Ok(to)
+    }
+
+    /// Removes files that git derives from packs and that can't be used.
+    fn remove_useless(&self) -> Result<(), RepoError> {
+        let common = self.dir.join("multi-pack-index");
+        if common.exists() && !self.is_usable(&common) {
+            tracing::warn!(path = %common.display(), "removing a damaged index over several packs");
+            remove(&common)?;
+        }
+        for extension in ["rev", "bitmap"] {
+            for pack in self.with(extension)? {
+                if !pack.with_extension("pack").exists() {
+                    remove(&pack.with_extension(extension))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_usable(&self, common: &Path) -> bool {
+        let is_there = |index: &PathBuf| self.dir.join(index).with_extension("idx").exists();
+        multi_index::File::at(common, None)
+            .is_ok_and(|common| common.index_names().iter().all(is_there))
+    }
+}
+
+/// Removes the commit-graph if it can't be read: git derives it from commits, and it is written again.
+pub(super) fn remove_damaged_graph(repo: &Path, local: &gix::Repository) -> Result<(), RepoError> {
+    let Err(error) = local.commit_graph_if_enabled() else { return Ok(()) };
+    let info = repo.join("objects/info");
+    tracing::warn!(directory = %info.display(), %error, "removing a damaged commit-graph");
+    remove(&info.join("commit-graph"))?;
+    let chain = info.join("commit-graphs");
+    if chain.is_dir() {
+        std::fs::remove_dir_all(&chain).at("remove", &chain)?;
+    }
+    Ok(())
+}
+
+/// Why a pack and its index can't both be good; `None` if nothing is wrong with them at first sight.
+fn damage(pack: &Path) -> Result<Option<String>, RepoError> {
+    let Some(index) = open_index(&pack.with_extension("idx"))? else {
+        return Ok(Some("it can't be read".to_owned()));
+    };
+    let path = pack.with_extension("pack");
+    let mut file = File::open(&path).at("open", &path)?;
+    let size = file.metadata().at("read", &path)?.len();
+    let (mut header, mut checksum) = ([0; 12], [0; 20]);
+    if size >= 32 {
+        let mut read = || {
+            file.read_exact(&mut header)?;
+            file.seek(SeekFrom::End(-20))?;
+            file.read_exact(&mut checksum)
+        };
+        read().at("read", &path)?;
+    }
+    let is_of_it = header[8..] == index.num_objects().to_be_bytes()
+        && index.pack_checksum().as_bytes() == checksum;
+    Ok((!is_of_it).then(|| "it is of another pack, or the pack is cut off".to_owned()))
+}
+
+/// `None`: it is damaged.
+fn open_index(path: &Path) -> Result<Option<index::File>, RepoError> {
+    match index::File::at(path, gix::hash::Kind::Sha1) {
+        Ok(index) => Ok(Some(index)),
+        Err(error) if RepoError::blames_the_system(&error) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Has git make an index; the inner error says what is wrong with the pack.
+fn index_pack(repo: &Path, pack: &Path, index: &Path) -> Result<Result<(), String>, RepoError> {
+    let mut git = git_program::command();
+    // Outside of any repository: git would compare objects with loose ones, and stop at those that are damaged.
+    git.args(["--git-dir=/dev/null", "-c", "core.bigFileThreshold=16m"]);
+    git.args(["-c", "pack.writeReverseIndex=false", "index-pack", "--threads=1", "-o"]);
+    git.args([index, pack]);
+    match git_program::run(&mut git, repo, || false).at("run git in", repo)? {
+        None => Err(RepoError::GivenUp),
+        Some((status, ..)) if status.success() => Ok(Ok(())),
+        Some((status, _, said)) => match RepoError::of_git(status, &said) {
+            RepoError::Git(why) => Ok(Err(why.to_string())),
+            error => Err(error),
+        },
+    }
+}
+
+fn unused_name(dir: &Path, name: &OsStr) -> PathBuf {
+    let plain = dir.join(name);
+    let mut path = plain.clone();
+    let mut number = 1;
+    while path.exists() {
+        path = plain.with_added_extension(number.to_string());
+        number += 1;
+    }
+    path
+}
+
+fn remove(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.at("remove", path),
+    }
+}
+
+#[cfg(test)]
+mod tests;
