@@ -376,8 +376,6 @@ async fn what_was_saved_is_there_after_a_crash_of_the_platform() {
 #[tokio::test]
 async fn a_data_directory_has_one_owner() {
     let grove = Grove::empty().on_disk().start().await;
-    let error = Platform::open(grove.dir()).await.unwrap_err();
-    assert!(matches!(&error, Error::InUse { dir } if dir == grove.dir()), "{error}");
     let output = in_another_process("part_opening_the_directory", grove.dir(), "");
     assert!(String::from_utf8_lossy(&output.stdout).contains("opened: in use"), "{output:?}");
     let dir = grove.dir().to_owned();
@@ -386,6 +384,45 @@ async fn a_data_directory_has_one_owner() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("opened: yes"), "{output:?}");
     });
     grove.await.create("garden").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_platform_in_this_process_is_told_to_be_a_clone_whatever_path_it_came_by() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, link) = (home.path().join("data"), home.path().join("link"));
+    let platform = Platform::open(&dir).await.unwrap();
+    std::os::unix::fs::symlink(&dir, &link).unwrap();
+    let depth = std::env::current_dir().unwrap().components().count() - 1;
+    let relative = Path::new(&"../".repeat(depth)).join(dir.strip_prefix("/").unwrap());
+    for path in [&dir, &link, &link.join("."), &link.join("wikis/.."), &relative] {
+        let error = Platform::open(path).await.unwrap_err();
+        assert!(matches!(&error, Error::AlreadyOpen { dir } if dir == path), "{error}");
+        assert_eq!((error.code(), error.status().as_u16()), ("already_open", 409));
+        assert!(error.to_string().contains("clone that `Platform`"), "{error}");
+    }
+    platform.create("garden").await.unwrap();
+    // It opens as soon as the first one is gone, closed or just dropped.
+    platform.close().await;
+    drop(platform);
+    let platform = Platform::open(&relative).await.unwrap();
+    platform.wiki("garden", Caller::operator()).await.unwrap();
+    drop(platform);
+    drop(Platform::open(&link).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_program_that_keeps_the_lock_is_another_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = Platform::open(dir.path()).await.unwrap();
+    let lock = platform.lock_for_child().unwrap();
+    let mut program = Command::new("sleep").arg("60").stdin(lock).spawn().unwrap();
+    drop(platform);
+    let error = Platform::open(dir.path()).await.unwrap_err();
+    program.kill().unwrap();
+    program.wait().unwrap();
+    assert!(matches!(&error, Error::InUse { .. }), "{error}");
+    assert_eq!((error.code(), error.status().as_u16()), ("data_in_use", 409));
+    Platform::open(dir.path()).await.unwrap();
 }
 
 #[tokio::test]

@@ -136,6 +136,17 @@ pub enum Error {
         /// The directory.
         dir: PathBuf,
     },
+    /// This process owns the data directory: it has a [`Platform`](crate::Platform) of it, perhaps by
+    /// another path to it.
+    #[error(
+        "this process has the data directory `{}` open already: clone that `Platform` instead of \
+         opening it twice, or drop its clones, wikis and layers first",
+        dir.display()
+    )]
+    AlreadyOpen {
+        /// The directory, by the path that was given.
+        dir: PathBuf,
+    },
     /// As many wikis are open as may be, and all are in use; or something else is. Worth a retry.
     #[error("busy: {0}")]
     Busy(String),
@@ -232,7 +243,9 @@ impl Error {
             Self::Catalog(error) if error.is_disk_full() => "disk_full",
             Self::File(error) if error.is_disk_full() => "disk_full",
             Self::File(error) if error.is_busy() => "busy",
-            Self::NoContext | Self::OtherContext { .. } | Self::InUse { .. } => "internal",
+            Self::InUse { .. } => "data_in_use",
+            Self::AlreadyOpen { .. } => "already_open",
+            Self::NoContext | Self::OtherContext { .. } => "internal",
             Self::SecretKey { .. } => "internal",
             Self::Catalog(_) | Self::File(_) => "internal",
         }
@@ -251,9 +264,8 @@ impl Error {
                 | "channel_not_found" | "git_disabled" => StatusCode::NOT_FOUND,
                 "invalid_host" => StatusCode::BAD_REQUEST,
                 "slug_taken" | "domain_taken" | "wrong_state" | "user_exists" | "last_owner"
-                | "too_many_channels" | "invitation_expired" | "invitation_used" => {
-                    StatusCode::CONFLICT
-                }
+                | "too_many_channels" | "invitation_expired" | "invitation_used"
+                | "data_in_use" | "already_open" => StatusCode::CONFLICT,
                 "forbidden" | "identity_required" | "user_suspended" => StatusCode::FORBIDDEN,
                 "wiki_read_only" | "wiki_suspended" => StatusCode::LOCKED,
                 "busy" => StatusCode::SERVICE_UNAVAILABLE,
@@ -290,6 +302,8 @@ impl Error {
             _ if self.code() == "disk_full" => {
                 "the server's disk is full; nothing was changed".to_owned()
             }
+            Self::InUse { .. } => "another process has the data directory open".to_owned(),
+            Self::AlreadyOpen { .. } => "the data directory is open already".to_owned(),
             Self::Wiki { source: storage::Error::Closed, .. } => Self::UnknownWiki.to_string(),
             Self::Wiki { source, .. } => source.to_string(),
             _ => self.to_string(),
@@ -453,6 +467,7 @@ mod tests {
             Error::Wiki { wiki, source: busy },
             Error::Busy("/srv/data".to_owned()),
             Error::InUse { dir: "/srv/data".into() },
+            Error::AlreadyOpen { dir: "/srv/data".into() },
         ] {
             let body = String::from_utf8(error.problem().body(None)).unwrap();
             assert!(!body.contains("/srv"), "{body}");

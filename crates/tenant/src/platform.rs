@@ -4,6 +4,7 @@ mod answers;
 mod audit;
 mod create;
 mod figures;
+mod held;
 mod lifecycle;
 mod links;
 mod lock;
@@ -102,7 +103,9 @@ impl Platform {
     /// Opens the platform in `dir`, creating it if need be, with the default settings.
     ///
     /// # Errors
-    /// [`Error::InUse`]: another process has it open. Or it can't be created, read or migrated.
+    /// [`Error::AlreadyOpen`]: this process has it open; use a clone of that platform, or drop all of
+    /// its clones, wikis and layers first. [`Error::InUse`]: another process has it open. Or it can't
+    /// be created, read or migrated.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(dir, Settings::default()).await
     }
@@ -217,8 +220,8 @@ impl Platform {
 
     /// Checkpoints and closes all wikis, for good: after this all clones answer that the platform
     /// is closed ([`Error::is_busy`]), and listeners for changes have heard the last one. Work that
-    /// has begun is finished first. The directory is free for another process when the last clone
-    /// is dropped.
+    /// has begun is finished first. The directory can be opened again when the last clone is dropped,
+    /// with the wikis and layers that were made of it.
     pub async fn close(&self) {
         let platform = self.clone();
         uninterrupted(async move {

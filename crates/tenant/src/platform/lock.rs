@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use wikigrove_storage::FileError;
 
+use super::held::{self, Held};
 use crate::Error;
 
 /// The prefix of the directories that platforms in memory live in.
@@ -20,7 +21,11 @@ const YOUTH: Duration = Duration::from_secs(60);
 
 /// The lock on `<data>/lock`, released when this and all its clones are dropped or the processes
 /// that hold them end in any way.
-pub(crate) struct DirLock(File);
+pub(crate) struct DirLock {
+    /// Before the file, and so dropped before it: what is said to be held must be locked.
+    _held: Held,
+    file: File,
+}
 
 impl DirLock {
     pub(crate) fn take(dir: &Path) -> Result<Self, Error> {
@@ -29,20 +34,26 @@ impl DirLock {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                Ok(()) => return Ok(Self { _held: Held::enter(&file), file }),
                 Err(TryLockError::Error(source)) => return Err(file_error("lock", &path, source)),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
-                Err(TryLockError::WouldBlock) => return Err(Error::InUse { dir: dir.to_owned() }),
+                Err(TryLockError::WouldBlock) => return Err(taken(dir, &file)),
             }
         }
     }
 
     /// The same lock once more, for a program we start.
     pub(crate) fn for_child(&self) -> Result<File, Error> {
-        self.0.try_clone().map_err(|source| file_error("share", Path::new("lock"), source))
+        self.file.try_clone().map_err(|source| file_error("share", Path::new("lock"), source))
     }
+}
+
+/// Why the lock `file` of `dir` can't be had.
+fn taken(dir: &Path, file: &File) -> Error {
+    let dir = dir.to_owned();
+    if held::is_held(file) { Error::AlreadyOpen { dir } } else { Error::InUse { dir } }
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
