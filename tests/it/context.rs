@@ -154,7 +154,9 @@ async fn optional_lets_requests_for_no_wiki_through() {
     let layer = grove.layer(Resolver::path("/w/{slug}")).optional();
     let router = Router::new().route("/{*any}", get(seen)).layer(layer);
     assert_eq!(client::get(&router, "/about").await.good(), "internal false");
-    assert_eq!(client::get(&router, "/w/attic").await.good(), "internal false");
+    for uri in ["/w", "/w/", "/w/admin", "/x/garden"] {
+        assert_eq!(client::get(&router, uri).await.good(), "internal false", "{uri}");
+    }
     assert_eq!(client::get(&router, "/w/garden").await.good(), "garden true");
     // A wiki that the caller may not enter is not the same as none.
     grove.suspend(&slug("garden"), "unpaid").await.unwrap();

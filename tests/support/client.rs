@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
@@ -12,6 +12,8 @@ use tower::ServiceExt as _;
 pub struct Reply {
     /// Its status.
     pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// Its text.
     pub text: String,
 }
@@ -29,9 +31,9 @@ impl Reply {
 /// of the handler.
 pub async fn send(router: &Router, request: Request<Body>) -> Reply {
     let response = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     let body = response.into_body().collect().await.expect("the body ends well").to_bytes();
-    Reply { status, text: String::from_utf8_lossy(&body).into_owned() }
+    Reply { status, headers, text: String::from_utf8_lossy(&body).into_owned() }
 }
 
 /// GET.

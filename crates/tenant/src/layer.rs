@@ -59,7 +59,13 @@ impl ContextLayer {
         self.with(|shared| shared.identify = Arc::new(identify))
     }
 
-    /// Lets requests that are for no wiki through, without a context.
+    /// Lets requests that are for no wiki through, without a context: those that the resolver finds
+    /// no name in, and those for a domain that no wiki owns.
+    ///
+    /// A request that names a wiki isn't one of them, even if there is no such wiki, or can't be: it
+    /// is answered as one for a wiki that its caller may not see, so that nothing tells which wikis
+    /// exist. The name of a page or host of the app's own has to be a
+    /// [reserved](crate::SlugError::Reserved) one where it stands in a wiki's place.
     #[must_use]
     pub fn optional(self) -> Self {
         self.with(|shared| shared.optional = true)
@@ -159,24 +165,25 @@ enum Found {
 
 impl Shared {
     async fn find(&self, parts: &Parts) -> Result<Found, Error> {
+        let platform = &self.platform;
         let resolution = self.resolver.resolve(parts);
-        let resolved = self.platform.resolved(resolution).await?;
+        let caller = (self.identify)(parts).unwrap_or_else(Caller::anonymous);
         if (self.is_outside)(parts) {
-            let caller = (self.identify)(parts).unwrap_or_else(Caller::anonymous);
+            let resolved = platform.resolved(resolution).await?;
             let tenant = resolved.map(|known| known.tenant);
-            return Ok(Found::Outside(Outside::new(self.platform.clone(), tenant, caller)));
+            return Ok(Found::Outside(Outside::new(platform.clone(), tenant, caller)));
         }
-        match resolved {
-            Some(known) => {
-                let tenant = &known.tenant;
-                let caller = (self.identify)(parts).unwrap_or_else(Caller::anonymous);
+        match platform.resolved_for(resolution, &caller).await? {
+            Some(admitted) => {
+                // After the caller's rights: what this error says is for those who may see the wiki.
+                let tenant = &admitted.known.tenant;
                 if let Ok(current) = context::current()
                     && current.id() != tenant.id
                 {
                     let (current, wanted) = (current.slug().clone(), tenant.slug.clone());
                     return Err(Error::OtherContext { current, wanted });
                 }
-                self.platform.bind(known, caller).await.map(Found::Wiki)
+                platform.bind_admitted(admitted, caller).await.map(Found::Wiki)
             }
             None if self.optional => Ok(Found::Nothing),
             None => Err(Error::UnknownWiki),

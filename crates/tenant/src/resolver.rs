@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::request::Parts;
 
-use crate::{Domain, Slug};
+use crate::{Domain, Slug, SlugError};
 use host::HostPattern;
 use path::PathPattern;
 
@@ -50,6 +50,8 @@ pub enum Resolution {
         /// What the resolvers that come later say.
         otherwise: Box<Resolution>,
     },
+    /// The request is for a wiki, by a name that none can have, such as `Garden` or `a_b`.
+    InvalidSlug,
     /// The request is for no wiki.
     NotFound,
     /// The request contradicts itself or can't be read: an answer 400 with this reason.
@@ -60,7 +62,9 @@ impl Resolver {
     /// By the beginning of the path: `/w/{slug}` finds `garden` in `/w/garden` and below it.
     ///
     /// The path is the one that the client sent, also under axum's `nest` (feature `axum`), and is
-    /// compared as it was sent: a percent-encoded slug is no slug.
+    /// compared as it was sent: a percent-encoded slug is no slug. A path that begins as the pattern
+    /// says is for a wiki, even by a name that none can have; an empty name or one that is reserved,
+    /// as `admin` is, names no wiki.
     ///
     /// # Panics
     /// The pattern doesn't start with `/`, has an empty segment, or hasn't exactly one `{slug}`.
@@ -69,7 +73,8 @@ impl Resolver {
     }
 
     /// By one label below a base domain: `{slug}.example.org`. Case, port and a trailing dot of
-    /// the request's host don't matter. The base domain itself is no wiki.
+    /// the request's host don't matter. The base domain itself is no wiki, nor is a reserved label,
+    /// such as `www`; any other label names one, even if none can have that name.
     ///
     /// # Panics
     /// The pattern isn't `{slug}.` and a domain.
@@ -77,12 +82,13 @@ impl Resolver {
         Self::of(Rule::Host(HostPattern::new(pattern)))
     }
 
-    /// By the domains that wikis own. Put what should hold on all other hosts after it.
+    /// By the domains that wikis own. Put what should hold on all other hosts after it. To a caller
+    /// who may not see the wiki, its domain is like one that no wiki owns.
     pub fn domains() -> Self {
         Self::of(Rule::Domains)
     }
 
-    /// By a function of the request's head. It must not block.
+    /// By a function of the request's head; `None`: it names no wiki. It must not block.
     pub fn closure(find: impl Fn(&Parts) -> Option<Slug> + Send + Sync + 'static) -> Self {
         Self::of(Rule::Closure(Arc::new(find)))
     }
@@ -109,10 +115,10 @@ fn resolve(rules: &[Rule], parts: &Parts) -> Resolution {
     };
     let uri = original_uri(parts);
     let found = match rule {
-        Rule::Path(pattern) => pattern.find(uri.path()),
-        Rule::Closure(find) => find(parts),
+        Rule::Path(pattern) => pattern.find(uri.path()).and_then(by_name),
+        Rule::Closure(find) => find(parts).map(Resolution::Slug),
         Rule::Host(pattern) => match host::named(uri, &parts.headers) {
-            Ok(host) => pattern.find(&host),
+            Ok(host) => pattern.find(&host).and_then(by_name),
             Err(why) => return Resolution::Invalid(why),
         },
         Rule::Domains => match host::named(uri, &parts.headers).map(|host| host.parse()) {
@@ -124,7 +130,34 @@ fn resolve(rules: &[Rule], parts: &Parts) -> Resolution {
             Err(why) => return Resolution::Invalid(why),
         },
     };
-    found.map_or_else(|| resolve(later, parts), Resolution::Slug)
+    match found {
+        Some(Resolution::InvalidSlug) => or_invalid_slug(resolve(later, parts)),
+        Some(found) => found,
+        None => resolve(later, parts),
+    }
+}
+
+/// Which wiki a name stands for, in the place where a request names one.
+fn by_name(name: &str) -> Option<Resolution> {
+    match Slug::try_from(name) {
+        Ok(slug) => Some(Resolution::Slug(slug)),
+        // Reserved for the app's own pages and hosts.
+        Err(SlugError::Reserved { .. }) => None,
+        Err(SlugError::Invalid { .. }) if name.is_empty() => None,
+        Err(SlugError::Invalid { .. }) => Some(Resolution::InvalidSlug),
+    }
+}
+
+/// What later resolvers say of a request that names a wiki by an invalid slug: if they find none, it
+/// is still for a wiki.
+fn or_invalid_slug(later: Resolution) -> Resolution {
+    match later {
+        Resolution::NotFound => Resolution::InvalidSlug,
+        Resolution::Domain { domain, otherwise } => {
+            Resolution::Domain { domain, otherwise: Box::new(or_invalid_slug(*otherwise)) }
+        }
+        found => found,
+    }
 }
 
 /// What the client asked for: `nest` takes its prefix off `parts.uri` and leaves the whole here.

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::access::Role;
 use crate::token::{Token, TokenRole};
-use crate::{Author, TenantId};
+use crate::{Author, InvalidSubject, TenantId, check_subject};
 
 /// What the addresses of those end with who have none. The domain can never receive mail.
 pub(crate) const STAND_IN: &str = "@users.invalid";
@@ -180,6 +180,11 @@ impl Caller {
     fn new(subject: Option<String>, author: Author, standing: Standing, is_user: bool) -> Self {
         let (ceiling, act_as, token) = (Ceiling::None, false, None);
         Self(Arc::new(Who { subject, is_user, author, standing, ceiling, act_as, token }))
+    }
+
+    /// Checks that the caller, if it is a user, has a subject that can be a user's.
+    pub(crate) fn check(&self) -> Result<(), InvalidSubject> {
+        self.user_subject().map_or(Ok(()), check_subject)
     }
 
     pub(super) fn is_user(&self) -> bool {

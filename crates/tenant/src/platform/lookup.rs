@@ -7,7 +7,9 @@ use wikigrove_storage as storage;
 use crate::context::{spawn_blocking, uninterrupted};
 use crate::live::Live;
 use crate::resolver::Resolution;
-use crate::{Action, Caller, Domain, Error, Platform, Settings, Slug, Tenant, TenantId, Wiki};
+use crate::{
+    Action, Caller, Domain, Error, Membership, Platform, Settings, Slug, Tenant, TenantId, Wiki,
+};
 
 /// What the catalog says of a wiki, and the epoch before it was asked.
 #[derive(Clone)]
@@ -16,12 +18,19 @@ pub(crate) struct Known {
     pub(crate) epoch: u64,
 }
 
+/// A wiki that a caller may read, and what the catalog says of the two.
+pub(crate) struct Admitted {
+    pub(crate) known: Known,
+    membership: Membership,
+}
+
 impl Platform {
     /// The wiki of this name, for this caller.
     ///
     /// # Errors
     /// There is no such wiki, or the caller may not see it; it is suspended; it can't be opened.
     pub async fn wiki(&self, slug: &str, caller: Caller) -> Result<Wiki, Error> {
+        caller.check()?;
         let known = self.known(&slug.parse()?).await?.ok_or(Error::UnknownWiki)?;
         self.bind(known, caller).await
     }
@@ -87,14 +96,15 @@ impl Platform {
         Ok(found.map(|tenant| Known { tenant: tenant.into(), epoch }))
     }
 
-    /// The tenant a request is for; `None` when it is for no wiki at all.
+    /// The wiki that a request is for, whether or not its caller may see it; `None` if there is no such
+    /// wiki, or the request is for none.
     pub(crate) async fn resolved(
         &self,
         mut resolution: Resolution,
     ) -> Result<Option<Known>, Error> {
         loop {
             match resolution {
-                Resolution::NotFound => return Ok(None),
+                Resolution::NotFound | Resolution::InvalidSlug => return Ok(None),
                 Resolution::Invalid(why) => return Err(Error::BadHost(why)),
                 Resolution::Slug(slug) => return self.known(&slug).await,
                 Resolution::Domain { domain, otherwise } => {
@@ -107,13 +117,65 @@ impl Platform {
         }
     }
 
+    /// The wiki that a request is for, if its caller may read it; `None` if the request is for no wiki.
+    ///
+    /// # Errors
+    /// A wiki that the caller may not see and one that doesn't exist are the same
+    /// [`Error::UnknownWiki`]; the domain of either is one that no wiki owns.
+    pub(crate) async fn resolved_for(
+        &self,
+        mut resolution: Resolution,
+        caller: &Caller,
+    ) -> Result<Option<Admitted>, Error> {
+        if resolution == Resolution::NotFound {
+            return Ok(None);
+        }
+        // Asked later, it would tell whether there is a wiki to be asked for.
+        caller.check()?;
+        loop {
+            match resolution {
+                Resolution::NotFound => return Ok(None),
+                Resolution::InvalidSlug => return Err(Error::UnknownWiki),
+                Resolution::Invalid(why) => return Err(Error::BadHost(why)),
+                Resolution::Slug(slug) => {
+                    let known = self.known(&slug).await?.ok_or(Error::UnknownWiki)?;
+                    return self.admit(known, caller).await.map(Some);
+                }
+                Resolution::Domain { domain, otherwise } => {
+                    if let Some(known) = self.known_by_domain(domain).await? {
+                        match self.admit(known, caller).await {
+                            Err(Error::UnknownWiki) => {}
+                            admitted => return admitted.map(Some),
+                        }
+                    }
+                    resolution = *otherwise;
+                }
+            }
+        }
+    }
+
+    /// Whether this caller may at least read.
+    async fn admit(&self, known: Known, caller: &Caller) -> Result<Admitted, Error> {
+        let membership = self.membership(known.tenant.id, caller).await?;
+        crate::wiki::require(&known.tenant, caller, &membership, Action::Read)?;
+        Ok(Admitted { known, membership })
+    }
+
     /// A handle for this caller, if it may at least read.
     pub(crate) async fn bind(&self, known: Known, caller: Caller) -> Result<Wiki, Error> {
-        let Known { tenant, epoch } = known;
-        let known = self.membership(tenant.id, &caller).await?;
-        crate::wiki::require(&tenant, &caller, &known, Action::Read)?;
+        let admitted = self.admit(known, &caller).await?;
+        self.bind_admitted(admitted, caller).await
+    }
+
+    /// A handle for the caller that was admitted.
+    pub(crate) async fn bind_admitted(
+        &self,
+        admitted: Admitted,
+        caller: Caller,
+    ) -> Result<Wiki, Error> {
+        let Admitted { known: Known { tenant, epoch }, membership } = admitted;
         let live = self.open_wiki(&tenant).await?;
-        Ok(Wiki::new(self.clone(), tenant, live, caller, known, epoch))
+        Ok(Wiki::new(self.clone(), tenant, live, caller, membership, epoch))
     }
 
     pub(super) async fn open_wiki(&self, tenant: &Tenant) -> Result<Arc<Live>, Error> {

@@ -3,7 +3,7 @@
 use http::{HeaderMap, Uri, header};
 
 use super::path::SLUG;
-use crate::{Domain, Slug};
+use crate::Domain;
 
 /// One label below a base domain.
 #[derive(Clone, Debug)]
@@ -24,9 +24,9 @@ impl HostPattern {
         Self { suffix: format!(".{base}") }
     }
 
-    /// The slug in a host as [`named`] gives it.
-    pub(super) fn find(&self, host: &str) -> Option<Slug> {
-        Slug::try_from(host.strip_suffix(&self.suffix)?).ok()
+    /// The label before the base domain, in a host as [`named`] gives it.
+    pub(super) fn find<'a>(&self, host: &'a str) -> Option<&'a str> {
+        host.strip_suffix(&self.suffix).filter(|label| !label.contains('.'))
     }
 }
 

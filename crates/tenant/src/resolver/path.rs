@@ -1,7 +1,5 @@
 //! Slugs in paths.
 
-use crate::Slug;
-
 /// What stands for the slug in a pattern.
 pub(super) const SLUG: &str = "{slug}";
 
@@ -37,9 +35,9 @@ impl PathPattern {
         Self(segments)
     }
 
-    /// The slug in `path`, if the path begins as the pattern says. Nothing is decoded: what
-    /// needs decoding is no slug, and would be another segment to whoever routes the request.
-    pub(super) fn find(&self, path: &str) -> Option<Slug> {
+    /// The segment of `path` in the slug's place, if the path begins as the pattern says. Nothing is
+    /// decoded: what needs decoding is no slug, and would be another segment to a router.
+    pub(super) fn find<'a>(&self, path: &'a str) -> Option<&'a str> {
         let mut sent = path.strip_prefix('/')?.split('/');
         let mut found = None;
         for expected in &self.0 {
@@ -47,7 +45,7 @@ impl PathPattern {
             match expected {
                 Segment::Literal(literal) if literal == segment => {}
                 Segment::Literal(_) => return None,
-                Segment::Slug => found = Some(Slug::try_from(segment).ok()?),
+                Segment::Slug => found = Some(segment),
             }
         }
         found

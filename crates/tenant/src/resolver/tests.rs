@@ -46,14 +46,8 @@ fn other_paths_name_no_wiki() {
         "/w//garden",
         "/x/garden",
         "/W/garden",
-        "/w/%67arden",
-        "/w/garden%2Fx",
-        "/w/Garden",
-        "/w/..",
-        "/w/%2e%2e/garden",
         "/w/admin",
         "/wgarden",
-        "/w/garden;x",
     ];
     for path in paths {
         assert_eq!(by_path(path), Resolution::NotFound, "{path}");
@@ -61,9 +55,34 @@ fn other_paths_name_no_wiki() {
 }
 
 #[test]
+fn a_name_that_no_wiki_can_have_still_names_one() {
+    let long = format!("/w/{}", "a".repeat(64));
+    let paths = [
+        "/w/%67arden",
+        "/w/garden%2Fx",
+        "/w/Garden",
+        "/w/Garden/home",
+        "/w/..",
+        "/w/%2e%2e/garden",
+        "/w/garden;x",
+        "/w/a_b",
+        "/w/-a",
+        &long,
+    ];
+    for path in paths {
+        assert_eq!(by_path(path), Resolution::InvalidSlug, "{path}");
+    }
+    for host in ["gar_den.example.org", "xn--a.example.org", "-a.example.org:80"] {
+        assert_eq!(by_host(host), Resolution::InvalidSlug, "{host}");
+    }
+}
+
+#[test]
 fn a_slug_may_stand_anywhere_in_the_pattern() {
     let resolver = Resolver::path("/{slug}/wiki");
     assert_eq!(resolver.resolve(&parts("/garden/wiki/home", &[])), slug("garden"));
+    assert_eq!(resolver.resolve(&parts("/Garden/wiki", &[])), Resolution::InvalidSlug);
+    assert_eq!(resolver.resolve(&parts("/Garden/other", &[])), Resolution::NotFound);
     assert_eq!(resolver.resolve(&parts("/garden", &[])), Resolution::NotFound);
     assert_eq!(resolver.resolve(&parts("/garden/other", &[])), Resolution::NotFound);
 }
@@ -102,8 +121,7 @@ fn other_hosts_name_no_wiki() {
         "gardenexample.org",
         "garden.example.com",
         "admin.example.org",
-        "gar_den.example.org",
-        "xn--a.example.org",
+        "a.gar_den.example.org",
         "127.0.0.1:80",
         "[::1]:80",
         "[::1]",
@@ -165,6 +183,9 @@ fn resolvers_are_asked_in_order() {
     assert_eq!(resolve("/w/kitchen", &["garden.example.org"]), slug("garden"));
     assert_eq!(resolve("/w/kitchen", &["example.org"]), slug("kitchen"));
     assert_eq!(resolve("/kitchen", &["example.org"]), Resolution::NotFound);
+    // A name that no wiki can have is the answer only if no later resolver finds one.
+    assert_eq!(resolve("/w/kitchen", &["a_b.example.org"]), slug("kitchen"));
+    assert_eq!(resolve("/kitchen", &["a_b.example.org"]), Resolution::InvalidSlug);
     assert!(is_invalid(&resolve("/w/kitchen", &["a", "b"])));
 }
 
@@ -179,6 +200,9 @@ fn a_domain_is_a_question_with_an_answer_for_no() {
     assert_eq!(resolve("/w/kitchen", "Wiki.Ann.example:80"), domain(slug("kitchen")));
     assert_eq!(resolve("/", "wiki.ann.example."), domain(Resolution::NotFound));
     assert_eq!(resolve("/w/kitchen", "127.0.0.1:8080"), slug("kitchen"));
+    let resolver = Resolver::path("/w/{slug}").or(Resolver::domains());
+    let resolved = resolver.resolve(&parts("/w/Kitchen", &["wiki.ann.example"]));
+    assert_eq!(resolved, domain(Resolution::InvalidSlug));
 }
 
 #[test]
