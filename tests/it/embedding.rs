@@ -3,6 +3,7 @@
 use testkit::{Grove, author, slug, user};
 use wikigrove_tenant::{
     Action, Base, Caller, Lagged, NewToken, Origin, Role, TenantUpdate, TokenRole, Visibility,
+    spawn,
 };
 
 /// Everybody who may ask, by what they are in the wiki `garden`.
@@ -194,4 +195,53 @@ async fn the_app_keeps_its_own_tables_beside_ours_and_reads_ours() {
     let app = rusqlite::Connection::open(wiki.app_db().unwrap()).unwrap();
     app.execute_batch("create table likes (page text)").unwrap();
     assert_eq!(wiki.app_db().unwrap().parent(), Some(&*grove.dir().join("wikis/garden")));
+}
+
+#[tokio::test]
+async fn no_reader_changes_our_tables() {
+    let grove = Grove::with(["garden"]).visible(Visibility::PublicRead).start().await;
+    grove.save("garden", "home", "text").await.unwrap();
+    for caller in [Caller::anonymous(), Caller::operator()] {
+        let wiki = grove.wiki("garden", caller).await.unwrap();
+        for sql in [
+            "delete from page",
+            "insert into preferences values ('SITE_NAME', 'theirs')",
+            "create table mine (x)",
+            "pragma query_only = off; delete from page",
+        ] {
+            let error = wiki.db(|db| db.execute_batch(sql)).await.expect_err(sql);
+            assert!(error.to_string().contains("wiki.db"), "{error}");
+        }
+        assert_eq!(wiki.pages("", None, 10).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_the_app_leaves_open_stops_no_save() {
+    let grove = Grove::with(["garden"]).start().await;
+    let wiki = grove.on("garden").await;
+    for number in 0..20 {
+        let left = wiki.db(|db| db.execute_batch("begin immediate; select * from missing"));
+        let said = left.await.unwrap_err().to_string();
+        assert!(said.ends_with("wiki.db`: no such table: missing"), "{said}");
+        let panics = {
+            let wiki = wiki.clone();
+            spawn(async move {
+                wiki.db::<()>(|db| {
+                    db.execute_batch("begin immediate; create temp table page (x)")?;
+                    db.busy_timeout(std::time::Duration::ZERO)?;
+                    let mut select = db.prepare("select * from sqlite_schema")?;
+                    select.query([])?.next()?;
+                    panic!("in the app")
+                })
+                .await
+            })
+        };
+        assert!(panics.await.unwrap_err().is_panic());
+        wiki.save(&format!("page-{number}"), "text", Base::New).await.unwrap();
+    }
+    let titles =
+        wiki.db(|db| db.query_row("select count(*) from page", [], |row| row.get::<_, u32>(0)));
+    assert_eq!(titles.await.unwrap(), 20);
+    grove.delete(&slug("garden")).await.unwrap();
 }

@@ -5,6 +5,8 @@
 
 mod error;
 mod migrate;
+#[cfg(feature = "rusqlite")]
+mod read_only;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,7 +72,7 @@ impl std::ops::AddAssign for PoolUse {
 /// One SQLite file: any number of readers, one writer at a time.
 pub struct Database {
     path: PathBuf,
-    pool: r2d2::Pool<SqliteConnectionManager>,
+    pool: r2d2::Pool<Manager>,
     /// Writers queue here, in this process, instead of polling SQLite's lock.
     writer: Mutex<()>,
 }
@@ -106,7 +108,7 @@ impl Database {
             .connection_timeout(CONNECTION_TIMEOUT)
             .test_on_check_out(false)
             .thread_pool(scheduler.0.clone())
-            .build_unchecked(manager);
+            .build_unchecked(Manager(manager));
         Ok(Self { path: path.to_owned(), pool, writer: Mutex::new(()) })
     }
 
@@ -154,6 +156,28 @@ impl Database {
         work(&connection)
     }
 
+    /// Runs `work`, which need not be trusted, on a connection of its own that can only read, and that is
+    /// closed afterwards with all that was left open or changed on it. Other files can't be attached.
+    ///
+    /// # Errors
+    /// The file can't be opened; or what `work` returns.
+    #[cfg(feature = "rusqlite")]
+    pub fn look<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, DbError> {
+        let looked = read_only::connect(&self.path).and_then(|connection| {
+            let value = work(&connection)?;
+            if let Err((_, error)) = connection.close() {
+                // Only a statement that was forgotten on purpose does that. It keeps its view of the
+                // file, and the log from being emptied.
+                tracing::error!(file = %self.path.display(), %error, "a connection can't be closed");
+            }
+            Ok(value)
+        });
+        looked.map_err(|error| DbError::from(error).of(&self.path))
+    }
+
     /// Runs `work` in a transaction that holds the write lock from its start. It is committed,
     /// durably, when `work` returns `Ok`, and leaves no trace otherwise.
     ///
@@ -185,7 +209,7 @@ impl Database {
             .map_err(|e| DbError::from(e).of(&self.path))
     }
 
-    fn connection(&self) -> Result<r2d2::PooledConnection<SqliteConnectionManager>, DbError> {
+    fn connection(&self) -> Result<r2d2::PooledConnection<Manager>, DbError> {
         self.pool.get().map_err(|error| DbError::exhausted(&self.path, error))
     }
 }
@@ -193,6 +217,27 @@ impl Database {
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Makes the connections of a pool, and drops one that comes back in the middle of something: in a
+/// transaction, or with a statement that isn't at its end. The next one to use it would fail.
+struct Manager(SqliteConnectionManager);
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        self.0.connect()
+    }
+
+    fn is_valid(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        self.0.is_valid(connection)
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        !connection.is_autocommit() || connection.is_busy()
     }
 }
 

@@ -265,16 +265,18 @@ impl Wiki {
         }
     }
 
-    /// The wiki's SQLite file. It is created if need be.
-    ///
-    /// Changing the tables that belong to the wiki through this breaks its promises.
+    /// Runs `work` on a connection to the wiki's SQLite file that can only read. The file is created if
+    /// need be.
     ///
     /// # Errors
-    /// It can't be created or opened.
+    /// It can't be created or opened; or what `work` returns.
     #[cfg(feature = "rusqlite")]
-    pub fn db(&self) -> Result<&Database, Error> {
+    pub fn look_into_db<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
         self.check_open()?;
-        self.database()
+        Ok(self.database()?.look(work)?)
     }
 
     /// How much of the pool of wiki.db is in use: nothing, if nobody needed it yet.

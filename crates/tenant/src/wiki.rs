@@ -387,7 +387,12 @@ impl Wiki {
         Ok(Storage(self.clone()))
     }
 
-    /// Reads wiki.db through its pool. The wiki can't be closed or deleted until `work` returns.
+    /// Reads wiki.db, on a connection of its own that can't write, nor attach other files, and that is
+    /// closed when `work` returns: what `work` leaves open or changes on it is gone. The wiki can't
+    /// be closed or deleted until then.
+    ///
+    /// All of wiki.db can be read, also the drafts of other users. Tables of the app's own belong into
+    /// [`app_db`](Self::app_db).
     ///
     /// # Errors
     /// The caller may not read; or what `work` says.
@@ -397,12 +402,7 @@ impl Wiki {
         work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         self.allow(Action::Read).await?;
-        self.run(move |wiki| {
-            wiki.db()?
-                .read(|connection| work(connection).map_err(storage::DbError::from))
-                .map_err(Into::into)
-        })
-        .await
+        self.run(move |wiki| wiki.look_into_db(work)).await
     }
 
     /// Where the app keeps its own tables for this wiki: `app.db` beside wiki.db. It travels with

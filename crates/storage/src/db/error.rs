@@ -21,7 +21,7 @@ pub enum DbError {
         known: i64,
     },
     /// The file is damaged, or isn't a SQLite database.
-    #[error("`{}` is corrupt or not a database: {source}", path.display())]
+    #[error("{} is corrupt or not a database: {source}", named(path))]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -29,13 +29,13 @@ pub enum DbError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The disk is full. Nothing was changed.
-    #[error("the disk that holds `{}` is full", path.display())]
+    #[error("the disk that holds {} is full", named(path))]
     Full {
         /// The file.
         path: PathBuf,
     },
     /// Every connection is in use, or another program holds the file's lock. Worth a retry.
-    #[error("`{}` is busy: {detail}", path.display())]
+    #[error("{} is busy: {detail}", named(path))]
     Busy {
         /// The file.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum DbError {
         detail: String,
     },
     /// A migration failed and was rolled back; the file is as it was.
-    #[error("`{}` could not be migrated: {source}", path.display())]
+    #[error("{} could not be migrated: {source}", named(path))]
     Migration {
         /// The file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum DbError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Anything else SQLite reports: a bug of ours, or a failing disk.
-    #[error("`{}`: {source}", path.display())]
+    #[error("{}{source}", prefix(path))]
     Sqlite {
         /// The file; empty when it isn't known.
         path: PathBuf,
@@ -118,6 +118,20 @@ impl From<rusqlite::Error> for DbError {
             _ => Self::Sqlite { path, source: Box::new(error) },
         }
     }
+}
+
+/// The file in a message. An error that came up within a piece of work doesn't know it.
+fn named(path: &Path) -> String {
+    if path.as_os_str().is_empty() {
+        "the database".to_owned()
+    } else {
+        format!("`{}`", path.display())
+    }
+}
+
+/// The file before a message that needs none.
+fn prefix(path: &Path) -> String {
+    if path.as_os_str().is_empty() { String::new() } else { format!("`{}`: ", path.display()) }
 }
 
 /// SQLite doesn't say why it can't open a file. Whether anything can be opened says it.

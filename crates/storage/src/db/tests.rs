@@ -25,18 +25,18 @@ fn version(path: &Path) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap()
 }
 
-fn notes(db: &Database) -> i64 {
+pub(super) fn notes(db: &Database) -> i64 {
     db.read::<_, DbError>(|c| Ok(c.query_row("select count(*) from note", [], |r| r.get(0))?))
         .unwrap()
 }
 
-fn scratch() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn scratch() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("wiki.db");
     (dir, path)
 }
 
-fn create_one(path: &Path) -> Database {
+pub(super) fn create_one(path: &Path) -> Database {
     Database::open_or_create(path, &one(), &Scheduler::default(), SIZING, |c| {
         c.execute("insert into note values ('seed')", []).map(drop)
     })
@@ -53,6 +53,29 @@ fn a_pool_says_how_much_of_it_is_in_use() {
     assert!(seen.connections >= 1);
     let PoolUse { connections, busy } = db.pool_use();
     assert_eq!((connections >= 1, busy), (true, 0));
+}
+
+#[test]
+fn a_connection_that_comes_back_in_a_transaction_is_not_used_again() {
+    let (_dir, path) = scratch();
+    let db = create_one(&path);
+    let fail = |sql: &str| db.read::<_, DbError>(|c| Ok(c.execute_batch(sql)?)).unwrap_err();
+    let leave_a_row = || {
+        let panics = || {
+            db.read::<(), DbError>(|c| {
+                c.execute_batch("begin immediate; insert into note values ('lost')")?;
+                panic!("in the middle")
+            })
+        };
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_err();
+    };
+    for _ in 0..3 {
+        let said = fail("begin immediate; insert into missing values (1); commit").to_string();
+        assert_eq!(said, "no such table: missing");
+        leave_a_row();
+        db.write::<_, DbError>(|t| Ok(t.execute("update note set text = 'x'", [])?)).unwrap();
+    }
+    assert_eq!(notes(&db), 1);
 }
 
 #[test]
