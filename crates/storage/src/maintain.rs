@@ -106,9 +106,7 @@ impl Wiki {
         // Before the first write that is to be synced.
         let disk = FileSystem::watch(repo.dir())?;
         let mut git = self.git();
-        git.args(["-c", "pack.packSizeLimit=0", "-c", "pack.threads=1"]);
-        // What is larger isn't worth the memory of looking for differences.
-        git.args(["-c", "core.bigFileThreshold=16m", "-c", "pack.windowMemory=64m"]);
+        git.args(["-c", "pack.packSizeLimit=0"]);
         git.args(["pack-objects", "-q", "--all", "--non-empty", "--delta-base-offset"]);
         git.args(["--pack-loose-unreachable", "--honor-pack-keep"]);
         match need {

@@ -42,9 +42,6 @@ impl Packing {
             // From within, so that it goes on with this repository if that is moved away.
             .current_dir(repo)
             .env("GIT_DIR", ".")
-            .env("GIT_NO_REPLACE_OBJECTS", "1")
-            // One of many exports, beside everything else.
-            .args(["-c", "pack.threads=1", "-c", "pack.windowMemory=64m"])
             .args([NAME, "--revs", "--stdout", "--delta-base-offset", "--progress"])
             .stdin(Stdio::piped())
             .stdout(file.try_clone().map_err(unable)?)

@@ -13,8 +13,6 @@ use super::service::Service;
 
 /// How much is kept of what git says to the operator, in bytes.
 const HEARD: usize = 4096;
-/// How much a reader of one repository may keep in memory while it looks for similar objects.
-const PACKING: [&str; 4] = ["-c", "pack.threads=1", "-c", "pack.windowMemory=64m"];
 /// Only what the branch has is given, and what to leave out isn't for clients to say: finding that out
 /// takes time that nothing bounds.
 const GIVING: &[&str] = &[
@@ -75,8 +73,7 @@ pub(super) fn command(
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_OPTIONAL_LOCKS", "0")
         .args(["-c", "transfer.hideRefs=refs", "-c", &format!("transfer.hideRefs=!{branch}")])
-        .args(["-c", "transfer.advertiseSID=false"])
-        .args(PACKING);
+        .args(["-c", "transfer.advertiseSID=false"]);
     if let Some(protocol) = protocol {
         command.env("GIT_PROTOCOL", protocol);
     }

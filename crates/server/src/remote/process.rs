@@ -43,12 +43,13 @@ pub(super) enum NotRun {
     Io(io::Error),
 }
 
-/// The same command, limited in what it may write and compute, and behind others in the queue.
+/// The same command, limited in what it may write and compute, behind others in the queue, and the first
+/// to be killed when memory is short.
 ///
 /// A shell sets the limits before the program is there: set from outside, they would come after it
 /// had already started others. Nothing of the command becomes part of the script.
 pub(super) fn limited(command: &Command, limits: Limits) -> Command {
-    const SCRIPT: &str = r#"ulimit -c 0 && ulimit -f "$1" && ulimit -d "$2" && ulimit -t "$3" &&
+    const SCRIPT: &str = r#"{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null; ulimit -c 0 && ulimit -f "$1" && ulimit -d "$2" && ulimit -t "$3" &&
         shift 3 && exec nice -n 10 "$@""#;
     let mut limited = Command::new("/bin/sh");
     limited.env_clear();

@@ -338,9 +338,6 @@ impl Wire {
             "gc.auto=0",
             "maintenance.auto=false",
             "submodule.recurse=false",
-            // What looking for similar objects may take of the memory.
-            "pack.threads=1",
-            "pack.windowMemory=64m",
             "push.gpgSign=false",
             "push.followTags=false",
         ] {
