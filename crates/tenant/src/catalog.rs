@@ -8,6 +8,7 @@ mod census;
 mod channels;
 mod domains;
 mod error;
+mod file;
 mod idempotency;
 mod invitations;
 mod links;
@@ -26,7 +27,7 @@ use std::sync::LazyLock;
 
 use rusqlite::Transaction;
 use time::OffsetDateTime;
-use wikigrove_storage::db::{Database, PoolUse, Scheduler, Schema, Sizing};
+use wikigrove_storage::db::{PoolUse, Scheduler, Schema, Sizing};
 
 pub(crate) use channels::SealedChannel;
 pub(crate) use error::CatalogError;
@@ -34,6 +35,7 @@ pub use idempotency::{Answer, Recall, Request};
 pub(crate) use links::{SealedLink, SealedUpdate, StoredCredential};
 
 use crate::TenantId;
+use file::CatalogFile;
 
 mod embedded {
     refinery::embed_migrations!("../../migrations/platform");
@@ -52,16 +54,17 @@ const SIZING: Sizing = Sizing { connections: 8, cache_kib: 2048 };
 /// The open platform.db.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    db: Database,
+    db: CatalogFile,
 }
 
 impl Catalog {
     /// Opens `platform.db` in the directory, or creates it there.
     ///
     /// # Errors
-    /// The file can't be created or opened, is corrupt, or is of a newer version.
+    /// The file can't be created or opened, is corrupt, or is of a newer version. [`CatalogError::Lost`]: the
+    /// directory has wikis, and this isn't their catalog.
     pub(crate) fn open(dir: &Path, scheduler: &Scheduler) -> Result<Self, CatalogError> {
-        let db = Database::open_or_create(&dir.join(FILE), &SCHEMA, scheduler, SIZING, |_| Ok(()))?;
+        let db = CatalogFile::open(dir, &dir.join(FILE), &SCHEMA, scheduler, SIZING)?;
         Ok(Self { db })
     }
 

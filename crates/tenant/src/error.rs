@@ -158,6 +158,9 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The data directory has wikis, and the catalog beside them is missing, empty or another one's.
+    #[error("{0}")]
+    CatalogLost(String),
     /// The platform's own database.
     #[error("platform.db: {0}")]
     Catalog(DbError),
@@ -246,7 +249,7 @@ impl Error {
             Self::InUse { .. } => "data_in_use",
             Self::AlreadyOpen { .. } => "already_open",
             Self::NoContext | Self::OtherContext { .. } => "internal",
-            Self::SecretKey { .. } => "internal",
+            Self::SecretKey { .. } | Self::CatalogLost(_) => "internal",
             Self::Catalog(_) | Self::File(_) => "internal",
         }
     }
@@ -437,6 +440,7 @@ impl From<CatalogError> for Error {
             CatalogError::UnknownInvitation => Self::UnknownWiki,
             CatalogError::SpentInvitation { expired } => Self::InvitationSpent { expired },
             CatalogError::Transition { .. } => Self::WrongState(error.to_string()),
+            CatalogError::Lost(why) => Self::CatalogLost(why),
             CatalogError::Db(error) => Self::Catalog(error),
         }
     }

@@ -1,5 +1,6 @@
 //! What can go wrong with the platform's database.
 
+use wikigrove_storage::FileError;
 use wikigrove_storage::db::DbError;
 
 use crate::{Domain, InvalidSubject, Slug, State, TenantId};
@@ -60,6 +61,9 @@ pub(crate) enum CatalogError {
         /// Whether nobody accepted it in time.
         expired: bool,
     },
+    /// The file is missing, empty or another one's, in a data directory that has wikis. Nothing was changed.
+    #[error("{0}")]
+    Lost(String),
     /// The file could not be read or written.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -75,6 +79,12 @@ impl CatalogError {
     /// Whether what was asked for contradicts what is there.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::SlugTaken(_) | Self::DomainTaken(_) | Self::Transition { .. })
+    }
+}
+
+impl From<FileError> for CatalogError {
+    fn from(error: FileError) -> Self {
+        Self::Db(error.into())
     }
 }
 
