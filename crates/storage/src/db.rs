@@ -305,7 +305,7 @@ fn build(
     schema: &Schema,
     seed: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> Result<(), DbError> {
-    files::write_new(private, schema.template()?)?;
+    files::write_new(private, schema.template(private)?)?;
     let connection = Connection::open_with_flags(private, FLAGS)?;
     // The private copy is synced as a whole below; its own transactions need not be.
     connection.execute_batch("pragma synchronous = off")?;

@@ -160,6 +160,9 @@ impl Platform {
             ..Resources::default()
         };
         let catalog = Catalog::open(&dir, &resources.scheduler)?;
+        let vault =
+            Vault::new(settings.secret_key_file.clone().unwrap_or_else(|| dir.join("secret-key")));
+        vault.check(&catalog)?;
         Ok(Self(Arc::new(Inner {
             registry: Arc::new(Registry::new(settings.open_wikis)),
             maintaining: Arc::new(tokio::sync::Semaphore::new(1)),
@@ -168,9 +171,7 @@ impl Platform {
             changes: Mutex::new(Some(broadcast::Sender::new(CHANGES_KEPT))),
             announced: Announced::default(),
             memory: Memory::new(),
-            vault: Vault::new(
-                settings.secret_key_file.clone().unwrap_or_else(|| dir.join("secret-key")),
-            ),
+            vault,
             telling_links: Mutex::new(()),
             dir,
             settings,

@@ -5,7 +5,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -13,6 +13,7 @@ use wikigrove_storage::FileError;
 use wikigrove_storage::files::{sync_dir, write_new};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::catalog::Catalog;
 use crate::{Error, Secret, TenantId, random};
 
 /// Bytes of a key.
@@ -31,11 +32,39 @@ pub(crate) struct Sealed {
 pub(crate) struct Vault {
     file: PathBuf,
     cipher: Mutex<Option<XChaCha20Poly1305>>,
+    /// Why the key must not be used, nor another one made.
+    refused: OnceLock<&'static str>,
 }
 
 impl Vault {
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, cipher: Mutex::new(None) }
+        Self { file, cipher: Mutex::new(None), refused: OnceLock::new() }
+    }
+
+    /// Refuses the key from now on, or the making of one, if there are stored values and it opens none of them.
+    /// With a second key some values would open with the one and some with the other.
+    ///
+    /// # Errors
+    /// The stored values can't be listed.
+    pub(crate) fn check(&self, catalog: &Catalog) -> Result<(), Error> {
+        let mut last = None;
+        let is_opened = catalog.any_sealed(|wiki, name, sealed| {
+            last = self.open(wiki, name, sealed).err();
+            last.is_none()
+        })?;
+        let Some(error) = last.filter(|_| !is_opened) else { return Ok(()) };
+        let why = match &error {
+            Error::File(error) if error.source.kind() == ErrorKind::NotFound => {
+                "it is missing, and stored secrets are sealed with it: put it back and start again"
+            }
+            Error::File(_) => "it can't be read, and stored secrets are sealed with it",
+            _ => {
+                "it opens none of the stored secrets: put back the key that they are sealed with and start again"
+            }
+        };
+        tracing::error!(file = %self.file.display(), %error, "no secret can be kept or used: {why}");
+        let _ = self.refused.set(why);
+        Ok(())
     }
 
     /// Seals a value. The key is made if there is none.
@@ -80,6 +109,9 @@ impl Vault {
 
     /// Makes sure that there is a key of the right form, as far as there has to be one.
     fn cipher(&self, create: bool) -> Result<XChaCha20Poly1305, Error> {
+        if let Some(why) = self.refused.get() {
+            return Err(self.error(why));
+        }
         let mut known = self.cipher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cipher) = &*known {
             return Ok(cipher.clone());
@@ -91,6 +123,10 @@ impl Vault {
         };
         let key = Key::try_from(key.as_slice())
             .map_err(|_| self.error("a key is 32 bytes, and these are more or fewer"))?;
+        if key.iter().all(|byte| *byte == key[0]) {
+            // As a file is after a power cut, or after a copy that failed.
+            return Err(self.error("its bytes are all the same, which no random key is"));
+        }
         let cipher = XChaCha20Poly1305::new(&key);
         *known = Some(cipher.clone());
         Ok(cipher)
@@ -136,6 +172,21 @@ impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Vault").field("file", &self.file).finish_non_exhaustive()
     }
+}
+
+/// The name under which the credential of a link is sealed.
+pub(crate) fn credential_name(link: &str) -> String {
+    format!("link {link} credential")
+}
+
+/// The name under which the secret of a link's incoming webhook is sealed.
+pub(crate) fn webhook_name(link: &str) -> String {
+    format!("link {link} webhook")
+}
+
+/// The name under which a channel's address and secret are sealed.
+pub(crate) fn channel_name(channel: &str) -> String {
+    format!("channel {channel}")
 }
 
 /// What a value belongs to. The id has a fixed length, so no two pairs are the same bytes.
@@ -187,7 +238,8 @@ mod tests {
         let wiki = TenantId::random();
         let sealed = vault(&dir).seal(wiki, "A", &Secret::new("b".to_owned())).unwrap();
         let file = dir.path().join("secret-key");
-        for key in [&[7; 32][..], &[7; 31]] {
+        let other: Vec<u8> = (0..32).collect();
+        for key in [&other[..], &other[..31], &[0; 32], &[7; 32]] {
             std::fs::write(&file, key).unwrap();
             let error = vault(&dir).open(wiki, "A", &sealed).unwrap_err();
             assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");

@@ -51,7 +51,9 @@ pub(super) fn uncommitted(
     let unusable = |error| failed("status", &format!("the repository can't be found: {error}"));
     // Absolute, because git looks for it from the work tree.
     let repo = repo.canonicalize().map_err(unusable)?;
-    let scratch = tempfile::tempdir().map_err(|error| missing("status", &error))?;
+    let scratch = tempfile::Builder::new().prefix(".tmp-").tempdir_in(&repo).map_err(|error| {
+        failed("status", &format!("no directory can be made in {}: {error}", repo.display()))
+    })?;
     let in_tree = || {
         let mut command = git();
         command

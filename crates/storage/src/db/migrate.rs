@@ -6,6 +6,7 @@
 //! between leaves a file that can't be opened any more. Running it *inside* a transaction that
 //! already holds the write lock closes all three gaps.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use refinery_core::traits::sync::{Migrate, Query, Transaction as RefineryTransaction};
@@ -15,7 +16,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{DbError, FLAGS};
-use crate::files::At as _;
+use crate::files::{self, At as _};
 
 /// The migrations of one kind of file, in order.
 pub struct Schema {
@@ -35,20 +36,31 @@ impl Schema {
         self.migrations.iter().map(|m| i64::from(m.version())).max().unwrap_or(0)
     }
 
-    /// The bytes of an empty, fully migrated file in WAL mode.
-    pub(super) fn template(&self) -> Result<&[u8], DbError> {
+    /// The bytes of an empty, fully migrated file in WAL mode. The first call makes the file, beside the one
+    /// that it is for: another directory may be full, or missing.
+    pub(super) fn template(&self, beside: &Path) -> Result<&[u8], DbError> {
         if let Some(bytes) = self.template.get() {
             return Ok(bytes);
         }
-        let dir = tempfile::tempdir().at("create a directory in", &std::env::temp_dir())?;
-        let path = dir.path().join("template.db");
+        let path = files::temporary_beside(beside);
+        let made = self.migrate_new(&path).map_err(|error| error.of(&path));
+        for suffix in ["", "-wal", "-shm"] {
+            let mut left = path.clone().into_os_string();
+            left.push(suffix);
+            // What stays is removed as any leftover is.
+            let _ = std::fs::remove_file(left);
+        }
+        let bytes = made?;
+        Ok(self.template.get_or_init(|| bytes))
+    }
+
+    fn migrate_new(&self, path: &Path) -> Result<Vec<u8>, DbError> {
         let mut connection =
-            Connection::open_with_flags(&path, FLAGS | rusqlite::OpenFlags::SQLITE_OPEN_CREATE)?;
+            Connection::open_with_flags(path, FLAGS | rusqlite::OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.execute_batch("pragma journal_mode = wal; pragma synchronous = off;")?;
         ensure(&mut connection, self)?;
         connection.close().map_err(|(_, error)| error)?;
-        let bytes = std::fs::read(&path).at("read", &path)?;
-        Ok(self.template.get_or_init(|| bytes))
+        Ok(std::fs::read(path).at("read", path)?)
     }
 }
 

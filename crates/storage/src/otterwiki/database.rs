@@ -51,7 +51,7 @@ impl Tables {
     /// # Errors
     /// The file can't be read, isn't a database, or has no table of preferences.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let scratch = tempfile::tempdir().at("create a directory for", path)?;
+        let scratch = tempfile::tempdir().at("create a directory in", &std::env::temp_dir())?;
         let copy = scratch.path().join("copy.db");
         std::fs::copy(path, &copy).at("copy", path)?;
         for suffix in ["-wal", "-journal"] {

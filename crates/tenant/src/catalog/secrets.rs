@@ -2,9 +2,10 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::row::parsed;
 use super::{Catalog, CatalogError, now, require_wiki};
 use crate::TenantId;
-use crate::secrets::Sealed;
+use crate::secrets::{Sealed, channel_name, credential_name, webhook_name};
 
 impl Catalog {
     /// Keeps a sealed value, in place of the one that had the name.
@@ -44,6 +45,44 @@ impl Catalog {
             };
             let mut statement = connection.prepare_cached(sql)?;
             Ok(statement.query_row(params![wiki.to_string(), name], read).optional()?)
+        })
+    }
+
+    /// Shows each sealed value of all wikis, with the name it was sealed under, until `is_found` says that it
+    /// has seen enough. `false`: it never did.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn any_sealed(
+        &self,
+        mut is_found: impl FnMut(TenantId, &str, &Sealed) -> bool,
+    ) -> Result<bool, CatalogError> {
+        self.db.read(|connection| {
+            let mut statement = connection.prepare(
+                "select 'secret' as kind, wiki, name, nonce, sealed from secrets
+                 union all
+                 select 'credential', wiki, id, credential_nonce, credential_sealed from links
+                     where credential_sealed is not null
+                 union all
+                 select 'webhook', wiki, id, webhook_nonce, webhook_sealed from links
+                 union all
+                 select 'channel', wiki, id, nonce, sealed from channels where sealed is not null",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (kind, id): (String, String) = (row.get("kind")?, row.get("name")?);
+                let name = match kind.as_str() {
+                    "credential" => credential_name(&id),
+                    "webhook" => webhook_name(&id),
+                    "channel" => channel_name(&id),
+                    _ => id,
+                };
+                let sealed = Sealed { nonce: row.get("nonce")?, sealed: row.get("sealed")? };
+                if is_found(parsed(row, "wiki")?, &name, &sealed) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         })
     }
 

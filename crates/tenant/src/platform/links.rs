@@ -7,6 +7,7 @@ use crate::context::{blocking, uninterrupted};
 use crate::link::{
     Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, number, random_id,
 };
+use crate::secrets::{credential_name, webhook_name};
 use crate::{Error, Platform, Secret, TenantId};
 
 impl Platform {
@@ -226,14 +227,6 @@ impl Platform {
 }
 
 /// What a link's secrets are bound to, beside their wiki.
-fn credential_name(id: &str) -> String {
-    format!("link {id} credential")
-}
-
-fn webhook_name(id: &str) -> String {
-    format!("link {id} webhook")
-}
-
 impl LinkSettings {
     /// Whether this is the same place of the same remote as `other`.
     pub fn same_remote(&self, other: &Self) -> bool {
@@ -316,6 +309,22 @@ mod tests {
             let link = platform.update_link(&link.id, changed).await.unwrap();
             assert_eq!(link.credential, "token");
         }
+        let channel = crate::channel::NewNoticeChannel {
+            wiki,
+            kind: "webhook".to_owned(),
+            target: "hook.example.org".to_owned(),
+            secret: Some(Secret::new(canary.to_owned())),
+        };
+        platform.create_notice_channel(channel, 1).await.unwrap();
+        platform.put_secret(wiki, "A", Secret::new(canary.to_owned())).await.unwrap();
+        // Each is found by the name under which it was sealed.
+        let mut opened = Vec::new();
+        let every = |wiki, name: &str, sealed: &_| {
+            opened.push(platform.0.vault.open(wiki, name, sealed).is_ok());
+            false
+        };
+        platform.0.catalog.any_sealed(every).unwrap();
+        assert_eq!(opened, [true; 12]);
         for entry in std::fs::read_dir(platform.dir()).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file() {

@@ -1,6 +1,7 @@
 //! One process owns a data directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -19,41 +20,91 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// A directory in memory younger than this is left alone: its owner may not have locked it yet.
 const YOUTH: Duration = Duration::from_secs(60);
 
-/// The lock on `<data>/lock`, released when this and all its clones are dropped or the processes
+/// The lock on a data directory, released when this and all its clones are dropped or the processes
 /// that hold them end in any way.
+///
+/// It is on the directory itself, which can't be removed as a file in it can, and on `<data>/lock`, where
+/// earlier versions of this program look.
 pub(crate) struct DirLock {
-    /// Before the file, and so dropped before it: what is said to be held must be locked.
+    /// Before the locks, and so dropped before them: what is said to be held must be locked.
     _held: Held,
+    dir: File,
+    /// Whether the directory itself is locked: some file systems lock files only.
+    is_dir_locked: bool,
     file: File,
 }
 
 impl DirLock {
     pub(crate) fn take(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join("lock");
-        let file = open(&path).map_err(|source| file_error("open", &path, source))?;
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _held: Held::enter(&file), file }),
-                Err(TryLockError::Error(source)) => return Err(file_error("lock", &path, source)),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                Err(TryLockError::WouldBlock) => return Err(taken(dir, &file)),
-            }
-        }
+        let path = dir;
+        let dir = File::open(path).map_err(|source| file_error("open", path, source))?;
+        let is_dir_locked = lock_directory(&dir, path, deadline)?;
+        let file = lock_file(&dir, path, deadline)?;
+        Ok(Self { _held: Held::enter(&dir), dir, is_dir_locked, file })
     }
 
     /// The same lock once more, for a program we start.
     pub(crate) fn for_child(&self) -> Result<File, Error> {
-        self.file.try_clone().map_err(|source| file_error("share", Path::new("lock"), source))
+        let lock = if self.is_dir_locked { &self.dir } else { &self.file };
+        lock.try_clone().map_err(|source| file_error("share", Path::new("lock"), source))
     }
 }
 
-/// Why the lock `file` of `dir` can't be had.
-fn taken(dir: &Path, file: &File) -> Error {
-    let dir = dir.to_owned();
-    if held::is_held(file) { Error::AlreadyOpen { dir } } else { Error::InUse { dir } }
+/// Locks the directory; `false`: its file system doesn't lock directories.
+fn lock_directory(dir: &File, path: &Path, deadline: Instant) -> Result<bool, Error> {
+    match lock(dir, deadline) {
+        Ok(true) => Ok(true),
+        Ok(false) => Err(taken(dir, path)),
+        Err(error) => {
+            // NFS, for one, locks only what is open for writing.
+            tracing::warn!(dir = %path.display(), %error, "only the file `lock` in it can be locked: never remove it");
+            Ok(false)
+        }
+    }
+}
+
+fn lock_file(dir: &File, dir_path: &Path, deadline: Instant) -> Result<File, Error> {
+    let path = dir_path.join("lock");
+    loop {
+        let file = open(&path).map_err(|source| file_error("open", &path, source))?;
+        match lock(&file, deadline) {
+            // Another one may have its name by now, which nothing holds.
+            Ok(true) if is_at(&file, &path) => return Ok(file),
+            Ok(true) => {}
+            Ok(false) => return Err(taken(dir, dir_path)),
+            Err(source) => return Err(file_error("lock", &path, source)),
+        }
+    }
+}
+
+/// Why the lock on a directory can't be had.
+fn taken(dir: &File, path: &Path) -> Error {
+    let is_here = held::is_held(dir);
+    let dir = path.to_owned();
+    if is_here { Error::AlreadyOpen { dir } } else { Error::InUse { dir } }
+}
+
+/// Waits for a lock until `deadline`; `false`: another process has it.
+fn lock(file: &File, deadline: Instant) -> std::io::Result<bool> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(source)) => return Err(source),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => return Ok(false),
+        }
+    }
+}
+
+/// Whether the open file still has this name.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
@@ -115,6 +166,38 @@ mod tests {
         let lock = open(&dir.join("lock")).unwrap();
         lock.set_modified(std::time::SystemTime::now() - age).unwrap();
         dir
+    }
+
+    fn is_in_use(taken: Result<DirLock, Error>) -> bool {
+        matches!(taken, Err(Error::InUse { .. } | Error::AlreadyOpen { .. }))
+    }
+
+    #[test]
+    fn removing_or_replacing_the_lock_file_lets_nobody_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DirLock::take(dir.path()).unwrap();
+        assert!(is_in_use(DirLock::take(dir.path())));
+        std::fs::remove_file(dir.path().join("lock")).unwrap();
+        assert!(is_in_use(DirLock::take(dir.path())));
+        std::fs::write(dir.path().join("lock"), "").unwrap();
+        assert!(is_in_use(DirLock::take(dir.path())));
+        // A program that was given the lock holds it alone.
+        let child = lock.for_child().unwrap();
+        drop(lock);
+        assert!(is_in_use(DirLock::take(dir.path())));
+        drop(child);
+        DirLock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_locks_the_file_alone_is_respected_and_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let earlier = open(&dir.path().join("lock")).unwrap();
+        earlier.try_lock().unwrap();
+        assert!(is_in_use(DirLock::take(dir.path())));
+        drop(earlier);
+        let _lock = DirLock::take(dir.path()).unwrap();
+        open(&dir.path().join("lock")).unwrap().try_lock().unwrap_err();
     }
 
     #[test]

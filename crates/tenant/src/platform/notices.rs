@@ -6,6 +6,7 @@ use crate::catalog::SealedChannel;
 use crate::channel::{DueNotice, NewNoticeChannel, NoticeChannel};
 use crate::context::blocking;
 use crate::link::NewNotice;
+use crate::secrets::channel_name;
 use crate::{Error, Platform, Secret, TenantId, token};
 
 impl Platform {
@@ -22,7 +23,7 @@ impl Platform {
         blocking(move || {
             let NewNoticeChannel { wiki, kind, target, secret } = new;
             let id = token::random_id();
-            let seal = |secret| platform.0.vault.seal(wiki, &sealed_name(&id), &secret);
+            let seal = |secret| platform.0.vault.seal(wiki, &channel_name(&id), &secret);
             let sealed = secret.map(seal).transpose()?;
             let sealed = SealedChannel { id, wiki, kind, target, sealed };
             Ok(platform.0.catalog.create_channel(&sealed, most)?)
@@ -65,7 +66,7 @@ impl Platform {
         blocking(move || {
             let sealed = platform.0.catalog.channel_secret(&channel.id)?;
             let open =
-                |sealed| platform.0.vault.open(channel.wiki, &sealed_name(&channel.id), &sealed);
+                |sealed| platform.0.vault.open(channel.wiki, &channel_name(&channel.id), &sealed);
             sealed.map(open).transpose()
         })
         .await
@@ -151,9 +152,4 @@ impl Platform {
     ) -> Result<usize, Error> {
         self.catalog(move |catalog| catalog.give_up_notices(before, longest)).await
     }
-}
-
-/// What a channel's secret is bound to, beside its wiki.
-fn sealed_name(id: &str) -> String {
-    format!("channel {id}")
 }

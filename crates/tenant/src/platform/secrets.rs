@@ -58,3 +58,66 @@ impl Platform {
         self.catalog(move |catalog| catalog.secret_names(wiki)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::Slug;
+
+    async fn platform(dir: &Path) -> (Platform, TenantId) {
+        let platform = Platform::open(dir).await.unwrap();
+        let slug: Slug = "garden".parse().unwrap();
+        if platform.tenant(&slug).await.unwrap().is_none() {
+            platform.create("garden").await.unwrap();
+        }
+        let id = platform.tenant(&slug).await.unwrap().unwrap().id;
+        (platform, id)
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn no_key_takes_the_place_of_one_that_stored_secrets_need() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret-key");
+        let (first, id) = platform(dir.path()).await;
+        first.put_secret(id, "A", secret("a")).await.unwrap();
+        first.close().await;
+        drop(first);
+        let key = std::fs::read(&file).unwrap();
+        let wrong: Vec<u8> = (0..32).collect();
+        for present in [None, Some(&wrong[..]), Some(&[0; 32]), Some(&key[..31])] {
+            match present {
+                Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+                None => std::fs::remove_file(&file).unwrap(),
+            }
+            let (other, id) = platform(dir.path()).await;
+            let error = other.put_secret(id, "B", secret("b")).await.unwrap_err().to_string();
+            assert!(error.contains("secret-key") && error.contains("put"), "{error}");
+            other.secret(id, "A").await.unwrap_err();
+            other.close().await;
+            assert_eq!(std::fs::read(&file).ok().as_deref(), present, "a key was made");
+        }
+        std::fs::write(&file, key).unwrap();
+        let (again, id) = platform(dir.path()).await;
+        assert_eq!(again.secret(id, "A").await.unwrap().unwrap().expose(), "a");
+        again.put_secret(id, "B", secret("b")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_stored_secrets_a_lost_key_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, id) = platform(dir.path()).await;
+        first.put_secret(id, "A", secret("a")).await.unwrap();
+        first.remove_secret(id, "A").await.unwrap();
+        first.close().await;
+        drop(first);
+        std::fs::remove_file(dir.path().join("secret-key")).unwrap();
+        let (again, id) = platform(dir.path()).await;
+        again.put_secret(id, "A", secret("b")).await.unwrap();
+    }
+}
