@@ -100,6 +100,19 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
     file.sync_all().at("sync", path)
 }
 
+/// Writes a file in the place of one that may be there. After a power cut it is the old one or the new one.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let new = temporary_beside(path);
+    let renamed = write_new(&new, content)
+        .and_then(|()| std::fs::rename(&new, path).at("rename into place", path));
+    if renamed.is_err() {
+        // Nothing may be there, and what is is swept later.
+        let _ = std::fs::remove_file(&new);
+    }
+    renamed?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
 /// Makes the names in a directory durable.
 pub fn sync_dir(path: &Path) -> Result<(), FileError> {
     File::open(path).and_then(|dir| dir.sync_all()).at("sync directory", path)

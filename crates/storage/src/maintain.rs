@@ -72,6 +72,7 @@ impl Wiki {
     pub fn maintain(&self) -> Result<Maintenance, Error> {
         self.check_open()?;
         let Ok(_alone) = self.maintaining.try_lock() else { return Ok(Maintenance::default()) };
+        self.repo().mend_constant_files()?;
         let stored = self.repo().stored()?;
         let mut done = Maintenance::default();
         let need = Need::of(&stored);
@@ -86,6 +87,14 @@ impl Wiki {
             tracing::info!(wiki.id = self.id(), ?done, "repository packed");
         }
         Ok(done)
+    }
+
+    /// Writes again what the git program needs and doesn't find: call it before running git on the repository.
+    ///
+    /// # Errors
+    /// The disk is full or failing.
+    pub fn ready_for_git(&self) -> Result<(), Error> {
+        Ok(self.repo().mend_constant_files()?)
     }
 
     /// Ends a running maintenance and waits for that.

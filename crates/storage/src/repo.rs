@@ -4,9 +4,11 @@
 //! Nothing here is durable by itself: gix never syncs what it writes. The redo rows in wiki.db are
 //! what makes a save durable (see [`crate::redo`]), and a checkpoint syncs the repository later.
 
+mod aside;
 mod attribute;
 mod blame;
 mod blobs;
+mod constant_files;
 mod error;
 mod incoming;
 mod keep;
@@ -85,7 +87,7 @@ impl Repo {
     pub(crate) fn create(dir: &Path, branch: &str) -> Result<(), FileError> {
         files::create_private_dir(dir)?;
         files::write_new(&dir.join("HEAD"), format!("ref: {branch}\n").as_bytes())?;
-        files::write_new(&dir.join("config"), CONFIG)?;
+        files::write_new(&dir.join("config"), constant_files::CONFIG)?;
         for inner in ["objects", "refs", "refs/heads"] {
             files::create_private_dir(&dir.join(inner))?;
         }
@@ -100,6 +102,7 @@ impl Repo {
     /// It isn't a repository, is a link to somewhere else, or borrows objects from another one.
     pub(crate) fn open(dir: &Path) -> Result<Self, RepoError> {
         refuse_escapes(dir)?;
+        constant_files::mend(dir, None)?;
         restore_empty_dirs(dir)?;
         sweep::sweep(dir)?;
         mend_packs::mend(dir)?;
@@ -137,6 +140,11 @@ impl Repo {
     /// The repository's directory.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Writes again what the git program needs and doesn't find: HEAD and config.
+    pub(crate) fn mend_constant_files(&self) -> Result<(), RepoError> {
+        constant_files::mend(&self.dir, Some(&self.branch()))
     }
 
     /// The full name of the wiki's branch, such as `refs/heads/main`.
@@ -184,26 +192,6 @@ impl std::fmt::Debug for Repo {
     }
 }
 
-/// What git is told about our repositories. Packing refs beside a writer loses updates, so no
-/// program does it unless it is ours and holds the lock; nothing else cleans up on its own either.
-const CONFIG: &[u8] = b"[core]
-\trepositoryformatversion = 0
-\tfilemode = true
-\tbare = true
-\tlogallrefupdates = false
-\thooksPath = /dev/null
-[gc]
-\tauto = 0
-\tpackRefs = false
-[maintenance]
-\tauto = false
-[receive]
-\tautogc = false
-\tdenyNonFastForwards = true
-[transfer]
-\thideRefs = refs/wiki
-";
-
 /// Identity, size and time of the ref's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeadStamp(Option<FileStamp>, Option<FileStamp>);
@@ -215,8 +203,11 @@ type FileStamp = (u64, u64, u128);
 const TICK: Duration = Duration::from_millis(20);
 
 impl HeadStamp {
-    /// Whether a later move of the branch would show: the files are older than one tick.
+    /// Whether a later move of the branch would show: there is a file, and it is older than one tick.
     pub(crate) fn is_settled(self) -> bool {
+        if self == Self(None, None) {
+            return false;
+        }
         let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else { return false };
         let before = now.saturating_sub(TICK).as_nanos();
         [self.0, self.1].into_iter().flatten().all(|(_, _, modified)| modified < before)

@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use gix::odb::pack::{index, multi_index};
 
 use super::RepoError;
+use super::aside::set_aside;
 use crate::files::{self, At as _, FileError};
 use crate::git_program;
 
-/// Where files are kept that can't be used and may be of use to a person, inside the repository.
-const ASIDE: &str = "set-aside";
 /// The extension of an index while its pack is being removed, because other packs have all its objects.
 pub(super) const REPLACED: &str = "replaced";
 
@@ -140,19 +139,8 @@ impl Packs<'_> {
         Ok(())
     }
 
-    /// Moves a file of a pack to where git doesn't look; returns where it is then.
     fn set_aside(&self, pack: &Path, extension: &str) -> Result<PathBuf, FileError> {
-        let aside = self.repo.join(ASIDE);
-        if !aside.is_dir() {
-            files::create_private_dir(&aside)?;
-            files::sync_dir(self.repo)?;
-        }
-        let from = pack.with_extension(extension);
-        let to = unused_name(&aside, from.file_name().unwrap_or_default());
-        std::fs::rename(&from, &to).at("set aside", &from)?;
-        files::sync_dir(&aside)?;
-        files::sync_dir(self.dir)?;
-        Ok(to)
+        set_aside(self.repo, &pack.with_extension(extension))
     }
 
     /// Removes files that git derives from packs and that can't be used.
@@ -238,17 +226,6 @@ fn index_pack(repo: &Path, pack: &Path, index: &Path) -> Result<Result<(), Strin
             error => Err(error),
         },
     }
-}
-
-fn unused_name(dir: &Path, name: &OsStr) -> PathBuf {
-    let plain = dir.join(name);
-    let mut path = plain.clone();
-    let mut number = 1;
-    while path.exists() {
-        path = plain.with_added_extension(number.to_string());
-        number += 1;
-    }
-    path
 }
 
 fn remove(path: &Path) -> Result<(), FileError> {

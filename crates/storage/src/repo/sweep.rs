@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files::{At as _, FileError};
+use crate::files::{self, At as _, FileError};
 
 /// Removes leftovers. Only for the one owner of the wiki, before it starts to write.
 pub(super) fn sweep(dir: &Path) -> Result<(), FileError> {
@@ -25,7 +25,8 @@ fn sweep_refs(dir: &Path) -> Result<(), FileError> {
 }
 
 fn is_leftover(name: &str) -> bool {
-    name.ends_with(".lock") || name.starts_with(".tmp") || name.starts_with("tmp_")
+    let begins = |with| name.starts_with(with);
+    name.ends_with(".lock") || begins(".tmp") || begins("tmp_") || files::is_leftover(name)
 }
 
 /// Returns the sub-directories.

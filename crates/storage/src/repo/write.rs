@@ -250,7 +250,7 @@ impl RefLock {
     }
 
     /// As [`set`](Self::set), but a power cut leaves the old ref or the new one.
-    pub(super) fn set_synced(mut self, new: Revision) -> Result<(), RepoError> {
+    pub(crate) fn set_synced(mut self, new: Revision) -> Result<(), RepoError> {
         self.write(new)?;
         let path = self.0.lock_path().to_owned();
         self.0.with_mut(|file| file.sync_all()).at("sync", &path)?;

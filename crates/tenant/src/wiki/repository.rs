@@ -24,6 +24,7 @@ impl Wiki {
     /// The caller may not read.
     pub async fn open_repository(&self) -> Result<Repository, Error> {
         self.allow(Action::Read).await?;
+        self.run(|wiki| wiki.ready_for_git()).await?;
         let stay = self.0.live.stay().map_err(|_| self.ended())?;
         let dir = stay.wiki().dir().join("repo");
         let branch = stay.wiki().branch();
