@@ -248,7 +248,7 @@ impl Wiki {
     ) -> Result<StagedBlob, Error> {
         self.check_open()?;
         let mut upload = upload.hashed()?;
-        let unit = Unit::new(self.repo(), self.repo().head()?, self.preferences()?);
+        let unit = Unit::new(self.repo(), self.head()?, self.preferences()?);
         plan(&unit, path, base, upload.id)?;
         let new = Entry { mode: Entry::FILE, id: upload.id };
         let old = unit.entry(path.as_str())?;

@@ -347,7 +347,8 @@ impl Wiki {
         if writer.unsynced {
             self.write_again()?;
         }
-        let head = self.repo().head()?;
+        // Of a branch that was damaged meanwhile the rows may know most.
+        let head = self.mend_branch(writer)?;
         writer.unsynced = true;
         disk.sync()?;
         writer.unsynced = false;

@@ -1,8 +1,9 @@
-//! What happens when a wiki is opened: acknowledged saves that had not reached the repository are
-//! repeated, and a branch that a crash damaged is pointed at the last commit known to be good.
+//! Acknowledged saves that had not reached the repository are repeated when a wiki is opened, and a branch that
+//! was damaged is pointed at the last commit known to be good, whenever that is noticed.
 
 use crate::error::Error;
 use crate::index;
+use crate::publish::Writer;
 use crate::redo;
 use crate::repo::RepoError;
 use crate::revision::Revision;
@@ -10,70 +11,87 @@ use crate::wiki::Wiki;
 
 /// Brings the repository to the state that was last acknowledged.
 pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
-    let Some(database) = wiki.existing_database()? else {
-        // Without wiki.db nothing was ever acknowledged; but a damaged branch must be said now.
-        wiki.head()?;
-        return Ok(());
-    };
-    let known = database.read(|connection| {
-        Ok::<_, Error>([index::indexed(connection)?, redo::durable(connection)?])
-    })?;
-    let mut writer = wiki.lock_writer()?;
-    wiki.replay(&mut writer)?;
-    repair_branch(wiki, known)
-}
-
-/// After the redo rows, the index or the last checkpoint knows the newest commit. A branch that is
-/// unreadable or gone is restored from there: an empty history must never take the place of a real one.
-fn repair_branch(wiki: &Wiki, known: [Option<Revision>; 2]) -> Result<(), Error> {
-    let damage = match wiki.repo().head() {
-        Ok(Some(head)) if wiki.repo().is_commit(head)? => return Ok(()),
-        Ok(Some(head)) => format!("it names {head}, which is missing or damaged"),
-        Ok(None) => "it is gone".to_owned(),
-        Err(RepoError::DamagedRef { source, .. }) => source.to_string(),
-        Err(error) => return Err(error.into()),
-    };
-    match newest(wiki, known)? {
-        Some(known) => {
-            tracing::error!(
-                wiki.id = wiki.id(),
-                branch = wiki.repo().branch(),
-                damage,
-                restored = %known,
-                "the branch was damaged and now points to the newest commit that wiki.db knows"
-            );
-            wiki.repo().lock_branch()?.set(known)?;
-            wiki.head_moved(false);
-            Ok(())
-        }
-        None if known == [None, None] && damage == "it is gone" => Ok(()),
-        None => Err(Error::Damaged {
-            detail: format!(
-                "the branch `{}` in `{}` is damaged: {damage}. No good commit is known; restore the repository from a \
-                 backup, or point the branch at a commit with `git update-ref`",
-                wiki.repo().branch(),
-                wiki.repo().dir().display()
-            ),
-        }),
+    if wiki.existing_database()?.is_some() {
+        let mut writer = wiki.lock_writer_only()?;
+        wiki.replay(&mut writer)?;
+        wiki.mend_branch(&writer)?;
     }
-}
-
-/// The commit that is built on the other; of two that aren't, the first.
-fn newest(wiki: &Wiki, known: [Option<Revision>; 2]) -> Result<Option<Revision>, Error> {
-    let mut newest = None;
-    for commit in known.into_iter().flatten() {
-        if !wiki.repo().is_commit(commit)? {
-            continue;
-        }
-        newest = match newest {
-            Some(other) if !wiki.repo().is_ancestor(other, commit)? => Some(other),
-            _ => Some(commit),
-        };
-    }
-    Ok(newest)
+    // Without wiki.db nothing was ever acknowledged; but a damaged branch must be said now.
+    wiki.head()?;
+    Ok(())
 }
 
 impl Wiki {
+    /// The branch's commit. A branch that is unreadable or gone, or names a commit that is missing, is pointed at
+    /// the newest commit that the writer, the index or the last checkpoint knows: an empty history must never
+    /// take the place of a real one.
+    ///
+    /// # Errors
+    /// The branch is damaged and no good commit is known.
+    pub(crate) fn mend_branch(&self, writer: &Writer) -> Result<Option<Revision>, Error> {
+        let damage = match self.repo().head() {
+            Ok(Some(head)) if self.is_good_head(head)? => return Ok(Some(head)),
+            Ok(Some(head)) => format!("it names {head}, which is missing or damaged"),
+            Ok(None) => "it is gone".to_owned(),
+            Err(RepoError::DamagedRef { source, .. }) => source.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        let known = self.known_commits(writer)?;
+        match self.newest_of(&known)? {
+            Some(known) => {
+                tracing::error!(
+                    wiki.id = self.id(),
+                    branch = self.branch(),
+                    damage,
+                    restored = %known,
+                    "the branch was damaged and now points to the newest commit that wiki.db knows"
+                );
+                self.repo().lock_branch()?.set_synced(known)?;
+                self.head_moved(writer.unapplied);
+                Ok(Some(known))
+            }
+            None if known.is_empty() && damage == "it is gone" => Ok(None),
+            None => Err(self.damaged_branch(&damage)),
+        }
+    }
+
+    pub(crate) fn damaged_branch(&self, damage: &str) -> Error {
+        Error::Damaged {
+            detail: format!(
+                "the branch `{}` in `{}` is damaged: {damage}. No good commit is known; restore the repository from a \
+                 backup, or point the branch at a commit with `git update-ref`",
+                self.branch(),
+                self.repo().dir().display()
+            ),
+        }
+    }
+
+    /// Commits that the branch was at.
+    fn known_commits(&self, writer: &Writer) -> Result<Vec<Revision>, Error> {
+        let mut known = vec![writer.durable, self.last_head()];
+        if let Some(database) = self.existing_database()? {
+            known.extend(database.read(|connection| {
+                Ok::<_, Error>([index::indexed(connection)?, redo::durable(connection)?])
+            })?);
+        }
+        Ok(known.into_iter().flatten().collect())
+    }
+
+    /// The commit that is built on the others; of two that aren't, the first.
+    fn newest_of(&self, known: &[Revision]) -> Result<Option<Revision>, Error> {
+        let mut newest = None;
+        for commit in known.iter().copied() {
+            if !self.repo().is_commit(commit)? {
+                continue;
+            }
+            newest = match newest {
+                Some(other) if !self.repo().is_ancestor(other, commit)? => Some(other),
+                _ => Some(commit),
+            };
+        }
+        Ok(newest)
+    }
+
     /// Writes all objects of the redo rows, and the branch, whether or not they seem to be there.
     pub(crate) fn write_again(&self) -> Result<(), Error> {
         let repo = self.repo();
@@ -124,7 +142,7 @@ impl Wiki {
     }
 
     /// Repeats every redo row that the repository doesn't show.
-    pub(crate) fn replay(&self, writer: &mut crate::publish::Writer) -> Result<(), Error> {
+    pub(crate) fn replay(&self, writer: &mut Writer) -> Result<(), Error> {
         let Some(database) = self.existing_database()? else { return Ok(()) };
         let pending = database.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
         let mut repaired = 0;

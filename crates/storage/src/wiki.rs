@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
 
 use crate::cache::{PageCache, WikiPages};
 use crate::db::{Database, PoolUse, Scheduler};
@@ -13,7 +13,7 @@ use crate::page::{Page, PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
 use crate::preferences::{RawPreferences, Remembered};
 use crate::publish::Writer;
-use crate::repo::{self, Entry, HeadStamp, Repo};
+use crate::repo::{self, Entry, HeadStamp, Repo, RepoError};
 use crate::revision::{Etag, Revision};
 use crate::sync::LinkId;
 use crate::usage::Quota;
@@ -93,6 +93,8 @@ pub struct Wiki {
 #[derive(Default)]
 struct KnownHead {
     read: Option<(HeadStamp, Option<Revision>)>,
+    /// The newest commit that was read, and was there.
+    last: Option<Revision>,
     /// The commit that is being published: wiki.db may have it already, the branch not yet.
     coming: Option<Revision>,
     /// Raised by every change of ours, so that a reader who looked before it doesn't remember after it.
@@ -178,12 +180,45 @@ impl Wiki {
                 _ => known.epoch,
             }
         };
-        let head = self.repo.head()?;
+        let head = self.sound_head()?;
         let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
+        known.last = head;
         if known.epoch == epoch && stamp.is_settled() {
             known.read = Some((stamp, head));
         }
         Ok(head)
+    }
+
+    /// The branch's commit, after mending a branch that was damaged or removed while the wiki was open.
+    fn sound_head(&self) -> Result<Option<Revision>, Error> {
+        let damage = match self.repo.head() {
+            Ok(None) if self.last_head().is_none() => return Ok(None),
+            Ok(Some(head)) if self.is_good_head(head)? => return Ok(Some(head)),
+            Err(error) if !matches!(error, RepoError::DamagedRef { .. }) => {
+                return Err(error.into());
+            }
+            read => read,
+        };
+        self.check_open()?;
+        match self.writer.try_lock() {
+            Ok(writer) => self.mend_branch(&writer),
+            Err(TryLockError::Poisoned(writer)) => self.mend_branch(&writer.into_inner()),
+            // The writer mends it before anything else.
+            Err(TryLockError::WouldBlock) => match (self.last_head(), damage) {
+                (Some(last), _) => Ok(Some(last)),
+                (None, damage) => Ok(damage?),
+            },
+        }
+    }
+
+    /// Whether the branch may name this commit: it did so before, or it is there.
+    pub(crate) fn is_good_head(&self, head: Revision) -> Result<bool, Error> {
+        Ok(self.last_head() == Some(head) || self.repo.is_commit(head)?)
+    }
+
+    /// The commit that the branch was last seen at.
+    pub(crate) fn last_head(&self) -> Option<Revision> {
+        self.head.read().unwrap_or_else(PoisonError::into_inner).last
     }
 
     /// A page as it is now.
@@ -398,7 +433,14 @@ impl Wiki {
         Ok(self.repo.blob(id)?)
     }
 
+    /// The writer lock, with a branch that is as good as it can be made.
     pub(crate) fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
+        let writer = self.lock_writer_only()?;
+        self.mend_branch(&writer)?;
+        Ok(writer)
+    }
+
+    pub(crate) fn lock_writer_only(&self) -> Result<MutexGuard<'_, Writer>, Error> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
         Ok(writer)

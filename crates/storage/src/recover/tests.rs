@@ -194,3 +194,58 @@ fn a_lost_branch_is_found_even_while_the_index_is_being_built() {
     scratch.open().unwrap();
     assert_eq!(scratch.text("home"), "two");
 }
+
+#[test]
+fn a_branch_that_vanishes_or_is_damaged_while_the_wiki_is_open_comes_back() {
+    let missing = "1111111111111111111111111111111111111111\n";
+    for damage in [None, Some(""), Some("garbage\n"), Some(missing)] {
+        for is_read_first in [true, false] {
+            for is_checkpointed in [true, false] {
+                let scratch = Scratch::new();
+                scratch.create("home", "one");
+                let head = scratch.update("home", "two").revision;
+                if is_checkpointed {
+                    scratch.wiki().checkpoint().unwrap();
+                }
+                let branch = scratch.repo().join("refs/heads/main");
+                match damage {
+                    Some(damage) => fs::write(&branch, damage).unwrap(),
+                    None => fs::remove_dir_all(scratch.repo().join("refs")).unwrap(),
+                }
+                if is_read_first {
+                    assert_eq!(scratch.text("home"), "two");
+                    assert_eq!(scratch.wiki().head().unwrap(), Some(head));
+                    assert_eq!(scratch.paths(), ["home"]);
+                }
+                scratch.create("more", "text");
+                assert_eq!(scratch.git(&["rev-list", "--count", "main"]), "3");
+                assert_eq!(scratch.paths(), ["home", "more"]);
+                scratch.git(&["fsck", "--strict"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_branch_that_vanishes_is_not_forgotten_by_a_checkpoint() {
+    let mut scratch = Scratch::new();
+    let head = scratch.create("home", "one").revision;
+    fs::remove_file(scratch.repo().join("refs/heads/main")).unwrap();
+    scratch.wiki().close().unwrap();
+    scratch.open().unwrap();
+    assert_eq!(scratch.wiki().head().unwrap(), Some(head));
+}
+
+#[test]
+fn readers_of_a_branch_that_vanished_wait_for_no_writer() {
+    let scratch = Scratch::new();
+    scratch.create("home", "one");
+    assert_eq!(scratch.text("home"), "one");
+    let writer = scratch.wiki().lock_writer().unwrap();
+    fs::remove_file(scratch.repo().join("refs/heads/main")).unwrap();
+    assert_eq!(scratch.text("home"), "one");
+    assert!(!scratch.repo().join("refs/heads/main").exists());
+    drop(writer);
+    scratch.create("more", "text");
+    assert_eq!(scratch.git(&["rev-list", "--count", "main"]), "2");
+}
