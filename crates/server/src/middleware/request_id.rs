@@ -88,7 +88,8 @@ fn nanoseconds() -> u64 {
 /// The span that everything about a request is logged in. The query isn't in it: it may hold
 /// what was searched for, or a secret.
 pub(super) fn span(request: &Request, id: &RequestId) -> Span {
-    tracing::info_span!(
+    // At the level of errors, so that an error names its request however little else is logged.
+    tracing::error_span!(
         "request",
         request.id = id.as_str(),
         method = request.method().as_str(),

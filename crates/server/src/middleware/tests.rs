@@ -30,6 +30,10 @@ fn app() -> Router {
         .route("/same", get(|| async { StatusCode::NOT_MODIFIED }))
         .route("/missing", get(missing))
         .route("/panic", get(|| async { panic!("secret of the handler") as &str }))
+        .route(
+            "/failing",
+            get(|| async { Problem::internal(&std::io::Error::other("the disk is on fire")) }),
+        )
         .route("/slow", get(std::future::pending::<()>).post(std::future::pending::<()>))
         .route("/json", axum::routing::post(|Json(value): Json<Value>| async { Json(value) }))
         .route("/git", get(|| async { (StatusCode::FORBIDDEN, "not yours").into_response() }))
@@ -226,4 +230,20 @@ async fn each_request_is_one_line_of_the_log() {
     }
     assert!(abandoned.contains("r-2") && abandoned.contains("request abandoned"), "{abandoned}");
     assert!(!text.contains("secret"), "{text}");
+}
+
+/// An answer that keeps its reason to itself says that the log has it under the request's id.
+#[tokio::test]
+async fn an_error_in_the_log_names_its_request_also_where_only_errors_are_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::ERROR)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    send(Request::get("/failing").header("x-request-id", "r-3"), Body::empty()).await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("r-3") && text.contains("the disk is on fire"), "{text}");
 }
