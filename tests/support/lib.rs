@@ -51,6 +51,7 @@
 mod cable;
 pub mod client;
 mod data;
+mod disk_image;
 mod events;
 mod git;
 mod linked;
@@ -67,6 +68,7 @@ mod user;
 
 pub use cable::Cable;
 pub use data::test_data;
+pub use disk_image::{DiskImage, FileSystem};
 pub use events::{Event, Events};
 pub use git::Git;
 pub use linked::{Linked, Tie, link};
@@ -76,7 +78,7 @@ pub use remote::{Fault, Seen, TestRemote};
 pub use response::{Answer, Good};
 pub use scrape::Scrape;
 pub use server::{Program, Running, ServerSetup, TestServer, entries, scratch};
-pub use small_disk::{Filler, SmallDisk};
+pub use small_disk::{Filler, SmallDisk, skip};
 pub use sshd::TestSshd;
 pub use unread::Unread;
 pub use user::{Call, OnWiki, User, encode};

@@ -407,6 +407,11 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
+    /// Whether it hasn't ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Where the listener of the wikis is.
     pub fn public_address(&self) -> SocketAddr {
         self.addresses.expect("set once it serves").0

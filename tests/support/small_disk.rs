@@ -6,6 +6,15 @@ use std::process::Command;
 /// Set where no test may be skipped.
 const REQUIRED: &str = "WIKIGROVE_REQUIRE_ALL_TESTS";
 
+/// Says loudly that a test is skipped, and why.
+///
+/// # Panics
+/// No test may be skipped, as in CI.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os(REQUIRED).is_none(), "{why}");
+    eprintln!("SKIPPED: {why}");
+}
+
 /// A small file system that is unmounted when this is dropped.
 #[derive(Debug)]
 pub struct SmallDisk {
@@ -28,11 +37,7 @@ impl SmallDisk {
         if mounted.is_ok_and(|status| status.success()) {
             return Some(Self { at, _scratch: scratch });
         }
-        assert!(
-            std::env::var_os(REQUIRED).is_none(),
-            "this test has to mount a small tmpfs, which takes root"
-        );
-        eprintln!("SKIPPED: this test mounts a small tmpfs, which takes root");
+        skip("this test mounts a small tmpfs, which takes root");
         None
     }
 
