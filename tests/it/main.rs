@@ -22,6 +22,7 @@ mod git_push_inputs;
 mod hidden_wikis;
 mod history;
 mod hostile;
+mod idempotency;
 mod import;
 mod isolation;
 mod lifecycle;

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: a POST that is sent twice is done once.
-
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+//!
+//! The requests of one caller, route and key wait for each other, and for nobody else's. Once its turn has come
+//! a request is done to its end, also if its client has left, so that the client can ask again.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -8,115 +9,196 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
 use tracing::Instrument as _;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Answer, Answers, Caller, IdempotentRequest, Recall, Wiki, spawn};
+use wikigrove_tenant::storage::ANSWER_BYTES;
+use wikigrove_tenant::{
+    Answer, Answers, Caller, IdempotentRequest, Recall, Revision, Turn, Wiki, spawn,
+};
 
-use crate::extract;
+use crate::auth::ClientAddress;
+use crate::extract::{self, JsonLimit};
+use crate::limits::Principal;
 use crate::wiki::API;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
+/// The largest body of a wiki's route that takes a key, in bytes. A message has 16 KiB at most, and a path less.
+const MAX_BODY: usize = 64 * 1024;
+/// Whose the answers to callers without a credential are: no subject begins with a space.
+const ANONYMOUS: &str = " anonymous";
 
-/// Does `work` unless the same request, with the same key, was answered before; then that answer
-/// is given again. `work` returns what is answered now and what may be kept of it: no secrets.
-pub(crate) async fn once<A, K, F>(
-    answers: &Answers,
-    caller: &Caller,
-    route: &str,
-    headers: &HeaderMap,
-    body: &impl Serialize,
-    work: F,
-) -> Result<Response, Problem>
-where
-    A: Serialize,
-    K: Serialize,
-    F: Future<Output = Result<(A, K), Problem>>,
-{
-    let work = async {
-        let (now, kept) = work.await?;
-        let kept = Answer { status: StatusCode::CREATED.as_u16(), body: to_json(&kept) };
-        Ok((json(StatusCode::CREATED, to_json(&now)), Some(kept)))
-    };
-    match key(headers)? {
-        Some(key) => {
+/// The commit that a request came to, in the extensions of its answer: what is kept of an answer that is too
+/// large to be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome(pub(crate) Option<Revision>);
+
+/// What a request made: as it is answered now, as it may be answered again, without secrets, and the id by
+/// which it can be removed.
+pub(crate) struct Made<A, K> {
+    pub(crate) now: A,
+    pub(crate) kept: K,
+    pub(crate) id: Option<String>,
+}
+
+/// A request to the control plane that makes something.
+pub(crate) struct Once {
+    answers: Answers,
+    /// `None` without a key.
+    request: Option<IdempotentRequest>,
+}
+
+impl Once {
+    /// The request of a caller for a route.
+    ///
+    /// # Errors
+    /// 422: the key isn't one.
+    pub(crate) fn of(
+        answers: Answers,
+        caller: &Caller,
+        route: impl Into<String>,
+        headers: &HeaderMap,
+        body: &impl Serialize,
+    ) -> Result<Self, Problem> {
+        let request = key(headers)?.map(|key| {
+            let principal = caller.subject().unwrap_or(ANONYMOUS).to_owned();
             let body = Sha256::digest(to_json(body)).into();
-            unless_known(answers, request(caller, route.to_owned(), key, body), work).await
+            request(principal.clone(), principal, route.into(), key, body)
+        });
+        Ok(Self { answers, request })
+    }
+
+    /// Does `work` unless the same request, with the same key, was answered before; then that answer is given
+    /// again.
+    ///
+    /// # Errors
+    /// What `work` says; the key was used for another request, or for something that was removed since.
+    pub(crate) async fn make<A, K>(
+        self,
+        work: impl Future<Output = Result<Made<A, K>, Problem>> + Send + 'static,
+    ) -> Result<Response, Problem>
+    where
+        A: Serialize,
+        K: Serialize,
+    {
+        let work = async {
+            let Made { now, kept, id } = work.await?;
+            let (status, body) = (StatusCode::CREATED.as_u16(), to_json(&kept));
+            let kept = Answer { status, body, made: id };
+            Ok((json(StatusCode::CREATED, to_json(&now)), Some(kept)))
+        };
+        match self.request {
+            Some(request) => unless_known(self.answers, request, work).await,
+            None => to_its_end(None, work).await,
         }
-        None => Ok(work.await?.0),
     }
 }
 
-/// Around routes of a wiki that make something: each is done once per `Idempotency-Key`, and to its
-/// end, so that whoever gave up waiting can ask again.
+/// Around routes of a wiki that make something: each is done once per `Idempotency-Key`.
 pub(crate) async fn once_per_key(
     wiki: Wiki,
-    incoming: Request,
+    mut incoming: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    let JsonLimit(limit) = incoming.extensions().get().copied().unwrap_or_default();
+    incoming.extensions_mut().insert(JsonLimit(limit.min(MAX_BODY)));
     let Some(key) = key(incoming.headers())? else { return Ok(next.run(incoming).await) };
     let (parts, body) = incoming.into_parts();
     let body = extract::json::read(Request::from_parts(parts.clone(), body)).await?;
     let query = parts.uri.query().unwrap_or_default();
     let hash = Sha256::new().chain_update(query).chain_update([0]).chain_update(&body);
+    let hash = hash.finalize().into();
     let path = parts.uri.path();
-    let route = format!("{}{API}{}", wiki.id(), path.strip_prefix(API).unwrap_or(path));
-    let asked = request(wiki.caller(), route, key, hash.finalize().into());
+    let route = path.strip_prefix(API).unwrap_or(path).to_owned();
+    let client = Principal::of(Some(wiki.caller()), ClientAddress::of(&parts.extensions));
+    let (principal, share) = principal(&client, &hash);
+    let asked = request(principal, share, route, key, hash);
     let work = async move {
         let answered = next.run(Request::from_parts(parts, Body::from(body))).await;
-        if !answered.status().is_success() {
-            return Ok((answered, None));
-        }
-        let (parts, body) = answered.into_parts();
-        let body = body.collect().await.map_err(|error| Problem::internal(&error))?.to_bytes();
-        let kept = Answer { status: parts.status.as_u16(), body: body.to_vec() };
-        Ok((Response::from_parts(parts, Body::from(body)), Some(kept)))
+        if answered.status().is_success() { keepable(answered).await } else { Ok((answered, None)) }
     };
-    let doing = async move { unless_known(&wiki.answers(), asked, work).await };
-    spawn(doing.in_current_span()).await.map_err(|error| Problem::internal(&error))?
+    unless_known(wiki.answers(), asked, work).await
+}
+
+/// Who asks a wiki, and whose share of what it keeps an answer takes. Callers without a credential are told
+/// apart by their address; where there is none, their keys belong to what they send, so that nobody is in
+/// another's way.
+fn principal(client: &Principal, hash: &[u8; 32]) -> (String, String) {
+    match client {
+        Principal::Subject(subject) => (subject.clone(), subject.clone()),
+        Principal::V4(address) => (format!("{ANONYMOUS} v4 {address:08x}"), ANONYMOUS.to_owned()),
+        Principal::V6(network) => (format!("{ANONYMOUS} v6 {network:016x}"), ANONYMOUS.to_owned()),
+        Principal::Nowhere => {
+            let hash = data_encoding::HEXLOWER.encode(hash);
+            (format!("{ANONYMOUS} body {hash}"), ANONYMOUS.to_owned())
+        }
+    }
+}
+
+/// An answer, and what may be kept of it: one that is large goes out as it is, and only its outcome is kept.
+async fn keepable(answered: Response) -> Result<(Response, Option<Answer>), Problem> {
+    let status = answered.status().as_u16();
+    let size = answered.body().size_hint().exact();
+    if size.is_none_or(|size| size > ANSWER_BYTES as u64) {
+        let outcome = answered.extensions().get::<Outcome>().and_then(|Outcome(outcome)| *outcome);
+        let detail = "the request was done; its answer was too large to be kept";
+        let short =
+            serde_json::json!({ "revision": outcome, "answer_kept": false, "detail": detail });
+        return Ok((answered, Some(Answer { status, body: to_json(&short), made: None })));
+    }
+    let (parts, body) = answered.into_parts();
+    let body = body.collect().await.map_err(|error| Problem::internal(&error))?.to_bytes();
+    let kept = Answer { status, body: body.to_vec(), made: None };
+    Ok((Response::from_parts(parts, Body::from(body)), Some(kept)))
 }
 
 /// Does `work` unless its request is known. What it says to keep is kept.
 async fn unless_known(
-    answers: &Answers,
+    answers: Answers,
     request: IdempotentRequest,
-    work: impl Future<Output = Result<(Response, Option<Answer>), Problem>>,
+    work: impl Future<Output = Result<(Response, Option<Answer>), Problem>> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let _alone = queue(&request).lock().await;
+    // Both end with the client's patience: nothing was begun.
+    let turn = answers.turn(&request).await.map_err(|error| error.problem())?;
     match answers.recall(request.clone()).await.map_err(|error| error.problem())? {
-        Recall::Same(Answer { status, body }) => {
-            return Ok(json(StatusCode::from_u16(status).unwrap_or_default(), body));
+        Recall::New => to_its_end(Some((answers, request, turn)), work).await,
+        Recall::Same(Answer { status, body, .. }) => {
+            Ok(json(StatusCode::from_u16(status).unwrap_or_default(), body))
         }
         Recall::Different => {
             let detail = "this Idempotency-Key was used for a request with another body";
-            return Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_key_reused",
-                detail,
-            ));
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Err(Problem::new(status, "idempotency_key_reused", detail))
         }
-        Recall::New => {}
+        Recall::Removed => {
+            let detail = "what the request with this Idempotency-Key made was removed since; to make it \
+                          again takes another key";
+            Err(Problem::new(StatusCode::CONFLICT, "removed_since", detail))
+        }
     }
-    let (now, kept) = work.await?;
-    if let Some(kept) = kept {
-        answers.remember(request, kept).await.map_err(|error| error.problem())?;
-    }
-    Ok(now)
 }
 
-/// Where requests wait that may be the same one: a second that comes while the first is being done
-/// would be done as well. Others that share a queue by chance wait a little for nothing.
-fn queue(request: &IdempotentRequest) -> &'static Mutex<()> {
-    static QUEUES: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
-    let mut hash = DefaultHasher::new();
-    (&request.principal, &request.route, &request.key).hash(&mut hash);
-    let index = hash.finish() % QUEUES.len() as u64;
-    &QUEUES[usize::try_from(index).unwrap_or_default()]
+/// Does `work` also if nobody waits for it any more, and keeps what it says while the turn is held.
+async fn to_its_end(
+    keep: Option<(Answers, IdempotentRequest, Turn)>,
+    work: impl Future<Output = Result<(Response, Option<Answer>), Problem>> + Send + 'static,
+) -> Result<Response, Problem> {
+    let doing = async move {
+        let (now, kept) = work.await?;
+        if let (Some((answers, request, _turn)), Some(kept)) = (keep, kept)
+            && let Err(error) = answers.remember(request, kept).await
+        {
+            // It is done. An error instead would have it sent again, and done a second time.
+            tracing::error!(%error, "an answer can't be kept for when its request is sent again");
+        }
+        Ok(now)
+    };
+    spawn(doing.in_current_span()).await.map_err(|error| Problem::internal(&error))?
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -129,13 +211,13 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 fn request(
-    caller: &Caller,
+    principal: String,
+    share: String,
     route: String,
     key: String,
     body_sha256: [u8; 32],
 ) -> IdempotentRequest {
-    let principal = caller.subject().unwrap_or_default().to_owned();
-    IdempotentRequest { principal, method: "POST".to_owned(), route, key, body_sha256 }
+    IdempotentRequest { principal, share, method: "POST".to_owned(), route, key, body_sha256 }
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {

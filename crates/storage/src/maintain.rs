@@ -71,6 +71,7 @@ impl Wiki {
     /// repository is as good as before.
     pub fn maintain(&self) -> Result<Maintenance, Error> {
         self.check_open()?;
+        self.forget_old_answers()?;
         let Ok(_alone) = self.maintaining.try_lock() else { return Ok(Maintenance::default()) };
         self.repo().mend_constant_files()?;
         let stored = self.repo().stored()?;

@@ -31,7 +31,6 @@ use wikigrove_storage::db::{PoolUse, Scheduler, Schema, Sizing};
 
 pub(crate) use channels::SealedChannel;
 pub(crate) use error::CatalogError;
-pub use idempotency::{Answer, Recall, Request};
 pub(crate) use links::{SealedLink, SealedUpdate, StoredCredential};
 
 use crate::TenantId;

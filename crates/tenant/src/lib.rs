@@ -50,6 +50,7 @@ mod slug;
 mod subject;
 mod tenant;
 mod token;
+mod turns;
 mod user;
 mod wiki;
 mod words;
@@ -61,7 +62,6 @@ pub use access::{
 pub use audit::{AuditEntry, AuditFilter, AuditId, NewAuditEntry};
 pub use base::{Base, not_modified};
 pub use body::ScopedBody;
-pub use catalog::{Answer, Recall, Request as IdempotentRequest};
 pub use changes::{Change, Changes, Lagged, Moves, Origin};
 pub use channel::{DueNotice, NewNoticeChannel, NoticeChannel};
 pub use context::{current, spawn, spawn_blocking};
@@ -82,6 +82,7 @@ pub use slug::{Slug, SlugError};
 pub use subject::{InvalidSubject, check_subject};
 pub use tenant::{Member, NewTenant, State, Tenant, TenantUpdate};
 pub use token::{NewToken, Secret, Token, TokenRole};
+pub use turns::Turn;
 pub use user::{NewUser, Suspension, User, UserUpdate};
 pub use wiki::{
     Download, Incoming, Page, Presentation, Quarantine, Repository, SaveOptions, Storage,
@@ -91,9 +92,9 @@ pub use words::UnknownWord;
 
 pub use wikigrove_storage as storage;
 pub use wikigrove_storage::{
-    AttachmentError, AttachmentPath, AttachmentSummary, Author, CacheUse, Commit, Conflict, Cursor,
-    Draft, DraftBase, DraftSummary, Etag, ExistingAttachment, ExistingPath, Found, Hunk,
-    InvalidAuthor, InvalidId, InvalidPath, PagePath, PageSummary, PoolUse, PreferenceChanges,
-    PreferenceValue, Preferences, PushRefusal, Quota, RawPreferences, Received, Revision, Saved,
-    SavedAttachment, Usage,
+    Answer, AttachmentError, AttachmentPath, AttachmentSummary, Author, CacheUse, Commit, Conflict,
+    Cursor, Draft, DraftBase, DraftSummary, Etag, ExistingAttachment, ExistingPath, Found, Hunk,
+    IdempotentRequest, InvalidAuthor, InvalidId, InvalidPath, PagePath, PageSummary, PoolUse,
+    PreferenceChanges, PreferenceValue, Preferences, PushRefusal, Quota, RawPreferences, Recall,
+    Received, Revision, Saved, SavedAttachment, Usage,
 };

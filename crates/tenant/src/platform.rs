@@ -31,6 +31,7 @@ use crate::figures::Announced;
 use crate::memory::Memory;
 use crate::registry::Registry;
 use crate::secrets::Vault;
+use crate::turns::Turns;
 use crate::wiki::push;
 use crate::{Error, Slug};
 
@@ -92,6 +93,8 @@ pub(crate) struct Inner {
     announced: Announced,
     pub(crate) memory: Memory,
     vault: Vault,
+    /// Requests that may be the same one, sent twice.
+    pub(crate) turns: Arc<Turns>,
     /// Held by whoever tells a wiki its links.
     telling_links: Mutex<()>,
     lock: DirLock,
@@ -172,6 +175,7 @@ impl Platform {
             announced: Announced::default(),
             memory: Memory::new(),
             vault,
+            turns: Arc::default(),
             telling_links: Mutex::new(()),
             dir,
             settings,
@@ -314,6 +318,7 @@ async fn tidy(platform: Weak<Inner>, idle: Duration) {
         // Held while tidying: with the platform would go the lock on the directory.
         let Some(platform) = platform.upgrade().map(Platform) else { return };
         platform.write_uses().await;
+        platform.forget_what_is_old().await;
         platform.maintain_in_background();
         platform.0.registry.tidy(idle).await;
     }

@@ -3,6 +3,7 @@
 mod attachments;
 mod drafts;
 mod history;
+mod idempotency;
 mod moves;
 mod presentation;
 pub(crate) mod push;
@@ -25,8 +26,7 @@ use crate::changes::{Change, Origin};
 use crate::context::blocking;
 use crate::live::{Live, Use};
 use crate::{
-    Action, Answers, AuditLog, Caller, Decision, Error, Membership, Platform, Slug, Tenant,
-    TenantId, decide,
+    Action, AuditLog, Caller, Decision, Error, Membership, Platform, Slug, Tenant, TenantId, decide,
 };
 
 pub use attachments::{Download, Upload};
@@ -133,12 +133,6 @@ impl Wiki {
 
     pub(crate) fn shared_tenant(&self) -> Arc<Tenant> {
         self.0.tenant.clone()
-    }
-
-    /// The answers given before, to requests that carry a key: a request names the wiki in its
-    /// `route`.
-    pub fn answers(&self) -> Answers {
-        self.0.platform.answers()
     }
 
     /// Where it is written down who does what.

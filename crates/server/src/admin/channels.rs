@@ -14,9 +14,10 @@ use super::wikis::invalid;
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging};
 use crate::guard::{Needs, Routes};
+use crate::idempotency::{Made, Once};
+use crate::openapi;
 use crate::remote::notice::{Channel, Recipient, WebhookUrl};
 use crate::sync::runner::kept_channel;
-use crate::{idempotency, openapi};
 
 /// So many channels may one wiki have.
 const MAX_CHANNELS: u32 = 20;
@@ -117,7 +118,9 @@ async fn create(
     Json(body): Json<Create>,
 ) -> Result<Response, Problem> {
     let wiki = admin.existing(&slug).await.map_err(|error| error.problem())?.id;
-    let creating = async {
+    let route = format!("/admin/v1/wikis/{wiki}/channels");
+    let once = Once::of(admin.platform.answers(), &caller, route, &headers, &body)?;
+    once.make(async move {
         let channel = body.read(&admin)?;
         let new = kept_channel(wiki, &channel);
         let made = admin.platform.create_notice_channel(new, MAX_CHANNELS).await;
@@ -126,10 +129,10 @@ async fn create(
             Channel::Webhook { secret, .. } => Some(secret.expose().to_owned()),
             Channel::Mail(_) => None,
         };
-        Ok((ChannelBody { secret, ..kept.clone() }, kept))
-    };
-    let route = format!("/admin/v1/wikis/{wiki}/channels");
-    idempotency::once(&admin.platform.answers(), &caller, &route, &headers, &body, creating).await
+        let (now, id) = (ChannelBody { secret, ..kept.clone() }, Some(kept.id.clone()));
+        Ok(Made { now, kept, id })
+    })
+    .await
 }
 
 /// Removes a channel. It gets nothing any more, not even what waits for it.

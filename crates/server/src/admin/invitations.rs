@@ -14,9 +14,10 @@ use super::users::email;
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Segment};
 use crate::guard::{Needs, Routes};
+use crate::idempotency::{Made, Once};
+use crate::openapi;
 use crate::wiki::API;
 use crate::wiki::invitations::ACCEPT;
-use crate::{idempotency, openapi};
 
 pub(super) fn router() -> Routes<Admin> {
     Routes::new()
@@ -110,17 +111,19 @@ async fn create(
     Json(body): Json<Create>,
 ) -> Result<Response, Problem> {
     let wiki = admin.existing(&slug).await.map_err(|error| error.problem())?.id;
-    let making = async {
+    let route = format!("/admin/v1/wikis/{wiki}/invitations");
+    let once = Once::of(admin.platform.answers(), &caller, route, &headers, &body)?;
+    once.make(async move {
         let email = body.email.as_deref().map(email).transpose()?;
         let new = NewInvitation { role: body.role, email, expires: body.expires_at };
         let made = admin.platform.create_invitation(&slug, new).await;
         let (invitation, secret) = made.map_err(|error| error.problem())?;
         let kept = admin.show(&slug, invitation);
         let now = InvitationBody { token: Some(secret.expose().to_owned()), ..kept.clone() };
-        Ok((now, kept))
-    };
-    let route = format!("/admin/v1/wikis/{wiki}/invitations");
-    idempotency::once(&admin.platform.answers(), &caller, &route, &headers, &body, making).await
+        let id = Some(kept.id.clone());
+        Ok(Made { now, kept, id })
+    })
+    .await
 }
 
 /// Takes an invitation back. Who accepted it stays a member.

@@ -18,10 +18,11 @@ use wikigrove_tenant::{Error, Link, LinkUpdate, NewLink, TenantId, spawn};
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Query};
 use crate::guard::{Needs, Routes};
+use crate::idempotency::{Made, Once};
+use crate::openapi;
 use crate::remote::StoredCredential;
 use crate::sync::runner::{changed, kept, remote, state_of};
 use crate::sync::{Event, LinkState, State as LinkWord};
-use crate::{idempotency, openapi};
 
 use body::LinkBody;
 use settings::{Change, Create};
@@ -129,7 +130,9 @@ async fn create(
     Json(body): Json<Create>,
 ) -> Result<Response, Problem> {
     let wiki = admin.existing(&slug).await.map_err(|error| error.problem())?;
-    let creating = async {
+    let route = format!("/admin/v1/wikis/{}/remotes", wiki.id);
+    let once = Once::of(admin.platform.answers(), &caller, route, &headers, &body)?;
+    once.make(async move {
         let new = body.read(&admin, slug.as_str())?;
         let those = admin.platform.links(wiki.id, None, MAX_LINKS).await;
         if those.map_err(|error| error.problem())?.len() >= MAX_LINKS as usize {
@@ -151,10 +154,9 @@ async fn create(
         let link = admin.begin(link, offline, begin).await?;
         let kept = LinkBody::of(&admin, &link).await?;
         let now = kept.clone().with_secret(Some(&secret));
-        Ok((now, kept))
-    };
-    let route = format!("/admin/v1/wikis/{}/remotes", wiki.id);
-    idempotency::once(&admin.platform.answers(), &caller, &route, &headers, &body, creating).await
+        Ok(Made { now, kept, id: Some(link.id) })
+    })
+    .await
 }
 
 /// Shows a link.

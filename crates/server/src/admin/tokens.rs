@@ -15,7 +15,8 @@ use super::wikis::{checked, invalid, subject};
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, Tail};
 use crate::guard::{Needs, Routes};
-use crate::{idempotency, openapi};
+use crate::idempotency::{Made, Once};
+use crate::openapi;
 
 /// The longest name of a token, in bytes.
 const MAX_NAME: usize = 200;
@@ -132,7 +133,7 @@ async fn create_platform(
         let why = "a token of the platform belongs to nobody";
         return Err(invalid("subject", "invalid_value", why));
     }
-    make(&admin, operator, &headers, "/admin/v1/tokens", TokenRole::Operator, &body).await
+    make(admin, operator, &headers, "/admin/v1/tokens", TokenRole::Operator, body).await
 }
 
 /// Makes a token for a wiki.
@@ -152,18 +153,19 @@ async fn create(
         _ => return Err(unknown_role("a token of a wiki has the role reader, editor or admin")),
     };
     let route = format!("/admin/v1/wikis/{wiki}/tokens");
-    make(&admin, operator, &headers, &route, TokenRole::Wiki { wiki, role }, &body).await
+    make(admin, operator, &headers, &route, TokenRole::Wiki { wiki, role }, body).await
 }
 
 async fn make(
-    admin: &Admin,
+    admin: Admin,
     Operator(caller): Operator,
     headers: &HeaderMap,
     route: &str,
     role: TokenRole,
-    body: &Create,
+    body: Create,
 ) -> Result<Response, Problem> {
-    let making = async {
+    let once = Once::of(admin.platform.answers(), &caller, route, headers, &body)?;
+    once.make(async move {
         let name = checked("name", &body.name, MAX_NAME)?;
         let subject = body.subject.as_deref().map(|text| subject("subject", text)).transpose()?;
         let new = NewToken { name, role, act_as: body.act_as, expires: body.expires_at, subject };
@@ -171,9 +173,10 @@ async fn make(
             admin.platform.create_token(new).await.map_err(|error| error.problem())?;
         let kept = TokenBody::from(token);
         let now = TokenBody { token: Some(secret.expose().to_owned()), ..kept.clone() };
-        Ok((now, kept))
-    };
-    idempotency::once(&admin.platform.answers(), &caller, route, headers, body, making).await
+        let id = Some(kept.id.clone());
+        Ok(Made { now, kept, id })
+    })
+    .await
 }
 
 /// Revokes an operator's token.

@@ -14,7 +14,8 @@ use super::wikis::{MAX_REASON, checked, invalid, subject};
 use super::{Admin, Operator};
 use crate::extract::{Json, Listing, Paging, Segment, present};
 use crate::guard::{Needs, Routes};
-use crate::{idempotency, openapi};
+use crate::idempotency::{Made, Once};
+use crate::openapi;
 
 /// The longest name and the longest e-mail address, in bytes: what a commit can hold.
 const MAX_NAME: usize = 320;
@@ -81,19 +82,20 @@ async fn create(
     headers: HeaderMap,
     Json(body): Json<Create>,
 ) -> Result<Response, Problem> {
-    let creating = async {
+    let once = Once::of(admin.platform.answers(), &caller, "/admin/v1/users", &headers, &body)?;
+    once.make(async move {
         let new = NewUser {
             subject: subject("subject", &body.subject)?,
             name: body.name.as_deref().map(name).transpose()?,
             email: body.email.as_deref().map(email).transpose()?,
         };
         let user = admin.platform.create_user(new).await.map_err(|error| error.problem())?;
-        let shown = UserBody::from(user);
-        let kept = serde_json::to_value(&shown).map_err(|error| Problem::internal(&error))?;
-        Ok((shown, kept))
-    };
-    let answers = admin.platform.answers();
-    idempotency::once(&answers, &caller, "/admin/v1/users", &headers, &body, creating).await
+        let now = UserBody::from(user);
+        let kept = serde_json::to_value(&now).map_err(|error| Problem::internal(&error))?;
+        // A user is never removed.
+        Ok(Made { now, kept, id: None })
+    })
+    .await
 }
 
 /// Shows a user. The subject is one segment of the path: a slash in it is `%2F`.

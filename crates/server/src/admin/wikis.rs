@@ -15,9 +15,10 @@ use utoipa_axum::routes;
 use super::{Admin, Operator, SlugInPath};
 use crate::extract::{Json, Listing, Paging, present};
 use crate::guard::{Needs, Routes};
+use crate::idempotency::{Made, Once};
+use crate::openapi;
 use crate::sync::Event;
 use crate::wiki::preferences;
-use crate::{idempotency, openapi};
 
 /// The longest title, in bytes.
 const MAX_TITLE: usize = 1000;
@@ -111,22 +112,15 @@ async fn create(
     headers: HeaderMap,
     Json(body): Json<Create>,
 ) -> Result<Response, Problem> {
-    let creating = async {
+    let once = Once::of(admin.platform.answers(), &caller, "/admin/v1/wikis", &headers, &body)?;
+    once.make(async move {
         let new = new_tenant(&body)?;
         let tenant = admin.platform.create_tenant(new).await.map_err(|error| error.problem())?;
-        let described = admin.describe(&tenant);
+        let now = admin.describe(&tenant);
         // Nothing in it is secret: what is kept is what was answered.
-        let kept = serde_json::to_value(&described).map_err(|error| Problem::internal(&error))?;
-        Ok((described, kept))
-    };
-    idempotency::once(
-        &admin.platform.answers(),
-        &caller,
-        "/admin/v1/wikis",
-        &headers,
-        &body,
-        creating,
-    )
+        let kept = serde_json::to_value(&now).map_err(|error| Problem::internal(&error))?;
+        Ok(Made { now, kept, id: Some(tenant.id.to_string()) })
+    })
     .await
 }
 

@@ -1,15 +1,17 @@
 //! Moving a page with everything below it.
 
+use axum::Extension;
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::storage::Moved;
 use wikigrove_tenant::{SaveOptions, Wiki};
 
 use super::pages::{Named, author};
 use crate::extract::Json;
 use crate::guard::{Needs, Routes};
+use crate::idempotency::Outcome;
 use crate::openapi;
 
 pub(super) fn router() -> Routes {
@@ -36,9 +38,11 @@ struct Order {
 #[utoipa::path(post, path = "/moves", request_body = Order,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = openapi::Moved), (status = "4XX", body = openapi::Problem)))]
-async fn move_page(wiki: Wiki, Json(order): Json<Order>) -> Result<Json<Moved>, Problem> {
+async fn move_page(wiki: Wiki, Json(order): Json<Order>) -> Result<Response, Problem> {
     let author = author(&wiki, order.author)?;
     let options = SaveOptions { message: order.message, author, ..SaveOptions::default() };
     let moved = wiki.move_page(&order.from, &order.to, order.update_links, options).await;
-    moved.map(Json).map_err(|error| error.problem())
+    let moved = moved.map_err(|error| error.problem())?;
+    let outcome = Outcome(Some(moved.revision));
+    Ok((Extension(outcome), Json(moved)).into_response())
 }

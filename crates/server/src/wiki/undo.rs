@@ -1,5 +1,6 @@
 //! Undoing, by new commits: one commit, or everything since one.
 
+use axum::Extension;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use wikigrove_tenant::{Error, Revision, UndoOptions, Wiki};
 use super::pages::{Named, author};
 use crate::extract::{Json, Query};
 use crate::guard::{Needs, Routes};
+use crate::idempotency::Outcome;
 use crate::openapi;
 
 pub(super) fn router() -> Routes {
@@ -91,5 +93,6 @@ async fn restore(
 fn answer(undone: Result<Undone, Error>) -> Result<Response, Problem> {
     let undone = undone.map_err(|error| error.problem())?;
     let status = if undone.revision.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(undone)).into_response())
+    let outcome = Outcome(undone.revision);
+    Ok((status, Extension(outcome), Json(undone)).into_response())
 }

@@ -1,172 +1,102 @@
-//! Answers already given, for clients that ask again because they never heard them.
+//! Answers of the control plane to requests that may be sent twice.
 
-use rusqlite::{OptionalExtension as _, params};
-use time::Duration;
+use rusqlite::Connection;
+use wikigrove_storage::db::DbError;
+use wikigrove_storage::{Answer, IdempotentRequest, Recall};
 
-use super::{Catalog, CatalogError, now};
-
-/// How long an answer is remembered.
-const MEMORY: Duration = Duration::hours(24);
-
-/// A request that carries a key of its client's choice.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Who asks: the subject.
-    pub principal: String,
-    /// The HTTP method.
-    pub method: String,
-    /// The path, the wiki's name included.
-    pub route: String,
-    /// The client's key.
-    pub key: String,
-    /// SHA-256 of the body.
-    pub body_sha256: [u8; 32],
-}
-
-/// An answer as it was given, without any secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-/// What is known about a request's key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recall {
-    /// Nothing.
-    New,
-    /// The same request was answered so.
-    Same(Answer),
-    /// The key was used for a request with another body.
-    Different,
-}
+use super::{Catalog, CatalogError};
 
 impl Catalog {
     /// Looks a request up among those answered in the last 24 hours.
     ///
     /// # Errors
     /// The file can't be read.
-    pub(crate) fn recall(&self, request: &Request) -> Result<Recall, CatalogError> {
-        let found: Option<([u8; 32], Answer)> = self.db.read::<_, CatalogError>(|connection| {
-            let mut statement = connection.prepare_cached(
-                "select request, status, body from idempotency
-                 where principal = ?1 and method = ?2 and route = ?3 and key = ?4 and created > ?5",
-            )?;
-            let Request { principal, method, route, key, .. } = request;
-            let row = statement
-                .query_row(params![principal, method, route, key, horizon()], |row| {
-                    Ok((row.get(0)?, Answer { status: row.get(1)?, body: row.get(2)? }))
-                });
-            Ok(row.optional()?)
-        })?;
-        Ok(match found {
-            None => Recall::New,
-            Some((body, answer)) if body == request.body_sha256 => Recall::Same(answer),
-            Some(_) => Recall::Different,
-        })
+    pub(crate) fn recall(&self, request: &IdempotentRequest) -> Result<Recall, CatalogError> {
+        let recall = self.db.recall(request)?;
+        let Recall::Same(Answer { made: Some(made), .. }) = &recall else { return Ok(recall) };
+        let is_there = self.db.read::<_, DbError>(|connection| Ok(exists(connection, made)?))?;
+        Ok(if is_there { recall } else { Recall::Removed })
     }
 
-    /// Remembers an answer for 24 hours, and forgets older ones. Of two answers to one request the
-    /// first is kept: somebody may have heard it.
+    /// Keeps an answer for 24 hours, unless newer ones need its place.
     ///
     /// # Errors
     /// The file can't be written.
-    pub(crate) fn remember(&self, request: &Request, answer: &Answer) -> Result<(), CatalogError> {
-        self.db.write(|transaction| {
-            transaction.execute("delete from idempotency where created <= ?1", [horizon()])?;
-            transaction.execute(
-                "insert into idempotency (principal, method, route, key, request, status, body, created)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict do nothing",
-                params![
-                    request.principal,
-                    request.method,
-                    request.route,
-                    request.key,
-                    request.body_sha256,
-                    answer.status,
-                    answer.body,
-                    now().unix_timestamp(),
-                ],
-            )?;
-            Ok(())
-        })
+    pub(crate) fn remember(
+        &self,
+        request: &IdempotentRequest,
+        answer: &Answer,
+    ) -> Result<(), CatalogError> {
+        Ok(self.db.remember(request, answer)?)
+    }
+
+    /// Forgets the answers that are older than 24 hours.
+    ///
+    /// # Errors
+    /// The file can't be read or written.
+    pub(crate) fn forget_old_answers(&self) -> Result<usize, CatalogError> {
+        Ok(self.db.forget_old_answers()?)
     }
 }
 
-/// What was answered then or before is forgotten.
-fn horizon() -> i64 {
-    (now() - MEMORY).unix_timestamp()
+/// Whether there still is what has this id: ids are random, so it is in one of these tables at most.
+fn exists(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "select 1 from wikis where id = ?1 and state not in ('deleting', 'deleted')
+             union all select 1 from tokens where id = ?1
+             union all select 1 from invitations where id = ?1
+             union all select 1 from links where id = ?1
+             union all select 1 from channels where id = ?1",
+        )?
+        .exists([id])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::tests::scratch;
+    use crate::catalog::tests::{garden, scratch};
+    use crate::{NewToken, TokenRole};
 
-    const BODY: [u8; 32] = [1; 32];
-    const OTHER: [u8; 32] = [2; 32];
-
-    fn request() -> Request {
-        Request {
-            principal: "ann".to_owned(),
+    fn request(key: &str) -> IdempotentRequest {
+        IdempotentRequest {
+            principal: "operator".to_owned(),
+            share: "operator".to_owned(),
             method: "POST".to_owned(),
             route: "/admin/v1/wikis".to_owned(),
-            key: "k".to_owned(),
-            body_sha256: BODY,
+            key: key.to_owned(),
+            body_sha256: [1; 32],
         }
     }
 
-    fn answer(status: u16) -> Answer {
-        Answer { status, body: b"{}".to_vec() }
-    }
-
-    fn age(catalog: &Catalog, seconds: i64) {
-        let changed = catalog.db.write::<_, CatalogError>(|transaction| {
-            Ok(transaction.execute("update idempotency set created = created - ?1", [seconds])?)
-        });
-        assert_eq!(changed.unwrap(), 1);
+    fn answer(made: Option<String>) -> Answer {
+        Answer { status: 201, body: b"{}".to_vec(), made }
     }
 
     #[test]
-    fn the_same_request_is_recalled_and_another_body_noticed() {
+    fn an_answer_about_something_that_was_removed_since_is_not_given_again() {
         let (_dir, catalog) = scratch();
-        assert_eq!(catalog.recall(&request()).unwrap(), Recall::New);
-        catalog.remember(&request(), &answer(201)).unwrap();
-        catalog.remember(&request(), &answer(409)).unwrap();
-        assert_eq!(catalog.recall(&request()).unwrap(), Recall::Same(answer(201)));
-        assert_eq!(
-            catalog.recall(&Request { body_sha256: OTHER, ..request() }).unwrap(),
-            Recall::Different
-        );
-    }
-
-    #[test]
-    fn a_key_belongs_to_principal_method_and_route() {
-        let (_dir, catalog) = scratch();
-        catalog.remember(&request(), &answer(201)).unwrap();
-        let others = [
-            Request { principal: "bob".to_owned(), ..request() },
-            Request { method: "PUT".to_owned(), ..request() },
-            Request { route: "/admin/v1/tokens".to_owned(), ..request() },
-            Request { key: "l".to_owned(), ..request() },
-        ];
-        for other in others {
-            assert_eq!(catalog.recall(&other).unwrap(), Recall::New, "{other:?}");
+        let wiki = garden(&catalog).id;
+        let new = NewToken {
+            name: "bot".to_owned(),
+            role: TokenRole::Operator,
+            act_as: false,
+            expires: None,
+            subject: None,
+        };
+        let (token, _) = catalog.create_token(&new).unwrap();
+        for (key, made) in
+            [("wiki", Some(wiki.to_string())), ("token", Some(token.id.clone())), ("user", None)]
+        {
+            catalog.remember(&request(key), &answer(made.clone())).unwrap();
+            assert_eq!(catalog.recall(&request(key)).unwrap(), Recall::Same(answer(made)));
         }
-    }
-
-    #[test]
-    fn after_a_day_an_answer_is_forgotten() {
-        let (_dir, catalog) = scratch();
-        catalog.remember(&request(), &answer(201)).unwrap();
-        age(&catalog, MEMORY.whole_seconds() - 60);
-        assert_eq!(catalog.recall(&request()).unwrap(), Recall::Same(answer(201)));
-        age(&catalog, 60);
-        assert_eq!(catalog.recall(&request()).unwrap(), Recall::New);
-        catalog.remember(&Request { body_sha256: OTHER, ..request() }, &answer(202)).unwrap();
-        let now = catalog.recall(&Request { body_sha256: OTHER, ..request() }).unwrap();
-        assert_eq!(now, Recall::Same(answer(202)));
+        catalog.begin_delete(wiki).unwrap();
+        assert_eq!(catalog.recall(&request("wiki")).unwrap(), Recall::Removed);
+        catalog.finish_delete(wiki).unwrap();
+        assert_eq!(catalog.recall(&request("wiki")).unwrap(), Recall::Removed);
+        catalog.revoke_token(None, &token.id).unwrap();
+        assert_eq!(catalog.recall(&request("token")).unwrap(), Recall::Removed);
+        assert_eq!(catalog.recall(&request("user")).unwrap(), Recall::Same(answer(None)));
     }
 }

@@ -1,33 +1,73 @@
 //! Answers to requests that may be sent twice.
 
-use crate::catalog::{Answer, Recall, Request};
-use crate::{Error, Platform};
+use wikigrove_storage::{Answer, IdempotentRequest, Recall};
 
-/// What was answered in the last 24 hours to requests that carry a key. Cheap to clone.
+use crate::turns::{Turn, TurnKey};
+use crate::{Error, Platform, Wiki};
+
+/// What was answered in the last 24 hours to requests that carry a key: those about the platform, or those
+/// to one wiki, which are kept in that wiki's own file. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Answers(Platform);
+pub struct Answers(Kept);
+
+#[derive(Clone, Debug)]
+enum Kept {
+    OfPlatform(Platform),
+    OfWiki(Wiki),
+}
 
 impl Platform {
-    /// The answers that may have to be given again.
+    /// The answers to requests about the platform.
     pub fn answers(&self) -> Answers {
-        Answers(self.clone())
+        Answers(Kept::OfPlatform(self.clone()))
+    }
+}
+
+impl Wiki {
+    /// The answers to requests to this wiki.
+    pub fn answers(&self) -> Answers {
+        Answers(Kept::OfWiki(self.clone()))
     }
 }
 
 impl Answers {
+    /// Waits until no other request of the same caller, route and key is being answered. Requests of others
+    /// are never waited for. Giving up the waiting gives up the place in the queue.
+    ///
+    /// # Errors
+    /// [`Error::is_busy`]: many requests with this key wait already.
+    pub async fn turn(&self, request: &IdempotentRequest) -> Result<Turn, Error> {
+        let (turns, wiki) = match &self.0 {
+            Kept::OfPlatform(platform) => (&platform.0.turns, None),
+            Kept::OfWiki(wiki) => (&wiki.platform().0.turns, Some(wiki.id())),
+        };
+        turns.take(TurnKey::of(wiki, request)).await
+    }
+
     /// What was answered to a request that may have been sent before.
     ///
     /// # Errors
-    /// The catalog can't be read.
-    pub async fn recall(&self, request: Request) -> Result<Recall, Error> {
-        self.0.catalog(move |catalog| catalog.recall(&request)).await
+    /// The file can't be read.
+    pub async fn recall(&self, request: IdempotentRequest) -> Result<Recall, Error> {
+        match &self.0 {
+            Kept::OfPlatform(platform) => {
+                platform.catalog(move |catalog| catalog.recall(&request)).await
+            }
+            Kept::OfWiki(wiki) => wiki.recall(request).await,
+        }
     }
 
-    /// Keeps an answer for a day, for when the request is sent again.
+    /// Keeps an answer for a day, for when the request is sent again. A caller has room for a thousand
+    /// answers, and the newest stay.
     ///
     /// # Errors
-    /// The catalog can't be written.
-    pub async fn remember(&self, request: Request, answer: Answer) -> Result<(), Error> {
-        self.0.catalog(move |catalog| catalog.remember(&request, &answer)).await
+    /// The file can't be written.
+    pub async fn remember(&self, request: IdempotentRequest, answer: Answer) -> Result<(), Error> {
+        match &self.0 {
+            Kept::OfPlatform(platform) => {
+                platform.catalog(move |catalog| catalog.remember(&request, &answer)).await
+            }
+            Kept::OfWiki(wiki) => wiki.remember(request, answer).await,
+        }
     }
 }

@@ -6,6 +6,14 @@ use crate::Platform;
 use crate::context::spawn_blocking;
 
 impl Platform {
+    /// Forgets what the catalog keeps for a time only. What fails is tried again in a moment.
+    pub(super) async fn forget_what_is_old(&self) {
+        let forgotten = self.catalog(|catalog| catalog.forget_old_answers()).await;
+        if let Err(error) = forgotten {
+            tracing::warn!(%error, "what the catalog keeps for a time only could not be forgotten");
+        }
+    }
+
     /// Looks after the repositories that were written to since the last time, one after the other,
     /// unless somebody still does. Nobody waits for it: a wiki that is to be closed ends it there.
     pub(super) fn maintain_in_background(&self) {

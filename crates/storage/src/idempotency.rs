@@ -1,0 +1,40 @@
+//! Answers of a wiki's routes to requests that may be sent twice.
+
+use crate::error::Error;
+use crate::wiki::Wiki;
+
+pub use crate::db::{ANSWER_BYTES, Answer, Recall, Request};
+
+impl Wiki {
+    /// Looks a request up among those answered in the last 24 hours.
+    ///
+    /// # Errors
+    /// wiki.db can't be read.
+    pub fn recall(&self, request: &Request) -> Result<Recall, Error> {
+        self.check_open()?;
+        match self.existing_database()? {
+            Some(database) => Ok(database.recall(request)?),
+            None => Ok(Recall::New),
+        }
+    }
+
+    /// Keeps an answer for 24 hours, unless newer ones need its place.
+    ///
+    /// # Errors
+    /// wiki.db can't be written.
+    pub fn remember(&self, request: &Request, answer: &Answer) -> Result<(), Error> {
+        self.check_open()?;
+        Ok(self.database()?.remember(request, answer)?)
+    }
+
+    /// Forgets the answers that are older than 24 hours.
+    ///
+    /// # Errors
+    /// wiki.db can't be read or written.
+    pub(crate) fn forget_old_answers(&self) -> Result<(), Error> {
+        match self.existing_database()? {
+            Some(database) => Ok(database.forget_old_answers().map(drop)?),
+            None => Ok(()),
+        }
+    }
+}
