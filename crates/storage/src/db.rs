@@ -4,7 +4,7 @@
 //! cut, readers never wait for a writer, and one fsync is paid per transaction.
 
 mod error;
-mod idempotency;
+pub mod idempotency;
 mod migrate;
 #[cfg(feature = "rusqlite")]
 mod read_only;
@@ -20,7 +20,6 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use crate::files::{self, At as _};
 
 pub use error::DbError;
-pub use idempotency::{ANSWER_BYTES, Answer, Recall, Request};
 pub use migrate::Schema;
 
 /// How long a statement waits for a lock that another connection holds.

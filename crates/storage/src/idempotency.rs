@@ -1,9 +1,10 @@
 //! Answers of a wiki's routes to requests that may be sent twice.
 
+use crate::db::{DbError, idempotency};
 use crate::error::Error;
 use crate::wiki::Wiki;
 
-pub use crate::db::{ANSWER_BYTES, Answer, Recall, Request};
+pub use crate::db::idempotency::{ANSWER_BYTES, Answer, Recall, Request};
 
 impl Wiki {
     /// Looks a request up among those answered in the last 24 hours.
@@ -13,7 +14,9 @@ impl Wiki {
     pub fn recall(&self, request: &Request) -> Result<Recall, Error> {
         self.check_open()?;
         match self.existing_database()? {
-            Some(database) => Ok(database.recall(request)?),
+            Some(database) => {
+                Ok(database.read(|connection| idempotency::recall(connection, request))?)
+            }
             None => Ok(Recall::New),
         }
     }
@@ -24,7 +27,8 @@ impl Wiki {
     /// wiki.db can't be written.
     pub fn remember(&self, request: &Request, answer: &Answer) -> Result<(), Error> {
         self.check_open()?;
-        Ok(self.database()?.remember(request, answer)?)
+        let database = self.database()?;
+        Ok(database.write(|transaction| idempotency::remember(transaction, request, answer))?)
     }
 
     /// Forgets the answers that are older than 24 hours.
@@ -32,9 +36,10 @@ impl Wiki {
     /// # Errors
     /// wiki.db can't be read or written.
     pub(crate) fn forget_old_answers(&self) -> Result<(), Error> {
-        match self.existing_database()? {
-            Some(database) => Ok(database.forget_old_answers().map(drop)?),
-            None => Ok(()),
+        let Some(database) = self.existing_database()? else { return Ok(()) };
+        if database.read::<_, DbError>(idempotency::has_old)? {
+            database.write::<_, DbError>(idempotency::expire)?;
         }
+        Ok(())
     }
 }

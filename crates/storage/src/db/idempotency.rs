@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use time::{Duration, OffsetDateTime};
 
-use super::{Database, DbError};
+use super::DbError;
 
 /// How long an answer is kept.
 const KEPT_FOR: Duration = Duration::hours(24);
@@ -64,83 +64,76 @@ pub enum Recall {
     Removed,
 }
 
-impl Database {
-    /// Looks a request up among those answered in the last 24 hours.
-    ///
-    /// # Errors
-    /// The file can't be read.
-    pub fn recall(&self, request: &Request) -> Result<Recall, DbError> {
-        let found: Option<([u8; 32], Answer)> = self.read::<_, DbError>(|connection| {
-            let mut statement = connection.prepare_cached(
-                "select request, status, body, made from idempotency
-                 where principal = ?1 and method = ?2 and route = ?3 and key = ?4 and created > ?5",
-            )?;
-            let Request { principal, method, route, key, .. } = request;
-            let row =
-                statement.query_row(params![principal, method, route, key, horizon()], |row| {
-                    let answer =
-                        Answer { status: row.get(1)?, body: row.get(2)?, made: row.get(3)? };
-                    Ok((row.get(0)?, answer))
-                });
-            Ok(row.optional()?)
-        })?;
-        Ok(match found {
-            None => Recall::New,
-            Some((body, answer)) if body == request.body_sha256 => Recall::Same(answer),
-            Some(_) => Recall::Different,
-        })
-    }
-
-    /// Keeps an answer for 24 hours, unless newer ones need its place. Of two answers to one request the
-    /// first is kept: a client may have heard it.
-    ///
-    /// # Errors
-    /// The file can't be written.
-    pub fn remember(&self, request: &Request, answer: &Answer) -> Result<(), DbError> {
-        self.write(|transaction| {
-            expire(transaction)?;
-            let Request { principal, share, method, route, key, body_sha256 } = request;
-            let inserted = transaction
-                .prepare_cached(
-                    "insert into idempotency
-                         (principal, share, method, route, key, request, status, body, made, created)
-                     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict do nothing",
-                )?
-                .execute(params![
-                    principal,
-                    share,
-                    method,
-                    route,
-                    key,
-                    body_sha256,
-                    answer.status,
-                    answer.body,
-                    answer.made,
-                    now(),
-                ])?;
-            if inserted == 1 {
-                make_room(transaction, share)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Forgets the answers that are older than 24 hours. Returns how many there were.
-    ///
-    /// # Errors
-    /// The file can't be read or written.
-    pub fn forget_old_answers(&self) -> Result<usize, DbError> {
-        // Most times there is nothing to do, and the writer needn't be waited for.
-        let is_due = self.read::<_, DbError>(|connection| {
-            let sql = "select 1 from idempotency where created <= ?1 limit 1";
-            Ok(connection.prepare_cached(sql)?.exists([horizon()])?)
-        })?;
-        if is_due { self.write(|transaction| expire(transaction)) } else { Ok(0) }
-    }
+/// Looks a request up among those answered in the last 24 hours.
+///
+/// # Errors
+/// The file can't be read.
+pub fn recall(connection: &Connection, request: &Request) -> Result<Recall, DbError> {
+    let mut statement = connection.prepare_cached(
+        "select request, status, body, made from idempotency
+         where principal = ?1 and method = ?2 and route = ?3 and key = ?4 and created > ?5",
+    )?;
+    let Request { principal, method, route, key, .. } = request;
+    let row = statement.query_row(params![principal, method, route, key, horizon()], |row| {
+        let answer = Answer { status: row.get(1)?, body: row.get(2)?, made: row.get(3)? };
+        Ok((row.get::<_, [u8; 32]>(0)?, answer))
+    });
+    Ok(match row.optional()? {
+        None => Recall::New,
+        Some((body, answer)) if body == request.body_sha256 => Recall::Same(answer),
+        Some(_) => Recall::Different,
+    })
 }
 
-fn expire(connection: &Connection) -> Result<usize, DbError> {
-    let mut statement = connection.prepare_cached("delete from idempotency where created <= ?1")?;
+/// Keeps an answer for 24 hours, unless newer ones need its place. Of two answers to one request the
+/// first is kept: a client may have heard it.
+///
+/// # Errors
+/// The file can't be written.
+pub fn remember(
+    transaction: &Transaction<'_>,
+    request: &Request,
+    answer: &Answer,
+) -> Result<(), DbError> {
+    expire(transaction)?;
+    let Request { principal, share, method, route, key, body_sha256 } = request;
+    let inserted = transaction
+        .prepare_cached(
+            "insert into idempotency
+                 (principal, share, method, route, key, request, status, body, made, created)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict do nothing",
+        )?
+        .execute(params![
+            principal,
+            share,
+            method,
+            route,
+            key,
+            body_sha256,
+            answer.status,
+            answer.body,
+            answer.made,
+            now(),
+        ])?;
+    if inserted == 1 { make_room(transaction, share) } else { Ok(()) }
+}
+
+/// Whether there are answers that are older than 24 hours.
+///
+/// # Errors
+/// The file can't be read.
+pub fn has_old(connection: &Connection) -> Result<bool, DbError> {
+    let sql = "select 1 from idempotency where created <= ?1 limit 1";
+    Ok(connection.prepare_cached(sql)?.exists([horizon()])?)
+}
+
+/// Forgets the answers that are older than 24 hours. Returns how many there were.
+///
+/// # Errors
+/// The file can't be written.
+pub fn expire(transaction: &Transaction<'_>) -> Result<usize, DbError> {
+    let mut statement =
+        transaction.prepare_cached("delete from idempotency where created <= ?1")?;
     Ok(statement.execute([horizon()])?)
 }
 
@@ -183,7 +176,7 @@ fn horizon() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Scheduler;
+    use crate::db::{Database, Scheduler};
     use crate::layout;
     use crate::wiki::Options;
 
@@ -196,6 +189,21 @@ mod tests {
         let database =
             layout::create_database(dir.path(), &options, &Scheduler::default()).unwrap();
         (dir, database)
+    }
+
+    fn recalled(database: &Database, request: &Request) -> Recall {
+        database.read(|connection| recall(connection, request)).unwrap()
+    }
+
+    fn keep(database: &Database, request: &Request, answer: &Answer) {
+        database.write(|transaction| remember(transaction, request, answer)).unwrap();
+    }
+
+    fn expired(database: &Database) -> usize {
+        let is_due = database.read(has_old).unwrap();
+        let expired = database.write(expire).unwrap();
+        assert_eq!(is_due, expired > 0);
+        expired
     }
 
     fn request() -> Request {
@@ -234,18 +242,18 @@ mod tests {
     #[test]
     fn the_same_request_is_recalled_and_another_body_noticed() {
         let (_dir, database) = scratch();
-        assert_eq!(database.recall(&request()).unwrap(), Recall::New);
-        database.remember(&request(), &answer(201)).unwrap();
-        database.remember(&request(), &answer(409)).unwrap();
-        assert_eq!(database.recall(&request()).unwrap(), Recall::Same(answer(201)));
+        assert_eq!(recalled(&database, &request()), Recall::New);
+        keep(&database, &request(), &answer(201));
+        keep(&database, &request(), &answer(409));
+        assert_eq!(recalled(&database, &request()), Recall::Same(answer(201)));
         let other = Request { body_sha256: OTHER, ..request() };
-        assert_eq!(database.recall(&other).unwrap(), Recall::Different);
+        assert_eq!(recalled(&database, &other), Recall::Different);
     }
 
     #[test]
     fn a_key_belongs_to_principal_method_and_route() {
         let (_dir, database) = scratch();
-        database.remember(&request(), &answer(201)).unwrap();
+        keep(&database, &request(), &answer(201));
         let others = [
             Request { principal: "bob".to_owned(), ..request() },
             Request { method: "PUT".to_owned(), ..request() },
@@ -253,34 +261,34 @@ mod tests {
             Request { key: "l".to_owned(), ..request() },
         ];
         for other in others {
-            assert_eq!(database.recall(&other).unwrap(), Recall::New, "{other:?}");
+            assert_eq!(recalled(&database, &other), Recall::New, "{other:?}");
         }
     }
 
     #[test]
     fn after_a_day_an_answer_is_forgotten_whether_or_not_another_comes() {
         let (_dir, database) = scratch();
-        database.remember(&request(), &answer(201)).unwrap();
+        keep(&database, &request(), &answer(201));
         age(&database, KEPT_FOR.whole_seconds() - 60);
-        assert_eq!(database.recall(&request()).unwrap(), Recall::Same(answer(201)));
-        assert_eq!(database.forget_old_answers().unwrap(), 0);
+        assert_eq!(recalled(&database, &request()), Recall::Same(answer(201)));
+        assert_eq!(expired(&database), 0);
         age(&database, 60);
-        assert_eq!(database.recall(&request()).unwrap(), Recall::New);
+        assert_eq!(recalled(&database, &request()), Recall::New);
         let other = Request { body_sha256: OTHER, ..request() };
-        database.remember(&other, &answer(202)).unwrap();
-        assert_eq!(database.recall(&other).unwrap(), Recall::Same(answer(202)));
+        keep(&database, &other, &answer(202));
+        assert_eq!(recalled(&database, &other), Recall::Same(answer(202)));
         age(&database, KEPT_FOR.whole_seconds());
-        assert_eq!(database.forget_old_answers().unwrap(), 1);
+        assert_eq!(expired(&database), 1);
         assert_eq!(count(&database, "count(*)"), 0);
     }
 
     #[test]
     fn a_share_keeps_its_newest_answers_and_takes_nothing_from_another() {
         let (_dir, database) = scratch();
-        database.remember(&numbered("bob", 0), &answer(201)).unwrap();
+        keep(&database, &numbered("bob", 0), &answer(201));
         let most = usize::try_from(SHARE_ROWS).unwrap();
         for number in 0..most + 20 {
-            database.remember(&numbered("ann", number), &answer(201)).unwrap();
+            keep(&database, &numbered("ann", number), &answer(201));
         }
         assert_eq!(count(&database, "count(*)"), SHARE_ROWS + 1);
         for (request, is_known) in [
@@ -289,7 +297,7 @@ mod tests {
             (numbered("ann", 20), true),
             (numbered("ann", most + 19), true),
         ] {
-            let known = database.recall(&request).unwrap() != Recall::New;
+            let known = recalled(&database, &request) != Recall::New;
             assert_eq!(known, is_known, "{request:?}");
         }
     }
@@ -299,12 +307,12 @@ mod tests {
         let (_dir, database) = scratch();
         let large = Answer { body: vec![b'x'; ANSWER_BYTES], ..answer(201) };
         for number in 0..100 {
-            database.remember(&numbered("ann", number), &large).unwrap();
+            keep(&database, &numbered("ann", number), &large);
         }
         assert_eq!(count(&database, "sum(length(body))"), SHARE_BYTES);
         for share in 0..12 {
             for number in 0..64 {
-                database.remember(&numbered(&format!("share-{share}"), number), &large).unwrap();
+                keep(&database, &numbered(&format!("share-{share}"), number), &large);
             }
         }
         let bytes = count(&database, "sum(length(body))");

@@ -1,7 +1,7 @@
 //! Answers of the control plane to requests that may be sent twice.
 
 use rusqlite::Connection;
-use wikigrove_storage::db::DbError;
+use wikigrove_storage::db::{DbError, idempotency};
 use wikigrove_storage::{Answer, IdempotentRequest, Recall};
 
 use super::{Catalog, CatalogError};
@@ -12,10 +12,11 @@ impl Catalog {
     /// # Errors
     /// The file can't be read.
     pub(crate) fn recall(&self, request: &IdempotentRequest) -> Result<Recall, CatalogError> {
-        let recall = self.db.recall(request)?;
-        let Recall::Same(Answer { made: Some(made), .. }) = &recall else { return Ok(recall) };
-        let is_there = self.db.read::<_, DbError>(|connection| Ok(exists(connection, made)?))?;
-        Ok(if is_there { recall } else { Recall::Removed })
+        self.db.read(|connection| {
+            let recall = idempotency::recall(connection, request)?;
+            let Recall::Same(Answer { made: Some(made), .. }) = &recall else { return Ok(recall) };
+            Ok(if exists(connection, made)? { recall } else { Recall::Removed })
+        })
     }
 
     /// Keeps an answer for 24 hours, unless newer ones need its place.
@@ -27,7 +28,7 @@ impl Catalog {
         request: &IdempotentRequest,
         answer: &Answer,
     ) -> Result<(), CatalogError> {
-        Ok(self.db.remember(request, answer)?)
+        Ok(self.db.write(|transaction| idempotency::remember(transaction, request, answer))?)
     }
 
     /// Forgets the answers that are older than 24 hours.
@@ -35,7 +36,11 @@ impl Catalog {
     /// # Errors
     /// The file can't be read or written.
     pub(crate) fn forget_old_answers(&self) -> Result<usize, CatalogError> {
-        Ok(self.db.forget_old_answers()?)
+        // Most times there is nothing to do, and the writer needn't be waited for.
+        match self.db.read::<_, DbError>(idempotency::has_old)? {
+            true => Ok(self.db.write::<_, DbError>(idempotency::expire)?),
+            false => Ok(0),
+        }
     }
 }
 
