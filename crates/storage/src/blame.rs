@@ -57,17 +57,13 @@ const SUMMARY: usize = 200;
 
 impl Wiki {
     /// Says which commit brought each line of a page, as it is now or was at a commit. Renames are
-    /// followed. A long page with a long history may take a minute: it ends early once `given_up` says
-    /// that nobody waits for it any more.
+    /// followed. A long page with a long history may take a minute, or until the thread's
+    /// [deadline](crate::deadline).
     ///
     /// # Errors
-    /// There is no such page; `at` isn't part of the history; [`Error::GivenUp`].
-    pub fn blame(
-        &self,
-        path: &ExistingPath,
-        at: Option<Revision>,
-        given_up: impl Fn() -> bool,
-    ) -> Result<Blame, Error> {
+    /// There is no such page; `at` isn't part of the history; a version of the page has more than 100,000
+    /// lines; the deadline has passed.
+    pub fn blame(&self, path: &ExistingPath, at: Option<Revision>) -> Result<Blame, Error> {
         self.check_open()?;
         let not_found = || Error::NotFound { path: path.as_str().to_owned() };
         let revision = match at {
@@ -82,7 +78,7 @@ impl Wiki {
         });
         let (mut ranges, mut commits, mut known) = (Vec::new(), Vec::new(), HashSet::new());
         let view = self.repo().view();
-        for (first, count, revision) in self.repo().blame(revision, &path.file(), &given_up)? {
+        for (first, count, revision) in self.repo().blame(revision, &path.file())? {
             let lines = lines.by_ref().take(count).collect();
             ranges.push(BlameRange { line: first + 1, lines, revision });
             if known.insert(revision) {
@@ -100,6 +96,7 @@ impl Wiki {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deadline::Deadline;
     use crate::testing::Scratch;
 
     #[test]
@@ -109,7 +106,7 @@ mod tests {
         scratch.move_with_git("old.md", "new.md", "one\ntwo\nthree\nfour\n");
         let last = scratch.update("new", "one\n2\nthree\nfour\nfive").revision;
         let path = ExistingPath::new("new").unwrap();
-        let blame = scratch.wiki().blame(&path, None, || false).unwrap();
+        let blame = scratch.wiki().blame(&path, None).unwrap();
         let ranges: Vec<_> =
             blame.ranges.iter().map(|r| (r.line, r.lines.join("|"), r.revision)).collect();
         assert_eq!(
@@ -126,23 +123,28 @@ mod tests {
         assert_eq!(commits, [(first, "Create old"), (last, "Update new")]);
         scratch.create("empty", "");
         let path = ExistingPath::new("empty").unwrap();
-        assert!(scratch.wiki().blame(&path, None, || false).unwrap().ranges.is_empty());
+        assert!(scratch.wiki().blame(&path, None).unwrap().ranges.is_empty());
     }
 
     #[test]
-    fn a_blame_that_nobody_waits_for_ends() {
+    fn a_blame_ends_with_its_deadline() {
         let scratch = Scratch::new();
         scratch.create("home", "0\n");
-        for n in 1..20 {
-            scratch.update("home", &format!("{n}\n"));
-        }
+        scratch.update("home", "1\n");
         let path = ExistingPath::new("home").unwrap();
-        for patience in 0..5 {
-            let asked = std::cell::Cell::new(0);
-            let given_up = || asked.replace(asked.get() + 1) >= patience;
-            let blame = scratch.wiki().blame(&path, None, given_up);
-            assert!(matches!(blame, Err(Error::GivenUp)), "{blame:?}");
-            assert!(asked.get() <= patience + 2, "it was asked {} times", asked.get());
-        }
+        let over = Deadline::unlimited();
+        over.cancel();
+        let blame = over.enter(|| scratch.wiki().blame(&path, None));
+        assert!(matches!(blame, Err(Error::Cancelled(_))), "{blame:?}");
+    }
+
+    #[test]
+    fn versions_of_too_many_lines_are_not_compared() {
+        let scratch = Scratch::new();
+        scratch.create("home", &"a\n".repeat(100_001));
+        scratch.update("home", "short\n");
+        let path = ExistingPath::new("home").unwrap();
+        let blame = scratch.wiki().blame(&path, None);
+        assert!(matches!(blame, Err(Error::TooLargeToCompare { .. })), "{blame:?}");
     }
 }

@@ -17,6 +17,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use crate::deadline;
 use crate::files::{self, At as _};
 
 pub use error::DbError;
@@ -26,6 +27,10 @@ pub use migrate::Schema;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection before it is told that the file is busy.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After so many instructions of SQLite's virtual machine a statement asks whether its time is over:
+/// some tens of microseconds, in which the question itself doesn't count.
+const STEPS: i32 = 10_000;
 
 /// The one background thread that serves the connection pools of any number of files.
 #[derive(Clone)]
@@ -145,7 +150,7 @@ impl Database {
     }
 
     /// Runs `work` on a connection. Reads inside it see one state only within one statement;
-    /// use a transaction for more.
+    /// use a transaction for more. Statements end with the thread's [deadline](crate::deadline).
     ///
     /// # Errors
     /// No connection became free in two seconds; or what `work` returns.
@@ -264,6 +269,7 @@ pub(crate) fn connect_plainly(path: &Path) -> rusqlite::Result<Connection> {
 fn configure(connection: &mut Connection, sizing: Sizing) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
+    connection.progress_handler(STEPS, Some(deadline::is_over))?;
     connection.execute_batch(&format!(
         "pragma synchronous = full;
          pragma foreign_keys = on;

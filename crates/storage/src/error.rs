@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::attachments::AttachmentError;
 use crate::author::InvalidAuthor;
 use crate::db::DbError;
+use crate::deadline::Cancelled;
 use crate::files::FileError;
 use crate::merge::Hunk;
 use crate::page_path::InvalidPath;
@@ -125,6 +126,12 @@ pub enum Error {
         /// Bytes that are allowed.
         limit: u64,
     },
+    /// Its texts are too large to be compared line by line.
+    #[error("{detail}")]
+    TooLargeToCompare {
+        /// Which limit was met.
+        detail: String,
+    },
     /// The page isn't UTF-8 text; read its bytes instead.
     #[error("the page `{path}` is not UTF-8 text")]
     NotText {
@@ -156,9 +163,9 @@ pub enum Error {
         /// What was waited for.
         detail: String,
     },
-    /// It was told to stop before it was done.
-    #[error("nobody waits for this any more")]
-    GivenUp,
+    /// Its deadline passed, or its result wasn't needed any more. Nothing was changed.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// The wiki was closed while the handle was held.
     #[error("the wiki was closed")]
     Closed,
@@ -245,6 +252,7 @@ impl Error {
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
         match error {
+            DbError::Cancelled(cancelled) => cancelled.into(),
             _ if error.is_disk_full() => Self::DiskFull,
             _ if error.is_busy() => Self::Busy { detail: error.to_string() },
             _ => Self::Database(error),
@@ -267,11 +275,12 @@ impl From<RepoError> for Error {
         match error {
             _ if error.is_disk_full() => Self::DiskFull,
             RepoError::File(error) => error.into(),
-            RepoError::GivenUp => Self::GivenUp,
+            RepoError::Cancelled(cancelled) => cancelled.into(),
             RepoError::Locked | RepoError::Busy(_) => Self::Busy { detail: error.to_string() },
             RepoError::Unusable { .. }
             | RepoError::DamagedRef { .. }
             | RepoError::DamagedObject { .. } => Self::Damaged { detail: error.to_string() },
+            RepoError::TooManyLines { .. } => Self::TooLargeToCompare { detail: error.to_string() },
             RepoError::Moved | RepoError::DiskFull | RepoError::Git(_) => {
                 Self::Repository(Box::new(error))
             }

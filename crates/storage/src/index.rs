@@ -13,6 +13,7 @@ mod log;
 mod pages;
 mod renames;
 mod search;
+mod snippet;
 #[cfg(test)]
 mod tests;
 

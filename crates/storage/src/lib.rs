@@ -36,6 +36,7 @@ pub mod db;
 #[cfg(not(feature = "rusqlite"))]
 #[expect(unreachable_pub, reason = "public with the feature `rusqlite`")]
 mod db;
+pub mod deadline;
 mod diff;
 mod drafts;
 mod error;

@@ -13,6 +13,7 @@ use std::process::Command;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use crate::deadline::Cancelled;
 use crate::error::Error;
 use crate::files::{At as _, FileSystem};
 use crate::git_program;
@@ -67,7 +68,7 @@ impl Wiki {
     /// [`stop_indexing`](Self::stop_indexing) and [`close`](Self::close) end it.
     ///
     /// # Errors
-    /// [`Error::GivenUp`]: it was ended. git failed or isn't there; the disk is full or failing. The
+    /// [`Error::Cancelled`]: it was ended. git failed or isn't there; the disk is full or failing. The
     /// repository is as good as before.
     pub fn maintain(&self) -> Result<Maintenance, Error> {
         self.check_open()?;
@@ -157,7 +158,7 @@ impl Wiki {
     /// The writer lock, for a moment.
     fn turn(&self) -> Result<std::sync::MutexGuard<'_, crate::publish::Writer>, Error> {
         if self.ending.load(Ordering::Acquire) {
-            return Err(Error::GivenUp);
+            return Err(Cancelled.into());
         }
         self.lock_writer()
     }
@@ -189,7 +190,7 @@ impl Wiki {
         let is_ended = || self.ending.load(Ordering::Acquire);
         let dir = self.repo().dir();
         match git_program::run(git, dir, is_ended).at("run git in", dir)? {
-            None => Err(Error::GivenUp),
+            None => Err(Cancelled.into()),
             Some((status, printed, _)) if status.success() => Ok(printed),
             Some((status, _, said)) => Err(RepoError::of_git(status, &said).into()),
         }

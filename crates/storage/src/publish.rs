@@ -14,6 +14,7 @@
 use rusqlite::Transaction;
 
 use crate::author::Author;
+use crate::deadline;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
 use crate::index::Described;
@@ -80,7 +81,7 @@ impl Wiki {
     ) -> Result<(T, Option<Published>), Error> {
         let mut writer = self.lock_writer()?;
         if writer.unapplied {
-            self.replay(&mut writer)?;
+            deadline::shielded(|| self.replay(&mut writer))?;
         }
         if let Some(database) = self.existing_database()? {
             self.catch_up_a_little(database)?;
@@ -88,11 +89,12 @@ impl Wiki {
         // Read anew: somebody may have moved the branch with the `git` program.
         let mut unit = Unit::new(self.repo(), self.repo().head()?, self.preferences()?);
         let value = fill(&mut unit)?;
-        let published = self.publish(&mut writer, unit);
+        // From here it is done whole, or not at all.
+        let published = deadline::shielded(|| self.publish(&mut writer, unit));
         // A save that is durable and not visible yet is still on its way.
         self.head_moved(writer.unapplied);
         let published = published?;
-        self.checkpoint_if_due(&mut writer);
+        deadline::shielded(|| self.checkpoint_if_due(&mut writer));
         Ok((value, published))
     }
 
@@ -164,11 +166,12 @@ impl Wiki {
     ) -> Result<Revision, Error> {
         let branch = self.repo().branch();
         let redo = Redo { branch, old, new, commit: None, edits: Vec::new() };
-        let published = self
-            .record(writer, &redo, from, |transaction| {
+        let published = deadline::shielded(|| {
+            self.record(writer, &redo, from, |transaction| {
                 Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
-            })
-            .and_then(|()| self.make_visible(writer, old, new));
+            })?;
+            self.make_visible(writer, old, new)
+        });
         self.head_moved(writer.unapplied);
         published
     }
@@ -185,13 +188,14 @@ impl Wiki {
         let new = prepared.revision;
         let branch = self.repo().branch();
         let redo = Redo { branch, old, new, commit: Some(prepared.commit.clone()), edits };
-        let published = self
-            .record(writer, &redo, None, |transaction| {
+        let published = deadline::shielded(|| {
+            self.record(writer, &redo, None, |transaction| {
                 conflicts.record(transaction, new)?;
                 Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
-            })
-            .and_then(|()| Ok(self.repo().write_objects(&prepared)?))
-            .and_then(|()| self.make_visible(writer, old, new));
+            })?;
+            self.repo().write_objects(&prepared)?;
+            self.make_visible(writer, old, new)
+        });
         self.head_moved(writer.unapplied);
         published
     }

@@ -11,6 +11,7 @@ mod blobs;
 mod constant_files;
 mod error;
 mod incoming;
+mod interruptible;
 mod keep;
 mod loose;
 mod mend_packs;

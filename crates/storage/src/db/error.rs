@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use crate::deadline::Cancelled;
 use crate::files::{FileError, is_passing};
 
 /// Why a SQLite file could not be opened, read or written.
@@ -50,6 +51,9 @@ pub enum DbError {
         /// What the migration said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A statement was interrupted, and what it had changed rolled back.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// A file could not be created, linked or synced.
     #[error(transparent)]
     File(#[from] FileError),
@@ -91,7 +95,7 @@ impl DbError {
             | Self::Busy { path, .. }
             | Self::Migration { path, .. }
             | Self::Sqlite { path, .. } => file.clone_into(path),
-            Self::File(_) => {}
+            Self::Cancelled(_) | Self::File(_) => {}
         }
         self
     }
@@ -105,6 +109,7 @@ impl From<rusqlite::Error> for DbError {
     fn from(error: rusqlite::Error) -> Self {
         let path = PathBuf::new();
         match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Cancelled.into(),
             Some(ErrorCode::DiskFull) => Self::Full { path },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { path, source: Box::new(error) }

@@ -238,7 +238,7 @@ fn closing_ends_it() {
             wiki.close().unwrap();
             assert!(start.elapsed() < Duration::from_secs(10));
             match packing.join().unwrap() {
-                Ok(()) | Err(Error::GivenUp | Error::Closed) => {}
+                Ok(()) | Err(Error::Cancelled(_) | Error::Closed) => {}
                 Err(error) => panic!("{error}"),
             }
         });

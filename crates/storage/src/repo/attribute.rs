@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use super::read::{changes, lookup, tree_of};
 use super::{Repo, RepoError, object_id, revision};
+use crate::deadline;
 use crate::revision::Revision;
 
 /// Below this number of files, looking each up is cheaper than comparing whole trees.
@@ -35,6 +36,7 @@ impl Repo {
         queue.push(&local, head, want)?;
         let mut visited = 0;
         while let Some((commit, mut paths)) = queue.pop() {
+            deadline::check()?;
             if Some(commit) == known {
                 continue;
             }

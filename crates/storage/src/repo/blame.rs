@@ -1,32 +1,27 @@
 //! Who wrote each line, by gix.
 
 use gix::bstr::BStr;
-use gix::objs::{Data, Find, FindHeader, Header};
 
+use super::interruptible::{Interruptible, unwrapped};
 use super::{Repo, RepoError, object_id, revision};
 use crate::revision::Revision;
 
+/// The most lines that a version of the file may have. Comparing two versions can't be interrupted; with
+/// so many lines that are as unlike as can be, it takes half a second.
+const MOST_LINES: usize = 100_000;
+
 impl Repo {
     /// Runs of lines of a file in a commit, in order: the first line counted from 0, their number, and
-    /// the commit that brought them. Renames are followed. It ends early once `given_up` says so.
+    /// the commit that brought them. Renames are followed. It ends with the thread's deadline.
     pub(crate) fn blame(
         &self,
         at: Revision,
         path: &str,
-        given_up: &dyn Fn() -> bool,
     ) -> Result<Vec<(usize, usize, Revision)>, RepoError> {
-        match self.runs(at, path, given_up) {
-            Err(_) if given_up() => Err(RepoError::GivenUp),
-            runs => Ok(joined(runs?)),
-        }
+        Ok(joined(self.runs(at, path).map_err(unwrapped)?))
     }
 
-    fn runs(
-        &self,
-        at: Revision,
-        path: &str,
-        given_up: &dyn Fn() -> bool,
-    ) -> Result<Vec<(usize, usize, Revision)>, gix::Error> {
+    fn runs(&self, at: Revision, path: &str) -> Result<Vec<(usize, usize, Revision)>, gix::Error> {
         let mut local = self.local();
         // The same few trees are looked at again and again.
         local.object_cache_size(32 << 20);
@@ -36,7 +31,7 @@ impl Repo {
             ..Default::default()
         };
         let outcome = gix::blame::file(
-            UntilGivenUp { objects: &local.objects, given_up },
+            Interruptible { objects: &local.objects, most_lines: MOST_LINES },
             gix::blame::Start::Commit(object_id(at.as_bytes())),
             local.commit_graph_if_enabled()?,
             &mut local.diff_resource_cache_for_tree_diff()?,
@@ -62,35 +57,4 @@ fn joined(mut runs: Vec<(usize, usize, Revision)>) -> Vec<(usize, usize, Revisio
         joins
     });
     runs
-}
-
-/// Objects that can't be found any more once nobody waits for what is made from them: gix has no
-/// other way to end what may take a minute.
-struct UntilGivenUp<'a, T> {
-    objects: T,
-    given_up: &'a dyn Fn() -> bool,
-}
-
-impl<T> UntilGivenUp<'_, T> {
-    fn check(&self) -> Result<(), gix::Error> {
-        if (self.given_up)() { Err(gix::Error::from_error(RepoError::GivenUp)) } else { Ok(()) }
-    }
-}
-
-impl<T: Find> Find for UntilGivenUp<'_, T> {
-    fn try_find<'a>(
-        &self,
-        id: &gix::oid,
-        buffer: &'a mut Vec<u8>,
-    ) -> Result<Option<Data<'a>>, gix::Error> {
-        self.check()?;
-        self.objects.try_find(id, buffer)
-    }
-}
-
-impl<T: FindHeader> FindHeader for UntilGivenUp<'_, T> {
-    fn try_header(&self, id: &gix::oid) -> Result<Option<Header>, gix::Error> {
-        self.check()?;
-        self.objects.try_header(id)
-    }
 }

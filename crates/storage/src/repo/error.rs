@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use crate::deadline::Cancelled;
 use crate::files::{FileError, is_disk_full, is_passing, is_unavailable};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -28,9 +29,12 @@ pub(crate) enum RepoError {
     Busy(Source),
     #[error(transparent)]
     File(#[from] FileError),
-    /// It was told to stop.
-    #[error("nobody waits for this any more")]
-    GivenUp,
+    /// The deadline of the work passed, or its result isn't needed any more.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// A text that was to be compared has too many lines for that.
+    #[error("a version of it has more than {limit} lines, too many to be compared")]
+    TooManyLines { limit: usize },
     #[error("git: {0}")]
     Git(Source),
 }

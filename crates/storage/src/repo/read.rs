@@ -6,8 +6,10 @@ use gix::bstr::ByteSlice as _;
 use gix::objs::{TreeRefIter, tree::EntryMode};
 use gix::prelude::FindExt as _;
 
+use super::interruptible::{Interruptible, unwrapped};
 use super::{Edit, Entry, Repo, RepoError, etag, object_id, revision};
 use crate::author::Author;
+use crate::deadline;
 use crate::revision::{Etag, Revision};
 
 /// The parts of a commit that a wiki shows.
@@ -73,6 +75,7 @@ impl View {
 
     /// The content of a blob, checked against its id: a flipped bit is an error, never a page.
     pub(crate) fn blob(&self, id: Etag) -> Result<Vec<u8>, RepoError> {
+        deadline::check()?;
         let local = &self.0;
         let id = object_id(id.as_bytes());
         let mut blob = local.find_blob(id).map_err(|e| RepoError::reading_object(&id, e))?;
@@ -93,6 +96,7 @@ impl View {
 
     /// The commit's parents, author, time and message.
     pub(crate) fn commit(&self, id: Revision) -> Result<Commit, RepoError> {
+        deadline::check()?;
         let local = &self.0;
         let oid = object_id(id.as_bytes());
         let commit = local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
@@ -243,6 +247,7 @@ impl Repo {
         );
         let walk = local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()?;
         for info in walk {
+            deadline::check()?;
             let id = revision(&info?.id);
             let entry = lookup(&local, tree_of(&local, id)?, path)?;
             if entry.is_some_and(|entry| entry.id == content) {
@@ -264,6 +269,7 @@ impl Repo {
             gix::traverse::commit::simple::CommitTimeOrder::NewestFirst,
         );
         for info in local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()? {
+            deadline::check()?;
             wanted.remove(&revision(&info?.id));
             if wanted.is_empty() {
                 break;
@@ -309,6 +315,7 @@ impl Repo {
         let walk = local.rev_walk([object_id(head.as_bytes())]).with_hidden(hidden).all()?;
         let mut parents = HashMap::new();
         for info in walk {
+            deadline::check()?;
             let info = info?;
             parents.insert(
                 revision(&info.id),
@@ -339,6 +346,7 @@ pub(super) fn tree_of(
     local: &gix::Repository,
     commit: Revision,
 ) -> Result<gix::ObjectId, RepoError> {
+    deadline::check()?;
     let id = object_id(commit.as_bytes());
     let commit = local.find_commit(id).map_err(|e| RepoError::reading_object(&id, e))?;
     Ok(commit.tree_id().map_err(|e| RepoError::object(&id, e))?.detach())
@@ -410,10 +418,10 @@ pub(super) fn changes(
         TreeRefIter::from_bytes(&old, kind),
         TreeRefIter::from_bytes(&new, kind),
         gix::diff::tree::State::default(),
-        &local.objects,
+        Interruptible { objects: &local.objects, most_lines: usize::MAX },
         &mut recorder,
     )
-    .map_err(|error| RepoError::Git(error.to_string().into()))?;
+    .map_err(|error| unwrapped(gix::Error::from_error(error)))?;
     Ok(recorder.records.into_iter().filter_map(file_change).collect())
 }
 

@@ -1,0 +1,241 @@
+//! The piece of a page that is shown with a search result, cut out in linear time.
+//!
+//! FTS5's own `snippet()` compares every match with every other, and can't be interrupted: a page of ten
+//! thousand equal words would take seconds, and one of a million hours.
+
+use std::ops::Range;
+
+use unicode_casefold::UnicodeCaseFold as _;
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::search::{SEPARATOR, SnippetPart, is_token};
+
+/// How much of a page is shown around a match, in words.
+const WORDS: usize = 24;
+/// The longest piece, in bytes: words and what stands between them may have any length.
+const BYTES: usize = 2_000;
+/// The most matches that are looked at. The best place is most likely among them.
+const HITS: usize = 1_000;
+
+/// Words that stand side by side in what is looked for.
+pub(super) struct Phrase {
+    words: Vec<String>,
+    /// Whether the last word may go on.
+    is_prefix: bool,
+}
+
+/// A phrase found in a text.
+struct Hit {
+    /// Which words of the text it covers.
+    tokens: Range<usize>,
+    /// The number of the phrase.
+    phrase: usize,
+}
+
+impl Phrase {
+    /// A phrase of the words in `text`, which is as the index stores texts.
+    pub(super) fn new(text: &str, is_prefix: bool) -> Self {
+        let words = tokens(text).map(|token| folded(&text[token]).collect()).collect();
+        Self { words, is_prefix }
+    }
+
+    /// Whether the words of the text from `first` on are this phrase. The first of them is `fold`ed already.
+    fn is_at(&self, text: &str, tokens: &[Range<usize>], first: usize, fold: &str) -> bool {
+        let last = self.words.len().saturating_sub(1);
+        let matches = |n: usize, word: &str, is: &str| {
+            if n == last && self.is_prefix { is.starts_with(word) } else { is == word }
+        };
+        let Some(word) = self.words.first() else { return false };
+        if !matches(0, word, fold) || tokens.len() - first < self.words.len() {
+            return false;
+        }
+        self.words.iter().enumerate().skip(1).all(|(n, word)| {
+            let token: String = folded(&text[tokens[first + n].clone()]).collect();
+            matches(n, word, &token)
+        })
+    }
+}
+
+/// The place of `text`, as the index stores it, where the most of the phrases stand together. `goes_on`
+/// says that the text isn't the end of the page's.
+pub(super) fn cut(text: &str, phrases: &[Phrase], goes_on: bool) -> Vec<SnippetPart> {
+    let tokens: Vec<Range<usize>> = tokens(text).collect();
+    let hits = hits(text, &tokens, phrases);
+    let best = densest(&hits, phrases.len());
+    let shown = window(text, &tokens, best.map(|at| &hits[at]));
+    let mut parts = Parts::default();
+    if shown.start > 0 {
+        parts.push("…", false);
+    }
+    let mut at = shown.start;
+    for hit in &hits[best.unwrap_or(hits.len())..] {
+        let bytes = tokens[hit.tokens.start].start..tokens[hit.tokens.end - 1].end;
+        if bytes.start >= shown.end {
+            break;
+        }
+        // A hit may overlap with the one before it.
+        let (start, end) = (bytes.start.max(at), bytes.end.min(shown.end));
+        if start < end {
+            parts.push(&text[at..start], false);
+            parts.push(&text[start..end], true);
+            at = end;
+        }
+    }
+    parts.push(&text[at..shown.end], false);
+    if shown.end < text.len() || goes_on {
+        parts.push("…", false);
+    }
+    parts.0
+}
+
+fn hits(text: &str, tokens: &[Range<usize>], phrases: &[Phrase]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    let mut fold = String::new();
+    for (at, token) in tokens.iter().enumerate() {
+        fold.clear();
+        fold.extend(folded(&text[token.clone()]));
+        let found = |(_, phrase): &(usize, &Phrase)| phrase.is_at(text, tokens, at, &fold);
+        for (phrase, found) in phrases.iter().enumerate().filter(found) {
+            hits.push(Hit { tokens: at..at + found.words.len(), phrase });
+        }
+        if hits.len() >= HITS {
+            break;
+        }
+    }
+    hits
+}
+
+/// The hit from which on the most different phrases stand within one piece.
+fn densest(hits: &[Hit], phrases: usize) -> Option<usize> {
+    let mut counts = vec![0_usize; phrases];
+    let (mut end, mut different, mut best) = (0, 0, None);
+    for (at, hit) in hits.iter().enumerate() {
+        while let Some(next) = hits.get(end)
+            && next.tokens.end <= hit.tokens.start + WORDS
+        {
+            different += usize::from(counts[next.phrase] == 0);
+            counts[next.phrase] += 1;
+            end += 1;
+        }
+        if best.is_none_or(|(most, _)| different > most) {
+            best = Some((different, at));
+        }
+        if at < end {
+            counts[hit.phrase] -= 1;
+            different -= usize::from(counts[hit.phrase] == 0);
+        } else {
+            end = at + 1;
+        }
+    }
+    best.map(|(_, at)| at)
+}
+
+/// The bytes to show: a few words before the hit and what follows it, or the beginning of the text.
+fn window(text: &str, tokens: &[Range<usize>], hit: Option<&Hit>) -> Range<usize> {
+    let from = hit.map_or(0, |hit| hit.tokens.start.saturating_sub(WORDS / 4));
+    let to = (from + WORDS).min(tokens.len());
+    let start = if from == 0 { 0 } else { tokens[from].start };
+    let end = if to == tokens.len() { text.len() } else { tokens[to - 1].end };
+    let hit = hit.map_or(0, |hit| tokens[hit.tokens.start].start);
+    let start = text.ceil_char_boundary(start.max(hit.saturating_sub(BYTES / 4)));
+    let end = text.floor_char_boundary(end.min(start + BYTES));
+    start..end.max(start)
+}
+
+/// Pieces of text, without the separators that only the index needs.
+#[derive(Default)]
+struct Parts(Vec<SnippetPart>);
+
+impl Parts {
+    fn push(&mut self, text: &str, is_match: bool) {
+        let text = text.replace(SEPARATOR, "");
+        match self.0.last_mut() {
+            _ if text.is_empty() => {}
+            Some(last) if last.is_match == is_match => last.text.push_str(&text),
+            _ => self.0.push(SnippetPart { text, is_match }),
+        }
+    }
+}
+
+/// The words of a text, as the tokenizer of the index finds them.
+fn tokens(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut rest = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        while rest.next_if(|(_, c)| !is_token(*c)).is_some() {}
+        let (start, _) = *rest.peek()?;
+        let mut end = start;
+        while let Some((at, c)) = rest.next_if(|(_, c)| is_token(*c)) {
+            end = at + c.len_utf8();
+        }
+        Some(start..end)
+    })
+}
+
+/// A word without case and accents.
+fn folded(word: &str) -> impl Iterator<Item = char> {
+    word.nfd().case_fold().nfd().filter(|c| !('\u{300}'..='\u{36f}').contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The pieces of a snippet, with matches in brackets.
+    fn shown(text: &str, phrases: &[&str]) -> String {
+        let phrase = |text: &&str| Phrase::new(text.trim_end_matches('*'), text.ends_with('*'));
+        let phrases: Vec<Phrase> = phrases.iter().map(phrase).collect();
+        let parts = cut(text, &phrases, false);
+        let shown = |part: SnippetPart| match part.is_match {
+            true => format!("[{}]", part.text),
+            false => part.text,
+        };
+        parts.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn matches_are_marked_whatever_their_case_and_accents() {
+        assert_eq!(shown("Un café au lait", &["CAFE"]), "Un [café] au lait");
+        assert_eq!(shown("two words, two  words", &["two words"]), "[two words], [two  words]");
+        assert_eq!(shown("Roses and rosemary", &["rose*"]), "[Roses] and [rosemary]");
+        assert_eq!(shown("a\u{200b}東\u{200b}京", &["東\u{200b}京"]), "a[東京]");
+        assert_eq!(shown("nothing here", &["else"]), "nothing here");
+        assert_eq!(shown("", &["else"]), "");
+    }
+
+    #[test]
+    fn the_place_with_the_most_words_is_shown() {
+        let text = format!("one {} one two {}", "x ".repeat(100), "y ".repeat(100));
+        let snippet = shown(&text, &["one", "two"]);
+        assert!(snippet.starts_with("…x x") && snippet.contains("[one] [two] y"), "{snippet}");
+        assert!(snippet.ends_with('…'), "{snippet}");
+    }
+
+    #[test]
+    fn a_piece_is_short_however_long_its_words_are() {
+        let long = "é".repeat(100_000);
+        for text in [format!("{long} x {long}"), format!("x{}x", "-".repeat(100_000))] {
+            let snippet = shown(&text, &["x"]);
+            assert!(snippet.contains("[x]") && snippet.len() < BYTES + 20, "{}", snippet.len());
+        }
+    }
+
+    #[test]
+    fn a_page_of_equal_words_takes_no_longer_than_its_length() {
+        let text = "a ".repeat(2_000_000);
+        assert!(shown(&text, &["a", "a a a", "a*"]).starts_with("[a a"));
+    }
+
+    proptest! {
+        /// However phrases overlap and wherever the text is cut.
+        #[test]
+        fn a_snippet_is_a_piece_of_the_text(text in "[aé b…-]{0,80}", phrases in prop::collection::vec("[aeb ]{0,4}", 0..4)) {
+            let phrases: Vec<Phrase> = phrases.iter().map(|text| Phrase::new(text, text.ends_with('a'))).collect();
+            let whole: String = cut(&text, &phrases, false).into_iter().map(|part| part.text).collect();
+            let inner = whole.strip_prefix('…').unwrap_or(&whole);
+            let inner = inner.strip_suffix('…').unwrap_or(inner);
+            prop_assert!(text.contains(inner));
+        }
+    }
+}
