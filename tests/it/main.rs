@@ -19,6 +19,7 @@ mod export;
 mod feed;
 mod git_http;
 mod git_push_inputs;
+mod heavy;
 mod hidden_wikis;
 mod history;
 mod hostile;

@@ -81,6 +81,8 @@ pub struct Database {
     pool: r2d2::Pool<Manager>,
     /// Writers queue here, in this process, instead of polling SQLite's lock.
     writer: Mutex<()>,
+    /// Reads that may take long queue here, one at a time, so that there is always a connection for others.
+    long: Mutex<()>,
 }
 
 impl Database {
@@ -115,7 +117,7 @@ impl Database {
             .test_on_check_out(false)
             .thread_pool(scheduler.0.clone())
             .build_unchecked(Manager(manager));
-        Ok(Self { path: path.to_owned(), pool, writer: Mutex::new(()) })
+        Ok(Self { path: path.to_owned(), pool, writer: Mutex::new(()), long: Mutex::new(()) })
     }
 
     /// Creates the file, with `seed` applied, unless it exists; then opens it.
@@ -182,6 +184,20 @@ impl Database {
             Ok(value)
         });
         looked.map_err(|error| DbError::from(error).of(&self.path))
+    }
+
+    /// As [`read`](Self::read), for what may take seconds.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_long<T, E: From<DbError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _turn = self.long.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its time may have passed in the queue.
+        deadline::check().map_err(DbError::from)?;
+        self.read(work)
     }
 
     /// Runs `work` in a transaction that holds the write lock from its start. It is committed,

@@ -32,6 +32,6 @@ impl Wiki {
         let query = &query[..query.floor_char_boundary(MAX_QUERY)];
         let database = self.database()?;
         self.catch_up_a_little(database)?;
-        database.read(|connection| Ok(index::find(connection, query, prefix, skip, limit)?))
+        database.read_long(|connection| Ok(index::find(connection, query, prefix, skip, limit)?))
     }
 }

@@ -348,7 +348,9 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::PushRefused(_) => (StatusCode::CONFLICT, "push_refused"),
         E::NotText { .. } => (StatusCode::NOT_ACCEPTABLE, "not_text"),
         E::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
-        E::Busy { .. } | E::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        E::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        E::Cancelled(_) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
+        E::TooLargeToCompare { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_large_to_compare"),
         // Whoever still held a handle when the wiki was deleted sees what everybody sees now.
         E::Closed => (StatusCode::NOT_FOUND, "unknown_wiki"),
         E::Sync(storage::SyncError::NoConflict { .. }) => {

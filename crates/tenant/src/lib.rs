@@ -32,6 +32,7 @@ mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod figures;
+mod heavy;
 mod id;
 mod invitation;
 mod layer;

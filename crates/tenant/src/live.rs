@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use wikigrove_storage::deadline::Deadline;
 use wikigrove_storage::{Error, PoolUse, Wiki};
 
 /// How many may use one wiki at the same moment.
@@ -34,6 +36,8 @@ pub(crate) struct Live {
     moved: watch::Sender<()>,
     /// Whether the wiki is being closed: whoever stays inside for long should leave.
     closing: watch::Sender<bool>,
+    /// The end of all work on the wiki that may be interrupted.
+    work: Deadline,
 }
 
 /// What somebody is about to do with a wiki.
@@ -57,6 +61,7 @@ impl Live {
             written: AtomicBool::new(true),
             moved: watch::Sender::new(()),
             closing: watch::Sender::new(false),
+            work: Deadline::unlimited(),
         }
     }
 
@@ -91,6 +96,16 @@ impl Live {
         Ok(Stay { live: self.clone(), closing: self.closing.subscribe() })
     }
 
+    /// A piece of work on the wiki, which ends when the wiki is closed or after `longest`.
+    pub(crate) fn work(&self, longest: Option<Duration>) -> Deadline {
+        self.work.part(longest)
+    }
+
+    /// Whether the wiki is being closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
     /// Whether it was written to since the last call.
     pub(crate) fn takes_written(&self) -> bool {
         self.written.swap(false, Ordering::Relaxed)
@@ -104,7 +119,7 @@ impl Live {
     /// Packs the repository, if it is time for that. Shutting the wiki ends it. Blocks.
     pub(crate) fn maintain(&self) {
         match self.with(Wiki::maintain) {
-            Ok(_) | Err(Error::Closed | Error::GivenUp) => {}
+            Ok(_) | Err(Error::Closed | Error::Cancelled(_)) => {}
             Err(error) => tracing::error!(%error, "a repository could not be packed"),
         }
     }
@@ -121,6 +136,7 @@ impl Live {
     /// Lets nobody in any more and waits until all have left.
     pub(crate) async fn shut(&self) {
         self.wiki.stop_indexing();
+        self.work.cancel();
         self.closing.send_replace(true);
         if let Ok(all) = self.door.acquire_many(USES).await {
             all.forget();

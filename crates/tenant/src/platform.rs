@@ -28,6 +28,7 @@ use crate::catalog::{Catalog, CatalogError};
 use crate::changes::{Change, Changes};
 use crate::context::{blocking, uninterrupted};
 use crate::figures::Announced;
+use crate::heavy::HeavyPlaces;
 use crate::memory::Memory;
 use crate::registry::Registry;
 use crate::secrets::Vault;
@@ -60,10 +61,16 @@ pub struct Settings {
     /// The file with the key of the wikis' secrets; `None` is `secret-key` in the data directory. It
     /// is made when it is first needed, 32 random bytes.
     pub secret_key_file: Option<PathBuf>,
+    /// How many pieces of heavy work (searches, blames, comparisons, moves, large pages to render) may go on
+    /// at once, at least two. A wiki and a caller may each have half of them.
+    pub heavy_places: usize,
+    /// How long a piece of heavy work may take before it is interrupted.
+    pub heavy_longest: Duration,
 }
 
 impl Default for Settings {
-    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, the key in the data directory.
+    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, the key in the data directory; as many pieces of
+    /// heavy work as there are cores, each for 30 seconds.
     fn default() -> Self {
         Self {
             open_wikis: 500,
@@ -72,6 +79,8 @@ impl Default for Settings {
             page_limit: 5_000_000,
             attachment_limit: 100_000_000,
             secret_key_file: None,
+            heavy_places: std::thread::available_parallelism().map_or(2, usize::from),
+            heavy_longest: Duration::from_secs(30),
         }
     }
 }
@@ -88,6 +97,7 @@ pub(crate) struct Inner {
     /// Held by whoever looks after repositories: one git program packs at a time.
     maintaining: Arc<tokio::sync::Semaphore>,
     resources: Resources,
+    pub(crate) heavy: HeavyPlaces,
     /// `None` once the platform is closed, which ends the listeners.
     changes: Mutex<Option<broadcast::Sender<Change>>>,
     announced: Announced,
@@ -169,6 +179,7 @@ impl Platform {
         Ok(Self(Arc::new(Inner {
             registry: Arc::new(Registry::new(settings.open_wikis)),
             maintaining: Arc::new(tokio::sync::Semaphore::new(1)),
+            heavy: HeavyPlaces::new(settings.heavy_places),
             catalog: Arc::new(catalog),
             resources,
             changes: Mutex::new(Some(broadcast::Sender::new(CHANGES_KEPT))),

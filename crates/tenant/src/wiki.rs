@@ -14,8 +14,10 @@ mod sync;
 mod versions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wikigrove_storage as storage;
+use wikigrove_storage::deadline::Deadline;
 use wikigrove_storage::{
     Author, Etag, ExistingPath, Found, PagePath, PageSummary, PreferenceChanges, Preferences,
     Revision, Saved, Usage,
@@ -24,6 +26,7 @@ use wikigrove_storage::{
 use crate::base::Base;
 use crate::changes::{Change, Origin};
 use crate::context::blocking;
+use crate::heavy::HeavyPlace;
 use crate::live::{Live, Use};
 use crate::{
     Action, AuditLog, Caller, Decision, Error, Membership, Platform, Slug, Tenant, TenantId, decide,
@@ -451,32 +454,83 @@ impl Wiki {
         self.0.platform.0.memory.epoch() == self.0.epoch
     }
 
+    /// Reads. It is interrupted when the future is dropped.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.run_in_turn(Use::Read, work).await
+        let interrupt = Interrupt(self.0.live.work(None));
+        self.run_in_turn(Use::Read, interrupt.0.clone(), work).await
     }
 
+    /// Writes. Once its turn has come it goes on when the future is dropped.
     async fn run_writing<T: Send + 'static>(
         &self,
         work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.run_in_turn(Use::Write, work).await
+        let deadline = self.0.live.work(None);
+        self.run_in_turn(Use::Write, deadline, work).await
+    }
+
+    /// Does heavy work in one of the platform's places. It is interrupted when the future is dropped, and when
+    /// it takes longer than heavy work may.
+    async fn run_heavy<T: Send + 'static>(
+        &self,
+        purpose: Use,
+        work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let place = self.heavy_place().await?;
+        let interrupt = Interrupt(self.0.live.work(Some(self.heavy_longest())));
+        let done = self.run_in_turn(purpose, interrupt.0.clone(), move |wiki| {
+            // Goes with the work, which may go on for a moment after it was interrupted.
+            let _place = place;
+            work(wiki)
+        });
+        done.await
+    }
+
+    /// Does heavy work that concerns this wiki and doesn't touch it, such as rendering a large page, in one of
+    /// the platform's places. It should ask [`storage::deadline`] now and then: it is interrupted when the
+    /// future is dropped, and when it takes longer than heavy work may.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]: no place became free in time.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let place = self.heavy_place().await?;
+        let interrupt = Interrupt(self.0.live.work(Some(self.heavy_longest())));
+        let deadline = interrupt.0.clone();
+        let done = blocking(move || {
+            let _place = place;
+            deadline.enter(work)
+        });
+        Ok(done.await)
+    }
+
+    async fn heavy_place(&self) -> Result<HeavyPlace, Error> {
+        let Bound { platform, tenant, caller, .. } = &*self.0;
+        platform.0.heavy.take(tenant.id, caller).await
+    }
+
+    fn heavy_longest(&self) -> Duration {
+        self.0.platform.0.settings.heavy_longest
     }
 
     async fn run_in_turn<T: Send + 'static>(
         &self,
         purpose: Use,
+        deadline: Deadline,
         work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
     ) -> Result<T, Error> {
         let this = self.clone();
         let turn = self.0.live.turn(purpose).await;
         blocking(move || {
-            // Goes with the work, which goes on if nobody waits for it any more.
+            // Goes with the work, which may go on when the future is dropped.
             let _turn = turn;
             this.with(|wiki| {
-                let done = work(wiki);
+                let done = deadline.enter(|| work(wiki));
                 if wiki.takes_index_request() {
                     let Bound { platform, live, .. } = &*this.0;
                     platform.update_index_in_background(this.id(), live);
@@ -493,6 +547,7 @@ impl Wiki {
     ) -> Result<T, Error> {
         match self.0.live.with(work) {
             Err(storage::Error::Closed) => Err(self.ended()),
+            Err(storage::Error::Cancelled(_)) if self.0.live.is_closing() => Err(self.ended()),
             done => done.map_err(|error| self.failed(error)),
         }
     }
@@ -564,6 +619,15 @@ impl std::fmt::Debug for Wiki {
             .field("slug", self.slug())
             .field("caller", self.caller())
             .finish_non_exhaustive()
+    }
+}
+
+/// Interrupts work when the future that waits for it is dropped.
+struct Interrupt(Deadline);
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

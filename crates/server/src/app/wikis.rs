@@ -105,7 +105,7 @@ impl Wikis {
             // Whoever tries tokens is counted where they are.
             rate.take(Principal::of(identified.as_ref().ok(), client))?;
         }
-        identified
+        identified.map(|caller| caller.at(client))
     }
 
     async fn for_caller(&self, mut request: Request, caller: &Caller) -> Response {

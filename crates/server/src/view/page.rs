@@ -146,7 +146,7 @@ async fn show(
     let style = frame.presentation.link_style;
     let prepared = rendering.prepare(wiki, &frame.base, path, at, style).await?;
     let page = prepared.page.clone();
-    let entry = rendering.render(prepared).await?;
+    let entry = rendering.render(wiki, prepared).await?;
     // What is around a page is known for now only.
     let (mut below, mut attachments) = (Vec::new(), Vec::new());
     if at.is_none() {

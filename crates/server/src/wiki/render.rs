@@ -70,7 +70,7 @@ async fn render(
         ));
     }
     let page = prepared.page.clone();
-    let entry = rendering.render(prepared).await?;
+    let entry = rendering.render(&wiki, prepared).await?;
     let rendered = entry.rendered();
     let body = if is_html { rendered.html.clone().into() } else { json(&page.summary, rendered)? };
     let mut response =

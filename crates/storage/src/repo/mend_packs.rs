@@ -219,7 +219,7 @@ fn index_pack(repo: &Path, pack: &Path, index: &Path) -> Result<Result<(), Strin
     git.args(["-c", "pack.writeReverseIndex=false", "index-pack", "--threads=1", "-o"]);
     git.args([index, pack]);
     match git_program::run(&mut git, repo, || false).at("run git in", repo)? {
-        None => Err(RepoError::GivenUp),
+        None => Err(crate::deadline::Cancelled.into()),
         Some((status, ..)) if status.success() => Ok(Ok(())),
         Some((status, _, said)) => match RepoError::of_git(status, &said) {
             RepoError::Git(why) => Ok(Err(why.to_string())),

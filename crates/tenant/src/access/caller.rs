@@ -1,5 +1,6 @@
 //! Who asks.
 
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use crate::access::Role;
@@ -14,7 +15,11 @@ pub(crate) const STAND_IN: &str = "@users.invalid";
 /// A user's role comes from the wiki's list of members, unless the application around us decides
 /// it with [`with_role`](Self::with_role). Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Caller(Arc<Who>);
+pub struct Caller {
+    who: Arc<Who>,
+    /// Where the request came from, if that is known.
+    client: Option<IpAddr>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Who {
@@ -100,7 +105,7 @@ impl Caller {
             Some(author) => author.clone(),
             None => stand_in(&token.name, &subject),
         };
-        Self(Arc::new(Who {
+        Self::from(Who {
             subject: Some(subject),
             is_user: token.subject.is_some(),
             author,
@@ -108,14 +113,14 @@ impl Caller {
             ceiling: Ceiling::None,
             act_as: token.act_as,
             token: Some(token.id.clone()),
-        }))
+        })
     }
 
     /// Gives the caller this role in every wiki it enters. The lists of members aren't consulted:
     /// the application around us has decided.
     #[must_use]
     pub fn with_role(mut self, role: Role) -> Self {
-        Arc::make_mut(&mut self.0).standing = Standing::Given(role);
+        Arc::make_mut(&mut self.who).standing = Standing::Given(role);
         self
     }
 
@@ -124,7 +129,7 @@ impl Caller {
     /// wiki to be seen. It only ever narrows: of several limits the smallest holds.
     #[must_use]
     pub fn limited_to(mut self, role: Option<Role>) -> Self {
-        let who = Arc::make_mut(&mut self.0);
+        let who = Arc::make_mut(&mut self.who);
         who.ceiling = match (who.ceiling, role) {
             (Ceiling::Nothing, _) | (_, None) => Ceiling::Nothing,
             (Ceiling::None, Some(role)) => Ceiling::At(role),
@@ -135,17 +140,31 @@ impl Caller {
 
     /// The same caller making changes in `author`'s name; `None` if it may not.
     pub fn acting_as(&self, author: Author) -> Option<Self> {
-        self.0.act_as.then(|| Self(Arc::new(Who { author, ..Who::clone(&self.0) })))
+        let who = || Arc::new(Who { author, ..Who::clone(&self.who) });
+        self.who.act_as.then(|| Self { who: who(), client: self.client })
+    }
+
+    /// The same caller, asking from a network address. Callers without a subject are told apart by it where
+    /// they share what is limited.
+    #[must_use]
+    pub fn at(mut self, client: Option<IpAddr>) -> Self {
+        self.client = client;
+        self
+    }
+
+    /// The network address that the request came from, if it is known.
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
     }
 
     /// What identifies the caller; `None` for an anonymous one.
     pub fn subject(&self) -> Option<&str> {
-        self.0.subject.as_deref()
+        self.who.subject.as_deref()
     }
 
     /// Whom commits name.
     pub fn author(&self) -> &Author {
-        &self.0.author
+        &self.who.author
     }
 
     /// The user that the caller is: who showed nothing, a token that is nobody's and the operator
@@ -156,22 +175,22 @@ impl Caller {
 
     /// The id of the token that was shown, if one was.
     pub fn token_id(&self) -> Option<&str> {
-        self.0.token.as_deref()
+        self.who.token.as_deref()
     }
 
     /// Whether the caller runs the platform. One that is [limited](Self::limited_to) doesn't.
     pub fn is_operator(&self) -> bool {
-        self.0.standing == Standing::Operator && self.0.ceiling == Ceiling::None
+        self.who.standing == Standing::Operator && self.who.ceiling == Ceiling::None
     }
 
     /// Whether the caller showed no credential, and no role was given to it either.
     pub fn is_anonymous(&self) -> bool {
-        self.0.standing == Standing::Anonymous
+        self.who.standing == Standing::Anonymous
     }
 
     /// The subject to look for in a wiki's list of members, if that list counts for this caller.
     pub fn member_subject(&self) -> Option<&str> {
-        match self.0.standing {
+        match self.who.standing {
             Standing::User | Standing::Token { .. } => self.user_subject(),
             Standing::Anonymous | Standing::Given(_) | Standing::Operator => None,
         }
@@ -179,7 +198,7 @@ impl Caller {
 
     fn new(subject: Option<String>, author: Author, standing: Standing, is_user: bool) -> Self {
         let (ceiling, act_as, token) = (Ceiling::None, false, None);
-        Self(Arc::new(Who { subject, is_user, author, standing, ceiling, act_as, token }))
+        Self::from(Who { subject, is_user, author, standing, ceiling, act_as, token })
     }
 
     /// Checks that the caller, if it is a user, has a subject that can be a user's.
@@ -188,21 +207,27 @@ impl Caller {
     }
 
     pub(super) fn is_user(&self) -> bool {
-        self.0.is_user
+        self.who.is_user
     }
 
     pub(super) fn ceiling(&self) -> Ceiling {
-        self.0.ceiling
+        self.who.ceiling
     }
 
     pub(super) fn standing(&self) -> Standing {
-        self.0.standing
+        self.who.standing
+    }
+}
+
+impl From<Who> for Caller {
+    fn from(who: Who) -> Self {
+        Self { who: Arc::new(who), client: None }
     }
 }
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Who { subject, is_user, author, standing, ceiling, act_as, token } = &*self.0;
+        let Who { subject, is_user, author, standing, ceiling, act_as, token } = &*self.who;
         f.debug_struct("Caller")
             .field("subject", subject)
             .field("is_user", is_user)
@@ -211,6 +236,7 @@ impl std::fmt::Debug for Caller {
             .field("ceiling", ceiling)
             .field("act_as", act_as)
             .field("token", token)
+            .field("client", &self.client)
             .finish()
     }
 }

@@ -4,6 +4,7 @@ use wikigrove_storage::{Commit, History, HistoryPosition, IndexProgress, Revisio
 
 use super::Wiki;
 use crate::changes::Moves;
+use crate::live::Use;
 use crate::{Action, Error};
 
 impl Wiki {
@@ -22,7 +23,7 @@ impl Wiki {
     /// `known` isn't part of the history (any more).
     pub async fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, Error> {
         self.allow(Action::Read).await?;
-        self.run(move |wiki| wiki.changes_since(known)).await
+        self.run_heavy(Use::Read, move |wiki| wiki.changes_since(known)).await
     }
 
     /// Up to `limit` commits older than `after`, newest first, each once.
@@ -92,7 +93,7 @@ impl Wiki {
     ) -> Result<Vec<SearchResult>, Error> {
         self.allow(Action::Read).await?;
         let (query, prefix) = (query.to_owned(), prefix.to_owned());
-        self.run(move |wiki| wiki.search(&query, &prefix, skip, limit)).await
+        self.run_heavy(Use::Read, move |wiki| wiki.search(&query, &prefix, skip, limit)).await
     }
 
     /// How far the index is, while it is being built: until then histories, the log and searches have

@@ -4,6 +4,7 @@ use wikigrove_storage as storage;
 use wikigrove_storage::{Etag, Moved, PageLinks, PagePath, Revision};
 
 use super::{SaveOptions, Wiki};
+use crate::live::Use;
 use crate::{Action, Error};
 
 impl Wiki {
@@ -24,7 +25,7 @@ impl Wiki {
         let from = self.existing(from)?;
         let to = PagePath::new(to).map_err(|error| self.failed(error.into()))?;
         let this = self.clone();
-        self.run_writing(move |wiki| {
+        self.run_heavy(Use::Write, move |wiki| {
             let author = options.author.as_ref().unwrap_or(this.caller().author());
             let message = options.message.as_deref();
             let order = storage::Move { from: &from, to: &to, update_links, author, message };
@@ -52,7 +53,7 @@ impl Wiki {
         self.allow(Action::Write).await?;
         let path = self.existing(path)?;
         let this = self.clone();
-        self.run_writing(move |wiki| {
+        self.run_heavy(Use::Write, move |wiki| {
             let author = options.author.as_ref().unwrap_or(this.caller().author());
             let message = options.message.as_deref();
             let delete = storage::Delete { path: &path, base, author, message };

@@ -69,7 +69,7 @@ impl Wiki {
         }
         let rewrite = self.may_rewrite().await?;
         let this = self.clone();
-        self.run_in_turn(Use::Receive, move |wiki| {
+        self.run_in_turn(Use::Receive, self.0.live.work(None), move |wiki| {
             let rules = PushRules { rewrite, ..wiki.push_rules() };
             let received = wiki.receive(&space.dir, new, &rules)?;
             if received.old != Some(received.new) {

@@ -161,7 +161,7 @@ impl Wiki {
         self.allow(Action::Administer).await?;
         self.allow(Action::Write).await?;
         let (this, scratch) = (self.clone(), quarantine.path());
-        self.run_in_turn(turn(insist), move |wiki| {
+        self.run_in_turn(turn(insist), self.0.live.work(None), move |wiki| {
             let integrated = wiki.integrate(&order.of(&scratch))?;
             let (revision, paths) = match &integrated {
                 Integrated::FastForwarded { paths } => (order.incoming, paths),
@@ -189,7 +189,7 @@ impl Wiki {
         self.allow(Action::Administer).await?;
         self.allow(Action::Write).await?;
         let (this, scratch) = (self.clone(), quarantine.path());
-        self.run_in_turn(turn(insist), move |wiki| {
+        self.run_in_turn(turn(insist), self.0.live.work(None), move |wiki| {
             let integrated = wiki.integrate_part(&order.of(&scratch), &mapping)?;
             if let Integrated::Merged { revision, paths, .. } = &integrated {
                 let author = Author::new("wikigrove", "");

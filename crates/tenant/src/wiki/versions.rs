@@ -1,11 +1,10 @@
 //! Versions of a wiki's pages: compared, asked for who wrote what, and brought back.
 
-use std::sync::Arc;
-
 use wikigrove_storage as storage;
 use wikigrove_storage::{Author, Blame, Diff, Revision, Undone};
 
 use super::Wiki;
+use crate::live::Use;
 use crate::{Action, Error};
 
 /// How something is to be undone.
@@ -36,7 +35,7 @@ impl Wiki {
     ) -> Result<Diff, Error> {
         self.allow(Action::Read).await?;
         let path = self.existing(path)?;
-        self.run(move |wiki| wiki.diff(&path, from, to)).await
+        self.run_heavy(Use::Read, move |wiki| wiki.diff(&path, from, to)).await
     }
 
     /// Says which commit brought each line of a page, as it is now or was at a commit. That may take
@@ -47,12 +46,7 @@ impl Wiki {
     pub async fn blame(&self, path: &str, at: Option<Revision>) -> Result<Blame, Error> {
         self.allow(Action::Read).await?;
         let path = self.existing(path)?;
-        let waiting = Arc::new(());
-        let waits = Arc::downgrade(&waiting);
-        let given_up = move || waits.strong_count() == 0;
-        let blame = self.run(move |wiki| wiki.blame(&path, at, given_up)).await;
-        drop(waiting);
-        blame
+        self.run_heavy(Use::Read, move |wiki| wiki.blame(&path, at)).await
     }
 
     /// Undoes one commit by a new one: what it changed becomes what it was before, merged with what
@@ -83,7 +77,7 @@ impl Wiki {
     ) -> Result<Undone, Error> {
         self.allow(action).await?;
         let this = self.clone();
-        self.run_writing(move |wiki| {
+        self.run_heavy(Use::Write, move |wiki| {
             let UndoOptions { message, author, dry_run } = &options;
             let author = author.as_ref().unwrap_or(this.caller().author());
             let asked =

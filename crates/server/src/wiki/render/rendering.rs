@@ -13,6 +13,9 @@ use wikigrove_tenant::{CacheUse, ExistingPath, Found, Revision, Wiki, spawn_bloc
 use super::cache::{Cache, Entry, Key};
 use crate::render::{self, Context, Rendered, Renderer};
 
+/// Pages that are larger, in bytes, take milliseconds to render, and wait for a place.
+const LARGE: usize = 32 * 1024;
+
 /// What renders, and remembers what it rendered. Clones share both.
 #[derive(Clone, Default)]
 pub(crate) struct Rendering {
@@ -59,14 +62,18 @@ impl Rendering {
         let known = self.cache.get(&key);
         let wanted = match &known {
             Some(entry) => entry.wanted.clone(),
-            None => wanted(page.clone(), style).await?,
+            None => wanted(wiki, page.clone(), style).await?,
         };
         let found = wiki.resolve(at, wanted.clone()).await.map_err(|error| error.problem())?;
         Ok(Prepared { page, key, wanted, found, known })
     }
 
     /// The page as HTML.
-    pub(crate) async fn render(&self, prepared: Prepared) -> Result<Arc<Entry>, Problem> {
+    pub(crate) async fn render(
+        &self,
+        wiki: &Wiki,
+        prepared: Prepared,
+    ) -> Result<Arc<Entry>, Problem> {
         let Prepared { page, key, wanted, found, known } = prepared;
         if let Some(entry) = known
             && entry.found == found
@@ -77,7 +84,7 @@ impl Rendering {
         let there: HashMap<_, _> =
             there.filter_map(|(wanted, found)| Some((wanted, found?))).collect();
         let (renderer, base, style) = (self.renderer.clone(), key.base.clone(), key.style);
-        let rendered = blocking(move || {
+        let rendered = working(wiki, page.content.len(), move || {
             let (path, text) = path_and_text(&page)?;
             let context = Context { page: &path, base: &base, style, found: &there };
             Ok(renderer.render(text, &context))
@@ -115,17 +122,27 @@ impl Entry {
 }
 
 /// The candidates of the page's links.
-async fn wanted(page: Arc<Page>, style: LinkStyle) -> Result<Vec<Vec<String>>, Problem> {
-    blocking(move || {
+async fn wanted(
+    wiki: &Wiki,
+    page: Arc<Page>,
+    style: LinkStyle,
+) -> Result<Vec<Vec<String>>, Problem> {
+    working(wiki, page.content.len(), move || {
         let (path, text) = path_and_text(&page)?;
         Ok(render::wanted(&path, text, style))
     })
     .await
 }
 
-async fn blocking<T: Send + 'static>(
+/// Works on a text of `size` bytes: a large one in a place for heavy work.
+async fn working<T: Send + 'static>(
+    wiki: &Wiki,
+    size: usize,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    if size > LARGE {
+        return wiki.work(work).await.map_err(|error| error.problem())?;
+    }
     spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
 }
 
