@@ -38,7 +38,7 @@ fn rendering(criterion: &mut Criterion) {
     let style = LinkStyle::TargetFirst;
     let found: HashMap<_, _> = wanted(&path, &text, style)
         .into_iter()
-        .map(|paths| (paths.clone(), Found { path: paths[0].clone(), is_page: true }))
+        .map(|paths| (paths.clone(), Some(Found { path: paths[0].clone(), is_page: true })))
         .collect();
     let context = Context { page: &path, base: "/w/garden", style, found: &found };
     let renderer = Renderer::new();

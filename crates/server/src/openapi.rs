@@ -257,6 +257,9 @@ pub struct Links {
     pub outgoing: Vec<OutgoingLink>,
     /// Its links that lead to nothing.
     pub broken: Vec<BrokenLink>,
+    /// Present and true if the page has more links than are told.
+    #[serde(default)]
+    pub truncated: bool,
     /// Pages with a link to it, in the order of their paths.
     pub incoming: Vec<IncomingLink>,
     /// For `?cursor=`, to see more of `incoming`; null at the end.

@@ -14,12 +14,12 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Serialize;
 use serde_json::Value;
-use wikigrove_tenant::storage::links::{LinkKind, LinkStyle, links};
+use wikigrove_tenant::storage::links::{LinkKind, LinkStyle, distinct_links};
 use wikigrove_tenant::storage::{ExistingPath, Found, FrontMatter};
 
 pub use headings::Heading;
@@ -36,8 +36,9 @@ pub struct Context<'a> {
     pub base: &'a str,
     /// Which side of a wiki link is its target.
     pub style: LinkStyle,
-    /// What the candidates of each link lead to. A link that isn't here leads nowhere.
-    pub found: &'a HashMap<Vec<String>, Found>,
+    /// What the candidates of each link lead to; `None` is nothing. A link that isn't here wasn't looked
+    /// up, and is shown as text.
+    pub found: &'a HashMap<Vec<String>, Option<Found>>,
 }
 
 /// A page as it is shown.
@@ -82,19 +83,26 @@ impl RenderedLink {
     }
 }
 
-/// The candidates of the page's links, each once: what has to be looked up before it is rendered.
+/// The candidates of the page's links, each once: what has to be looked up before it is rendered. Of a
+/// page with very many links, those that come first.
 pub fn wanted(page: &ExistingPath, text: &str, style: LinkStyle) -> Vec<Vec<String>> {
     if text.len() > limits::TEXT {
         return Vec::new();
     }
-    let mut wanted: Vec<_> = links(page, text, style)
-        .into_iter()
-        .take(limits::LINKS)
-        .map(|link| link.target.candidates)
-        .collect();
-    wanted.sort();
-    wanted.dedup();
-    wanted
+    let (mut wanted, mut bytes) = (BTreeSet::new(), 0);
+    for link in distinct_links(page, text, style).take(limits::LINKS) {
+        let candidates = link.target.candidates;
+        let size: usize = candidates.iter().map(String::len).sum();
+        if wanted.contains(&candidates) {
+            continue;
+        }
+        bytes += size;
+        if bytes > limits::LOOKED_UP {
+            break;
+        }
+        wanted.insert(candidates);
+    }
+    wanted.into_iter().collect()
 }
 
 /// Renders pages. Making one takes as long as rendering a small page.

@@ -56,10 +56,19 @@ impl Author {
         &self.email
     }
 
-    /// What an existing commit says, however odd: reading history never fails for its authors.
+    /// What an existing commit says, however odd: reading history never fails for its authors. Of what is
+    /// longer than the limit the beginning is kept, since it is stored with every file that the commit
+    /// changes.
     pub(crate) fn recorded(name: String, email: String) -> Self {
-        Self { name, email }
+        Self { name: beginning(name), email: beginning(email) }
     }
+}
+
+fn beginning(mut text: String) -> String {
+    if text.len() > LIMIT {
+        text.truncate(text.floor_char_boundary(LIMIT));
+    }
+    text
 }
 
 impl fmt::Display for Author {

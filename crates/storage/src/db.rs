@@ -25,6 +25,8 @@ pub use migrate::Schema;
 
 /// How long a statement waits for a lock that another connection holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A log that one large transaction made longer than this is cut back when it is begun anew, in bytes.
+const LOG_BYTES: u64 = 8 << 20;
 /// How long a caller waits for a free connection before it is told that the file is busy.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -291,6 +293,7 @@ fn configure(connection: &mut Connection, sizing: Sizing) -> rusqlite::Result<()
          pragma foreign_keys = on;
          pragma trusted_schema = off;
          pragma temp_store = memory;
+         pragma journal_size_limit = {LOG_BYTES};
          pragma cache_size = -{};",
         sizing.cache_kib
     ))

@@ -172,6 +172,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ExistingPath;
+    use crate::testing::Scratch;
 
     #[test]
     fn every_migration_file_is_embedded_and_they_are_numbered_from_one() {
@@ -188,5 +190,45 @@ mod tests {
             .collect();
         assert_eq!(names, embedded);
         assert_eq!(SCHEMA.latest(), names.len() as i64);
+    }
+
+    #[test]
+    fn an_index_of_an_older_version_is_built_anew_with_all_its_links() {
+        let mut scratch = Scratch::new();
+        scratch.create("roses", "red\n");
+        scratch.create("garden/home", "[[Roses]] [t](tulips.md#care) ![p](p.png)\n");
+        let at = |path: &str| ExistingPath::new(path).unwrap();
+        let links =
+            |scratch: &Scratch, path| scratch.wiki().page_links(&at(path), None, 9).unwrap();
+        let (home, roses) = (links(&scratch, "garden/home"), links(&scratch, "roses"));
+        assert_eq!((home.outgoing.len(), home.broken.len(), roses.incoming.len()), (1, 2, 1));
+        let usage = scratch.wiki().usage().unwrap();
+        let head = scratch.wiki().head().unwrap().unwrap();
+
+        scratch.wiki().close().unwrap();
+        let path = database(&scratch.dir());
+        std::fs::remove_file(&path).unwrap();
+        let older = embedded::migrations::runner().get_migrations().clone();
+        let older = Schema::new(older.into_iter().filter(|one| one.version() <= 7).collect());
+        let seed = |connection: &Connection| {
+            connection.execute("update wiki set indexed = ?1", [head.as_bytes()])?;
+            connection.execute_batch(
+                "insert into page values (1, 'gone', 'gone', 'Gone', x'', 4, x'', '', '', 0);
+                 insert into link values (1, 0, 0, 'wiki', 'Roses', 'roses', null);
+                 insert into search (rowid, path, title, body) values (1, 'gone', 'Gone', 'red');
+                 insert into drafts (pagepath, author_email, content) values ('a', 'ada', 'mine')",
+            )
+        };
+        drop(Database::open_or_create(&path, &older, &Scheduler::default(), SIZING, seed).unwrap());
+        scratch.open().unwrap();
+        scratch.wiki().update_index(|_| ()).unwrap();
+        assert_eq!(links(&scratch, "garden/home"), home);
+        assert_eq!(links(&scratch, "roses"), roses);
+        assert_eq!(scratch.paths(), ["garden/home", "roses"]);
+        let found = scratch.wiki().search("red", "", 0, 9).unwrap();
+        assert_eq!(found.iter().map(|found| &*found.page.path).collect::<Vec<_>>(), ["roses"]);
+        let now = scratch.wiki().usage().unwrap();
+        assert_eq!((now.pages, now.bytes), (usage.pages, usage.bytes));
+        assert_eq!(scratch.wiki().drafts("ada", None, 9).unwrap().len(), 1);
     }
 }

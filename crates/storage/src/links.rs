@@ -20,13 +20,14 @@ mod target;
 mod tests;
 mod written;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use pulldown_cmark::Options;
 
-use crate::page_path::{ExistingPath, fold};
+use crate::page_path::ExistingPath;
 
-pub use rewrite::rewrite;
+pub use rewrite::{TooLong, rewrite};
 pub use target::{Target, resolve};
 pub use written::{WikiText, wiki_text};
 
@@ -84,10 +85,10 @@ pub struct Link {
     /// The bytes of the destination in the page, as written and without brackets. Of a reference
     /// these are in its definition.
     pub range: Range<usize>,
+    /// The destination with escapes and entities undone, as [`resolve`] takes it.
+    pub destination: String,
     /// Where it leads.
     pub target: Target,
-    /// The first candidate, [folded](crate::fold).
-    pub key: String,
 }
 
 /// The dialect all pages are written in: GitHub's, with wiki links.
@@ -102,11 +103,32 @@ pub fn dialect() -> Options {
 
 /// The links of a page that lead somewhere in the wiki, in the order in which they are used. A
 /// reference counts once however often it is used. Code holds no links.
-pub fn links(page: &ExistingPath, text: &str, style: LinkStyle) -> Vec<Link> {
-    let inner = |written: &written::Written| {
-        let target = resolve(page, written.kind, &written.destination)?;
-        let key = fold(target.first());
-        Some(Link { kind: written.kind, range: written.range.clone(), target, key })
-    };
-    written::links(text, style).iter().filter_map(inner).collect()
+///
+/// A link of a few bytes leads to paths of up to a thousand each, and a page may have a million links:
+/// they are found and resolved one by one, as they are taken.
+pub fn links<'a>(
+    page: &'a ExistingPath,
+    text: &'a str,
+    style: LinkStyle,
+) -> impl Iterator<Item = Link> + 'a {
+    written::links(text, style).filter_map(|written| inside(page, written))
+}
+
+/// As [`links`], each destination once for each way of linking. Repetitions aren't resolved.
+pub fn distinct_links<'a>(
+    page: &'a ExistingPath,
+    text: &'a str,
+    style: LinkStyle,
+) -> impl Iterator<Item = Link> + 'a {
+    let mut seen = HashSet::new();
+    written::links(text, style)
+        .filter(move |written| seen.insert((written.kind, written.destination.clone())))
+        .filter_map(|written| inside(page, written))
+}
+
+/// The link, if it leads somewhere in the wiki.
+fn inside(page: &ExistingPath, written: written::Written) -> Option<Link> {
+    let written::Written { kind, range, destination } = written;
+    let target = resolve(page, kind, &destination)?;
+    Some(Link { kind, range, destination, target })
 }

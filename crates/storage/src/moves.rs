@@ -9,7 +9,7 @@ use crate::changes::PathChange;
 use crate::drafts;
 use crate::error::Error;
 use crate::index;
-use crate::links::{LinkStyle, rewrite};
+use crate::links::{LinkStyle, TooLong, rewrite};
 use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, fold};
 use crate::repo::{Edit, Entry};
@@ -155,9 +155,14 @@ impl Plan {
             };
             let Some(to) = to else { continue };
             let Ok(text) = String::from_utf8(unit.view.blob(entry.id)?) else { continue };
-            if let Some(text) = rewrite(&text, (page, &to), style, &now_at) {
-                rewritten.insert(file, (text, entry.mode));
-            }
+            let limit = wiki.page_limit();
+            let new = rewrite(&text, (page, &to), style, &now_at, limit as usize);
+            let new = new.map_err(|TooLong { size }| Error::TooLarge {
+                path: to.as_str().to_owned(),
+                size: size as u64,
+                limit,
+            })?;
+            rewritten.extend(new.map(|text| (file, (text, entry.mode))));
         }
         Ok(rewritten)
     }

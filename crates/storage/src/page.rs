@@ -13,6 +13,8 @@ use crate::revision::{Etag, Revision};
 
 /// How much of a page is searched for its title, in bytes.
 const TITLE_WITHIN: usize = 16 * 1024;
+/// The longest title, in bytes. What a longer heading begins with is the title.
+const TITLE_BYTES: usize = 500;
 
 /// What a list says about a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,7 +72,9 @@ impl Page {
 pub(crate) fn title(path: &ExistingPath, content: &[u8]) -> String {
     let beginning = &content[..content.len().min(TITLE_WITHIN)];
     let text = String::from_utf8_lossy(beginning);
-    first_heading(&text).unwrap_or_else(|| path.name().to_owned())
+    let mut title = first_heading(&text).unwrap_or_else(|| path.name().to_owned());
+    title.truncate(title.floor_char_boundary(TITLE_BYTES));
+    title
 }
 
 fn first_heading(text: &str) -> Option<String> {
@@ -115,6 +119,12 @@ mod tests {
         assert_eq!(title_of("## only\n"), "roses");
         assert_eq!(title_of(""), "roses");
         assert_eq!(title_of("# \n"), "roses");
+    }
+
+    #[test]
+    fn an_endless_heading_is_cut() {
+        let title = title_of(&format!("# {}\n", "é".repeat(5000)));
+        assert_eq!(title, "é".repeat(250));
     }
 
     #[test]

@@ -6,11 +6,15 @@ use serde::Serialize;
 
 use crate::changes::FileType;
 use crate::error::Error;
-use crate::index::{self, Placed};
-use crate::links::LinkKind;
+use crate::index::{self, WrittenLink};
+use crate::links::{LinkKind, Target};
 use crate::page_path::ExistingPath;
 use crate::resolve::Found;
 use crate::wiki::Wiki;
+
+/// How much is said of the links of one page, in bytes of paths: a link of a few bytes may lead to a path
+/// of a thousand, and there may be thousands of them.
+const MAX_SHOWN: usize = 1 << 20;
 
 /// The links from and to one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -19,6 +23,9 @@ pub struct PageLinks {
     pub outgoing: Vec<OutgoingLink>,
     /// Its links that lead to nothing (yet), each once.
     pub broken: Vec<BrokenLink>,
+    /// Whether it has more links than are told: those told have a mebibyte of paths.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
     /// Pages with a link to it, in byte order of their paths.
     pub incoming: Vec<IncomingLink>,
 }
@@ -86,7 +93,10 @@ impl Wiki {
                     .extend(incoming.into_iter().map(|(path, title)| IncomingLink { path, title }));
                 exists |= index::get(connection, path.as_str())?.is_some();
                 for link in index::outgoing(connection, path.as_str())? {
-                    links.add(&mut seen, connection, link)?;
+                    links.add(&mut seen, connection, &path, &link)?;
+                    if links.truncated {
+                        break;
+                    }
                 }
                 if exists {
                     break;
@@ -104,6 +114,16 @@ impl Wiki {
 struct Seen {
     outgoing: HashSet<(Found, LinkKind, Option<String>)>,
     broken: HashSet<(String, LinkKind)>,
+    /// The bytes of all of them.
+    bytes: usize,
+}
+
+impl Seen {
+    /// Whether so many bytes more may be told.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.bytes <= MAX_SHOWN
+    }
 }
 
 impl PageLinks {
@@ -111,21 +131,27 @@ impl PageLinks {
         &mut self,
         seen: &mut Seen,
         connection: &rusqlite::Connection,
-        link: Placed,
+        page: &ExistingPath,
+        link: &WrittenLink,
     ) -> Result<(), Error> {
-        let Placed { kind, candidates, fragment } = link;
+        let Some(Target { candidates, fragment, .. }) = link.target(page) else { return Ok(()) };
+        let kind = link.kind;
         for candidate in &candidates {
             if let Some(found) = index::existing(connection, candidate)? {
                 let of = if found.is_page { FileType::Page } else { FileType::Attachment };
+                let bytes = found.path.len() + fragment.as_ref().map_or(0, String::len);
                 if seen.outgoing.insert((found.clone(), kind, fragment.clone())) {
-                    self.outgoing.push(OutgoingLink { path: found.path, of, kind, fragment });
+                    self.truncated = !seen.has_room(bytes);
+                    let link = OutgoingLink { path: found.path, of, kind, fragment };
+                    self.outgoing.extend((!self.truncated).then_some(link));
                 }
                 return Ok(());
             }
         }
         let target = candidates.into_iter().next().unwrap_or_default();
         if seen.broken.insert((target.clone(), kind)) {
-            self.broken.push(BrokenLink { target, kind });
+            self.truncated = !seen.has_room(target.len());
+            self.broken.extend((!self.truncated).then_some(BrokenLink { target, kind }));
         }
         Ok(())
     }
@@ -174,6 +200,50 @@ mod tests {
         std::fs::remove_file(scratch.dir().join("wiki.db")).unwrap();
         scratch.open().unwrap();
         assert_eq!(links(&scratch, "garden/home"), before, "rebuilt");
+    }
+
+    /// The bytes of wiki.db with its log.
+    fn database_bytes(scratch: &Scratch) -> u64 {
+        let size = |name| scratch.dir().join(name).metadata().map_or(0, |file| file.len());
+        size("wiki.db") + size("wiki.db-wal")
+    }
+
+    #[test]
+    fn links_of_a_page_deep_in_the_wiki_take_a_small_multiple_of_the_page() {
+        let scratch = Scratch::new();
+        let directory = ["d".repeat(60).as_str(); 14].join("/");
+        scratch.create("home", "x");
+        scratch.wiki().database().unwrap().checkpoint().unwrap();
+        let before = database_bytes(&scratch);
+        let same = "[a](b)".repeat(11_000);
+        scratch.create(&format!("{directory}/same"), &same);
+        scratch.wiki().database().unwrap().checkpoint().unwrap();
+        let with_same = database_bytes(&scratch) - before;
+        assert!(with_same < 4 * same.len() as u64, "{with_same}");
+
+        let distinct: String = (0..11_000).map(|n| format!("[a](b{n})")).collect();
+        scratch.create(&format!("{directory}/distinct"), &distinct);
+        scratch.wiki().database().unwrap().checkpoint().unwrap();
+        let with_distinct = database_bytes(&scratch) - before - with_same;
+        assert!(with_distinct < 20 * distinct.len() as u64, "{with_distinct}");
+
+        let told = links(&scratch, &format!("{directory}/distinct"));
+        let bytes: usize = told.broken.iter().map(|link| link.target.len()).sum();
+        assert!(told.truncated && bytes > MAX_SHOWN / 2 && bytes <= MAX_SHOWN, "{bytes}");
+        let told = links(&scratch, &format!("{directory}/same"));
+        assert_eq!((told.broken.len(), told.truncated), (1, false));
+        let sources = incoming(&scratch, &format!("{directory}/b"));
+        assert_eq!(sources, [format!("{directory}/same")]);
+        assert_eq!(incoming(&scratch, &format!("{directory}/b10")).len(), 1);
+    }
+
+    #[test]
+    fn of_a_page_with_a_million_links_ten_thousand_are_kept() {
+        let scratch = Scratch::new();
+        let text: String = (0..400_000).map(|n| format!("[a](b{n})")).collect();
+        scratch.create("deep/home", &text);
+        let told = links(&scratch, "deep/home");
+        assert_eq!((told.broken.len(), told.truncated), (10_000, false));
     }
 
     #[test]

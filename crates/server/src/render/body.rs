@@ -33,6 +33,7 @@ pub(super) fn transform<'a>(
         body: Body { events: Vec::new(), headings: Vec::new(), links: Vec::new() },
         seen: HashSet::new(),
         resolved: 0,
+        addresses: 0,
         anchors: Anchors::default(),
         heading: None,
         open: Vec::new(),
@@ -65,6 +66,8 @@ struct State<'a, 'c> {
     seen: HashSet<RenderedLink>,
     /// How many links were resolved.
     resolved: usize,
+    /// The bytes of their addresses.
+    addresses: usize,
     anchors: Anchors,
     heading: Option<OpenHeading>,
     /// How the links end that have begun.
@@ -324,8 +327,12 @@ impl<'a> State<'a, '_> {
         self.note_whole(&destination);
         self.note_whole(title);
         self.resolved += 1;
-        let target = resolve(self.context.page, kind, &destination);
-        let target = target.filter(|_| self.resolved <= limits::LINKS && !is_address(&tag));
+        let target = match self.resolved {
+            0..=limits::LINKS if !is_address(&tag) => {
+                resolve(self.context.page, kind, &destination)
+            }
+            _ => None,
+        };
         let closing = match target {
             _ if self.images > 0 => Closing::Nothing,
             Some(target) => self.inner(kind, tag, &target, title),
@@ -344,17 +351,24 @@ impl<'a> State<'a, '_> {
     /// A link to somewhere in the wiki.
     fn inner(&mut self, kind: LinkKind, tag: Tag<'a>, target: &Target, title: &str) -> Closing {
         let base = self.context.base;
-        let found = self.context.found.get(&target.candidates);
+        let Some(found) = self.context.found.get(&target.candidates) else {
+            return Closing::Nothing;
+        };
+        let found = found.as_ref();
         let path = found.map_or(target.first(), |found| found.path.as_str());
-        let link = RenderedLink::new(path, kind, found.is_some());
-        if self.seen.insert(link.clone()) {
-            self.body.links.push(link);
-        }
         let is_page = found.map_or(kind != LinkKind::Image, |found| found.is_page);
         let mut url = match is_page {
             true => format!("{base}/{}", escape::path(path)),
             false => format!("{base}/api/v1/attachments/{}", escape::path(path)),
         };
+        self.addresses += url.len();
+        if self.addresses > limits::ADDRESSES {
+            return Closing::Nothing;
+        }
+        let link = RenderedLink::new(path, kind, found.is_some());
+        if self.seen.insert(link.clone()) {
+            self.body.links.push(link);
+        }
         if let (Tag::Image { link_type, id, .. }, false) = (&tag, is_page) {
             let (link_type, id) = (*link_type, id.clone());
             let title = title.to_owned().into();

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 /// The largest text that is rendered, in bytes.
 pub(super) const TEXT: usize = 1_000_000;
-/// The links of a page that are resolved; further ones are shown as text. Their addresses can be a
-/// thousand times as long as what was written.
+/// The links of a page that are resolved; further ones are shown as text.
 pub(super) const LINKS: usize = 10_000;
 /// The largest HTML that a page may become, in bytes. Text grows to six times its size when each of its
 /// characters has to be escaped; of pages that people write hardly any doubles.
@@ -19,6 +18,11 @@ pub(super) const TEXT_NODE: usize = 4096;
 /// The characters to be escaped in text that stays one piece, times its length in bytes: for each of them
 /// the serialiser may search all that follows.
 pub(super) const ESCAPES_TIMES_TEXT: u64 = 10_000_000_000;
+/// The paths that its links may mean, in bytes, of which it is looked up whether they exist: a link of six
+/// bytes on a page deep in the wiki means two paths of a thousand bytes.
+pub(super) const LOOKED_UP: usize = 2_000_000;
+/// The addresses of a page's links into the wiki, in bytes. Links beyond are shown as text.
+pub(super) const ADDRESSES: usize = 1_000_000;
 /// How deep lists, quotations and emphasis may be nested.
 pub(super) const DEPTH: usize = 100;
 /// The tags of HTML in the text times the elements of the page: a `<b>` that is never closed is

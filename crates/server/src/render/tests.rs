@@ -14,7 +14,7 @@ fn render_as(text: &str, style: LinkStyle) -> Rendered {
     };
     let found = wanted(&page, text, style)
         .into_iter()
-        .filter_map(|paths| Some((paths.clone(), paths.iter().find_map(there)?)))
+        .map(|paths| (paths.clone(), paths.iter().find_map(there)))
         .collect();
     Renderer::new().render(text, &Context { page: &page, base: "/w/g", style, found: &found })
 }
@@ -242,12 +242,16 @@ fn a_page_is_shown_in_part_where_all_of_it_would_be_too_large() {
     assert!(page.html.len() > limits::HTML - 100 && page.html.ends_with("&amp;</pre>"));
     let page = render(&"\"".repeat(5_000_000));
     assert!(page.plain && !page.truncated, "a quotation mark needs no more space in text");
-    // What is short grows, too: here by its base, once for each link.
+    // What is short grows, too: here by its base, once for each link, until links are shown as text.
     let garden = ExistingPath::new("garden").unwrap();
     let (base, style) = (format!("/{}", "b".repeat(2000)), LinkStyle::TargetFirst);
-    let context = Context { page: &garden, base: &base, style, found: &HashMap::new() };
-    let page = Renderer::new().render(&"[a](b) ".repeat(9000), &context);
-    assert!(page.plain && !page.truncated && page.html.starts_with("<pre>[a](b)"));
+    let text = "[a](b) ".repeat(9000);
+    let found = wanted(&garden, &text, style).into_iter().map(|paths| (paths, None)).collect();
+    let context = Context { page: &garden, base: &base, style, found: &found };
+    let page = Renderer::new().render(&text, &context);
+    assert!(
+        !page.plain && page.html.len() < 2 * limits::ADDRESSES && page.html.contains("</a> a ")
+    );
 }
 
 #[test]
@@ -310,6 +314,24 @@ fn where_a_link_leads_is_read_as_browsers_read_it() {
                 <del cite=//e.example>d</del><td background=//e.example>t</td>";
     let html = html(text);
     assert!(!html.contains("e.example") && html.contains("src=\"a.png\""), "{html}");
+}
+
+#[test]
+fn links_of_a_page_deep_in_the_wiki_take_no_more_than_a_page_does() {
+    let page = ExistingPath::new(&["d".repeat(60).as_str(); 15].join("/")).unwrap();
+    let style = LinkStyle::TargetFirst;
+    let distinct: String = (0..40_000).map(|n| format!("[a](p{n})")).collect();
+    for text in ["[a](b)".repeat(60_000), distinct] {
+        let wanted = wanted(&page, &text, style);
+        let looked_up: usize = wanted.iter().flatten().map(String::len).sum();
+        assert!(looked_up <= limits::LOOKED_UP, "{looked_up}");
+        let found = wanted.into_iter().map(|paths| (paths, None)).collect();
+        let context = Context { page: &page, base: "/w/g", style, found: &found };
+        let shown = Renderer::new().render(&text, &context);
+        let links: usize = shown.links.iter().map(|link| link.target.len()).sum();
+        assert!(links <= limits::ADDRESSES && shown.html.contains("</a>"), "{links}");
+        assert!(shown.html.len() < 2 * limits::ADDRESSES, "{}", shown.html.len());
+    }
 }
 
 #[test]

@@ -20,6 +20,8 @@ struct Links {
     path: String,
     outgoing: Vec<OutgoingLink>,
     broken: Vec<BrokenLink>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
     incoming: Vec<IncomingLink>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +45,7 @@ async fn links(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Json<Link
         path,
         outgoing: links.outgoing,
         broken: links.broken,
+        truncated: links.truncated,
         incoming: items,
         next_cursor,
         index: progress(&wiki).await?,

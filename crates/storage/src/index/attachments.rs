@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
+use super::key::Key;
 use crate::attachments::AttachmentSummary;
 use crate::author::Author;
 use crate::db::DbError;
 use crate::page::from_seconds;
-use crate::page_path::fold;
 use crate::revision::{Etag, Revision};
 
 /// What the index knows of an attachment.
@@ -43,7 +43,7 @@ pub(super) fn put(
         .execute(params![
             page,
             name,
-            fold(&attachment.path),
+            Key::of(&attachment.path).number,
             attachment.etag.as_bytes(),
             attachment.size as i64,
             attachment.revision.as_bytes(),

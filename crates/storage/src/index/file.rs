@@ -3,10 +3,11 @@
 use rusqlite::Transaction;
 
 use super::attachments::{self, AttachmentRow};
-use super::{links, pages, search};
+use super::links::{self, LinkRows};
+use super::{pages, search};
 use crate::author::Author;
 use crate::db::DbError;
-use crate::links::{Link, LinkStyle, links as links_of};
+use crate::links::{LinkStyle, distinct_links};
 use crate::page::{PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
 use crate::repo::{Entry, RepoError};
@@ -14,7 +15,7 @@ use crate::revision::{Etag, Revision};
 
 /// The most links of a page that are kept: as many as are resolved when it is shown.
 const MAX_LINKS: usize = 10_000;
-/// How much of a page is searched, in bytes.
+/// How much of a page is searched, and looked at for links, in bytes: a longer one isn't rendered.
 const MAX_BODY: usize = 1 << 20;
 
 /// A file as a commit leaves it, worked out before the transaction that writes it down.
@@ -31,8 +32,9 @@ enum Now {
         etag: Etag,
         title: String,
         size: u64,
-        text: String,
-        links: Vec<Link>,
+        /// The text, as far as it is searched.
+        body: String,
+        links: Vec<LinkRows>,
     },
     Attachment {
         etag: Etag,
@@ -63,13 +65,14 @@ impl FileState {
             (None, _) => Now::Gone,
             (Some(entry), Some(page)) => {
                 let content = content(entry.id)?;
-                let text = String::from_utf8_lossy(&content).into_owned();
+                let body = beginning(&content);
+                let links = distinct_links(&page, &body, style).take(MAX_LINKS);
                 Now::Page {
-                    links: links_of(&page, &text, style).into_iter().take(MAX_LINKS).collect(),
+                    links: links.map(LinkRows::of).collect(),
                     title: title(&page, &content),
                     etag: entry.id,
                     size: content.len() as u64,
-                    text,
+                    body,
                     path: page,
                 }
             }
@@ -86,7 +89,7 @@ impl FileState {
     ) -> Result<(), DbError> {
         match &self.now {
             Now::Gone => remove(transaction, &self.path),
-            Now::Page { path, etag, title, size, text, links } => {
+            Now::Page { path, etag, title, size, body, links } => {
                 let page = PageSummary {
                     path: path.as_str().to_owned(),
                     title: title.clone(),
@@ -97,7 +100,6 @@ impl FileState {
                     modified: from_seconds(by.time),
                 };
                 let id = pages::put(transaction, &page)?;
-                let body = &text[..text.floor_char_boundary(MAX_BODY)];
                 search::put(transaction, id, path.as_str(), title, body)?;
                 links::put(transaction, id, links)
             }
@@ -113,6 +115,14 @@ impl FileState {
                 attachments::put(transaction, &attachment)
             }
         }
+    }
+}
+
+/// The part of a page that is searched. A character that is cut in two is left out.
+fn beginning(content: &[u8]) -> String {
+    match content.get(..MAX_BODY) {
+        None => String::from_utf8_lossy(content).into_owned(),
+        Some(part) => String::from_utf8_lossy(part).trim_end_matches('\u{fffd}').to_owned(),
     }
 }
 

@@ -1,39 +1,68 @@
-//! The rows of links, and what is at the paths they name.
+//! The rows of links, and what is at the paths they mean.
+//!
+//! A link is stored as it is written, and where it leads is worked out again from that and its page: a
+//! few bytes may mean several paths of a thousand bytes. Each of these has a row with its number, by
+//! which the link is found from the other end.
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
+use super::key::Key;
 use crate::db::DbError;
-use crate::links::{Link, LinkKind};
-use crate::page_path::fold;
+use crate::links::{Link, LinkKind, Target, resolve};
+use crate::page_path::ExistingPath;
 use crate::resolve::Found;
 
-/// A link of a page: how it is written, and the paths it may mean.
+/// A link of a page, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Placed {
+pub(crate) struct WrittenLink {
     pub(crate) kind: LinkKind,
-    pub(crate) candidates: Vec<String>,
-    pub(crate) fragment: Option<String>,
+    pub(crate) destination: String,
+}
+
+impl WrittenLink {
+    /// Where it leads from `page`.
+    pub(crate) fn target(&self, page: &ExistingPath) -> Option<Target> {
+        resolve(page, self.kind, &self.destination)
+    }
+}
+
+/// A link to be stored.
+pub(super) struct LinkRows {
+    link: WrittenLink,
+    /// The numbers of the paths it may mean, in their order.
+    keys: Vec<i64>,
+}
+
+impl LinkRows {
+    pub(super) fn of(link: Link) -> Self {
+        let keys = link.target.candidates.iter().map(|path| Key::of(path).number).collect();
+        Self { link: WrittenLink { kind: link.kind, destination: link.destination }, keys }
+    }
 }
 
 /// Replaces the links of a page.
-pub(super) fn put(transaction: &Transaction<'_>, page: i64, links: &[Link]) -> Result<(), DbError> {
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    page: i64,
+    links: &[LinkRows],
+) -> Result<(), DbError> {
     remove(transaction, page)?;
     let mut insert = transaction.prepare_cached(
-        "insert into link (page, position, candidate, kind, target, key, fragment)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "insert into link (page, position, candidate, key, kind, destination)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    for (position, link) in links.iter().enumerate() {
-        for (candidate, target) in link.target.candidates.iter().enumerate() {
+    for (position, LinkRows { link, keys }) in links.iter().enumerate() {
+        for (candidate, key) in keys.iter().enumerate() {
+            let written = (candidate == 0).then_some(link);
             insert.execute(params![
                 page,
                 position as i64,
                 candidate as i64,
-                link.kind.as_str(),
-                target,
-                fold(target),
-                link.target.fragment,
+                key,
+                written.map(|link| link.kind.as_str()),
+                written.map(|link| link.destination.as_str()),
             ])?;
         }
     }
@@ -46,45 +75,57 @@ pub(super) fn remove(transaction: &Transaction<'_>, page: i64) -> Result<(), DbE
 }
 
 /// The links of a page, in their order.
-pub(crate) fn outgoing(connection: &Connection, path: &str) -> Result<Vec<Placed>, DbError> {
-    match super::pages::id(connection, path)? {
-        Some(page) => of_page(connection, page, None),
-        None => Ok(Vec::new()),
-    }
+pub(crate) fn outgoing(connection: &Connection, path: &str) -> Result<Vec<WrittenLink>, DbError> {
+    let Some(page) = super::pages::id(connection, path)? else { return Ok(Vec::new()) };
+    let mut select = connection.prepare_cached(
+        "select kind, destination from link where page = ?1 and candidate = 0 order by position",
+    )?;
+    let links = select.query_map([page], written)?;
+    Ok(links.collect::<Result<_, _>>()?)
 }
 
 /// Up to `limit` pages whose paths come after `after` and that have a link which leads to this path (or
-/// would, if something were there), in byte order.
+/// would, if something were there), in byte order: their paths and titles.
 pub(crate) fn incoming(
     connection: &Connection,
     path: &str,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<(String, String)>, DbError> {
-    let key = fold(path);
-    let mut select = connection.prepare_cached(
-        "select l.page, l.position, p.path, p.title from link l join page p on p.id = l.page
-         where l.key = ?1 and p.path > ?2 order by p.path, l.position",
+    let key = Key::of(path);
+    // A page may have ten thousand links that mean the same path. It is sorted once.
+    let mut pages = connection.prepare_cached(
+        "select p.id, p.path, p.title
+         from (select distinct page from link where key = ?1) l join page p on p.id = l.page
+         where p.path > ?2 order by p.path",
     )?;
-    let mut rows = select.query(params![key, after.unwrap_or("")])?;
-    let mut pages: Vec<(String, String)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let source: String = row.get(2)?;
-        if pages.last().is_some_and(|(last, _)| *last == source) {
-            continue;
-        }
-        if pages.len() == limit {
-            break;
-        }
-        let links = of_page(connection, row.get(0)?, Some(row.get(1)?))?;
-        for link in links {
-            if leads_to(connection, &link, path, &key)? {
-                pages.push((source, row.get(3)?));
+    let mut links = connection.prepare_cached(
+        "select d.kind, d.destination from link l
+         join link d on d.page = l.page and d.position = l.position and d.candidate = 0
+         where l.key = ?1 and l.page = ?2 order by l.position",
+    )?;
+    let mut found = Vec::new();
+    let mut rows = pages.query(params![key.number, after.unwrap_or("")])?;
+    while found.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let (id, source): (i64, String) = (row.get(0)?, row.get(1)?);
+        let Ok(page) = ExistingPath::new(&source) else { continue };
+        for link in links.query_map([key.number, id], written)? {
+            if let Some(target) = link?.target(&page)
+                && leads_to(connection, &target, path, &key)?
+            {
+                found.push((source, row.get(2)?));
                 break;
             }
         }
     }
-    Ok(pages)
+    Ok(found)
+}
+
+fn written(row: &rusqlite::Row<'_>) -> rusqlite::Result<WrittenLink> {
+    let kind = LinkKind::named(row.get_ref(0)?.as_str()?);
+    Ok(WrittenLink { kind, destination: row.get(1)? })
 }
 
 /// The pages with a link that may mean one of these paths.
@@ -93,11 +134,12 @@ pub(crate) fn mentioning(
     paths: &[String],
 ) -> Result<HashSet<String>, DbError> {
     let mut select = connection.prepare_cached(
-        "select distinct p.path from link l join page p on p.id = l.page where l.key = ?1",
+        "select p.path from (select distinct page from link where key = ?1) l
+         join page p on p.id = l.page",
     )?;
     let mut pages = HashSet::new();
     for path in paths {
-        for page in select.query_map([fold(path)], |row| row.get(0))? {
+        for page in select.query_map([Key::of(path).number], |row| row.get(0))? {
             pages.insert(page?);
         }
     }
@@ -106,60 +148,47 @@ pub(crate) fn mentioning(
 
 fn leads_to(
     connection: &Connection,
-    link: &Placed,
+    target: &Target,
     path: &str,
-    key: &str,
+    key: &Key,
 ) -> Result<bool, DbError> {
-    for candidate in &link.candidates {
+    for candidate in &target.candidates {
         if let Some(found) = existing(connection, candidate)? {
             return Ok(found.path == path);
         }
     }
-    Ok(link.candidates.first().is_some_and(|first| fold(first) == key))
-}
-
-fn of_page(
-    connection: &Connection,
-    page: i64,
-    position: Option<i64>,
-) -> Result<Vec<Placed>, DbError> {
-    let mut select = connection.prepare_cached(
-        "select position, kind, target, fragment from link
-         where page = ?1 and (?2 is null or position = ?2) order by position, candidate",
-    )?;
-    let mut rows = select.query(params![page, position])?;
-    let mut links: Vec<(i64, Placed)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (position, target): (i64, String) = (row.get(0)?, row.get(2)?);
-        match links.last_mut() {
-            Some((last, link)) if *last == position => link.candidates.push(target),
-            _ => {
-                let kind = LinkKind::named(&row.get::<_, String>(1)?);
-                let link = Placed { kind, candidates: vec![target], fragment: row.get(3)? };
-                links.push((position, link));
-            }
-        }
-    }
-    Ok(links.into_iter().map(|(_, link)| link).collect())
+    Ok(key.is_of(target.first()))
 }
 
 /// What is at a path. A page goes before an attachment of the same name, and the spelling that was asked
 /// for before one that differs in case or composition only.
 pub(crate) fn existing(connection: &Connection, path: &str) -> Result<Option<Found>, DbError> {
-    let key = fold(path);
-    let page: Option<String> = connection
-        .prepare_cached("select path from page where key = ?1 order by path <> ?2, path limit 1")?
-        .query_row([key.as_str(), path], |row| row.get(0))
-        .optional()?;
-    if let Some(path) = page {
+    let key = Key::of(path);
+    let page = "select path from page where key = ?1 order by path <> ?2, path";
+    if let Some(path) = first_spelt(connection, page, path, &key)? {
         return Ok(Some(Found { path, is_page: true }));
     }
-    let attachment: Option<String> = connection
-        .prepare_cached(
-            "select case page when '' then name else page || '/' || name end as path from attachment
-             where key = ?1 order by path <> ?2, path limit 1",
-        )?
-        .query_row([key.as_str(), path], |row| row.get(0))
-        .optional()?;
-    Ok(attachment.map(|path| Found { path, is_page: false }))
+    let attachment =
+        "select case page when '' then name else page || '/' || name end as path from attachment
+         where key = ?1 order by path <> ?2, path";
+    let found = first_spelt(connection, attachment, path, &key)?;
+    Ok(found.map(|path| Found { path, is_page: false }))
+}
+
+/// The first path that a query finds and that is spelt as `path`, but for case and composition.
+fn first_spelt(
+    connection: &Connection,
+    sql: &str,
+    path: &str,
+    key: &Key,
+) -> Result<Option<String>, DbError> {
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(params![key.number, path])?;
+    while let Some(row) = rows.next()? {
+        let found: String = row.get(0)?;
+        if key.is_of(&found) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
+use super::key::Key;
 use crate::author::Author;
 use crate::db::DbError;
 use crate::page::{PageSummary, from_seconds};
-use crate::page_path::fold;
 use crate::revision::{Etag, Revision};
 
 /// The columns that [`summary`] reads.
@@ -29,7 +29,7 @@ pub(super) fn put(transaction: &Transaction<'_>, page: &PageSummary) -> Result<i
         .query_row(
             params![
                 page.path,
-                fold(&page.path),
+                Key::of(&page.path).number,
                 page.title,
                 page.etag.as_bytes(),
                 page.size as i64,

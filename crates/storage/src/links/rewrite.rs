@@ -1,5 +1,7 @@
 //! Links after a move.
 
+use std::collections::HashMap;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::target::{Start, parent};
@@ -17,32 +19,49 @@ use crate::page_path::ExistingPath;
 /// Only destinations change. Each stays what it was, as far as possible: relative or from the root,
 /// with or without `.md`, percent-encoded or not, with its fragment and query. A link that can't be
 /// written at its new destination (`[[a#b]]` doesn't lead to the page `a#b`) is left as it is.
+///
+/// # Errors
+/// The page would have more than `limit` bytes: destinations may become a thousand times as long.
 pub fn rewrite(
     text: &str,
     (from, to): (&ExistingPath, &ExistingPath),
     style: LinkStyle,
     now_at: &dyn Fn(&str) -> Option<String>,
-) -> Option<String> {
+    limit: usize,
+) -> Result<Option<String>, TooLong> {
     let moved = Move { from, to, now_at };
     let mut rewritten = String::new();
     let mut done = 0;
-    let mut links = written::links(text, style);
+    let mut known: HashMap<(LinkKind, &str), Option<String>> = HashMap::new();
+    let mut links: Vec<Written> = written::links(text, style).collect();
     links.sort_by_key(|link| link.range.start);
     for link in links {
         let raw = &text[link.range.clone()];
-        if let Some(destination) = moved.destination(&link, raw)
+        let new = known.entry((link.kind, raw)).or_insert_with(|| moved.destination(&link, raw));
+        if let Some(destination) = new
             && link.range.start >= done
         {
             rewritten.push_str(&text[done..link.range.start]);
-            rewritten.push_str(&destination);
+            rewritten.push_str(destination);
             done = link.range.end;
+            let size = rewritten.len() + (text.len() - done);
+            if size > limit.max(text.len()) {
+                return Err(TooLong { size });
+            }
         }
     }
     if done == 0 {
-        return None;
+        return Ok(None);
     }
     rewritten.push_str(&text[done..]);
-    Some(rewritten)
+    Ok(Some(rewritten))
+}
+
+/// A page that would become too long by its new links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// The bytes it would have at least.
+    pub size: usize,
 }
 
 struct Move<'a> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use pulldown_cmark::{CowStr, Event, LinkType, Parser, RefDefs, Tag, TagEnd};
+use pulldown_cmark::{CowStr, Event, LinkType, OffsetIter, Parser, RefDefs, Tag, TagEnd};
 
 use super::{LinkKind, LinkStyle, dialect};
 use crate::front_matter::FrontMatter;
@@ -17,20 +17,35 @@ pub(super) struct Written {
     pub(super) destination: String,
 }
 
-/// All links of a page that have a destination of their own or a definition.
-pub(super) fn links(text: &str, style: LinkStyle) -> Vec<Written> {
+/// All links of a page that have a destination of their own or a definition, found one by one: a page may
+/// have a million of them.
+pub(super) fn links(text: &str, style: LinkStyle) -> Links<'_> {
     let start = FrontMatter::find(text).map_or(0, |front_matter| front_matter.end);
     let body = &text[start..];
-    let mut finder =
-        Finder { body, style, open: Vec::new(), defined: HashSet::new(), found: Vec::new() };
-    let mut events = Parser::new_ext(body, dialect()).into_offset_iter();
-    while let Some((event, range)) = events.next() {
-        finder.hear(event, range, events.reference_definitions());
+    let finder = Finder { body, style, open: Vec::new(), defined: HashSet::new() };
+    Links { start, finder, events: Parser::new_ext(body, dialect()).into_offset_iter() }
+}
+
+pub(super) struct Links<'a> {
+    /// Where the body begins in the text.
+    start: usize,
+    finder: Finder<'a>,
+    events: OffsetIter<'a>,
+}
+
+impl Iterator for Links<'_> {
+    type Item = Written;
+
+    fn next(&mut self) -> Option<Written> {
+        loop {
+            let (event, range) = self.events.next()?;
+            let definitions = self.events.reference_definitions();
+            if let Some(mut link) = self.finder.hear(event, range, definitions) {
+                link.range = link.range.start + self.start..link.range.end + self.start;
+                return Some(link);
+            }
+        }
     }
-    for link in &mut finder.found {
-        link.range = link.range.start + start..link.range.end + start;
-    }
-    finder.found
 }
 
 struct Finder<'a> {
@@ -40,7 +55,6 @@ struct Finder<'a> {
     open: Vec<Open<'a>>,
     /// Where the definitions begin that were used.
     defined: HashSet<usize>,
-    found: Vec<Written>,
 }
 
 struct Open<'a> {
@@ -51,16 +65,25 @@ struct Open<'a> {
 }
 
 impl<'a> Finder<'a> {
-    fn hear(&mut self, event: Event<'a>, range: Range<usize>, definitions: &RefDefs<'_>) {
+    /// The link that an event completes, if it completes one.
+    fn hear(
+        &mut self,
+        event: Event<'a>,
+        range: Range<usize>,
+        definitions: &RefDefs<'_>,
+    ) -> Option<Written> {
         match event {
             Event::Start(Tag::Link { link_type, dest_url, id, .. }) => {
-                self.start(LinkKind::Link, link_type, dest_url, &id, range, definitions);
+                self.start(LinkKind::Link, link_type, dest_url, &id, range, definitions)
             }
             Event::Start(Tag::Image { link_type, dest_url, id, .. }) => {
-                self.start(LinkKind::Image, link_type, dest_url, &id, range, definitions);
+                self.start(LinkKind::Image, link_type, dest_url, &id, range, definitions)
             }
             Event::End(TagEnd::Link | TagEnd::Image) => self.end(range),
-            _ => self.seen(range.end),
+            _ => {
+                self.seen(range.end);
+                None
+            }
         }
     }
 
@@ -72,31 +95,34 @@ impl<'a> Finder<'a> {
         id: &str,
         range: Range<usize>,
         definitions: &RefDefs<'_>,
-    ) {
-        let mut inline = None;
+    ) -> Option<Written> {
+        let (label_end, mut inline, mut found) = (range.start, None, None);
         match link_type {
-            LinkType::WikiLink { .. } => self.found.extend(self.wiki(&range)),
+            LinkType::WikiLink { .. } => found = self.wiki(&range),
             LinkType::Inline => inline = Some((kind, destination)),
             LinkType::Reference | LinkType::Collapsed | LinkType::Shortcut => {
                 if let Some(definition) = definitions.get(id)
                     && self.defined.insert(definition.span.start)
                 {
                     let after = definition.span.clone();
-                    self.found.extend(self.locate(kind, &destination, after, "]:"));
+                    found = self.locate(kind, &destination, after, "]:");
                 }
             }
             // They name a scheme or an e-mail address.
             _ => {}
         }
-        self.open.push(Open { label_end: range.start, inline });
+        self.open.push(Open { label_end, inline });
+        found
     }
 
-    fn end(&mut self, range: Range<usize>) {
+    fn end(&mut self, range: Range<usize>) -> Option<Written> {
+        let mut found = None;
         if let Some(Open { label_end, inline: Some((kind, destination)) }) = self.open.pop() {
             let after = label_end..range.end;
-            self.found.extend(self.locate(kind, &destination, after, "]("));
+            found = self.locate(kind, &destination, after, "](");
         }
         self.seen(range.end);
+        found
     }
 
     /// The label of the innermost open link goes on to here.

@@ -80,9 +80,7 @@ impl Rendering {
         {
             return Ok(entry);
         }
-        let there = wanted.iter().cloned().zip(found.iter().cloned());
-        let there: HashMap<_, _> =
-            there.filter_map(|(wanted, found)| Some((wanted, found?))).collect();
+        let there: HashMap<_, _> = wanted.iter().cloned().zip(found.iter().cloned()).collect();
         let (renderer, base, style) = (self.renderer.clone(), key.base.clone(), key.style);
         let rendered = working(wiki, page.content.len(), move || {
             let (path, text) = path_and_text(&page)?;
