@@ -22,8 +22,8 @@ async fn occupied(server: &TestServer, slug: &str) -> mpsc::Sender<()> {
         let _ = ended.recv();
         Err(Error::GivenUp)
     };
-    tokio::spawn(async move { wiki.fast_forward(fetch).await.map(drop).unwrap_err() });
-    tokio::task::spawn_blocking(move || is_busy.recv().unwrap()).await.unwrap();
+    wikigrove_tenant::spawn(async move { wiki.fast_forward(fetch).await.map(drop).unwrap_err() });
+    wikigrove_tenant::spawn_blocking(move || is_busy.recv().unwrap()).await.unwrap();
     end
 }
 
@@ -51,7 +51,7 @@ async fn requests_with_keys_wait_for_nobody_but_themselves() {
     let stuck: Vec<_> = (0..200)
         .map(|number| {
             let call = moving(&editor.on("garden"), "roses", "tulips", &format!("k-{number}"));
-            tokio::spawn(call.into_future())
+            wikigrove_tenant::spawn(call.into_future())
         })
         .collect();
     // As many keys as there could be queues to share.
