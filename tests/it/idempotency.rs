@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use testkit::{Call, OnWiki, ServerSetup, TestServer};
 use wikigrove_server::auth::proxy::Proxies;
-use wikigrove_tenant::storage::Error;
+use wikigrove_tenant::storage::deadline::Cancelled;
 use wikigrove_tenant::{Caller, Wiki};
 
 /// A request that waits for nobody is answered within this time, however busy the machine is.
@@ -20,7 +20,7 @@ async fn occupied(server: &TestServer, slug: &str) -> mpsc::Sender<()> {
     let fetch = move |_: &std::path::Path| {
         busy.send(()).unwrap();
         let _ = ended.recv();
-        Err(Error::GivenUp)
+        Err(Cancelled.into())
     };
     wikigrove_tenant::spawn(async move { wiki.fast_forward(fetch).await.map(drop).unwrap_err() });
     wikigrove_tenant::spawn_blocking(move || is_busy.recv().unwrap()).await.unwrap();
