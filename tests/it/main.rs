@@ -43,6 +43,7 @@ mod remote_webhook;
 mod remote_wire;
 mod rendering;
 mod roles;
+mod runtimes;
 mod shutdown;
 mod slow_clients;
 mod sync_auth;

@@ -6,7 +6,9 @@
 
 use std::future::Future;
 
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
+use tracing::Instrument as _;
 
 use crate::{Error, Wiki};
 
@@ -38,20 +40,34 @@ pub async fn enter<F: Future>(wiki: Wiki, future: F) -> Result<F::Output, Error>
     Ok(CURRENT.scope(wiki, future).await)
 }
 
-/// Like [`tokio::spawn`], with the current wiki, if there is one.
+/// Like [`tokio::spawn`], with the current wiki and tracing span, if there are any.
+///
+/// # Panics
+/// Outside of a tokio runtime, as there.
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     #[expect(clippy::disallowed_methods, reason = "this is the replacement")]
-    match current() {
-        Ok(wiki) => tokio::spawn(CURRENT.scope(wiki, future)),
-        Err(_) => tokio::spawn(future),
+    tokio::spawn(kept(future))
+}
+
+/// The future, with the wiki and tracing span that are current now, if there are any.
+pub(crate) fn kept<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let (current, future) = (current(), future.in_current_span());
+    async move {
+        match current {
+            Ok(wiki) => CURRENT.scope(wiki, future).await,
+            Err(_) => future.await,
+        }
     }
 }
 
 /// Like [`tokio::task::spawn_blocking`], with the current wiki and tracing span, if there are any.
+///
+/// # Panics
+/// Outside of a tokio runtime, as there.
 pub fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
@@ -68,7 +84,13 @@ pub fn spawn_blocking<T: Send + 'static>(
 }
 
 /// Runs blocking work and waits for it. The work goes on when the waiting is cancelled.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+///
+/// # Errors
+/// [`Error::NoRuntime`], or what `work` says.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    Handle::try_current().map_err(|_| Error::NoRuntime)?;
     joined(spawn_blocking(work)).await
 }
 
@@ -79,16 +101,8 @@ pub(crate) async fn try_blocking<T: Send + 'static>(
     spawn_blocking(work).await
 }
 
-/// Runs a future to its end, even when the waiting is cancelled.
-pub(crate) async fn uninterrupted<F>(future: F) -> F::Output
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    joined(spawn(future)).await
-}
-
-async fn joined<T>(task: JoinHandle<T>) -> T {
+/// What a task comes to; its panic goes on here.
+pub(crate) async fn joined<T>(task: JoinHandle<T>) -> T {
     match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
@@ -107,4 +121,32 @@ pub(crate) fn within<T>(wiki: &Wiki, work: impl FnOnce() -> T) -> T {
 /// A future that has `wiki` as the current one. Only for the layer, which checked before.
 pub(crate) fn scoped<F: Future>(wiki: Wiki, future: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(wiki, future)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Span;
+
+    use super::*;
+
+    fn span() -> Option<&'static str> {
+        Span::current().metadata().map(|metadata| metadata.name())
+    }
+
+    #[tokio::test]
+    async fn what_is_spawned_logs_in_the_span_that_it_was_spawned_in() {
+        let subscriber = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+        let _default = tracing::subscriber::set_default(subscriber);
+        let platform = crate::Platform::in_memory().await.unwrap();
+        let background = &platform.0.background;
+        let wiki = platform.create("garden").await.unwrap();
+        let seen = async {
+            let (outside, inside) =
+                (spawn(async { span() }), async { spawn(async { span() }).await });
+            let inside = enter(wiki, inside).await.unwrap();
+            [outside.await.unwrap(), inside.unwrap(), background.finish(async { span() }).await]
+        };
+        assert_eq!(seen.instrument(tracing::info_span!("request")).await, [Some("request"); 3]);
+        assert_eq!(spawn(async { span() }).await.unwrap(), None);
+    }
 }

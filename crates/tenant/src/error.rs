@@ -21,6 +21,12 @@ pub enum Error {
          task with `wikigrove_tenant::spawn` or `spawn_blocking`, which keep the current wiki"
     )]
     NoContext,
+    /// A future of ours was polled outside of a tokio runtime.
+    #[error(
+        "wikigrove needs a tokio runtime, and there is none here: await this in a task of one, or with \
+         `Runtime::block_on`"
+    )]
+    NoRuntime,
     /// One wiki is current and another one was to be entered.
     #[error("the wiki `{current}` is current here; `{wanted}` can't be entered inside it")]
     OtherContext {
@@ -248,7 +254,7 @@ impl Error {
             Self::File(error) if error.is_busy() => "busy",
             Self::InUse { .. } => "data_in_use",
             Self::AlreadyOpen { .. } => "already_open",
-            Self::NoContext | Self::OtherContext { .. } => "internal",
+            Self::NoContext | Self::NoRuntime | Self::OtherContext { .. } => "internal",
             Self::SecretKey { .. } | Self::CatalogLost(_) => "internal",
             Self::Catalog(_) | Self::File(_) => "internal",
         }

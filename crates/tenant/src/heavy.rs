@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::{Caller, Error, TenantId};
 
 /// How long work waits for a place before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// How many may wait at once, in all and of one wiki or caller.
 const WAITING: usize = 1_000;
 const WAITING_OF_ONE: usize = 32;
@@ -80,7 +80,7 @@ impl HeavyPlaces {
     /// Takes a place for work on a wiki, when it is the caller's turn.
     ///
     /// # Errors
-    /// [`Error::Busy`]: too many wait already, or none became free in time.
+    /// [`Error::Busy`]: too many wait already.
     pub(crate) async fn take(&self, wiki: TenantId, caller: &Caller) -> Result<HeavyPlace, Error> {
         let users = [User::Wiki(wiki), User::of(caller)];
         let (grant, granted) = oneshot::channel();
@@ -96,14 +96,12 @@ impl HeavyPlaces {
             state.waiting.push(Waiting { users, grant });
         }
         self.0.grant();
-        match tokio::time::timeout(PATIENCE, granted).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(busy()),
-        }
+        granted.await.map_err(|_| busy())
     }
 }
 
-fn busy() -> Error {
+/// No place is to be had at present.
+pub(crate) fn busy() -> Error {
     Error::Busy("too much heavy work is going on; try again in a moment".to_owned())
 }
 

@@ -21,6 +21,7 @@
 
 mod access;
 mod audit;
+mod background;
 mod base;
 mod body;
 mod catalog;

@@ -22,11 +22,12 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 use wikigrove_storage::files::create_private_dir;
-use wikigrove_storage::{PageCache, Resources};
+use wikigrove_storage::{FileError, PageCache, Resources};
 
+use crate::background::Background;
 use crate::catalog::{Catalog, CatalogError};
 use crate::changes::{Change, Changes};
-use crate::context::{blocking, uninterrupted};
+use crate::context::blocking;
 use crate::figures::Announced;
 use crate::heavy::HeavyPlaces;
 use crate::memory::Memory;
@@ -86,6 +87,10 @@ impl Default for Settings {
 }
 
 /// Many wikis in one process. Cheap to clone; all clones are the same platform.
+///
+/// Its methods need a tokio runtime, but not the one in which it was opened, nor timers: it can be kept
+/// in a static and be used from the runtimes of many tests, one after the other or at once. Wikis are
+/// closed and looked after on a thread of the platform's own.
 #[derive(Clone)]
 pub struct Platform(pub(crate) Arc<Inner>);
 
@@ -105,6 +110,7 @@ pub(crate) struct Inner {
     vault: Vault,
     /// Requests that may be the same one, sent twice.
     pub(crate) turns: Arc<Turns>,
+    pub(crate) background: Background,
     /// Held by whoever tells a wiki its links.
     telling_links: Mutex<()>,
     lock: DirLock,
@@ -176,6 +182,11 @@ impl Platform {
         let vault =
             Vault::new(settings.secret_key_file.clone().unwrap_or_else(|| dir.join("secret-key")));
         vault.check(&catalog)?;
+        let background = Background::start().map_err(|source| FileError {
+            action: "start a thread for",
+            path: dir.clone(),
+            source,
+        })?;
         Ok(Self(Arc::new(Inner {
             registry: Arc::new(Registry::new(settings.open_wikis)),
             maintaining: Arc::new(tokio::sync::Semaphore::new(1)),
@@ -187,6 +198,7 @@ impl Platform {
             memory: Memory::new(),
             vault,
             turns: Arc::default(),
+            background,
             telling_links: Mutex::new(()),
             dir,
             settings,
@@ -197,12 +209,7 @@ impl Platform {
 
     async fn started(self) -> Result<Self, Error> {
         self.finish_unfinished().await?;
-        let tidying = tidy(Arc::downgrade(&self.0), self.0.settings.idle);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "it belongs to no wiki and outlives the request"
-        )]
-        tokio::spawn(tidying);
+        self.0.background.spawn(tidy(Arc::downgrade(&self.0), self.0.settings.idle));
         Ok(self)
     }
 
@@ -240,12 +247,12 @@ impl Platform {
     /// with the wikis and layers that were made of it.
     pub async fn close(&self) {
         let platform = self.clone();
-        uninterrupted(async move {
+        let closing = async move {
             platform.0.registry.shut().await;
             platform.write_uses().await;
             *platform.0.changes() = None;
-        })
-        .await;
+        };
+        self.0.background.finish(closing).await;
     }
 
     /// Runs blocking work on the catalog.
@@ -254,7 +261,7 @@ impl Platform {
         work: impl FnOnce(&Catalog) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, Error> {
         let catalog = self.0.catalog.clone();
-        Ok(blocking(move || work(&catalog)).await?)
+        blocking(move || Ok(work(&catalog)?)).await
     }
 
     /// Changes the catalog, and forgets what that makes untrue. The change may have happened even

@@ -26,7 +26,7 @@ use wikigrove_storage::{
 use crate::base::Base;
 use crate::changes::{Change, Origin};
 use crate::context::blocking;
-use crate::heavy::HeavyPlace;
+use crate::heavy::{self, HeavyPlace};
 use crate::live::{Live, Use};
 use crate::{
     Action, AuditLog, Caller, Decision, Error, Membership, Platform, Slug, Tenant, TenantId, decide,
@@ -504,14 +504,16 @@ impl Wiki {
         let deadline = interrupt.0.clone();
         let done = blocking(move || {
             let _place = place;
-            deadline.enter(work)
+            Ok(deadline.enter(work))
         });
-        Ok(done.await)
+        done.await
     }
 
     async fn heavy_place(&self) -> Result<HeavyPlace, Error> {
         let Bound { platform, tenant, caller, .. } = &*self.0;
-        platform.0.heavy.take(tenant.id, caller).await
+        let taken = platform.0.heavy.take(tenant.id, caller);
+        let in_time = platform.0.background.timeout(heavy::PATIENCE, taken);
+        in_time.await.unwrap_or_else(|_| Err(heavy::busy()))
     }
 
     fn heavy_longest(&self) -> Duration {

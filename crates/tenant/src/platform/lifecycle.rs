@@ -4,7 +4,7 @@ use wikigrove_storage::files::sync_dir;
 use wikigrove_storage::{Usage, Wiki};
 
 use super::create::rename;
-use crate::context::{blocking, uninterrupted};
+use crate::context::blocking;
 use crate::live::Use;
 use crate::memory::Memory;
 use crate::{Domain, Error, Platform, Slug, State, Tenant, TenantId, TenantUpdate};
@@ -27,7 +27,7 @@ impl Platform {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         let is_limit = update.max_bytes.is_some() || update.max_pages.is_some();
         let (platform, name) = (self.clone(), slug.clone());
-        uninterrupted(async move {
+        let updating = async move {
             // Nobody opens it meanwhile with the limits of before, and of two changes the later one
             // counts in the open wiki, too.
             let gate = if is_limit { Some(platform.0.registry.gate(id).await?) } else { None };
@@ -42,8 +42,8 @@ impl Platform {
                 });
             }
             Ok(updated)
-        })
-        .await
+        };
+        self.0.background.finish(updating).await
     }
 
     /// How much a wiki holds, also one that is suspended.
@@ -91,7 +91,7 @@ impl Platform {
     pub async fn delete(&self, slug: &Slug) -> Result<(), Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         let platform = self.clone();
-        uninterrupted(async move { platform.delete_by_id(id).await }).await
+        self.0.background.finish(async move { platform.delete_by_id(id).await }).await
     }
 
     async fn delete_by_id(&self, id: TenantId) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use wikigrove_storage::LinkId;
 
 use crate::catalog::{SealedLink, SealedUpdate, StoredCredential};
-use crate::context::{blocking, uninterrupted};
+use crate::context::blocking;
 use crate::link::{
     Link, LinkCredential, LinkSettings, LinkStep, LinkUpdate, NewLink, number, random_id,
 };
@@ -157,7 +157,7 @@ impl Platform {
     /// catalog when it is opened; one that is being opened is waited for.
     async fn tell_links(&self, wiki: TenantId) {
         let platform = self.clone();
-        let told = uninterrupted(async move {
+        let told = self.0.background.finish(async move {
             let live = platform.open_by_id(wiki).await?;
             blocking(move || {
                 // Two who change links at once: the last one to look sees what both did.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use wikigrove_storage as storage;
 
-use crate::context::{spawn_blocking, uninterrupted};
 use crate::live::Live;
 use crate::resolver::Resolution;
 use crate::{
@@ -184,7 +183,7 @@ impl Platform {
             None => {
                 let (platform, id) = (self.clone(), tenant.id);
                 // A caller who goes away must not leave a half-opened wiki behind.
-                uninterrupted(async move { platform.open_by_id(id).await }).await
+                self.0.background.finish(async move { platform.open_by_id(id).await }).await
             }
         }
     }
@@ -217,7 +216,7 @@ impl Platform {
     pub(crate) fn update_index_in_background(&self, id: TenantId, live: &Arc<Live>) {
         // The platform stays until this is over: with it would go the lock on the directory.
         let (platform, live) = (self.clone(), live.clone());
-        spawn_blocking(move || {
+        self.0.background.spawn_blocking(move || {
             let updated = live.with(|wiki| match wiki.head()? {
                 // Nothing to index, and no reason to create a wiki.db.
                 None => Ok(()),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::Platform;
-use crate::context::spawn_blocking;
 
 impl Platform {
     /// Forgets what the catalog keeps for a time only. What fails is tried again in a moment.
@@ -24,7 +23,7 @@ impl Platform {
         }
         // With the platform would go the lock on the directory.
         let platform = self.clone();
-        spawn_blocking(move || {
+        self.0.background.spawn_blocking(move || {
             for held in written {
                 // Nobody else has the platform any more.
                 if platform.0.registry.is_shut() || Arc::strong_count(&platform.0) == 1 {

@@ -254,11 +254,11 @@ impl Download {
         } else {
             // A turn for each piece: a slow client holds up nobody.
             let turn = self.live.turn(Use::Read).await;
-            blocking(move || {
+            let read = blocking(move || {
                 let _turn = turn;
-                read()
-            })
-            .await?
+                Ok(read())
+            });
+            read.await.map_err(std::io::Error::other)??
         };
         self.attachment = Some(attachment);
         self.left -= piece.len() as u64;

@@ -8,7 +8,6 @@ use wikigrove_storage::{PushRules, Received, Revision};
 
 use super::Wiki;
 use crate::changes::Origin;
-use crate::context::spawn_blocking;
 use crate::live::Use;
 use crate::{Action, Error, Platform, TenantId, random};
 
@@ -115,10 +114,7 @@ impl Drop for Space {
             drop(platform);
         };
         // It may be a lot, and whoever drops it may have others to serve.
-        match tokio::runtime::Handle::try_current() {
-            Ok(_) => drop(spawn_blocking(remove)),
-            Err(_) => remove(),
-        }
+        self.platform.0.background.spawn_blocking(remove);
     }
 }
 
