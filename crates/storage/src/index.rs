@@ -18,6 +18,8 @@ mod snippet;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::db::DbError;
@@ -48,6 +50,24 @@ pub(crate) fn indexed(connection: &Connection) -> Result<Option<Revision>, DbErr
     let id: Option<[u8; 20]> =
         connection.prepare_cached("select indexed from wiki")?.query_row([], |row| row.get(0))?;
     Ok(id.map(Revision::from_bytes))
+}
+
+/// Those of some commits that are part of the history of `head`, if the index describes that.
+pub(crate) fn in_log(
+    connection: &Connection,
+    head: Revision,
+    ids: &HashSet<Revision>,
+) -> Result<Option<HashSet<Revision>>, DbError> {
+    if current(connection)? != Some(head) {
+        return Ok(None);
+    }
+    let mut known = HashSet::new();
+    for id in ids {
+        if log::has(connection, *id)? {
+            known.insert(*id);
+        }
+    }
+    Ok(Some(known))
 }
 
 /// How much `head` holds, if the index describes it.

@@ -21,7 +21,7 @@ use std::path::Path;
 use crate::changes::MAX_CHANGES;
 use crate::error::Error;
 use crate::files::FileSystem;
-use crate::index::shown_path;
+use crate::index::{self, shown_path};
 use crate::repo::Incoming;
 use crate::revision::Revision;
 use crate::sync::left_by_changes;
@@ -206,22 +206,25 @@ impl Wiki {
         }
     }
 
-    /// Whether a git client may ask for these commits: each is the branch or part of its history. The
-    /// first that isn't is returned inside.
+    /// Those of some commits that are part of the branch's history. What else the repository has isn't
+    /// told apart from what it hasn't.
     ///
     /// # Errors
     /// The repository can't be read.
-    pub fn is_wanted(&self, ids: &[Revision]) -> Result<Result<(), Revision>, Error> {
-        let head = self.current()?;
-        let others: HashSet<Revision> =
-            ids.iter().copied().filter(|id| Some(*id) != head).collect();
-        let missing = match head {
-            Some(head) if !others.is_empty() => self.repo().not_reachable(head, others)?,
-            _ => others,
+    pub fn in_history(&self, ids: HashSet<Revision>) -> Result<HashSet<Revision>, Error> {
+        let Some(head) = self.current()?.filter(|_| !ids.is_empty()) else {
+            return Ok(HashSet::new());
         };
-        Ok(match ids.iter().find(|id| missing.contains(id)) {
-            Some(id) => Err(*id),
-            None => Ok(()),
-        })
+        if ids.iter().all(|id| *id == head) {
+            return Ok(ids);
+        }
+        // Asking the index takes as long as there are ids, and the walk as long as there are commits.
+        if let Some(database) = self.existing_database()?
+            && let Some(known) = database.read(|c| Ok::<_, Error>(index::in_log(c, head, &ids)?))?
+        {
+            return Ok(known);
+        }
+        let missing = self.repo().not_reachable(head, ids.clone())?;
+        Ok(ids.difference(&missing).copied().collect())
     }
 }

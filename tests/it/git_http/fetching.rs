@@ -344,3 +344,140 @@ async fn what_cannot_be_fetched_is_not_shown() {
     assert!(!clone.output(&["push", "-q", "origin", "main:other"]).status.success());
     assert_eq!(repo.run(&["rev-parse", "refs/heads/other"]), other);
 }
+
+/// A request of lines for git, in packets; `0000` and `0001` stand for themselves.
+fn packets(lines: &[String]) -> String {
+    let packet = |line: &String| match line.as_str() {
+        "0000" | "0001" => line.clone(),
+        line => format!("{:04x}{line}\n", line.len() + 5),
+    };
+    lines.iter().map(packet).collect()
+}
+
+/// What is answered to a request in a version of the protocol.
+async fn fetched(user: &User, version: u8, lines: &[String]) -> (u16, String) {
+    let call = user.on("garden").git(Method::POST, "/git-upload-pack");
+    let call = call.body("application/x-git-upload-pack-request", packets(lines));
+    let answer = call.header("git-protocol", format!("version={version}")).await;
+    (answer.status(), joined(answer.bytes()))
+}
+
+/// An answer without the borders of packets, which depend on the moment.
+fn joined(answer: &[u8]) -> String {
+    let (mut joined, mut rest) = (Vec::new(), answer);
+    while let Some((digits, after)) = rest.split_at_checked(4) {
+        let length =
+            std::str::from_utf8(digits).ok().and_then(|d| usize::from_str_radix(d, 16).ok());
+        let Some(length) = length.filter(|length| *length <= rest.len()) else { break };
+        rest = after;
+        if length > 4 {
+            let (data, after) = rest.split_at(length - 4);
+            joined.extend_from_slice(data.strip_prefix(b"\x01").unwrap_or(data));
+            rest = after;
+        }
+    }
+    // A pack without packets.
+    joined.extend_from_slice(rest);
+    String::from_utf8_lossy(&joined).into_owned()
+}
+
+/// A request in each version: the wanted commit, the further lines of what is wanted, and of what is there.
+fn in_each_version(want: &str, wants: &[String], haves: &[String]) -> [(u8, Vec<String>); 3] {
+    let lines = |parts: &[&[String]]| parts.concat();
+    let want = [format!("want {want}")];
+    let flush = ["0000".to_owned()];
+    let first = lines(&[&want, wants, &flush, haves, &flush]);
+    let command = ["command=fetch", "0001", "no-progress"].map(str::to_owned);
+    let second = lines(&[&command, &want, wants, haves, &flush]);
+    [(0, first.clone()), (1, first), (2, second)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_does_not_tell_whether_there_is_what_it_may_not_have() {
+    let (server, operator, editor) = TestServer::with_garden().await;
+    operator.on("garden").change_preferences(json!({ "git_force_push": true })).await.good();
+    editor.on("garden").create("roses", "red").await.good();
+    let first = server.git("garden").run(&["rev-parse", "main"]);
+    let place = scratch();
+    let clone = Git::clone(&operator.on("garden").git_url(), place.path().join("clone"));
+    clone.write("secret.md", "password: hunter2\n").commit("oops");
+    clone.run(&["push", "-q"]);
+    let taken_back = clone.run(&["rev-parse", "HEAD"]);
+    let [blob, tree] =
+        ["HEAD:secret.md", "HEAD^{tree}"].map(|what| clone.run(&["rev-parse", what]));
+    clone.run(&["reset", "-q", "--hard", "HEAD^"]);
+    clone.write("tulips.md", "yellow").commit("better");
+    clone.run(&["push", "-q", "--force"]);
+    let head = clone.run(&["rev-parse", "HEAD"]);
+    let repo = server.git("garden");
+    let hidden = repo.run(&["for-each-ref", "--format=%(refname)", "refs/wiki/backup"]);
+    assert_eq!(repo.run(&["rev-parse", &hidden]), taken_back, "it is still in the repository");
+    let absent = "5".repeat(40);
+    for id in [&taken_back, &blob, &tree] {
+        for kind in ["have", "shallow"] {
+            let about = |id: &str| {
+                let line = [format!("{kind} {id}")];
+                let haves: &[String] = if kind == "have" { &line } else { &[] };
+                let deepen = [line[0].clone(), "deepen 1".to_owned()];
+                let wants: &[String] = if kind == "have" { &[] } else { &deepen };
+                in_each_version(&head, wants, haves)
+            };
+            for ((version, there), (_, not)) in about(id).iter().zip(&about(&absent)) {
+                let told = fetched(&operator, *version, there).await;
+                let untold = fetched(&operator, *version, not).await;
+                assert_eq!(told, untold, "{version}: {kind}");
+                assert!(!told.1.contains(id), "{told:?}");
+            }
+        }
+        for (version, lines) in in_each_version(id, &[], &["done".to_owned()]) {
+            let (status, told) = fetched(&operator, version, &lines).await;
+            let known = format!("not our ref {id}");
+            assert!(status == 200 && told.contains(&known) && !told.contains("PACK"), "{told}");
+        }
+    }
+    // What is part of the history is acknowledged.
+    for (version, lines) in in_each_version(&head, &[], &[format!("have {first}")]) {
+        let (_, told) = fetched(&operator, version, &lines).await;
+        assert!(told.contains(&format!("ACK {first}")), "{version}: {told}");
+    }
+    for name in [&hidden, "refs/wiki/backup/1", &taken_back, "refs/heads/other", "main~1"] {
+        for (version, lines) in in_each_version(&head, &[format!("deepen-not {name}")], &[]) {
+            let (_, told) = fetched(&operator, version, &lines).await;
+            let unknown = format!("there is no branch {name} here");
+            assert!(told.contains(&unknown), "{version}: {told}");
+        }
+    }
+    for line in
+        [format!("want-ref {hidden}"), "filter tree:0".to_owned(), "packfile-uris http".to_owned()]
+    {
+        let [_, _, (version, lines)] = in_each_version(&head, std::slice::from_ref(&line), &[]);
+        let (_, told) = fetched(&operator, version, &lines).await;
+        assert!(told.contains("isn't offered here") && !told.contains("PACK"), "{told}");
+    }
+    for command in ["object-info", "bundle-uri", "cat-file"] {
+        let lines =
+            [format!("command={command}"), "0001".into(), format!("oid {blob}"), "0000".into()];
+        let (_, told) = fetched(&operator, 2, &lines).await;
+        assert!(told.contains("isn't offered here"), "{told}");
+    }
+    // Clients that have what was taken back, or left out a part, come by as before.
+    for version in VERSIONS {
+        let dir = place.path().join(version);
+        let late =
+            Git::clone_with(&format!("file://{}", repo.dir().display()), &dir, &["-c", version]);
+        late.run(&["remote", "set-url", "origin", &operator.on("garden").git_url()]);
+        let from = clone.dir().to_str().unwrap();
+        late.run(&["-c", "protocol.version=2", "fetch", "-q", from, &taken_back]);
+        late.run(&["reset", "-q", "--hard", "FETCH_HEAD"]);
+        // More than a client names at once, none of which the branch has.
+        for n in 0..40 {
+            late.commit(&format!("own {n}"));
+        }
+        late.run(&["fetch", "-q", "origin"]);
+        assert_eq!(late.run(&["rev-parse", "origin/main"]), head, "{version}");
+        let recent = place.path().join(format!("{version}-recent"));
+        let options = ["-c", version, "--shallow-since=2001-01-01"];
+        let recent = Git::clone_with(&operator.on("garden").git_url(), recent, &options);
+        recent.fsck();
+    }
+}

@@ -1,6 +1,6 @@
 //! Clone and fetch: the git program reads the wiki's own repository.
 
-mod wants;
+mod asked;
 
 use std::io;
 use std::net::IpAddr;
@@ -25,6 +25,7 @@ use super::service::Service;
 use super::{Git, answer, request};
 use crate::auth::ClientAddress;
 use crate::limits::Principal;
+use asked::Verdict;
 
 /// The most bytes of a request that are read before it has a place. Most requests are shorter.
 const SHORT: u64 = 64 * 1024;
@@ -101,10 +102,13 @@ pub(super) async fn upload_pack(
     if asked.len() as u64 > LONGEST {
         return Err(request::too_large(LONGEST));
     }
-    if let Some(refused) = wants::refused(&wiki, &asked).await? {
-        return Ok(answer::good(service, "result", refused.freeze().into()));
-    }
     let repository = wiki.open_repository().await.map_err(|error| error.problem())?;
+    let asked = match asked::checked(&wiki, repository.branch(), protocol, &asked).await? {
+        Verdict::Ask(asked) => asked,
+        Verdict::Refuse(why) => {
+            return Ok(answer::good(service, "result", why.freeze().into()));
+        }
+    };
     let mut command = command(repository.dir(), repository.branch(), service, protocol);
     command.args([service.command(), "--stateless-rpc", "--strict", "."]);
     let (process, pipes) = start(command)?;

@@ -431,21 +431,28 @@ fn hidden_names_are_not_told_to_who_pushes() {
 }
 
 #[test]
-fn only_the_branch_and_its_history_are_wanted() {
+fn only_the_history_of_the_branch_is_known() {
     let scratch = Scratch::new();
     let one = scratch.create("home", "one").revision;
     let tree = scratch.clone_with_git();
     let two = scratch.update("home", "two");
     let rules = PushRules { rewrite: true, ..RULES() };
     let wiki = scratch.wiki();
-    assert_eq!(wiki.is_wanted(&[one, two.revision]).unwrap(), Ok(()));
+    let known = |ids: &[Revision]| {
+        let known = wiki.in_history(ids.iter().copied().collect()).unwrap();
+        ids.iter().map(|id| known.contains(id)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&[one, two.revision]), [true, true]);
     commit(&tree, "home.md", "another");
     let new = scratch.push(&tree, &rules).unwrap().new;
-    assert_eq!(wiki.is_wanted(&[]).unwrap(), Ok(()));
-    assert_eq!(wiki.is_wanted(&[new, one]).unwrap(), Ok(()));
-    assert_eq!(wiki.is_wanted(&[one, two.revision, new]).unwrap(), Err(two.revision));
     let blob = two.etag.to_string().parse().unwrap();
-    assert_eq!(wiki.is_wanted(&[blob]).unwrap(), Err(blob));
+    // Before the index knows of it, and afterwards.
+    for _ in 0..2 {
+        assert_eq!(known(&[]), []);
+        assert_eq!(known(&[new]), [true]);
+        assert_eq!(known(&[one, two.revision, new, blob]), [true, false, true, false]);
+        wiki.update_index(|_| ()).unwrap();
+    }
 }
 
 #[test]

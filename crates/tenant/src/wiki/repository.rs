@@ -1,5 +1,6 @@
 //! The repository in the hands of the git program.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -31,14 +32,13 @@ impl Wiki {
         Ok(Repository { stay, dir, branch })
     }
 
-    /// Whether a client may ask for these commits: each is part of the history. Otherwise the first
-    /// that isn't, be it because it isn't there.
+    /// Those of some commits that are part of the history. Others may not be there, or not be shown.
     ///
     /// # Errors
     /// The caller may not read; the wiki can't be read.
-    pub async fn may_fetch(&self, wanted: Vec<Revision>) -> Result<Result<(), Revision>, Error> {
+    pub async fn in_history(&self, ids: HashSet<Revision>) -> Result<HashSet<Revision>, Error> {
         self.allow(Action::Read).await?;
-        self.run(move |wiki| wiki.is_wanted(&wanted)).await
+        self.run(move |wiki| wiki.in_history(ids)).await
     }
 
     /// Writes down that the caller is about to do something here, for the operator.
