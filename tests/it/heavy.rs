@@ -56,7 +56,7 @@ async fn closing_the_platform_ends_what_is_going_on() {
     let grove = Grove::with(["garden"]).start().await;
     let garden = grove.on("garden").await;
     let counting = garden.clone();
-    let counting = tokio::task::spawn(async move {
+    let counting = wikigrove_tenant::spawn(async move {
         counting.db(|db| db.query_row(ENDLESS, [], |row| row.get::<_, i64>(0))).await
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -72,7 +72,11 @@ async fn a_blame_of_lines_without_end_is_refused_and_says_why() {
     let garden = operator.on("garden");
     let text = |seed: u32| -> String {
         let bit = |n: u32| {
-            if (n.wrapping_mul(2_654_435_761) ^ seed).count_ones() % 2 == 0 { "a\n" } else { "b\n" }
+            if (n.wrapping_mul(2_654_435_761) ^ seed).count_ones().is_multiple_of(2) {
+                "a\n"
+            } else {
+                "b\n"
+            }
         };
         (0..400_000).map(bit).collect()
     };
