@@ -76,6 +76,7 @@ pub async fn import(
     let make = move |dir: &Path, tenant: &Tenant| {
         let options = storage::Options {
             preferences: tenant.preferences.clone(),
+            is_new: true,
             ..storage::Options::new(tenant.id.to_string())
         };
         let keep = |name: &str, value: &Secret| {
@@ -131,7 +132,7 @@ impl Scratch {
     }
 
     fn options() -> storage::Options {
-        storage::Options::new("rehearsal")
+        storage::Options { is_new: true, ..storage::Options::new("rehearsal") }
     }
 }
 

@@ -3,24 +3,32 @@
 //! Every file is in WAL mode with `synchronous=FULL`: a committed transaction survives a power
 //! cut, readers never wait for a writer, and one fsync is paid per transaction.
 
+mod copy;
 mod error;
+mod exchange;
+mod held;
 pub mod idempotency;
 mod migrate;
 #[cfg(feature = "rusqlite")]
 mod read_only;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use self::held::{Fate, Held};
 use crate::deadline;
 use crate::files::{self, At as _};
 
+pub(crate) use copy::copy_into;
 pub use error::DbError;
+pub(crate) use exchange::Trouble;
+pub(crate) use held::with_suffix;
 pub use migrate::Schema;
 
 /// How long a statement waits for a lock that another connection holds.
@@ -37,6 +45,16 @@ const STEPS: i32 = 10_000;
 /// The one background thread that serves the connection pools of any number of files.
 #[derive(Clone)]
 pub struct Scheduler(Arc<ScheduledThreadPool>);
+
+impl Scheduler {
+    /// Returns when what was to be done at once is done.
+    fn wait_for_what_is_queued(&self) {
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        self.0.execute(move || drop(done));
+        // Nothing is ever sent: this is the end of the other side, or of patience.
+        let _ = wait.recv_timeout(BUSY_TIMEOUT);
+    }
+}
 
 impl Default for Scheduler {
     fn default() -> Self {
@@ -80,7 +98,14 @@ impl std::ops::AddAssign for PoolUse {
 /// One SQLite file: any number of readers, one writer at a time.
 pub struct Database {
     path: PathBuf,
-    pool: r2d2::Pool<Manager>,
+    how: How,
+    /// Read by those who use the file, written by the one who exchanges it.
+    open: RwLock<Open>,
+    /// Whether the file is being exchanged, so that nothing new begins.
+    exchanging: AtomicBool,
+    one_exchange: Mutex<()>,
+    /// What was noticed and isn't mended yet.
+    trouble: Mutex<Option<Trouble>>,
     /// Writers queue here, in this process, instead of polling SQLite's lock.
     writer: Mutex<()>,
     /// Reads that may take long queue here, one at a time, so that there is always a connection for others.
@@ -99,27 +124,18 @@ impl Database {
         scheduler: &Scheduler,
         sizing: Sizing,
     ) -> Result<Self, DbError> {
-        // Outside the pool: a pool retries a failing open for its whole timeout and then hides why.
-        let mut first = connect(path, sizing).map_err(|e| DbError::from(e).of(path))?;
-        first.execute_batch("pragma foreign_keys = off").map_err(|e| DbError::from(e).of(path))?;
-        migrate::ensure(&mut first, schema).map_err(|e| e.of(path))?;
-        adopt_wal(&first).map_err(|e| DbError::from(e).of(path))?;
-        drop(first);
-        let manager = SqliteConnectionManager::file(path)
-            .with_flags(FLAGS)
-            .with_init(move |connection| configure(connection, sizing));
-        let pool = r2d2::Pool::builder()
-            .max_size(sizing.connections)
-            .min_idle(Some(0))
-            .max_lifetime(None)
-            // With a time limit r2d2 would leave a job on the scheduler that outlives the pool. What is
-            // idle is closed with its file.
-            .idle_timeout(None)
-            .connection_timeout(CONNECTION_TIMEOUT)
-            .test_on_check_out(false)
-            .thread_pool(scheduler.0.clone())
-            .build_unchecked(Manager(manager));
-        Ok(Self { path: path.to_owned(), pool, writer: Mutex::new(()), long: Mutex::new(()) })
+        prepare(path, schema, sizing)?;
+        let how = How { path: path.to_owned(), scheduler: scheduler.clone(), sizing };
+        Ok(Self {
+            path: path.to_owned(),
+            open: RwLock::new(Open::new(path, &how)?),
+            how,
+            exchanging: AtomicBool::new(false),
+            one_exchange: Mutex::new(()),
+            trouble: Mutex::new(None),
+            writer: Mutex::new(()),
+            long: Mutex::new(()),
+        })
     }
 
     /// Creates the file, with `seed` applied, unless it exists; then opens it.
@@ -149,7 +165,8 @@ impl Database {
 
     /// How much of its pool is in use.
     pub fn pool_use(&self) -> PoolUse {
-        let r2d2::State { connections, idle_connections, .. } = self.pool.state();
+        let Ok(open) = self.open.try_read() else { return PoolUse::default() };
+        let r2d2::State { connections, idle_connections, .. } = open.pool.state();
         PoolUse { connections, busy: connections.saturating_sub(idle_connections) }
     }
 
@@ -162,8 +179,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let connection = self.connection()?;
-        work(&connection)
+        self.on_connection(|connection, _| work(connection))
     }
 
     /// Runs `work`, which need not be trusted, on a connection of its own that can only read, and that is
@@ -176,6 +192,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, DbError> {
+        let _open = self.enter();
         let looked = read_only::connect(&self.path).and_then(|connection| {
             let value = work(&connection)?;
             if let Err((_, error)) = connection.close() {
@@ -211,13 +228,17 @@ impl Database {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut connection = self.connection()?;
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|e| DbError::from(e).of(&self.path))?;
-        let value = work(&transaction)?;
-        transaction.commit().map_err(|e| DbError::from(e).of(&self.path))?;
+        let _turn = lock(&self.writer);
+        let (value, held, fate) = self.on_connection(|connection, held| {
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(|e| DbError::from(e).of(&self.path))?;
+            let value = work(&transaction)?;
+            transaction.commit().map_err(|e| DbError::from(e).of(&self.path))?;
+            let fate = held.fate_with_log().map_err(DbError::from)?;
+            Ok::<_, E>((value, held.clone(), fate))
+        })?;
+        self.regain(&held, fate)?;
         Ok(value)
     }
 
@@ -226,16 +247,109 @@ impl Database {
     /// # Errors
     /// The disk is full or failing. Nothing is lost: the log stays.
     pub fn checkpoint(&self) -> Result<(), DbError> {
-        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = self.connection()?;
-        connection
-            .query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
-            .map_err(|e| DbError::from(e).of(&self.path))
+        let _turn = lock(&self.writer);
+        self.on_connection(|connection, _| {
+            connection
+                .query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
+                .map_err(|e| DbError::from(e).of(&self.path))
+        })
     }
 
-    fn connection(&self) -> Result<r2d2::PooledConnection<Manager>, DbError> {
-        self.pool.get().map_err(|error| DbError::exhausted(&self.path, error))
+    /// Runs `work` on a connection, and notes whether it met damage.
+    fn on_connection<T, E: From<DbError>>(
+        &self,
+        work: impl FnOnce(&mut Connection, &Arc<Held>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut open = self.enter();
+        let mut connection = match self.connection(&open) {
+            Ok(connection) => connection,
+            Err(error) => {
+                let held = open.held.clone();
+                let fate = held.fate().map_err(DbError::from)?;
+                drop(open);
+                if fate == Fate::Held {
+                    return Err(error.into());
+                }
+                self.regain(&held, fate)?;
+                open = self.enter();
+                self.connection(&open)?
+            }
+        };
+        error::takes_corruption();
+        let worked = work(&mut connection, &open.held);
+        if error::takes_corruption() {
+            self.report(Trouble::Damaged);
+        }
+        worked
     }
+
+    fn connection(&self, open: &Open) -> Result<r2d2::PooledConnection<Manager>, DbError> {
+        open.pool.get().map_err(|error| {
+            let exhausted = DbError::exhausted(&self.path, error);
+            // A pool hides why it can't connect.
+            match connect(&self.path, self.how.sizing).map_err(DbError::from) {
+                Err(error @ DbError::Corrupt { .. }) => {
+                    self.report(Trouble::Damaged);
+                    error.of(&self.path)
+                }
+                _ => exhausted,
+            }
+        })
+    }
+}
+
+/// How a file is opened.
+struct How {
+    path: PathBuf,
+    scheduler: Scheduler,
+    sizing: Sizing,
+}
+
+impl How {
+    fn pool(&self, held: Arc<Held>) -> r2d2::Pool<Manager> {
+        let sizing = self.sizing;
+        let connections = SqliteConnectionManager::file(&self.path)
+            .with_flags(FLAGS)
+            .with_init(move |connection| configure(connection, sizing));
+        r2d2::Pool::builder()
+            .max_size(sizing.connections)
+            .min_idle(Some(0))
+            .max_lifetime(None)
+            // With a time limit r2d2 would leave a job on the scheduler that outlives the pool. What is
+            // idle is closed with its file.
+            .idle_timeout(None)
+            .connection_timeout(CONNECTION_TIMEOUT)
+            .test_on_check_out(false)
+            .thread_pool(self.scheduler.0.clone())
+            .build_unchecked(Manager { connections, held })
+    }
+}
+
+/// A file that is open, and the connections to it.
+struct Open {
+    pool: r2d2::Pool<Manager>,
+    held: Arc<Held>,
+}
+
+impl Open {
+    fn new(path: &Path, how: &How) -> Result<Self, DbError> {
+        let held = Arc::new(Held::new(path)?);
+        Ok(Self { pool: how.pool(held.clone()), held })
+    }
+}
+
+/// Brings the schema of an existing file up to date.
+pub(crate) fn prepare(path: &Path, schema: &Schema, sizing: Sizing) -> Result<(), DbError> {
+    // Outside the pool: a pool retries a failing open for its whole timeout and then hides why.
+    let of = |error: rusqlite::Error| DbError::from(error).of(path);
+    let mut first = connect(path, sizing).map_err(of)?;
+    first.execute_batch("pragma foreign_keys = off").map_err(of)?;
+    migrate::ensure(&mut first, schema).map_err(|e| e.of(path))?;
+    adopt_wal(&first).map_err(of)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Database {
@@ -246,18 +360,26 @@ impl std::fmt::Debug for Database {
 
 /// Makes the connections of a pool, and drops one that comes back in the middle of something: in a
 /// transaction, or with a statement that isn't at its end. The next one to use it would fail.
-struct Manager(SqliteConnectionManager);
+struct Manager {
+    connections: SqliteConnectionManager,
+    held: Arc<Held>,
+}
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Connection;
     type Error = rusqlite::Error;
 
     fn connect(&self) -> rusqlite::Result<Connection> {
-        self.0.connect()
+        let connection = self.connections.connect()?;
+        // All of a pool are to the same file.
+        match self.held.fate() {
+            Ok(Fate::Held) => Ok(connection),
+            _ => Err(rusqlite::Error::InvalidPath(connection.path().unwrap_or_default().into())),
+        }
     }
 
     fn is_valid(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        self.0.is_valid(connection)
+        self.connections.is_valid(connection)
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
@@ -309,7 +431,7 @@ fn adopt_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Builds the file privately and links it into place. Somebody else being faster is no error.
-fn create(
+pub(crate) fn create(
     path: &Path,
     schema: &Schema,
     seed: impl FnOnce(&Connection) -> rusqlite::Result<()>,

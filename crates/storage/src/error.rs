@@ -255,6 +255,9 @@ impl From<DbError> for Error {
             DbError::Cancelled(cancelled) => cancelled.into(),
             _ if error.is_disk_full() => Self::DiskFull,
             _ if error.is_busy() => Self::Busy { detail: error.to_string() },
+            DbError::Corrupt { .. } | DbError::Replaced { .. } => {
+                Self::Busy { detail: format!("{error}; whatever is asked next mends it") }
+            }
             _ => Self::Database(error),
         }
     }

@@ -113,6 +113,14 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// Removes a file, which needn't be there.
+pub(crate) fn remove_if_there(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.at("remove", path),
+    }
+}
+
 /// Makes the names in a directory durable.
 pub fn sync_dir(path: &Path) -> Result<(), FileError> {
     File::open(path).and_then(|dir| dir.sync_all()).at("sync directory", path)

@@ -78,7 +78,9 @@ impl Wiki {
     ) -> Result<History, Error> {
         let is_start = from.is_none();
         let history = self.history_of_file(&path.file(), from, limit)?;
-        if is_start && history.commits.is_empty() && self.index_progress().is_none() {
+        let is_unknown = is_start && history.commits.is_empty();
+        // An index that is still to be built knows no page.
+        if is_unknown && (self.head()?.is_none() || self.fresh_index()?.is_some()) {
             return Err(Error::NotFound { path: path.as_str().to_owned() });
         }
         Ok(history)

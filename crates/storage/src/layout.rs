@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, params};
 
-use crate::db::{Database, DbError, Scheduler, Schema, Sizing};
+use crate::db::{self, Database, DbError, Scheduler, Schema, Sizing, with_suffix};
 use crate::error::Error;
 use crate::files;
 use crate::files::At as _;
@@ -34,19 +34,22 @@ fn database(dir: &Path) -> PathBuf {
     dir.join("wiki.db")
 }
 
-/// Whether there is a wiki.db.
+/// Whether there is a wiki.db, be it one that is just being set aside.
 ///
 /// # Errors
 /// There is something of that name that isn't a file: a link could lead to another wiki's.
 pub(crate) fn has_database(dir: &Path) -> Result<bool, Error> {
-    let path = database(dir);
-    match std::fs::symlink_metadata(&path) {
+    Ok(is_file(&database(dir))? || is_file(&damaged(dir))?)
+}
+
+fn is_file(path: &Path) -> Result<bool, Error> {
+    match std::fs::symlink_metadata(path) {
         Ok(kind) if kind.is_file() => Ok(true),
         Ok(_) => Err(Error::Damaged {
             detail: format!("`{}` is not a file but a link or a directory", path.display()),
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).at("read", &path)?,
+        Err(error) => Err(error).at("read", path)?,
     }
 }
 
@@ -56,17 +59,16 @@ pub(crate) fn create_database(
     options: &Options,
     scheduler: &Scheduler,
 ) -> Result<Database, Error> {
-    let path = database(dir);
-    let seed = |connection: &Connection| {
-        connection.execute("update wiki set id = ?1", [&options.id])?;
-        options
-            .preferences
-            .iter()
-            .try_for_each(|(name, value)| preferences::set(connection, name, value))
-    };
-    let created = Database::open_or_create(&path, &SCHEMA, scheduler, SIZING, seed)?;
-    check_owner(&created, options)?;
-    Ok(created)
+    set_aside_a_log_alone(dir)?;
+    db::create(&database(dir), &SCHEMA, |connection| seed(connection, options))?;
+    open_database(dir, options, scheduler)
+}
+
+/// What every wiki.db is born with.
+fn seed(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    connection.execute("update wiki set id = ?1", [&options.id])?;
+    let mut preferences = options.preferences.iter();
+    preferences.try_for_each(|(name, value)| preferences::set(connection, name, value))
 }
 
 /// Opens wiki.db. A corrupt one is set aside, what can be read of it is carried into a new one, and
@@ -77,20 +79,49 @@ pub(crate) fn open_database(
     scheduler: &Scheduler,
 ) -> Result<Database, Error> {
     let path = database(dir);
-    let opened = Database::open(&path, &SCHEMA, scheduler, SIZING).and_then(|database| {
+    if damaged(dir).exists() {
+        // A process died while it did that.
+        rebuild_database(dir, options, "it was being set aside")?;
+    }
+    let open = || {
+        refuse_empty(&path)?;
+        let database = Database::open(&path, &SCHEMA, scheduler, SIZING)?;
         check_readable(&database)?;
         Ok(database)
-    });
-    match opened {
-        Ok(database) => {
-            check_owner(&database, options)?;
-            Ok(database)
-        }
+    };
+    let opened = match open() {
         Err(DbError::Corrupt { source, .. }) => {
-            replace_corrupt(dir, options, scheduler, &source.to_string())
+            rebuild_database(dir, options, &source.to_string())?;
+            open()?
         }
-        Err(error) => Err(error.into()),
+        opened => opened?,
+    };
+    check_owner(&opened, options)?;
+    Ok(opened)
+}
+
+/// Goes on with what has the name of wiki.db now, for an open one that was replaced. If nothing has it, a new
+/// one is created.
+pub(crate) fn take_over_database(
+    dir: &Path,
+    options: &Options,
+    scheduler: &Scheduler,
+) -> Result<(), Error> {
+    let opened = match has_database(dir)? {
+        true => open_database(dir, options, scheduler)?,
+        false => create_database(dir, options, scheduler)?,
+    };
+    drop(opened);
+    Ok(())
+}
+
+/// SQLite takes an empty file for a new database, and drops its log.
+fn refuse_empty(path: &Path) -> Result<(), DbError> {
+    let metadata = std::fs::metadata(path).at("read", path)?;
+    if metadata.len() > 0 {
+        return Ok(());
     }
+    Err(DbError::Corrupt { path: path.to_owned(), source: "it is empty".into() })
 }
 
 /// Touches what every open needs, so that damage there is met now and not in the middle of a save.
@@ -122,51 +153,87 @@ fn check_owner(database: &Database, options: &Options) -> Result<(), Error> {
     }
 }
 
-fn replace_corrupt(
-    dir: &Path,
-    options: &Options,
-    scheduler: &Scheduler,
-    why: &str,
-) -> Result<Database, Error> {
-    let path = database(dir);
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let aside = dir.join(format!("wiki.db.corrupt-{seconds}"));
-    // The log belongs to the damaged file: beside a new one it would be replayed into it.
-    for suffix in ["", "-wal", "-shm"] {
-        let from = with_suffix(&path, suffix);
-        if from.exists() {
-            std::fs::rename(&from, with_suffix(&aside, suffix)).at("set aside", &from)?;
-        }
+/// Sets a damaged wiki.db aside and puts one in its place that has what could be read, and is complete once it
+/// has the name: redo rows may be the only place of acknowledged saves. It can be repeated after a crash at
+/// any point. No connection to the file may be open.
+pub(crate) fn rebuild_database(dir: &Path, options: &Options, why: &str) -> Result<(), Error> {
+    let (path, damaged) = (database(dir), damaged(dir));
+    if !damaged.exists() {
+        rename_if_there(&path, &damaged)?;
     }
-    files::sync_dir(dir)?;
-    let salvage = Salvage::read(&aside);
-    tracing::error!(
-        wiki.id = options.id,
-        why,
-        set_aside = %aside.display(),
-        salvaged = %salvage,
-        "wiki.db was corrupt: it was set aside, what could be read was carried over, the index is rebuilt from git"
-    );
-    let database = create_database(dir, options, scheduler)?;
-    database.write(|transaction| salvage.write(transaction))?;
-    Ok(database)
+    if !path.exists() {
+        // The log belongs to the damaged file: beside a new one it would be replayed into it.
+        for suffix in ["-wal", "-shm"] {
+            rename_if_there(&with_suffix(&path, suffix), &with_suffix(&damaged, suffix))?;
+        }
+        files::sync_dir(dir)?;
+        let salvage = Salvage::read(&damaged);
+        db::create(&path, &SCHEMA, |connection| {
+            seed(connection, options)?;
+            salvage.write(connection)
+        })?;
+        tracing::error!(
+            wiki.id = options.id,
+            path = %path.display(),
+            why,
+            salvaged = %salvage,
+            "wiki.db was corrupt: it was set aside, what could be read was carried over, the index is rebuilt from git"
+        );
+    }
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let kept = unused(dir, &format!("wiki.db.corrupt-{seconds}"));
+    // The file itself last: as long as it is there this isn't done.
+    for suffix in ["-wal", "-shm", ""] {
+        rename_if_there(&with_suffix(&damaged, suffix), &with_suffix(&kept, suffix))?;
+    }
+    Ok(files::sync_dir(dir)?)
+}
+
+/// A damaged wiki.db that is being set aside.
+fn damaged(dir: &Path) -> PathBuf {
+    dir.join("wiki.db.damaged")
+}
+
+/// A log without its file would be replayed into a new one.
+fn set_aside_a_log_alone(dir: &Path) -> Result<(), Error> {
+    let log = with_suffix(&database(dir), "-wal");
+    if database(dir).exists() || !log.exists() {
+        return Ok(());
+    }
+    let kept = unused(dir, "wiki.db.lost-wal");
+    tracing::error!(log = %log.display(), kept = %kept.display(), "wiki.db is gone, but its log is there: it is set aside");
+    rename_if_there(&log, &kept)?;
+    files::remove_if_there(&with_suffix(&database(dir), "-shm"))?;
+    Ok(files::sync_dir(dir)?)
+}
+
+fn unused(dir: &Path, name: &str) -> PathBuf {
+    let mut path = dir.join(name);
+    let mut number = 1;
+    while path.exists() {
+        path = dir.join(format!("{name}-{number}"));
+        number += 1;
+    }
+    path
+}
+
+fn rename_if_there(from: &Path, to: &Path) -> Result<(), Error> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        renamed => Ok(renamed.at("set aside", from)?),
+    }
 }
 
 /// Removes private copies of wiki.db that a killed process had not linked into place yet.
 pub(crate) fn sweep(dir: &Path) -> Result<(), Error> {
     for entry in std::fs::read_dir(dir).at("read directory", dir)? {
         let entry = entry.at("read directory", dir)?;
-        if files::is_leftover(&entry.file_name().to_string_lossy()) {
+        let is_file = entry.file_type().at("read", &entry.path())?.is_file();
+        if is_file && files::is_leftover(&entry.file_name().to_string_lossy()) {
             std::fs::remove_file(entry.path()).at("remove", &entry.path())?;
         }
     }
     Ok(())
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]

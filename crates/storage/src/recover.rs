@@ -15,9 +15,17 @@ pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
         let mut writer = wiki.lock_writer_only()?;
         wiki.replay(&mut writer)?;
         wiki.mend_branch(&writer)?;
+        return wiki.head().map(drop);
     }
-    // Without wiki.db nothing was ever acknowledged; but a damaged branch must be said now.
-    wiki.head()?;
+    // A damaged branch must be said now. Without any commit nothing was ever acknowledged.
+    if wiki.head()?.is_some() && !wiki.is_new() {
+        tracing::error!(
+            wiki.id = wiki.id(),
+            directory = %wiki.dir().display(),
+            "wiki.db is missing, though the wiki has a history: drafts, preferences and users are gone. A new one is \
+             made when it is needed; to have them back, restore wiki.db from a backup before"
+        );
+    }
     Ok(())
 }
 
@@ -139,6 +147,34 @@ impl Wiki {
                 self.repo().dir().display()
             ),
         })
+    }
+
+    /// Repeats the redo rows of a file that was exchanged, all of which the repository shows in most cases. What
+    /// it shows was synced.
+    pub(crate) fn settle_redo_rows(&self, writer: &mut Writer) -> Result<(), Error> {
+        let Some(database) = self.existing_database()? else { return Ok(()) };
+        let head = self.mend_branch(writer)?;
+        let (pending, newest) = database.read(|connection| {
+            Ok::<_, Error>((redo::pending(connection)?, redo::newest(connection)?))
+        })?;
+        let is_shown = match (pending.last(), head) {
+            (None, _) => true,
+            (Some(last), Some(head)) => {
+                self.repo().is_commit(last.new)? && self.repo().is_ancestor(last.new, head)?
+            }
+            (Some(_), None) => false,
+        };
+        // After a failed sync nothing counts as synced.
+        if writer.unsynced || !is_shown {
+            return self.replay(writer);
+        }
+        if let Some(newest) = newest {
+            database.write(|tx| Ok::<_, Error>(redo::forget(tx, newest, head)?))?;
+        }
+        writer.unapplied = false;
+        writer.pending = 0;
+        writer.durable = head;
+        Ok(())
     }
 
     /// Repeats every redo row that the repository doesn't show.

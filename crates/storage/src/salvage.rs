@@ -3,14 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, Transaction, params_from_iter};
-
-use crate::db::DbError;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 /// The tables git can't give back, redo rows first: they hold acknowledged saves. The columns are
 /// those of now and then, from the newest schema to the oldest.
-const TABLES: [(&str, &[&str]); 7] = [
+const TABLES: [(&str, &[&str]); 8] = [
     ("redo", &["seq, ref, old, new, commit_data, path, mode, blob_id, content"]),
     ("preferences", &["name, value"]),
     (
@@ -34,11 +33,17 @@ const TABLES: [(&str, &[&str]); 7] = [
         "sync_map",
         &["link, seq, local, remote, directory, prefix, told", "link, seq, local, remote"],
     ),
+    (
+        "idempotency",
+        &["seq, principal, method, route, key, share, request, status, body, made, created"],
+    ),
 ];
 
 /// Rows read from a damaged file, table by table.
 pub(crate) struct Salvage {
     tables: Vec<Table>,
+    /// The newest commit that was known to survive a power cut: the branch may be damaged as well.
+    durable: Option<[u8; 20]>,
 }
 
 struct Table {
@@ -52,7 +57,13 @@ struct Table {
 impl Salvage {
     /// Reads what can be read.
     pub(crate) fn read(path: &Path) -> Self {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .and_then(|connection| {
+                // The file and its log stay as they are, should this have to be done once more.
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+                connection.execute_batch("pragma wal_autocheckpoint = 0")?;
+                Ok(connection)
+            });
         let tables = TABLES.iter().map(|(name, schemas)| {
             let has = |columns: &&&str| {
                 let select = format!("select {columns} from {name}");
@@ -65,15 +76,20 @@ impl Salvage {
             }
             table
         });
-        Self { tables: tables.collect() }
+        let tables = tables.collect();
+        let durable = connection.as_ref().ok().and_then(|connection| {
+            connection.query_row("select durable from wiki", [], |row| row.get(0)).ok().flatten()
+        });
+        Self { tables, durable }
     }
 
-    /// Puts the rows into a new file.
-    pub(crate) fn write(&self, transaction: &Transaction<'_>) -> Result<(), DbError> {
+    /// Puts the rows into a new file, in the place of those that it was born with.
+    pub(crate) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let transaction = connection.unchecked_transaction()?;
         for table in &self.tables {
             let places = vec!["?"; table.columns.split(',').count()].join(", ");
             let sql = format!(
-                "insert or ignore into {} ({}) values ({places})",
+                "insert or replace into {} ({}) values ({places})",
                 table.name, table.columns
             );
             let mut insert = transaction.prepare(&sql)?;
@@ -84,13 +100,28 @@ impl Salvage {
                 }
             }
         }
-        Ok(())
+        transaction.execute("update wiki set durable = ?1", [self.durable])?;
+        transaction.commit()
     }
 }
 
+/// Reads the rows up to the damage, and those behind it from the other end.
 fn read_rows(connection: &Connection, table: &mut Table) -> rusqlite::Result<()> {
-    let mut select =
-        connection.prepare(&format!("select {} from {}", table.columns, table.name))?;
+    let select = format!("select {} from {}", table.columns, table.name);
+    let read = read_more(connection, &select, table);
+    if read.is_err() {
+        let backwards = |key: &str| format!("{select} order by {key}");
+        // The key that the table is stored by.
+        let keys = ["rowid desc", "link desc, seq desc"].map(backwards);
+        if let Some(select) = keys.iter().find(|select| connection.prepare(select).is_ok()) {
+            let _ = read_more(connection, select, table);
+        }
+    }
+    read
+}
+
+fn read_more(connection: &Connection, select: &str, table: &mut Table) -> rusqlite::Result<()> {
+    let mut select = connection.prepare(select)?;
     let columns = select.column_count();
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
@@ -114,7 +145,7 @@ impl fmt::Display for Salvage {
 mod tests {
     use super::*;
     use crate::testing::Scratch;
-    use crate::{Error, ExistingPath};
+    use crate::{DbError, ExistingPath};
 
     /// A file as an earlier version left it, or the software that the format comes from.
     #[test]
@@ -139,7 +170,7 @@ mod tests {
             assert!(salvage.to_string().contains("1 rows of drafts,"), "{salvage}");
             let scratch = Scratch::new();
             let database = scratch.wiki().database().unwrap();
-            database.write(|transaction| Ok::<_, Error>(salvage.write(transaction)?)).unwrap();
+            database.read(|c| salvage.write(c).map_err(DbError::from)).unwrap();
             let draft = scratch.wiki().draft("ann", &ExistingPath::new("home").unwrap()).unwrap();
             assert_eq!(draft.content, "x");
             assert_eq!(draft.summary.base.map(|base| base.to_string()).as_deref(), base);

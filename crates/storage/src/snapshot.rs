@@ -1,10 +1,6 @@
 //! All of a wiki that belongs together, read as of one moment while saves go on.
 
 use std::fs::File;
-use std::path::Path;
-
-use rusqlite::Connection;
-use rusqlite::backup::{Backup, StepResult};
 
 use crate::db::{self, DbError};
 use crate::error::Error;
@@ -84,10 +80,14 @@ impl Wiki {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).at("read", &path)?,
         }
+        let of = |error: DbError| error.of(&path);
+        let source = db::connect_plainly(&path).map_err(|error| of(error.into()))?;
         let copy = files::temporary_beside(&path);
-        files::write_new(&copy, b"")?;
-        let made = back_up(&path, &copy).and_then(|()| Ok(File::open(&copy).at("open", &copy)?));
-        std::fs::remove_file(&copy).at("remove", &copy)?;
+        let made = match db::copy_into(&source, &copy) {
+            Ok(()) => File::open(&copy).at("open", &copy).map_err(Error::from),
+            Err(error) => Err(of(error).into()),
+        };
+        files::remove_if_there(&copy)?;
         made.map(Some)
     }
 
@@ -101,25 +101,11 @@ impl Wiki {
     }
 }
 
-/// Page by page, so that nothing the app defines is run or has to be known here.
-fn back_up(from: &Path, to: &Path) -> Result<(), Error> {
-    let of = |error: rusqlite::Error| DbError::from(error).of(from);
-    let source = db::connect_plainly(from).map_err(of)?;
-    let mut copy = db::connect_plainly(to).map_err(of)?;
-    // Nothing but the finished file is of any use, and no journal is left beside it.
-    copy.execute_batch("pragma synchronous = off; pragma journal_mode = memory;").map_err(of)?;
-    let all = |source: &Connection, copy: &mut Connection| Backup::new(source, copy)?.step(-1);
-    match all(&source, &mut copy).map_err(of)? {
-        StepResult::Done => {}
-        _ => return Err(Error::Busy { detail: format!("`{}` is locked", from.display()) }),
-    }
-    copy.close().map_err(|(_, error)| of(error))?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
+
+    use rusqlite::Connection;
 
     use super::*;
     use crate::otterwiki::Tables;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
 
 use crate::cache::{PageCache, WikiPages};
-use crate::db::{Database, PoolUse, Scheduler};
+use crate::db::{Database, PoolUse, Scheduler, Trouble};
+use crate::deadline;
 use crate::error::Error;
 use crate::files;
 use crate::index::{self, IndexProgress};
@@ -37,6 +38,8 @@ pub struct Options {
     pub id: String,
     /// Rows of preferences that a new wiki.db is born with.
     pub preferences: RawPreferences,
+    /// Whether the history may be there without a wiki.db, because it was just brought from elsewhere.
+    pub is_new: bool,
     /// The largest page, in bytes.
     pub page_limit: u64,
     /// The largest attachment, in bytes.
@@ -49,6 +52,7 @@ impl Options {
         Self {
             id: id.into(),
             preferences: RawPreferences::new(),
+            is_new: false,
             page_limit: 5_000_000,
             attachment_limit: 100_000_000,
         }
@@ -421,6 +425,11 @@ impl Wiki {
         self.options.attachment_limit
     }
 
+    /// Whether a missing wiki.db is no loss.
+    pub(crate) fn is_new(&self) -> bool {
+        self.options.is_new
+    }
+
     pub(crate) fn id(&self) -> &str {
         &self.options.id
     }
@@ -433,11 +442,67 @@ impl Wiki {
         Ok(self.repo.blob(id)?)
     }
 
-    /// The writer lock, with a branch that is as good as it can be made.
+    /// The writer lock, with wiki.db and the branch as good as they can be made.
     pub(crate) fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
-        let writer = self.lock_writer_only()?;
-        self.mend_branch(&writer)?;
+        let mut writer = self.lock_writer_only()?;
+        deadline::shielded(|| {
+            self.mend_database(&mut writer)?;
+            self.mend_branch(&writer)
+        })?;
         Ok(writer)
+    }
+
+    /// As [`mend_database`](Self::mend_database), unless a writer is at work. The next one does it.
+    fn mend_database_unless_writing(&self) -> Result<(), Error> {
+        self.check_open()?;
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(writer)) => writer.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        deadline::shielded(|| self.mend_database(&mut writer))
+    }
+
+    /// Sets a damaged wiki.db aside and goes on with one that has what could be read, or goes on with another
+    /// file that was put in its place.
+    fn mend_database(&self, writer: &mut Writer) -> Result<(), Error> {
+        let Some(database) = self.database.get() else { return Ok(()) };
+        let (dir, options) = (&self.dir, &self.options);
+        let Some(trouble) = database.trouble() else { return Ok(()) };
+        match trouble {
+            Trouble::Damaged if database.is_sound()? => {
+                tracing::warn!(
+                    wiki.id = options.id,
+                    "SQLite found damage in wiki.db, and now finds none"
+                );
+                database.dismiss();
+                return Ok(());
+            }
+            Trouble::Damaged => {}
+            Trouble::Replaced => {
+                tracing::error!(
+                    wiki.id = options.id,
+                    path = %database.path().display(),
+                    "wiki.db was removed or replaced while it was open; what is there now is used, and drafts and \
+                     preferences that were written since are lost"
+                );
+                if writer.unapplied {
+                    self.replay(writer)?;
+                }
+            }
+        }
+        // Redo rows may be lost: what is in the repository must not need them.
+        files::sync_filesystem(self.repo.dir())?;
+        database.exchange(|| match trouble {
+            Trouble::Damaged => {
+                layout::rebuild_database(dir, options, "SQLite found damage in the open file")
+            }
+            Trouble::Replaced => layout::take_over_database(dir, options, &self.scheduler),
+        })?;
+        self.preferences.forget();
+        self.index_wanted.store(true, Ordering::Relaxed);
+        writer.counted = None;
+        self.settle_redo_rows(writer)
     }
 
     pub(crate) fn lock_writer_only(&self) -> Result<MutexGuard<'_, Writer>, Error> {
@@ -476,6 +541,9 @@ impl Wiki {
     /// wiki.db, if it was ever needed.
     pub(crate) fn existing_database(&self) -> Result<Option<&Database>, Error> {
         if let Some(database) = self.database.get() {
+            if database.trouble().is_some() {
+                self.mend_database_unless_writing()?;
+            }
             return Ok(Some(database));
         }
         if !layout::has_database(&self.dir)? {

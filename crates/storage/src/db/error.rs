@@ -1,11 +1,23 @@
 //! What can go wrong with a SQLite file, in the terms a caller can act on.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
 use crate::deadline::Cancelled;
 use crate::files::{FileError, is_passing};
+
+thread_local! {
+    /// Whether SQLite has found damage in this thread since this was last asked. Work on a database returns
+    /// errors of its own kind, or none; so what was met on the way is noted here.
+    static CORRUPTION: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether damage was found in this thread since the last call.
+pub(super) fn takes_corruption() -> bool {
+    CORRUPTION.take()
+}
 
 /// Why a SQLite file could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +40,12 @@ pub enum DbError {
         path: PathBuf,
         /// What SQLite said.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another file has its name, or none has. What was written since isn't in that.
+    #[error("{} was removed or replaced while it was open", named(path))]
+    Replaced {
+        /// The file.
+        path: PathBuf,
     },
     /// The disk is full. Nothing was changed.
     #[error("the disk that holds {} is full", named(path))]
@@ -91,6 +109,7 @@ impl DbError {
         match &mut self {
             Self::TooNew { path, .. }
             | Self::Corrupt { path, .. }
+            | Self::Replaced { path }
             | Self::Full { path }
             | Self::Busy { path, .. }
             | Self::Migration { path, .. }
@@ -112,6 +131,7 @@ impl From<rusqlite::Error> for DbError {
             Some(ErrorCode::OperationInterrupted) => Cancelled.into(),
             Some(ErrorCode::DiskFull) => Self::Full { path },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                CORRUPTION.set(true);
                 Self::Corrupt { path, source: Box::new(error) }
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {

@@ -199,8 +199,116 @@ fn a_failed_transaction_leaves_no_trace() {
 fn a_starved_pool_says_busy_and_recovers() {
     let (_dir, path) = scratch();
     let db = create_one(&path);
-    let held: Vec<_> = (0..SIZING.connections).map(|_| db.connection().unwrap()).collect();
+    let open = db.enter();
+    let held: Vec<_> = (0..SIZING.connections).map(|_| db.connection(&open).unwrap()).collect();
     assert!(db.read::<_, DbError>(|_| Ok(())).unwrap_err().is_busy());
     drop(held);
     assert_eq!(notes(&db), 1);
+}
+
+fn add_note(db: &Database, text: &str) -> Result<(), DbError> {
+    db.write(|tx| Ok(tx.execute("insert into note values (?1)", [text]).map(drop)?))
+}
+
+#[test]
+fn a_file_or_a_log_that_is_removed_while_it_is_open_is_written_once_more() {
+    for suffixes in [&[""][..], &["-wal"], &["", "-wal"], &["", "-wal", "-shm"]] {
+        let (dir, path) = scratch();
+        let db = create_one(&path);
+        add_note(&db, "before").unwrap();
+        for round in 0..2 {
+            for suffix in suffixes {
+                std::fs::remove_file(held::with_suffix(&path, suffix)).unwrap();
+            }
+            add_note(&db, "after").unwrap();
+            // What another program sees is what was written.
+            let other = Connection::open(&path).unwrap();
+            let count: i64 =
+                other.query_row("select count(*) from note", [], |row| row.get(0)).unwrap();
+            assert_eq!((count, notes(&db)), (3 + round, 3 + round), "{suffixes:?}");
+        }
+        drop(db);
+        assert_eq!(notes(&create_one(&path)), 4);
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| name.to_string_lossy().starts_with("wiki.db")));
+    }
+}
+
+#[test]
+fn what_is_written_into_a_file_that_was_replaced_is_not_acknowledged() {
+    let (dir, path) = scratch();
+    let db = create_one(&path);
+    add_note(&db, "old").unwrap();
+    let other = dir.path().join("other.db");
+    drop(create_one(&other));
+    std::fs::rename(&other, &path).unwrap();
+    assert!(matches!(add_note(&db, "lost"), Err(DbError::Replaced { .. })));
+    assert_eq!(db.trouble(), Some(Trouble::Replaced));
+    let _ = std::fs::remove_file(held::with_suffix(&path, "-wal"));
+    db.exchange(|| Ok::<_, DbError>(())).unwrap();
+    assert_eq!((db.trouble(), notes(&db)), (None, 1));
+    add_note(&db, "new").unwrap();
+    drop(db);
+    assert_eq!(notes(&create_one(&path)), 2);
+}
+
+/// A connection to the old file that is closed later would remove the log of the new one.
+#[test]
+fn readers_and_writers_go_on_while_a_file_is_exchanged_again_and_again() {
+    use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+    let (_dir, path) = scratch();
+    let db = create_one(&path);
+    let (over, written) = (AtomicBool::new(false), AtomicI64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    notes(&db);
+                    add_note(&db, "note").unwrap();
+                    written.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        let wait_for_writers = || {
+            let enough = written.load(SeqCst) + 6;
+            let start = std::time::Instant::now();
+            while written.load(SeqCst) < enough && start.elapsed().as_secs() < 60 {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        };
+        for _ in 0..10 {
+            wait_for_writers();
+            std::fs::remove_file(&path).unwrap();
+        }
+        wait_for_writers();
+        over.store(true, SeqCst);
+    });
+    drop(db);
+    assert_eq!(notes(&create_one(&path)), written.load(SeqCst) + 1);
+}
+
+#[test]
+fn damage_is_noted_whatever_becomes_of_the_error() {
+    let (_dir, path) = scratch();
+    let db = create_one(&path);
+    let text = "x".repeat(3000);
+    for _ in 0..50 {
+        add_note(&db, &text).unwrap();
+    }
+    db.checkpoint().unwrap();
+    drop(db);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..half + 4096].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let db = Database::open(&path, &one(), &Scheduler::default(), SIZING).unwrap();
+    assert_eq!(db.trouble(), None);
+    let swallowed = db.read::<_, DbError>(|c| {
+        let read = || -> Result<i64, DbError> {
+            Ok(c.query_row("select sum(length(text)) from note", [], |row| row.get(0))?)
+        };
+        Ok(read().is_err())
+    });
+    assert_eq!((swallowed.unwrap(), db.trouble()), (true, Some(Trouble::Damaged)));
+    assert!(!db.is_sound().unwrap());
 }

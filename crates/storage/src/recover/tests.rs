@@ -1,5 +1,7 @@
 //! Opening wikis in every state of repair.
 
+mod database;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 

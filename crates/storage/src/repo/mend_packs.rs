@@ -67,7 +67,7 @@ impl Packs<'_> {
         let mark = pack.with_extension(REPLACED);
         if !pack.with_extension("pack").exists() || self.others_have_all(&mark)? {
             for extension in ["bitmap", "rev", "pack", "mtimes", REPLACED] {
-                remove(&pack.with_extension(extension))?;
+                files::remove_if_there(&pack.with_extension(extension))?;
             }
         } else {
             tracing::warn!(pack = %pack.display(), "a pack that was being removed is needed and stays");
@@ -109,7 +109,7 @@ impl Packs<'_> {
             Ok(()) => {
                 File::open(&new).and_then(|new| new.sync_all()).at("sync", &new)?;
                 std::fs::rename(&new, &index).at("rename into place", &index)?;
-                remove(&pack.with_extension("rev"))?;
+                files::remove_if_there(&pack.with_extension("rev"))?;
                 files::sync_dir(self.dir)?;
                 tracing::warn!(pack = %file.display(), index = why, "a pack was indexed again; nothing is lost");
             }
@@ -148,12 +148,12 @@ impl Packs<'_> {
         let common = self.dir.join("multi-pack-index");
         if common.exists() && !self.is_usable(&common) {
             tracing::warn!(path = %common.display(), "removing a damaged index over several packs");
-            remove(&common)?;
+            files::remove_if_there(&common)?;
         }
         for extension in ["rev", "bitmap"] {
             for pack in self.with(extension)? {
                 if !pack.with_extension("pack").exists() {
-                    remove(&pack.with_extension(extension))?;
+                    files::remove_if_there(&pack.with_extension(extension))?;
                 }
             }
         }
@@ -172,7 +172,7 @@ pub(super) fn remove_damaged_graph(repo: &Path, local: &gix::Repository) -> Resu
     let Err(error) = local.commit_graph_if_enabled() else { return Ok(()) };
     let info = repo.join("objects/info");
     tracing::warn!(directory = %info.display(), %error, "removing a damaged commit-graph");
-    remove(&info.join("commit-graph"))?;
+    files::remove_if_there(&info.join("commit-graph"))?;
     let chain = info.join("commit-graphs");
     if chain.is_dir() {
         std::fs::remove_dir_all(&chain).at("remove", &chain)?;
@@ -225,13 +225,6 @@ fn index_pack(repo: &Path, pack: &Path, index: &Path) -> Result<Result<(), Strin
             RepoError::Git(why) => Ok(Err(why.to_string())),
             error => Err(error),
         },
-    }
-}
-
-fn remove(path: &Path) -> Result<(), FileError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.at("remove", path),
     }
 }
 

@@ -88,7 +88,7 @@ impl Repo {
     /// Removes the index that a repository from elsewhere may have over several packs: it would name some
     /// that are gone. Each has one of its own.
     pub(crate) fn remove_common_index(&self) -> Result<(), RepoError> {
-        Ok(remove(&self.objects().join("pack/multi-pack-index"))?)
+        Ok(files::remove_if_there(&self.objects().join("pack/multi-pack-index"))?)
     }
 
     /// Removes a pack that is [replaced](Self::replaced). Its index goes first, since without one there is no
@@ -97,7 +97,7 @@ impl Repo {
         let (index, mark) = (pack.with_extension("idx"), pack.with_extension(REPLACED));
         std::fs::rename(&index, &mark).at("rename", &index)?;
         for extension in FILES.iter().chain([&REPLACED]) {
-            remove(&pack.with_extension(extension))?;
+            files::remove_if_there(&pack.with_extension(extension))?;
         }
         Ok(files::sync_dir(&self.objects().join("pack"))?)
     }
@@ -121,7 +121,7 @@ impl Repo {
 
     /// Removes files of loose objects that are in a pack.
     pub(crate) fn remove_loose(&self, paths: &[PathBuf]) -> Result<(), RepoError> {
-        Ok(paths.iter().try_for_each(|path| remove(path))?)
+        Ok(paths.iter().try_for_each(|path| files::remove_if_there(path))?)
     }
 
     /// Removes the directories of loose objects that are empty. Whoever is about to write into one makes
@@ -156,13 +156,6 @@ impl Repo {
 
 fn is_missing(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound
-}
-
-fn remove(path: &Path) -> Result<(), FileError> {
-    match std::fs::remove_file(path) {
-        Err(error) if is_missing(&error) => Ok(()),
-        removed => removed.at("remove", path),
-    }
 }
 
 /// The objects in a directory of them, by the rest of their names.

@@ -203,8 +203,8 @@ impl Platform {
         let found = self.0.catalog.by_id(id)?.filter(|tenant| tenant.state.is_settled());
         let Tenant { slug, preferences, quota, .. } = found.ok_or(Error::UnknownWiki)?;
         let Settings { page_limit, attachment_limit, .. } = self.0.settings;
-        let options =
-            storage::Options { id: id.to_string(), preferences, page_limit, attachment_limit };
+        let new = storage::Options::new(id.to_string());
+        let options = storage::Options { preferences, page_limit, attachment_limit, ..new };
         let wiki = storage::Wiki::open(&self.wiki_dir(&slug), options, &self.0.resources)
             .map_err(|source| Error::Wiki { wiki: slug, source })?;
         wiki.set_links(self.pushing_links(id)?);
