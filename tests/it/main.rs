@@ -4,6 +4,7 @@
 mod admin;
 mod admission;
 mod attachments;
+mod audit;
 mod bad_inputs;
 mod browsers;
 mod canary;

@@ -294,7 +294,6 @@ async fn an_invitation_lets_in_who_does_not_see_the_wiki_yet() {
         accept(&ann, "kitchen", &secret).await,
         accept(&ann, "none", &secret).await,
         accept(&ann, "garden", "wgi_wrong").await,
-        accept(&server.anonymous(), "garden", "wgi_wrong").await,
     ];
     for refused in &unknown {
         assert_eq!(refused.status(), 404);
@@ -305,10 +304,14 @@ async fn an_invitation_lets_in_who_does_not_see_the_wiki_yet() {
         let odd = ann.on(wiki).api(Method::POST, "/invitations/accept").json(json!({})).await;
         assert_eq!(odd.status(), 422);
     }
+    // Who is no user is told so before anything is read, wherever it is.
     for nobody in [&server.anonymous(), &editor, &operator] {
-        let refused = accept(nobody, "garden", &secret).await;
-        assert_eq!(refused.status(), 403);
-        refused.problem("identity_required");
+        for (wiki, secret) in [("garden", secret.as_str()), ("garden", "wgi_wrong"), ("none", "x")]
+        {
+            let refused = accept(nobody, wiki, secret).await;
+            assert_eq!(refused.status(), 403);
+            refused.problem("identity_required");
+        }
     }
     let accepted = accept(&ann, "garden", &secret).await.good().json();
     fits::<shapes::Accepted>(&accepted);

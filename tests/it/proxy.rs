@@ -297,13 +297,18 @@ async fn whoever_guesses_an_invitation_does_not_learn_by_its_limits_that_there_i
     });
     let (server, operator) = setup.start().await;
     operator.create_wiki("garden").await.good();
-    let guess = |slug: &str| {
-        let call = server.anonymous().on(slug).api(Method::POST, "/invitations/accept");
+    operator.create_wiki("shed").await.good();
+    let ann = serde_json::json!({ "name": "ann", "role": "reader", "subject": "ann" });
+    let ann = operator.token_with("shed", ann).await;
+    let guess = |user: &User, slug: &str| {
+        let call = user.on(slug).api(Method::POST, "/invitations/accept");
         call.json(serde_json::json!({ "token": "guessed" }))
     };
     for _ in 0..20 {
-        guess("garden").await.problem("unknown_wiki");
-        guess("kitchen").await.problem("unknown_wiki");
+        for slug in ["garden", "kitchen"] {
+            guess(&ann, slug).await.problem("unknown_wiki");
+            guess(&server.anonymous(), slug).await.problem("identity_required");
+        }
     }
     // Nor does whoever guesses take anything from those who are let in.
     operator.on("garden").read("x").await.problem("page_not_found");

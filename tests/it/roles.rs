@@ -216,7 +216,7 @@ async fn every_route_of_a_wiki_is_for_those_whom_it_is_for() {
                         "inspect" => Action::Inspect,
                         "administer" => Action::Administer,
                         // It says nothing of the wiki.
-                        "nobody" => continue,
+                        "user" => continue,
                         other => panic!("{other}"),
                     };
                     // Who may not read it doesn't get as far.

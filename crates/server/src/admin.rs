@@ -105,13 +105,13 @@ fn not_of_this_list() -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_cursor", detail)
 }
 
-/// A slug in a path. One that no wiki can have is simply not found.
+/// The slug in a path, of a wiki that there is: no body is read for another.
 struct SlugInPath(Slug);
 
-impl<S: Send + Sync> FromRequestParts<S> for SlugInPath {
+impl FromRequestParts<Admin> for SlugInPath {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, Error> {
         use axum::extract::RawPathParams;
         let params = RawPathParams::from_request_parts(parts, state)
             .await
@@ -120,6 +120,8 @@ impl<S: Send + Sync> FromRequestParts<S> for SlugInPath {
             .iter()
             .find(|(name, _)| *name == "slug")
             .and_then(|(_, value)| value.parse().ok());
-        slug.map(Self).ok_or(Error::UnknownWiki)
+        let slug = slug.ok_or(Error::UnknownWiki)?;
+        state.existing(&slug).await?;
+        Ok(Self(slug))
     }
 }

@@ -25,10 +25,11 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Action, AuditLog, Caller, Error, Wiki, current};
 
-use crate::auth::unauthenticated;
+use crate::auth::{ClientAddress, unauthenticated};
+use crate::limits::{Principal, Rate};
 use crate::metrics::{Mark, Requests, Route};
 use parameters::Parameters;
-use recorded::recorded;
+use recorded::Recorder;
 
 mod parameters;
 pub(crate) mod recorded;
@@ -37,7 +38,20 @@ pub(crate) mod recorded;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     of: Of,
-    audit: Option<&'static str>,
+    /// Whether the caller has to be somebody, beyond what they may do: what is kept for them is found again
+    /// by who they are.
+    identity: bool,
+    audit: Option<Audit>,
+}
+
+/// How the audit log hears of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Audit {
+    /// What they are called there.
+    word: &'static str,
+    /// Whether the handler writes them down, by the [`Recorder`] among the request's extensions: only it
+    /// knows which calls are more than attempts.
+    by_handler: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +60,8 @@ enum Of {
     Wiki(Action),
     /// Runs the platform.
     Operator,
+    /// Is a user, whatever they may do.
+    User,
     /// Nothing.
     Nobody,
 }
@@ -53,6 +69,8 @@ enum Of {
 impl Needs {
     /// Whoever runs the platform.
     pub(crate) const OPERATOR: Self = Self::of(Of::Operator);
+    /// A user, also one who may not see the wiki.
+    pub(crate) const USER: Self = Self::of(Of::User);
     /// Anybody may call it, and it says nothing of any wiki.
     pub(crate) const NOBODY: Self = Self::of(Of::Nobody);
     /// To read the wiki.
@@ -65,12 +83,22 @@ impl Needs {
     pub(crate) const ADMINISTER: Self = Self::of(Of::Wiki(Action::Administer));
 
     const fn of(of: Of) -> Self {
-        Self { of, audit: None }
+        Self { of, identity: false, audit: None }
+    }
+
+    /// Refuses callers without a credential, also where everybody may do this.
+    pub(crate) const fn with_identity(self) -> Self {
+        Self { identity: true, ..self }
     }
 
     /// Writes each call down in the audit log, as this word: `"token.create"`.
     pub(crate) const fn audited(self, word: &'static str) -> Self {
-        Self { audit: Some(word), ..self }
+        Self { audit: Some(Audit { word, by_handler: false }), ..self }
+    }
+
+    /// As [`audited`](Self::audited), where the handler decides which calls are written down.
+    pub(crate) const fn audited_by_handler(self, word: &'static str) -> Self {
+        Self { audit: Some(Audit { word, by_handler: true }), ..self }
     }
 
     /// The word in the OpenAPI document.
@@ -81,23 +109,34 @@ impl Needs {
             Of::Wiki(Action::Inspect) => "inspect",
             Of::Wiki(Action::Administer) => "administer",
             Of::Operator => "operator",
+            Of::User => "user",
             Of::Nobody => "nobody",
         }
     }
 
     /// Whether whatever stands before the routes has made sure already.
     fn is_met_by_all(self) -> bool {
-        matches!(self.of, Of::Wiki(Action::Read) | Of::Nobody) && self.audit.is_none()
+        let is_met = matches!(self.of, Of::Wiki(Action::Read) | Of::Nobody);
+        is_met && !self.identity && self.audit.is_none()
     }
 
     async fn check(self, caller: Option<&Caller>, wiki: Option<&Wiki>) -> Result<(), Problem> {
         match self.of {
-            Of::Nobody => Ok(()),
-            Of::Operator => operator(caller).map(drop),
+            Of::Nobody => {}
+            Of::User => {
+                let user = caller.and_then(Caller::user_subject);
+                user.ok_or_else(|| Error::IdentityRequired.problem())?;
+            }
+            Of::Operator => operator(caller).map(drop)?,
             Of::Wiki(action) => {
                 let wiki = wiki.ok_or_else(|| Error::NoContext.problem())?;
-                wiki.allow(action).await.map_err(|error| error.problem())
+                wiki.allow(action).await.map_err(|error| error.problem())?;
             }
+        }
+        let caller = wiki.map(Wiki::caller).or(caller);
+        match caller.is_none_or(Caller::is_anonymous) && self.identity {
+            true => Err(Error::IdentityRequired.problem()),
+            false => Ok(()),
         }
     }
 }
@@ -120,15 +159,11 @@ pub(crate) struct Routes<S = ()>(Vec<Guarded<S>>);
 type Documentation = (Paths, Vec<(String, RefOr<Schema>)>);
 
 struct Guarded<S> {
-    needs: Needs,
+    guard: Guard,
     path: String,
     methods: MethodRouter<S>,
     /// `None` for what is no part of an API.
     documentation: Option<Documentation>,
-    /// What its changing methods take in the query; of a route without documentation, anything.
-    parameters: Parameters,
-    /// Where calls are written down that are for no wiki.
-    log: Option<AuditLog>,
     /// Where calls are counted.
     counted: Option<Arc<Route>>,
 }
@@ -150,18 +185,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         for operation in paths.paths.values_mut().flat_map(operations) {
             let mut extensions = Extensions::default();
             extensions.insert("x-action".to_owned(), needs.word().into());
-            if let Some(word) = needs.audit {
-                extensions.insert("x-audit".to_owned(), word.into());
+            if let Some(audit) = needs.audit {
+                extensions.insert("x-audit".to_owned(), audit.word.into());
             }
             operation.extensions.get_or_insert_default().merge(extensions);
         }
         self.0.push(Guarded {
-            needs,
+            guard: Guard { needs, parameters, log: None, rate: None },
             path,
             methods,
             documentation: Some((paths, schemas)),
-            parameters,
-            log: None,
             counted: None,
         });
         self
@@ -171,12 +204,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub(crate) fn plain(mut self, needs: Needs, path: &str, methods: MethodRouter<S>) -> Self {
         self.0.push(Guarded {
-            needs,
+            guard: Guard { needs, parameters: Parameters::default(), log: None, rate: None },
             path: path.to_owned(),
             methods,
             documentation: None,
-            parameters: Parameters::default(),
-            log: None,
             counted: None,
         });
         self
@@ -197,19 +228,25 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     #[must_use]
     pub(crate) fn with_state<S2>(self, state: &S) -> Routes<S2> {
-        let with_state =
-            |Guarded { needs, path, methods, documentation, parameters, log, counted }| {
-                let methods: MethodRouter<S> = methods;
-                let methods = methods.with_state(state.clone());
-                Guarded { needs, path, methods, documentation, parameters, log, counted }
-            };
+        let with_state = |Guarded { guard, path, methods, documentation, counted }| {
+            let methods: MethodRouter<S> = methods;
+            let methods = methods.with_state(state.clone());
+            Guarded { guard, path, methods, documentation, counted }
+        };
         Routes(self.0.into_iter().map(with_state).collect())
     }
 
     /// Writes calls to this log that are for no wiki; what is for one has that wiki's.
     #[must_use]
     pub(crate) fn recording(mut self, log: &AuditLog) -> Self {
-        self.0.iter_mut().for_each(|route| route.log = Some(log.clone()));
+        self.0.iter_mut().for_each(|route| route.guard.log = Some(log.clone()));
+        self
+    }
+
+    /// Lets each principal call the audited ones of these routes so often.
+    #[must_use]
+    pub(crate) fn audited_at_most(mut self, rate: Option<&Arc<Rate<Principal>>>) -> Self {
+        self.0.iter_mut().for_each(|route| route.guard.rate = rate.cloned());
         self
     }
 
@@ -228,8 +265,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// The router, guarded, with its documentation.
     pub(crate) fn documented(self) -> OpenApiRouter<S> {
         self.0.into_iter().fold(OpenApiRouter::new(), |router, route| {
-            let guard = Guard { needs: route.needs, parameters: route.parameters, log: route.log };
-            let methods = guard.around(route.methods);
+            let methods = route.guard.around(route.methods);
             let methods = match route.counted {
                 Some(counted) => methods.layer(Mark(counted)),
                 None => methods,
@@ -251,8 +287,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 #[derive(Clone)]
 struct Guard {
     needs: Needs,
+    /// What its changing methods take in the query; of a route without documentation, anything.
     parameters: Parameters,
+    /// Where calls are written down that are for no wiki.
     log: Option<AuditLog>,
+    /// How often a principal may call it, if it is audited.
+    rate: Option<Arc<Rate<Principal>>>,
 }
 
 impl Guard {
@@ -265,38 +305,51 @@ impl Guard {
     }
 
     async fn admit(self, request: Request, next: Next) -> Response {
-        let Self { needs, parameters, log } = self;
-        let (caller, wiki) =
-            (request.extensions().get().cloned(), request.extensions().get().cloned());
-        let wiki: Option<Wiki> = wiki.or_else(|| current().ok());
-        let checked = match needs.check(caller.as_ref(), wiki.as_ref()).await {
-            // Not before: it is told only to callers who may use the route.
-            Ok(()) => match parameters.check(request.method(), request.uri()) {
-                Ok(()) => Ok(()),
-                Err(problem) => return problem.into_response(),
-            },
-            refused => refused,
+        match self.checked(request).await {
+            Ok((request, Some(recorder))) => recorder.around(next.run(request)).await,
+            Ok((request, None)) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    /// The request, and what writes it down, if its caller is let in.
+    async fn checked(self, request: Request) -> Result<(Request, Option<Recorder>), Problem> {
+        let caller: Option<Caller> = request.extensions().get().cloned();
+        let wiki = request.extensions().get().cloned().or_else(|| current().ok());
+        let Some(audit) = self.needs.audit else {
+            self.needs.check(caller.as_ref(), wiki.as_ref()).await?;
+            self.parameters.check(request.method(), request.uri())?;
+            return Ok((request, None));
         };
-        let Some(word) = needs.audit else { return answer(checked, request, next).await };
+        if let Some(rate) = &self.rate
+            && !caller.as_ref().is_some_and(Caller::is_operator)
+        {
+            rate.take(Principal::of(caller.as_ref(), ClientAddress::of(request.extensions())))?;
+        }
+        let checked = self.needs.check(caller.as_ref(), wiki.as_ref()).await;
         // Who is nobody is told so, and not written down: a flood of them must not fill the log.
         let is_nobody = caller.as_ref().is_none_or(Caller::is_anonymous);
         if let Err(problem) = &checked
             && (is_nobody || problem.status() != StatusCode::FORBIDDEN)
         {
-            tracing::info!(word, status = problem.status().as_u16(), "refused");
-            return problem.clone().into_response();
+            tracing::info!(word = audit.word, status = problem.status().as_u16(), "refused");
+            return Err(problem.clone());
         }
-        if needs.of == Of::Nobody && is_nobody {
-            return answer(checked, request, next).await;
+        if checked.is_ok() {
+            self.parameters.check(request.method(), request.uri())?;
         }
-        recorded(word, log, wiki, caller, request, |request| answer(checked, request, next)).await
-    }
-}
-
-async fn answer(checked: Result<(), Problem>, request: Request, next: Next) -> Response {
-    match checked {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        let (mut parts, body) = request.into_parts();
+        let recorder = Recorder::of(audit.word, self.log, wiki, caller, &mut parts).await;
+        let recorder = recorder.map_err(|error| error.problem())?;
+        if let Err(problem) = checked {
+            recorder.refused(problem.status()).await;
+            return Err(problem);
+        }
+        if audit.by_handler {
+            parts.extensions.insert(recorder);
+            return Ok((Request::from_parts(parts, body), None));
+        }
+        Ok((Request::from_parts(parts, body), Some(recorder)))
     }
 }
 

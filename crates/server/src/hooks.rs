@@ -1,9 +1,11 @@
 //! Messages of git hosts: something was pushed. `POST /hooks/{link}` on the wikis' listener.
 //!
-//! A message is a hint to look, never more. Whatever is wrong with one, be it that there is no such link,
-//! is answered alike, after the same work; a good one is answered before anything is done.
+//! A message is a hint to look, never more. Anybody may send one, so its body is read only for a link that there
+//! is, if it claims to be signed, a few at a time for each link. Whatever is wrong is answered alike; that there
+//! is no such link may show in the time, but ids are random and can't be tried out. A good message is answered
+//! before anything is done.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -11,14 +13,16 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::{BodyExt as _, Limited};
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Secret, spawn};
+use wikigrove_tenant::spawn;
 
+use crate::extract::{self, JsonLimit};
 use crate::guard::{Needs, Routes};
+use crate::limits::Places;
 use crate::metrics::Requests;
-use crate::remote::webhook::{Deliveries, MAX_BODY, verify};
+use crate::remote::webhook::{Deliveries, MAX_BODY, is_signed, verify};
 use crate::sync::Event;
 use crate::sync::runner::Remotes;
 
@@ -26,23 +30,22 @@ use crate::sync::runner::Remotes;
 pub(crate) const HOOKS: &str = "/hooks/";
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What messages for no link are checked with.
-static NOBODYS: LazyLock<Secret> = LazyLock::new(|| {
-    let mut bytes = [0; 32];
-    // Without randomness it would still be nobody's.
-    let _ = getrandom::fill(&mut bytes);
-    Secret::new(data_encoding::HEXLOWER.encode(&bytes))
-});
+/// How many messages for one link may be received at once.
+const PER_LINK: usize = 4;
 
 #[derive(Clone)]
 struct Hooks {
     remotes: Remotes,
     heard: Deliveries,
+    places: Arc<Places<String>>,
 }
 
 pub(crate) fn router(remotes: &Remotes, requests: &Requests) -> Router {
-    let hooks = Hooks { remotes: remotes.clone(), heard: Deliveries::default() };
+    let hooks = Hooks {
+        remotes: remotes.clone(),
+        heard: Deliveries::default(),
+        places: Arc::new(Places::new(PER_LINK)),
+    };
     let routes = Routes::new().plain(Needs::NOBODY, "/hooks/{link}", post(hear));
     routes.counted(requests, "").router().with_state(hooks)
 }
@@ -52,24 +55,15 @@ async fn hear(
     Path(link): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY).collect();
-    let body = match tokio::time::timeout(PATIENCE, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let detail = "a message has at most a mebibyte";
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
-        }
-        _ => return Err(refused()),
-    };
     let platform = hooks.remotes.platform();
     let found = platform.link(&link).await.map_err(|error| error.problem())?;
-    let secret = match &found {
-        Some(link) => platform.webhook_secret(link).await.map_err(|error| error.problem())?,
-        None => NOBODYS.clone(),
-    };
-    let delivery = verify(Some(&secret), &parts.headers, &body, SystemTime::now());
-    let (Some(link), Ok(delivery)) = (found, delivery) else { return Err(refused()) };
+    let link = found.filter(|_| is_signed(request.headers())).ok_or_else(refused)?;
+    let secret = platform.webhook_secret(&link).await.map_err(|error| error.problem())?;
+    let _place = hooks.places.enter(link.id.clone())?;
+    let headers = request.headers().clone();
+    let body = received(request).await?;
+    let delivery = verify(Some(&secret), &headers, &body, SystemTime::now());
+    let delivery = delivery.map_err(|_| refused())?;
     let is_new = hooks.heard.is_new(&link.id, &delivery);
     if is_new && delivery.concerns(&link.settings.branch) {
         let (remotes, event) = (hooks.remotes.clone(), Event::Webhook { after: delivery.after });
@@ -80,6 +74,16 @@ async fn hear(
         });
     }
     Ok((StatusCode::ACCEPTED, Body::empty()).into_response())
+}
+
+/// The whole body. Its bytes count among those that the server holds for all who send.
+async fn received(mut request: Request) -> Result<Bytes, Problem> {
+    JsonLimit::lower(&mut request, MAX_BODY);
+    match tokio::time::timeout(PATIENCE, extract::json::read(request)).await {
+        Ok(Err(problem)) if problem.status() == StatusCode::BAD_REQUEST => Err(refused()),
+        Ok(body) => body,
+        Err(_) => Err(refused()),
+    }
 }
 
 fn refused() -> Problem {

@@ -105,8 +105,7 @@ pub(crate) async fn once_per_key(
     mut incoming: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let JsonLimit(limit) = incoming.extensions().get().copied().unwrap_or_default();
-    incoming.extensions_mut().insert(JsonLimit(limit.min(MAX_BODY)));
+    JsonLimit::lower(&mut incoming, MAX_BODY);
     let Some(key) = key(incoming.headers())? else { return Ok(next.run(incoming).await) };
     let (parts, body) = incoming.into_parts();
     let body = extract::json::read(Request::from_parts(parts.clone(), body)).await?;

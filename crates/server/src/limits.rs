@@ -49,6 +49,9 @@ pub struct HttpLimits {
     pub rate_per_principal: Option<NonZeroU32>,
     /// Requests a second to one wiki.
     pub rate_per_wiki: Option<NonZeroU32>,
+    /// Requests an hour of one principal to routes of wikis that the audit log knows of: each makes a row
+    /// that is kept for long. Half of them may come at once. The operator is exempt.
+    pub audited_per_hour: Option<NonZeroU32>,
     /// How many may listen to the events of one wiki at once.
     pub listeners_per_wiki: usize,
     /// After how long a silence a stream of events says that it is still there. So long may it take,
@@ -75,6 +78,7 @@ impl Default for HttpLimits {
             bytes_per_principal: 32 << 20,
             rate_per_principal: None,
             rate_per_wiki: None,
+            audited_per_hour: NonZeroU32::new(600),
             listeners_per_wiki: 5_000,
             events_keep_alive: Duration::from_secs(15),
             git: GitLimits::default(),

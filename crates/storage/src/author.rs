@@ -27,11 +27,11 @@ pub struct InvalidAuthor {
 
 impl Author {
     /// Takes names as people have them: what git can't record is dropped, as git does itself.
-    /// A name of which nothing is left becomes `unknown`.
+    /// A name of which nothing is left becomes `unknown`; of one over 320 bytes the beginning is taken.
     pub fn new(name: impl AsRef<str>, email: impl AsRef<str>) -> Self {
         let name = cleaned(name.as_ref());
         let name = if name.is_empty() { "unknown".to_owned() } else { name };
-        Self { name, email: cleaned(email.as_ref()) }
+        Self { name: beginning(name), email: beginning(cleaned(email.as_ref())) }
     }
 
     /// Takes names from a request: what git can't record is refused, so that nobody is surprised.

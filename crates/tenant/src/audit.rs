@@ -10,7 +10,7 @@ use crate::TenantId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AuditId(pub i64);
 
-/// Something that is about to be done. Never put a secret into it: it is kept for ever.
+/// Something that is about to be done. Never put a secret into it: it is kept for long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewAuditEntry {
     /// Who; `None` is an anonymous caller.
@@ -41,6 +41,8 @@ pub struct AuditEntry {
     /// The HTTP status it was answered with. `None` while it is being done, and for ever if the
     /// process died meanwhile.
     pub result: Option<u16>,
+    /// How often it happened within a minute: what one caller is refused again and again is one row.
+    pub count: u32,
 }
 
 /// Which rows of the audit log to show; what isn't said holds for all.

@@ -29,6 +29,7 @@ use rusqlite::Transaction;
 use time::OffsetDateTime;
 use wikigrove_storage::db::{PoolUse, Scheduler, Schema, Sizing};
 
+pub(crate) use audit::FORGOTTEN_AT_ONCE;
 pub(crate) use channels::SealedChannel;
 pub(crate) use error::CatalogError;
 pub(crate) use links::{SealedLink, SealedUpdate, StoredCredential};

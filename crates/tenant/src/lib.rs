@@ -44,6 +44,7 @@ mod outside;
 mod platform;
 pub mod problem;
 mod random;
+mod refusals;
 mod registry;
 mod resolver;
 mod secrets;

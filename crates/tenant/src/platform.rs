@@ -31,6 +31,7 @@ use crate::context::blocking;
 use crate::figures::Announced;
 use crate::heavy::HeavyPlaces;
 use crate::memory::Memory;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::secrets::Vault;
 use crate::turns::Turns;
@@ -62,6 +63,10 @@ pub struct Settings {
     /// The file with the key of the wikis' secrets; `None` is `secret-key` in the data directory. It
     /// is made when it is first needed, 32 random bytes.
     pub secret_key_file: Option<PathBuf>,
+    /// How long the audit log is kept.
+    pub audit_kept_for: Duration,
+    /// The most rows of the audit log, of about 300 bytes each; the oldest go first.
+    pub audit_rows: u64,
     /// How many pieces of heavy work (searches, blames, comparisons, moves, large pages to render) may go on
     /// at once, at least two. A wiki and a caller may each have half of them.
     pub heavy_places: usize,
@@ -70,7 +75,8 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, the key in the data directory; as many pieces of
+    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, the key in the data directory; a year and five
+    /// million rows of the audit log; as many pieces of
     /// heavy work as there are cores, each for 30 seconds.
     fn default() -> Self {
         Self {
@@ -80,6 +86,8 @@ impl Default for Settings {
             page_limit: 5_000_000,
             attachment_limit: 100_000_000,
             secret_key_file: None,
+            audit_kept_for: Duration::from_secs(365 * 24 * 3600),
+            audit_rows: 5_000_000,
             heavy_places: std::thread::available_parallelism().map_or(2, usize::from),
             heavy_longest: Duration::from_secs(30),
         }
@@ -111,6 +119,10 @@ pub(crate) struct Inner {
     /// Requests that may be the same one, sent twice.
     pub(crate) turns: Arc<Turns>,
     pub(crate) background: Background,
+    refusals: Refusals,
+    /// How often the catalog was asked.
+    #[cfg(test)]
+    catalog_calls: std::sync::atomic::AtomicU64,
     /// Held by whoever tells a wiki its links.
     telling_links: Mutex<()>,
     lock: DirLock,
@@ -199,6 +211,9 @@ impl Platform {
             vault,
             turns: Arc::default(),
             background,
+            refusals: Refusals::default(),
+            #[cfg(test)]
+            catalog_calls: std::sync::atomic::AtomicU64::default(),
             telling_links: Mutex::new(()),
             dir,
             settings,
@@ -250,6 +265,7 @@ impl Platform {
         let closing = async move {
             platform.0.registry.shut().await;
             platform.write_uses().await;
+            platform.write_refusals().await;
             *platform.0.changes() = None;
         };
         self.0.background.finish(closing).await;
@@ -260,6 +276,8 @@ impl Platform {
         &self,
         work: impl FnOnce(&Catalog) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, Error> {
+        #[cfg(test)]
+        self.0.catalog_calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let catalog = self.0.catalog.clone();
         blocking(move || Ok(work(&catalog)?)).await
     }
@@ -336,6 +354,7 @@ async fn tidy(platform: Weak<Inner>, idle: Duration) {
         // Held while tidying: with the platform would go the lock on the directory.
         let Some(platform) = platform.upgrade().map(Platform) else { return };
         platform.write_uses().await;
+        platform.write_refusals().await;
         platform.forget_what_is_old().await;
         platform.maintain_in_background();
         platform.0.registry.tidy(idle).await;

@@ -30,13 +30,14 @@ struct EntryBody {
     request_id: Option<String>,
     detail: serde_json::Value,
     result: Option<u16>,
+    count: u32,
 }
 
 impl From<AuditEntry> for EntryBody {
-    fn from(AuditEntry { id, at, what, result }: AuditEntry) -> Self {
+    fn from(AuditEntry { id, at, what, result, count }: AuditEntry) -> Self {
         let NewAuditEntry { subject, action, wiki, slug, peer, request_id, detail } = what;
         let (wiki, peer) = (wiki.map(|id| id.to_string()), peer.map(|peer| peer.to_string()));
-        Self { id: id.0, at, subject, action, wiki, slug, peer, request_id, detail, result }
+        Self { id: id.0, at, subject, action, wiki, slug, peer, request_id, detail, result, count }
     }
 }
 

@@ -55,8 +55,7 @@ impl Wikis {
     async fn answer(&self, request: Request) -> Response {
         let path = request.uri().path();
         if path == DOCUMENT || path.starts_with(HOOKS) {
-            let Ok(response) = self.others.clone().call(request).await;
-            return response;
+            return self.for_no_wiki(request).await;
         }
         let below = below_base(path, path.starts_with(BASE)).unwrap_or_default();
         if is_for_git(below) {
@@ -75,6 +74,21 @@ impl Wikis {
             // Its length stays in the headers.
             *response.body_mut() = Body::empty();
         }
+        response
+    }
+
+    /// A request that nobody has to show a credential for. It is counted like any other.
+    async fn for_no_wiki(&self, mut request: Request) -> Response {
+        if let Err(problem) = self.auth.admit(&mut request) {
+            return problem.into_response();
+        }
+        let client = ClientAddress::of(request.extensions());
+        if let Some(rate) = &self.rate
+            && let Err(problem) = rate.take(Principal::of(None, client))
+        {
+            return problem.into_response();
+        }
+        let Ok(response) = self.others.clone().call(request).await;
         response
     }
 
@@ -201,7 +215,10 @@ impl Below {
     ) -> Self {
         Self {
             has_slug: true,
-            api: wiki::api(common.clone()).counted(requests, API).router(),
+            api: wiki::api(common.clone())
+                .audited_at_most(limits.audited_per_hour.map(Rate::hourly).map(Arc::new).as_ref())
+                .counted(requests, API)
+                .router(),
             git: common.git.clone(),
             view: view::routes(&common.rendering).counted(requests, "").router(),
             bare: view::without_slash().counted(requests, "").router(),

@@ -5,6 +5,7 @@ mod sync;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::{Args, Parser};
 use tokio::signal::unix::{SignalKind, signal};
@@ -72,6 +73,17 @@ pub(super) struct ServeArgs {
     /// The most bytes in one push with git [default: 1 GB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_PACK_LIMIT")]
     pack_limit: Option<u64>,
+    /// How many days the audit log is kept.
+    #[arg(long, value_name = "DAYS", env = "WIKIGROVE_AUDIT_DAYS", default_value_t = 365)]
+    audit_days: u32,
+    /// The most rows of the audit log, of about 300 bytes each.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "WIKIGROVE_AUDIT_ROWS",
+        default_value_t = Settings::default().audit_rows
+    )]
+    audit_rows: u64,
     #[command(flatten)]
     front: FrontArgs,
     #[command(flatten)]
@@ -107,6 +119,8 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     if let Some(limit) = args.attachment_limit {
         settings.attachment_limit = limit;
     }
+    settings.audit_kept_for = Duration::from_secs(u64::from(args.audit_days) * 24 * 3600);
+    settings.audit_rows = args.audit_rows;
     let platform = Platform::open_with(&place.data, settings).await?;
     let token = operator_token::load_or_create(&place.data, args.admin_token)?;
     let is_new = welcome::create_if_empty(&platform).await?;

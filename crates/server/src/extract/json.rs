@@ -42,6 +42,14 @@ impl Default for JsonLimit {
     }
 }
 
+impl JsonLimit {
+    /// Lowers the limit of a request whose route never needs more.
+    pub(crate) fn lower(request: &mut Request, bytes: usize) {
+        let Self(limit) = request.extensions().get().copied().unwrap_or_default();
+        request.extensions_mut().insert(Self(limit.min(bytes)));
+    }
+}
+
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 

@@ -1,7 +1,8 @@
 //! Calls that the audit log knows of: who did what, from where, and how it ended.
 
-use axum::extract::{FromRequestParts as _, RawPathParams, Request};
+use axum::extract::{FromRequestParts as _, RawPathParams};
 use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use http::request::Parts;
 use serde_json::{Map, Value};
 use wikigrove_tenant::problem::Problem;
@@ -13,44 +14,59 @@ use crate::middleware::RequestId;
 /// How much of a path parameter is kept, in characters.
 const KEPT: usize = 200;
 
-/// Answers a request between two lines of the audit log. What can't be written down isn't done; what is
-/// begun has its first line, also if nobody lives to write the second.
-pub(super) async fn recorded<F>(
-    word: &'static str,
-    log: Option<AuditLog>,
-    wiki: Option<Wiki>,
-    caller: Option<Caller>,
-    request: Request,
-    answer: impl FnOnce(Request) -> F,
-) -> Response
-where
-    F: Future<Output = Response>,
-{
-    let outside = request.extensions().get::<Outside>().cloned();
-    let log = log
-        .or_else(|| wiki.as_ref().map(Wiki::audit))
-        .or_else(|| outside.as_ref().map(Outside::audit));
-    let Some(log) = log else {
-        return Error::NoContext.into_response();
-    };
-    let (mut parts, body) = request.into_parts();
-    let mut entry = entry(word, wiki.as_ref(), caller.as_ref(), &mut parts).await;
-    if let Some(outside) = outside {
-        entry.wiki = outside.id();
-        entry.slug = outside.slug().map(ToString::to_string);
+/// Writes one call down.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    log: AuditLog,
+    entry: NewAuditEntry,
+}
+
+impl Recorder {
+    /// A call of a caller, called `word` in the log of the wiki that it is for, or else in `log`.
+    pub(super) async fn of(
+        word: &'static str,
+        log: Option<AuditLog>,
+        wiki: Option<Wiki>,
+        caller: Option<Caller>,
+        parts: &mut Parts,
+    ) -> Result<Self, Error> {
+        let outside = parts.extensions.get::<Outside>().cloned();
+        let log = log
+            .or_else(|| wiki.as_ref().map(Wiki::audit))
+            .or_else(|| outside.as_ref().map(Outside::audit));
+        let log = log.ok_or(Error::NoContext)?;
+        let mut entry = entry(word, wiki.as_ref(), caller.as_ref(), parts).await;
+        if let Some(outside) = outside {
+            entry.wiki = outside.id();
+            entry.slug = outside.slug().map(ToString::to_string);
+        }
+        Ok(Self { log, entry })
     }
-    let id = match log.record(entry).await {
-        Ok(id) => id,
-        Err(error) => return error.into_response(),
-    };
-    let response = answer(Request::from_parts(parts, body)).await;
-    // A problem may have a status that the outermost layer writes.
-    let status = response.extensions().get::<Problem>().map_or(response.status(), Problem::status);
-    if let Err(error) = log.record_result(id, status.as_u16()).await {
-        // It is done, and was written down as begun.
-        tracing::error!(%error, word, "the audit log doesn't know how it ended");
+
+    /// Writes down that nothing was done. Many of these are counted in one row.
+    pub(crate) async fn refused(self, status: StatusCode) {
+        self.log.record_refusal(self.entry, status.as_u16()).await;
     }
-    response
+
+    /// Answers between two lines of the audit log. What can't be written down isn't done; what is begun has
+    /// its first line, also if nobody lives to write the second.
+    pub(crate) async fn around(self, answer: impl Future<Output = Response>) -> Response {
+        let Self { log, entry } = self;
+        let word = entry.action.clone();
+        let id = match log.record(entry).await {
+            Ok(id) => id,
+            Err(error) => return error.into_response(),
+        };
+        let response = answer.await;
+        // A problem may have a status that the outermost layer writes.
+        let status =
+            response.extensions().get::<Problem>().map_or(response.status(), Problem::status);
+        if let Err(error) = log.record_result(id, status.as_u16()).await {
+            // It is done, and was written down as begun.
+            tracing::error!(%error, word, "the audit log doesn't know how it ended");
+        }
+        response
+    }
 }
 
 async fn entry(

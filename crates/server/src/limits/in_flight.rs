@@ -1,8 +1,8 @@
-//! How many requests to one wiki are in flight at once, so that nobody takes all the server has by
-//! asking one wiki slowly.
+//! How many requests to one wiki, or to one hook, are in flight at once, so that nobody takes all the server
+//! has by asking one of them slowly.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
@@ -14,40 +14,42 @@ const RETRY_SECONDS: u64 = 1;
 /// Locks that are shared by all wikis, so that they rarely wait for each other.
 const SHARDS: usize = 16;
 
-type Counts = HashMap<TenantId, usize>;
+type Counts<K> = HashMap<K, usize>;
 
-/// The places that each wiki has. A wiki that nobody asks takes no memory.
+/// The places that each of many has, such as each wiki. One that nobody asks takes no memory.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct Places<K: Eq + Hash = TenantId> {
     most: usize,
-    taken: [Mutex<Counts>; SHARDS],
+    taken: [Mutex<Counts<K>>; SHARDS],
 }
 
-impl Places {
+impl<K: Eq + Hash + Clone> Places<K> {
     pub(crate) fn new(most: usize) -> Self {
         Self { most, taken: Default::default() }
     }
 
-    /// Takes a place of a wiki.
+    /// Takes a place of one of them.
     ///
     /// # Errors
     /// There is none left: 503.
-    pub(crate) fn enter(self: &Arc<Self>, wiki: TenantId) -> Result<Place, Problem> {
-        let mut counts = self.counts(wiki);
-        let count = counts.entry(wiki).or_default();
+    pub(crate) fn enter(self: &Arc<Self>, of: K) -> Result<Place<K>, Problem> {
+        let mut counts = self.counts(&of);
+        let count = counts.entry(of.clone()).or_default();
         if *count >= self.most {
-            let detail = "too many requests to this wiki are in flight";
+            let detail = "too many requests of this kind are in flight";
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
                 .retry_after(RETRY_SECONDS));
         }
         *count += 1;
-        Ok(Place { places: self.clone(), wiki })
+        Ok(Place { places: self.clone(), of })
     }
+}
 
-    fn counts(&self, wiki: TenantId) -> MutexGuard<'_, Counts> {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+impl<K: Eq + Hash> Places<K> {
+    fn counts(&self, of: &K) -> MutexGuard<'_, Counts<K>> {
+        use std::hash::{DefaultHasher, Hasher as _};
         let mut hash = DefaultHasher::new();
-        wiki.hash(&mut hash);
+        of.hash(&mut hash);
         let shard = usize::try_from(hash.finish() % SHARDS as u64).unwrap_or_default();
         // Counting can't end half way.
         self.taken[shard].lock().unwrap_or_else(PoisonError::into_inner)
@@ -56,20 +58,17 @@ impl Places {
 
 /// A request's place, for as long as this is held.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
-    wiki: TenantId,
+pub(crate) struct Place<K: Eq + Hash = TenantId> {
+    places: Arc<Places<K>>,
+    of: K,
 }
 
-impl Drop for Place {
+impl<K: Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
-        let mut counts = self.places.counts(self.wiki);
-        if let Entry::Occupied(mut count) = counts.entry(self.wiki) {
-            if *count.get() > 1 {
-                *count.get_mut() -= 1;
-            } else {
-                count.remove();
-            }
+        let mut counts = self.places.counts(&self.of);
+        match counts.get_mut(&self.of) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(&self.of)),
         }
     }
 }

@@ -17,8 +17,10 @@ use wikigrove_tenant::problem::Problem;
 const BURST: u32 = 5;
 /// How many are remembered at once. Who is forgotten begins anew.
 const REMEMBERED: u64 = 100_000;
-/// After this long without a request nothing is left to remember.
+/// After this long without a request nothing is left to remember of a limit per second.
 const IDLE: Duration = Duration::from_secs(60);
+/// After this long, of a limit per hour.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A limit for each of many.
 pub(crate) struct Rate<K> {
@@ -30,8 +32,18 @@ impl<K: Hash + Eq + Send + Sync + 'static> Rate<K> {
     /// So many requests a second, for each.
     pub(crate) fn new(per_second: NonZeroU32) -> Self {
         let burst = per_second.saturating_mul(NonZeroU32::MIN.saturating_add(BURST - 1));
-        let quota = Quota::per_second(per_second).allow_burst(burst);
-        let known = Cache::builder().max_capacity(REMEMBERED).time_to_idle(IDLE).build();
+        Self::of(Quota::per_second(per_second).allow_burst(burst), IDLE)
+    }
+
+    /// So many requests an hour, for each; half of them may come at once.
+    pub(crate) fn hourly(per_hour: NonZeroU32) -> Self {
+        let burst = NonZeroU32::new(per_hour.get().div_ceil(2)).unwrap_or(NonZeroU32::MIN);
+        Self::of(Quota::per_hour(per_hour).allow_burst(burst), HOUR)
+    }
+
+    /// `idle` is after how long without a request all of the quota is there again.
+    fn of(quota: Quota, idle: Duration) -> Self {
+        let known = Cache::builder().max_capacity(REMEMBERED).time_to_idle(idle).build();
         Self { quota, known }
     }
 
@@ -96,6 +108,19 @@ mod tests {
             assert_eq!((refused.status().as_u16(), refused.code()), (429, "rate_limited"));
             assert_eq!(refused.to_response::<Vec<u8>>().headers()["retry-after"], "1");
         }
+    }
+
+    #[test]
+    fn half_an_hours_worth_may_come_at_once() {
+        let rate = Rate::hourly(NonZeroU32::new(60).unwrap());
+        for _ in 0..30 {
+            rate.take(at("192.0.2.1")).unwrap();
+        }
+        let refused = rate.take(at("192.0.2.1")).unwrap_err();
+        let after = &refused.to_response::<Vec<u8>>().headers()["retry-after"];
+        let seconds: u64 = after.to_str().unwrap().parse().unwrap();
+        assert!((50..=60).contains(&seconds), "{seconds}");
+        rate.take(at("192.0.2.2")).unwrap();
     }
 
     #[test]

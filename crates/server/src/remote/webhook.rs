@@ -25,6 +25,15 @@ const MAX_KNOWN: u64 = 10_000;
 /// The longest delivery id that is kept, in bytes.
 const MAX_ID: usize = 128;
 
+/// The headers with signatures, and the one with the secret itself that GitLab sends.
+const SIGNATURES: [&str; 5] = [
+    "x-hub-signature-256",
+    "x-gitea-signature",
+    "x-forgejo-signature",
+    "webhook-signature",
+    "x-gitlab-token",
+];
+
 /// Why a delivery is refused. Who sent it is told no more than a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -92,6 +101,11 @@ impl Default for Deliveries {
         let hour = Duration::from_secs(3600);
         Self(Cache::builder().max_capacity(MAX_KNOWN).time_to_live(hour).build())
     }
+}
+
+/// Whether a delivery has a signature at all, whatever it is worth: without one its body needn't be read.
+pub fn is_signed(headers: &HeaderMap) -> bool {
+    SIGNATURES.iter().any(|name| headers.contains_key(*name))
 }
 
 /// Checks a delivery with the secret of the one wiki that it was sent to, and reads it.

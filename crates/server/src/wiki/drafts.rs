@@ -17,7 +17,7 @@ pub(super) fn router() -> Routes {
     Routes::new()
         .route(Needs::READ, routes!(list))
         .route(Needs::READ, routes!(read))
-        .route(Needs::WRITE, routes!(put, delete))
+        .route(Needs::WRITE.with_identity(), routes!(put, delete))
 }
 
 /// A draft without its text.

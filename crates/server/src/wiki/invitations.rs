@@ -1,20 +1,31 @@
 //! Accepting an invitation.
 
-use axum::extract::Extension;
+use axum::extract::{Extension, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use wikigrove_tenant::{Error, Outside, Role, Wiki};
 
-use crate::extract::Json;
+use crate::extract::{Json, JsonLimit};
+use crate::guard::recorded::Recorder;
 use crate::guard::{Needs, Routes};
 use crate::openapi;
 
 /// Where, below the beginning of the API. Requests for it come in without seeing the wiki.
 pub(crate) const ACCEPT: &str = "/invitations/accept";
+/// The largest body, in bytes. It is read of users who may see no wiki.
+const MAX_BODY: usize = 4096;
 
 pub(super) fn router() -> Routes {
-    Routes::new().route(Needs::NOBODY.audited("invitation.accept"), routes!(accept))
+    let needs = Needs::USER.audited_by_handler("invitation.accept");
+    Routes::new().route(needs, routes!(accept)).within(|methods| methods.layer(from_fn(small)))
+}
+
+async fn small(mut request: Request, next: Next) -> Response {
+    JsonLimit::lower(&mut request, MAX_BODY);
+    next.run(request).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -33,19 +44,29 @@ struct Accepted {
 
 /// Makes the caller a member by an invitation. A greater role that they have stays.
 ///
-/// Who doesn't see the wiki yet may call it, too. A secret that isn't known is answered like a wiki
-/// that isn't. Accepting a second time gives the same answer again.
+/// Who doesn't see the wiki yet may call it, too, and has to be a user. A secret that isn't known is answered
+/// like a wiki that isn't. Accepting a second time gives the same answer again.
 #[utoipa::path(post, path = "/invitations/accept", request_body = Accept,
     responses((status = 200, body = openapi::people::Accepted), (status = "4XX", body = openapi::Problem)))]
 async fn accept(
     outside: Option<Extension<Outside>>,
     wiki: Option<Extension<Wiki>>,
+    Extension(recorder): Extension<Recorder>,
     Json(body): Json<Accept>,
-) -> Result<Json<Accepted>, Error> {
+) -> Result<Response, Error> {
     // An app around us may let members in only.
     let from_inside = || wiki.map(|Extension(wiki)| wiki.outside());
     let outside = outside.map(|Extension(outside)| outside).or_else(from_inside);
     let outside = outside.ok_or(Error::NoContext)?;
-    let (slug, role) = outside.accept_invitation(&body.token).await?;
-    Ok(Json(Accepted { slug: slug.to_string(), role }))
+    // Guesses are counted and not each written down, or they would fill the log.
+    if let Err(error) = outside.check_invitation(&body.token).await {
+        recorder.refused(error.status()).await;
+        return Err(error);
+    }
+    let accepting = async {
+        let accepted = outside.accept_invitation(&body.token).await;
+        let accepted = accepted.map(|(slug, role)| Accepted { slug: slug.to_string(), role });
+        accepted.map(Json).into_response()
+    };
+    Ok(recorder.around(accepting).await)
 }

@@ -1,12 +1,17 @@
-//! The audit log. Rows are added and never changed, but for the result that comes later, once: the
-//! file itself refuses anything else.
+//! The audit log. Rows are added and never changed, but for the result that comes later, once, and the count
+//! of what is refused again and again; only the oldest go, when they are older than the log is kept. The file
+//! itself refuses anything else.
 
 use rusqlite::types::Value;
-use rusqlite::{Row, params, params_from_iter};
+use rusqlite::{Row, Transaction, params, params_from_iter};
+use time::OffsetDateTime;
 
 use super::{Catalog, CatalogError, now, row};
 use crate::TenantId;
 use crate::audit::{AuditEntry, AuditFilter, AuditId, NewAuditEntry};
+
+/// How many rows are forgotten in one transaction: others write in between.
+pub(crate) const FORGOTTEN_AT_ONCE: usize = 1000;
 
 impl Catalog {
     /// Adds a row; it is durable when this returns.
@@ -14,23 +19,61 @@ impl Catalog {
     /// # Errors
     /// The file can't be written.
     pub(crate) fn record(&self, new: &NewAuditEntry) -> Result<AuditId, CatalogError> {
+        self.db.write(|transaction| insert(transaction, new, None))
+    }
+
+    /// Adds a row for something that was refused with this status.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn record_refusal(
+        &self,
+        new: &NewAuditEntry,
+        result: u16,
+    ) -> Result<AuditId, CatalogError> {
+        self.db.write(|transaction| insert(transaction, new, Some(result)))
+    }
+
+    /// Adds to how often something was refused.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn count_refusals(&self, more: &[(AuditId, u32)]) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
-            transaction
-                .prepare_cached(
-                    "insert into audit (at, subject, action, wiki, slug, peer, request_id, detail)
-                     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                )?
-                .execute(params![
-                    now().unix_timestamp(),
-                    new.subject,
-                    new.action,
-                    new.wiki.map(|id| id.to_string()),
-                    new.slug,
-                    new.peer.map(|peer| peer.to_string()),
-                    new.request_id,
-                    new.detail.to_string(),
-                ])?;
-            Ok(AuditId(transaction.last_insert_rowid()))
+            let sql = "update audit set count = count + ?2 where id = ?1 and result is not null";
+            let mut statement = transaction.prepare_cached(sql)?;
+            for (id, more) in more {
+                statement.execute(params![id.0, more])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets the oldest rows that are from before a time, or that are more than `most`. Returns how many
+    /// there were: [`FORGOTTEN_AT_ONCE`] at most.
+    ///
+    /// # Errors
+    /// The file can't be read or written.
+    pub(crate) fn forget_audit(
+        &self,
+        before: OffsetDateTime,
+        most: u64,
+    ) -> Result<usize, CatalogError> {
+        let (before, most) = (before.unix_timestamp(), i64::try_from(most).unwrap_or(i64::MAX));
+        // Rows go from the front only, so their number is how far apart the first and the last are.
+        let through: Option<i64> = self.db.read::<_, CatalogError>(|connection| {
+            let sql = format!(
+                "select max(id) from (select id, at from audit order by id limit {FORGOTTEN_AT_ONCE})
+                 where at < ?1 or id <= (select max(id) from audit) - ?2"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            Ok(statement.query_row(params![before, most], |row| row.get(0))?)
+        })?;
+        let Some(through) = through else { return Ok(0) };
+        self.db.write(|transaction| {
+            let sql = "update audit_retention set through = max(through, ?1)";
+            transaction.execute(sql, [through])?;
+            Ok(transaction.execute("delete from audit where id <= ?1", [through])?)
         })
     }
 
@@ -79,6 +122,30 @@ impl Catalog {
     }
 }
 
+fn insert(
+    transaction: &Transaction<'_>,
+    new: &NewAuditEntry,
+    result: Option<u16>,
+) -> Result<AuditId, CatalogError> {
+    transaction
+        .prepare_cached(
+            "insert into audit (at, subject, action, wiki, slug, peer, request_id, detail, result)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            now().unix_timestamp(),
+            new.subject,
+            new.action,
+            new.wiki.map(|id| id.to_string()),
+            new.slug,
+            new.peer.map(|peer| peer.to_string()),
+            new.request_id,
+            new.detail.to_string(),
+            result,
+        ])?;
+    Ok(AuditId(transaction.last_insert_rowid()))
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let detail: String = row.get("detail")?;
     let what = NewAuditEntry {
@@ -92,7 +159,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
             .map_err(|error| row::unreadable(row, "detail", error))?,
     };
     let (id, at, result) = (row.get("id")?, row::time(row, "at")?, row.get("result")?);
-    Ok(AuditEntry { id: AuditId(id), at, what, result })
+    Ok(AuditEntry { id: AuditId(id), at, what, result, count: row.get("count")? })
 }
 
 #[cfg(test)]
@@ -153,6 +220,10 @@ mod tests {
             "update audit set result = 500",
             "update audit set detail = '{}'",
             "update audit set at = 0",
+            "update audit set count = 2, action = 'x'",
+            "update audit set count = count - 1",
+            "insert or replace into audit_retention values (1, -1)",
+            "delete from audit_retention",
         ] {
             let changed: Result<_, CatalogError> =
                 catalog.db.write(|transaction| Ok(transaction.execute(sql, [])?));
@@ -160,5 +231,58 @@ mod tests {
         }
         // Nor is an id given a second time.
         assert!(catalog.record(&entry("ann", "x", "garden")).unwrap() > id);
+    }
+
+    #[test]
+    fn what_is_refused_again_is_counted_and_what_is_open_is_not() {
+        let (_dir, catalog) = scratch();
+        let open = catalog.record(&entry("ann", "wiki.export", "garden")).unwrap();
+        let refused = catalog.record_refusal(&entry("bob", "x", "garden"), 403).unwrap();
+        catalog.count_refusals(&[(refused, 41), (open, 1), (AuditId(99), 1)]).unwrap();
+        let rows = catalog.audit_log(&AuditFilter::default(), None, 9).unwrap();
+        let seen: Vec<_> = rows.iter().map(|row| (row.id, row.result, row.count)).collect();
+        assert_eq!(seen, [(refused, Some(403), 42), (open, None, 1)]);
+    }
+
+    #[test]
+    fn the_oldest_rows_go_by_their_age_and_by_their_number_and_no_others() {
+        let (_dir, catalog) = scratch();
+        let ids: Vec<AuditId> =
+            (0..10).map(|_| catalog.record(&entry("ann", "x", "garden")).unwrap()).collect();
+        let listed = || -> Vec<AuditId> {
+            let rows = catalog.audit_log(&AuditFilter::default(), None, 99).unwrap();
+            rows.iter().rev().map(|row| row.id).collect()
+        };
+        let (past, future) = (now() - time::Duration::DAY, now() + time::Duration::DAY);
+        assert_eq!(catalog.forget_audit(past, 10).unwrap(), 0);
+        assert_eq!(catalog.forget_audit(past, 7).unwrap(), 3);
+        assert_eq!(listed(), ids[3..]);
+        let remove = |id: AuditId| {
+            catalog.db.write::<_, CatalogError>(|transaction| {
+                Ok(transaction.execute("delete from audit where id = ?1", [id.0])?)
+            })
+        };
+        remove(ids[5]).unwrap_err();
+        // All of them are old.
+        assert_eq!(catalog.forget_audit(future, 99).unwrap(), 7);
+        assert_eq!(listed(), []);
+        let next = catalog.record(&entry("ann", "x", "garden")).unwrap();
+        assert!(next > ids[9], "no id is given twice");
+        remove(next).unwrap_err();
+    }
+
+    #[test]
+    fn a_long_log_is_forgotten_a_part_at_a_time() {
+        let (_dir, catalog) = scratch();
+        let sql =
+            "insert into audit (at, action, detail) select value, 'x', '{}' from json_each(?1)";
+        let rows = i64::try_from(FORGOTTEN_AT_ONCE).unwrap() + 500;
+        let values = serde_json::json!((0..rows).collect::<Vec<_>>()).to_string();
+        let filled = catalog
+            .db
+            .write::<_, CatalogError>(|transaction| Ok(transaction.execute(sql, [&values])?));
+        assert_eq!(i64::try_from(filled.unwrap()).unwrap(), rows);
+        let forget = || catalog.forget_audit(now(), 99_999).unwrap();
+        assert_eq!([forget(), forget(), forget()], [FORGOTTEN_AT_ONCE, 500, 0]);
     }
 }

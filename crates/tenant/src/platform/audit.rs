@@ -1,5 +1,7 @@
 //! The audit log.
 
+use std::time::Instant;
+
 use crate::{AuditEntry, AuditFilter, AuditId, Error, NewAuditEntry, Platform, Slug};
 
 /// The audit log for those who may add to it and not read it. Cheap to clone.
@@ -17,6 +19,11 @@ impl AuditLog {
             entry.wiki = self.0.tenant(&slug).await?.map(|tenant| tenant.id);
         }
         self.0.record(entry).await
+    }
+
+    /// As [`Platform::record_refusal`].
+    pub async fn record_refusal(&self, entry: NewAuditEntry, status: u16) {
+        self.0.record_refusal(entry, status).await;
     }
 
     /// As [`Platform::record_result`].
@@ -40,6 +47,31 @@ impl Platform {
     /// The catalog can't be written. Then it should not be done.
     pub async fn record(&self, entry: NewAuditEntry) -> Result<AuditId, Error> {
         self.catalog(move |catalog| catalog.record(&entry)).await
+    }
+
+    /// Writes down that something was refused. What one caller is refused again and again is one row a
+    /// minute, which says how often. A row that can't be written is only logged: nothing is done in any case.
+    pub async fn record_refusal(&self, entry: NewAuditEntry, status: u16) {
+        if !self.0.refusals.count(&entry, Instant::now()) {
+            return;
+        }
+        let new = entry.clone();
+        let written = self.catalog(move |catalog| catalog.record_refusal(&new, status)).await;
+        self.0.refusals.written(&entry, written.as_ref().ok().copied());
+        if let Err(error) = written {
+            tracing::error!(%error, action = entry.action, "a refusal can't be written down");
+        }
+    }
+
+    /// Writes down how often things were refused since the last time.
+    pub(super) async fn write_refusals(&self) {
+        let more = self.0.refusals.take(Instant::now());
+        if more.is_empty() {
+            return;
+        }
+        if let Err(error) = self.catalog(move |catalog| catalog.count_refusals(&more)).await {
+            tracing::warn!(%error, "how often things were refused can't be written down");
+        }
     }
 
     /// Writes down how it ended, once: a second result changes nothing.

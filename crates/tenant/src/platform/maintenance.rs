@@ -1,14 +1,31 @@
 //! Keeping repositories small, in the background.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
 
 use crate::Platform;
+use crate::catalog::FORGOTTEN_AT_ONCE;
+
+/// How many parts of the audit log are forgotten at a time.
+const AUDIT_PARTS: usize = 10;
 
 impl Platform {
     /// Forgets what the catalog keeps for a time only. What fails is tried again in a moment.
     pub(super) async fn forget_what_is_old(&self) {
-        let forgotten = self.catalog(|catalog| catalog.forget_old_answers()).await;
-        if let Err(error) = forgotten {
+        let (kept_for, rows) = (self.0.settings.audit_kept_for, self.0.settings.audit_rows);
+        let forgotten = self.catalog(move |catalog| {
+            catalog.forget_old_answers()?;
+            // A few thousand a time: more of them go the next time.
+            for _ in 0..AUDIT_PARTS {
+                if catalog.forget_audit(kept_since(kept_for), rows)? < FORGOTTEN_AT_ONCE {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = forgotten.await {
             tracing::warn!(%error, "what the catalog keeps for a time only could not be forgotten");
         }
     }
@@ -34,4 +51,10 @@ impl Platform {
             drop((alone, platform));
         });
     }
+}
+
+/// Since when something is kept that is kept for so long.
+fn kept_since(kept_for: Duration) -> OffsetDateTime {
+    let kept_for = time::Duration::try_from(kept_for).unwrap_or(time::Duration::MAX);
+    OffsetDateTime::now_utc().checked_sub(kept_for).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

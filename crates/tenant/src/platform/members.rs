@@ -137,8 +137,8 @@ impl Platform {
         caller: &Caller,
     ) -> Result<Role, Error> {
         // Whoever guesses must neither wait for the writer nor make everybody else look again.
-        self.check_invitation(slug, secret).await?;
         let id = self.settled(slug).await?.id;
+        self.check_invitation(id, secret).await?;
         let subject = caller.user_subject().ok_or(Error::IdentityRequired)?;
         let (name, secret) = (subject.to_owned(), secret.to_owned());
         self.change(
@@ -148,8 +148,8 @@ impl Platform {
         .await
     }
 
-    pub(crate) async fn check_invitation(&self, slug: &Slug, secret: &str) -> Result<(), Error> {
-        let (id, secret) = (self.settled(slug).await?.id, secret.to_owned());
+    pub(crate) async fn check_invitation(&self, id: TenantId, secret: &str) -> Result<(), Error> {
+        let secret = secret.to_owned();
         let is_known = self.catalog(move |catalog| catalog.has_invitation(id, &secret)).await?;
         if is_known { Ok(()) } else { Err(Error::UnknownWiki) }
     }
@@ -166,6 +166,16 @@ impl Platform {
         id: TenantId,
         caller: &Caller,
     ) -> Result<Membership, Error> {
+        self.membership_asking(id, caller, &mut false).await
+    }
+
+    /// As [`membership`](Self::membership); notes whether the catalog was asked.
+    pub(super) async fn membership_asking(
+        &self,
+        id: TenantId,
+        caller: &Caller,
+        asked: &mut bool,
+    ) -> Result<Membership, Error> {
         let Some(subject) = caller.user_subject() else { return Ok(Membership::default()) };
         let memory = &self.0.memory;
         let epoch = memory.epoch();
@@ -174,6 +184,7 @@ impl Platform {
             return Ok(known);
         }
         crate::check_subject(subject)?;
+        *asked = true;
         let subject = key.1.clone();
         let known = self.catalog(move |catalog| catalog.membership(id, &subject)).await?;
         memory.keep(epoch, |memory| memory.members.insert(key, known.clone()));

@@ -87,6 +87,15 @@ pub(super) struct FrontArgs {
     /// The most requests a second to one wiki [default: no limit].
     #[arg(long, value_name = "N", env = "WIKIGROVE_RATE_LIMIT_WIKI")]
     rate_limit_wiki: Option<NonZeroU32>,
+    /// The most requests an hour of one principal to those routes of wikis that the audit log knows of; 0 is
+    /// any number.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "WIKIGROVE_RATE_LIMIT_AUDITED",
+        default_value_t = HttpLimits::default().audited_per_hour.map_or(0, NonZeroU32::get)
+    )]
+    rate_limit_audited: u32,
     /// The most requests to one wiki at once [default: half of what may be at all, at most 1000].
     #[arg(long, value_name = "N", env = "WIKIGROVE_REQUESTS_PER_WIKI")]
     requests_per_wiki: Option<usize>,
@@ -130,6 +139,7 @@ impl FrontArgs {
         HttpLimits {
             rate_per_principal: self.rate_limit_principal,
             rate_per_wiki: self.rate_limit_wiki,
+            audited_per_hour: NonZeroU32::new(self.rate_limit_audited),
             bytes_in_flight: self.bytes_in_flight.unwrap_or(limits.bytes_in_flight),
             bytes_per_principal: self.bytes_per_principal.unwrap_or(limits.bytes_per_principal),
             in_flight_per_wiki: self.requests_per_wiki.unwrap_or(usual).max(1),

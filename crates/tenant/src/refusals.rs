@@ -1,0 +1,164 @@
+//! What callers are refused, counted: one row of the audit log for each kind and minute, however often one tries.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::{AuditId, NewAuditEntry, TenantId};
+
+/// How long refusals of a kind are counted in one row.
+const COUNTED_FOR: Duration = Duration::from_secs(60);
+/// The most rows of one principal in that time; what it is refused beyond them isn't written down.
+const ROWS: usize = 10;
+/// The most principals that are counted at once; refusals of others are only logged.
+const PRINCIPALS: usize = 10_000;
+
+/// The refusals of the last minute.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Mutex<HashMap<String, Minute>>);
+
+#[derive(Debug)]
+struct Minute {
+    began: Instant,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    kind: Kind,
+    /// `None` while it is being written.
+    id: Option<AuditId>,
+    /// How often it was refused since that was written last.
+    more: u32,
+}
+
+/// What is refused, and where. One principal is refused the same thing in different wikis in different rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kind {
+    action: String,
+    wiki: Option<TenantId>,
+    slug: Option<String>,
+}
+
+impl Kind {
+    fn of(entry: &NewAuditEntry) -> Self {
+        let NewAuditEntry { action, wiki, slug, .. } = entry.clone();
+        Self { action, wiki, slug }
+    }
+}
+
+impl Refusals {
+    /// Counts a refusal. `true`: it is the first of its kind, and a row has to be [written](Self::written).
+    pub(crate) fn count(&self, entry: &NewAuditEntry, now: Instant) -> bool {
+        let principal = entry.subject.clone().unwrap_or_default();
+        let mut principals = self.principals();
+        if principals.len() >= PRINCIPALS && !principals.contains_key(&principal) {
+            tracing::warn!(principal, action = entry.action, "refused, and not written down");
+            return false;
+        }
+        let minute =
+            principals.entry(principal).or_insert_with(|| Minute { began: now, rows: Vec::new() });
+        let kind = Kind::of(entry);
+        if let Some(row) = minute.rows.iter_mut().find(|row| row.kind == kind) {
+            row.more = row.more.saturating_add(1);
+            return false;
+        }
+        if minute.rows.len() >= ROWS {
+            tracing::info!(action = entry.action, "refused, after many other refusals");
+            return false;
+        }
+        minute.rows.push(Row { kind, id: None, more: 0 });
+        true
+    }
+
+    /// Notes which row counts refusals of this kind; `None`: it could not be written, and the next refusal
+    /// tries again.
+    pub(crate) fn written(&self, entry: &NewAuditEntry, id: Option<AuditId>) {
+        let mut principals = self.principals();
+        let principal = entry.subject.as_deref().unwrap_or_default();
+        let Some(minute) = principals.get_mut(principal) else { return };
+        let kind = Kind::of(entry);
+        match id {
+            Some(id) => {
+                let row = minute.rows.iter_mut().find(|row| row.kind == kind);
+                row.into_iter().for_each(|row| row.id = Some(id));
+            }
+            None => minute.rows.retain(|row| row.kind != kind || row.id.is_some()),
+        }
+    }
+
+    /// What is yet to be added to rows, which is taken out. Minutes that are over are forgotten.
+    pub(crate) fn take(&self, now: Instant) -> Vec<(AuditId, u32)> {
+        let mut principals = self.principals();
+        let rows = principals.values_mut().flat_map(|minute| &mut minute.rows);
+        let more = rows
+            .filter(|row| row.more > 0)
+            .filter_map(|row| row.id.map(|id| (id, std::mem::take(&mut row.more))))
+            .collect();
+        principals.retain(|_, minute| {
+            now.saturating_duration_since(minute.began) < COUNTED_FOR
+                || minute.rows.iter().any(|row| row.id.is_none())
+        });
+        more
+    }
+
+    fn principals(&self) -> MutexGuard<'_, HashMap<String, Minute>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(subject: &str, action: &str, slug: &str) -> NewAuditEntry {
+        NewAuditEntry {
+            subject: Some(subject.to_owned()),
+            action: action.to_owned(),
+            wiki: None,
+            slug: Some(slug.to_owned()),
+            peer: None,
+            request_id: None,
+            detail: serde_json::json!({}),
+        }
+    }
+
+    #[test]
+    fn a_kind_of_refusal_is_written_once_a_minute_and_counted() {
+        let (refusals, began) = (Refusals::default(), Instant::now());
+        let change = entry("ann", "preferences.change", "garden");
+        assert!(refusals.count(&change, began));
+        // Also while it is being written.
+        assert!(!refusals.count(&change, began));
+        assert_eq!(refusals.take(began), []);
+        refusals.written(&change, Some(AuditId(7)));
+        assert!((0..10).all(|_| !refusals.count(&change, began)));
+        assert_eq!(refusals.take(began), [(AuditId(7), 11)]);
+        assert_eq!(refusals.take(began + COUNTED_FOR), []);
+        assert!(refusals.count(&change, began + COUNTED_FOR));
+    }
+
+    #[test]
+    fn a_principal_has_few_rows_and_takes_none_from_another() {
+        let (refusals, now) = (Refusals::default(), Instant::now());
+        let first = (0..100).filter(|wiki| {
+            let entry = entry("ann", "preferences.change", &format!("wiki-{wiki}"));
+            refusals.count(&entry, now)
+        });
+        assert_eq!(first.count(), ROWS);
+        assert!(refusals.count(&entry("bob", "preferences.change", "garden"), now));
+        for stranger in 0..2 * PRINCIPALS {
+            refusals.count(&entry(&format!("stranger-{stranger}"), "x", "garden"), now);
+        }
+        assert_eq!(refusals.principals().len(), PRINCIPALS);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again() {
+        let (refusals, now) = (Refusals::default(), Instant::now());
+        let change = entry("ann", "preferences.change", "garden");
+        assert!(refusals.count(&change, now));
+        refusals.written(&change, None);
+        assert!(refusals.count(&change, now));
+    }
+}
