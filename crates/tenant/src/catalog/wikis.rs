@@ -140,6 +140,14 @@ impl Catalog {
         self.one("where slug = ?1", [slug.as_str()])
     }
 
+    /// Looks for a name that no wiki can have: as much work as for one that no wiki has.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn look_for_no_wiki(&self) -> Result<(), CatalogError> {
+        self.one("where slug = ?1", [""]).map(drop)
+    }
+
     /// The wiki with this identity, even a deleted one.
     ///
     /// # Errors

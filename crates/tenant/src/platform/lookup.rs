@@ -23,6 +23,13 @@ pub(crate) struct Admitted {
     membership: Membership,
 }
 
+/// Which queries a look-up made; the others it answered from memory, or had no reason to make.
+#[derive(Default)]
+struct Asked {
+    wiki: bool,
+    member: bool,
+}
+
 impl Platform {
     /// The wiki of this name, for this caller.
     ///
@@ -30,8 +37,8 @@ impl Platform {
     /// There is no such wiki, or the caller may not see it; it is suspended; it can't be opened.
     pub async fn wiki(&self, slug: &str, caller: Caller) -> Result<Wiki, Error> {
         caller.check()?;
-        let known = self.known(&slug.parse()?).await?.ok_or(Error::UnknownWiki)?;
-        self.bind(known, caller).await
+        let admitted = self.admitted(Resolution::Slug(slug.parse()?), &caller).await?;
+        self.bind_admitted(admitted.ok_or(Error::UnknownWiki)?, caller).await
     }
 
     /// The wiki with this id, for this caller.
@@ -63,11 +70,16 @@ impl Platform {
     }
 
     pub(crate) async fn known(&self, slug: &Slug) -> Result<Option<Known>, Error> {
+        self.known_asking(slug, &mut Asked::default()).await
+    }
+
+    async fn known_asking(&self, slug: &Slug, asked: &mut Asked) -> Result<Option<Known>, Error> {
         let memory = &self.0.memory;
         let epoch = memory.epoch();
         if let Some(tenant) = memory.tenants.get(slug) {
             return Ok(Some(Known { tenant, epoch }));
         }
+        asked.wiki = true;
         let name = slug.clone();
         let found = self.catalog(move |catalog| catalog.by_slug(&name)).await?.map(Arc::new);
         Ok(found.map(|tenant| {
@@ -101,19 +113,23 @@ impl Platform {
         &self,
         mut resolution: Resolution,
     ) -> Result<Option<Known>, Error> {
-        loop {
+        let mut asked = Asked { wiki: false, member: true };
+        let found = loop {
             match resolution {
-                Resolution::NotFound | Resolution::InvalidSlug => return Ok(None),
+                Resolution::NotFound | Resolution::InvalidSlug => break None,
                 Resolution::Invalid(why) => return Err(Error::BadHost(why)),
-                Resolution::Slug(slug) => return self.known(&slug).await,
+                Resolution::Slug(slug) => break self.known_asking(&slug, &mut asked).await?,
                 Resolution::Domain { domain, otherwise } => {
+                    asked.wiki = true;
                     match self.known_by_domain(domain).await? {
-                        Some(known) => return Ok(Some(known)),
+                        Some(known) => break Some(known),
                         None => resolution = *otherwise,
                     }
                 }
             }
-        }
+        };
+        self.ask_in_vain(&asked, &Caller::anonymous()).await?;
+        Ok(found)
     }
 
     /// The wiki that a request is for, if its caller may read it; `None` if the request is for no wiki.
@@ -123,7 +139,7 @@ impl Platform {
     /// [`Error::UnknownWiki`]; the domain of either is one that no wiki owns.
     pub(crate) async fn resolved_for(
         &self,
-        mut resolution: Resolution,
+        resolution: Resolution,
         caller: &Caller,
     ) -> Result<Option<Admitted>, Error> {
         if resolution == Resolution::NotFound {
@@ -131,18 +147,45 @@ impl Platform {
         }
         // Asked later, it would tell whether there is a wiki to be asked for.
         caller.check()?;
+        self.admitted(resolution, caller).await
+    }
+
+    /// As [`resolved_for`](Self::resolved_for). A wiki that the caller may not see takes as many queries as
+    /// one that doesn't exist: what a query finds in memory is asked for in vain, so that the time tells
+    /// nothing either.
+    async fn admitted(
+        &self,
+        resolution: Resolution,
+        caller: &Caller,
+    ) -> Result<Option<Admitted>, Error> {
+        let mut asked = Asked::default();
+        let found = self.find_for(resolution, caller, &mut asked).await;
+        if matches!(found, Ok(None) | Err(Error::UnknownWiki)) {
+            self.ask_in_vain(&asked, caller).await?;
+        }
+        found
+    }
+
+    async fn find_for(
+        &self,
+        mut resolution: Resolution,
+        caller: &Caller,
+        asked: &mut Asked,
+    ) -> Result<Option<Admitted>, Error> {
         loop {
             match resolution {
                 Resolution::NotFound => return Ok(None),
                 Resolution::InvalidSlug => return Err(Error::UnknownWiki),
                 Resolution::Invalid(why) => return Err(Error::BadHost(why)),
                 Resolution::Slug(slug) => {
-                    let known = self.known(&slug).await?.ok_or(Error::UnknownWiki)?;
-                    return self.admit(known, caller).await.map(Some);
+                    let known = self.known_asking(&slug, asked).await?;
+                    let known = known.ok_or(Error::UnknownWiki)?;
+                    return self.admit(known, caller, asked).await.map(Some);
                 }
                 Resolution::Domain { domain, otherwise } => {
+                    asked.wiki = true;
                     if let Some(known) = self.known_by_domain(domain).await? {
-                        match self.admit(known, caller).await {
+                        match self.admit(known, caller, asked).await {
                             Err(Error::UnknownWiki) => {}
                             admitted => return admitted.map(Some),
                         }
@@ -154,15 +197,33 @@ impl Platform {
     }
 
     /// Whether this caller may at least read.
-    async fn admit(&self, known: Known, caller: &Caller) -> Result<Admitted, Error> {
-        let membership = self.membership(known.tenant.id, caller).await?;
+    async fn admit(
+        &self,
+        known: Known,
+        caller: &Caller,
+        asked: &mut Asked,
+    ) -> Result<Admitted, Error> {
+        let membership = self.membership_asking(known.tenant.id, caller, &mut asked.member).await?;
         crate::wiki::require(&known.tenant, caller, &membership, Action::Read)?;
         Ok(Admitted { known, membership })
     }
 
+    /// Makes up for the queries that weren't made because the answer was in memory. They find nothing.
+    async fn ask_in_vain(&self, asked: &Asked, caller: &Caller) -> Result<(), Error> {
+        if !asked.wiki {
+            self.catalog(|catalog| catalog.look_for_no_wiki()).await?;
+        }
+        if let Some(subject) = caller.user_subject().filter(|_| !asked.member) {
+            let subject = subject.to_owned();
+            let no_wiki = TenantId::random();
+            self.catalog(move |catalog| catalog.membership(no_wiki, &subject)).await?;
+        }
+        Ok(())
+    }
+
     /// A handle for this caller, if it may at least read.
     pub(crate) async fn bind(&self, known: Known, caller: Caller) -> Result<Wiki, Error> {
-        let admitted = self.admit(known, &caller).await?;
+        let admitted = self.admit(known, &caller, &mut Asked::default()).await?;
         self.bind_admitted(admitted, caller).await
     }
 

@@ -122,3 +122,68 @@ async fn what_many_saves_leave_is_packed_in_the_background() {
     // What still runs ends with the platform.
     tokio::time::timeout(std::time::Duration::from_secs(30), platform.close()).await.unwrap();
 }
+
+/// What a caller learns of a name or a domain, and how often the catalog was asked for it.
+async fn asked(platform: &Platform, resolution: &Resolution, caller: &Caller) -> (u64, u64) {
+    let calls = || platform.0.catalog_calls.load(std::sync::atomic::Ordering::Relaxed);
+    let before = calls();
+    let found = platform.resolved_for(resolution.clone(), caller).await;
+    assert!(matches!(found, Ok(None) | Err(Error::UnknownWiki)), "{}", found.is_ok());
+    let between = calls();
+    let outside = platform.resolved(resolution.clone()).await.unwrap();
+    let outside = Outside::new(platform.clone(), outside.map(|known| known.tenant), caller.clone());
+    assert!(outside.check_invitation("wgi_wrong").await.unwrap_err().is_not_found());
+    (between - before, calls() - between)
+}
+
+#[tokio::test]
+async fn a_wiki_that_is_hidden_takes_as_many_queries_as_none() {
+    let platform = platform().await;
+    for name in ["private", "suspended", "deleted", "other"] {
+        platform.create(name).await.unwrap();
+    }
+    platform.suspend(&slug("suspended"), "unpaid").await.unwrap();
+    platform.delete(&slug("deleted")).await.unwrap();
+    let owned: Domain = "private.example".parse().unwrap();
+    platform.add_domain(&slug("private"), owned.clone()).await.unwrap();
+    let other = platform.tenant(&slug("other")).await.unwrap().unwrap().id;
+    let token = |subject: Option<&str>| NewToken {
+        name: "bot".to_owned(),
+        role: TokenRole::Wiki { wiki: other, role: Role::Admin },
+        act_as: false,
+        expires: None,
+        subject: subject.map(str::to_owned),
+    };
+    let (bot, _) = platform.create_token(token(None)).await.unwrap();
+    let (anns, _) = platform.create_token(token(Some("ann"))).await.unwrap();
+    let callers = [
+        Caller::anonymous(),
+        Caller::user_without_email("ann", "Ann"),
+        Caller::user_without_email("nobody-knows-me", "X"),
+        Caller::token(&bot),
+        Caller::token(&anns),
+    ];
+    let by_domain = |domain: &str| Resolution::Domain {
+        domain: domain.parse().unwrap(),
+        otherwise: Box::new(Resolution::NotFound),
+    };
+    let names = ["none", "private", "suspended", "deleted"];
+    let by_name = names.map(|name| Resolution::Slug(slug(name)));
+    let by_domain = ["none.example", "private.example"].map(by_domain);
+    for caller in &callers {
+        for all in [&by_name[..], &by_domain[..]] {
+            let mut seen = Vec::new();
+            // What is in memory, and what isn't; then what the first request has put there.
+            for _ in 0..2 {
+                platform.0.memory.tenants.invalidate_all();
+                platform.0.memory.members.invalidate_all();
+                for _ in 0..3 {
+                    for resolution in all {
+                        seen.push(asked(&platform, resolution, caller).await);
+                    }
+                }
+            }
+            assert!(seen.iter().all(|calls| *calls == seen[0]), "{caller:?}: {seen:?}");
+        }
+    }
+}
