@@ -311,19 +311,40 @@ impl Wiki {
     /// # Errors
     /// There is no such attachment; it doesn't have the version of the base.
     pub fn delete_attachment(&self, delete: &DeleteAttachment<'_>) -> Result<Revision, Error> {
-        let ((), published) = self.write(|unit| {
+        let (done, published) = self.write(|unit| {
             let mut found = None;
             for path in delete.path.spellings() {
                 found = found.or(file(unit, &path)?.map(|entry| (path, entry)));
             }
-            let (path, entry) = found.ok_or_else(|| not_found(delete.path))?;
+            let Some((path, entry)) = found else {
+                let done = self.attachment_deleted_before(unit, delete)?;
+                return done.map(Some).ok_or_else(|| not_found(delete.path));
+            };
             if entry.id != delete.base {
                 return Err(stale(&path, Some(entry.id)));
             }
             unit.remove_file(path.as_str());
-            unit.sign(delete.author, message(delete.message, "Delete", path.as_str()))
+            unit.sign(delete.author, message(delete.message, "Delete", path.as_str()))?;
+            Ok(None)
         })?;
-        published.map(|published| published.revision).ok_or(Error::Closed)
+        published.map(|published| published.revision).or(done).ok_or(Error::Closed)
+    }
+
+    /// The commit of the same deletion, if its client may not have been told.
+    fn attachment_deleted_before(
+        &self,
+        unit: &Unit<'_>,
+        delete: &DeleteAttachment<'_>,
+    ) -> Result<Option<Revision>, Error> {
+        let paths: Vec<_> = delete.path.spellings().map(|path| path.as_str().to_owned()).collect();
+        let is_path = |path: &[u8]| paths.iter().any(|spelt| spelt.as_bytes() == path);
+        let is_it = |change: &FileChange| {
+            let was = change.old.map(|old| old.id);
+            is_path(&change.path) && change.new.is_none() && was == Some(delete.base)
+        };
+        let done = unit.made_before(delete.author, |changes| changes.iter().any(is_it))?;
+        let done = done.filter(|done| self.may_be_unanswered(done.revision));
+        Ok(done.map(|done| done.revision))
     }
 
     /// What is in the directory of a page, under the spelling that exists.

@@ -204,6 +204,8 @@ pub(crate) mod failing {
     thread_local! {
         /// Whether the next sync of a file system fails in this thread.
         pub(crate) static NEXT_SYNC: Cell<bool> = const { Cell::new(false) };
+        /// Whether the disk is full when the branch is locked the next time in this thread.
+        pub(crate) static NEXT_LOCK: Cell<bool> = const { Cell::new(false) };
     }
 }
 

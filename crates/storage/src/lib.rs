@@ -63,6 +63,7 @@ mod publish;
 mod receive;
 mod recover;
 mod redo;
+mod repeat;
 mod repo;
 mod resolve;
 mod revision;

@@ -12,7 +12,8 @@ use crate::index;
 use crate::links::{LinkStyle, TooLong, rewrite};
 use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, fold};
-use crate::repo::{Edit, Entry};
+use crate::repo::{Edit, Entry, FileChange};
+use crate::revision::Revision;
 use crate::undo::shown;
 use crate::unit::Unit;
 use crate::wiki::Wiki;
@@ -36,7 +37,7 @@ pub struct Move<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moved {
     /// The commit.
-    pub revision: crate::Revision,
+    pub revision: Revision,
     /// What it changes: the moved files, and pages whose links were rewritten.
     pub changes: Vec<PathChange>,
 }
@@ -45,11 +46,17 @@ impl Wiki {
     /// Moves a page with its sub-pages and attachments, in one commit. Drafts go with their pages.
     ///
     /// # Errors
-    /// There is neither such a page nor anything below it; a name collides with what stays; a path
-    /// would be too long. Nothing was changed then.
+    /// There is neither such a page nor anything below it, and the author hasn't just moved it there; a name
+    /// collides with what stays; a path would be too long. Nothing was changed then.
     pub fn move_page(&self, order: &Move<'_>) -> Result<Moved, Error> {
-        let (changes, published) = self.write(|unit| {
-            let plan = Plan::new(self, unit, order)?;
+        let ((changes, done), published) = self.write(|unit| {
+            let plan = match Plan::new(self, unit, order) {
+                Err(error @ Error::NotFound { .. }) => {
+                    let (changes, done) = moved_before(unit, order)?.ok_or(error)?;
+                    return Ok((changes, Some(done)));
+                }
+                plan => plan?,
+            };
             let moves: Vec<(String, String)> =
                 plan.moved.iter().map(|(from, (to, _))| (from.clone(), to.clone())).collect();
             plan.fill(self, unit, order)?;
@@ -59,11 +66,41 @@ impl Wiki {
             let message =
                 Message { given: order.message, verb: "Move", subject: &subject, detail: None };
             unit.sign(order.author, message)?;
-            Ok(changes)
+            Ok((changes, None))
         })?;
-        let revision = published.map(|published| published.revision).ok_or(Error::Closed)?;
-        Ok(Moved { revision, changes })
+        let revision = published.map(|published| published.revision).or(done);
+        Ok(Moved { revision: revision.ok_or(Error::Closed)?, changes })
     }
+}
+
+/// What the same move did, and in which commit, if its author is the last who made it and what was moved is
+/// still there.
+fn moved_before(
+    unit: &Unit<'_>,
+    order: &Move<'_>,
+) -> Result<Option<(Vec<PathChange>, Revision)>, Error> {
+    let target = |path: &[u8]| moved_file(order, std::str::from_utf8(path).ok()?);
+    let gone = |change: &FileChange| target(&change.path).filter(|_| change.new.is_none());
+    let is_it = |changes: &[FileChange]| {
+        let written = |to: &str| {
+            changes.iter().any(|change| change.path == to.as_bytes() && change.new.is_some())
+        };
+        let mut targets = changes.iter().filter_map(gone).peekable();
+        targets.peek().is_some() && targets.all(|to| written(&to))
+    };
+    let Some(done) = unit.made_before(order.author, is_it)? else { return Ok(None) };
+    let mut moves = Vec::new();
+    for change in &done.changes {
+        let Some(to) = gone(change) else { continue };
+        if unit.entry(&to)?.is_none() {
+            return Ok(None);
+        }
+        moves.push((String::from_utf8_lossy(&change.path).into_owned(), to));
+    }
+    let edit = |change: FileChange| Edit { path: change.path, new: change.new, content: None };
+    let edits: Vec<Edit> = done.changes.into_iter().map(edit).collect();
+    let changes = shown(&unit.view, done.parent, &edits, &moves)?;
+    Ok(Some((changes, done.revision)))
 }
 
 /// The files that move, and what stays.

@@ -222,6 +222,7 @@ impl Wiki {
             sync::add_jobs(transaction, &links, redo.new)?;
             also(transaction)
         })?;
+        self.is_durable(redo.new);
         writer.pending += 1;
         writer.unapplied = true;
         if writer.disk.is_none() {
@@ -238,6 +239,7 @@ impl Wiki {
         new: Revision,
     ) -> Result<Revision, Error> {
         let revision = self.settle(&[old], new)?;
+        self.is_visible(new);
         writer.unapplied = false;
         writer.durable = Some(new);
         Ok(revision)

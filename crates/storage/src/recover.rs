@@ -11,8 +11,11 @@ use crate::wiki::Wiki;
 
 /// Brings the repository to the state that was last acknowledged.
 pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
-    if wiki.existing_database()?.is_some() {
+    if let Some(database) = wiki.existing_database()? {
         let mut writer = wiki.lock_writer_only()?;
+        // Whoever made these may not have been told before the process died.
+        let pending = database.read(|connection| Ok::<_, Error>(redo::commits(connection)?))?;
+        pending.into_iter().for_each(|commit| wiki.is_durable(commit));
         wiki.replay(&mut writer)?;
         wiki.mend_branch(&writer)?;
         return wiki.head().map(drop);

@@ -78,6 +78,14 @@ pub(crate) fn pending(connection: &Connection) -> Result<Vec<Redo>, DbError> {
     Ok(pending)
 }
 
+/// The commits of all saves, oldest first.
+pub(crate) fn commits(connection: &Connection) -> Result<Vec<Revision>, DbError> {
+    let mut select =
+        connection.prepare_cached("select new from redo where ref is not null order by seq")?;
+    let commits = select.query_map([], |row| Ok(Revision::from_bytes(row.get(0)?)))?;
+    Ok(commits.collect::<Result<_, _>>()?)
+}
+
 fn edit(row: &Row<'_>) -> rusqlite::Result<Option<Edit>> {
     let Some(path) = row.get(4)? else { return Ok(None) };
     let mode: Option<u16> = row.get(5)?;

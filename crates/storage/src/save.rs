@@ -9,7 +9,7 @@ use crate::index;
 use crate::merge::{Effort, Hunk, Merged, merge};
 use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, collide};
-use crate::repo::{Edit, Entry};
+use crate::repo::{Edit, Entry, FileChange};
 use crate::revision::{Etag, Revision};
 use crate::unit::Unit;
 use crate::wiki::Wiki;
@@ -164,10 +164,18 @@ impl Wiki {
     fn delete_files(
         &self,
         delete: &Delete<'_>,
-        below: impl FnOnce(&Unit<'_>, &ExistingPath) -> Result<Vec<Vec<u8>>, Error>,
+        below: impl Fn(&Unit<'_>, &ExistingPath) -> Result<Vec<Vec<u8>>, Error>,
     ) -> Result<(Revision, Vec<String>), Error> {
-        let (others, published) = self.write(|unit| {
-            let (path, current) = existing_page(unit, delete.path)?;
+        let ((others, done), published) = self.write(|unit| {
+            let (path, current) = match existing_page(unit, delete.path) {
+                Err(error @ Error::NotFound { .. }) => {
+                    let is_all = below(unit, delete.path)?.is_empty();
+                    let done = if is_all { self.deleted_before(unit, delete)? } else { None };
+                    let (others, done) = done.ok_or(error)?;
+                    return Ok((others, Some(done)));
+                }
+                found => found?,
+            };
             if current.id != delete.base {
                 return Err(self.deletes_a_changed_page(unit, &path, delete.base, current.id));
             }
@@ -180,10 +188,34 @@ impl Wiki {
                 content: None,
             }));
             unit.sign(delete.author, message(delete.message, "Delete", path.as_str()))?;
-            Ok(shown)
+            Ok((shown, None))
         })?;
-        let revision = published.map(|published| published.revision).ok_or(Error::Closed)?;
-        Ok((revision, others))
+        let revision = published.map(|published| published.revision).or(done);
+        Ok((revision.ok_or(Error::Closed)?, others))
+    }
+
+    /// What else the same deletion deleted, and in which commit, if its client may not have been told.
+    fn deleted_before(
+        &self,
+        unit: &Unit<'_>,
+        delete: &Delete<'_>,
+    ) -> Result<Option<(Vec<String>, Revision)>, Error> {
+        let files: Vec<_> = delete.path.spellings().map(|path| path.file().into_bytes()).collect();
+        let is_page = |change: &FileChange| files.contains(&change.path);
+        let is_it = |changes: &[FileChange]| {
+            let mut changes = changes.iter().filter(|change| is_page(change));
+            changes.any(|change| {
+                change.new.is_none() && change.old.is_some_and(|old| old.id == delete.base)
+            })
+        };
+        let done = unit.made_before(delete.author, is_it)?;
+        let done = done.filter(|done| self.may_be_unanswered(done.revision));
+        Ok(done.map(|done| {
+            let others = done.changes.iter().filter(|change| change.new.is_none());
+            let others = others.filter(|change| !is_page(change));
+            let shown = others.map(|change| index::shown_path(&change.path)).collect();
+            (shown, done.revision)
+        }))
     }
 
     fn deletes_a_changed_page(

@@ -14,6 +14,7 @@ use crate::page::{Page, PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
 use crate::preferences::{RawPreferences, Remembered};
 use crate::publish::Writer;
+use crate::repeat::Unanswered;
 use crate::repo::{self, Entry, HeadStamp, Repo, RepoError};
 use crate::revision::{Etag, Revision};
 use crate::sync::LinkId;
@@ -88,6 +89,8 @@ pub struct Wiki {
     preferences: Remembered,
     /// Who is to get what is saved.
     links: RwLock<Vec<LinkId>>,
+    /// Commits whose clients may not have been told.
+    pub(crate) unanswered: Mutex<Unanswered>,
     /// How much the wiki may hold.
     pub(crate) quota: Mutex<Quota>,
     closed: AtomicBool,
@@ -154,6 +157,7 @@ impl Wiki {
             pages: resources.cache.for_wiki(),
             preferences: Remembered::default(),
             links: RwLock::default(),
+            unanswered: Mutex::default(),
             quota: Mutex::default(),
             closed: AtomicBool::new(false),
         };

@@ -106,7 +106,7 @@ impl View {
                 let tree = local
                     .objects
                     .find_tree(&id, &mut buffer)
-                    .map_err(|e| RepoError::object(&id, e))?;
+                    .map_err(|e| RepoError::reading_object(&id, e))?;
                 tree.into()
             }
         };
@@ -225,6 +225,10 @@ impl Repo {
 
     /// Takes the lock that every git program takes to move the branch, waiting a while for it.
     pub(crate) fn lock_branch(&self) -> Result<RefLock, RepoError> {
+        #[cfg(test)]
+        if files::failing::NEXT_LOCK.take() {
+            return Err(RepoError::DiskFull);
+        }
         // Directories of the ref are made below the boundary, and removed when the lock is given up
         // and they are empty. Without `refs` this would be no repository any more.
         self.lock_ref(&self.branch_file, "refs/heads")
