@@ -292,6 +292,7 @@ impl Database {
                     self.report(Trouble::Damaged);
                     error.of(&self.path)
                 }
+                Err(error) if error.is_disk_full() => error.of(&self.path),
                 _ => exhausted,
             }
         })

@@ -56,7 +56,7 @@ pub(crate) fn is_passing(error: &io::Error) -> bool {
 pub(crate) fn is_unavailable(error: &io::Error) -> bool {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
     let about_the_file = matches!(error.kind(), NotFound | NotADirectory | IsADirectory);
-    os_error(error).is_some() && !about_the_file && !is_disk_full(error)
+    os_error(error).is_some() && !about_the_file
 }
 
 /// The system's number for an error, also when somebody wrapped it to name the file.

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use crate::deadline::Cancelled;
-use crate::files::{FileError, is_passing};
+use crate::files::{FileError, is_disk_full, is_passing};
+
+/// SQLite's `IOERR_SHORT_READ`.
+const SHORT_READ: i32 = rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
 
 thread_local! {
     /// Whether SQLite has found damage in this thread since this was last asked. Work on a database returns
@@ -126,21 +129,82 @@ impl DbError {
 
 impl From<rusqlite::Error> for DbError {
     fn from(error: rusqlite::Error) -> Self {
-        let path = PathBuf::new();
+        let kind = Kind::of(&error);
+        Self::of_kind(kind, error.to_string(), Box::new(error))
+    }
+}
+
+impl From<refinery_core::Error> for DbError {
+    /// A migration that failed because of what SQLite met, or because of itself.
+    fn from(error: refinery_core::Error) -> Self {
+        let mut kind = Kind::Other;
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref() {
+                kind = Kind::of(error);
+            }
+            cause = error.source();
+        }
+        match kind {
+            Kind::Other => Self::Migration { path: PathBuf::new(), source: Box::new(error) },
+            kind => Self::of_kind(kind, error.to_string(), Box::new(error)),
+        }
+    }
+}
+
+/// What an error of SQLite means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Interrupted,
+    Full,
+    Corrupt,
+    Busy,
+    Other,
+}
+
+impl Kind {
+    /// To be asked right after the error came up: that a call of the system failed is all that SQLite says, and
+    /// why is only known until the next one fails.
+    fn of(error: &rusqlite::Error) -> Self {
+        let system = std::io::Error::last_os_error();
         match error.sqlite_error_code() {
-            Some(ErrorCode::OperationInterrupted) => Cancelled.into(),
-            Some(ErrorCode::DiskFull) => Self::Full { path },
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Some(ErrorCode::OperationInterrupted) => Self::Interrupted,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            // A file that ends before another one says it does.
+            Some(ErrorCode::SystemIoFailure)
+                if error.sqlite_extended_error_code() == Some(SHORT_READ) =>
+            {
+                Self::Corrupt
+            }
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if is_disk_full(&system) => {
+                Self::Full
+            }
+            Some(ErrorCode::CannotOpen) if is_passing(&system) || is_short_of_descriptors() => {
+                Self::Busy
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+impl DbError {
+    fn of_kind(
+        kind: Kind,
+        detail: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
+        let path = PathBuf::new();
+        match kind {
+            Kind::Interrupted => Cancelled.into(),
+            Kind::Full => Self::Full { path },
+            Kind::Corrupt => {
                 CORRUPTION.set(true);
-                Self::Corrupt { path, source: Box::new(error) }
+                Self::Corrupt { path, source }
             }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Self::Busy { path, detail: error.to_string() }
-            }
-            Some(ErrorCode::CannotOpen) if is_short_of_descriptors() => {
-                Self::Busy { path, detail: "no descriptors are left".to_owned() }
-            }
-            _ => Self::Sqlite { path, source: Box::new(error) },
+            Kind::Busy => Self::Busy { path, detail },
+            Kind::Other => Self::Sqlite { path, source },
         }
     }
 }

@@ -78,13 +78,7 @@ pub(super) fn ensure(connection: &mut Connection, schema: &Schema) -> Result<boo
     if is_current(&transaction, latest)? {
         return Ok(false);
     }
-    Runner::new(&schema.migrations)
-        .set_grouped(true)
-        .run(&mut InTransaction(&transaction))
-        .map_err(|error| DbError::Migration {
-            path: Default::default(),
-            source: Box::new(error),
-        })?;
+    Runner::new(&schema.migrations).set_grouped(true).run(&mut InTransaction(&transaction))?;
     check_foreign_keys(&transaction)?;
     transaction.pragma_update(None, "user_version", latest)?;
     transaction.commit()?;

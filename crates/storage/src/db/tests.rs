@@ -138,6 +138,21 @@ fn a_failing_migration_leaves_the_file_as_it_was() {
 }
 
 #[test]
+fn a_migration_for_which_there_is_no_room_says_so() {
+    let (_dir, path) = scratch();
+    drop(create_one(&path));
+    let mut connection = Connection::open(&path).unwrap();
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    let larger = schema(&[
+        ("V1__notes", "create table note (text text not null)"),
+        ("V2__more", "create table more (x); create table most (y);"),
+    ]);
+    let error = migrate::ensure(&mut connection, &larger).unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+}
+
+#[test]
 fn a_migration_that_would_orphan_rows_is_rolled_back() {
     let (_dir, path) = scratch();
     drop(create_one(&path));

@@ -99,8 +99,7 @@ impl Incoming {
         let mut incoming = Self { repo, view, packs: Vec::new(), ids, has_unpacked };
         for (stem, _) in packs(&dir.join("objects/pack"))? {
             let index = stem.with_extension("idx");
-            let listed = gix::odb::pack::index::File::at(&index, gix::hash::Kind::Sha1)
-                .map_err(|error| RepoError::Git(error.to_string().into()))?;
+            let listed = gix::odb::pack::index::File::at(&index, gix::hash::Kind::Sha1)?;
             if incoming.ids.len() + listed.num_objects() as usize > most {
                 return Ok(None);
             }
@@ -145,7 +144,7 @@ impl Incoming {
                 Ok(())
             }
             Ok(None) => Err(RepoError::object(&id, "it is missing")),
-            Err(error) => Err(RepoError::object(&id, error)),
+            Err(error) => Err(RepoError::reading_object(&id, error)),
         }
     }
 
@@ -199,7 +198,7 @@ impl Incoming {
         let mut data = Vec::new();
         let found = self.view.0.objects.try_find(&id, &mut data);
         let found = found
-            .map_err(|error| RepoError::object(&id, error))?
+            .map_err(|error| RepoError::reading_object(&id, error))?
             .ok_or_else(|| RepoError::object(&id, "it is missing"))?;
         let actual = gix::objs::compute_hash(gix::hash::Kind::Sha1, found.kind, found.data);
         if actual.as_ref().ok() != Some(&id) {

@@ -40,8 +40,7 @@ impl Packed {
 }
 
 fn open(pack: &Path) -> Result<index::File, RepoError> {
-    index::File::at(pack.with_extension("idx"), gix::hash::Kind::Sha1)
-        .map_err(|error| RepoError::Git(error.to_string().into()))
+    Ok(index::File::at(pack.with_extension("idx"), gix::hash::Kind::Sha1)?)
 }
 
 impl Repo {

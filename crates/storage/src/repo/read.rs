@@ -62,7 +62,7 @@ impl View {
         let tree = local
             .objects
             .find_tree_iter(&id, &mut buffer)
-            .map_err(|e| RepoError::object(&id, e))?;
+            .map_err(|e| RepoError::reading_object(&id, e))?;
         let mut names = Vec::new();
         for entry in tree {
             let entry = entry.map_err(|e| RepoError::object(&id, e))?;
@@ -365,7 +365,7 @@ pub(super) fn lookup(
         let entries = local
             .objects
             .find_tree_iter(&tree, &mut buffer)
-            .map_err(|e| RepoError::object(&tree, e))?;
+            .map_err(|e| RepoError::reading_object(&tree, e))?;
         let Some(entry) = find_in(entries, segment).map_err(|e| RepoError::object(&tree, e))?
         else {
             return Ok(None);
@@ -405,7 +405,10 @@ pub(super) fn changes(
     let (mut old, mut new) = (Vec::new(), Vec::new());
     let read = |commit: Revision, buffer: &mut Vec<u8>| -> Result<(), RepoError> {
         let tree = tree_of(local, commit)?;
-        local.objects.find_tree_iter(&tree, buffer).map_err(|e| RepoError::object(&tree, e))?;
+        local
+            .objects
+            .find_tree_iter(&tree, buffer)
+            .map_err(|e| RepoError::reading_object(&tree, e))?;
         Ok(())
     };
     if let Some(from) = from {

@@ -44,7 +44,7 @@ impl View {
                 return Ok(Region::TooLarge);
             }
             let tree = self.0.objects.find_tree_iter(&id, &mut buffer);
-            for entry in tree.map_err(|e| RepoError::object(&id, e))? {
+            for entry in tree.map_err(|e| RepoError::reading_object(&id, e))? {
                 let entry = entry.map_err(|e| RepoError::object(&id, e))?;
                 seen += 1;
                 if seen > MAX_FILES {
