@@ -117,8 +117,8 @@ mod tests {
             rate.take(at("192.0.2.1")).unwrap();
         }
         let refused = rate.take(at("192.0.2.1")).unwrap_err();
-        let after = &refused.to_response::<Vec<u8>>().headers()["retry-after"];
-        let seconds: u64 = after.to_str().unwrap().parse().unwrap();
+        let refused = refused.to_response::<Vec<u8>>();
+        let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((50..=60).contains(&seconds), "{seconds}");
         rate.take(at("192.0.2.2")).unwrap();
     }
