@@ -133,11 +133,16 @@ impl Live {
         self.moved.subscribe()
     }
 
+    /// Ends all work on the wiki that may be interrupted, and asks those who stay for long to leave.
+    pub(crate) fn end_work(&self) {
+        self.work.cancel();
+        self.closing.send_replace(true);
+    }
+
     /// Lets nobody in any more and waits until all have left.
     pub(crate) async fn shut(&self) {
         self.wiki.stop_indexing();
-        self.work.cancel();
-        self.closing.send_replace(true);
+        self.end_work();
         if let Ok(all) = self.door.acquire_many(USES).await {
             all.forget();
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use wikigrove_storage::{PoolUse, Wiki};
 
 use crate::context::{blocking, try_blocking};
@@ -16,6 +17,8 @@ use crate::{Error, TenantId};
 
 /// How long a request waits for a place when as many wikis are in use as may be open.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How many wikis are closed at once when all are. Each may wait for its disk, or for work that goes on.
+const CLOSED_AT_ONCE: usize = 16;
 
 /// The open wikis of one platform.
 ///
@@ -275,17 +278,31 @@ impl Registry {
         }
     }
 
-    /// Closes all wikis, even those that somebody holds, and opens none from now on.
-    pub(crate) async fn shut(&self) {
+    /// Closes all wikis, even those that are in use, and opens none from now on.
+    pub(crate) async fn shut(self: &Arc<Self>) {
         let slots: Vec<_> = {
             let mut slots = lock(&self.slots);
             slots.shut = true;
             slots.of.iter().map(|(id, slot)| (*id, slot.clone())).collect()
         };
-        for (id, slot) in slots {
-            let guard = slot.gate.clone().lock_owned().await;
-            Gate { registry: self, id, slot, _guard: guard }.close().await;
+        // In all of them first, so that no work goes on while other wikis are closed.
+        for (_, slot) in &slots {
+            if let Some(open) = lock(&slot.open).as_ref() {
+                open.wiki.end_work();
+            }
         }
+        let mut closing = JoinSet::new();
+        for (id, slot) in slots {
+            if closing.len() == CLOSED_AT_ONCE {
+                closing.join_next().await;
+            }
+            let registry = self.clone();
+            closing.spawn(async move {
+                let guard = slot.gate.clone().lock_owned().await;
+                Gate { registry: &registry, id, slot, _guard: guard }.close().await;
+            });
+        }
+        while closing.join_next().await.is_some() {}
     }
 
     /// The open wikis.

@@ -187,3 +187,24 @@ async fn a_wiki_that_is_hidden_takes_as_many_queries_as_none() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wiki_that_stays_in_use_keeps_no_other_from_being_closed() {
+    let platform = platform().await;
+    let mut wikis = Vec::new();
+    for number in 0..8 {
+        let wiki = platform.create(&format!("wiki-{number}")).await.unwrap();
+        wiki.save("home", "text", Base::New).await.unwrap();
+        wikis.push(wiki);
+    }
+    let _used = wikis[3].open_repository().await.unwrap();
+    let closed = tokio::time::timeout(std::time::Duration::from_secs(1), platform.close());
+    assert!(closed.await.is_err(), "it waits for the one");
+    for (number, wiki) in wikis.iter().enumerate().filter(|(number, _)| *number != 3) {
+        let file = platform.dir().join("wikis").join(wiki.slug().as_str()).join("wiki.db");
+        let connection = rusqlite::Connection::open(file).unwrap();
+        let redo: i64 =
+            connection.query_row("select count(*) from redo", [], |row| row.get(0)).unwrap();
+        assert_eq!(redo, 0, "{number} isn't closed");
+    }
+}
