@@ -26,16 +26,21 @@ pub struct HttpLimits {
     /// How long a request may take from its head to the head of its answer. What an answer
     /// streams afterwards isn't counted.
     pub request_timeout: Duration,
-    /// Bytes a second below which an upload counts as stalled. Each second's worth that has
-    /// arrived extends `request_timeout` by a second, so that large uploads have their time.
+    /// The least bytes a second of an upload. Each second's worth that has arrived extends `request_timeout`
+    /// by a second, so that large uploads have their time.
     pub slowest_upload: u64,
+    /// How long an upload that is waited for may be behind `slowest_upload` before it is refused.
+    pub upload_patience: Duration,
     /// How long a client may take to send the head of a request; idle connections, too, are
     /// closed after it.
     pub header_timeout: Duration,
     /// How long a client may leave an answer unread before its connection is cut.
     pub unread_timeout: Duration,
-    /// Connections open at once. More of them wait in the system's queue.
+    /// Connections open at once. When there are more, those of silent peers are closed, and the others wait in
+    /// the system's queue.
     pub connections: usize,
+    /// Those of one address, and of IPv6 of one /64. More of them are closed.
+    pub connections_per_address: usize,
     /// Bytes in the head of a request.
     pub header_bytes: usize,
     /// Requests to one wiki that may be in flight at once; more of them are told to come back.
@@ -59,7 +64,8 @@ pub struct HttpLimits {
     pub events_keep_alive: Duration,
     /// Clones, fetches and pushes.
     pub git: GitLimits,
-    /// How long requests in flight may go on once the server stops.
+    /// How long requests in flight may go on once the server stops. Answers without an end, and peers that send
+    /// or take nothing, aren't waited for.
     pub shutdown_grace: Duration,
 }
 
@@ -69,9 +75,11 @@ impl Default for HttpLimits {
             json_bytes: crate::extract::JsonLimit::default().0,
             request_timeout: Duration::from_secs(60),
             slowest_upload: 16 * 1024,
+            upload_patience: Duration::from_secs(15),
             header_timeout: Duration::from_secs(30),
             unread_timeout: Duration::from_secs(60),
             connections: 10_000,
+            connections_per_address: 2_500,
             header_bytes: 64 * 1024,
             in_flight_per_wiki: 1_000,
             bytes_in_flight: 128 << 20,
@@ -82,7 +90,7 @@ impl Default for HttpLimits {
             listeners_per_wiki: 5_000,
             events_keep_alive: Duration::from_secs(15),
             git: GitLimits::default(),
-            shutdown_grace: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(6),
         }
     }
 }

@@ -3,8 +3,10 @@
 //! `axum::serve` keeps hyper's settings to itself, among them the time a client may take to send
 //! the head of a request; without that, connections that say nothing stay for ever.
 
+mod activity;
 mod connection;
-mod endless;
+mod crowd;
+mod ending;
 mod listener;
 mod peer;
 
@@ -13,26 +15,42 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use crate::auth::proxy::Network;
 use crate::limits::HttpLimits;
+use activity::Activity;
 use connection::Connections;
-pub use endless::Endless;
+use crowd::{Crowd, Place, Refused};
+pub use ending::Endless;
 use listener::Accepted;
 pub use listener::{Listen, ListenError, Listener};
 pub use peer::Peer;
 
 /// How long to wait when there are no descriptors left; some may be closed meanwhile.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How often, while the server ends, the connections of silent peers are closed.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// As [`serve_behind`], without proxies on other machines.
+pub async fn serve<L: Into<Listener>>(
+    listeners: Vec<(L, Router)>,
+    limits: &HttpLimits,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    serve_behind(&[], listeners, limits, shutdown).await
+}
 
 /// Serves each listener's router, over HTTP/1 and HTTP/2, until `shutdown` completes. Requests in
-/// flight then have `limits.shutdown_grace` to finish. Returns how many connections were cut
-/// because they hadn't.
+/// flight then have `limits.shutdown_grace` to finish, unless their peer sends nothing of a body, or
+/// takes nothing of an answer. Returns how many connections were cut because they hadn't.
 ///
-/// Handlers find who connected as [`Peer`]; if it has an address, it is there as
+/// Of the connections that there may be at once an address has a share, but not one of the `proxies`, this
+/// machine, or a Unix socket. Handlers find who connected as [`Peer`]; if it has an address, it is there as
 /// `ConnectInfo<SocketAddr>`, too. Dropping the future closes everything at once.
-pub async fn serve<L: Into<Listener>>(
+pub async fn serve_behind<L: Into<Listener>>(
+    proxies: &[Network],
     listeners: Vec<(L, Router)>,
     limits: &HttpLimits,
     shutdown: impl Future<Output = ()>,
@@ -43,7 +61,7 @@ pub async fn serve<L: Into<Listener>>(
         let connections = Arc::new(Connections::new(router, limits));
         let door = Door {
             listener: listener.into(),
-            places: Arc::new(Semaphore::new(limits.connections)),
+            crowd: Crowd::new(limits.connections, limits.connections_per_address, proxies),
         };
         doors.spawn(accept(door, connections, limits.shutdown_grace, stopped.clone()));
     }
@@ -59,17 +77,54 @@ pub async fn serve<L: Into<Listener>>(
     cut
 }
 
-/// A listener, and how many connections there may still be. Each listener has places of its own:
-/// whoever fills up the public one doesn't lock the operator out.
+/// A listener and its connections. Each listener has places of its own: whoever fills up the public one
+/// doesn't lock the operator out.
 struct Door {
     listener: Listener,
-    places: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+}
+
+/// A connection that has its place.
+struct Guest {
+    accepted: Accepted,
+    activity: Arc<Activity>,
+    place: Place,
+}
+
+impl Guest {
+    fn serve(
+        self,
+        connections: Arc<Connections>,
+        stop: watch::Receiver<bool>,
+        open: &mut JoinSet<()>,
+    ) {
+        let Self { accepted, activity, place } = self;
+        let peer = accepted.peer();
+        match accepted {
+            Accepted::Tcp(stream, _) => {
+                connections.prepare(&stream);
+                open.spawn(connections.serve(stream, peer, stop, activity, place));
+            }
+            Accepted::Unix(stream) => {
+                open.spawn(connections.serve(stream, peer, stop, activity, place));
+            }
+        }
+    }
 }
 
 impl Door {
-    async fn next(&self) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
-        let place = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
-        Ok((self.listener.accept().await?, place))
+    /// The next connection that gets a place. What one address opens beyond its share is closed.
+    async fn next(&self) -> io::Result<Guest> {
+        loop {
+            let accepted = self.listener.accept().await?;
+            let activity = Activity::new();
+            match self.crowd.enter(accepted.peer(), &activity).await {
+                Ok(place) => return Ok(Guest { accepted, activity, place }),
+                Err(Refused) => {
+                    tracing::debug!(peer = ?accepted.peer(), "an address has its share of the connections");
+                }
+            }
+        }
     }
 }
 
@@ -81,27 +136,26 @@ async fn accept(
 ) -> usize {
     let mut open = JoinSet::new();
     let stop = stopped.clone();
+    // Kept over the rounds: it may have a connection in its hands that waits for a place.
+    let mut next = Box::pin(door.next());
     loop {
         tokio::select! {
             () = told(&mut stopped) => break,
-            accepted = door.next() => match accepted {
-                Ok((Accepted::Tcp(stream, peer), place)) => {
-                    let peer = Peer::Tcp(peer);
-                    connections.prepare(&stream);
-                    open.spawn(connections.clone().serve(stream, peer, stop.clone(), place));
+            guest = next.as_mut() => {
+                next.set(door.next());
+                match guest {
+                    Ok(guest) => guest.serve(connections.clone(), stop.clone(), &mut open),
+                    Err(error) => after_failure(&error).await,
                 }
-                Ok((Accepted::Unix(stream), place)) => {
-                    let peer = Peer::Local;
-                    open.spawn(connections.clone().serve(stream, peer, stop.clone(), place));
-                }
-                Err(error) => after_failure(&error).await,
-            },
+            }
             Some(ended) = open.join_next() => log_panic(ended),
         }
     }
     // Closed first, so that whoever comes now is refused by the system and tries elsewhere.
-    drop(door);
-    drain(open, grace).await
+    drop(next);
+    let Door { listener, crowd } = door;
+    drop(listener);
+    drain(open, &crowd, grace).await
 }
 
 /// Waits until the server is told to stop, or is gone.
@@ -111,14 +165,18 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
 }
 
 /// Waits for connections to end by themselves; returns how many had to be cut.
-async fn drain(mut open: JoinSet<()>, grace: Duration) -> usize {
-    let all_ended = async {
-        while let Some(ended) = open.join_next().await {
-            log_panic(ended);
+async fn drain(mut open: JoinSet<()>, crowd: &Crowd, grace: Duration) -> usize {
+    let deadline = tokio::time::Instant::now() + grace;
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            ended = open.join_next() => match ended {
+                Some(ended) => log_panic(ended),
+                None => return 0,
+            },
+            _ = sweep.tick() => crowd.dismiss_idle(),
+            () = tokio::time::sleep_until(deadline) => break,
         }
-    };
-    if tokio::time::timeout(grace, all_ended).await.is_ok() {
-        return 0;
     }
     let cut = open.len();
     tracing::warn!(connections = cut, "shutdown does not wait any longer");

@@ -2,7 +2,8 @@
 //!
 //! One deadline covers the body and the handler: a timeout per read would let a client that sends
 //! a byte now and then hold its place for ever. What has arrived moves the deadline, at the rate
-//! that the slowest acceptable client sends with.
+//! that the slowest acceptable client sends with. A client that is slower than that while its body is waited
+//! for is refused long before.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -24,10 +25,19 @@ use crate::limits::HttpLimits;
 
 /// How long a client should wait after a handler took too long.
 const RETRY_SECONDS: u64 = 5;
+/// How often it is looked how far a body has come.
+const LOOK: Duration = Duration::from_secs(1);
+/// A time that hasn't come.
+const NEVER: u64 = u64::MAX;
 
 /// How far the body of a request has come.
 pub(super) struct Upload {
+    begun: Instant,
     received: AtomicU64,
+    /// When the handler first asked for it, in milliseconds since the beginning.
+    asked: AtomicU64,
+    /// Whether the handler waits for more of it.
+    awaited: AtomicBool,
     /// Read to its end, or given up by the handler: in both cases the client isn't waited for.
     ended: AtomicBool,
     version: Version,
@@ -39,10 +49,42 @@ pub(super) fn watch(request: Request) -> (Request, Option<Arc<Upload>>) {
         return (request, None);
     }
     let version = request.version();
-    let upload =
-        Arc::new(Upload { received: AtomicU64::new(0), ended: AtomicBool::new(false), version });
+    let upload = Arc::new(Upload::new(version));
     let request = request.map(|body| Body::new(Watched { body, upload: upload.clone() }));
     (request, Some(upload))
+}
+
+impl Upload {
+    fn new(version: Version) -> Self {
+        Self {
+            begun: Instant::now(),
+            received: AtomicU64::new(0),
+            asked: AtomicU64::new(NEVER),
+            awaited: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            version,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(NEVER)
+    }
+
+    /// What has arrived, as the time that the slowest client has for it.
+    fn earned(&self, limits: &HttpLimits) -> Duration {
+        let received = self.received.load(Ordering::Relaxed);
+        Duration::from_millis(received.saturating_mul(1000) / limits.slowest_upload.max(1))
+    }
+
+    /// Whether it is waited for, and has been slower than it may be. Time in which the handler didn't ask for
+    /// it, because it waited for something else, is the client's as well.
+    fn is_stalled(&self, limits: &HttpLimits) -> bool {
+        if !self.awaited.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed) {
+            return false;
+        }
+        let asked_for = self.now().saturating_sub(self.asked.load(Ordering::Relaxed));
+        Duration::from_millis(asked_for) > limits.upload_patience + self.earned(limits)
+    }
 }
 
 /// The answer, or an error that says who was too slow.
@@ -53,16 +95,19 @@ pub(super) async fn within(
 ) -> Response {
     let started = Instant::now();
     let mut answer = pin!(answer);
-    let mut deadline = started + limits.request_timeout;
     loop {
-        if let Ok(response) = tokio::time::timeout_at(deadline, answer.as_mut()).await {
-            return response;
-        }
-        let received = upload.as_ref().map_or(0, |upload| upload.received.load(Ordering::Relaxed));
-        let earned = Duration::from_secs(received / limits.slowest_upload.max(1));
-        deadline = started + limits.request_timeout + earned;
-        if deadline <= Instant::now() {
+        let earned = upload.as_ref().map_or(Duration::ZERO, |upload| upload.earned(limits));
+        let deadline = started + limits.request_timeout + earned;
+        let is_stalled = upload.as_ref().is_some_and(|upload| upload.is_stalled(limits));
+        if is_stalled || deadline <= Instant::now() {
             return too_slow(upload.as_deref());
+        }
+        let look = match &upload {
+            Some(upload) if !upload.ended.load(Ordering::Relaxed) => Instant::now() + LOOK,
+            _ => deadline,
+        };
+        if let Ok(response) = tokio::time::timeout_at(look.min(deadline), answer.as_mut()).await {
+            return response;
         }
     }
 }
@@ -102,7 +147,11 @@ impl http_body::Body for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.upload.asked.load(Ordering::Relaxed) == NEVER {
+            self.upload.asked.store(self.upload.now(), Ordering::Relaxed);
+        }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.upload.awaited.store(polled.is_pending(), Ordering::Relaxed);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);

@@ -16,12 +16,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tower_service::Service as _;
 
 use super::Peer;
-use super::endless::ending;
+use super::activity::{Activity, Awaited, Noted};
+use super::crowd::Place;
+use super::ending::ending;
 use crate::limits::HttpLimits;
 
 /// Requests that one HTTP/2 connection may have in flight.
@@ -32,8 +34,11 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The body of a request, without the box that one with nothing in it doesn't need.
-fn body(body: Incoming) -> Body {
-    if body.is_end_stream() { Body::empty() } else { Body::new(body) }
+fn body(body: Incoming, activity: &Arc<Activity>) -> Body {
+    if body.is_end_stream() {
+        return Body::empty();
+    }
+    Body::new(Awaited::new(body, activity.clone()))
 }
 
 /// What all connections of one listener share.
@@ -62,26 +67,31 @@ impl Connections {
         Self { router, http, header_timeout, unread_timeout }
     }
 
-    /// Serves until the peer leaves, misbehaves, or, once `stopped`, has its answers.
+    /// Serves until the peer leaves, misbehaves, is silent while others need its place, or, once `stopped`, has
+    /// its answers.
     pub(super) async fn serve(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Peer,
         mut stopped: watch::Receiver<bool>,
-        _place: OwnedSemaphorePermit,
+        activity: Arc<Activity>,
+        _place: Place,
     ) {
         let heard = AtomicU64::new(0);
         // Counted here and not where all connections count.
         let stop = Arc::new(stopped.clone());
+        let stream = Noted::new(stream, activity.clone());
         let service = service_fn(|mut request: Request<Incoming>| {
             heard.fetch_add(1, Ordering::Relaxed);
             peer.write_to(request.extensions_mut());
-            let answered = self.router.clone().call(request.map(body));
+            let working = activity.work();
+            let answered = self.router.clone().call(request.map(|it| body(it, &activity)));
             let stop = stop.clone();
-            async move { answered.await.map(|response| ending(response, &stop)) }
+            async move { answered.await.map(|response| ending(response, &stop, working)) }
         });
         let mut connection =
             pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut dismissed = pin!(activity.dismissed());
         // Hyper's own timer runs within HTTP/1 only: neither while the version is still being found
         // out (<https://github.com/hyperium/hyper/issues/3962>) nor within HTTP/2, where a peer
         // that answers pings could keep its place for ever.
@@ -95,6 +105,7 @@ impl Connections {
                     }
                     return;
                 }
+                () = dismissed.as_mut() => return,
                 () = silence.as_mut(), if !draining => {
                     let requests = heard.load(Ordering::Relaxed);
                     if requests == 0 {

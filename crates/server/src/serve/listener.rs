@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use super::Peer;
+
 /// How many connections may wait to be accepted on a Unix socket.
 const WAITING: i32 = 1024;
 /// What an address of a Unix socket begins with.
@@ -69,6 +71,15 @@ impl From<TcpListener> for Listener {
 pub(super) enum Accepted {
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
+}
+
+impl Accepted {
+    pub(super) fn peer(&self) -> Peer {
+        match self {
+            Self::Tcp(_, peer) => Peer::Tcp(*peer),
+            Self::Unix(_) => Peer::Local,
+        }
+    }
 }
 
 impl Listener {

@@ -31,6 +31,10 @@ fn app() -> Router {
         .route("/slow", get(slow))
         .route("/large", get(|| async { vec![0; 50_000_000] }))
         .route("/never", get(std::future::pending::<()>))
+        .route(
+            "/read",
+            axum::routing::put(|body: bytes::Bytes| async move { body.len().to_string() }),
+        )
         .route("/endless", get(endless))
 }
 
@@ -208,6 +212,54 @@ async fn odd_framing_is_refused_and_the_connection_closed() {
             "{framing}: {text}"
         );
     }
+}
+
+/// Half a request whose body never comes.
+fn half() -> String {
+    "PUT /read HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf".to_owned()
+}
+
+#[tokio::test]
+async fn silent_peers_make_room_for_those_who_send() {
+    let server = start(HttpLimits { connections: 6, ..HttpLimits::default() }).await;
+    let mut silent = Vec::new();
+    for begun in ["", "GET / HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &half()] {
+        for _ in 0..10 {
+            silent.push(connect(&server, begun).await);
+        }
+    }
+    for _ in 0..20 {
+        let began = Instant::now();
+        let mut stream = connect(&server, &request("/peer")).await;
+        let answered = tokio::time::timeout(Duration::from_secs(20), answer(&mut stream)).await;
+        assert!(answered.unwrap().starts_with("HTTP/1.1 200"), "after {:?}", began.elapsed());
+        silent.push(stream);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_is_worked_for_keeps_its_place() {
+    let server = start(HttpLimits { connections: 2, ..HttpLimits::default() }).await;
+    let mut stream = connect(&server, &request("/endless")).await;
+    let never = connect(&server, &request("/never")).await;
+    while !answer(&mut stream).await.contains("something") {}
+    let mut next = connect(&server, &request("/peer")).await;
+    let waiting = tokio::time::timeout(Duration::from_secs(3), answer(&mut next)).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    drop(never);
+    assert!(answer(&mut next).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn the_end_waits_for_no_silent_peer() {
+    let server = start(HttpLimits { shutdown_grace: Duration::from_secs(60), ..limits() }).await;
+    let stalled = connect(&server, &half()).await;
+    let unread = connect(&server, &request("/endless")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.stop.send(()).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), server.ended).await;
+    assert_eq!(ended.expect("it ends").unwrap(), 0);
+    drop((stalled, unread));
 }
 
 #[tokio::test]

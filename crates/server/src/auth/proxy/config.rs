@@ -157,7 +157,7 @@ impl fmt::Debug for Proxies {
 }
 
 impl Network {
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 }
