@@ -124,6 +124,14 @@ async fn every_documented_route_is_there() {
                 };
                 let status = answer.status();
                 assert_ne!(status, 405, "{method} {path}");
+                if status >= 400 {
+                    let kind = answer.header("content-type");
+                    let responses = &item[method.as_str().to_lowercase()]["responses"];
+                    let is_documented = [status.to_string(), format!("{}XX", status / 100)]
+                        .iter()
+                        .any(|status| responses[status]["content"][kind].is_object());
+                    assert!(is_documented, "{method} {path}: {status} {kind}");
+                }
                 let is_there = status != 404
                     || NAMED.iter().any(|part| path.contains(part))
                     || answer.json()["code"] == "attachment_not_found";

@@ -7,6 +7,7 @@
 //! repeat fields instead of sharing them, because what is flattened can't refuse what it doesn't know.
 
 pub mod channels;
+mod errors;
 pub mod people;
 pub mod remotes;
 
@@ -40,6 +41,7 @@ fn finish(mut document: OpenApi, title: &str, server: utoipa::openapi::Server) -
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths =
         paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    errors::describe(&mut document);
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("bearer", bearer);
     let no_scopes: [&str; 0] = [];
@@ -776,6 +778,33 @@ mod tests {
         let control = operations(&control());
         assert!(control.contains("delete /admin/v1/wikis/{slug}/tokens/{id}"), "{control:?}");
         assert_eq!(control.len(), 45);
+    }
+
+    #[test]
+    fn every_error_is_described_as_a_problem() {
+        for document in [wikis(), control()] {
+            let document = serde_json::to_value(document).unwrap();
+            assert!(document["components"]["schemas"]["Problem"].is_object());
+            for (path, item) in document["paths"].as_object().unwrap() {
+                for (method, operation) in item.as_object().unwrap() {
+                    let responses = operation["responses"].as_object().unwrap();
+                    let errors: Vec<_> = responses
+                        .iter()
+                        .filter(|(status, _)| status.starts_with(['4', '5']))
+                        .collect();
+                    let kinds: BTreeSet<_> =
+                        errors.iter().map(|(status, _)| &status[..1]).collect();
+                    assert_eq!(kinds, BTreeSet::from(["4", "5"]), "{method} {path}");
+                    for (status, error) in errors {
+                        let content = error["content"].as_object().unwrap();
+                        let types: Vec<_> = content.keys().collect();
+                        assert_eq!(types, ["application/problem+json"], "{method} {path} {status}");
+                        let schema = &content["application/problem+json"]["schema"];
+                        assert!(schema["$ref"].is_string(), "{method} {path} {status}: {schema}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]
