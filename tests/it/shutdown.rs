@@ -1,13 +1,14 @@
 //! How the program starts and ends: what it prints, what it leaves, and what it says when it can't.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rustix::net::{AddressFamily, SocketType};
 use testkit::{Program, Running, scratch};
 
 /// The value of a query on a wiki's database.
@@ -270,4 +271,152 @@ fn a_directory_that_cannot_be_used_is_named() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(&file.display().to_string()), "{said}");
     }
+}
+
+/// How long the server may take to end, however its clients behave.
+const END: Duration = Duration::from_secs(10);
+
+/// Connects with small buffers and sends `text`.
+fn deaf(address: SocketAddr, text: &str) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 4096).unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.write_all(text.as_bytes()).unwrap();
+    stream
+}
+
+/// The processes that hold a file below `data` open or work there.
+fn processes_in(data: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let cwd = std::fs::read_link(process.path().join("cwd"));
+        if cwd.is_ok_and(|cwd| cwd.starts_with(data)) {
+            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            found.push(name);
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_ends_in_time_whatever_its_clients_do() {
+    let data = scratch();
+    let program = super::program(data.path());
+    let server = program.serve();
+    let operator = server.operator();
+    operator.create_wiki("garden").await.good();
+    operator.on("garden").create("home", &"long text\n".repeat(400_000)).await.good();
+    let (address, token) = (server.public_address(), operator.secret());
+    let head = |line: &str, more: &str| {
+        format!("{line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
+    };
+    let body = "Content-Type: application/json\r\nIf-None-Match: *\r\nContent-Length: 1000\r\n";
+    let pack = "Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000\r\n";
+    let mut events = deaf(address, &head("GET /w/garden/api/v1/events", ""));
+    let rude = [
+        deaf(address, ""),
+        deaf(address, "GET / HT"),
+        deaf(address, &head("PUT /w/garden/api/v1/pages/new", body)),
+        deaf(
+            address,
+            &head("PUT /w/garden/api/v1/attachments/new.bin", "Content-Length: 9999999\r\n"),
+        ),
+        deaf(address, &head("POST /w/garden/git/git-receive-pack", pack)),
+        deaf(address, &head("GET /w/garden/api/v1/pages/home", "")),
+        deaf(address, &head("GET /w/garden/api/v1/events", "")),
+        deaf(address, &head("GET /w/garden/api/v1/export", "")),
+    ];
+    std::thread::sleep(Duration::from_secs(1));
+    let started = Instant::now();
+    server.terminate();
+    events.set_read_timeout(Some(END)).unwrap();
+    let mut streamed = Vec::new();
+    events.read_to_end(&mut streamed).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "a stream ends at once");
+    let (status, log) = server.ended();
+    assert!(started.elapsed() < END, "{:?}: {log}", started.elapsed());
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(processes_in(data.path()), [""; 0]);
+    drop(rude);
+    let server = program.serve();
+    server.operator().on("garden").create("after", "x").await.good();
+    server.stop();
+}
+
+/// A server in which a request waits for ever, in a thread that nothing interrupts.
+async fn hanging(program: &Program, data: &Path) -> Running {
+    let server = program.serve();
+    server.operator().create_wiki("garden").await.good();
+    server.stop();
+    // Whoever opens it waits for a writer.
+    let file = data.join("wikis/garden/repo/packed-refs");
+    let mode = rustix::fs::Mode::from_bits_truncate(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, mode).unwrap();
+    let server = program.serve();
+    let operator = server.operator();
+    let wiki = operator.on("garden");
+    let opening = tokio::time::timeout(Duration::from_secs(1), wiki.read("home").attempt());
+    assert!(opening.await.is_err(), "nothing hangs");
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_never_ends_does_not_keep_the_server() {
+    let data = scratch();
+    let server = hanging(&super::program(data.path()), data.path()).await;
+    let started = Instant::now();
+    server.terminate();
+    let (status, log) = server.ended();
+    assert!(started.elapsed() < END, "{:?}: {log}", started.elapsed());
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("the server ends at once"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_the_server_at_once() {
+    let data = scratch();
+    let program = super::program(data.path()).env("WIKIGROVE_SHUTDOWN_GRACE", "100");
+    let server = hanging(&program, data.path()).await;
+    server.terminate();
+    wait_until_closed(&server);
+    let started = Instant::now();
+    std::thread::sleep(Duration::from_millis(500));
+    server.terminate();
+    let (status, log) = server.ended();
+    assert!(started.elapsed() < END && status.code() == Some(0), "{log}");
+    assert!(log.contains("second signal"), "{log}");
+}
+
+#[test]
+fn a_directory_that_lost_its_catalog_is_not_begun_anew() {
+    let data = scratch();
+    let program = super::program(data.path());
+    program.serve().stop();
+    let file = data.path().join("platform.db");
+    let whole = std::fs::read(&file).unwrap();
+    for left in [None, Some(&b""[..]), Some(&whole[..100])] {
+        match left {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let output =
+            program.run(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("platform.db") && said.contains("from a backup"), "{said}");
+        assert_eq!(std::fs::read(&file).ok().as_deref(), left, "it was changed");
+    }
+    std::fs::write(&file, whole).unwrap();
+    program.serve().stop();
+}
+
+#[test]
+fn the_server_needs_no_directory_for_temporary_files() {
+    let data = scratch();
+    let nowhere = data.path().join("nowhere");
+    let program = super::program(&data.path().join("data"));
+    let server = program.env("TMPDIR", nowhere.to_str().unwrap()).serve();
+    assert!(server.printed().contains("A wiki was created"), "{}", server.printed());
+    server.stop();
 }

@@ -12,6 +12,7 @@ mod wiki;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -92,6 +93,9 @@ struct CreateToken {
     operator: bool,
 }
 
+/// How long work that nothing waits for any more may go on when a command is done.
+const LAST_WORK: Duration = Duration::from_secs(1);
+
 /// Why a command failed, as it is printed.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -114,7 +118,18 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let place = local::Place { data: cli.data, secret_key_file: cli.secret_key_file };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match cli.command {
+    let done = run_on(&runtime, place, cli.command);
+    // Work on a thread that never comes back doesn't keep the process.
+    runtime.shutdown_timeout(LAST_WORK);
+    done
+}
+
+fn run_on(
+    runtime: &tokio::runtime::Runtime,
+    place: local::Place,
+    command: Option<Command>,
+) -> Result<(), Failure> {
+    match command {
         None => runtime.block_on(serve::serve(place, serve::ServeArgs::from_environment())),
         Some(Command::Serve(args)) => runtime.block_on(serve::serve(place, *args)),
         Some(Command::Wiki(Through { command, json, admin_token })) => {

@@ -1,5 +1,6 @@
 //! `wikigrove serve`: opens everything, says where it is, serves until told to stop.
 
+mod ending;
 mod front;
 mod sync;
 
@@ -8,7 +9,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use tokio::signal::unix::{SignalKind, signal};
 use wikigrove_tenant::{Platform, Settings};
 
 use super::Failure;
@@ -18,9 +18,10 @@ use crate::app::{self, Addresses};
 use crate::auth::Authenticator;
 use crate::limits::HttpLimits;
 use crate::operator_token::{self, OperatorToken};
-use crate::serve::{Listen, Listener, serve as serve_listeners};
+use crate::serve::{Listen, Listener, serve_behind};
 use crate::sync::runner::Remotes;
 use crate::welcome;
+use ending::Ending;
 use front::FrontArgs;
 use sync::SyncArgs;
 
@@ -145,7 +146,7 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     let addresses = Addresses {
         public_url: args.public_url,
         base_domain: args.base_domain,
-        cors_origins: args.front.cors_origins,
+        cors_origins: args.front.cors_origins.clone(),
     };
     let remotes = Remotes::start(&platform, options).await?;
     let control = app::control_with(&platform, &auth, &public_url, &limits, &remotes);
@@ -156,14 +157,17 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     let running =
         Running { admin: admin_address.clone(), wikis: public_addresses.into_iter().next() };
     let _announced = running.announce(&place.data)?;
-    let shutdown = stop_signal()?;
+    let (ending, signalled) = Ending::on_signal(limits.shutdown_grace)?;
     say(&greeting(&public_url, &admin_address, &token, is_new));
-    let cut = serve_listeners(listeners, &limits, shutdown).await;
+    let cut = serve_behind(args.front.networks(), listeners, &limits, signalled).await;
     if cut > 0 {
         tracing::warn!(connections = cut, "some connections were cut when their time was over");
     }
+    ending.goes_on_to("links are being ended");
     remotes.stop().await;
+    ending.goes_on_to("wikis are being closed");
     platform.close().await;
+    ending.goes_on_to("the last work is being ended");
     Ok(())
 }
 
@@ -200,7 +204,10 @@ fn reached_at(listeners: &[Listener]) -> Result<String, Failure> {
 fn limits(files: u64) -> HttpLimits {
     let defaults = HttpLimits::default();
     let share = usize::try_from(files / 8).unwrap_or(usize::MAX).max(1);
-    HttpLimits { connections: defaults.connections.min(share), ..defaults }
+    let connections = defaults.connections.min(share);
+    // A browser opens six, and several people may be behind one address.
+    let connections_per_address = (connections / 4).max(16);
+    HttpLimits { connections, connections_per_address, ..defaults }
 }
 
 /// As many open wikis as the limit of open files allows.
@@ -231,17 +238,6 @@ fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let _ =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
-}
-
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 /// What a newcomer needs: where things are, and lines to paste.

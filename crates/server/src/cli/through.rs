@@ -97,7 +97,7 @@ impl Through {
             Settings { secret_key_file: place.secret_key_file.clone(), ..Settings::default() };
         match Platform::open_with(&place.data, settings).await {
             Ok(platform) => Self::here(platform, links).await,
-            Err(Error::InUse { .. }) => {
+            Err(Error::InUse { .. } | Error::AlreadyOpen { .. }) => {
                 let token = match token {
                     Some(token) => token,
                     None => std::fs::read_to_string(place.data.join("operator-token"))

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use http::HeaderName;
@@ -80,6 +81,14 @@ pub(super) struct FrontArgs {
         value_delimiter = ','
     )]
     pub(super) cors_origins: Vec<Origin>,
+    /// The most connections at once of one address, and of IPv6 of one /64; a --trusted-proxy may have as many
+    /// as there are [default: a quarter of all].
+    #[arg(long, value_name = "N", env = "WIKIGROVE_CONNECTIONS_PER_ADDRESS")]
+    connections_per_address: Option<usize>,
+    /// How many seconds requests that are being answered may take when the server ends; two seconds later it has
+    /// ended in any case.
+    #[arg(long, value_name = "SECONDS", env = "WIKIGROVE_SHUTDOWN_GRACE", default_value = "6")]
+    shutdown_grace: u64,
     /// The most requests a second of one principal; without a credential, of one address
     /// [default: no limit].
     #[arg(long, value_name = "N", env = "WIKIGROVE_RATE_LIMIT_PRINCIPAL")]
@@ -132,6 +141,11 @@ impl FrontArgs {
         Ok(proxies.map_err(|error| error.to_string())?)
     }
 
+    /// The networks of the proxies that are believed.
+    pub(super) fn networks(&self) -> &[Network] {
+        &self.trusted_proxies
+    }
+
     /// `limits`, as these options change them.
     pub(super) fn limits(&self, limits: HttpLimits) -> HttpLimits {
         // Whatever comes to one wiki leaves half of the connections to the others.
@@ -143,6 +157,10 @@ impl FrontArgs {
             bytes_in_flight: self.bytes_in_flight.unwrap_or(limits.bytes_in_flight),
             bytes_per_principal: self.bytes_per_principal.unwrap_or(limits.bytes_per_principal),
             in_flight_per_wiki: self.requests_per_wiki.unwrap_or(usual).max(1),
+            connections_per_address: self
+                .connections_per_address
+                .unwrap_or(limits.connections_per_address),
+            shutdown_grace: Duration::from_secs(self.shutdown_grace),
             ..limits
         }
     }
