@@ -297,10 +297,11 @@ async fn a_real_wiki_goes_a_thousand_commits_back_and_forth() {
         let plan = wiki.restore(goal).query("dry_run", true).await.good();
         let done = wiki.restore(goal).await.good();
         assert_eq!(plan.json()["changes"], done.json()["changes"]);
-        let changed = undone(&done).changes.len();
+        let told = undone(&done);
         let head = git.run(&["rev-parse", "master"]);
         let files = ["diff-tree", "-r", "--no-renames", "--name-only", "master~1", "master"];
-        assert_eq!(changed, git.run(&files).lines().count());
+        let changed = git.run(&files).lines().count();
+        assert_eq!((told.changes.len(), told.truncated), (changed.min(500), changed > 500));
         assert_eq!((revision(&done), tree("master")), (head.clone(), tree(goal)));
         assert_right(&wiki, &git, &head).await;
         assert_eq!(undone(&wiki.restore(goal).await).revision, None);

@@ -207,6 +207,7 @@ impl Prepared {
         }
         drop(history);
         let wiki = storage::Wiki::open(dir, options, &storage::Resources::default())?;
+        wiki.check_whole_history()?;
         if let Some(plan) = &self.plan {
             for (name, value) in &plan.secrets {
                 keep(name, value)?;

@@ -237,6 +237,9 @@ pub struct Deleted {
     /// Sub-pages and attachments that went with it.
     #[serde(default)]
     pub others: Vec<String>,
+    /// Present and true if there are more than the 500 that are told.
+    #[serde(default)]
+    pub truncated: bool,
 }
 
 /// What a move did.
@@ -247,6 +250,9 @@ pub struct Moved {
     pub revision: String,
     /// The moved pages and attachments, and pages whose links were rewritten.
     pub changes: Vec<PathChange>,
+    /// Present and true if there are more than the 500 that are told.
+    #[serde(default)]
+    pub truncated: bool,
 }
 
 /// The links from and to a page.
@@ -517,6 +523,9 @@ pub struct Undone {
     pub changes: Vec<PathChange>,
     /// In a plan: what changed since in the same place. With any, nothing can be done.
     pub conflicts: Vec<String>,
+    /// Present and true if there are more changes or conflicts than the 500 of each that are told.
+    #[serde(default)]
+    pub truncated: bool,
 }
 
 /// A draft in a list.

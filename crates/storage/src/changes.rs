@@ -1,5 +1,7 @@
 //! Commits as a wiki shows them: who changed which pages, when and why.
 
+use std::collections::BTreeSet;
+
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
@@ -31,6 +33,28 @@ pub struct Commit {
 
 /// The most changes that a commit shows. One that was pushed may change every file there is.
 pub const MAX_CHANGES: usize = 500;
+
+/// The first of many things by their order: no more than an answer shows are kept on the way.
+pub(crate) struct First<T> {
+    kept: BTreeSet<T>,
+    /// Whether there are more.
+    truncated: bool,
+}
+
+impl<T: Ord> First<T> {
+    /// The first [`MAX_CHANGES`] of all.
+    pub(crate) fn of(all: impl IntoIterator<Item = T>) -> (Vec<T>, bool) {
+        let mut first = Self { kept: BTreeSet::new(), truncated: false };
+        for one in all {
+            first.kept.insert(one);
+            if first.kept.len() > MAX_CHANGES {
+                first.kept.pop_last();
+                first.truncated = true;
+            }
+        }
+        (first.kept.into_iter().collect(), first.truncated)
+    }
+}
 
 /// What a commit does to one page or attachment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -299,6 +299,16 @@ pub(crate) fn remove(
     Ok(())
 }
 
+/// The page at a path and those below it that have drafts.
+pub(crate) fn pages_at(connection: &Connection, path: &str) -> Result<Vec<String>, DbError> {
+    // After a path and a slash comes everything below it, before the next character.
+    let sql = "select distinct pagepath from drafts
+        where pagepath = ?1 or (pagepath > ?1 || '/' and pagepath < ?1 || '0')";
+    let mut select = connection.prepare_cached(sql)?;
+    let pages = select.query_map([path], |row| row.get(0))?;
+    Ok(pages.collect::<Result<_, _>>()?)
+}
+
 /// Takes drafts along with their pages: from the first path of each pair to the second. Who has a draft
 /// there already keeps both where they are.
 pub(crate) fn move_pages(

@@ -154,6 +154,12 @@ pub enum Error {
         /// How many it would have.
         would_be: u64,
     },
+    /// A change would make more of the wiki than one change may.
+    #[error("the change is too large: {detail}")]
+    ChangeTooLarge {
+        /// What there would be, and how much of it there may be.
+        detail: String,
+    },
     /// The disk is full. What was acknowledged is safe, and reading goes on.
     #[error("the disk is full")]
     DiskFull,
@@ -273,12 +279,23 @@ impl From<FileError> for Error {
     }
 }
 
+impl Error {
+    /// The same of a push: it is refused.
+    pub(crate) fn of_push(self) -> Self {
+        match self {
+            Self::ChangeTooLarge { detail } => PushRefusal::too_large(detail).into(),
+            error => error,
+        }
+    }
+}
+
 impl From<RepoError> for Error {
     fn from(error: RepoError) -> Self {
         match error {
             _ if error.is_disk_full() => Self::DiskFull,
             RepoError::File(error) => error.into(),
             RepoError::Cancelled(cancelled) => cancelled.into(),
+            RepoError::TooManyPaths => Self::ChangeTooLarge { detail: error.to_string() },
             RepoError::Locked | RepoError::Busy(_) => Self::Busy { detail: error.to_string() },
             RepoError::Unusable { .. }
             | RepoError::DamagedRef { .. }

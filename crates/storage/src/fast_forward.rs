@@ -25,8 +25,13 @@ impl Wiki {
     /// commits that `to` doesn't build on, and nothing was changed.
     ///
     /// # Errors
-    /// `to` isn't a commit in this repository; the wiki would hold more than it may; the disk is failing.
+    /// `to` isn't a commit in this repository; the wiki would hold more than it may; the index would hold
+    /// more than the repository accounts for; the disk is failing.
     pub fn fast_forward(&self, to: Revision) -> Result<bool, Error> {
+        // Before saves have to wait. Another commit that comes meanwhile changes little.
+        if self.is_behind(to)? {
+            self.check_history(self.current()?, to)?;
+        }
         let mut writer = self.lock_writer()?;
         // What was acknowledged is in the branch first.
         if writer.unapplied {

@@ -209,6 +209,26 @@ pub(crate) mod failing {
     }
 }
 
+/// The bytes of all files below a directory. Some may come and go meanwhile.
+pub(crate) fn size_below(dir: &Path) -> Result<u64, FileError> {
+    let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if gone(&error) => return Ok(0),
+        entries => entries.at("read directory", dir)?,
+    };
+    let mut bytes = 0;
+    for entry in entries {
+        let entry = entry.at("read directory", dir)?;
+        match entry.metadata() {
+            Ok(kind) if kind.is_dir() => bytes += size_below(&entry.path())?,
+            Ok(kind) => bytes += kind.len(),
+            Err(error) if gone(&error) => {}
+            Err(error) => return Err(error).at("read", &entry.path()),
+        }
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

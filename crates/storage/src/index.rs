@@ -13,10 +13,12 @@ mod links;
 mod log;
 mod pages;
 mod renames;
+mod same_text;
 mod search;
 mod snippet;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::collections::HashSet;
 
@@ -30,12 +32,13 @@ pub(crate) use attachments::list as attachments;
 pub use catch_up::IndexProgress;
 pub(crate) use catch_up::{CatchUp, Report, catch_up};
 pub(crate) use commit::{Described, changes_by, changes_of, moves_of, shown_path};
-pub(crate) use links::{WrittenLink, existing, incoming, mentioning, outgoing};
+pub(crate) use links::{WrittenLink, existing, incoming, mentioning, outgoing, unstored};
 pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, since};
-pub(crate) use pages::{get, list, with_content};
+pub(crate) use pages::{get, is_searched, list, with_content};
 pub(crate) use renames::{Candidate, MAX_SIZE as MAX_RENAMED, pair as pair_renamed};
 pub(crate) use search::find;
 pub use search::{SearchResult, SnippetPart};
+pub(crate) use weight::{NewCommits, NewFiles};
 
 /// The commit that every row describes; `None` while they are being brought to another one.
 pub(crate) fn current(connection: &Connection) -> Result<Option<Revision>, DbError> {

@@ -236,6 +236,20 @@ pub(crate) fn sweep(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Puts a wiki.db of an older version in the place of the one that is there.
+#[cfg(test)]
+pub(crate) fn create_older(
+    dir: &Path,
+    version: i32,
+    seed: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) {
+    let path = database(dir);
+    std::fs::remove_file(&path).unwrap();
+    let older = embedded::migrations::runner().get_migrations().clone();
+    let older = older.into_iter().filter(|one| one.version() <= version).collect();
+    db::create(&path, &Schema::new(older), seed).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,11 +287,7 @@ mod tests {
         let head = scratch.wiki().head().unwrap().unwrap();
 
         scratch.wiki().close().unwrap();
-        let path = database(&scratch.dir());
-        std::fs::remove_file(&path).unwrap();
-        let older = embedded::migrations::runner().get_migrations().clone();
-        let older = Schema::new(older.into_iter().filter(|one| one.version() <= 7).collect());
-        let seed = |connection: &Connection| {
+        create_older(&scratch.dir(), 7, |connection| {
             connection.execute("update wiki set indexed = ?1", [head.as_bytes()])?;
             connection.execute_batch(
                 "insert into page values (1, 'gone', 'gone', 'Gone', x'', 4, x'', '', '', 0);
@@ -285,8 +295,7 @@ mod tests {
                  insert into search (rowid, path, title, body) values (1, 'gone', 'Gone', 'red');
                  insert into drafts (pagepath, author_email, content) values ('a', 'ada', 'mine')",
             )
-        };
-        drop(Database::open_or_create(&path, &older, &Scheduler::default(), SIZING, seed).unwrap());
+        });
         scratch.open().unwrap();
         scratch.wiki().update_index(|_| ()).unwrap();
         assert_eq!(links(&scratch, "garden/home"), home);

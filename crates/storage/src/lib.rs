@@ -51,6 +51,7 @@ mod layout;
 mod lines;
 pub mod links;
 mod maintain;
+mod measure;
 mod merge;
 mod message;
 mod moves;
@@ -75,6 +76,7 @@ mod survey;
 mod sync;
 #[cfg(test)]
 mod testing;
+mod tree;
 mod undo;
 mod unit;
 mod usage;
@@ -112,7 +114,7 @@ pub use preferences::{
 pub use receive::{PushRefusal, PushRules, Received};
 pub use resolve::Found;
 pub use revision::{Etag, InvalidId, Revision};
-pub use save::{Base, Delete, Save, Saved};
+pub use save::{Base, Delete, Deleted, Save, Saved};
 pub use search::{SearchResult, SnippetPart};
 pub use snapshot::Snapshot;
 pub use survey::Survey;

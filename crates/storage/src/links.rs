@@ -120,10 +120,18 @@ pub fn distinct_links<'a>(
     text: &'a str,
     style: LinkStyle,
 ) -> impl Iterator<Item = Link> + 'a {
+    distinct(text, style).filter_map(|written| inside(page, written))
+}
+
+/// The destinations of the links of a page, wherever they lead, as often as [`distinct_links`] has them.
+pub(crate) fn destinations(text: &str, style: LinkStyle) -> impl Iterator<Item = String> {
+    distinct(text, style).map(|written| written.destination)
+}
+
+fn distinct(text: &str, style: LinkStyle) -> impl Iterator<Item = written::Written> {
     let mut seen = HashSet::new();
     written::links(text, style)
         .filter(move |written| seen.insert((written.kind, written.destination.clone())))
-        .filter_map(|written| inside(page, written))
 }
 
 /// The link, if it leads somewhere in the wiki.

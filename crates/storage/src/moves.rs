@@ -6,16 +6,18 @@ use serde::Serialize;
 
 use crate::author::Author;
 use crate::changes::PathChange;
+use crate::deadline;
 use crate::drafts;
 use crate::error::Error;
 use crate::index;
 use crate::links::{LinkStyle, TooLong, rewrite};
+use crate::measure::Paths;
 use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, fold};
 use crate::repo::{Edit, Entry, FileChange};
 use crate::revision::Revision;
 use crate::undo::shown;
-use crate::unit::Unit;
+use crate::unit::{MadeTexts, Unit};
 use crate::wiki::Wiki;
 
 /// A page to be moved, with its sub-pages and attachments.
@@ -38,8 +40,12 @@ pub struct Move<'a> {
 pub struct Moved {
     /// The commit.
     pub revision: Revision,
-    /// What it changes: the moved files, and pages whose links were rewritten.
+    /// What it changes, by path: the moved files, and pages whose links were rewritten. The first
+    /// [`MAX_CHANGES`](crate::MAX_CHANGES).
     pub changes: Vec<PathChange>,
+    /// Whether there are more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 impl Wiki {
@@ -47,9 +53,10 @@ impl Wiki {
     ///
     /// # Errors
     /// There is neither such a page nor anything below it, and the author hasn't just moved it there; a name
-    /// collides with what stays; a path would be too long. Nothing was changed then.
+    /// collides with what stays; a path would be too long, or all paths together; a page, or all pages
+    /// together, would become too large by their new links. Nothing was changed then.
     pub fn move_page(&self, order: &Move<'_>) -> Result<Moved, Error> {
-        let ((changes, done), published) = self.write(|unit| {
+        let (((changes, truncated), done), published) = self.write(|unit| {
             let plan = match Plan::new(self, unit, order) {
                 Err(error @ Error::NotFound { .. }) => {
                     let (changes, done) = moved_before(unit, order)?.ok_or(error)?;
@@ -57,10 +64,8 @@ impl Wiki {
                 }
                 plan => plan?,
             };
-            let moves: Vec<(String, String)> =
-                plan.moved.iter().map(|(from, (to, _))| (from.clone(), to.clone())).collect();
             plan.fill(self, unit, order)?;
-            unit.moves = moves;
+            unit.moves = plan.moved.into_iter().map(|(from, (to, _))| (from, to)).collect();
             let changes = shown(&unit.view, unit.head, &unit.edits, &unit.moves)?;
             let subject = format!("{} to {}", order.from.as_str(), order.to.as_str());
             let message =
@@ -69,7 +74,7 @@ impl Wiki {
             Ok((changes, None))
         })?;
         let revision = published.map(|published| published.revision).or(done);
-        Ok(Moved { revision: revision.ok_or(Error::Closed)?, changes })
+        Ok(Moved { revision: revision.ok_or(Error::Closed)?, changes, truncated })
     }
 }
 
@@ -78,7 +83,7 @@ impl Wiki {
 fn moved_before(
     unit: &Unit<'_>,
     order: &Move<'_>,
-) -> Result<Option<(Vec<PathChange>, Revision)>, Error> {
+) -> Result<Option<((Vec<PathChange>, bool), Revision)>, Error> {
     let target = |path: &[u8]| moved_file(order, std::str::from_utf8(path).ok()?);
     let gone = |change: &FileChange| target(&change.path).filter(|_| change.new.is_none());
     let is_it = |changes: &[FileChange]| {
@@ -107,9 +112,9 @@ fn moved_before(
 struct Plan {
     /// By old paths: the new one and the file.
     moved: BTreeMap<String, (String, Entry)>,
-    /// Pages and attachments before the move, by folded paths.
+    /// Pages and attachments before the move, by folded paths; none if links aren't rewritten.
     before: HashMap<String, String>,
-    /// Pages before the move.
+    /// Pages before the move; none if links aren't rewritten.
     pages: Vec<(ExistingPath, Entry)>,
 }
 
@@ -121,10 +126,13 @@ impl Plan {
         let mut staying = Vec::new();
         let mut before = HashMap::new();
         let mut pages = Vec::new();
+        let (mut paths_before, mut paths_after) = (Paths::default(), Paths::default());
         for (file, entry) in wiki.repo().files(head)? {
-            // What isn't UTF-8 has no path that anybody could name.
+            deadline::check()?;
+            paths_before.add(Paths::file(file.len()));
+            // A path that isn't UTF-8 can't be named.
             let Ok(file) = String::from_utf8(file) else { continue };
-            if entry.is_file() {
+            if entry.is_file() && order.update_links {
                 let page = ExistingPath::of_file(&file);
                 let name = page.as_ref().map_or(file.as_str(), ExistingPath::as_str);
                 before.insert(fold(name), name.to_owned());
@@ -133,13 +141,20 @@ impl Plan {
             match moved_file(order, &file) {
                 Some(to) => {
                     check_name(&file, &to)?;
+                    paths_after.add(Paths::file(to.len()));
                     moved.insert(file, (to, entry));
                 }
-                None => staying.push(file),
+                None => {
+                    paths_after.add(Paths::file(file.len()));
+                    staying.push(file);
+                }
             }
         }
         if moved.is_empty() || order.from.as_str() == order.to.as_str() {
             return Err(not_found());
+        }
+        if let Some(why) = wiki.push_rules().too_many(paths_after, paths_before) {
+            return Err(Error::ChangeTooLarge { detail: format!("the wiki then {why}") });
         }
         refuse_collisions(order, &moved, &staying)?;
         Ok(Self { moved, before, pages })
@@ -164,11 +179,20 @@ impl Plan {
                 unit.put(&page, text.as_bytes(), mode)?;
             }
         }
-        let page = |file: &str| Some(ExistingPath::of_file(file)?.as_str().to_owned());
-        let pages = self.moved.iter().filter_map(|(from, (to, _))| page(from).zip(page(to)));
-        let pages: Vec<(String, String)> = pages.collect();
+        let pages = self.with_drafts(wiki, order)?;
         unit.also(move |transaction| drafts::move_pages(transaction, &pages));
         Ok(())
+    }
+
+    /// The pages that have drafts, before and after.
+    fn with_drafts(&self, wiki: &Wiki, order: &Move<'_>) -> Result<Vec<(String, String)>, Error> {
+        let pages =
+            wiki.database()?.read(|c| Ok::<_, Error>(drafts::pages_at(c, order.from.as_str())?))?;
+        let moved = |page: String| {
+            let (to, _) = self.moved.get(&ExistingPath::new(&page).ok()?.file())?;
+            Some((page, ExistingPath::of_file(to)?.as_str().to_owned()))
+        };
+        Ok(pages.into_iter().filter_map(moved).collect())
     }
 
     /// The pages whose links have to change, by their old files: their new texts and modes.
@@ -180,8 +204,9 @@ impl Plan {
         let style: LinkStyle = unit.preferences.link_style();
         let concerned = self.concerned(wiki)?;
         let now_at = |path: &str| self.now_at(path);
-        let mut rewritten = BTreeMap::new();
+        let (mut rewritten, mut made) = (BTreeMap::new(), MadeTexts::default());
         for (page, entry) in &self.pages {
+            deadline::check()?;
             let file = page.file();
             let to = match self.moved.get(&file) {
                 Some((to, _)) => ExistingPath::of_file(to),
@@ -199,7 +224,10 @@ impl Plan {
                 size: size as u64,
                 limit,
             })?;
-            rewritten.extend(new.map(|text| (file, (text, entry.mode))));
+            if let Some(text) = new {
+                made.add(text.len())?;
+                rewritten.insert(file, (text, entry.mode));
+            }
         }
         Ok(rewritten)
     }

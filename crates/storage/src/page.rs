@@ -14,7 +14,7 @@ use crate::revision::{Etag, Revision};
 /// How much of a page is searched for its title, in bytes.
 const TITLE_WITHIN: usize = 16 * 1024;
 /// The longest title, in bytes. What a longer heading begins with is the title.
-const TITLE_BYTES: usize = 500;
+pub(crate) const TITLE_BYTES: usize = 500;
 
 /// What a list says about a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::changes::FileType;
 use crate::error::Error;
 use crate::index::{self, WrittenLink};
-use crate::links::{LinkKind, Target};
+use crate::links::{LinkKind, LinkStyle, Target};
 use crate::page_path::ExistingPath;
 use crate::resolve::Found;
 use crate::wiki::Wiki;
@@ -83,6 +83,7 @@ impl Wiki {
         }
         let database = self.database()?;
         self.catch_up_a_little(database)?;
+        let style = self.preferences()?.link_style();
         database.read(|connection| {
             let (mut links, mut seen) = (PageLinks::default(), Seen::default());
             let mut exists = false;
@@ -92,7 +93,7 @@ impl Wiki {
                     .incoming
                     .extend(incoming.into_iter().map(|(path, title)| IncomingLink { path, title }));
                 exists |= index::get(connection, path.as_str())?.is_some();
-                for link in index::outgoing(connection, path.as_str())? {
+                for link in self.written_links(connection, &path, style)? {
                     links.add(&mut seen, connection, &path, &link)?;
                     if links.truncated {
                         break;
@@ -105,6 +106,21 @@ impl Wiki {
             let is_known = exists || after.is_some() || !links.incoming.is_empty();
             if is_known { Ok(links) } else { Err(not_found()) }
         })
+    }
+
+    /// The links of a page, from its text if the index hasn't them.
+    fn written_links(
+        &self,
+        connection: &rusqlite::Connection,
+        path: &ExistingPath,
+        style: LinkStyle,
+    ) -> Result<Vec<WrittenLink>, Error> {
+        if index::is_searched(connection, path.as_str())? {
+            return Ok(index::outgoing(connection, path.as_str())?);
+        }
+        let Some(page) = index::get(connection, path.as_str())? else { return Ok(Vec::new()) };
+        let content = self.blob(page.etag)?;
+        Ok(index::unstored(path, &content, style))
     }
 }
 

@@ -120,7 +120,7 @@ impl Wiki {
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
-                Some(Described::new(&view, head, &edits, &moves, preferences.link_style())?)
+                Described::new(&view, head, &edits, &moves, preferences.link_style())?
             }
             _ => None,
         };

@@ -13,7 +13,6 @@ mod names;
 mod refusal;
 #[cfg(test)]
 mod tests;
-mod tree;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,9 +21,11 @@ use crate::changes::MAX_CHANGES;
 use crate::error::Error;
 use crate::files::FileSystem;
 use crate::index::{self, shown_path};
+use crate::measure::Paths;
 use crate::repo::Incoming;
 use crate::revision::Revision;
 use crate::sync::left_by_changes;
+use crate::usage::Sent;
 use crate::wiki::Wiki;
 
 pub(crate) use check::{brought, check, check_files};
@@ -42,6 +43,13 @@ pub struct PushRules {
     pub attachment_bytes: u64,
     /// How many files there may be in one commit.
     pub max_files: usize,
+    /// How many bytes their paths may have together. The index holds each path several times.
+    pub max_path_bytes: u64,
+    /// How many bytes the index may take for it, besides `index_per_byte` for each byte that was sent. A push
+    /// of a thousand bytes may name a hundred thousand files.
+    pub index_bytes: u64,
+    /// See `index_bytes`.
+    pub index_per_byte: u64,
     /// How deep a file may be: 1 is the top folder.
     pub max_depth: usize,
     /// How many commits one push may bring.
@@ -57,19 +65,38 @@ pub struct PushRules {
 }
 
 impl Default for PushRules {
-    /// 5 MB a page, 100 MB a file, 200,000 files, 16 levels, 200,000 commits, 2,000,000 objects,
+    /// 5 MB a page, 100 MB a file, 200,000 files with paths of 20 MB, 16 MiB of the index and 64 bytes for
+    /// each byte (texts are packed to a third or fourth, and take five times their size), 16 levels, 200,000 commits, 2,000,000 objects,
     /// nothing that a wiki doesn't know, and the branch only goes forward.
     fn default() -> Self {
         Self {
             page_bytes: 5_000_000,
             attachment_bytes: 100_000_000,
             max_files: 200_000,
+            max_path_bytes: 20_000_000,
+            index_bytes: 16 << 20,
+            index_per_byte: 64,
             max_depth: 16,
             max_commits: 200_000,
             max_objects: 2_000_000,
             rewrite: false,
             carries: false,
         }
+    }
+}
+
+impl PushRules {
+    /// Why a commit with these files is refused, if it is. What its parents have already it may have, too.
+    pub(crate) fn too_many(&self, now: Paths, before: Paths) -> Option<String> {
+        let most = (self.max_files as u64).max(before.files);
+        if now.files > most {
+            return Some(format!("has more than {most} files"));
+        }
+        let most = self.max_path_bytes.max(before.bytes);
+        (now.bytes > most).then(|| {
+            let Paths { files, bytes } = now;
+            format!("has {files} files whose paths have {bytes} bytes together; {most} are allowed")
+        })
     }
 }
 
@@ -145,9 +172,12 @@ impl Wiki {
         let old = self.current()?;
         let incoming = self.incoming(scratch, rules.max_objects)?;
         let checked = check(self.repo(), &incoming, old, new, rules)?;
-        let staged = incoming.stage(self.repo(), &checked.objects)?;
         let changes = incoming.repo().changes(old, new)?;
         let view = incoming.repo().view();
+        let sent = Sent { bytes: incoming.bytes()?, log: checked.log, changes: &changes };
+        self.check_made(&sent, rules, |id| view.blob_size(id), |id| view.blob(id))
+            .map_err(Error::of_push)?;
+        let staged = incoming.stage(self.repo(), &checked.objects)?;
         let growth = self.growth(&changes, |id| view.blob_size(id))?;
         let follow = self.follow_conflicts(|| Ok(left_by_changes(&view, &changes)?))?;
         let mut paths: Vec<String> =

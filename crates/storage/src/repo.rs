@@ -43,6 +43,8 @@ pub(crate) use write::{Draft, Edit, Prepared, blob_id};
 
 /// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.
 const PACK_SLOTS: u16 = 256;
+/// The largest tree that is read, in bytes: a folder of several hundred thousand files.
+pub(crate) const MAX_TREE: u64 = 32 << 20;
 /// The branch of a new wiki.
 pub(crate) const NEW_BRANCH: &str = "refs/heads/main";
 

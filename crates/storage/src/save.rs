@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::author::Author;
+use crate::changes::First;
 use crate::drafts;
 use crate::error::{Conflict, Error};
 use crate::index;
@@ -87,6 +88,17 @@ enum Plan {
     },
 }
 
+/// What was deleted with a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// The commit that did.
+    pub revision: Revision,
+    /// The paths of what else it deleted: the first [`MAX_CHANGES`](crate::MAX_CHANGES).
+    pub others: Vec<String>,
+    /// Whether there are more.
+    pub truncated: bool,
+}
+
 impl Wiki {
     /// Saves a page. When this returns, the text survives a crash and a power cut.
     ///
@@ -141,18 +153,14 @@ impl Wiki {
     /// # Errors
     /// There is no such page; the base was never its content; it changed meanwhile.
     pub fn delete(&self, delete: &Delete<'_>) -> Result<Revision, Error> {
-        Ok(self.delete_files(delete, |_, _| Ok(Vec::new()))?.0)
+        Ok(self.delete_files(delete, |_, _| Ok(Vec::new()))?.revision)
     }
 
-    /// Deletes a page with its sub-pages and attachments. Returns the commit that did, and the paths of
-    /// what else it deleted.
+    /// Deletes a page with its sub-pages and attachments.
     ///
     /// # Errors
     /// As [`delete`](Self::delete).
-    pub fn delete_recursively(
-        &self,
-        delete: &Delete<'_>,
-    ) -> Result<(Revision, Vec<String>), Error> {
+    pub fn delete_recursively(&self, delete: &Delete<'_>) -> Result<Deleted, Error> {
         self.delete_files(delete, |unit, page| {
             let Some(head) = unit.head else { return Ok(Vec::new()) };
             let directory = format!("{}/", page.as_str()).into_bytes();
@@ -165,8 +173,8 @@ impl Wiki {
         &self,
         delete: &Delete<'_>,
         below: impl Fn(&Unit<'_>, &ExistingPath) -> Result<Vec<Vec<u8>>, Error>,
-    ) -> Result<(Revision, Vec<String>), Error> {
-        let ((others, done), published) = self.write(|unit| {
+    ) -> Result<Deleted, Error> {
+        let (((others, truncated), done), published) = self.write(|unit| {
             let (path, current) = match existing_page(unit, delete.path) {
                 Err(error @ Error::NotFound { .. }) => {
                     let is_all = below(unit, delete.path)?.is_empty();
@@ -180,7 +188,7 @@ impl Wiki {
                 return Err(self.deletes_a_changed_page(unit, &path, delete.base, current.id));
             }
             let others = below(unit, &path)?;
-            let shown = others.iter().map(|file| index::shown_path(file)).collect();
+            let shown = First::of(others.iter().map(|file| index::shown_path(file)));
             unit.remove(&path);
             unit.edits.extend(others.into_iter().map(|path| Edit {
                 path,
@@ -191,7 +199,7 @@ impl Wiki {
             Ok((shown, None))
         })?;
         let revision = published.map(|published| published.revision).or(done);
-        Ok((revision.ok_or(Error::Closed)?, others))
+        Ok(Deleted { revision: revision.ok_or(Error::Closed)?, others, truncated })
     }
 
     /// What else the same deletion deleted, and in which commit, if its client may not have been told.
@@ -199,7 +207,7 @@ impl Wiki {
         &self,
         unit: &Unit<'_>,
         delete: &Delete<'_>,
-    ) -> Result<Option<(Vec<String>, Revision)>, Error> {
+    ) -> Result<Option<((Vec<String>, bool), Revision)>, Error> {
         let files: Vec<_> = delete.path.spellings().map(|path| path.file().into_bytes()).collect();
         let is_page = |change: &FileChange| files.contains(&change.path);
         let is_it = |changes: &[FileChange]| {
@@ -213,8 +221,7 @@ impl Wiki {
         Ok(done.map(|done| {
             let others = done.changes.iter().filter(|change| change.new.is_none());
             let others = others.filter(|change| !is_page(change));
-            let shown = others.map(|change| index::shown_path(&change.path)).collect();
-            (shown, done.revision)
+            (First::of(others.map(|change| index::shown_path(&change.path))), done.revision)
         }))
     }
 

@@ -1,7 +1,8 @@
 //! A scratch wiki for tests, with short names for what tests do all the time.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use crate::repo::{Edit, Entry};
@@ -225,7 +226,6 @@ pub(crate) fn commit(tree: &Path, file: &str, content: impl AsRef<[u8]>) -> Stri
 
 /// Has `git fast-import` make a commit on top of the branch of a clone, of whatever names and modes.
 pub(crate) fn import(tree: &Path, changes: &[u8]) {
-    use std::io::Write as _;
     let has_head = Command::new("git")
         .current_dir(tree)
         .args(["rev-parse", "--quiet", "--verify", "main"])
@@ -236,7 +236,7 @@ pub(crate) fn import(tree: &Path, changes: &[u8]) {
     let mut child = Command::new("git")
         .current_dir(tree)
         .args(["fast-import", "--quiet", "--force"])
-        .stdin(std::process::Stdio::piped())
+        .stdin(Stdio::piped())
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
@@ -246,6 +246,63 @@ pub(crate) fn import(tree: &Path, changes: &[u8]) {
     input.write_all(b"\n").unwrap();
     drop(input);
     assert!(child.wait().unwrap().success());
+}
+
+/// Makes objects in a clone.
+pub(crate) struct Objects<'a>(pub(crate) &'a Path);
+
+impl Objects<'_> {
+    pub(crate) fn feed(&self, arguments: &[&str], input: &[u8]) -> String {
+        let mut git = Command::new("git");
+        git.current_dir(self.0).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = git.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn blob(&self, text: &str) -> String {
+        self.feed(&["hash-object", "-w", "--stdin"], text.as_bytes())
+    }
+
+    /// A tree with one file under many names.
+    pub(crate) fn files(&self, blob: &str, names: impl Iterator<Item = String>) -> String {
+        let lines = names.map(|name| format!("100644 blob {blob}\t{name}\n"));
+        self.feed(&["mktree"], lines.collect::<String>().as_bytes())
+    }
+
+    /// A tree with one tree under many names.
+    pub(crate) fn folders(&self, tree: &str, names: impl Iterator<Item = String>) -> String {
+        let lines = names.map(|name| format!("040000 tree {tree}\t{name}\n"));
+        self.feed(&["mktree"], lines.collect::<String>().as_bytes())
+    }
+
+    /// Moves the branch of the clone to a new commit.
+    pub(crate) fn commit(&self, tree: &str, parents: &[&str]) -> String {
+        let parents = parents.iter().flat_map(|parent| ["-p", parent]);
+        let arguments: Vec<&str> =
+            ["commit-tree", tree, "-m", "x"].into_iter().chain(parents).collect();
+        let commit = git(self.0, &arguments);
+        git(self.0, &["update-ref", "refs/heads/main", &commit]);
+        commit
+    }
+
+    pub(crate) fn head(&self) -> String {
+        git(self.0, &["rev-parse", "main"])
+    }
+
+    pub(crate) fn tree_of(&self, commit: &str) -> String {
+        git(self.0, &["rev-parse", &format!("{commit}^{{tree}}")])
+    }
+}
+
+/// `count` names.
+pub(crate) fn numbered(
+    count: usize,
+    name: impl Fn(usize) -> String,
+) -> impl Iterator<Item = String> {
+    (0..count).map(name)
 }
 
 pub(crate) fn git(dir: &Path, arguments: &[&str]) -> String {

@@ -6,14 +6,15 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::author::Author;
-use crate::changes::PathChange;
+use crate::changes::{First, PathChange};
+use crate::deadline;
 use crate::error::{Conflict, Error};
 use crate::index::{self, Change};
 use crate::merge::{Effort, Merged, merge};
 use crate::message::Message;
 use crate::repo::{Edit, Entry, FileChange, View, blob_id};
 use crate::revision::Revision;
-use crate::unit::Unit;
+use crate::unit::{MadeTexts, Unit};
 use crate::wiki::Wiki;
 
 /// Undo one commit, or go back to one.
@@ -34,11 +35,14 @@ pub struct Undo<'a> {
 pub struct Undone {
     /// The commit that was made: none if nothing had to be done, or only a plan was asked for.
     pub revision: Option<Revision>,
-    /// What it changes.
+    /// What it changes, by path: the first [`MAX_CHANGES`](crate::MAX_CHANGES).
     pub changes: Vec<PathChange>,
-    /// Paths of pages and attachments that changed since in the same place. In a plan only: with any,
-    /// nothing is done.
+    /// Paths of pages and attachments that changed since in the same place, the first of them. In a plan
+    /// only: with any, nothing is done.
     pub conflicts: Vec<String>,
+    /// Whether there are more changes or conflicts than those.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 impl Wiki {
@@ -66,6 +70,7 @@ impl Wiki {
         self.undo(undo, message, |unit| {
             let mut plan = Plan::default();
             for change in &undone {
+                deadline::check()?;
                 self.plan_revert(unit, change, &mut plan)?;
             }
             self.keep_what_is_in_the_way(unit, &mut plan)?;
@@ -102,18 +107,16 @@ impl Wiki {
         plan: impl FnOnce(&Unit<'a>) -> Result<Plan, Error>,
     ) -> Result<Undone, Error> {
         let (mut undone, published) = self.write(|unit| {
-            let Plan { edits, conflicts, .. } = plan(unit)?;
-            let undone = Undone {
-                revision: None,
-                changes: shown(&unit.view, unit.head, &edits, &[])?,
-                conflicts: conflicts.iter().map(|conflict| conflict.path.clone()).collect(),
-            };
+            let Plan { edits, conflicts, first, .. } = plan(unit)?;
+            let (changes, more_changes) = shown(&unit.view, unit.head, &edits, &[])?;
+            let (conflicts, more_conflicts) = First::of(conflicts);
+            let truncated = more_changes || more_conflicts;
+            let undone = Undone { revision: None, changes, conflicts, truncated };
             if undo.dry_run {
                 return Ok(undone);
             }
-            if let Some(first) = conflicts.into_iter().next() {
-                let paths = undone.conflicts;
-                return Err(Error::RevertConflict { first: Box::new(first), paths });
+            if let Some(first) = first {
+                return Err(Error::RevertConflict { first, paths: undone.conflicts });
             }
             if !edits.is_empty() {
                 unit.edits = edits;
@@ -140,6 +143,10 @@ impl Wiki {
             plan.edits.push(Edit { path, new: change.old, content: None });
             return Ok(());
         }
+        if plan.effort.is_spent() {
+            plan.conflict(&path, None);
+            return Ok(());
+        }
         let file = |entry: Option<Entry>| entry.filter(|entry| entry.is_file());
         let text = |entry: Option<Entry>| match file(entry) {
             Some(entry) => unit.view.blob(entry.id).map(Some),
@@ -147,14 +154,13 @@ impl Wiki {
         };
         let (base, ours, theirs) = (text(change.new)?, text(now)?, text(change.old)?);
         let mut hunks = Vec::new();
-        if let (Some(base), Some(ours), Some(theirs), Some(now)) = (&base, &ours, &theirs, now)
-            && !plan.effort.is_spent()
-        {
+        if let (Some(base), Some(ours), Some(theirs), Some(now)) = (&base, &ours, &theirs, now) {
             match merge(base, ours, theirs, &mut plan.effort) {
                 // It was undone already, together with something else.
                 Merged::Clean(content) if content == *ours => return Ok(()),
                 Merged::Clean(content) if content.len() as u64 > self.page_limit() => {}
                 Merged::Clean(content) => {
+                    plan.made.add(content.len())?;
                     let new = Some(Entry { id: blob_id(&content)?, ..now });
                     plan.edits.push(Edit { path, new, content: Some(content) });
                     return Ok(());
@@ -163,7 +169,7 @@ impl Wiki {
             }
         }
         let lossy = |text: Option<Vec<u8>>| Some(String::from_utf8_lossy(&text?).into_owned());
-        plan.conflicts.push(Conflict {
+        let conflict = Conflict {
             path: index::shown_path(&path),
             base: lossy(base),
             ours: lossy(ours),
@@ -171,7 +177,8 @@ impl Wiki {
             current: now.map(|now| now.id),
             hunks,
             moved_to: None,
-        });
+        };
+        plan.conflict(&path, Some(conflict));
         Ok(())
     }
 
@@ -179,28 +186,21 @@ impl Wiki {
     /// where it needs a directory. A tree can't hold both, and writing one removes the other.
     fn keep_what_is_in_the_way(&self, unit: &Unit<'_>, plan: &mut Plan) -> Result<(), Error> {
         let Some(head) = unit.head else { return Ok(()) };
-        let Plan { edits, conflicts, .. } = plan;
-        let touched: HashSet<&[u8]> = edits.iter().map(|edit| edit.path.as_slice()).collect();
-        let written = || edits.iter().filter(|edit| edit.new.is_some());
+        let touched: HashSet<&[u8]> = plan.edits.iter().map(|edit| edit.path.as_slice()).collect();
+        let written = || plan.edits.iter().filter(|edit| edit.new.is_some());
         let files: HashSet<&[u8]> = written().map(|edit| edit.path.as_slice()).collect();
         let directories: HashSet<&[u8]> =
             written().flat_map(|edit| directories_of(&edit.path)).collect();
+        let mut in_the_way = Vec::new();
         for file in self.repo().files(head)?.into_keys() {
             let stays = !touched.contains(file.as_slice());
             let is_in_the_way = directories.contains(file.as_slice())
                 || directories_of(&file).any(|directory| files.contains(directory));
             if stays && is_in_the_way {
-                conflicts.push(Conflict {
-                    path: index::shown_path(&file),
-                    base: None,
-                    ours: None,
-                    theirs: None,
-                    current: None,
-                    hunks: Vec::new(),
-                    moved_to: None,
-                });
+                in_the_way.push(file);
             }
         }
+        in_the_way.iter().for_each(|file| plan.conflict(file, None));
         Ok(())
     }
 
@@ -231,9 +231,30 @@ impl Wiki {
 #[derive(Default)]
 struct Plan {
     edits: Vec<Edit>,
-    conflicts: Vec<Conflict>,
+    /// The paths of conflicts, and the first conflict with its texts.
+    conflicts: Vec<String>,
+    first: Option<Box<Conflict>>,
+    /// The texts that were merged.
+    made: MadeTexts,
     /// Saves wait meanwhile.
     effort: Effort,
+}
+
+impl Plan {
+    fn conflict(&mut self, path: &[u8], conflict: Option<Conflict>) {
+        let path = index::shown_path(path);
+        let without_texts = || Conflict {
+            path: path.clone(),
+            base: None,
+            ours: None,
+            theirs: None,
+            current: None,
+            hunks: Vec::new(),
+            moved_to: None,
+        };
+        self.first.get_or_insert_with(|| Box::new(conflict.unwrap_or_else(without_texts)));
+        self.conflicts.push(path);
+    }
 }
 
 /// The directories on the way to a file.
@@ -242,17 +263,15 @@ fn directories_of(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     slashes.map(move |(end, _)| &file[..end])
 }
 
-/// The edits as users see them.
+/// The edits as users see them: the first by path, and whether there are more.
 pub(crate) fn shown(
     view: &View,
     head: Option<Revision>,
     edits: &[Edit],
     moves: &[(String, String)],
-) -> Result<Vec<PathChange>, Error> {
+) -> Result<(Vec<PathChange>, bool), Error> {
     let changes = index::changes_by(view, head, edits, moves)?;
-    let mut shown: Vec<PathChange> = changes.iter().filter_map(Change::shown).collect();
-    shown.sort();
-    Ok(shown)
+    Ok(First::of(changes.iter().filter_map(Change::shown)))
 }
 
 #[cfg(test)]

@@ -21,6 +21,29 @@ use crate::revision::{Etag, Revision};
 /// first: twice the bytes would cost more than one more fsync.
 pub(crate) const INLINE_BYTES: usize = 256 * 1024;
 
+/// The most text that one change makes besides what was sent with it, in bytes: rewritten links, merged
+/// lines. All of it is in memory until the change is published.
+const MAX_MADE: usize = 64 << 20;
+
+/// Texts that a change makes, counted.
+#[derive(Debug, Default)]
+pub(crate) struct MadeTexts(usize);
+
+impl MadeTexts {
+    /// Counts a text.
+    ///
+    /// # Errors
+    /// All of them are too large.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Error> {
+        self.0 += bytes;
+        if self.0 <= MAX_MADE {
+            return Ok(());
+        }
+        let detail = format!("it would write more than {MAX_MADE} bytes of text anew");
+        Err(Error::ChangeTooLarge { detail })
+    }
+}
+
 pub(crate) type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DbError> + 'a>;
 
 /// Changes being gathered, on top of one state of the wiki.

@@ -3,18 +3,20 @@
 //! The index counts its own rows, so a save under a quota looks at two numbers and at the files it
 //! changes. While the index is behind, everything is counted in git once.
 
+mod made;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::PoisonError;
 
 use crate::error::Error;
-use crate::files::{At as _, FileError};
+use crate::files::size_below;
 use crate::index;
 use crate::page_path::ExistingPath;
 use crate::publish::Writer;
 use crate::repo::{Edit, Entry, FileChange, RepoError, View};
 use crate::revision::{Etag, Revision};
 use crate::wiki::Wiki;
+
+pub(crate) use made::Sent;
 
 /// How much a wiki may hold. What makes it smaller, or leaves it as it is, is never refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -228,26 +230,6 @@ impl Wiki {
 
 fn is_counted(path: &[u8], entry: Entry) -> bool {
     entry.is_file() && std::str::from_utf8(path).is_ok()
-}
-
-/// The bytes of all files below a directory. Some may come and go meanwhile.
-fn size_below(dir: &Path) -> Result<u64, FileError> {
-    let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if gone(&error) => return Ok(0),
-        entries => entries.at("read directory", dir)?,
-    };
-    let mut bytes = 0;
-    for entry in entries {
-        let entry = entry.at("read directory", dir)?;
-        match entry.metadata() {
-            Ok(kind) if kind.is_dir() => bytes += size_below(&entry.path())?,
-            Ok(kind) => bytes += kind.len(),
-            Err(error) if gone(&error) => {}
-            Err(error) => return Err(error).at("read", &entry.path()),
-        }
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

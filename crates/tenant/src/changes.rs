@@ -14,7 +14,7 @@ pub struct Change {
     pub slug: Slug,
     /// The commit.
     pub revision: Revision,
-    /// The pages it wrote or removed.
+    /// The pages it wrote or removed; of a change of very many, the first five hundred.
     pub paths: Vec<String>,
     /// Who made it.
     pub author: Author,

@@ -351,6 +351,7 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::RevertsMerge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "reverts_merge"),
         E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "page_too_large"),
         E::QuotaExceeded { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "quota_exceeded"),
+        E::ChangeTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "change_too_large"),
         E::PushRefused(_) => (StatusCode::CONFLICT, "push_refused"),
         E::NotText { .. } => (StatusCode::NOT_ACCEPTABLE, "not_text"),
         E::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),

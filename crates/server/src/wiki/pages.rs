@@ -8,7 +8,7 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Author, Base, Error, PageSummary, Revision, SaveOptions, Wiki};
+use wikigrove_tenant::{Author, Base, Error, PageSummary, Revision, SaveOptions, Wiki, storage};
 
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
@@ -158,9 +158,11 @@ struct Recursive {
 struct Deleted {
     path: String,
     revision: Revision,
-    /// What else was deleted.
+    /// Paths of sub-pages and attachments that were deleted with it, the first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     others: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
 }
 
 /// Deletes a page of which the caller names the version.
@@ -188,10 +190,12 @@ async fn delete(
     let deleted = if recursive {
         wiki.delete_recursively(&path, base, options).await
     } else {
-        wiki.delete(&path, base, options).await.map(|revision| (revision, Vec::new()))
+        let deleted = wiki.delete(&path, base, options).await;
+        deleted.map(|revision| storage::Deleted { revision, others: Vec::new(), truncated: false })
     };
-    let (revision, others) = deleted.map_err(|error| error.problem())?;
-    Ok(Json(Deleted { path, revision, others }).into_response())
+    let storage::Deleted { revision, others, truncated } =
+        deleted.map_err(|error| error.problem())?;
+    Ok(Json(Deleted { path, revision, others, truncated }).into_response())
 }
 
 /// Only a token made for it may speak in another's name.

@@ -6,24 +6,28 @@
 //! Only the last transaction says that the index describes the commit. Who dies before it goes on
 //! where the log ended; saves that come before it leave the index alone and are caught up with next.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Transaction};
 
 use super::commit::changes_of;
 use super::file::{self, FileState, Signature};
-use super::log;
+use super::log::{self, Change};
+use super::same_text;
 use crate::db::{Database, DbError};
 use crate::error::Error;
 use crate::links::LinkStyle;
-use crate::repo::{Commit, Entry, Repo, Want};
+use crate::repo::{Commit, Entry, Repo, RepoError, View, Want};
 use crate::revision::Revision;
 
-/// How many commits one transaction adds to the log.
+/// How many commits one transaction adds to the log, and from how many changes on it takes no more.
 const COMMITS: usize = 256;
-/// How many files one transaction brings up to date: their full text is what takes the time.
+const CHANGES: usize = 20_000;
+/// How many files one transaction brings up to date, and from how many bytes on it takes no more: their
+/// full text is what takes the time.
 const FILES: usize = 128;
+const BYTES: usize = 8 << 20;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -127,18 +131,16 @@ impl CatchUp<'_> {
                 });
                 Ok::<Vec<Revision>, Error>(missing.collect::<Result<_, _>>()?)
             })?;
-            let mut entries = Vec::with_capacity(missing.len());
+            let mut entries = Entries::default();
             for id in missing {
                 let commit = view.commit(id)?;
                 let changes = changes_of(&view, id, &commit.parents)?;
-                entries.push((id, commit, changes));
-            }
-            self.database.write(|transaction| {
-                for (id, commit, changes) in &entries {
-                    log::append(transaction, *id, commit, changes)?;
+                entries.push(id, commit, changes);
+                if entries.changes >= CHANGES {
+                    entries.append(self.database)?;
                 }
-                Ok::<_, Error>(())
-            })?;
+            }
+            entries.append(self.database)?;
             if steps.add(batch.len()).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -151,61 +153,150 @@ impl CatchUp<'_> {
         &self,
         files: &BTreeMap<Vec<u8>, Entry>,
         changed: &HashMap<Vec<u8>, Revision>,
-        rows: &HashSet<String>,
+        rows: &HashMap<String, bool>,
         steps: &mut Steps<'_>,
     ) -> Result<ControlFlow<()>, Error> {
-        let is_there = |path: &str| files.get(path.as_bytes()).is_some_and(|entry| entry.is_file());
-        let gone: Vec<&String> = rows.iter().filter(|path| !is_there(path)).collect();
-        if !gone.is_empty() {
-            self.database.write(|transaction| {
-                for path in &gone {
-                    file::remove(transaction, path)?;
-                }
-                Ok::<_, Error>(())
-            })?;
-        }
+        self.remove_gone(files, rows)?;
         let view = self.repo.view();
-        let mut commits: HashMap<Revision, Commit> = HashMap::new();
+        let unsearched = same_text::unsearched(files, |id| view.blob_size(id))?;
         // In the order of their paths, so that the rows lie as they are listed.
-        let mut changed: Vec<(&Vec<u8>, &Revision)> = changed.iter().collect();
-        changed.sort_unstable();
-        for batch in changed.chunks(FILES) {
-            let mut states = Vec::with_capacity(batch.len());
-            for (path, revision) in batch {
-                let entry = files.get(*path).copied();
-                let read = |id| view.blob(id);
-                if let Some(state) =
-                    FileState::of(path, entry, self.style, read, |id| view.blob_size(id))?
-                {
-                    states.push((state, **revision));
+        let mut changed: Vec<(&[u8], By)> =
+            changed.iter().map(|(path, by)| (path.as_slice(), By::Commit(*by))).collect();
+        changed.sort_unstable_by_key(|(path, _)| *path);
+        let is_changed =
+            |path: &[u8]| changed.binary_search_by_key(&path, |(path, _)| path).is_ok();
+        let others: Vec<(&[u8], By)> = rows
+            .iter()
+            .map(|(path, is_searched)| (path.as_bytes(), *is_searched))
+            .filter(|(path, is_searched)| *is_searched == unsearched.contains(path))
+            .filter(|(path, _)| files.contains_key(*path) && !is_changed(path))
+            .map(|(path, _)| (path, By::Row))
+            .collect();
+        let mut batch = Batch::new(self.database);
+        let mut done = 0;
+        for (path, by) in changed.into_iter().chain(others) {
+            let entry = files.get(path).copied();
+            let (read, size) = (|id| view.blob(id), |id| view.blob_size(id));
+            let is_searched = !unsearched.contains(path);
+            let state = FileState::of(path, entry, self.style, is_searched, read, size)?;
+            batch.add(&view, state, by)?;
+            done += 1;
+            if batch.is_full() {
+                batch.write()?;
+                if steps.add(std::mem::take(&mut done)).is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
-                if !commits.contains_key(revision) {
-                    commits.insert(**revision, view.commit(**revision)?);
-                }
-            }
-            self.database.write(|transaction| {
-                for (state, revision) in &states {
-                    let Commit { author, time, .. } = &commits[revision];
-                    let by = Signature { revision: *revision, author, time: *time };
-                    state.apply(transaction, &by)?;
-                }
-                Ok::<_, Error>(())
-            })?;
-            if steps.add(batch.len()).is_break() {
-                return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(ControlFlow::Continue(()))
+        batch.write()?;
+        Ok(steps.add(done))
+    }
+
+    fn remove_gone(
+        &self,
+        files: &BTreeMap<Vec<u8>, Entry>,
+        rows: &HashMap<String, bool>,
+    ) -> Result<(), Error> {
+        let is_there = |path: &str| files.get(path.as_bytes()).is_some_and(|entry| entry.is_file());
+        let gone: Vec<&String> = rows.keys().filter(|path| !is_there(path)).collect();
+        for batch in gone.chunks(FILES) {
+            self.database.write(|transaction| {
+                batch.iter().try_for_each(|path| file::remove(transaction, path))?;
+                Ok::<_, Error>(())
+            })?;
+        }
+        Ok(())
     }
 }
 
-/// The files the index has rows of.
-fn rows(connection: &Connection) -> Result<HashSet<String>, DbError> {
+/// Commits on their way into the log.
+#[derive(Default)]
+struct Entries {
+    commits: Vec<(Revision, Commit, Vec<Change>)>,
+    changes: usize,
+}
+
+impl Entries {
+    fn push(&mut self, id: Revision, commit: Commit, changes: Vec<Change>) {
+        self.changes += changes.len();
+        self.commits.push((id, commit, changes));
+    }
+
+    fn append(&mut self, database: &Database) -> Result<(), Error> {
+        let Self { commits, .. } = std::mem::take(self);
+        database.write(|transaction| {
+            for (id, commit, changes) in &commits {
+                log::append(transaction, *id, commit, changes)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Who left a file in its present state.
+#[derive(Clone, Copy)]
+enum By {
+    Commit(Revision),
+    /// What its row says.
+    Row,
+}
+
+/// Files on their way into the index.
+struct Batch<'a> {
+    database: &'a Database,
+    states: Vec<(FileState, By)>,
+    commits: HashMap<Revision, Commit>,
+    bytes: usize,
+}
+
+impl<'a> Batch<'a> {
+    fn new(database: &'a Database) -> Self {
+        Self { database, states: Vec::new(), commits: HashMap::new(), bytes: 0 }
+    }
+
+    fn add(&mut self, view: &View, state: Option<FileState>, by: By) -> Result<(), RepoError> {
+        let Some(state) = state else { return Ok(()) };
+        if let By::Commit(id) = by
+            && !self.commits.contains_key(&id)
+        {
+            self.commits.insert(id, view.commit(id)?);
+        }
+        self.bytes += state.size();
+        self.states.push((state, by));
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.states.len() >= FILES || self.bytes >= BYTES
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        let states = std::mem::take(&mut self.states);
+        self.bytes = 0;
+        self.database.write(|transaction| {
+            for (state, by) in &states {
+                match by {
+                    By::Commit(revision) => {
+                        let Commit { author, time, .. } = &self.commits[revision];
+                        let by = Signature { revision: *revision, author, time: *time };
+                        state.apply(transaction, &by)?;
+                    }
+                    By::Row => state.apply_again(transaction)?,
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The files the index has rows of, and whether all of each that can be is searched.
+fn rows(connection: &Connection) -> Result<HashMap<String, bool>, DbError> {
     let mut select = connection.prepare(
-        "select path || '.md' from page
-         union all select case page when '' then name else page || '/' || name end from attachment",
+        "select path || '.md', searched from page
+         union all
+         select case page when '' then name else page || '/' || name end, 1 from attachment",
     )?;
-    let rows = select.query_map([], |row| row.get(0))?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

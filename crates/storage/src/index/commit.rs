@@ -7,7 +7,8 @@ use rusqlite::Transaction;
 use super::file::{FileState, Signature};
 use super::log::{self, Change, Kind};
 use super::renames::{self, Candidate};
-use super::{current, set_indexed};
+use super::same_text::Names;
+use super::{current, pages, set_indexed};
 use crate::changes::{ChangeKind, PathChange};
 use crate::db::DbError;
 use crate::links::LinkStyle;
@@ -18,34 +19,51 @@ use crate::revision::{Etag, Revision};
 pub(crate) struct Described {
     changes: Vec<Change>,
     files: Vec<FileState>,
+    /// The texts that pages had before.
+    before: Vec<Etag>,
 }
+
+/// The most memory that the description of a commit may take, in bytes.
+const MAX_DESCRIBED: usize = 32 << 20;
 
 impl Described {
     /// Looks at the edits made on top of `head`. `moves` are paths of files that are known to be the
-    /// same, before and after.
+    /// same, before and after. `None`: there is too much to be indexed at once.
     pub(crate) fn new(
         view: &View,
         head: Option<Revision>,
         edits: &[Edit],
         moves: &[(String, String)],
         style: LinkStyle,
-    ) -> Result<Self, RepoError> {
-        let changes = changes_by(view, head, edits, moves)?;
+    ) -> Result<Option<Self>, RepoError> {
+        let edited = file_changes(view, head, edits)?;
         let mut files = Vec::with_capacity(edits.len());
+        let (mut names, mut bytes) = (Names::default(), 0);
         for Edit { path, new, content } in edits {
             let read = |id| content.clone().map_or_else(|| view.blob(id), Ok);
             let size = |id| match content {
                 Some(content) => Ok(content.len() as u64),
                 None => view.blob_size(id),
             };
-            files.extend(FileState::of(path, *new, style, read, size)?);
+            let is_searched = match new {
+                Some(new) => names.is_searched(new.id, size)?,
+                None => true,
+            };
+            let state = FileState::of(path, *new, style, is_searched, read, size)?;
+            bytes += state.as_ref().map_or(0, FileState::size);
+            if bytes > MAX_DESCRIBED {
+                return Ok(None);
+            }
+            files.extend(state);
         }
-        Ok(Self { changes, files })
+        let before = edited.iter().filter_map(|change| Some(change.old?.id)).collect();
+        Ok(Some(Self { changes: with_moves(&edited, moves), files, before }))
     }
 
     /// Brings the index along, in the transaction of the commit `new` made on top of `old`.
     ///
-    /// An index that is behind stays so, and catching up passes over this commit too.
+    /// An index that is behind stays so, and catching up passes over this commit too. So it does if another
+    /// page is to be searched in place of one that is changed.
     pub(crate) fn apply(
         &self,
         transaction: &Transaction<'_>,
@@ -53,7 +71,7 @@ impl Described {
         new: Revision,
         commit: &Commit,
     ) -> Result<(), DbError> {
-        if current(transaction)? != old {
+        if current(transaction)? != old || pages::have_unsearched(transaction, &self.before)? {
             return Ok(());
         }
         log::append(transaction, new, commit, &self.changes)?;
@@ -73,6 +91,14 @@ pub(crate) fn changes_by(
     edits: &[Edit],
     moves: &[(String, String)],
 ) -> Result<Vec<Change>, RepoError> {
+    Ok(with_moves(&file_changes(view, head, edits)?, moves))
+}
+
+fn file_changes(
+    view: &View,
+    head: Option<Revision>,
+    edits: &[Edit],
+) -> Result<Vec<FileChange>, RepoError> {
     let change = |Edit { path, new, .. }: &Edit| {
         let old = match (head, std::str::from_utf8(path)) {
             (Some(head), Ok(path)) => view.entry(head, path)?.filter(|old| !old.is_directory()),
@@ -80,8 +106,7 @@ pub(crate) fn changes_by(
         };
         Ok(FileChange { path: path.clone(), old, new: *new })
     };
-    let changes = edits.iter().map(change).collect::<Result<Vec<_>, RepoError>>()?;
-    Ok(with_moves(&changes, moves))
+    edits.iter().map(change).collect()
 }
 
 /// A file's path as users know it: pages without `.md`.

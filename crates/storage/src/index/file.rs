@@ -14,9 +14,20 @@ use crate::repo::{Entry, RepoError};
 use crate::revision::{Etag, Revision};
 
 /// The most links of a page that are kept: as many as are resolved when it is shown.
-const MAX_LINKS: usize = 10_000;
+pub(super) const MAX_LINKS: usize = 10_000;
 /// How much of a page is searched, and looked at for links, in bytes: a longer one isn't rendered.
-const MAX_BODY: usize = 1 << 20;
+pub(super) const MAX_BODY: usize = 1 << 20;
+
+/// Texts that several pages have are searched for as many of them as make this many bytes, in the order of
+/// their paths, and at most for so many pages. A repository of a thousand bytes may name one text a hundred
+/// thousand times.
+const SAME_TEXT: u64 = 256 << 10;
+const SAME_PAGES: u64 = 4096;
+
+/// How many pages with the same text of so many bytes are searched for it and have their links kept.
+pub(super) fn searched_names(bytes: u64) -> u64 {
+    (SAME_TEXT / bytes.max(1)).clamp(1, SAME_PAGES)
+}
 
 /// A file as a commit leaves it, worked out before the transaction that writes it down.
 pub(super) struct FileState {
@@ -32,14 +43,28 @@ enum Now {
         etag: Etag,
         title: String,
         size: u64,
-        /// The text, as far as it is searched.
-        body: String,
-        links: Vec<LinkRows>,
+        /// `None`: enough other pages with this text are searched for it.
+        searched: Option<Searched>,
     },
     Attachment {
         etag: Etag,
         size: u64,
     },
+}
+
+/// What is searched of a page.
+struct Searched {
+    /// The text, as far as it is searched.
+    body: String,
+    links: Vec<LinkRows>,
+}
+
+impl Searched {
+    fn of(page: &ExistingPath, content: &[u8], style: LinkStyle) -> Self {
+        let body = beginning(content);
+        let links = distinct_links(page, &body, style).take(MAX_LINKS).map(LinkRows::of).collect();
+        Self { body, links }
+    }
 }
 
 /// Who left a file in its present state, and when.
@@ -52,11 +77,12 @@ pub(super) struct Signature<'a> {
 
 impl FileState {
     /// Looks at a file; a link or a submodule is none. `None` for a name that isn't UTF-8: nobody can
-    /// ask for it.
+    /// ask for it. A page is searched if `is_searched`.
     pub(super) fn of(
         path: &[u8],
         entry: Option<Entry>,
         style: LinkStyle,
+        is_searched: bool,
         content: impl FnOnce(Etag) -> Result<Vec<u8>, RepoError>,
         size: impl FnOnce(Etag) -> Result<u64, RepoError>,
     ) -> Result<Option<Self>, RepoError> {
@@ -65,20 +91,27 @@ impl FileState {
             (None, _) => Now::Gone,
             (Some(entry), Some(page)) => {
                 let content = content(entry.id)?;
-                let body = beginning(&content);
-                let links = distinct_links(&page, &body, style).take(MAX_LINKS);
                 Now::Page {
-                    links: links.map(LinkRows::of).collect(),
+                    searched: is_searched.then(|| Searched::of(&page, &content, style)),
                     title: title(&page, &content),
                     etag: entry.id,
                     size: content.len() as u64,
-                    body,
                     path: page,
                 }
             }
             (Some(entry), None) => Now::Attachment { etag: entry.id, size: size(entry.id)? },
         };
         Ok(Some(Self { path: path.to_owned(), now }))
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(super) fn size(&self) -> usize {
+        match &self.now {
+            Now::Page { searched: Some(Searched { body, links }), .. } => {
+                body.len() + 150 * links.len()
+            }
+            _ => self.path.len(),
+        }
     }
 
     /// Writes it down.
@@ -89,7 +122,7 @@ impl FileState {
     ) -> Result<(), DbError> {
         match &self.now {
             Now::Gone => remove(transaction, &self.path),
-            Now::Page { path, etag, title, size, body, links } => {
+            Now::Page { path, etag, title, size, searched } => {
                 let page = PageSummary {
                     path: path.as_str().to_owned(),
                     title: title.clone(),
@@ -99,9 +132,13 @@ impl FileState {
                     author: by.author.clone(),
                     modified: from_seconds(by.time),
                 };
-                let id = pages::put(transaction, &page)?;
+                let id = pages::put(transaction, &page, searched.is_some())?;
+                let (body, rows) = match searched {
+                    Some(Searched { body, links }) => (body.as_str(), links.as_slice()),
+                    None => ("", &[][..]),
+                };
                 search::put(transaction, id, path.as_str(), title, body)?;
-                links::put(transaction, id, links)
+                links::put(transaction, id, rows)
             }
             Now::Attachment { etag, size } => {
                 let attachment = AttachmentRow {
@@ -118,8 +155,18 @@ impl FileState {
     }
 }
 
+impl FileState {
+    /// Writes down anew what is searched of a page that didn't change.
+    pub(super) fn apply_again(&self, transaction: &Transaction<'_>) -> Result<(), DbError> {
+        let Some(page) = ExistingPath::of_file(&self.path) else { return Ok(()) };
+        let Some(row) = pages::get(transaction, page.as_str())? else { return Ok(()) };
+        let time = row.modified.unix_timestamp();
+        self.apply(transaction, &Signature { revision: row.revision, author: &row.author, time })
+    }
+}
+
 /// The part of a page that is searched. A character that is cut in two is left out.
-fn beginning(content: &[u8]) -> String {
+pub(super) fn beginning(content: &[u8]) -> String {
     match content.get(..MAX_BODY) {
         None => String::from_utf8_lossy(content).into_owned(),
         Some(part) => String::from_utf8_lossy(part).trim_end_matches('\u{fffd}').to_owned(),

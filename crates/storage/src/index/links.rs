@@ -8,9 +8,10 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, Transaction, params};
 
+use super::file::{MAX_LINKS, beginning};
 use super::key::Key;
 use crate::db::DbError;
-use crate::links::{Link, LinkKind, Target, resolve};
+use crate::links::{Link, LinkKind, LinkStyle, Target, distinct_links, resolve};
 use crate::page_path::ExistingPath;
 use crate::resolve::Found;
 
@@ -22,6 +23,10 @@ pub(crate) struct WrittenLink {
 }
 
 impl WrittenLink {
+    fn of(link: Link) -> Self {
+        Self { kind: link.kind, destination: link.destination }
+    }
+
     /// Where it leads from `page`.
     pub(crate) fn target(&self, page: &ExistingPath) -> Option<Target> {
         resolve(page, self.kind, &self.destination)
@@ -38,7 +43,7 @@ pub(super) struct LinkRows {
 impl LinkRows {
     pub(super) fn of(link: Link) -> Self {
         let keys = link.target.candidates.iter().map(|path| Key::of(path).number).collect();
-        Self { link: WrittenLink { kind: link.kind, destination: link.destination }, keys }
+        Self { link: WrittenLink::of(link), keys }
     }
 }
 
@@ -82,6 +87,12 @@ pub(crate) fn outgoing(connection: &Connection, path: &str) -> Result<Vec<Writte
     )?;
     let links = select.query_map([page], written)?;
     Ok(links.collect::<Result<_, _>>()?)
+}
+
+/// As [`outgoing`], of a page that isn't searched.
+pub(crate) fn unstored(page: &ExistingPath, content: &[u8], style: LinkStyle) -> Vec<WrittenLink> {
+    let text = beginning(content);
+    distinct_links(page, &text, style).take(MAX_LINKS).map(WrittenLink::of).collect()
 }
 
 /// Up to `limit` pages whose paths come after `after` and that have a link which leads to this path (or
@@ -128,7 +139,7 @@ fn written(row: &rusqlite::Row<'_>) -> rusqlite::Result<WrittenLink> {
     Ok(WrittenLink { kind, destination: row.get(1)? })
 }
 
-/// The pages with a link that may mean one of these paths.
+/// The pages with a link that may mean one of these paths, as far as that is known.
 pub(crate) fn mentioning(
     connection: &Connection,
     paths: &[String],
@@ -137,7 +148,8 @@ pub(crate) fn mentioning(
         "select p.path from (select distinct page from link where key = ?1) l
          join page p on p.id = l.page",
     )?;
-    let mut pages = HashSet::new();
+    // Of those that aren't searched it isn't known.
+    let mut pages: HashSet<String> = super::pages::unsearched(connection)?.into_iter().collect();
     for path in paths {
         for page in select.query_map([Key::of(path).number], |row| row.get(0))? {
             pages.insert(page?);

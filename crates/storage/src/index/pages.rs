@@ -16,14 +16,20 @@ pub(super) fn columns(table: &str) -> String {
 }
 
 /// Adds or replaces a page; returns the number of its row.
-pub(super) fn put(transaction: &Transaction<'_>, page: &PageSummary) -> Result<i64, DbError> {
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    page: &PageSummary,
+    is_searched: bool,
+) -> Result<i64, DbError> {
     Ok(transaction
         .prepare_cached(
-            "insert into page (path, key, title, etag, size, revision, author_name, author_email, modified)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            "insert into page (path, key, title, etag, size, revision, author_name, author_email, modified,
+                               searched)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              on conflict (path) do update set title = excluded.title, etag = excluded.etag, size = excluded.size,
              revision = excluded.revision, author_name = excluded.author_name,
-             author_email = excluded.author_email, modified = excluded.modified
+             author_email = excluded.author_email, modified = excluded.modified,
+             searched = excluded.searched
              returning id",
         )?
         .query_row(
@@ -37,6 +43,7 @@ pub(super) fn put(transaction: &Transaction<'_>, page: &PageSummary) -> Result<i
                 page.author.name(),
                 page.author.email(),
                 page.modified.unix_timestamp(),
+                is_searched,
             ],
             |row| row.get(0),
         )?)
@@ -55,6 +62,36 @@ pub(super) fn id(connection: &Connection, path: &str) -> Result<Option<i64>, DbE
         .prepare_cached("select id from page where path = ?1")?
         .query_row([path], |row| row.get(0))
         .optional()?)
+}
+
+/// Whether there are pages that aren't searched because enough others have one of these texts.
+pub(super) fn have_unsearched(connection: &Connection, texts: &[Etag]) -> Result<bool, DbError> {
+    let any = "select exists (select 1 from page where searched = 0)";
+    if !connection.prepare_cached(any)?.query_row([], |row| row.get(0))? {
+        return Ok(false);
+    }
+    let one = "select exists (select 1 from page where searched = 0 and etag = ?1)";
+    let mut one = connection.prepare_cached(one)?;
+    for text in texts {
+        if one.query_row([text.as_bytes()], |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The pages that aren't searched.
+pub(super) fn unsearched(connection: &Connection) -> Result<Vec<String>, DbError> {
+    let mut select = connection.prepare_cached("select path from page where searched = 0")?;
+    let rows = select.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether a page is searched.
+pub(crate) fn is_searched(connection: &Connection, path: &str) -> Result<bool, DbError> {
+    let sql = "select searched from page where path = ?1";
+    let found = connection.prepare_cached(sql)?.query_row([path], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(true))
 }
 
 /// One page.

@@ -383,3 +383,56 @@ fn listing_while_pages_are_saved_never_rebuilds_the_index() {
     assert!(most < 2 * 200, "{most} steps were made");
     assert_eq!(scratch.paths().len(), 400);
 }
+
+/// A wiki with a text of a hundred kilobytes under four names, of which two are searched.
+fn with_the_same_text() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.create("target", "x");
+    let text = "[t](target) ".to_owned() + &"lorem ipsum ".repeat(8000);
+    scratch.work_with_git(|tree| {
+        for name in ["a", "b", "c", "d"] {
+            std::fs::write(tree.join(format!("{name}.md")), &text).unwrap();
+        }
+    });
+    scratch
+}
+
+fn found(scratch: &Scratch, word: &str) -> Vec<String> {
+    let found = scratch.wiki().search(word, "", 0, 100).unwrap();
+    let mut paths: Vec<String> = found.into_iter().map(|found| found.page.path).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn of_pages_with_the_same_text_the_first_are_searched_whatever_becomes_of_them() {
+    let mut scratch = with_the_same_text();
+    assert_eq!(found(&scratch, "lorem"), ["a", "b"]);
+    assert_eq!(found(&scratch, "d"), ["d"], "by its name");
+    scratch.update("a", "changed");
+    assert_eq!(found(&scratch, "lorem"), ["b", "c"]);
+    let (path, base) = (ExistingPath::new("b").unwrap(), scratch.page("b").summary.etag);
+    let author = crate::testing::ada();
+    scratch.wiki().delete(&Delete { path: &path, base, author: &author, message: None }).unwrap();
+    assert_eq!(found(&scratch, "lorem"), ["c", "d"]);
+    let text = scratch.text("c");
+    scratch.work_with_git(|tree| std::fs::write(tree.join("0.md"), &text).unwrap());
+    assert_eq!(found(&scratch, "lorem"), ["0", "c"]);
+    drop_database(&mut scratch);
+    assert_eq!(found(&scratch, "lorem"), ["0", "c"], "rebuilt");
+}
+
+#[test]
+fn links_of_pages_that_are_not_searched_follow_a_move() {
+    let scratch = with_the_same_text();
+    let (from, to) = (ExistingPath::new("target").unwrap(), PagePath::new("far/away").unwrap());
+    let author = crate::testing::ada();
+    let order = Move { from: &from, to: &to, update_links: true, author: &author, message: None };
+    scratch.wiki().move_page(&order).unwrap();
+    for name in ["a", "b", "c", "d"] {
+        assert!(scratch.text(name).starts_with("[t](far/away) lorem"), "{name}");
+    }
+    assert_eq!(found(&scratch, "lorem"), ["a", "b"]);
+    let links = scratch.wiki().page_links(&ExistingPath::new("d").unwrap(), None, 9).unwrap();
+    assert_eq!(links.outgoing.len(), 1);
+}

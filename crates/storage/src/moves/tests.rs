@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Scratch, ada};
+use crate::testing::{Objects, Scratch, ada, numbered};
 use crate::*;
 
 fn move_page(scratch: &Scratch, from: &str, to: &str, update_links: bool) -> Result<Moved, Error> {
@@ -160,7 +160,7 @@ fn a_page_is_deleted_with_all_below_it() {
     let path = ExistingPath::new("garden").unwrap();
     let base = scratch.page("garden").summary.etag;
     let delete = Delete { path: &path, base, author: &ada(), message: None };
-    let (_, others) = scratch.wiki().delete_recursively(&delete).unwrap();
+    let others = scratch.wiki().delete_recursively(&delete).unwrap().others;
     assert_eq!(others, ["garden/plan.png", "garden/roses", "garden/tulips"]);
     assert_eq!(files(&scratch), ["home.md"]);
     assert!(scratch.wiki().delete_recursively(&delete).unwrap_err().is_not_found());
@@ -193,4 +193,65 @@ proptest! {
         scratch.update("home", &home);
         prop_assert_eq!(scratch.git(&["rev-parse", "main^{tree}"]), tree);
     }
+}
+
+#[test]
+fn of_very_many_changes_the_first_are_told() {
+    let scratch = Scratch::new();
+    scratch.create("many", "x");
+    let head = scratch.wiki().head().unwrap().unwrap();
+    let files: Vec<String> = (0..600).map(|n| format!("many/{n:03}.md")).collect();
+    let files: Vec<(&str, Option<&str>)> =
+        files.iter().map(|file| (file.as_str(), Some("text"))).collect();
+    let added = scratch.loose_commit(&[head], &files);
+    scratch.wiki().fast_forward(added).unwrap();
+
+    let moved = move_page(&scratch, "many", "more", false).unwrap();
+    assert_eq!((moved.changes.len(), moved.truncated), (MAX_CHANGES, true));
+    assert_eq!(moved.changes[0].path, "more");
+    assert_eq!(moved.changes[499].old_path.as_deref(), Some("many/498"));
+    let author = ada();
+    let undo = |dry_run| Undo { revision: moved.revision, author: &author, message: None, dry_run };
+    for dry_run in [true, false] {
+        let undone = scratch.wiki().revert(&undo(dry_run)).unwrap();
+        assert_eq!((undone.changes.len(), undone.truncated), (MAX_CHANGES, true));
+    }
+    let (path, base) = (ExistingPath::new("many").unwrap(), scratch.page("many").summary.etag);
+    let delete = Delete { path: &path, base, author: &ada(), message: None };
+    let deleted = scratch.wiki().delete_recursively(&delete).unwrap();
+    assert_eq!((deleted.others.len(), deleted.truncated), (MAX_CHANGES, true));
+    assert_eq!(scratch.paths(), Vec::<String>::new());
+}
+
+#[test]
+fn a_move_does_not_make_all_paths_together_too_long() {
+    let scratch = Scratch::new();
+    let tree = scratch.clone_with_git();
+    let objects = Objects(&tree);
+    let folder = objects.files(&objects.blob("x"), numbered(150, |n| format!("{n}.md")));
+    let folders = objects.folders(&folder, numbered(160, |n| n.to_string()));
+    objects.commit(&objects.folders(&folders, std::iter::once("a".to_owned())), &[]);
+    scratch.push(&tree, &PushRules { index_bytes: 1 << 30, ..PushRules::default() }).unwrap();
+    let deep = |depth| ["d".repeat(60).as_str(); 15][..depth].join("/");
+    let error = move_page(&scratch, "a", &deep(14), false).unwrap_err();
+    assert!(
+        matches!(&error, Error::ChangeTooLarge { detail } if detail.contains("24000 files")),
+        "{error}"
+    );
+    assert_eq!(move_page(&scratch, "a", &deep(1), false).unwrap().changes.len(), MAX_CHANGES);
+}
+
+#[test]
+fn a_move_does_not_make_pages_larger_than_pages_may_be() {
+    let scratch = Scratch::new();
+    scratch.create("b", "x");
+    scratch.create("c", "x");
+    scratch.create("a", &"[b](b) ".repeat(200_000));
+    let far = ["d".repeat(60).as_str(); 15].join("/");
+    let error = move_page(&scratch, "b", &far, true).unwrap_err();
+    assert!(
+        matches!(&error, Error::TooLarge { path, limit: 5_000_000, .. } if path == "a"),
+        "{error}"
+    );
+    move_page(&scratch, "c", &far, true).unwrap();
 }

@@ -11,16 +11,16 @@ use std::rc::Rc;
 use super::PushRules;
 use super::names::{check_carried, check_path};
 use super::refusal::{Problems, PushRefusal, shown};
-use super::tree::{Entry, entries};
 use crate::error::Error;
+use crate::index::NewCommits;
+use crate::measure::{Measure, Measures, Trees};
 use crate::page_path::{EXTENSION, collide, fold};
-use crate::repo::{Edit, Header, Id, Incoming, Repo, View};
+use crate::repo::{Edit, Header, Id, Incoming, MAX_TREE, Repo, View};
 use crate::revision::Revision;
+use crate::tree::{Entry, entries};
 
 /// The largest commit, in bytes: a message, two signatures and thousands of parents fit.
 const MAX_COMMIT: u64 = 256 * 1024;
-/// The largest tree, in bytes: a folder of several hundred thousand files.
-const MAX_TREE: u64 = 32 << 20;
 /// git makes no longer chains of differences. To read the end of one all of it has to be applied.
 const MAX_DELTAS: u32 = 4095;
 /// So many entries of trees are looked at: seconds of work, more than a history of ten thousand commits
@@ -28,8 +28,6 @@ const MAX_DELTAS: u32 = 4095;
 const MAX_LOOKS: u64 = 500_000_000;
 /// What an entry has, more or less.
 const ENTRY_BYTES: u64 = 40;
-/// Trees that came from elsewhere may be deeper than what can be pushed, but not without end.
-const MAX_LEVELS: usize = 500;
 /// Up to so many new names are compared with all others, more are looked up.
 const FEW: usize = 4;
 
@@ -42,16 +40,8 @@ pub(crate) struct Checked {
     pub(crate) objects: HashSet<Id>,
     /// Whether all that the branch has is part of it.
     pub(crate) is_forward: bool,
-}
-
-/// What a tree holds, with all below it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Measure {
-    files: u64,
-    /// How deep its files are.
-    depth: usize,
-    /// The bytes of the longest path.
-    longest: usize,
+    /// What the log will say of the commits.
+    pub(crate) log: NewCommits,
 }
 
 struct Check<'a> {
@@ -65,7 +55,8 @@ struct Check<'a> {
     /// The trees of commits.
     trees: HashMap<Revision, Id>,
     compared: HashSet<(Id, Rc<[Id]>)>,
-    measured: HashMap<Id, Measure>,
+    measures: Measures,
+    log: NewCommits,
     looks: u64,
 }
 
@@ -85,7 +76,8 @@ pub(crate) fn check(
         files: HashMap::new(),
         trees: HashMap::new(),
         compared: HashSet::new(),
-        measured: HashMap::new(),
+        measures: Measures::default(),
+        log: NewCommits::default(),
         looks: 0,
     };
     let large_file = check.sizes(wiki)?;
@@ -108,7 +100,7 @@ pub(crate) fn check(
         None => {
             let mut objects = check.seen;
             objects.extend(check.files.into_keys());
-            Ok(Checked { commits: commits.len(), objects, is_forward })
+            Ok(Checked { commits: commits.len(), objects, is_forward, log: check.log })
         }
     }
 }
@@ -192,6 +184,12 @@ fn check_size(problems: &mut Problems, rules: &PushRules, path: &[u8], is_page: 
     }
 }
 
+impl Trees for Check<'_> {
+    fn read(&mut self, tree: Id) -> Result<Vec<u8>, Error> {
+        Ok(self.read_tree(tree, b"")?.unwrap_or_default())
+    }
+}
+
 impl Check<'_> {
     /// Ends the push at once, with what was found so far.
     fn refuse(&mut self, line: impl Into<String>) -> Error {
@@ -270,7 +268,21 @@ impl Check<'_> {
             }
         }
         self.tree(tree, &olds, &mut Vec::new(), 0)?;
-        self.measure_commit(id, tree, &olds)
+        self.measure_commit(id, tree, &olds)?;
+        self.count_changes(id, tree, &olds)
+    }
+
+    /// Counts what the log will say of a commit.
+    fn count_changes(&mut self, id: Revision, tree: Id, olds: &[Id]) -> Result<(), Error> {
+        let mut measures = std::mem::take(&mut self.measures);
+        let changed = measures.commit(self, tree, olds);
+        self.measures = measures;
+        let size = self.incoming.header(id.as_bytes())?.map_or(0, |header| header.size);
+        self.log.add(size, &changed?);
+        match self.log.too_many() {
+            Some(why) => Err(self.refuse(format!("commit {id} {why}; push them in parts"))),
+            None => Ok(()),
+        }
     }
 
     fn tree_of(&mut self, commit: Revision) -> Result<Id, Error> {
@@ -287,17 +299,17 @@ impl Check<'_> {
     fn measure_commit(&mut self, id: Revision, tree: Id, olds: &[Id]) -> Result<(), Error> {
         let mut before = Measure::default();
         for old in olds {
-            let old = self.measure(*old, 0)?;
-            before.files = before.files.max(old.files);
+            let old = self.measure(*old)?;
+            before.paths.files = before.paths.files.max(old.paths.files);
+            before.paths.bytes = before.paths.bytes.max(old.paths.bytes);
             before.depth = before.depth.max(old.depth);
             before.longest = before.longest.max(old.longest);
         }
-        let now = self.measure(tree, 0)?;
-        let PushRules { max_files, max_depth, .. } = *self.rules;
-        let most = (max_files as u64).max(before.files);
-        if now.files > most {
-            return Err(self.refuse(format!("commit {id} has more than {most} files")));
+        let now = self.measure(tree)?;
+        if let Some(why) = self.rules.too_many(now.paths, before.paths) {
+            return Err(self.refuse(format!("commit {id} {why}")));
         }
+        let max_depth = self.rules.max_depth;
         if now.depth > max_depth.max(before.depth) {
             return Err(self.refuse(format!("commit {id} has files over {max_depth} levels deep")));
         }
@@ -307,31 +319,15 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn measure(&mut self, tree: Id, level: usize) -> Result<Measure, Error> {
-        if let Some(measured) = self.measured.get(&tree) {
-            return Ok(*measured);
-        }
-        let mut all = Measure::default();
-        let bytes = self.read(tree, b"")?.unwrap_or_default();
-        for entry in entries(&bytes).unwrap_or_default() {
-            let mut below = Measure { files: 1, depth: 0, longest: 0 };
-            if entry.is_tree() {
-                below = match level {
-                    MAX_LEVELS.. => Measure::default(),
-                    _ => self.measure(entry.id, level + 1)?,
-                };
-            }
-            all.files = all.files.saturating_add(below.files);
-            all.depth = all.depth.max(below.depth + 1);
-            let slash = usize::from(below.longest > 0);
-            all.longest = all.longest.max(entry.name.len() + slash + below.longest);
-        }
-        self.measured.insert(tree, all);
-        Ok(all)
+    fn measure(&mut self, tree: Id) -> Result<Measure, Error> {
+        let mut measures = std::mem::take(&mut self.measures);
+        let measured = measures.whole(self, tree);
+        self.measures = measures;
+        measured
     }
 
     /// The bytes of a tree, unless something is wrong with it.
-    fn read(&mut self, tree: Id, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    fn read_tree(&mut self, tree: Id, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let wrong = match self.incoming.header(&tree)? {
             Some(header) if !header.is_tree => "it is no folder, though it says so",
             Some(header) if header.size > MAX_TREE => "the folder has too many files",
@@ -366,7 +362,7 @@ impl Check<'_> {
             self.problems.about(path, &format!("it is more than {most} levels deep"));
             return Ok(());
         }
-        let Some(bytes) = self.read(id, path)? else { return Ok(()) };
+        let Some(bytes) = self.read_tree(id, path)? else { return Ok(()) };
         self.seen.insert(id);
         let Some(new) = entries(&bytes) else {
             self.problems.about(path, "the folder can't be read");
@@ -374,7 +370,7 @@ impl Check<'_> {
         };
         let mut old_bytes = Vec::with_capacity(olds.len());
         for old in olds {
-            old_bytes.push(self.read(*old, path)?.unwrap_or_default());
+            old_bytes.push(self.read_tree(*old, path)?.unwrap_or_default());
         }
         let olds: Vec<Vec<Entry<'_>>> =
             old_bytes.iter().map(|bytes| entries(bytes).unwrap_or_default()).collect();

@@ -2,6 +2,7 @@
 
 mod durable;
 mod law;
+mod small;
 
 use std::fs;
 use std::path::Path;

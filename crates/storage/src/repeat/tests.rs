@@ -31,7 +31,8 @@ fn delete_it(scratch: &Scratch, base: Etag) -> Result<(Revision, Vec<String>), E
     let path = ExistingPath::new("garden").unwrap();
     let author = ada();
     let delete = Delete { path: &path, base, author: &author, message: None };
-    scratch.wiki().delete_recursively(&delete)
+    let deleted = scratch.wiki().delete_recursively(&delete)?;
+    Ok((deleted.revision, deleted.others))
 }
 
 /// As a process that dies between what is durable and what is visible.

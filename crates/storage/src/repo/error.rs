@@ -35,6 +35,9 @@ pub(crate) enum RepoError {
     /// A text that was to be compared has too many lines for that.
     #[error("a version of it has more than {limit} lines, too many to be compared")]
     TooManyLines { limit: usize },
+    /// Trees share what is below them: a few of them make paths without end.
+    #[error("there are too many files to be listed, or their paths are too long")]
+    TooManyPaths,
     #[error("git: {0}")]
     Git(Source),
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use gix::objs::Kind;
 use gix::prelude::{Find as _, HeaderExt as _};
 
-use super::{Commit, Repo, RepoError, View, loose, object_id};
+use super::{Commit, MAX_TREE, Repo, RepoError, View, loose, object_id};
 use crate::files::{At as _, FileError, FileSystem};
 use crate::git_program;
 use crate::revision::Revision;
@@ -129,6 +129,11 @@ impl Incoming {
         self.ids.iter()
     }
 
+    /// The bytes of the files in which all of it came.
+    pub(crate) fn bytes(&self) -> Result<u64, FileError> {
+        crate::files::size_below(&self.repo.dir.join("objects"))
+    }
+
     /// As [`View::header`].
     pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
         self.view.header(id)
@@ -150,12 +155,8 @@ impl Incoming {
 
     /// The tree and the parents of a commit whose header was looked at.
     pub(crate) fn links(&self, id: Revision) -> Result<(Id, Vec<Revision>), RepoError> {
-        let oid = object_id(id.as_bytes());
-        let commit =
-            self.view.0.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
-        let tree = commit.tree_id().map_err(|e| RepoError::object(&oid, e))?;
-        let parents = commit.parent_ids().map(|id| super::revision(&id)).collect();
-        Ok((super::bytes(&tree), parents))
+        let (tree, parents, _) = self.view.links(id)?;
+        Ok((tree, parents))
     }
 
     /// Prepares the objects of `checked` that the wiki hasn't to be moved there, and makes them durable:
@@ -240,6 +241,32 @@ impl Incoming {
 }
 
 impl View {
+    /// The tree, the parents and the size of a commit.
+    pub(crate) fn links(&self, id: Revision) -> Result<(Id, Vec<Revision>, u64), RepoError> {
+        let oid = object_id(id.as_bytes());
+        let commit = self.0.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
+        let tree = commit.tree_id().map_err(|e| RepoError::object(&oid, e))?;
+        let parents = commit.parent_ids().map(|id| super::revision(&id)).collect();
+        Ok((super::bytes(&tree), parents, commit.data.len() as u64))
+    }
+
+    /// The bytes of a tree.
+    pub(crate) fn tree_bytes(&self, id: &Id) -> Result<Vec<u8>, RepoError> {
+        match self.header(id)? {
+            Some(Header { is_tree: true, size, .. }) if size > MAX_TREE => {
+                return Err(RepoError::TooManyPaths);
+            }
+            Some(Header { is_tree: true, .. }) => {}
+            _ => return Err(RepoError::object(&object_id(id), "it is no tree, or missing")),
+        }
+        let (id, mut bytes) = (object_id(id), Vec::new());
+        let found = self.0.objects.try_find(&id, &mut bytes);
+        let length =
+            found.map_err(|e| RepoError::object(&id, e))?.map_or(0, |found| found.data.len());
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
     /// What an object is; `None` if it isn't there.
     pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
         let id = object_id(id);

@@ -68,6 +68,16 @@ impl Merge<'_> {
     }
 }
 
+impl Merge<'_> {
+    /// A text that was stored in `view`, or made by merging lines.
+    pub(crate) fn text(&self, view: &View, id: Etag) -> Result<Vec<u8>, RepoError> {
+        match self.contents.made(id) {
+            Some(text) => Ok(text.clone()),
+            None => view.blob(id),
+        }
+    }
+}
+
 impl View {
     /// Merges two histories. Nothing is written.
     pub(crate) fn merge(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use gix::bstr::ByteSlice as _;
+use gix::bstr::{BStr, ByteSlice as _};
 use gix::objs::{TreeRefIter, tree::EntryMode};
 use gix::prelude::FindExt as _;
 
@@ -415,7 +415,7 @@ pub(super) fn changes(
         read(from, &mut old)?;
     }
     read(to, &mut new)?;
-    let mut recorder = gix::diff::tree::Recorder::default();
+    let mut recorder = Recorder::default();
     let kind = gix::hash::Kind::Sha1;
     gix::diff::tree(
         TreeRefIter::from_bytes(&old, kind),
@@ -424,8 +424,55 @@ pub(super) fn changes(
         Interruptible { objects: &local.objects, most_lines: usize::MAX },
         &mut recorder,
     )
-    .map_err(|error| unwrapped(gix::Error::from_error(error)))?;
-    Ok(recorder.records.into_iter().filter_map(file_change).collect())
+    .map_err(|error| match recorder.left {
+        0 => RepoError::TooManyPaths,
+        _ => unwrapped(gix::Error::from_error(error)),
+    })?;
+    Ok(recorder.inner.records.into_iter().filter_map(file_change).collect())
+}
+
+/// The most memory that a list of changes may take, in bytes: both sides of the largest commits that a
+/// wiki takes, with paths as long as they may be.
+const MAX_LISTED: usize = 512 << 20;
+/// What an entry of the list takes besides its path.
+const LISTED: usize = 100;
+
+/// gix's recorder, which ends when the list becomes too long.
+struct Recorder {
+    inner: gix::diff::tree::Recorder,
+    left: usize,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self { inner: gix::diff::tree::Recorder::default(), left: MAX_LISTED }
+    }
+}
+
+impl gix::diff::tree::Visit for Recorder {
+    fn pop_front_tracked_path_and_set_current(&mut self) {
+        self.inner.pop_front_tracked_path_and_set_current();
+    }
+
+    fn push_back_tracked_path_component(&mut self, component: &BStr) {
+        self.inner.push_back_tracked_path_component(component);
+    }
+
+    fn push_path_component(&mut self, component: &BStr) {
+        self.inner.push_path_component(component);
+    }
+
+    fn pop_path_component(&mut self) {
+        self.inner.pop_path_component();
+    }
+
+    fn visit(&mut self, change: gix::diff::tree::visit::Change) -> gix::diff::tree::visit::Action {
+        self.left = self.left.saturating_sub(self.inner.path().len() + LISTED);
+        if self.left == 0 {
+            return std::ops::ControlFlow::Break(());
+        }
+        self.inner.visit(change)
+    }
 }
 
 fn file_change(change: gix::diff::tree::recorder::Change) -> Option<FileChange> {

@@ -3,13 +3,13 @@
 use gix::prelude::FindExt as _;
 
 use super::read::tree_of;
-use super::{RepoError, Revision, View, object_id};
+use super::{MAX_TREE, RepoError, Revision, View, object_id};
 use crate::merge::files::Files;
 
-/// More files, deeper directories and larger trees (in bytes) are nobody's wiki.
+/// More files, longer paths of all of them together and deeper directories are no wiki.
 const MAX_FILES: usize = 200_000;
+const MAX_PATH_BYTES: usize = 20_000_000;
 const MAX_DEPTH: usize = 100;
-const MAX_TREE: u64 = 32 << 20;
 
 /// What a directory turned out to be.
 pub(crate) enum Region {
@@ -37,7 +37,7 @@ impl View {
         let mut files = Files::new();
         let mut buffer = Vec::new();
         let mut trees = vec![(root, Vec::new(), 0)];
-        let mut seen = 0;
+        let (mut seen, mut path_bytes) = (0, 0);
         while let Some((id, path, depth)) = trees.pop() {
             let header = self.0.find_header(id).map_err(|e| RepoError::reading_object(&id, e))?;
             if header.size() > MAX_TREE || depth > MAX_DEPTH {
@@ -47,7 +47,8 @@ impl View {
             for entry in tree.map_err(|e| RepoError::reading_object(&id, e))? {
                 let entry = entry.map_err(|e| RepoError::object(&id, e))?;
                 seen += 1;
-                if seen > MAX_FILES {
+                path_bytes += path.len() + 1 + entry.filename.len();
+                if seen > MAX_FILES || path_bytes > MAX_PATH_BYTES {
                     return Ok(Region::TooLarge);
                 }
                 let separator: &[u8] = if path.is_empty() { b"" } else { b"/" };

@@ -8,14 +8,14 @@ use crate::author::Author;
 use crate::changes::MAX_CHANGES;
 use crate::error::Error;
 use crate::files::FileSystem;
-use crate::index::shown_path;
+use crate::index::{NewCommits, shown_path};
 use crate::merge::files::{Files, Winner};
 use crate::page_path::EXTENSION;
 use crate::publish::PreparedMerge;
 use crate::receive::{PushRules, check};
 use crate::repo::{Draft, FileChange, Merge, Repo, View};
 use crate::revision::Revision;
-use crate::usage::Growth;
+use crate::usage::{Growth, Sent};
 use crate::wiki::Wiki;
 
 /// Folders may be deeper there than a page can be here.
@@ -138,7 +138,8 @@ impl Wiki {
         if !order.unrelated && relation(source, head, order.incoming)? == Relation::Unrelated {
             return Ok(Integrated::Unrelated);
         }
-        let Plan { preview, changes, left, growth, merge } = plan(self, source, head, order)?;
+        let sent = (fetched.bytes()?, checked.log);
+        let Plan { preview, changes, left, growth, merge } = plan(self, source, head, order, sent)?;
         if let Some(refused) = refuse_too_much(preview, order) {
             return Ok(refused);
         }
@@ -224,12 +225,16 @@ fn plan(
     source: &Repo,
     head: Option<Revision>,
     order: &Integrate<'_>,
+    (bytes, log): (u64, NewCommits),
 ) -> Result<Plan, Error> {
     let view = source.view();
     let merge = merge(&view, head, order)?;
     let left = merge.left()?;
     let preview = preview(&merge, &left);
     let changes = merge.changes(&merge.ours);
+    let sent = Sent { bytes, log, changes: &changes };
+    let (size, text) = (|id| merge.size(&view, id), |id| merge.text(&view, id));
+    wiki.check_made(&sent, &wiki.sync_rules(), size, text).map_err(Error::of_push)?;
     let growth = wiki.growth(&changes, |id| merge.size(&view, id))?;
     let relation = relation(source, head, order.incoming)?;
     let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;

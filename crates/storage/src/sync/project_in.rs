@@ -8,13 +8,15 @@ use crate::author::Author;
 use crate::changes::MAX_CHANGES;
 use crate::error::Error;
 use crate::files::FileSystem;
-use crate::index::shown_path;
+use crate::index::{NewCommits, shown_path};
+use crate::measure::{Changed, Paths};
 use crate::merge::files::Files;
 use crate::publish::PreparedMerge;
 use crate::receive::check_files;
 use crate::repo::{Commit, Draft, Edit, Merge, Repo, View};
 use crate::revision::Revision;
 use crate::unit::INLINE_BYTES;
+use crate::usage::Sent;
 use crate::wiki::Wiki;
 
 /// So many commits are named by the one that stands for them.
@@ -96,7 +98,20 @@ impl Wiki {
         if let Some(refused) = refuse_too_much(preview(&plan.merge, &plan.left), order) {
             return Ok(refused);
         }
+        self.check_part(&view, fetched.bytes()?, &plan)?;
         self.take_part(&view, head, order, mapping, plan)
+    }
+
+    /// Refuses what would take more in the index than what was fetched accounts for.
+    fn check_part(&self, view: &View, bytes: u64, plan: &Plan<'_>) -> Result<(), Error> {
+        let changes = plan.merge.changes(&plan.merge.ours);
+        let mut own = Paths::default();
+        changes.iter().for_each(|change| own.add(Paths::file(change.path.len())));
+        let mut log = NewCommits::default();
+        log.add(0, &Changed { own, different: own.files });
+        let sent = Sent { bytes, log, changes: &changes };
+        let (size, text) = (|id| plan.merge.size(view, id), |id| plan.merge.text(view, id));
+        self.check_made(&sent, &self.sync_rules(), size, text).map_err(Error::of_push).map(drop)
     }
 
     fn plan_part<'a>(

@@ -205,28 +205,15 @@ proptest! {
 }
 
 #[test]
-fn a_wiki_of_an_earlier_version_is_counted_when_it_is_opened() {
+fn a_wiki_of_an_earlier_version_is_counted_when_its_index_is_built() {
     let mut scratch = Scratch::new();
     scratch.create("home", "12345");
     attach(scratch.wiki(), "home/a.png", b"123").unwrap();
     scratch.wiki().close().unwrap();
-    let old = rusqlite::Connection::open(scratch.dir().join("wiki.db")).unwrap();
-    for table in ["page", "attachment"] {
-        for event in ["added", "changed", "removed"] {
-            old.execute_batch(&format!("drop trigger {table}_{event}")).unwrap();
-        }
-    }
-    for column in ["pages", "attachments", "bytes"] {
-        old.execute_batch(&format!("alter table wiki drop column {column}")).unwrap();
-    }
-    old.execute_batch(
-        "drop table sync_job; drop table sync_conflict; drop table sync_map;
-         delete from refinery_schema_history where version >= 5; pragma user_version = 4",
-    )
-    .unwrap();
-    drop(old);
+    crate::layout::create_older(&scratch.dir(), 4, |_| Ok(()));
     scratch.open().unwrap();
     let head = scratch.wiki().head().unwrap().unwrap();
+    scratch.wiki().update_index(|_| ()).unwrap();
     let read = |c: &rusqlite::Connection| Ok::<_, Error>(index::counted(c, head)?);
     let counted = scratch.wiki().database().unwrap().read(read).unwrap();
     assert_eq!(counted, Some(Count { pages: 1, attachments: 1, bytes: 8 }));

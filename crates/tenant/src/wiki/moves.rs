@@ -1,7 +1,7 @@
 //! Moving and deleting a page with everything below it, and links.
 
 use wikigrove_storage as storage;
-use wikigrove_storage::{Etag, Moved, PageLinks, PagePath, Revision};
+use wikigrove_storage::{Deleted, Etag, Moved, PageLinks, PagePath};
 
 use super::{SaveOptions, Wiki};
 use crate::live::Use;
@@ -39,8 +39,7 @@ impl Wiki {
         .await
     }
 
-    /// Deletes a page that has the version `base` with its sub-pages and attachments. Returns the commit
-    /// that did, and the paths of what else it deleted.
+    /// Deletes a page that has the version `base` with its sub-pages and attachments.
     ///
     /// # Errors
     /// As [`delete`](Self::delete).
@@ -49,7 +48,7 @@ impl Wiki {
         path: &str,
         base: Etag,
         options: SaveOptions,
-    ) -> Result<(Revision, Vec<String>), Error> {
+    ) -> Result<Deleted, Error> {
         self.allow(Action::Write).await?;
         let path = self.existing(path)?;
         let this = self.clone();
@@ -57,10 +56,11 @@ impl Wiki {
             let author = options.author.as_ref().unwrap_or(this.caller().author());
             let message = options.message.as_deref();
             let delete = storage::Delete { path: &path, base, author, message };
-            let (revision, others) = wiki.delete_recursively(&delete)?;
-            let paths = [path.as_str().to_owned()].into_iter().chain(others.iter().cloned());
-            this.announce_all(revision, paths.collect(), author);
-            Ok((revision, others))
+            let deleted = wiki.delete_recursively(&delete)?;
+            let others = deleted.others.iter().cloned();
+            let paths = [path.as_str().to_owned()].into_iter().chain(others);
+            this.announce_all(deleted.revision, paths.collect(), author);
+            Ok(deleted)
         })
         .await
     }

@@ -6,27 +6,27 @@ use crate::repo::Id;
 
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
-    pub(super) mode: u32,
-    pub(super) name: &'a [u8],
-    pub(super) id: Id,
+pub(crate) struct Entry<'a> {
+    pub(crate) mode: u32,
+    pub(crate) name: &'a [u8],
+    pub(crate) id: Id,
 }
 
 impl Entry<'_> {
-    pub(super) fn is_tree(&self) -> bool {
+    pub(crate) fn is_tree(&self) -> bool {
         self.mode == 0o40_000
     }
 
-    pub(super) fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         matches!(self.mode, 0o100_644 | 0o100_755)
     }
 
-    pub(super) fn is_page(&self) -> bool {
+    pub(crate) fn is_page(&self) -> bool {
         self.is_file() && self.name.len() > 3 && self.name.ends_with(b".md")
     }
 
     /// The order in which entries stand in a tree: a directory as if its name ended in a slash.
-    pub(super) fn order(&self, other: &Self) -> Ordering {
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
         let common = self.name.len().min(other.name.len());
         let next = |entry: &Self| {
             let end = if entry.is_tree() { b'/' } else { 0 };
@@ -40,7 +40,7 @@ impl Entry<'_> {
 }
 
 /// All entries of a tree; `None` if it isn't one.
-pub(super) fn entries(mut tree: &[u8]) -> Option<Vec<Entry<'_>>> {
+pub(crate) fn entries(mut tree: &[u8]) -> Option<Vec<Entry<'_>>> {
     let mut entries = Vec::with_capacity(tree.len() / 48);
     while !tree.is_empty() {
         let space = tree.iter().position(|byte| *byte == b' ')?;

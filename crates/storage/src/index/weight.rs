@@ -1,0 +1,155 @@
+//! What changes will take in wiki.db, told from above before they are made.
+//!
+//! The numbers are bytes of the file, found by filling indexes with much of one kind; a test holds them
+//! against what such an index really takes.
+
+use std::collections::HashMap;
+
+use super::file::{MAX_BODY, MAX_LINKS, beginning, searched_names};
+use crate::links::{LinkStyle, destinations};
+use crate::measure::{Changed, Paths};
+use crate::page::TITLE_BYTES;
+use crate::page_path::ExistingPath;
+use crate::repo::{FileChange, RepoError};
+use crate::revision::Etag;
+
+/// A commit in the log, besides its own bytes.
+const COMMIT: u64 = 250;
+/// A change in the log: its path is in the row, in its index and, if the file moved, in another row.
+const CHANGE: u64 = 70;
+const CHANGE_PATH: u64 = 3;
+/// A file: its path is in the row, in its index and in the full text.
+const FILE: u64 = 450;
+const FILE_PATH: u64 = 4;
+/// A byte that is searched. Scripts without spaces take most.
+const TEXT: u64 = 4;
+/// A link, in a row for each of two paths that it may mean.
+const LINK: u64 = 120;
+/// The shortest link: `[](a)` and what keeps it apart from the next one.
+const SHORTEST_LINK: u64 = 6;
+
+/// Commits that the log hasn't.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NewCommits {
+    pub(crate) commits: u64,
+    /// The bytes of the commits themselves.
+    pub(crate) bytes: u64,
+    /// All their changes.
+    pub(crate) changes: Paths,
+    /// The files that are different in a commit and one of its parents, of all of them.
+    different: u64,
+}
+
+/// So many files may be different in all commits and their parents together: the index compares them all,
+/// which is tens of seconds of work.
+const MAX_DIFFERENT: u64 = 50_000_000;
+
+impl NewCommits {
+    /// Adds a commit of so many bytes.
+    pub(crate) fn add(&mut self, bytes: u64, changed: &Changed) {
+        self.commits += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.changes.add(changed.own);
+        self.different = self.different.saturating_add(changed.different);
+    }
+
+    /// Why they can't be indexed, if they are too much work.
+    pub(crate) fn too_many(&self) -> Option<String> {
+        (self.different > MAX_DIFFERENT)
+            .then(|| format!("and those before it change more than {MAX_DIFFERENT} files together"))
+    }
+
+    /// The bytes that they take.
+    pub(crate) fn weight(&self) -> u64 {
+        let own = self.bytes.saturating_add(self.commits.saturating_mul(COMMIT));
+        let rows = self.changes.files.saturating_mul(CHANGE);
+        let paths = self.changes.bytes.saturating_mul(CHANGE_PATH);
+        own.saturating_add(rows).saturating_add(paths)
+    }
+}
+
+/// Files that will be indexed.
+#[derive(Debug, Default)]
+pub(crate) struct NewFiles {
+    paths: Paths,
+    texts: HashMap<Etag, Text>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Text {
+    /// The bytes that are searched.
+    bytes: u64,
+    /// How many pages have it.
+    names: u64,
+}
+
+impl NewFiles {
+    pub(crate) fn of(
+        changes: &[FileChange],
+        size: impl Fn(Etag) -> Result<u64, RepoError>,
+    ) -> Result<Self, RepoError> {
+        let mut new = Self::default();
+        for FileChange { path, new: entry, .. } in changes {
+            let Some(entry) = entry.filter(|entry| entry.is_file()) else { continue };
+            let Ok(name) = std::str::from_utf8(path) else { continue };
+            new.paths.add(Paths::file(path.len()));
+            if ExistingPath::of_file(name).is_none() {
+                continue;
+            }
+            match new.texts.get_mut(&entry.id) {
+                Some(text) => text.names += 1,
+                None => {
+                    let bytes = size(entry.id)?.min(MAX_BODY as u64);
+                    new.texts.insert(entry.id, Text { bytes, names: 1 });
+                }
+            }
+        }
+        Ok(new)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.paths.files
+    }
+
+    /// The bytes that they take, if each text has as many links as `links` says.
+    fn weight(
+        &self,
+        links: impl Fn(Etag, u64) -> Result<u64, RepoError>,
+    ) -> Result<u64, RepoError> {
+        let mut weight = self.paths.files.saturating_mul(FILE);
+        weight = weight.saturating_add(self.paths.bytes.saturating_mul(FILE_PATH));
+        for (id, Text { bytes, names }) in &self.texts {
+            let searched = (*names).min(searched_names(*bytes));
+            let one = TEXT * bytes + links(*id, *bytes)?;
+            weight = weight
+                .saturating_add(searched.saturating_mul(one))
+                .saturating_add(names * TEXT * (*bytes).min(TITLE_BYTES as u64));
+        }
+        Ok(weight)
+    }
+
+    /// The bytes that they take. No text is read if `allowed` is enough, or too little, in any case.
+    pub(crate) fn weight_in(
+        &self,
+        text: impl Fn(Etag) -> Result<Vec<u8>, RepoError>,
+        style: LinkStyle,
+        allowed: u64,
+    ) -> Result<u64, RepoError> {
+        let (least, most) = (self.weight(|_, _| Ok(0))?, self.weight(|_, b| Ok(most_links(b)))?);
+        if least > allowed || most <= allowed {
+            return Ok(if least > allowed { least } else { most });
+        }
+        self.weight(|id, _| {
+            let content = text(id)?;
+            let text = beginning(&content);
+            let links = destinations(&text, style).take(MAX_LINKS);
+            Ok(links.map(|destination| LINK + destination.len() as u64).sum())
+        })
+    }
+}
+
+/// The bytes that the links of a text of so many bytes take at most.
+fn most_links(bytes: u64) -> u64 {
+    LINK * (bytes / SHORTEST_LINK).min(MAX_LINKS as u64) + bytes
+}
