@@ -473,7 +473,8 @@ async fn a_path_that_is_encoded_twice_is_decoded_once() {
 fn body(bad: &Bad) -> Vec<u8> {
     match bad.id.as_str() {
         "json-001" => Vec::new(),
-        "json-010" => b"[".repeat(100_000),
+        // Within what routes with an `Idempotency-Key` take, which is less than others do.
+        "json-010" => b"[".repeat(60_000),
         "json-015" => {
             let text = "\u{feff}{\"content\":\"x\"}";
             text.encode_utf16().flat_map(u16::to_le_bytes).collect()

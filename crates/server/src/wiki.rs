@@ -19,12 +19,15 @@ pub(crate) mod render;
 pub(crate) mod search;
 mod undo;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::from_fn;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::guard::Routes;
 use crate::idempotency;
+use crate::limits::{HttpLimits, Rate};
 pub(crate) use events::Feeds;
 use render::Rendering;
 
@@ -48,7 +51,9 @@ pub fn wiki_api() -> Router {
 
 /// The routes together with their documentation.
 pub(crate) fn documented() -> OpenApiRouter {
-    OpenApiRouter::new().nest(API, api(Common::default()).documented())
+    let rate = HttpLimits::default().audited_per_hour.map(Rate::hourly).map(Arc::new);
+    let routes = api(Common::default()).audited_at_most(rate.as_ref());
+    OpenApiRouter::new().nest(API, routes.documented())
 }
 
 /// The routes below [`API`], without it.

@@ -10,6 +10,8 @@ use crate::link::{NewNotice, Notice};
 
 /// How many notices of one wiki are kept once all were told.
 const KEPT: u32 = 200;
+/// How many are kept in any case: the oldest go before a channel that can't be reached was told.
+const MOST: u32 = 1000;
 
 impl Catalog {
     /// Has people told something; `false` if they were told before.
@@ -171,6 +173,12 @@ pub(super) fn insert(
                  and not exists (select 1 from deliveries where notice = notices.id)",
         )?
         .execute(params![wiki, KEPT])?;
+    transaction
+        .prepare_cached(
+            "delete from notices where id in
+                 (select id from notices where wiki = ?1 order by id desc limit -1 offset ?2)",
+        )?
+        .execute(params![wiki, MOST])?;
     Ok(true)
 }
 

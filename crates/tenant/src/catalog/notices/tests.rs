@@ -143,3 +143,16 @@ fn whoever_is_to_be_told_is_found_by_an_index() {
     let plan = plan.join("; ");
     assert!(plan.contains("channels_by_time") && !plan.contains("TEMP B-TREE"), "{plan}");
 }
+
+#[test]
+fn a_channel_that_is_never_told_has_a_bounded_queue_and_one_wiki_leaves_the_others_theirs() {
+    let (_dir, catalog) = scratch();
+    let (garden, kitchen) = (garden(&catalog).id, settled(&catalog, "kitchen").id);
+    platform(&catalog);
+    catalog.add_notice(kitchen, "k", &notice("paused")).unwrap();
+    for _ in 0..MOST + 20 {
+        catalog.add_notice(garden, "a", &notice("conflicts")).unwrap();
+    }
+    assert_eq!((rows(&catalog, "notices"), rows(&catalog, "deliveries")), (MOST + 1, MOST + 1));
+    assert_eq!(next(&catalog), pairs(&[(PLATFORM, "paused")]));
+}
