@@ -7,6 +7,7 @@
 mod answer;
 mod fetch;
 mod limits;
+mod pace;
 mod packet;
 mod places;
 mod process;

@@ -241,17 +241,23 @@ async fn large_garden() -> (TestServer, User) {
 
 /// Begins to clone and reads nothing of the answer.
 async fn begin(server: &TestServer, operator: &User) -> tokio::net::TcpStream {
+    let stream = begin_at("garden", server, operator).await;
+    until("git runs", || running(server) > 0).await;
+    stream
+}
+
+/// Begins to clone a wiki.
+async fn begin_at(slug: &str, server: &TestServer, operator: &User) -> tokio::net::TcpStream {
     use tokio::io::AsyncWriteExt as _;
-    let head = server.git("garden").run(&["rev-parse", "HEAD"]);
+    let head = server.git(slug).run(&["rev-parse", "HEAD"]);
     let body = format!("0032want {head}\n00000009done\n");
     let request = format!(
-        "POST /w/garden/git/git-upload-pack HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/x-git-upload-pack-request\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /w/{slug}/git/git-upload-pack HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/x-git-upload-pack-request\r\ncontent-length: {}\r\n\r\n{body}",
         operator.secret(),
         body.len()
     );
     let mut stream = tokio::net::TcpStream::connect(server.public_address()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    until("git runs", || running(server) > 0).await;
     stream
 }
 
@@ -279,7 +285,7 @@ async fn a_wiki_is_deleted_although_somebody_clones_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_reads_nothing_loses_its_place() {
     let setup = ServerSetup::default().limits(|limits| {
-        limits.git.idle = Duration::from_secs(1);
+        limits.git.pace = Duration::from_secs(1);
         limits.git.patience = Duration::from_millis(200);
         limits.git.fetches_per_wiki = 1;
     });
@@ -296,6 +302,40 @@ async fn a_client_that_reads_nothing_loses_its_place() {
     until("git has ended", || running(&server) == 0).await;
     let _ = refs(&operator, "garden", "git-upload-pack").await.good();
     drop(client);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clones_that_are_not_read_keep_no_other_wiki_from_being_cloned() {
+    let setup = ServerSetup::default().limits(|limits| {
+        limits.git.fetches = 4;
+        limits.git.fetches_per_principal = 10;
+        limits.git.pace = Duration::from_secs(8);
+        limits.git.patience = Duration::from_secs(30);
+    });
+    let (server, operator) = setup.start().await;
+    let mut content = vec![0; 32 << 20];
+    getrandom::fill(&mut content).unwrap();
+    for slug in ["garden", "kitchen", "shed", "attic"] {
+        operator.create_wiki(slug).await.good();
+        operator.on(slug).create("home", slug).await.good();
+    }
+    for slug in ["garden", "kitchen"] {
+        operator.on(slug).create_attachment("a/b.bin", content.clone()).await.good();
+    }
+    // The last place of four isn't for a wiki that has one already.
+    let mut unread = Vec::new();
+    for _ in 0..6 {
+        unread.push(begin_at("garden", &server, &operator).await);
+    }
+    until("git runs", || running(&server) >= 3).await;
+    let place = scratch();
+    let started = Instant::now();
+    Git::clone(&operator.on("shed").git_url(), place.path().join("shed"));
+    assert!(started.elapsed() < Duration::from_secs(8), "it didn't wait for the others");
+    // Once all are taken, who reads nothing loses its place soon to who has none.
+    unread.push(begin_at("kitchen", &server, &operator).await);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    Git::clone(&operator.on("attic").git_url(), place.path().join("attic"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

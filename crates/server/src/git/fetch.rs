@@ -18,6 +18,7 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Repository, Wiki, spawn};
 
 use super::limits::GitLimits;
+use super::pace::{Pace, TooSlow};
 use super::packet::{self, FLUSH};
 use super::places::Place;
 use super::process::{Pipes, Process, command, heard};
@@ -51,7 +52,7 @@ pub(super) async fn advertise(
     let who = Principal::of(Some(wiki.caller()), client);
     let _place = git.0.places.take(wiki.id(), who, service).await?;
     let mut repository = wiki.open_repository().await.map_err(|error| error.problem())?;
-    let mut command = command(repository.dir(), repository.branch(), service, protocol);
+    let mut command = command(repository.dir(), repository.branch(), service, protocol, None);
     command.args([service.command(), "--stateless-rpc", "--http-backend-info-refs", "."]);
     let (process, pipes) = start(command)?;
     drop(pipes.stdin);
@@ -109,11 +110,11 @@ pub(super) async fn upload_pack(
             return Ok(answer::good(service, "result", why.freeze().into()));
         }
     };
-    let mut command = command(repository.dir(), repository.branch(), service, protocol);
+    let mut command = command(repository.dir(), repository.branch(), service, protocol, None);
     command.args([service.command(), "--stateless-rpc", "--strict", "."]);
     let (process, pipes) = start(command)?;
     let (pieces, body) = body_of_pieces();
-    let transfer = Transfer { process, repository, limits: git.0.limits, _place: place };
+    let transfer = Transfer { process, repository, limits: git.0.limits, place };
     spawn(transfer.run(wiki, pipes, asked, pieces));
     Ok(answer::good(service, "result", body))
 }
@@ -136,7 +137,7 @@ pub(super) fn body_of_pieces() -> (mpsc::Sender<Piece>, Body) {
 }
 
 fn start(command: Command) -> Result<(Process, Pipes), Problem> {
-    Process::start(command, None).map_err(|error| Problem::internal(&error))
+    Process::start(command).map_err(|error| Problem::internal(&error))
 }
 
 fn unable() -> Problem {
@@ -149,7 +150,7 @@ struct Transfer {
     process: Process,
     repository: Repository,
     limits: GitLimits,
-    _place: Place,
+    place: Place,
 }
 
 /// Why a transfer was ended.
@@ -159,6 +160,8 @@ enum Ended {
     Left,
     #[error("nothing moved for too long")]
     Stalled,
+    #[error("the client reads too slowly")]
+    TooSlow,
     #[error("it took too long")]
     TooLong,
     #[error("the wiki was closed")]
@@ -170,9 +173,8 @@ enum Ended {
 impl Transfer {
     /// Answers until git is done, the client leaves or does nothing, or the wiki is to be closed.
     async fn run(mut self, wiki: Wiki, pipes: Pipes, asked: Vec<u8>, pieces: mpsc::Sender<Piece>) {
-        let idle = self.limits.idle;
         let answered = tokio::select! {
-            answered = answer_all(pipes, &asked, &pieces, idle) => answered,
+            answered = answer_all(pipes, &asked, &pieces, &self.limits, &self.place) => answered,
             () = pieces.closed() => Err(Ended::Left),
             () = self.repository.closing() => Err(Ended::Closed),
             () = tokio::time::sleep(self.limits.total) => Err(Ended::TooLong),
@@ -201,7 +203,8 @@ async fn answer_all(
     pipes: Pipes,
     asked: &[u8],
     pieces: &mpsc::Sender<Piece>,
-    idle: std::time::Duration,
+    limits: &GitLimits,
+    place: &Place,
 ) -> Result<String, Ended> {
     let Pipes { mut stdin, mut stdout, stderr } = pipes;
     let ask = async {
@@ -211,18 +214,18 @@ async fn answer_all(
         Ok(())
     };
     let pass_on = async {
-        let mut buffer = BytesMut::new();
+        let (mut buffer, mut pace) = (BytesMut::new(), Pace::new(limits.pace));
         loop {
             buffer.reserve(PIECE);
-            let read = tokio::time::timeout(idle, stdout.read_buf(&mut buffer)).await;
-            match read.map_err(|_| Ended::Stalled)?.map_err(Ended::Unreadable)? {
-                0 => return Ok(()),
-                _ => {
-                    let sent = pieces.send(Ok(buffer.split().freeze()));
-                    let sent = tokio::time::timeout(idle, sent).await;
-                    sent.map_err(|_| Ended::Stalled)?.map_err(|_| Ended::Left)?;
-                }
+            let read = tokio::time::timeout(limits.idle, stdout.read_buf(&mut buffer)).await;
+            let length = read.map_err(|_| Ended::Stalled)?.map_err(Ended::Unreadable)?;
+            if length == 0 {
+                return Ok(());
             }
+            let sent = pieces.send(Ok(buffer.split().freeze()));
+            let sent = pace.keep(|| place.is_contended(), sent).await;
+            sent.map_err(|TooSlow| Ended::TooSlow)?.map_err(|_| Ended::Left)?;
+            pace.moved(length);
         }
     };
     let listen = async { Ok(heard(stderr).await) };

@@ -25,6 +25,9 @@ pub struct GitLimits {
     pub total: Duration,
     /// How long it may stand still.
     pub idle: Duration,
+    /// How long a client that fetches may take to read 64 KiB, and a quarter of that while others wait for
+    /// a place. For a client that pushes `idle` is the time for as much.
+    pub pace: Duration,
 }
 
 impl Default for GitLimits {
@@ -40,6 +43,7 @@ impl Default for GitLimits {
             patience: Duration::from_secs(5),
             total: Duration::from_secs(3600),
             idle: Duration::from_secs(120),
+            pace: Duration::from_secs(20),
         }
     }
 }

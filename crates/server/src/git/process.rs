@@ -3,11 +3,12 @@
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
-use wikigrove_tenant::storage::git_program;
+use wikigrove_tenant::storage::git_program::{Limits, limited};
 
 use super::service::Service;
 
@@ -34,13 +35,12 @@ const TAKING: &[&str] = &[
     "core.logAllRefUpdates=false",
     "core.fsync=all",
 ];
-/// How long a run may compute, in seconds.
-const CPU_SECONDS: u64 = 1800;
-
-/// How much memory each process of a run that receives may take for itself, in bytes. A few bytes of a
-/// pack may say that an object is a difference of any length, and git makes all of it before anybody can
-/// look; what is within the limits of a wiki needs less than half of this.
-const MEMORY: u64 = 1 << 30;
+/// How long a run may compute.
+const CPU: Duration = Duration::from_secs(1800);
+/// How much memory each process that gives may take for itself, in bytes. It keeps about 200 bytes of each
+/// object, of which a wiki may have two million, and makes the whole of one of up to 100 MB where that is
+/// stored as a difference from one that the client doesn't get.
+const GIVING_BYTES: u64 = 768 << 20;
 
 /// A running git, alone in its group: it and its helpers end when this is dropped.
 pub(super) struct Process {
@@ -58,14 +58,19 @@ pub(super) struct Pipes {
 /// can be fetched or pushed to, and a client that is shown something asks for it.
 ///
 /// The repository may bring its own configuration from elsewhere. What is given here comes last and
-/// counts.
+/// counts. No file that it writes may become larger than `file_bytes`.
 pub(super) fn command(
     repository: &Path,
     branch: &str,
     service: Service,
     protocol: Option<&str>,
+    file_bytes: Option<u64>,
 ) -> Command {
-    let mut command = git_program::command();
+    let memory_bytes = match service {
+        Service::UploadPack => GIVING_BYTES,
+        Service::ReceivePack => Limits::default().memory_bytes,
+    };
+    let mut command = limited(Limits { memory_bytes, file_bytes, cpu: Some(CPU) });
     command
         // From within, so that it goes on with this repository if that is moved away.
         .current_dir(repository)
@@ -88,12 +93,8 @@ pub(super) fn command(
 }
 
 impl Process {
-    /// Starts it. One that receives is told how large a file that it writes may become, and has its
-    /// memory bounded.
-    pub(super) fn start(
-        mut command: Command,
-        file_bytes: Option<u64>,
-    ) -> io::Result<(Self, Pipes)> {
+    /// Starts it.
+    pub(super) fn start(mut command: Command) -> io::Result<(Self, Pipes)> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut command = tokio::process::Command::from(command);
         let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
@@ -101,37 +102,7 @@ impl Process {
             (Some(stdin), Some(stdout), Some(stderr)) => Pipes { stdin, stdout, stderr },
             _ => return Err(io::ErrorKind::BrokenPipe.into()),
         };
-        let process = Self { child };
-        process.bound(file_bytes)?;
-        Ok((process, pipes))
-    }
-
-    /// Its helpers inherit this: it starts none before it was told what to do.
-    #[cfg(target_os = "linux")]
-    fn bound(&self, file_bytes: Option<u64>) -> io::Result<()> {
-        use rustix::process::{Resource, Rlimit, prlimit};
-        let bounds = [
-            (Resource::Core, Some(0)),
-            (Resource::Cpu, Some(CPU_SECONDS)),
-            (Resource::Fsize, file_bytes),
-            // Without what it maps of packs, which the system can take back.
-            (Resource::Data, file_bytes.map(|_| MEMORY)),
-        ];
-        for (resource, limit) in bounds {
-            if let (Some(_), Some(pid)) = (limit, self.pid()) {
-                match prlimit(Some(pid), resource, Rlimit { current: limit, maximum: limit }) {
-                    // It may have ended already.
-                    Ok(_) | Err(rustix::io::Errno::SRCH) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn bound(&self, _: Option<u64>) -> io::Result<()> {
-        Ok(())
+        Ok((Self { child }, pipes))
     }
 
     /// Its id and its group's, until its end was noticed: after that it may be another's.

@@ -65,7 +65,7 @@ pub(super) async fn receive_pack(
     let (head, begun) = oneshot::channel();
     let upload = Upload { body, read, most: git.0.limits.pack_bytes, idle: git.0.limits.idle };
     let limits = git.0.limits;
-    let push = Push { wiki, asked, branch, incoming, repository, limits, record, _place: place };
+    let push = Push { wiki, asked, branch, incoming, repository, limits, record, place };
     spawn(push.run(upload, Head::new(head), out));
     match begun.await {
         Ok(Ok(())) => Ok(answer::good(service, "result", answer)),
@@ -101,7 +101,7 @@ struct Push {
     repository: Repository,
     limits: GitLimits,
     record: Record,
-    _place: Place,
+    place: Place,
 }
 
 impl Push {
@@ -122,7 +122,7 @@ impl Push {
                 }
             };
         // The space first, and the place: the client may take its time to read.
-        let Self { wiki, asked, branch, incoming, repository, record, _place, .. } = self;
+        let Self { wiki, asked, branch, incoming, repository, record, place, .. } = self;
         if let Some((index, command)) = open {
             results[index] = match (unpacked, command.new) {
                 (Ok(()), Some(new)) => {
@@ -132,7 +132,7 @@ impl Push {
                 (refused, _) => refused,
             };
         }
-        drop((repository, _place));
+        drop((repository, place));
         out.finish(&asked, &results).await;
     }
 
@@ -155,7 +155,7 @@ impl Push {
         };
         let pipes = git.as_mut().and_then(|(command, git)| Some((*command, git.pipes.take()?)));
         let unpacked = tokio::select! {
-            unpacked = exchange::run(&self.asked, pipes, upload, head, out) => unpacked,
+            unpacked = exchange::run(&self.asked, pipes, upload, head, out, &self.place) => unpacked,
             () = out.pieces.closed() => Err(Ended::Left),
             () = self.repository.closing() => Err(Ended::Closed),
             () = tokio::time::sleep(self.limits.total) => Err(Ended::TooLong),

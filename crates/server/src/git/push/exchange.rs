@@ -17,7 +17,9 @@ use super::commands::{Asked, Command};
 use super::report::{Out, Refused, said_of};
 use super::unable;
 use crate::git::limits::GitLimits;
+use crate::git::pace::{Pace, TooSlow};
 use crate::git::packet::{Malformed, Packet};
+use crate::git::places::Place;
 use crate::git::process::{Pipes, Process, command, heard};
 use crate::git::request::{self, Body};
 use crate::git::service::Service;
@@ -75,7 +77,7 @@ pub(super) struct Upload {
     pub(super) read: BytesMut,
     /// The most bytes of it.
     pub(super) most: u64,
-    /// How long it may stand still.
+    /// How long the client may take for 64 KiB of it.
     pub(super) idle: Duration,
 }
 
@@ -107,13 +109,13 @@ pub(super) fn start(
     limits: &GitLimits,
     rewrite: bool,
 ) -> Result<Receiving, Ended> {
-    let mut command = command(dir, branch, Service::ReceivePack, None);
+    let file_bytes = limits.pack_bytes.saturating_add(BESIDE);
+    let mut command = command(dir, branch, Service::ReceivePack, None, Some(file_bytes));
     command
         .args(["-c", &format!("receive.denyNonFastForwards={}", !rewrite)])
         .args(["-c", &format!("receive.maxInputSize={}", limits.pack_bytes)])
         .args([Service::ReceivePack.command(), "--stateless-rpc", "."]);
-    let file_bytes = limits.pack_bytes.saturating_add(BESIDE);
-    let (process, pipes) = Process::start(command, Some(file_bytes)).map_err(Ended::Git)?;
+    let (process, pipes) = Process::start(command).map_err(Ended::Git)?;
     Ok(Receiving { process, pipes: Some(pipes) })
 }
 
@@ -147,10 +149,11 @@ pub(super) async fn run(
     upload: Upload,
     head: &Head,
     out: &Out,
+    place: &Place,
 ) -> Result<Option<Told>, Ended> {
     let Some((command, Pipes { stdin, stdout, stderr })) = git else {
         if asked.has_pack() {
-            pass_on(upload, None).await?;
+            pass_on(upload, None, place).await?;
         }
         head.begin(Ok(()));
         return Ok(None);
@@ -159,7 +162,7 @@ pub(super) async fn run(
         let mut stdin = stdin;
         // If git has heard enough it says why itself.
         let is_listening = stdin.write_all(&asked.only(command)).await.is_ok();
-        pass_on(upload, is_listening.then_some(stdin)).await?;
+        pass_on(upload, is_listening.then_some(stdin), place).await?;
         head.begin(Ok(()));
         Ok(())
     };
@@ -169,9 +172,9 @@ pub(super) async fn run(
 }
 
 /// Reads the pack to its end and gives it to git, for as long as git takes it.
-async fn pass_on(upload: Upload, mut to: Option<ChildStdin>) -> Result<(), Ended> {
+async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> Result<(), Ended> {
     let Upload { mut body, read: mut piece, most, idle } = upload;
-    let mut passed = 0;
+    let (mut passed, mut pace) = (0, Pace::new(idle));
     loop {
         passed += piece.len() as u64;
         if passed > most {
@@ -185,9 +188,10 @@ async fn pass_on(upload: Upload, mut to: Option<ChildStdin>) -> Result<(), Ended
         }
         piece.clear();
         piece.reserve(PIECE);
-        let got = tokio::time::timeout(idle, body.read_buf(&mut piece)).await;
-        if got.map_err(|_| Ended::Stalled)?.map_err(Ended::Unreadable)? == 0 {
-            return Ok(());
+        let got = pace.keep(|| place.is_contended(), body.read_buf(&mut piece)).await;
+        match got.map_err(|TooSlow| Ended::Stalled)?.map_err(Ended::Unreadable)? {
+            0 => return Ok(()),
+            length => pace.moved(length),
         }
     }
 }
