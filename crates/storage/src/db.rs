@@ -8,6 +8,7 @@ mod error;
 mod exchange;
 mod held;
 pub mod idempotency;
+mod log_check;
 mod migrate;
 #[cfg(feature = "rusqlite")]
 mod read_only;
@@ -29,6 +30,7 @@ pub(crate) use copy::copy_into;
 pub use error::DbError;
 pub(crate) use exchange::Trouble;
 pub(crate) use held::with_suffix;
+pub(crate) use log_check::loss;
 pub use migrate::Schema;
 
 /// How long a statement waits for a lock that another connection holds.

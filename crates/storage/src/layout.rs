@@ -83,6 +83,16 @@ pub(crate) fn open_database(
         // A process died while it did that.
         rebuild_database(dir, options, "it was being set aside")?;
     }
+    // Before SQLite looks, and begins the log anew.
+    if let Some(lost) = db::loss(&path)? {
+        tracing::error!(
+            wiki.id = options.id,
+            path = %path.display(),
+            lost,
+            "the log of wiki.db is damaged: drafts, preferences and saves that were written last may be lost, unless \
+             they are in the repository. After a power cut that can be what nobody was told to be there"
+        );
+    }
     let open = || {
         refuse_empty(&path)?;
         let database = Database::open(&path, &SCHEMA, scheduler, SIZING)?;
