@@ -204,8 +204,8 @@ pub(crate) mod failing {
     thread_local! {
         /// Whether the next sync of a file system fails in this thread.
         pub(crate) static NEXT_SYNC: Cell<bool> = const { Cell::new(false) };
-        /// Whether the disk is full when the branch is locked the next time in this thread.
-        pub(crate) static NEXT_LOCK: Cell<bool> = const { Cell::new(false) };
+        /// How often the disk is full when the branch is locked the next times in this thread.
+        pub(crate) static NEXT_LOCKS: Cell<u32> = const { Cell::new(0) };
     }
 }
 

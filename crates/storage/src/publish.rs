@@ -14,6 +14,7 @@
 use rusqlite::Transaction;
 
 use crate::author::Author;
+use crate::db::Database;
 use crate::deadline;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
@@ -50,6 +51,8 @@ pub(crate) struct Writer {
     pub(crate) pending: usize,
     /// Whether the last save was made durable but could not be made visible.
     pub(crate) unapplied: bool,
+    /// Whether damage was met in the repository since somebody looked what can be mended.
+    pub(crate) doubtful: bool,
     /// Open since before the first of the pending saves was written.
     pub(crate) disk: Option<FileSystem>,
     /// Whether a sync failed. What it should have written may look well and not be on the disk, and
@@ -83,6 +86,19 @@ impl Wiki {
         if writer.unapplied {
             deadline::shielded(|| self.replay(&mut writer))?;
         }
+        let written = self.write_locked(&mut writer, fill);
+        if let Err(Error::Damaged { .. }) = written {
+            // Whoever writes next looks first what can be mended.
+            writer.doubtful = true;
+        }
+        written
+    }
+
+    fn write_locked<'a, T>(
+        &'a self,
+        writer: &mut Writer,
+        fill: impl FnOnce(&mut Unit<'a>) -> Result<T, Error>,
+    ) -> Result<(T, Option<Published>), Error> {
         if let Some(database) = self.existing_database()? {
             self.catch_up_a_little(database)?;
         }
@@ -90,11 +106,11 @@ impl Wiki {
         let mut unit = Unit::new(self.repo(), self.repo().head()?, self.preferences()?);
         let value = fill(&mut unit)?;
         // From here it is done whole, or not at all.
-        let published = deadline::shielded(|| self.publish(&mut writer, unit));
+        let published = deadline::shielded(|| self.publish(writer, unit));
         // A save that is durable and not visible yet is still on its way.
         self.head_moved(writer.unapplied);
         let published = published?;
-        deadline::shielded(|| self.checkpoint_if_due(&mut writer));
+        deadline::shielded(|| self.checkpoint_if_due(writer));
         Ok((value, published))
     }
 
@@ -149,8 +165,12 @@ impl Wiki {
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;
         writer.counted = counted.map(|count| (new, count));
-        self.repo().write_objects(&prepared)?;
-        let revision = self.make_visible(writer, head, new)?;
+        let visible = self
+            .repo()
+            .write_objects(&prepared)
+            .map_err(Error::from)
+            .and_then(|()| self.make_visible(writer, head, new));
+        let revision = self.or_repeat(writer, new, visible)?;
         Ok(Some(Published { revision, merged: revision != new }))
     }
 
@@ -170,7 +190,8 @@ impl Wiki {
             self.record(writer, &redo, from, |transaction| {
                 Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
             })?;
-            self.make_visible(writer, old, new)
+            let visible = self.make_visible(writer, old, new);
+            self.or_repeat(writer, new, visible)
         });
         self.head_moved(writer.unapplied);
         published
@@ -193,11 +214,35 @@ impl Wiki {
                 conflicts.record(transaction, new)?;
                 Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
             })?;
-            self.repo().write_objects(&prepared)?;
-            self.make_visible(writer, old, new)
+            let visible = self
+                .repo()
+                .write_objects(&prepared)
+                .map_err(Error::from)
+                .and_then(|()| self.make_visible(writer, old, new));
+            self.or_repeat(writer, new, visible)
         });
         self.head_moved(writer.unapplied);
         published
+    }
+
+    /// Makes a durable change visible that failed to become so: what failed may have been in the way for a
+    /// moment only.
+    fn or_repeat(
+        &self,
+        writer: &mut Writer,
+        new: Revision,
+        visible: Result<Revision, Error>,
+    ) -> Result<Revision, Error> {
+        let Err(error) = visible else { return visible };
+        match self.replay(writer) {
+            Ok(()) => {
+                tracing::warn!(wiki.id = self.id(), %error, "a change became visible at the second attempt");
+                self.is_visible(new);
+                Ok(self.repo().head()?.unwrap_or(new))
+            }
+            // What came first says more.
+            Err(_) => Err(error),
+        }
     }
 
     /// Makes a change durable, with what else belongs to it: the queues of all links but the one it came
@@ -217,14 +262,23 @@ impl Wiki {
         }
         self.head_will_move(redo.new);
         let links = self.links_to_tell(from);
-        self.database()?.write(|transaction| -> Result<(), Error> {
+        let database = self.database()?;
+        let recorded = database.write(|transaction| -> Result<(), Error> {
             redo::record(transaction, redo)?;
             sync::add_jobs(transaction, &links, redo.new)?;
             also(transaction)
-        })?;
-        self.is_durable(redo.new);
-        writer.pending += 1;
-        writer.unapplied = true;
+        });
+        // The file may have lost its name, which is noticed after the commit.
+        let is_recorded = |database: &Database| {
+            let newest = database.read(|connection| Ok::<_, Error>(redo::commits(connection)?));
+            newest.is_ok_and(|commits| commits.last() == Some(&redo.new))
+        };
+        if recorded.is_ok() || is_recorded(database) {
+            self.is_durable(redo.new);
+            writer.pending += 1;
+            writer.unapplied = true;
+        }
+        recorded?;
         if writer.disk.is_none() {
             writer.disk = Some(FileSystem::watch(self.repo().dir())?);
         }

@@ -40,14 +40,36 @@ impl Wiki {
     /// # Errors
     /// The branch is damaged and no good commit is known.
     pub(crate) fn mend_branch(&self, writer: &Writer) -> Result<Option<Revision>, Error> {
-        let damage = match self.repo().head() {
-            Ok(Some(head)) if self.is_good_head(head)? => return Ok(Some(head)),
+        let head = self.repo().head();
+        if let Ok(Some(head)) = head {
+            if self.is_good_head(head)? {
+                return Ok(Some(head));
+            }
+            // It may be in a pack that has lost its index.
+            if !self.repo().is_commit(head)? && self.mend_packs()? && self.is_good_head(head)? {
+                return Ok(Some(head));
+            }
+        }
+        let damage = match head {
+            Ok(Some(head)) if self.repo().is_commit(head)? => {
+                format!("it is gone, and packed-refs has an older commit of it, {head}")
+            }
+            Ok(Some(head)) if self.repo().lacks_packs() => {
+                let detail = format!(
+                    "the branch `{}` in `{}` names {head}, which is missing, and so are packs: restore them from a \
+                     backup and open the wiki again. What was set aside is in `set-aside`; once it is of no use, remove it",
+                    self.branch(),
+                    self.repo().dir().display()
+                );
+                return Err(Error::Damaged { detail });
+            }
             Ok(Some(head)) => format!("it names {head}, which is missing or damaged"),
             Ok(None) => "it is gone".to_owned(),
             Err(RepoError::DamagedRef { source, .. }) => source.to_string(),
             Err(error) => return Err(error.into()),
         };
-        let known = self.known_commits(writer)?;
+        let mut known = self.known_commits()?;
+        known.extend(writer.durable);
         match self.newest_of(&known)? {
             Some(known) => {
                 tracing::error!(
@@ -57,6 +79,7 @@ impl Wiki {
                     restored = %known,
                     "the branch was damaged and now points to the newest commit that wiki.db knows"
                 );
+                self.repo().clear_branch()?;
                 self.repo().lock_branch()?.set_synced(known)?;
                 self.head_moved(writer.unapplied);
                 Ok(Some(known))
@@ -64,6 +87,14 @@ impl Wiki {
             None if known.is_empty() && damage == "it is gone" => Ok(None),
             None => Err(self.damaged_branch(&damage)),
         }
+    }
+
+    /// Gives packs an index that have lost it, unless a running git may have written a pack and not its index yet.
+    /// Returns whether it could.
+    pub(crate) fn mend_packs(&self) -> Result<bool, Error> {
+        let Ok(_alone) = self.maintaining.try_lock() else { return Ok(false) };
+        self.repo().mend_packs()?;
+        Ok(true)
     }
 
     pub(crate) fn damaged_branch(&self, damage: &str) -> Error {
@@ -77,9 +108,24 @@ impl Wiki {
         }
     }
 
+    /// Whether a commit comes from packed-refs, which wasn't asked as long as the branch had a file, and others
+    /// that are known are built on it.
+    pub(crate) fn is_outdated(&self, head: Revision) -> Result<bool, Error> {
+        if self.repo().has_branch_file() {
+            return Ok(false);
+        }
+        for known in self.known_commits()? {
+            let is_newer = known != head && self.repo().is_commit(known)?;
+            if is_newer && self.repo().is_ancestor(head, known)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Commits that the branch was at.
-    fn known_commits(&self, writer: &Writer) -> Result<Vec<Revision>, Error> {
-        let mut known = vec![writer.durable, self.last_head()];
+    fn known_commits(&self) -> Result<Vec<Revision>, Error> {
+        let mut known = vec![self.last_head()];
         if let Some(database) = self.existing_database()? {
             known.extend(database.read(|connection| {
                 Ok::<_, Error>([index::indexed(connection)?, redo::durable(connection)?])

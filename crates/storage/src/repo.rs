@@ -23,7 +23,7 @@ mod sweep;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::refs::FullName;
@@ -79,6 +79,8 @@ pub(crate) struct Repo {
     branch: FullName,
     /// The branch's own file, which holds its commit unless the refs were packed.
     branch_file: PathBuf,
+    /// Whether packs are missing or can't be read.
+    lacks_packs: AtomicBool,
     /// Whether a sync failed after objects were moved in: those that are there may not be on the disk,
     /// and no later sync would say so.
     doubted: AtomicBool,
@@ -108,8 +110,9 @@ impl Repo {
         constant_files::mend(dir, None)?;
         restore_empty_dirs(dir)?;
         sweep::sweep(dir)?;
-        mend_packs::mend(dir)?;
+        let lacks_packs = mend_packs::mend(dir)?;
         let repo = Self::open_as_it_is(dir)?;
+        repo.lacks_packs.store(lacks_packs, Ordering::Relaxed);
         mend_packs::remove_damaged_graph(dir, &repo.local())?;
         Ok(repo)
     }
@@ -127,9 +130,38 @@ impl Repo {
         let branch = head_branch(&shared, dir)?;
         let branch_file = dir.join(branch.to_string());
         let dir = dir.to_owned();
-        let repo = Self { shared, dir, branch, branch_file, doubted: AtomicBool::new(false) };
+        let (lacks_packs, doubted) = (AtomicBool::new(false), AtomicBool::new(false));
+        let repo = Self { shared, dir, branch, branch_file, lacks_packs, doubted };
         repo.look_for_packs();
         Ok(repo)
+    }
+
+    /// Gives packs good indices again that have lost them since the repository was opened.
+    pub(crate) fn mend_packs(&self) -> Result<(), RepoError> {
+        self.lacks_packs.store(mend_packs::mend(&self.dir)?, Ordering::Relaxed);
+        self.look_for_packs();
+        Ok(())
+    }
+
+    /// Whether packs are missing or can't be read, so that a missing object may come back.
+    pub(crate) fn lacks_packs(&self) -> bool {
+        self.lacks_packs.load(Ordering::Relaxed)
+    }
+
+    /// Whether the branch has a file of its own.
+    pub(crate) fn has_branch_file(&self) -> bool {
+        self.branch_file.exists()
+    }
+
+    /// Removes what isn't a file and has the name of the branch's: an empty directory, or a link to nothing.
+    pub(crate) fn clear_branch(&self) -> Result<(), RepoError> {
+        let path = &self.branch_file;
+        match std::fs::symlink_metadata(path) {
+            Ok(kind) if kind.is_dir() => std::fs::remove_dir(path).at("remove", path)?,
+            Ok(kind) if kind.is_symlink() => std::fs::remove_file(path).at("remove", path)?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Takes notice of all packs that are there now. An object is looked for in the packs that are known, then

@@ -104,6 +104,8 @@ struct KnownHead {
     last: Option<Revision>,
     /// The commit that is being published: wiki.db may have it already, the branch not yet.
     coming: Option<Revision>,
+    /// Whether publishing it failed, so that it comes with the next write.
+    is_stuck: bool,
     /// Raised by every change of ours, so that a reader who looked before it doesn't remember after it.
     epoch: u64,
 }
@@ -219,9 +221,11 @@ impl Wiki {
         }
     }
 
-    /// Whether the branch may name this commit: it did so before, or it is there.
+    /// Whether the branch may name this commit: it did so before, or the commit is there and the name isn't what
+    /// remains of an older one.
     pub(crate) fn is_good_head(&self, head: Revision) -> Result<bool, Error> {
-        Ok(self.last_head() == Some(head) || self.repo.is_commit(head)?)
+        Ok(self.last_head() == Some(head)
+            || self.repo.is_commit(head)? && !self.is_outdated(head)?)
     }
 
     /// The commit that the branch was last seen at.
@@ -451,9 +455,22 @@ impl Wiki {
         let mut writer = self.lock_writer_only()?;
         deadline::shielded(|| {
             self.mend_database(&mut writer)?;
-            self.mend_branch(&writer)
+            self.mend_branch(&writer)?;
+            self.mend_objects(&mut writer)
         })?;
         Ok(writer)
+    }
+
+    /// After damage was met: gives packs that lost their index a new one, and has the redo rows repeated.
+    fn mend_objects(&self, writer: &mut Writer) -> Result<(), Error> {
+        if !writer.doubtful {
+            return Ok(());
+        }
+        if self.mend_packs()? {
+            writer.doubtful = false;
+        }
+        writer.unapplied |= writer.pending > 0;
+        Ok(())
     }
 
     /// As [`mend_database`](Self::mend_database), unless a writer is at work. The next one does it.
@@ -517,7 +534,9 @@ impl Wiki {
 
     /// Says which commit is about to be published, until [`head_moved`](Self::head_moved).
     pub(crate) fn head_will_move(&self, to: Revision) {
-        self.head.write().unwrap_or_else(PoisonError::into_inner).coming = Some(to);
+        let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
+        known.coming = Some(to);
+        known.is_stuck = false;
     }
 
     /// Forgets the head, so that the next look reads the branch again. `unapplied` says that the commit
@@ -526,6 +545,7 @@ impl Wiki {
         let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
         known.read = None;
         known.coming = known.coming.filter(|_| unapplied);
+        known.is_stuck = unapplied;
         known.epoch += 1;
     }
 

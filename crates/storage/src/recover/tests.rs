@@ -251,3 +251,94 @@ fn readers_of_a_branch_that_vanished_wait_for_no_writer() {
     scratch.create("more", "text");
     assert_eq!(scratch.git(&["rev-list", "--count", "main"]), "2");
 }
+
+/// The branch's file wins over packed-refs, and nobody keeps that up to date.
+#[test]
+fn an_older_commit_in_packed_refs_never_takes_the_place_of_a_branch_that_vanished() {
+    for is_open in [true, false] {
+        let mut scratch = Scratch::new();
+        scratch.create("home", "one");
+        scratch.git(&["pack-refs", "--all"]);
+        let head = scratch.update("home", "two").revision;
+        if is_open {
+            assert_eq!(scratch.text("home"), "two");
+        } else {
+            scratch.wiki().close().unwrap();
+        }
+        fs::remove_file(scratch.repo().join("refs/heads/main")).unwrap();
+        if !is_open {
+            scratch.open().unwrap();
+        }
+        assert_eq!(scratch.text("home"), "two");
+        assert_eq!(scratch.wiki().head().unwrap(), Some(head));
+        scratch.update("home", "three");
+        assert_eq!(scratch.git(&["rev-list", "--count", "main"]), "3");
+        // Packed again, it is the newest.
+        scratch.wiki().close().unwrap();
+        scratch.git(&["pack-refs", "--all"]);
+        scratch.open().unwrap();
+        assert_eq!(scratch.text("home"), "three");
+        assert!(!scratch.repo().join("refs/heads/main").exists());
+    }
+}
+
+/// Older commits are elsewhere; the newest come back with their pack.
+#[test]
+fn a_branch_whose_pack_is_missing_is_not_set_back() {
+    let mut scratch = Scratch::new();
+    scratch.create("home", "one");
+    scratch.wiki().checkpoint().unwrap();
+    let older = scratch.wiki().head().unwrap().unwrap();
+    let tree = scratch.clone_with_git();
+    let pushed = crate::testing::commit(&tree, "pushed.md", "pushed");
+    scratch.push(&tree, &PushRules::default()).unwrap();
+    scratch.wiki().close().unwrap();
+    fs::write(scratch.dir().join("list"), format!("{pushed}\n")).unwrap();
+    let script = format!(
+        "git pack-objects -q objects/pack/pack < '{}' && git prune-packed",
+        scratch.dir().join("list").display()
+    );
+    let packed =
+        std::process::Command::new("sh").current_dir(scratch.repo()).args(["-c", &script]).output();
+    assert!(packed.unwrap().status.success());
+    let pack = fs::read_dir(scratch.repo().join("objects/pack"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().unwrap() == "pack")
+        .unwrap();
+    let elsewhere = scratch.dir().join("elsewhere");
+    fs::rename(&pack, &elsewhere).unwrap();
+    let error = open_error(&mut scratch);
+    assert!(
+        error.to_string().contains(&pushed) && error.to_string().contains("set-aside"),
+        "{error}"
+    );
+    fs::rename(&elsewhere, &pack).unwrap();
+    scratch.open().unwrap();
+    assert_eq!(scratch.wiki().head().unwrap().unwrap().to_string(), pushed);
+    assert_ne!(older.to_string(), pushed);
+    assert_eq!(scratch.text("pushed"), "pushed");
+}
+
+#[test]
+fn damage_that_a_save_meets_is_mended_by_the_next() {
+    let scratch = Scratch::new();
+    scratch.create("home", "one");
+    scratch.wiki().checkpoint().unwrap();
+    scratch.wiki().repack_everything();
+    // The index of the pack is lost…
+    let pack = scratch.wiki().repo().packs().unwrap().remove(0);
+    fs::remove_file(pack.with_extension("idx")).unwrap();
+    scratch.wiki().repo().look_for_packs();
+    let _ = scratch.save("a", "text", Base::New);
+    scratch.save("a", "text", Base::New).unwrap();
+    // …and then a file of what wasn't checkpointed.
+    let tree = scratch.git(&["rev-parse", "main^{tree}"]);
+    let file = scratch.repo().join("objects").join(&tree[..2]).join(&tree[2..]);
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "").unwrap();
+    assert!(matches!(scratch.save("b", "text", Base::New), Err(Error::Damaged { .. })));
+    scratch.create("b", "text");
+    assert_eq!(scratch.paths(), ["a", "b", "home"]);
+    scratch.git(&["fsck", "--strict"]);
+}

@@ -51,7 +51,7 @@ fn a_move_that_is_sent_again_is_done() {
             move_it(&scratch, &ada()).unwrap();
             die(&mut scratch);
         } else {
-            files::failing::NEXT_LOCK.set(true);
+            files::failing::NEXT_LOCKS.set(2);
             assert!(move_it(&scratch, &ada()).unwrap_err().is_disk_full());
         }
         for _ in 0..2 {
@@ -81,7 +81,7 @@ fn a_deletion_that_may_not_have_been_answered_is_done() {
             assert!(delete_it(&scratch, base).unwrap_err().is_not_found());
             die(&mut scratch);
         } else {
-            files::failing::NEXT_LOCK.set(true);
+            files::failing::NEXT_LOCKS.set(2);
             assert!(delete_it(&scratch, base).unwrap_err().is_disk_full());
         }
         let (revision, others) = delete_it(&scratch, base).unwrap();
@@ -121,7 +121,7 @@ fn an_undo_that_is_sent_again_finds_nothing_to_do() {
             scratch.wiki().revert(&undo).unwrap();
             die(&mut scratch);
         } else {
-            files::failing::NEXT_LOCK.set(true);
+            files::failing::NEXT_LOCKS.set(2);
             assert!(scratch.wiki().revert(&undo).unwrap_err().is_disk_full());
         }
         let again = scratch.wiki().revert(&undo).unwrap();

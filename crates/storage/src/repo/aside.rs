@@ -26,3 +26,11 @@ pub(super) fn set_aside(repo: &Path, file: &Path) -> Result<PathBuf, FileError> 
     files::sync_dir(file.parent().unwrap_or(repo))?;
     Ok(to)
 }
+
+/// Whether a pack is kept there, or an index whose pack is missing.
+pub(super) fn has_packs(repo: &Path) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(repo.join(ASIDE)) else { return false };
+    entries.any(|entry| {
+        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("pack-"))
+    })
+}

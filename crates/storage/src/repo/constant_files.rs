@@ -66,10 +66,14 @@ fn mend_config(dir: &Path) -> Result<(), FileError> {
     files::replace(&path, CONFIG)
 }
 
-/// `None` if there is no such file.
+/// `None` if there is no such file. An empty directory of its name is removed.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match std::fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::IsADirectory => {
+            std::fs::remove_dir(path).at("remove", path)?;
+            Ok(None)
+        }
         read => read.map(Some).at("read", path),
     }
 }

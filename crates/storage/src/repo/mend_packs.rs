@@ -11,36 +11,38 @@ use std::path::{Path, PathBuf};
 use gix::odb::pack::{index, multi_index};
 
 use super::RepoError;
-use super::aside::set_aside;
+use super::aside::{has_packs, set_aside};
 use crate::files::{self, At as _, FileError};
 use crate::git_program;
 
 /// The extension of an index while its pack is being removed, because other packs have all its objects.
 pub(super) const REPLACED: &str = "replaced";
 
-/// Gives every pack a good index, if there can be one.
-pub(super) fn mend(repo: &Path) -> Result<(), RepoError> {
+/// Gives every pack a good index, if there can be one. Returns whether objects may be missing.
+pub(super) fn mend(repo: &Path) -> Result<bool, RepoError> {
     let dir = repo.join("objects/pack");
     if !dir.is_dir() {
-        return Ok(());
+        return Ok(has_packs(repo));
     }
     let packs = Packs { repo, dir: &dir };
     for pack in packs.with(REPLACED)? {
         packs.finish_removal(&pack)?;
     }
+    let mut lacks_some = false;
     for pack in packs.with("idx")? {
         if !pack.with_extension("pack").exists() {
             packs.set_aside_index(&pack)?;
         } else if let Some(why) = damage(&pack)? {
-            packs.index_again(&pack, &why)?;
+            lacks_some |= !packs.index_again(&pack, &why)?;
         }
     }
     for pack in packs.with("pack")? {
         if !pack.with_extension("idx").exists() {
-            packs.index_again(&pack, "it has none")?;
+            lacks_some |= !packs.index_again(&pack, "it has none")?;
         }
     }
-    packs.remove_useless()
+    packs.remove_useless()?;
+    Ok(lacks_some || has_packs(repo))
 }
 
 struct Packs<'a> {
@@ -101,8 +103,8 @@ impl Packs<'_> {
     }
 
     /// Has git read the whole pack and make an index. If git can't, a pack with some index stays, because much
-    /// of it may be readable, and one without is set aside.
-    fn index_again(&self, pack: &Path, why: &str) -> Result<(), RepoError> {
+    /// of it may be readable, and one without is set aside. Returns whether git could.
+    fn index_again(&self, pack: &Path, why: &str) -> Result<bool, RepoError> {
         let (file, index) = (pack.with_extension("pack"), pack.with_extension("idx"));
         let new = self.dir.join("tmp_mended.idx");
         match index_pack(self.repo, &file, &new)? {
@@ -112,6 +114,7 @@ impl Packs<'_> {
                 files::remove_if_there(&pack.with_extension("rev"))?;
                 files::sync_dir(self.dir)?;
                 tracing::warn!(pack = %file.display(), index = why, "a pack was indexed again; nothing is lost");
+                return Ok(true);
             }
             Err(failure) if index.exists() && open_index(&index)?.is_some() => {
                 tracing::error!(
@@ -136,7 +139,7 @@ impl Packs<'_> {
                 );
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn set_aside(&self, pack: &Path, extension: &str) -> Result<PathBuf, FileError> {

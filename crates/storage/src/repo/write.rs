@@ -226,8 +226,12 @@ impl Repo {
     /// Takes the lock that every git program takes to move the branch, waiting a while for it.
     pub(crate) fn lock_branch(&self) -> Result<RefLock, RepoError> {
         #[cfg(test)]
-        if files::failing::NEXT_LOCK.take() {
-            return Err(RepoError::DiskFull);
+        {
+            let left = files::failing::NEXT_LOCKS.get();
+            files::failing::NEXT_LOCKS.set(left.saturating_sub(1));
+            if left > 0 {
+                return Err(RepoError::DiskFull);
+            }
         }
         // Directories of the ref are made below the boundary, and removed when the lock is given up
         // and they are empty. Without `refs` this would be no repository any more.

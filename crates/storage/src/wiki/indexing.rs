@@ -82,7 +82,19 @@ impl Wiki {
     /// wiki.db, if its index describes the head, after catching up with a few commits.
     pub(crate) fn fresh_index(&self) -> Result<Option<&Database>, Error> {
         let database = self.database()?;
-        Ok(self.catch_up_a_little(database)?.then_some(database))
+        let is_fresh = self.catch_up_a_little(database)? && !self.is_ahead(database)?;
+        Ok(is_fresh.then_some(database))
+    }
+
+    /// Whether the index describes a commit that didn't get onto the branch. It isn't set back, since the next
+    /// write or open moves the branch.
+    fn is_ahead(&self, database: &Database) -> Result<bool, Error> {
+        let stuck = {
+            let known = self.head.read().unwrap_or_else(PoisonError::into_inner);
+            known.coming.filter(|_| known.is_stuck)
+        };
+        let Some(stuck) = stuck else { return Ok(false) };
+        database.read(|connection| Ok(index::current(connection)? == Some(stuck)))
     }
 
     /// Whether the index describes the head now.

@@ -254,3 +254,18 @@ fn an_open_wiki_whose_file_is_removed_or_replaced_goes_on() {
         scratch.git(&["fsck", "--strict"]);
     }
 }
+
+#[test]
+fn a_change_that_stays_invisible_is_seen_nowhere_and_comes_with_the_next_one() {
+    let scratch = full();
+    files::failing::NEXT_LOCKS.set(1);
+    scratch.create("at-once", "text");
+    assert_eq!((scratch.text("at-once"), scratch.paths().len()), ("text".to_owned(), 41));
+    files::failing::NEXT_LOCKS.set(2);
+    assert!(scratch.save("waits", "text", Base::New).unwrap_err().is_disk_full());
+    assert!(!scratch.paths().contains(&"waits".to_owned()));
+    assert!(scratch.wiki().read(&ExistingPath::new("waits").unwrap()).unwrap_err().is_not_found());
+    scratch.create("next", "text");
+    assert_eq!((scratch.text("waits"), scratch.paths().len()), ("text".to_owned(), 43));
+    assert!(scratch.paths().contains(&"waits".to_owned()));
+}

@@ -35,8 +35,10 @@ fn head_and_config_are_written_again() {
             for is_open in [false, true] {
                 let path = scratch.repo().join(file);
                 fs::remove_file(&path).unwrap();
-                if let Some(damage) = damage {
-                    fs::write(&path, damage).unwrap();
+                match damage {
+                    Some(b"[core") => fs::create_dir(&path).unwrap(),
+                    Some(damage) => fs::write(&path, damage).unwrap(),
+                    None => {}
                 }
                 if is_open {
                     scratch.wiki().ready_for_git().unwrap();
