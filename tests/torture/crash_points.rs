@@ -10,6 +10,7 @@ mod operations;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use testkit::{Git, Program, Running, User};
 
@@ -35,6 +36,8 @@ const CALLS: [&str; 13] = [
     "mkdir",
     "pread64",
 ];
+/// How long an operation may take with which a call fails.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// No operation is taken to make more calls of a kind in one thread.
 const MOST_CALLS: usize = 40;
 
@@ -196,7 +199,9 @@ impl Template {
         let operator = server.operator();
         operations::warm(&operator).await;
         let injection = Injection::attach(server.pid(), point, self.scratch.path());
-        let status = operation.run(&operator, &self.known, &self.clone, &program).await;
+        let run = operation.run(&operator, &self.known, &self.clone, &program);
+        let status = tokio::time::timeout(PATIENCE, run).await;
+        let status = status.unwrap_or_else(|_| panic!("{what} hangs"));
         let survived = server.is_running();
         let struck = injection.end(survived, program.data());
         if struck.elsewhere {

@@ -22,8 +22,8 @@ async fn kills_under_mixed_load_lose_nothing_and_stop_no_wiki() {
         let kills = left.min(KILLS_PER_LIFE);
         acknowledged += one_life(kills, &mut aftermath).await;
         left -= kills;
+        aftermath.report("kills", acknowledged);
     }
-    aftermath.report("kills", acknowledged);
 }
 
 /// Kills servers on one data directory; returns how many operations they acknowledged.

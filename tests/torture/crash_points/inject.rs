@@ -81,8 +81,8 @@ impl Injection {
     /// Detaches, and says what happened to calls that mean files below `data`.
     pub(super) fn end(mut self, detach: bool, data: &Path) -> Struck {
         if detach {
-            // It may have ended with the process.
-            let _ = kill_process(Pid::from_child(&self.strace), Signal::INT);
+            // It may have ended with the process. Not `INT`, which what runs in the background ignores.
+            let _ = kill_process(Pid::from_child(&self.strace), Signal::TERM);
         }
         self.strace.wait().unwrap();
         let log = std::fs::read_to_string(&self.log).unwrap();
