@@ -1,4 +1,4 @@
-//! Drills: kills, power cuts, failing system calls.
+//! Drills: kills, power cuts, injected failures, damaged files and scarce resources.
 //!
 //! Each drill runs the real program and checks the same three things afterwards: no acknowledged
 //! operation is lost, every wiki can be written, and wikis that weren't touched are as they were.
@@ -14,6 +14,7 @@ mod kills;
 mod ledger;
 mod load;
 mod power_cuts;
+mod scarcity;
 
 /// The program under test, on a data directory.
 fn program(data: &std::path::Path) -> testkit::Program {
