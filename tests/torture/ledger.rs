@@ -93,6 +93,14 @@ impl Ledger {
         changes + self.promises.lock().unwrap().len()
     }
 
+    /// The times of all acknowledgements.
+    pub(crate) fn times(&self) -> Vec<SystemTime> {
+        let registers = self.registers.lock().unwrap();
+        let answered = registers.values().flatten().filter_map(|attempt| attempt.answered);
+        let promised = self.promises.lock().unwrap();
+        answered.chain(promised.iter().map(|promise| promise.at)).collect()
+    }
+
     /// A register is about to be changed.
     pub(crate) fn sent(&self, register: Register, value: Option<&str>) -> Sent {
         let mut registers = self.registers.lock().unwrap();
@@ -125,6 +133,16 @@ impl Ledger {
             Some(last) => values(&attempts[last..]),
             None => [vec![None], values(attempts)].concat(),
         }
+    }
+
+    /// What was known at `cut`, to be continued separately.
+    pub(crate) fn as_of(&self, cut: SystemTime) -> Self {
+        let copy = Self {
+            promises: Mutex::new(self.promises.lock().unwrap().clone()),
+            registers: Mutex::new(self.registers.lock().unwrap().clone()),
+        };
+        copy.forget_answers_after(cut);
+        copy
     }
 
     /// Whatever was answered after a cut never reached a client.

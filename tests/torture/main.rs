@@ -15,6 +15,7 @@ mod ledger;
 mod load;
 mod power_cuts;
 mod scarcity;
+mod volatile_disk;
 
 /// The program under test, on a data directory.
 fn program(data: &std::path::Path) -> testkit::Program {

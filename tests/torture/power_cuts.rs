@@ -62,6 +62,34 @@ fn a_cut_loses_what_was_not_synced_and_nothing_else() {
     }
 }
 
+/// The objects of the earlier state are durable, and must not be replaced by files that aren't.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_came_and_went_before_a_power_cut_damages_nothing() {
+    for system in [FileSystem::Ext4, FileSystem::Ext4WithoutAutoAlloc, FileSystem::Xfs] {
+        let Some(mut disk) = DiskImage::formatted_as(system) else { return };
+        let program = crate::program(&disk.path().join("data"));
+        let server = program.serve();
+        server.operator().create_wiki("garden").await.good();
+        server.operator().on("garden").create("home", "text\n").await.good();
+        // Closing the wiki makes its repository durable.
+        server.stop();
+        let server = program.serve();
+        let garden = server.operator().on("garden");
+        let made = garden.create("short-lived", "for a moment\n").await.good();
+        garden.delete("short-lived", made.etag()).await.good();
+        garden.create("later", "text\n").await.good();
+        disk.cut();
+        server.kill();
+        disk.mount_again();
+        let server = program.serve();
+        let garden = server.operator().on("garden");
+        assert_eq!(garden.markdown("home").await.good().text(), "text\n", "{system:?}");
+        assert_eq!(garden.markdown("later").await.good().text(), "text\n", "{system:?}");
+        assert_eq!(garden.changes().await.len(), 4);
+        program.git("garden").fsck();
+    }
+}
+
 async fn cut_the_power_of(system: FileSystem) {
     let mut left = effort::rounds(3, 100);
     let mut aftermath = Aftermath::default();
