@@ -7,6 +7,7 @@
 
 mod aftermath;
 mod crash_points;
+mod damages;
 mod effort;
 mod failures;
 mod grove;

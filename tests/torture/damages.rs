@@ -1,0 +1,62 @@
+//! One file of a data directory is damaged, at rest or while it is open.
+//!
+//! Whatever is damaged: the process lives, or says at the start which file it can't work with; wikis that
+//! the file doesn't belong to serve on; the one it belongs to works, or answers errors that say what is
+//! wrong; and once the file is as it was, everything that was acknowledged is there.
+
+mod files;
+mod harm;
+mod trial;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::effort;
+use crate::failures::Failures;
+use files::Kind;
+use harm::Harm;
+use trial::{Moment, Template};
+
+/// Of the whole table, each CI run takes some.
+const SAMPLE: usize = 24;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_files_end_no_process_touch_no_other_wiki_and_lose_nothing_silently() {
+    let template = Arc::new(Template::make().await);
+    let mut table = table();
+    let whole = table.len();
+    if !effort::is_long() {
+        while table.len() > effort::rounds(SAMPLE, whole) {
+            table.swap_remove(crate::random(table.len()));
+        }
+    }
+    let (mut failures, mut outcomes) = (Failures::default(), Vec::new());
+    for (kind, harm, moment) in table {
+        let what = format!("{kind:?}, {harm:?}, {moment:?}");
+        let outcome = failures.catch(template.clone().damage(kind, harm, moment)).await;
+        eprintln!("{what}: {}", outcome.as_deref().unwrap_or("FAILED"));
+        outcomes.push(outcome);
+    }
+    eprintln!("damages: {} of {whole}", outcomes.len());
+    failures.none();
+}
+
+/// Every kind of file with every harm that can be done to it.
+fn table() -> Vec<(Kind, Harm, Moment)> {
+    let mut table = Vec::new();
+    for kind in Kind::ALL {
+        for harm in Harm::ALL.into_iter().filter(|harm| harm.can_be_done_to(kind)) {
+            for moment in [Moment::AtRest, Moment::WhileOpen] {
+                if kind.exists_at(moment) {
+                    table.push((kind, harm, moment));
+                }
+            }
+        }
+    }
+    table
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success());
+}
