@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::future::{Future, IntoFuture};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -55,6 +55,15 @@ impl User {
     #[must_use]
     pub fn without_token(&self) -> Self {
         Self { token: None, ..self.clone() }
+    }
+
+    /// The same user at another address of this machine, such as 127.0.0.2.
+    #[must_use]
+    pub fn at(&self, address: IpAddr) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_local_address(Some(address));
+        let http = Client::builder(TokioExecutor::new()).build(connector);
+        Self { http, ..self.clone() }
     }
 
     /// The secret.

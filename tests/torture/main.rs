@@ -14,8 +14,10 @@ mod grove;
 mod kills;
 mod ledger;
 mod load;
+mod memory_group;
 mod power_cuts;
 mod scarcity;
+mod siege;
 mod volatile_disk;
 
 /// The program under test, on a data directory.
