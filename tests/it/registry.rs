@@ -160,14 +160,16 @@ async fn closing_the_platform_is_final_and_says_so() {
 
 #[tokio::test]
 async fn one_damaged_wiki_is_an_error_for_itself_alone() {
-    let wikis = ["garden", "bad-head", "newer", "no-directory"];
+    let wikis = ["garden", "borrowing", "newer", "no-directory"];
     let grove = Grove::with(wikis).on_disk().start().await;
     for wiki in wikis {
         grove.save(wiki, "home", wiki).await.unwrap();
     }
     let grove = grove.restarted(|data| {
         let dir = data.join("wikis");
-        std::fs::write(dir.join("bad-head/repo/HEAD"), "nonsense").unwrap();
+        let info = dir.join("borrowing/repo/objects/info");
+        std::fs::create_dir_all(&info).unwrap();
+        std::fs::write(info.join("alternates"), "/elsewhere/objects\n").unwrap();
         let newer = rusqlite::Connection::open(dir.join("newer/wiki.db")).unwrap();
         newer.pragma_update(None, "user_version", 999).unwrap();
         std::fs::remove_dir_all(dir.join("no-directory")).unwrap();

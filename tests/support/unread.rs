@@ -14,13 +14,24 @@ pub struct Unread(TcpStream);
 
 impl Unread {
     /// Sends a request of these lines without their line ends; the last is the last header.
+    ///
+    /// # Panics
+    /// The server doesn't take it.
     pub async fn send(to: SocketAddr, lines: &[&str]) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(ROOM).unwrap();
-        let mut stream = socket.connect(to).await.unwrap();
+        Self::attempt(to, lines).await.unwrap()
+    }
+
+    /// As [`send`](Self::send), to a server that may be gone.
+    ///
+    /// # Errors
+    /// The server doesn't take it.
+    pub async fn attempt(to: SocketAddr, lines: &[&str]) -> std::io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(ROOM)?;
+        let mut stream = socket.connect(to).await?;
         let head = format!("{}\r\nhost: x\r\n\r\n", lines.join("\r\n"));
-        stream.write_all(head.as_bytes()).await.unwrap();
-        Self(stream)
+        stream.write_all(head.as_bytes()).await?;
+        Ok(Self(stream))
     }
 
     /// Sends bytes.

@@ -38,7 +38,7 @@ async fn a_victim_is_served_while_everything_is_attacked() {
     }
     let mut server = program.serve();
     let scene = Scene::build(&server, &scratch.path().join("work")).await;
-    println!("attack | read p50 p99 | save p50 p99 | most memory");
+    eprintln!("attack | read p50 p99 | save p50 p99 | most memory");
     if alone > 0 {
         for attack in Attack::ALL {
             siege(&scene, &[attack], Duration::from_secs(alone), &format!("{attack:?}")).await;
@@ -65,7 +65,7 @@ async fn siege(scene: &Scene, attacks: &[Attack], lasting: Duration, name: &str)
     let victim = Victim::watch(scene, lasting).await;
     attackers.shutdown().await;
     let most = memory.most();
-    println!("{name} | {victim} | {most} MB");
+    eprintln!("{name} | {victim} | {most} MB");
     victim.was_always_served();
     assert!(most <= MOST_MEMORY + SLACK, "{name}: the server held {most} MB");
     scene.answered_with_no_error_but_busy(name);

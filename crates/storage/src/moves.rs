@@ -59,8 +59,9 @@ impl Wiki {
         let (((changes, truncated), done), published) = self.write(|unit| {
             let plan = match Plan::new(self, unit, order) {
                 Err(error @ Error::NotFound { .. }) => {
-                    let (changes, done) = moved_before(unit, order)?.ok_or(error)?;
-                    return Ok((changes, Some(done)));
+                    let Moved { revision, changes, truncated } =
+                        moved_before(unit, order)?.ok_or(error)?;
+                    return Ok(((changes, truncated), Some(revision)));
                 }
                 plan => plan?,
             };
@@ -80,10 +81,7 @@ impl Wiki {
 
 /// What the same move did, and in which commit, if its author is the last who made it and what was moved is
 /// still there.
-fn moved_before(
-    unit: &Unit<'_>,
-    order: &Move<'_>,
-) -> Result<Option<((Vec<PathChange>, bool), Revision)>, Error> {
+fn moved_before(unit: &Unit<'_>, order: &Move<'_>) -> Result<Option<Moved>, Error> {
     let target = |path: &[u8]| moved_file(order, std::str::from_utf8(path).ok()?);
     let gone = |change: &FileChange| target(&change.path).filter(|_| change.new.is_none());
     let is_it = |changes: &[FileChange]| {
@@ -104,8 +102,8 @@ fn moved_before(
     }
     let edit = |change: FileChange| Edit { path: change.path, new: change.new, content: None };
     let edits: Vec<Edit> = done.changes.into_iter().map(edit).collect();
-    let changes = shown(&unit.view, done.parent, &edits, &moves)?;
-    Ok(Some((changes, done.revision)))
+    let (changes, truncated) = shown(&unit.view, done.parent, &edits, &moves)?;
+    Ok(Some(Moved { revision: done.revision, changes, truncated }))
 }
 
 /// The files that move, and what stays.

@@ -179,8 +179,8 @@ impl Wiki {
                 Err(error @ Error::NotFound { .. }) => {
                     let is_all = below(unit, delete.path)?.is_empty();
                     let done = if is_all { self.deleted_before(unit, delete)? } else { None };
-                    let (others, done) = done.ok_or(error)?;
-                    return Ok((others, Some(done)));
+                    let Deleted { revision, others, truncated } = done.ok_or(error)?;
+                    return Ok(((others, truncated), Some(revision)));
                 }
                 found => found?,
             };
@@ -207,7 +207,7 @@ impl Wiki {
         &self,
         unit: &Unit<'_>,
         delete: &Delete<'_>,
-    ) -> Result<Option<((Vec<String>, bool), Revision)>, Error> {
+    ) -> Result<Option<Deleted>, Error> {
         let files: Vec<_> = delete.path.spellings().map(|path| path.file().into_bytes()).collect();
         let is_page = |change: &FileChange| files.contains(&change.path);
         let is_it = |changes: &[FileChange]| {
@@ -221,7 +221,9 @@ impl Wiki {
         Ok(done.map(|done| {
             let others = done.changes.iter().filter(|change| change.new.is_none());
             let others = others.filter(|change| !is_page(change));
-            (First::of(others.map(|change| index::shown_path(&change.path))), done.revision)
+            let (others, truncated) =
+                First::of(others.map(|change| index::shown_path(&change.path)));
+            Deleted { revision: done.revision, others, truncated }
         }))
     }
 

@@ -165,7 +165,7 @@ async fn push(scene: Scene) {
                 drop(git.output(&["push", "-q", "origin", &format!("{name}:main")]));
             };
             // Being refused is what it is for.
-            let _ = tokio::task::spawn_blocking(push).await;
+            let _ = wikigrove_tenant::spawn_blocking(push).await;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -196,7 +196,7 @@ async fn leave_unread(scene: Scene, path: &'static str, count: usize) {
     loop {
         let mut left = Vec::new();
         for _ in 0..count {
-            left.push(Unread::send(scene.address, &[&format!("GET /w/{path} HTTP/1.1")]).await);
+            left.push(Unread::attempt(scene.address, &[&format!("GET /w/{path} HTTP/1.1")]).await);
         }
         tokio::time::sleep(UNREAD).await;
     }
@@ -264,7 +264,7 @@ async fn clone(scene: Scene) {
     let body = "0011command=fetch0001000fno-progress0009done\n0000";
     loop {
         let head = format!("content-length: {}", body.len());
-        let mut left = Unread::send(
+        let left = Unread::attempt(
             scene.address,
             &[
                 "POST /w/files/git/git-upload-pack HTTP/1.1",
@@ -274,15 +274,17 @@ async fn clone(scene: Scene) {
             ],
         )
         .await;
-        let _ = left.write(body.as_bytes()).await;
-        tokio::time::sleep(UNREAD).await;
+        if let Ok(mut left) = left {
+            let _ = left.write(body.as_bytes()).await;
+            tokio::time::sleep(UNREAD).await;
+        }
     }
 }
 
 async fn listen(scene: Scene, number: usize) {
     let path = format!("GET /w/quiet-{number}/api/v1/events HTTP/1.1");
     loop {
-        let _listening = Unread::send(scene.address, &[&path]).await;
+        let _listening = Unread::attempt(scene.address, &[&path]).await;
         tokio::time::sleep(UNREAD).await;
     }
 }

@@ -99,9 +99,7 @@ impl Scene {
     fn prepare_bombs(&self) {
         std::fs::create_dir_all(&self.bombs).unwrap();
         let editor = &self.editors["bombed"];
-        let url = editor.on("bombed").git_url();
-        let url = url.replace("://", &format!("://x:{}@", editor.secret()));
-        let git = Git::clone(&url, self.bombs.join("repo"));
+        let git = Git::clone(&editor.on("bombed").git_url(), self.bombs.join("repo"));
         let blob =
             |text: &[u8]| git.run_with(&["hash-object", "-w", "--stdin"], text).trim().to_owned();
         let nested = |leaf: &str, names: usize, levels: usize, chain: usize| {

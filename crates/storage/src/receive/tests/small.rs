@@ -192,7 +192,8 @@ fn what_an_index_takes_is_told_from_above() {
         (0..words).map(word).collect()
     };
     let long = |n: usize| format!("{}/{n}", ["d".repeat(60).as_str(); 12].join("/"));
-    let kinds: [(&str, Box<dyn Fn(usize) -> (String, String)>); 5] = [
+    type File = Box<dyn Fn(usize) -> (String, String)>;
+    let kinds: [(&str, File); 5] = [
         ("short", Box::new(|n| (format!("{n}.md"), format!("text {n}")))),
         ("long paths", Box::new(move |n| (format!("{}.md", long(n)), format!("text {n}")))),
         ("texts", Box::new(move |n| (format!("{n}.md"), random(n as u64 + 1, 2000)))),
