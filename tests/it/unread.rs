@@ -1,10 +1,13 @@
 //! Clients that ask for much and read nothing: what they cost is bounded, and others are served meanwhile.
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::time::Duration;
 
 use http::Method;
-use serde_json::json;
-use testkit::{OnWiki, Running, Scrape, Unread, User};
+use serde_json::{Value, json};
+use testkit::{Git, OnWiki, Running, Scrape, ServerSetup, Unread, User};
+use wikigrove_server::openapi::{Blame, Diff};
 
 /// How many ask at once.
 const CLIENTS: usize = 30;
@@ -68,6 +71,7 @@ async fn leave_unread(server: &Running, wiki: &OnWiki, secret: &str, paths: &[St
 /// A server with a wiki `garden`, whose editor comes with it, and another one that somebody else reads.
 struct Setup {
     server: Running,
+    git: Git,
     garden: OnWiki,
     secret: String,
     other: OnWiki,
@@ -76,7 +80,8 @@ struct Setup {
 
 async fn setup() -> Setup {
     let data = testkit::scratch();
-    let server = crate::program(data.path()).serve();
+    let program = crate::program(data.path());
+    let (server, git) = (program.serve(), program.git("garden"));
     let operator = server.operator();
     for wiki in ["garden", "other"] {
         operator.create_wiki(wiki).await.good();
@@ -84,7 +89,7 @@ async fn setup() -> Setup {
     operator.on("other").create("home", "text").await.good();
     let editor = operator.token("garden", "editor").await;
     let (garden, secret) = (editor.on("garden"), editor.secret().to_owned());
-    Setup { server, garden, secret, other: operator.on("other"), _data: data }
+    Setup { server, git, garden, secret, other: operator.on("other"), _data: data }
 }
 
 impl Setup {
@@ -148,4 +153,171 @@ async fn bodies_that_many_send_at_once_are_bounded_and_others_save_meanwhile() {
     setup.other.create("other", "text").await.good();
     drop(senders);
     setup.server.stop();
+}
+
+/// Lines that are empty on one side: each would take fifty bytes of an answer, in each of its two forms.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_diff_of_millions_of_lines_is_cut() {
+    let setup = setup().await;
+    let garden = &setup.garden;
+    let created = garden.create("p", &"\n".repeat(5_000_000)).await.good();
+    garden.save("p", created.etag(), &"a\n".repeat(2_500_000)).await.good();
+    let answer = garden.diff("p").await.good();
+    assert!(answer.text().len() < 4_000_000, "{}", answer.text().len());
+    let diff: Diff = serde_json::from_value(answer.json()).unwrap();
+    assert!(diff.truncated && diff.hunks.len() == 1 && !diff.hunks[0].lines.is_empty());
+    let patch = garden.diff("p").header("accept", "text/x-diff").await.good();
+    assert_eq!(patch.header("x-truncated"), "true");
+    assert!(patch.text().ends_with("\n# more differs than is shown here\n"));
+    assert!(patch.text().len() < 2_000_000);
+    let small = garden.create("q", "a\n").await.good();
+    let diff = garden.diff("q").query("to", small.json()["revision"].as_str().unwrap());
+    assert!(diff.await.good().json().get("truncated").is_none());
+    setup.leave_unread(&[api("/diff/p")]).await;
+    setup.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blame_of_very_many_lines_is_cut() {
+    let setup = setup().await;
+    setup.garden.create("p", &"\u{1}a line\n".repeat(90_000)).await.good();
+    let blame: Blame = serde_json::from_value(setup.garden.blame("p").await.good().json()).unwrap();
+    assert!(blame.truncated && blame.ranges.len() == 1 && blame.commits.len() == 1);
+    let lines = blame.ranges[0].lines.len();
+    assert!((10_000..=20_000).contains(&lines), "{lines}");
+    setup.leave_unread(&[api("/blame/p")]).await;
+    setup.server.stop();
+}
+
+/// Commits with messages of so many bytes.
+fn import_messages(git: &Git, commits: usize, bytes: usize) {
+    let mut stream = String::new();
+    for n in 0..commits {
+        let message = format!("{n} {}", "\u{1}".repeat(bytes));
+        stream += &format!(
+            "commit refs/heads/main\ncommitter Ann <ann@example.org> {} +0000\ndata {}\n{message}\n\
+             M 100644 inline long.md\ndata 5\n{n:>4}\n\n",
+            1_600_000_000 + n,
+            message.len()
+        );
+    }
+    let mut import = git.command();
+    let mut import = import.args(["fast-import", "--quiet"]).stdin(Stdio::piped()).spawn().unwrap();
+    import.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
+    assert!(import.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_the_log_are_bounded_in_bytes() {
+    const COMMITS: usize = 100;
+    let setup = setup().await;
+    import_messages(&setup.git, COMMITS, 100_000);
+    let changes = |cursor: Option<String>| {
+        let call = setup.garden.api(Method::GET, "/changes").query("limit", "500");
+        match cursor {
+            Some(cursor) => call.query("cursor", &cursor),
+            None => call,
+        }
+    };
+    // The index is made in the background.
+    while changes(None).await.good().json().get("index").is_some() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for route in ["/changes", "/history/long"] {
+        let (mut revisions, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let mut call = setup.garden.api(Method::GET, route).query("limit", "500");
+            if let Some(cursor) = &cursor {
+                call = call.query("cursor", cursor);
+            }
+            let answer = call.await.good();
+            assert!(answer.text().len() < 1_200_000, "{route}: {}", answer.text().len());
+            let json = answer.json();
+            let items = json["items"].as_array().unwrap();
+            assert!(!items.is_empty(), "{route}");
+            revisions.extend(items.iter().map(|item| item["revision"].to_string()));
+            cursor = json["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(revisions.len(), COMMITS, "{route}");
+        revisions.sort();
+        revisions.dedup();
+        assert_eq!(revisions.len(), COMMITS, "{route}");
+    }
+    let user = setup.server.operator();
+    let view = user.public(Method::GET, "/w/garden/-/changes?limit=500").await.good();
+    assert!(view.text().len() < 2_000_000, "{}", view.text().len());
+    let feed = setup.garden.api(Method::GET, "/changes.atom").await.good();
+    assert!(feed.text().len() < 2_000_000, "{}", feed.text().len());
+    for path in [
+        "/api/v1/changes?limit=500",
+        "/api/v1/history/long?limit=500",
+        "/-/changes?limit=500",
+        "/api/v1/changes.atom",
+    ] {
+        setup.leave_unread(&[format!("/w/garden{path}")]).await;
+    }
+    let log = setup.git.run(&["rev-list", "--reverse", "main"]);
+    let first = log.lines().next().unwrap();
+    setup.leave_unread(&[api(&format!("/events?last_event_id={first}"))]).await;
+    let mut events = setup.garden.events(Some(first)).listen().await;
+    assert_eq!(events.take(COMMITS - 1).await.len(), COMMITS - 1);
+    setup.server.stop();
+}
+
+/// Two texts of nearly five megabytes that have nothing in common but their beginning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_of_large_texts_names_what_there_is_room_for() {
+    let setup = setup().await;
+    let garden = &setup.garden;
+    let text = |c: &str| format!("begin\n{}\n", c.repeat(4_800_000));
+    let base = garden.create("p", "begin\nmiddle\n").await.good();
+    garden.save("p", base.etag(), &text("a")).await.good();
+    let answer = garden.save("p", base.etag(), &text("b")).await;
+    assert_eq!(answer.status(), 409);
+    assert!(answer.text().len() < 100_000, "{}", answer.text().len());
+    let problem = answer.problem("edit_conflict");
+    let conflict = &problem["conflict"];
+    assert_eq!(conflict["truncated"], true);
+    assert_eq!(conflict["base"], "begin\nmiddle\n");
+    assert_eq!((&conflict["ours"], &conflict["theirs"]), (&Value::Null, &Value::Null));
+    assert!(conflict["etag"].is_string());
+    // Of small texts all is there.
+    let base = garden.create("q", "one\n").await.good();
+    garden.save("q", base.etag(), "two\n").await.good();
+    let problem = garden.save("q", base.etag(), "three\n").await.problem("edit_conflict");
+    assert_eq!(problem["conflict"]["theirs"], "three\n");
+    assert!(problem["conflict"].get("truncated").is_none());
+    setup.server.stop();
+}
+
+/// The client has the answer, as far as the wiki is concerned: what is left to be sent is in memory, or open.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_unread_keeps_no_wiki_open() {
+    let (server, operator) = ServerSetup::default().settings(|s| s.open_wikis = 1).start().await;
+    for wiki in ["one", "two"] {
+        operator.create_wiki(wiki).await.good();
+        operator.on(wiki).create("page", &"x".repeat(4_000_000)).await.good();
+        let put = operator.on(wiki).api(Method::PUT, "/attachments/page/large.bin");
+        let body = (0..4_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
+        let put = put.body("application/octet-stream", body.collect::<Vec<_>>());
+        put.header("if-none-match", "*").await.good();
+    }
+    let authorization = format!("authorization: Bearer {}", operator.secret());
+    let mut unread = Vec::new();
+    for path in ["pages/page", "attachments/page/large.bin", "events"] {
+        let line = format!("GET /w/one/api/v1/{path} HTTP/1.1");
+        let mut client = Unread::send(server.public_address(), &[&line, &authorization]).await;
+        assert_eq!(client.status().await, 200);
+        unread.push(client);
+    }
+    operator.on("two").read("page").await.good();
+    let line = "GET /w/one/api/v1/attachments/page/large.bin HTTP/1.1";
+    let lines = [line, &authorization, "connection: close"];
+    let (status, bytes) = Unread::send(server.public_address(), &lines).await.read().await;
+    assert!(status == 200 && bytes > 4_000_000, "{bytes}");
+    drop(unread);
+    server.stop().await;
 }

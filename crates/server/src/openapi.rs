@@ -234,7 +234,7 @@ pub struct Deleted {
     pub path: String,
     /// The commit that removed it.
     pub revision: String,
-    /// Sub-pages and attachments that went with it.
+    /// Sub-pages and attachments that went with it. At most 500.
     #[serde(default)]
     pub others: Vec<String>,
     /// Present and true if there are more than the 500 that are told.
@@ -248,7 +248,7 @@ pub struct Deleted {
 pub struct Moved {
     /// The commit.
     pub revision: String,
-    /// The moved pages and attachments, and pages whose links were rewritten.
+    /// The moved pages and attachments, and pages whose links were rewritten. At most 500.
     pub changes: Vec<PathChange>,
     /// Present and true if there are more than the 500 that are told.
     #[serde(default)]
@@ -427,6 +427,9 @@ pub struct Diff {
     pub hunks: Vec<DiffHunk>,
     /// The same as text, as `diff -u` has it; empty if nothing differs.
     pub unified: String,
+    /// Whether more differs than is shown.
+    #[serde(default)]
+    pub truncated: bool,
 }
 
 /// A state of a page.
@@ -482,6 +485,9 @@ pub struct Blame {
     pub revision: String,
     /// All lines in order, in runs that come from one commit.
     pub ranges: Vec<BlameRange>,
+    /// Whether the page has more lines than those.
+    #[serde(default)]
+    pub truncated: bool,
     /// The commits that they name, each once.
     pub commits: Vec<BlameCommit>,
 }
@@ -519,9 +525,9 @@ pub struct BlameCommit {
 pub struct Undone {
     /// The commit that was made; null if nothing had to be done, or only a plan was asked for.
     pub revision: Option<String>,
-    /// What it changes.
+    /// What it changes. At most 500.
     pub changes: Vec<PathChange>,
-    /// In a plan: what changed since in the same place. With any, nothing can be done.
+    /// In a plan: what changed since in the same place. With any, nothing can be done. At most 500.
     pub conflicts: Vec<String>,
     /// Present and true if there are more changes or conflicts than the 500 of each that are told.
     #[serde(default)]

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use common::{Row, Times, ms, open, print, ratio, scratch, text};
-use wikigrove_storage::{ExistingPath, Wiki};
+use wikigrove_storage::{ExistingPath, Most, Wiki};
 
 const LARGE: Size = Size { pages: 10_000, commits: 11_000 };
 const SMALL: Size = Size { pages: 100, commits: 160 };
@@ -138,7 +138,7 @@ type Measured<'a> = (&'static str, &'a dyn Fn(&Wiki) -> usize, &'static str);
 /// What everybody does all day, on a large wiki and a small one, turn by turn.
 fn against_each_other(large: &Wiki, small: &Wiki) -> Vec<Row> {
     let page = ExistingPath::new(&name(1)).unwrap();
-    let history = |wiki: &Wiki| wiki.history(&page, None, 50).unwrap().commits.len();
+    let history = |wiki: &Wiki| wiki.history(&page, None, Most::items(50)).unwrap().commits.len();
     let links = |wiki: &Wiki| {
         let links = wiki.page_links(&page, None, 50).unwrap();
         1 + links.outgoing.len()
@@ -151,7 +151,11 @@ fn against_each_other(large: &Wiki, small: &Wiki) -> Vec<Row> {
         ),
         ("50 commits of a page", &history, "<= 2 ms, <= 2 x small"),
         ("the links of a page", &links, "<= 2 ms, <= 2 x small"),
-        ("50 changes", &|wiki| wiki.log(None, 50).unwrap().len(), "<= 2 ms, <= 2 x small"),
+        (
+            "50 changes",
+            &|wiki| wiki.log(None, Most::items(50)).unwrap().commits.len(),
+            "<= 2 ms, <= 2 x small",
+        ),
         ("a rare word", &|wiki| wiki.search(RARE, "", 0, 50).unwrap().len(), "<= 5 ms"),
         ("a common word", &|wiki| wiki.search(COMMON, "", 0, 50).unwrap().len(), "<= 20 ms"),
     ];

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::allowance::Allowance;
 use crate::author::Author;
 use crate::error::Error;
 use crate::page::from_seconds;
@@ -23,6 +24,9 @@ pub struct Blame {
     pub revision: Revision,
     /// All lines in order, in runs that come from one commit.
     pub ranges: Vec<BlameRange>,
+    /// Whether there are more lines than those: of a page with very many, only the first are said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
     /// The commits that they name, each once, in the order of their first lines.
     pub commits: Vec<BlameCommit>,
 }
@@ -77,9 +81,14 @@ impl Wiki {
             String::from_utf8_lossy(text).into_owned()
         });
         let (mut ranges, mut commits, mut known) = (Vec::new(), Vec::new(), HashSet::new());
+        let mut allowance = Allowance::default();
         let view = self.repo().view();
         for (first, count, revision) in self.repo().blame(revision, &path.file())? {
-            let lines = lines.by_ref().take(count).collect();
+            let lines: Vec<String> =
+                lines.by_ref().take(count).take_while(|line| allowance.takes(line)).collect();
+            if lines.is_empty() {
+                break;
+            }
             ranges.push(BlameRange { line: first + 1, lines, revision });
             if known.insert(revision) {
                 let commit = view.commit(revision)?;
@@ -89,7 +98,9 @@ impl Wiki {
                 commits.push(BlameCommit { revision, author: commit.author, date, summary });
             }
         }
-        Ok(Blame { path: path.as_str().to_owned(), etag: entry.id, revision, ranges, commits })
+        let (path, etag) = (path.as_str().to_owned(), entry.id);
+        let truncated = allowance.is_exceeded();
+        Ok(Blame { path, etag, revision, ranges, truncated, commits })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use moka::Equivalent;
 use moka::sync::Cache;
 
+use crate::allowance::json_size;
 use crate::page::Page;
 use crate::revision::Revision;
 
@@ -58,7 +59,7 @@ impl PageCache {
         let weigh = |key: &Key, cached: &Cached| {
             // With the form in which it is shown, made later.
             let content = &cached.page.content;
-            let page = content.len() + shown_size(content);
+            let page = content.len() + json_size(content);
             u32::try_from(OVERHEAD + key.1.len() + page).unwrap_or(u32::MAX)
         };
         Self {
@@ -82,16 +83,6 @@ impl PageCache {
     pub(crate) fn for_wiki(&self) -> WikiPages {
         WikiPages { pages: self.pages.clone(), wiki: self.next.fetch_add(1, Ordering::Relaxed) }
     }
-}
-
-/// The size of a text as a JSON string, in bytes.
-fn shown_size(text: &[u8]) -> usize {
-    let more = |byte: &u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 1,
-        0..=0x1f => 5,
-        _ => 0,
-    };
-    text.len() + text.iter().map(more).sum::<usize>()
 }
 
 impl Default for PageCache {

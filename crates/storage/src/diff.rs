@@ -1,10 +1,16 @@
 //! What changed in a page between two commits, line by line.
+//!
+//! What a diff shows is bounded ([`Allowance`]): the beginning of all that differs, in whole lines. Texts of very
+//! many lines aren't compared line by line: between what both begin and end with, one took the other's place.
 
 use serde::Serialize;
 
+use crate::allowance::Allowance;
+use crate::deadline::{self, Cancelled};
 use crate::error::Error;
 use crate::index;
-use crate::lines::{Placement, compare, lines};
+use crate::lines::{Change, Placement, compare, lines};
+use crate::most::Most;
 use crate::page_path::ExistingPath;
 use crate::repo::Entry;
 use crate::revision::{Etag, Revision};
@@ -12,6 +18,8 @@ use crate::wiki::Wiki;
 
 /// How many unchanged lines are shown around a change, as git does.
 const CONTEXT: usize = 3;
+/// Texts of more lines aren't compared line by line, which takes memory for each of them.
+const MOST_COMPARED: usize = 300_000;
 
 /// The difference between two states of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,8 +32,9 @@ pub struct Diff {
     pub to: DiffSide,
     /// The places that differ, with lines around them.
     pub hunks: Vec<DiffHunk>,
-    /// The same as text, as `diff -u` has it; empty if nothing differs.
-    pub unified: String,
+    /// Whether more differs than those show.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// A state of a page.
@@ -105,13 +114,12 @@ impl Wiki {
         if to.etag.is_none() && from.etag.is_none() {
             return Err(Error::NotFound { path: path.as_str().to_owned() });
         }
-        let hunks = hunks(&old, &new);
-        let unified = unified(&from, &to, &hunks);
-        Ok(Diff { path: path.as_str().to_owned(), from, to, hunks, unified })
+        let (hunks, truncated) = hunks(&old, &new, Allowance::default())?;
+        Ok(Diff { path: path.as_str().to_owned(), from, to, hunks, truncated })
     }
 
     fn last_change(&self, path: &ExistingPath) -> Result<Revision, Error> {
-        let history = self.history(path, None, 1)?;
+        let history = self.history(path, None, Most::items(1))?;
         match history.commits.first() {
             Some(commit) => Ok(commit.revision),
             // The index hasn't come so far.
@@ -150,49 +158,124 @@ impl Wiki {
     }
 }
 
-/// The differing places of two texts.
-fn hunks(old: &[u8], new: &[u8]) -> Vec<DiffHunk> {
-    let (old, new) = (lines(old), lines(new));
-    let mut hunks: Vec<DiffHunk> = Vec::new();
+/// The differing places of two texts, and whether there are more of them than are shown.
+fn hunks(old: &[u8], new: &[u8], allowance: Allowance) -> Result<(Vec<DiffHunk>, bool), Cancelled> {
+    deadline::check()?;
+    let is_long = |text: &[u8]| text.iter().filter(|byte| **byte == b'\n').count() > MOST_COMPARED;
+    let mut shown = if is_long(old) || is_long(new) {
+        replaced(old, new, allowance)
+    } else {
+        compared(&lines(old), &lines(new), allowance)?
+    };
+    shown.hunks.retain(|hunk| !hunk.lines.is_empty());
+    shown.hunks.iter_mut().for_each(DiffHunk::count_from_one);
+    Ok((shown.hunks, shown.allowance.is_exceeded()))
+}
+
+fn compared(old: &[&[u8]], new: &[&[u8]], allowance: Allowance) -> Result<Shown, Cancelled> {
+    let mut shown = Shown { hunks: Vec::new(), allowance };
     // The first line of each side that no hunk shows yet.
     let (mut old_at, mut new_at) = (0, 0);
-    for change in compare(&old, &new, Placement::Readable).changes {
-        let gap = change.old.start - old_at;
-        let starts_anew = hunks.is_empty() || gap > 2 * CONTEXT;
+    let changes = compare(old, new, Placement::Readable).changes;
+    for Change { old: gone, new: come } in changes {
+        if shown.allowance.is_exceeded() {
+            return Ok(shown);
+        }
+        deadline::check()?;
+        let gap = gone.start - old_at;
+        let starts_anew = shown.hunks.is_empty() || gap > 2 * CONTEXT;
         if starts_anew {
-            if let Some(hunk) = hunks.last_mut() {
-                hunk.push(LineKind::Context, &old[old_at..old_at + CONTEXT]);
+            if !shown.hunks.is_empty() {
+                shown.push(LineKind::Context, old[old_at..old_at + CONTEXT].iter().copied());
             }
             let skipped = gap.saturating_sub(CONTEXT);
             (old_at, new_at) = (old_at + skipped, new_at + skipped);
-            hunks.push(DiffHunk::starting(old_at, new_at));
+            shown.hunks.push(DiffHunk::starting(old_at, new_at));
         }
-        let hunk = hunks.last_mut().expect("one was pushed if there was none");
-        hunk.push(LineKind::Context, &old[old_at..change.old.start]);
-        hunk.push(LineKind::Removed, &old[change.old.clone()]);
-        hunk.push(LineKind::Added, &new[change.new.clone()]);
-        (old_at, new_at) = (change.old.end, change.new.end);
+        shown.push(LineKind::Context, old[old_at..gone.start].iter().copied());
+        shown.push(LineKind::Removed, old[gone.clone()].iter().copied());
+        shown.push(LineKind::Added, new[come.clone()].iter().copied());
+        (old_at, new_at) = (gone.end, come.end);
     }
-    if let Some(hunk) = hunks.last_mut() {
-        hunk.push(LineKind::Context, &old[old_at..old.len().min(old_at + CONTEXT)]);
+    shown.push(LineKind::Context, old[old_at..old.len().min(old_at + CONTEXT)].iter().copied());
+    Ok(shown)
+}
+
+/// As [`compared`], with one change that spans all that differs.
+fn replaced(old: &[u8], new: &[u8], allowance: Allowance) -> Shown {
+    let mut shown = Shown { hunks: Vec::new(), allowance };
+    let (head, tail) = common(old, new);
+    let (gone, come) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
+    if gone.is_empty() && come.is_empty() {
+        return shown;
     }
-    hunks.iter_mut().for_each(DiffHunk::count_from_one);
-    hunks
+    let before = last_lines(&old[..head], CONTEXT);
+    let start = old[..head - before.len()].iter().filter(|byte| **byte == b'\n').count();
+    shown.hunks.push(DiffHunk::starting(start, start));
+    let lines_of = |text| <[u8]>::split_inclusive(text, |byte| *byte == b'\n');
+    shown.push(LineKind::Context, lines_of(before));
+    shown.push(LineKind::Removed, lines_of(gone));
+    shown.push(LineKind::Added, lines_of(come));
+    shown.push(LineKind::Context, lines_of(&old[old.len() - tail..]).take(CONTEXT));
+    shown
+}
+
+/// The sizes of what two texts begin and end with alike, in whole lines.
+fn common(old: &[u8], new: &[u8]) -> (usize, usize) {
+    let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
+    let line_start =
+        |at: usize| old[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let head = if same == old.len() && same == new.len() { same } else { line_start(same) };
+    let (old, new) = (&old[head..], &new[head..]);
+    let same = old.iter().rev().zip(new.iter().rev());
+    let same = same.take_while(|(one, other)| one == other).count();
+    // Up to where a line begins in both.
+    let ends = |text: &[u8], tail: usize| {
+        let start = text.len() - tail;
+        start == 0 || text[start - 1] == b'\n'
+    };
+    let mut tail = same;
+    while tail > 0 && !(ends(old, tail) && ends(new, tail)) {
+        let rest = &old[old.len() - tail..];
+        tail -= rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+    }
+    (head, tail)
+}
+
+/// The last `count` lines of a text that ends with a line's end, or fewer.
+fn last_lines(text: &[u8], count: usize) -> &[u8] {
+    let ends = text.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+    let start = ends.map(|(at, _)| at + 1).nth(count).unwrap_or_default();
+    &text[start..]
+}
+
+/// Hunks that are being collected.
+struct Shown {
+    hunks: Vec<DiffHunk>,
+    allowance: Allowance,
+}
+
+impl Shown {
+    /// Adds lines to the last hunk, as many as there may be.
+    fn push<'a>(&mut self, kind: LineKind, lines: impl Iterator<Item = &'a [u8]>) {
+        let Some(hunk) = self.hunks.last_mut() else { return };
+        for line in lines {
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let unended = text.len() == line.len();
+            let text = String::from_utf8_lossy(text);
+            if !self.allowance.takes(&text) {
+                return;
+            }
+            hunk.old_lines += usize::from(kind != LineKind::Added);
+            hunk.new_lines += usize::from(kind != LineKind::Removed);
+            hunk.lines.push(DiffLine { kind, text: text.into_owned(), unended });
+        }
+    }
 }
 
 impl DiffHunk {
     fn starting(old: usize, new: usize) -> Self {
         Self { old_start: old, old_lines: 0, new_start: new, new_lines: 0, lines: Vec::new() }
-    }
-
-    fn push(&mut self, kind: LineKind, lines: &[&[u8]]) {
-        self.old_lines += if kind == LineKind::Added { 0 } else { lines.len() };
-        self.new_lines += if kind == LineKind::Removed { 0 } else { lines.len() };
-        self.lines.extend(lines.iter().map(|line| {
-            let text = line.strip_suffix(b"\n").unwrap_or(line);
-            let unended = text.len() == line.len();
-            DiffLine { kind, text: String::from_utf8_lossy(text).into_owned(), unended }
-        }));
     }
 
     /// Lines are counted from 1; a side without lines is named by the line before it.
@@ -201,6 +284,21 @@ impl DiffHunk {
         self.new_start += usize::from(self.new_lines > 0);
     }
 }
+
+impl Diff {
+    /// The same as text, as `diff -u` has it; empty if nothing differs. After one that is cut a line says so,
+    /// which isn't part of a patch.
+    pub fn unified(&self) -> String {
+        let mut text = unified(&self.from, &self.to, &self.hunks);
+        if self.truncated {
+            text.push_str(TRUNCATED);
+        }
+        text
+    }
+}
+
+/// What follows a diff that is cut.
+const TRUNCATED: &str = "# more differs than is shown here\n";
 
 /// The hunks as `git diff` prints them.
 fn unified(from: &DiffSide, to: &DiffSide, hunks: &[DiffHunk]) -> String {
@@ -288,10 +386,59 @@ mod tests {
     proptest! {
         #[test]
         fn applying_a_diff_gives_the_new_text(old in text(), new in text()) {
-            let hunks = hunks(old.as_bytes(), new.as_bytes());
+            let (hunks, truncated) = hunks(old.as_bytes(), new.as_bytes(), Allowance::default()).unwrap();
             prop_assert_eq!(applied(&old, &hunks), new.clone());
             prop_assert_eq!(hunks.is_empty(), old == new);
+            prop_assert!(!truncated);
         }
+
+        /// Also of texts that are too long to be compared.
+        #[test]
+        fn applying_a_diff_that_is_one_change_gives_the_new_text(old in text(), new in text()) {
+            let mut shown = replaced(old.as_bytes(), new.as_bytes(), Allowance::default());
+            shown.hunks.iter_mut().for_each(DiffHunk::count_from_one);
+            prop_assert_eq!(applied(&old, &shown.hunks), new.clone());
+            prop_assert_eq!(shown.hunks.is_empty(), old == new);
+        }
+    }
+
+    /// 2.5 million lines on one side, five on the other: each line would take fifty bytes of an answer.
+    #[test]
+    fn a_diff_of_very_many_lines_stays_small() {
+        for old in ["\n".repeat(5_000_000), "a\n".repeat(5)] {
+            let new = "a\n".repeat(2_500_000);
+            let (hunks, truncated) =
+                hunks(old.as_bytes(), new.as_bytes(), Allowance::default()).unwrap();
+            let lines: usize = hunks.iter().map(|hunk| hunk.lines.len()).sum();
+            assert!(truncated && (1..=20_000).contains(&lines), "{lines}");
+        }
+    }
+
+    /// What is shown of a diff that is cut is a patch in itself.
+    #[test]
+    fn a_diff_that_is_cut_is_one_of_whole_lines() {
+        let line = |n: usize, c: &str| format!("{n} {}\n", c.repeat(1000));
+        let old: String = (0..3000).map(|n| line(n, "o")).collect();
+        let new: String = (0..3000).map(|n| line(n, if n % 10 == 0 { "n" } else { "o" })).collect();
+        let (cut, truncated) = hunks(old.as_bytes(), new.as_bytes(), Allowance::default()).unwrap();
+        assert!(truncated);
+        let patched = applied(&old, &cut);
+        let lines: Vec<_> = patched.lines().collect();
+        assert!(lines[..100].iter().eq(&new.lines().take(100).collect::<Vec<_>>()));
+        assert!(lines.iter().rev().take(100).eq(&old.lines().rev().take(100).collect::<Vec<_>>()));
+        let none = hunks(&[b'\x01'; 1_000_000], b"", Allowance::default()).unwrap();
+        assert_eq!(none, (Vec::new(), true), "one line that is too long");
+    }
+
+    #[test]
+    fn only_whole_lines_are_common() {
+        assert_eq!(common(b"a\nb\nc\n", b"a\nxb\nc\n"), (2, 2));
+        assert_eq!(common(b"a\nb\n", b"a\nb\n"), (4, 0));
+        assert_eq!(common(b"a\nb", b"a\nb\n"), (2, 0));
+        assert_eq!(common(b"", b"a\n"), (0, 0));
+        assert_eq!(common(b"a\n", b"a\na\n"), (2, 0));
+        assert_eq!(last_lines(b"a\nb\nc\n", 2), b"b\nc\n");
+        assert_eq!(last_lines(b"a\n", 3), b"a\n");
     }
 
     #[test]
@@ -313,7 +460,7 @@ mod tests {
         assert_eq!((diff.from.path.as_str(), diff.to.path.as_str()), ("old", "new"));
         assert_eq!(diff.to.revision, Some(last.revision));
         assert_eq!(
-            diff.unified,
+            diff.unified(),
             "--- a/old.md\n+++ b/new.md\n@@ -1,5 +1,5 @@\n one\n two\n-three\n+3\n four\n five\n"
         );
         let created = scratch.wiki().diff(&path, None, Some(first.revision)).unwrap();

@@ -3,6 +3,7 @@
 use crate::changes::Commit;
 use crate::error::Error;
 use crate::index::{self, Position};
+use crate::most::Most;
 use crate::page_path::ExistingPath;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
@@ -27,32 +28,37 @@ pub struct History {
     pub next: Option<HistoryPosition>,
 }
 
+/// A part of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Commits, each once and with all its changes.
+    pub commits: Vec<Commit>,
+    /// Whether there are more after the last of these.
+    pub more: bool,
+}
+
 impl Wiki {
-    /// Up to `limit` commits older than `after`, newest first: children before their parents, and every
+    /// Up to `most` commits older than `after`, newest first: children before their parents, and every
     /// commit once. While the index is being built (see [`index_progress`](Self::index_progress)) those
     /// that it has.
     ///
     /// # Errors
     /// `after` isn't part of the history (any more); wiki.db can't be read.
-    pub fn log(&self, after: Option<Revision>, limit: usize) -> Result<Vec<Commit>, Error> {
-        let log = self.indexed_or_not(|connection| index::newest(connection, after, limit))?;
+    pub fn log(&self, after: Option<Revision>, most: Most) -> Result<Log, Error> {
+        let log = self.indexed_or_not(|connection| index::newest(connection, after, most))?;
         log.map_or_else(|| unknown(after), Ok)
     }
 
-    /// Up to `limit` commits newer than `known`, oldest first: parents before their children, and every
+    /// Up to `most` commits newer than `known`, oldest first: parents before their children, and every
     /// commit once. `None` if `known` isn't part of the history (any more).
     ///
     /// # Errors
     /// wiki.db can't be read.
-    pub fn log_since(
-        &self,
-        known: Option<Revision>,
-        limit: usize,
-    ) -> Result<Option<Vec<Commit>>, Error> {
+    pub fn log_since(&self, known: Option<Revision>, most: Most) -> Result<Option<Log>, Error> {
         if self.head()?.is_none() {
-            return Ok(known.is_none().then(Vec::new));
+            return Ok(known.is_none().then(Log::default));
         }
-        self.indexed_or_not(|connection| index::since(connection, known, limit))
+        self.indexed_or_not(|connection| index::since(connection, known, most))
     }
 
     /// Whether a commit is part of the history: the head, or something that it is built on.
@@ -65,7 +71,7 @@ impl Wiki {
         Ok(self.repo().is_commit(revision)? && self.repo().is_ancestor(revision, head)?)
     }
 
-    /// Up to `limit` commits that changed a page, newest first; renames are followed. A page that was
+    /// Up to `most` commits that changed a page, newest first; renames are followed. A page that was
     /// deleted keeps its history. Begin with no position.
     ///
     /// # Errors
@@ -74,10 +80,10 @@ impl Wiki {
         &self,
         path: &ExistingPath,
         from: Option<HistoryPosition>,
-        limit: usize,
+        most: Most,
     ) -> Result<History, Error> {
         let is_start = from.is_none();
-        let history = self.history_of_file(&path.file(), from, limit)?;
+        let history = self.history_of_file(&path.file(), from, most)?;
         let is_unknown = is_start && history.commits.is_empty();
         // An index that is still to be built knows no page.
         if is_unknown && (self.head()?.is_none() || self.fresh_index()?.is_some()) {
@@ -90,12 +96,12 @@ impl Wiki {
         &self,
         file: &str,
         from: Option<HistoryPosition>,
-        limit: usize,
+        most: Most,
     ) -> Result<History, Error> {
         let start = || HistoryPosition { path: file.to_owned(), after: None, left: None };
         let HistoryPosition { path, after, left } = from.unwrap_or_else(start);
         let from = Position { path, before: after, left };
-        let found = self.indexed_or_not(|connection| index::of_file(connection, from, limit))?;
+        let found = self.indexed_or_not(|connection| index::of_file(connection, from, most))?;
         let (commits, next) = found.map_or_else(|| unknown(after), Ok)?;
         let next = next.map(|Position { path, before, left }| HistoryPosition {
             path,

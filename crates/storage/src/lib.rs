@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod allowance;
 mod attachment_path;
 mod attachments;
 mod author;
@@ -54,6 +55,7 @@ mod maintain;
 mod measure;
 mod merge;
 mod message;
+mod most;
 mod moves;
 pub mod otterwiki;
 mod page;
@@ -82,6 +84,7 @@ mod unit;
 mod usage;
 mod wiki;
 
+pub use allowance::{fitting, json_size};
 pub use attachment_path::{AttachmentPath, ExistingAttachment};
 pub use attachments::{
     Attachment, AttachmentError, AttachmentSummary, DeleteAttachment, SaveAttachment,
@@ -96,12 +99,13 @@ pub use drafts::{Cursor, Draft, DraftBase, DraftSummary, NewDraft};
 pub use error::{Conflict, Error};
 pub use files::FileError;
 pub use front_matter::{FrontMatter, FrontMatterSyntax};
-pub use history::{History, HistoryPosition};
+pub use history::{History, HistoryPosition, Log};
 pub use idempotency::{ANSWER_BYTES, Answer, Recall, Request as IdempotentRequest};
 pub use index::IndexProgress;
 pub use maintain::Maintenance;
 pub use merge::Hunk;
 pub use merge::files::{ConflictKind, Winner};
+pub use most::Most;
 pub use moves::{Move, Moved};
 pub use page::{Page, PageSummary};
 pub use page_links::{BrokenLink, IncomingLink, OutgoingLink, PageLinks};

@@ -288,6 +288,6 @@ mod tests {
         assert_eq!(preferences.link_style(), crate::links::LinkStyle::TitleFirst);
         scratch.wiki().update_index(|_| ()).unwrap();
         assert_eq!(incoming(&scratch, "Queen"), ["home"]);
-        assert_eq!(scratch.wiki().log(None, 10).unwrap().len(), 2);
+        assert_eq!(scratch.wiki().log(None, crate::Most::items(10)).unwrap().commits.len(), 2);
     }
 }

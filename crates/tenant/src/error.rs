@@ -401,8 +401,9 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
         ),
         E::InvalidPreferences(wrong) => problem::with_preferences(problem, "", wrong),
         E::RevertConflict { first, paths } => {
-            let first = ConflictBody::from(&**first);
-            problem.field("conflict", first).field("conflicts", paths)
+            let (first, shown) = (ConflictBody::from(&**first), paths.len().min(MAX_PATHS));
+            let problem = problem.field("conflict", first).field("conflicts", &paths[..shown]);
+            if shown < paths.len() { problem.field("truncated", true) } else { problem }
         }
         E::Conflict(conflict) => {
             let problem = problem.field("conflict", ConflictBody::from(&**conflict));
@@ -415,20 +416,41 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
     }
 }
 
+/// The most bytes that the hunks of an answer take, and what one takes besides its texts.
+const MAX_HUNKS: usize = 1 << 20;
+const HUNK: usize = 64;
+/// The most paths of conflicts that an answer names.
+const MAX_PATHS: usize = 500;
+
 /// The `conflict` member of an answer.
 #[derive(serde::Serialize)]
 struct ConflictBody<'a> {
-    base: &'a Option<String>,
-    ours: &'a Option<String>,
-    theirs: &'a Option<String>,
+    base: Option<&'a str>,
+    ours: Option<&'a str>,
+    theirs: Option<&'a str>,
     etag: Option<storage::Etag>,
-    hunks: &'a [storage::Hunk],
+    hunks: Vec<&'a storage::Hunk>,
+    /// Whether texts or hunks are left out, because all together would be too large.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
 }
 
 impl<'a> From<&'a Conflict> for ConflictBody<'a> {
     fn from(conflict: &'a Conflict) -> Self {
         let Conflict { base, ours, theirs, current, hunks, .. } = conflict;
-        Self { base, ours, theirs, etag: *current, hunks }
+        // What was sent is known to the client, and what it was based on, too, most likely.
+        let texts = [ours.as_deref(), base.as_deref(), theirs.as_deref()];
+        let ([ours, base, theirs], lacks_texts) = storage::fitting(texts);
+        let mut left = MAX_HUNKS;
+        let fits = |hunk: &&storage::Hunk| {
+            let texts = [&hunk.base, &hunk.ours, &hunk.theirs];
+            let size = texts.map(|text| storage::json_size(text.as_bytes())).iter().sum::<usize>();
+            left = left.saturating_sub(size + HUNK);
+            left > 0
+        };
+        let shown: Vec<_> = hunks.iter().take_while(fits).collect();
+        let truncated = lacks_texts || shown.len() < hunks.len();
+        Self { base, ours, theirs, etag: *current, hunks: shown, truncated }
     }
 }
 

@@ -106,12 +106,11 @@ async fn listing(
     paging: &Paging,
 ) -> Result<Listing<LinkBody>, Problem> {
     let found = found.map_err(|error| error.problem())?;
-    let part = Listing::part(found, paging.limit, |link| link.id.clone(), |link| link);
-    let mut items = Vec::with_capacity(part.items.len());
-    for link in &part.items {
-        items.push(LinkBody::of(admin, link).await?);
+    let mut bodies = Vec::with_capacity(found.len());
+    for link in &found {
+        bodies.push((link.id.clone(), LinkBody::of(admin, link).await?));
     }
-    Ok(Listing { items, next_cursor: part.next_cursor, index: part.index })
+    Ok(Listing::part(bodies, paging.limit, |(id, _)| id.clone(), |(_, body)| body))
 }
 
 /// Links a wiki with a git repository elsewhere.

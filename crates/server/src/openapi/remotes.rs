@@ -197,6 +197,9 @@ pub struct ConflictTexts {
     pub ours: Option<String>,
     /// The remote's.
     pub theirs: Option<String>,
+    /// Whether one is left out, because all together would be too large.
+    #[serde(default)]
+    pub truncated: bool,
 }
 
 /// Conflicts, and where to go on.

@@ -49,15 +49,12 @@ pub(crate) async fn list(
 ) -> Result<Listing<Item>, Error> {
     let Paging { limit, cursor } = paging;
     // One more than asked for says whether there is a next page.
-    let mut found = wiki.attachments(&page, cursor.as_deref(), limit + 1).await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|last| last.name.clone());
+    let found = wiki.attachments(&page, cursor.as_deref(), limit + 1).await?;
     let item = |summary: AttachmentSummary| {
         let content_type = media_type::of(&summary.name).served_as;
         Item { summary, content_type }
     };
-    Ok(Listing::new(found.into_iter().map(item).collect(), next.as_deref()))
+    Ok(Listing::part(found, limit, |found| found.name.clone(), item))
 }
 
 #[derive(Deserialize, IntoParams)]

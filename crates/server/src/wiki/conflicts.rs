@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::storage::{ConflictKind, SyncConflict};
+use wikigrove_tenant::storage::{ConflictKind, SyncConflict, fitting};
 use wikigrove_tenant::{Etag, Revision, Wiki};
 
 use crate::extract::{Json, Listing, Paging};
@@ -45,6 +45,9 @@ struct Texts {
     base: Option<String>,
     ours: Option<String>,
     theirs: Option<String>,
+    /// Whether one is left out, because all together would be too large.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
 }
 
 impl From<SyncConflict> for Body {
@@ -86,7 +89,10 @@ async fn show(wiki: Wiki, params: RawPathParams) -> Result<Json<Body>, Problem> 
     let (conflict, texts) =
         wiki.sync_conflict(number(&params)?).await.map_err(|error| error.problem())?;
     let [base, ours, theirs] = texts;
-    Ok(Json(Body { texts: Some(Texts { base, ours, theirs }), ..conflict.into() }))
+    let (texts, truncated) = fitting([ours, theirs, base]);
+    let [ours, theirs, base] = texts;
+    let texts = Texts { base, ours, theirs, truncated };
+    Ok(Json(Body { texts: Some(texts), ..conflict.into() }))
 }
 
 #[derive(Default, Deserialize, ToSchema)]

@@ -2,11 +2,12 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::Diff;
 use wikigrove_tenant::{Wiki, not_modified};
 
 use super::headers::version;
@@ -28,8 +29,11 @@ struct Between {
     to: Option<String>,
 }
 
+/// Says that not all of an answer is there, where its form has no other place for that.
+const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
+
 /// Compares two states of a page, found under the names it had: as data, or as text that `patch`
-/// can use.
+/// can use. Of very much that differs the beginning is shown.
 #[utoipa::path(get, path = "/diff/{*path}", params(("path" = String, Path), Between),
     responses(
         (status = 200, content((openapi::Diff = "application/json"), (String = "text/x-diff"), (String = "text/plain"))),
@@ -44,10 +48,12 @@ async fn diff(
     let from = from.map(|from| query::revision("from", &from)).transpose()?;
     let to = to.map(|to| query::revision("to", &to)).transpose()?;
     let diff = wiki.diff(&path, from, to).await.map_err(|error| error.problem())?;
+    let truncated = diff.truncated;
     let (media_type, body) = match as_text(&headers) {
-        Some(media_type) => (media_type, diff.unified.into_bytes()),
+        Some(media_type) => (media_type, diff.unified().into_bytes()),
         None => {
-            let json = serde_json::to_vec(&diff).map_err(|error| Problem::internal(&error))?;
+            let shown = Shown { unified: diff.unified(), diff };
+            let json = serde_json::to_vec(&shown).map_err(|error| Problem::internal(&error))?;
             ("application/json", json)
         }
     };
@@ -56,7 +62,19 @@ async fn diff(
         let status = StatusCode::NOT_MODIFIED;
         return Ok(with_page_headers(&wiki, &etag, status, None, Body::empty()));
     }
-    Ok(with_page_headers(&wiki, &etag, StatusCode::OK, Some(media_type), body.into()))
+    let mut response =
+        with_page_headers(&wiki, &etag, StatusCode::OK, Some(media_type), body.into());
+    if truncated {
+        response.headers_mut().insert(X_TRUNCATED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    diff: Diff,
+    unified: String,
 }
 
 /// The kind of text that a client prefers to JSON.

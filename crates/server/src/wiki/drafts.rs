@@ -44,12 +44,9 @@ impl From<DraftSummary> for Item {
     responses((status = 200, body = openapi::DraftList), (status = "4XX", body = openapi::Problem)))]
 async fn list(wiki: Wiki, Paging { limit, cursor }: Paging) -> Result<Response, Error> {
     // One more than asked for says whether there is a next part.
-    let mut drafts = wiki.drafts(cursor.as_deref(), limit + 1).await?;
-    let more = drafts.len() > limit;
-    drafts.truncate(limit);
-    let next = drafts.last().filter(|_| more).map(|draft| draft.path.clone());
-    let items: Vec<Item> = drafts.into_iter().map(Item::from).collect();
-    Ok(private(Listing::new(items, next.as_deref()).into_response()))
+    let drafts = wiki.drafts(cursor.as_deref(), limit + 1).await?;
+    let part = Listing::part(drafts, limit, |draft| draft.path.clone(), Item::from);
+    Ok(private(part.into_response()))
 }
 
 /// A draft with its text.

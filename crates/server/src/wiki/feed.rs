@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::storage::PathChange;
+use wikigrove_tenant::storage::{Most, PathChange};
 use wikigrove_tenant::{Commit, Revision, Visibility, Wiki, not_modified};
 
 use super::API;
@@ -24,6 +24,8 @@ const PATH: &str = "/changes.atom";
 const NEWEST: usize = 50;
 /// How many of the files that a commit changes are named.
 const NAMED: usize = 20;
+/// How much of a message is a title, in characters.
+const TITLE: usize = 300;
 
 pub(super) fn router() -> Routes {
     Routes::new().route(Needs::READ, routes!(feed))
@@ -46,7 +48,8 @@ async fn feed(
     if not_modified(&headers, &etag) {
         return Ok(answer(&wiki, Some(&etag), StatusCode::NOT_MODIFIED, Body::empty()));
     }
-    let commits = wiki.log(None, NEWEST).await.map_err(|error| error.problem())?;
+    let log = wiki.log(None, Most::items(NEWEST)).await.map_err(|error| error.problem())?;
+    let commits = log.commits;
     // While the index is being built the feed lacks something, and isn't that version yet.
     let is_whole = commits.first().map(|commit| commit.revision) == head;
     let feed = describe(&wiki, base, &commits);
@@ -102,7 +105,7 @@ fn describe(wiki: &Wiki, base: &str, commits: &[Commit]) -> Feed {
 fn entry(wiki: &str, home: &Link, commit: &Commit) -> Entry {
     let subject = commit.message.lines().find(|line| !line.trim().is_empty());
     Entry {
-        title: text(subject.unwrap_or("A change without a message").trim()),
+        title: text(&beginning(subject.unwrap_or("A change without a message").trim())),
         id: format!("{wiki}:revision:{}", commit.revision),
         updated: date(commit.date),
         // Without the address: feeds are read by more than those who write.
@@ -110,6 +113,13 @@ fn entry(wiki: &str, home: &Link, commit: &Commit) -> Entry {
         links: vec![home.clone()],
         summary: Some(text(&summary(&commit.changes))),
         ..Entry::default()
+    }
+}
+
+fn beginning(subject: &str) -> String {
+    match subject.char_indices().nth(TITLE) {
+        Some((end, _)) => format!("{}…", &subject[..end]),
+        None => subject.to_owned(),
     }
 }
 

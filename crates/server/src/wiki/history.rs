@@ -2,7 +2,7 @@
 
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::storage::HistoryPosition;
+use wikigrove_tenant::storage::{HistoryPosition, Log, Most};
 use wikigrove_tenant::{Commit, Revision, Wiki};
 
 use crate::extract::{Listing, Paging, Tail, query};
@@ -24,7 +24,8 @@ pub(crate) async fn history(
 ) -> Result<Listing<Commit>, Problem> {
     let Paging { limit, cursor } = paging;
     let from = cursor.map(|cursor| position(&cursor).ok_or_else(not_a_cursor)).transpose()?;
-    let history = wiki.history(&path, from, limit).await.map_err(|error| error.problem())?;
+    let history = wiki.history(&path, from, Most::items(limit)).await;
+    let history = history.map_err(|error| error.problem())?;
     let next = history.next.as_ref().map(cursor_of);
     let listing = Listing::new(history.commits, next.as_deref());
     Ok(listing.while_building(progress(&wiki).await?))
@@ -37,10 +38,8 @@ pub(crate) async fn changes(wiki: Wiki, paging: Paging) -> Result<Listing<Commit
     let Paging { limit, cursor } = paging;
     let after: Option<Revision> =
         cursor.map(|cursor| cursor.parse().map_err(|_| not_a_cursor())).transpose()?;
-    // One more than asked for says whether there is a next page.
-    let mut commits = wiki.log(after, limit + 1).await.map_err(|error| error.problem())?;
-    let more = commits.len() > limit;
-    commits.truncate(limit);
+    let log = wiki.log(after, Most::items(limit)).await;
+    let Log { commits, more } = log.map_err(|error| error.problem())?;
     let next = commits.last().filter(|_| more).map(|commit| commit.revision.to_string());
     Ok(Listing::new(commits, next.as_deref()).while_building(progress(&wiki).await?))
 }

@@ -36,11 +36,9 @@ async fn links(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Json<Link
     let Paging { limit, cursor } = paging;
     // One more than asked for says whether there is a next page.
     let links = wiki.page_links(&path, cursor.as_deref(), limit + 1).await;
-    let mut links = links.map_err(|error| error.problem())?;
-    let more = links.incoming.len() > limit;
-    links.incoming.truncate(limit);
-    let next = links.incoming.last().filter(|_| more).map(|link| link.path.clone());
-    let Listing { items, next_cursor, .. } = Listing::new(links.incoming, next.as_deref());
+    let links = links.map_err(|error| error.problem())?;
+    let Listing { items, next_cursor, .. } =
+        Listing::part(links.incoming, limit, |link| link.path.clone(), |link| link);
     Ok(Json(Links {
         path,
         outgoing: links.outgoing,

@@ -2,12 +2,15 @@
 
 use axum::Extension;
 use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::Moved;
 use wikigrove_tenant::{SaveOptions, Wiki};
 
+use super::pages::answer::done;
 use super::pages::{Named, author};
 use crate::extract::Json;
 use crate::guard::{Needs, Routes};
@@ -44,5 +47,6 @@ async fn move_page(wiki: Wiki, Json(order): Json<Order>) -> Result<Response, Pro
     let moved = wiki.move_page(&order.from, &order.to, order.update_links, options).await;
     let moved = moved.map_err(|error| error.problem())?;
     let outcome = Outcome(Some(moved.revision));
-    Ok((Extension(outcome), Json(moved)).into_response())
+    let shorter = Moved { revision: moved.revision, changes: Vec::new(), truncated: true };
+    Ok((Extension(outcome), done(StatusCode::OK, &moved, &shorter)).into_response())
 }

@@ -3,7 +3,7 @@
 pub(crate) mod answer;
 
 use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
@@ -43,11 +43,8 @@ pub(crate) async fn list(
 ) -> Result<Listing<PageSummary>, Error> {
     let Paging { limit, cursor } = paging;
     // One more than asked for says whether there is a next page.
-    let mut pages = wiki.pages(&prefix, cursor.as_deref(), limit + 1).await?;
-    let more = pages.len() > limit;
-    pages.truncate(limit);
-    let next = pages.last().filter(|_| more).map(|page| page.path.clone());
-    Ok(Listing::new(pages, next.as_deref()))
+    let pages = wiki.pages(&prefix, cursor.as_deref(), limit + 1).await?;
+    Ok(Listing::part(pages, limit, |page| page.path.clone(), |page| page))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -195,7 +192,9 @@ async fn delete(
     };
     let storage::Deleted { revision, others, truncated } =
         deleted.map_err(|error| error.problem())?;
-    Ok(Json(Deleted { path, revision, others, truncated }).into_response())
+    let (told, none) = (path.clone(), Vec::new());
+    let shorter = Deleted { path: told, revision, others: none, truncated: !others.is_empty() };
+    Ok(answer::done(StatusCode::OK, &Deleted { path, revision, others, truncated }, &shorter))
 }
 
 /// Only a token made for it may speak in another's name.

@@ -55,12 +55,13 @@ pub(crate) async fn search(
         })?,
     };
     let results = wiki.search(&q, &prefix, skip, limit + 1).await;
-    let mut results = results.map_err(|error| error.problem())?;
-    let more = results.len() > limit && skip + limit <= DEEPEST;
-    results.truncate(limit);
-    let next = more.then(|| (skip + limit).to_string());
-    let found = results.into_iter().map(found).collect();
-    Ok(Listing::new(found, next.as_deref()).while_building(progress(&wiki).await?))
+    let results = results.map_err(|error| error.problem())?;
+    let position = |_: &SearchResult, count: usize| (skip + count).to_string();
+    let mut part = Listing::counted(results, limit, position, found);
+    if skip + part.items.len() > DEEPEST {
+        part.next_cursor = None;
+    }
+    Ok(part.while_building(progress(&wiki).await?))
 }
 
 fn found(result: SearchResult) -> Found {

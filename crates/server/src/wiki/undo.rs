@@ -10,6 +10,7 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::Undone;
 use wikigrove_tenant::{Error, Revision, UndoOptions, Wiki};
 
+use super::pages::answer::done;
 use super::pages::{Named, author};
 use crate::extract::{Json, Query};
 use crate::guard::{Needs, Routes};
@@ -94,5 +95,7 @@ fn answer(undone: Result<Undone, Error>) -> Result<Response, Problem> {
     let undone = undone.map_err(|error| error.problem())?;
     let status = if undone.revision.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     let outcome = Outcome(undone.revision);
-    Ok((status, Extension(outcome), Json(undone)).into_response())
+    let (changes, conflicts) = (Vec::new(), Vec::new());
+    let shorter = Undone { revision: undone.revision, changes, conflicts, truncated: true };
+    Ok((Extension(outcome), done(status, &undone, &shorter)).into_response())
 }

@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use crate::author::Author;
 use crate::changes::{ChangeKind, Commit, MAX_CHANGES, PathChange};
 use crate::db::DbError;
+use crate::history::Log;
+use crate::most::{Collected, Most};
 use crate::page::from_seconds;
 use crate::repo;
 use crate::revision::Revision;
@@ -108,23 +110,23 @@ fn seq_of(connection: &Connection, id: Revision) -> Result<Option<i64>, DbError>
         .optional()?)
 }
 
-/// Up to `limit` commits that came before `before`, newest first, each with all its changes. `None` if
+/// Up to `most` commits that came before `before`, newest first, each with all its changes. `None` if
 /// the log hasn't that commit.
 pub(crate) fn newest(
     connection: &Connection,
     before: Option<Revision>,
-    limit: usize,
-) -> Result<Option<Vec<Commit>>, DbError> {
+    most: Most,
+) -> Result<Option<Log>, DbError> {
     let Some(before) = bound(connection, before)? else { return Ok(None) };
-    commits(connection, "seq < ?1 order by seq desc limit ?2", before, limit).map(Some)
+    commits(connection, "seq < ?1 order by seq desc", before, most).map(Some)
 }
 
-/// Up to `limit` commits that come after `after`, oldest first, each with all its changes.
+/// Up to `most` commits that come after `after`, oldest first, each with all its changes.
 pub(crate) fn since(
     connection: &Connection,
     after: Option<Revision>,
-    limit: usize,
-) -> Result<Option<Vec<Commit>>, DbError> {
+    most: Most,
+) -> Result<Option<Log>, DbError> {
     let after = match after {
         None => 0,
         Some(id) => match seq_of(connection, id)? {
@@ -132,7 +134,7 @@ pub(crate) fn since(
             None => return Ok(None),
         },
     };
-    commits(connection, "seq > ?1 order by seq limit ?2", after, limit).map(Some)
+    commits(connection, "seq > ?1 order by seq", after, most).map(Some)
 }
 
 /// Where a walk through the history of one file stands: the next step looks for changes of `path`
@@ -149,34 +151,40 @@ fn commits(
     connection: &Connection,
     condition: &'static str,
     bound: i64,
-    limit: usize,
-) -> Result<Vec<Commit>, DbError> {
-    let sql = format!("select {COLUMNS}, seq from revision where {condition}");
+    most: Most,
+) -> Result<Log, DbError> {
+    // One more than there may be says whether there are more.
+    let sql = format!("select {COLUMNS}, seq from revision where {condition} limit ?2");
     let mut select = connection.prepare_cached(&sql)?;
-    let mut rows = select.query(params![bound, limit as i64])?;
-    let mut commits = Vec::new();
+    let mut rows = select.query(params![bound, most.items as i64 + 1])?;
+    let mut collected = Collected::new(most);
     while let Some(row) = rows.next()? {
-        let mut commit = commit(row)?;
-        fill(connection, row.get(5)?, &mut commit)?;
-        commits.push(commit);
+        let takes = !collected.is_full() && {
+            let mut commit = commit(row)?;
+            fill(connection, row.get(5)?, &mut commit)?;
+            collected.takes(commit)
+        };
+        if !takes {
+            return Ok(Log { commits: collected.commits, more: true });
+        }
     }
-    Ok(commits)
+    Ok(Log { commits: collected.commits, more: false })
 }
 
 /// Commits, and where to go on, if there are more.
 pub(crate) type Part = (Vec<Commit>, Option<Position>);
 
-/// Up to `limit` commits that changed a file, newest first, each with that change only, and where
+/// Up to `most` commits that changed a file, newest first, each with that change only, and where
 /// the walk stands then. Where the file comes from another path the walk goes on there: with all
 /// that was done to it before, or beside the move on another branch. `None` if the log hasn't the
 /// commit to go on from.
 pub(crate) fn of_file(
     connection: &Connection,
     from: Position,
-    limit: usize,
+    most: Most,
 ) -> Result<Option<Part>, DbError> {
-    let Position { mut path, before, mut left } = from;
-    let Some(mut before) = bound(connection, before)? else { return Ok(None) };
+    let Position { mut path, before: mut last, mut left } = from;
+    let Some(mut before) = bound(connection, last)? else { return Ok(None) };
     let mut left_at = match left {
         Some(left) => seq_of(connection, left)?,
         None => None,
@@ -189,7 +197,7 @@ pub(crate) fn of_file(
         "select {COLUMNS}, r.seq, kind, other from change c join revision r on r.seq = c.seq
          where path = ?1 and c.seq < ?2 order by c.seq desc"
     ))?;
-    let mut commits: Vec<Commit> = Vec::new();
+    let mut collected = Collected::new(most);
     loop {
         let mut rows = select.query(params![path, before])?;
         let mut origin = None;
@@ -198,16 +206,16 @@ pub(crate) fn of_file(
             if excluded.contains(&seq) {
                 continue;
             }
-            if commits.len() == limit {
-                let before = commits.last().map(|commit| commit.revision);
-                return Ok(Some((commits, Some(Position { path, before, left }))));
-            }
             let kind: String = row.get(6)?;
             let other: Option<String> = row.get(7)?;
             let mut commit = commit(row)?;
             commit.changes = change(&path, &kind, other.clone()).into_iter().collect();
             let revision = commit.revision;
-            commits.push(commit);
+            if !collected.takes(commit) {
+                let next = Position { path, before: last, left };
+                return Ok(Some((collected.commits, Some(next))));
+            }
+            last = Some(revision);
             // Two branches may have renamed to and fro: only backwards is the way to its end.
             let is_older = left_at.is_none_or(|left| seq < left);
             if (kind == "renamed" || kind == "copied") && is_older {
@@ -215,12 +223,14 @@ pub(crate) fn of_file(
                 break;
             }
         }
-        let Some((old, renamed_by)) = origin else { return Ok(Some((commits, None))) };
+        let Some((old, renamed_by)) = origin else {
+            return Ok(Some((collected.commits, None)));
+        };
         excluded = built_on(connection, renamed_by, &old)?;
         left_at = seq_of(connection, renamed_by)?;
-        (path, before, left) = (old, i64::MAX, Some(renamed_by));
-        if commits.len() == limit {
-            return Ok(Some((commits, Some(Position { path, before: None, left }))));
+        (path, before, last, left) = (old, i64::MAX, None, Some(renamed_by));
+        if collected.is_full() {
+            return Ok(Some((collected.commits, Some(Position { path, before: None, left }))));
         }
     }
 }

@@ -37,7 +37,7 @@ fn history(scratch: &Scratch, page: &str) -> Vec<String> {
     let path = ExistingPath::new(page).unwrap();
     let (mut all, mut from) = (Vec::new(), None);
     loop {
-        let part = scratch.wiki().history(&path, from, 2).unwrap();
+        let part = scratch.wiki().history(&path, from, Most::items(2)).unwrap();
         all.extend(part.commits.iter().map(|commit| commit.revision.to_string()));
         from = part.next;
         if from.is_none() {
@@ -130,14 +130,18 @@ fn histories_follow_renames() {
     drop_database(&mut scratch);
     assert_eq!(history(&scratch, "third"), third, "rebuilt");
 
-    let log = scratch.wiki().log(None, 100).unwrap();
+    let log = scratch.wiki().log(None, Most::items(100)).unwrap().commits;
     assert_eq!(log.len(), 7);
     let moved = &log[1].changes;
     assert_eq!(moved.len(), 1, "a move is told once: {moved:?}");
     assert_eq!((moved[0].kind, moved[0].path.as_str()), (ChangeKind::Renamed, "third"));
     assert_eq!(moved[0].old_path.as_deref(), Some("dir/second"));
-    assert_eq!(scratch.wiki().log(Some(log[2].revision), 2).unwrap(), log[3..5]);
-    let since = scratch.wiki().log_since(Some(log[2].revision), 10).unwrap().unwrap();
+    assert_eq!(
+        scratch.wiki().log(Some(log[2].revision), Most::items(2)).unwrap().commits,
+        log[3..5]
+    );
+    let since =
+        scratch.wiki().log_since(Some(log[2].revision), Most::items(10)).unwrap().unwrap().commits;
     assert_eq!(since, [log[1].clone(), log[0].clone()]);
 }
 
@@ -161,7 +165,7 @@ fn a_merge_is_shown_once_and_changes_only_what_no_parent_has() {
     std::fs::write(work.join("a.md"), "neither\n").unwrap();
     git(work, &["commit", "--quiet", "-am", "merge"]);
     git(work, &["push", "--quiet", "origin", "main"]);
-    let log = scratch.wiki().log(None, 10).unwrap();
+    let log = scratch.wiki().log(None, Most::items(10)).unwrap().commits;
     let count = scratch.git(&["rev-list", "--count", "main"]);
     assert_eq!(log.len().to_string(), count);
     let changed: Vec<&str> = log[0].changes.iter().map(|change| change.path.as_str()).collect();
@@ -173,7 +177,7 @@ fn a_merge_is_shown_once_and_changes_only_what_no_parent_has() {
 fn a_commit_that_changes_very_much_shows_a_part_and_says_so() {
     let scratch = Scratch::new();
     scratch.create("first", "text\n");
-    let few = scratch.wiki().log(None, 1).unwrap();
+    let few = scratch.wiki().log(None, Most::items(1)).unwrap().commits;
     assert!(!few[0].truncated);
     scratch.work_with_git(|tree| {
         for n in 0..600 {
@@ -181,7 +185,7 @@ fn a_commit_that_changes_very_much_shows_a_part_and_says_so() {
         }
     });
     scratch.wiki().update_index(|_| ()).unwrap();
-    let log = scratch.wiki().log(None, 1).unwrap();
+    let log = scratch.wiki().log(None, Most::items(1)).unwrap().commits;
     assert!(log[0].truncated);
     assert_eq!((log[0].changes.len(), log[0].changes[499].path.as_str()), (500, "page-499"));
     assert_eq!(scratch.wiki().changes_since(Some(few[0].revision)).unwrap(), log);
@@ -235,7 +239,7 @@ fn an_index_that_was_cut_short_is_finished() {
     for n in 0..40 {
         scratch.create(&format!("page-{n:02}"), "text\n");
     }
-    let log = scratch.wiki().log(None, 100).unwrap();
+    let log = scratch.wiki().log(None, Most::items(100)).unwrap().commits;
     scratch.wiki().close().unwrap();
     std::fs::remove_file(scratch.dir().join("wiki.db")).unwrap();
     scratch.open().unwrap();
@@ -245,13 +249,13 @@ fn an_index_that_was_cut_short_is_finished() {
     assert!(scratch.wiki().takes_index_request());
     scratch.open().unwrap();
     scratch.wiki().update_index(|_| ()).unwrap();
-    assert_eq!(scratch.wiki().log(None, 100).unwrap(), log);
+    assert_eq!(scratch.wiki().log(None, Most::items(100)).unwrap().commits, log);
     assert_eq!(by_index(&scratch), by_git(&scratch));
 
     let first = scratch.git(&["rev-parse", "main~30"]);
     scratch.git(&["update-ref", "refs/heads/main", &first]);
     scratch.wiki().update_index(|_| ()).unwrap();
-    assert_eq!(scratch.wiki().log(None, 100).unwrap(), log[30..]);
+    assert_eq!(scratch.wiki().log(None, Most::items(100)).unwrap().commits, log[30..]);
     assert_eq!(scratch.paths().len(), 10);
 }
 
@@ -342,7 +346,7 @@ proptest! {
         prop_assert_eq!(scratch.paths(), paths);
         prop_assert_eq!(by_index(&scratch), by_git(&scratch));
         let log: Vec<String> =
-            scratch.wiki().log(None, 1000).unwrap().iter().map(|c| c.revision.to_string()).collect();
+            scratch.wiki().log(None, Most::items(1000)).unwrap().commits.iter().map(|c| c.revision.to_string()).collect();
         let by_git = scratch.git(&["rev-list", "--topo-order", "main"]);
         prop_assert_eq!(log, by_git.lines().collect::<Vec<_>>());
         scratch.git(&["fsck", "--strict"]);

@@ -37,7 +37,7 @@ fn garden() -> Scratch {
 #[test]
 fn a_page_moves_with_all_below_it_in_one_commit_and_its_links_follow() {
     let scratch = garden();
-    let before = scratch.wiki().log(None, 100).unwrap().len();
+    let before = scratch.wiki().log(None, Most::items(100)).unwrap().commits.len();
     let moved = move_page(&scratch, "garden", "land/park", true).unwrap();
     assert_eq!(
         files(&scratch),
@@ -61,7 +61,7 @@ fn a_page_moves_with_all_below_it_in_one_commit_and_its_links_follow() {
         scratch.text("home"),
         "[[land/park/roses|the roses]] [g](/land/park#top \"T\") `[[garden]]` <https://x.y/garden>\n"
     );
-    let log = scratch.wiki().log(None, 100).unwrap();
+    let log = scratch.wiki().log(None, Most::items(100)).unwrap().commits;
     assert_eq!((log.len(), log[0].revision), (before + 1, moved.revision));
     assert_eq!(log[0].changes, moved.changes);
     let kinds: Vec<_> =
@@ -69,8 +69,10 @@ fn a_page_moves_with_all_below_it_in_one_commit_and_its_links_follow() {
     assert_eq!(kinds[0], ("home", ChangeKind::Modified, None));
     assert_eq!(kinds[1], ("land/park", ChangeKind::Renamed, Some("garden")));
     assert_eq!(log[0].message, "Move garden to land/park");
-    let history =
-        scratch.wiki().history(&ExistingPath::new("land/park/tulips").unwrap(), None, 10).unwrap();
+    let history = scratch
+        .wiki()
+        .history(&ExistingPath::new("land/park/tulips").unwrap(), None, Most::items(10))
+        .unwrap();
     assert_eq!(history.commits.len(), 2);
     let links =
         scratch.wiki().page_links(&ExistingPath::new("land/park/roses").unwrap(), None, 9).unwrap();

@@ -154,13 +154,13 @@ proptest! {
                 Err(_) => { scratch.create(&path, &text); }
             }
         }
-        let log = scratch.wiki().log(None, 100).unwrap();
+        let log = scratch.wiki().log(None, Most::items(100)).unwrap().commits;
         let then = log[back % log.len()].revision;
         let undone = scratch.wiki().restore(&undo(then, &ada())).unwrap();
         prop_assert_eq!(undone.revision.is_none(), undone.changes.is_empty());
         let tree = |revision: &str| scratch.git(&["rev-parse", &format!("{revision}^{{tree}}")]);
         prop_assert_eq!(tree("main"), tree(&then.to_string()));
-        prop_assert_eq!(scratch.wiki().log(None, 100).unwrap().len(), log.len() + undone.revision.iter().count());
+        prop_assert_eq!(scratch.wiki().log(None, Most::items(100)).unwrap().commits.len(), log.len() + undone.revision.iter().count());
         scratch.git(&["fsck", "--strict"]);
     }
 }

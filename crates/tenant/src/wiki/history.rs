@@ -1,6 +1,8 @@
 //! What happened in a wiki, and where words stand.
 
-use wikigrove_storage::{Commit, History, HistoryPosition, IndexProgress, Revision, SearchResult};
+use wikigrove_storage::{
+    Commit, History, HistoryPosition, IndexProgress, Log, Most, Revision, SearchResult,
+};
 
 use super::Wiki;
 use crate::changes::Moves;
@@ -26,16 +28,16 @@ impl Wiki {
         self.run_heavy(Use::Read, move |wiki| wiki.changes_since(known)).await
     }
 
-    /// Up to `limit` commits older than `after`, newest first, each once.
+    /// Up to `most` commits older than `after`, newest first, each once.
     ///
     /// # Errors
     /// The wiki can't be read.
-    pub async fn log(&self, after: Option<Revision>, limit: usize) -> Result<Vec<Commit>, Error> {
+    pub async fn log(&self, after: Option<Revision>, most: Most) -> Result<Log, Error> {
         self.allow(Action::Read).await?;
-        self.run(move |wiki| wiki.log(after, limit)).await
+        self.run(move |wiki| wiki.log(after, most)).await
     }
 
-    /// Up to `limit` commits newer than `known`, oldest first, each once. `None` if `known` isn't part
+    /// Up to `most` commits newer than `known`, oldest first, each once. `None` if `known` isn't part
     /// of the history (any more).
     ///
     /// # Errors
@@ -43,10 +45,10 @@ impl Wiki {
     pub async fn log_since(
         &self,
         known: Option<Revision>,
-        limit: usize,
-    ) -> Result<Option<Vec<Commit>>, Error> {
+        most: Most,
+    ) -> Result<Option<Log>, Error> {
         self.allow(Action::Read).await?;
-        self.run(move |wiki| wiki.log_since(known, limit)).await
+        self.run(move |wiki| wiki.log_since(known, most)).await
     }
 
     /// Whether a commit is part of the history: the head, or something that it is built on.
@@ -64,7 +66,7 @@ impl Wiki {
         Moves(self.0.live.moves())
     }
 
-    /// Up to `limit` commits that changed a page, newest first; renames are followed.
+    /// Up to `most` commits that changed a page, newest first; renames are followed.
     ///
     /// # Errors
     /// There never was such a page.
@@ -72,11 +74,11 @@ impl Wiki {
         &self,
         path: &str,
         from: Option<HistoryPosition>,
-        limit: usize,
+        most: Most,
     ) -> Result<History, Error> {
         self.allow(Action::Read).await?;
         let path = self.existing(path)?;
-        self.run(move |wiki| wiki.history(&path, from, limit)).await
+        self.run(move |wiki| wiki.history(&path, from, most)).await
     }
 
     /// Pages below `prefix` that hold all words of the query, best first, without the first `skip`;

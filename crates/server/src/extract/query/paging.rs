@@ -15,6 +15,8 @@ use crate::extract::Json;
 const DEFAULT_LIMIT: usize = 50;
 /// How many it may ask for.
 const MAX_LIMIT: usize = 500;
+/// The most bytes of the items of one answer. One item is in it in any case.
+const MAX_BYTES: usize = 1 << 20;
 
 /// Which part of a list is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,24 +94,68 @@ impl<T> Listing<T> {
         }
     }
 
-    /// A part of a list, out of one item more than fits if there is one. `position` is what the list
-    /// finds its place by.
-    pub fn part<F>(
-        mut found: Vec<F>,
-        limit: usize,
-        position: impl FnOnce(&F) -> String,
-        show: impl FnMut(F) -> T,
-    ) -> Self {
-        let is_last = found.len() <= limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| !is_last).map(position);
-        Self::new(found.into_iter().map(show).collect(), next.as_deref())
-    }
-
     /// A part of a list that may lack something, for as long as the index is being built.
     #[must_use]
     pub fn while_building(self, index: Option<IndexProgress>) -> Self {
         Self { index, ..self }
+    }
+}
+
+impl<T: Serialize> Listing<T> {
+    /// A part of a list, out of one item more than fits if there is one: as many items as may be, and as keep
+    /// within a mebibyte; one in any case. `position` is what the list finds its place by.
+    pub fn part<F>(
+        found: Vec<F>,
+        limit: usize,
+        position: impl Fn(&F) -> String,
+        show: impl FnMut(F) -> T,
+    ) -> Self {
+        Self::counted(found, limit, |item, _| position(item), show)
+    }
+
+    /// As [`part`](Self::part), for a list that also finds its place by how many items of the part came before.
+    pub fn counted<F>(
+        found: Vec<F>,
+        limit: usize,
+        position: impl Fn(&F, usize) -> String,
+        mut show: impl FnMut(F) -> T,
+    ) -> Self {
+        let mut goes_on = found.len() > limit;
+        let (mut items, mut bytes, mut next) = (Vec::new(), 0, None);
+        for item in found.into_iter().take(limit) {
+            let at = position(&item, items.len() + 1);
+            let item = show(item);
+            bytes += json_size(&item);
+            if bytes > MAX_BYTES && !items.is_empty() {
+                goes_on = true;
+                break;
+            }
+            items.push(item);
+            next = Some(at);
+        }
+        Self::new(items, next.filter(|_| goes_on).as_deref())
+    }
+}
+
+/// The size of a value as JSON, in bytes.
+fn json_size(value: &impl Serialize) -> usize {
+    let mut counted = Counted(0);
+    // What can't be written is noticed when it is.
+    let _ = serde_json::to_writer(&mut counted, value);
+    counted.0
+}
+
+/// Counts what is written to it.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -175,6 +221,25 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn a_part_ends_where_it_becomes_too_large_and_has_one_item_at_least() {
+        let part = |sizes: &[usize], limit: usize| {
+            let found = sizes.iter().map(|size| "x".repeat(*size)).collect();
+            Listing::counted(found, limit, |_, count| count.to_string(), |item| item)
+        };
+        let read = |sizes: &[usize], limit| {
+            let Listing { items, next_cursor, .. } = part(sizes, limit);
+            (items.len(), next_cursor.map(|cursor| position(&cursor).unwrap()))
+        };
+        assert_eq!(read(&[600_000; 5], 5), (1, Some("1".to_owned())));
+        assert_eq!(read(&[300_000; 5], 5), (3, Some("3".to_owned())));
+        assert_eq!(read(&[3_000_000, 1], 5), (1, Some("1".to_owned())));
+        assert_eq!(read(&[3_000_000], 5), (1, None));
+        assert_eq!(read(&[1; 6], 5), (5, Some("5".to_owned())));
+        assert_eq!(read(&[1; 5], 5), (5, None));
+        assert_eq!(read(&[], 5), (0, None));
     }
 
     #[test]

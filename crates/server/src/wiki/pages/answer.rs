@@ -10,11 +10,9 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::Page;
 use wikigrove_tenant::{Author, Etag, Revision, Saved, Wiki, not_modified};
 
-use crate::limits::{Instead, Pins};
+use crate::limits::{Instead, Pins, SMALL, SMALL_STREAM};
 use crate::wiki::headers::{cache_control, quoted};
 
-/// Bodies of up to so many bytes aren't marked as shared, which would take longer than it is worth.
-const UNCOUNTED: usize = 64 << 10;
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
 
 #[derive(Serialize)]
@@ -48,7 +46,7 @@ pub(super) fn page(wiki: &Wiki, headers: &HeaderMap, page: &Page) -> Result<Resp
 
 /// The answer with a body that others read, too: in memory it is there once, and is counted once.
 pub(crate) fn shared(mut response: Response, bytes: Bytes) -> Response {
-    if bytes.len() > UNCOUNTED {
+    if bytes.len() as u64 > SMALL {
         response.extensions_mut().insert(Pins(bytes.clone()));
     }
     *response.body_mut() = Body::from(bytes);
@@ -134,18 +132,33 @@ struct Shorter {
 /// A save: 201 for a new page, 200 otherwise.
 pub(super) fn saved(saved: &Saved) -> Response {
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
-    let body = serde_json::to_vec(saved).expect("an answer has string keys only");
-    let is_large = body.len() > UNCOUNTED;
+    let Saved { path, etag, revision, created, changed, merged, .. } = saved;
+    let (path, etag, revision) = (path.clone(), *etag, *revision);
+    let (created, changed, merged) = (*created, *changed, *merged);
+    let without = Saved { path, etag, revision, created, changed, merged, content: None };
+    let shorter = Shorter { saved: without, truncated: saved.content.is_some() };
+    let mut response = done(status, saved, &shorter);
+    response.headers_mut().insert(ETAG, quoted(&saved.etag.to_string()));
+    response
+}
+
+/// An answer that tells of something that was done, and a shorter form of it for when there is no room for
+/// a large one.
+pub(crate) fn done(
+    status: StatusCode,
+    whole: &impl Serialize,
+    shorter: &impl Serialize,
+) -> Response {
+    let json = |body: serde_json::Result<Vec<u8>>| body.expect("an answer has string keys only");
+    let body = json(serde_json::to_vec(whole));
+    let is_large = body.len() as u64 > SMALL_STREAM;
     let mut response = Response::new(Body::from(body));
     if is_large {
-        let shorter = Shorter { saved: Saved { content: None, ..saved.clone() }, truncated: true };
-        let body = serde_json::to_vec(&shorter).expect("an answer has string keys only");
-        response.extensions_mut().insert(Instead(body.into()));
+        let shorter = json(serde_json::to_vec(shorter));
+        response.extensions_mut().insert(Instead(shorter.into()));
     }
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ETAG, quoted(&saved.etag.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
