@@ -354,3 +354,43 @@ async fn listeners_do_not_keep_the_server_from_stopping() {
         assert_eq!(events.next().await, None);
     }
 }
+
+/// More wikis are listened to than may be open; each is closed while nothing happens in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn wikis_that_are_only_listened_to_make_room_for_others() {
+    const OPEN: usize = 4;
+    let limits = |limits: &mut HttpLimits| limits.events_keep_alive = Duration::from_millis(100);
+    let setup = ServerSetup::default().settings(|s| s.open_wikis = OPEN).limits(limits);
+    let (server, operator) = setup.start().await;
+    let mut listeners = Vec::new();
+    for n in 0..2 * OPEN {
+        let slug = format!("wiki-{n}");
+        operator.create_wiki(&slug).await.good();
+        let wiki = operator.on(&slug);
+        let first = create(&wiki, "first").await;
+        let reader = operator.token(&slug, "reader").await;
+        let mut events = reader.on(&slug).events(None).listen().await;
+        events.comment().await;
+        listeners.push((wiki, events, first));
+    }
+    assert!(server.platform().open_wikis() <= OPEN);
+    // They go on, and hear what happens in theirs and nothing else.
+    for (wiki, events, _) in &mut listeners {
+        let second = create(wiki, "second").await;
+        assert_eq!(events.next().await.unwrap().id, second);
+    }
+    for (wiki, _, first) in &listeners {
+        let mut events = wiki.events(Some(first)).listen().await;
+        assert_eq!(events.take(1).await.len(), 1);
+    }
+    // Rights end also where the wiki is closed.
+    for n in 0..2 * OPEN {
+        let tokens = operator.admin(Method::GET, format!("/wikis/wiki-{n}/tokens")).await.good();
+        let id = tokens.json()["items"][0]["id"].as_str().unwrap().to_owned();
+        operator.admin(Method::DELETE, format!("/wikis/wiki-{n}/tokens/{id}")).await.good();
+        while let Some(event) = listeners[n].1.next().await {
+            panic!("{event:?}");
+        }
+    }
+    server.stop().await;
+}

@@ -69,13 +69,13 @@ pub fn public_with(
     };
     let metrics = remotes.metrics();
     let requests = metrics.listener("wikis");
+    let budget = metrics.budget(limits);
     let common = Common {
-        feeds: Feeds::new(limits),
+        feeds: Feeds::new(limits, &budget),
         git: crate::git::routes(&limits.git).counted(&requests, GIT).router(),
         ..Common::default()
     };
     metrics.look_at(&common);
-    let budget = metrics.budget(limits);
     let below = Below::slug(&common, limits, remotes, &requests);
     let feeds = common.feeds.clone();
     remotes.listen(Arc::new(move |link, notices| feeds.tell_of_remote(link, notices)));

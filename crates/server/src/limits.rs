@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::git::GitLimits;
 
-pub(crate) use answers::{Instead, Pins, tied};
+pub(crate) use answers::{Instead, Pins, SMALL, SMALL_STREAM, held_by, tied};
 pub use bytes::ByteBudget;
 pub(crate) use bytes::Held;
 pub(crate) use in_flight::{Place, Places};

@@ -8,6 +8,11 @@ use http_body::{Body, Frame, SizeHint};
 use crate::Wiki;
 use crate::context;
 
+/// Marks an answer, in its extensions, whose body isn't made within the wiki: it doesn't keep the wiki open for
+/// as long as it is being read.
+#[derive(Clone, Copy, Debug)]
+pub struct Detached;
+
 pin_project_lite::pin_project! {
     /// A body that is polled with the wiki of its request as the current one.
     ///

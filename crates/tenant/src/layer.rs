@@ -10,7 +10,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::body::ScopedBody;
+use crate::body::{Detached, ScopedBody};
 use crate::{Caller, Error, Outside, Platform, Resolver, Wiki, context};
 
 type Identify = dyn Fn(&Parts) -> Option<Caller> + Send + Sync;
@@ -114,7 +114,7 @@ where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     B: Send + 'static,
-    R: From<Vec<u8>>,
+    R: From<Vec<u8>> + http_body::Body,
 {
     type Response = Response<ScopedBody<R>>;
     type Error = S::Error;
@@ -151,7 +151,11 @@ where
             // `call` itself may look at the current wiki, before its future is ever polled.
             let answering = context::within(&wiki, || inner.call(request));
             let response = context::scoped(wiki.clone(), answering).await?;
-            Ok(response.map(|body| ScopedBody::new(Some(wiki), body)))
+            let is_detached = response.extensions().get::<Detached>().is_some();
+            // What is made already needs no wiki to be read.
+            let is_whole = response.body().size_hint().exact().is_some();
+            let wiki = (!is_detached && !is_whole).then_some(wiki);
+            Ok(response.map(|body| ScopedBody::new(wiki, body)))
         })
     }
 }

@@ -64,7 +64,7 @@ pub use access::{
 };
 pub use audit::{AuditEntry, AuditFilter, AuditId, NewAuditEntry};
 pub use base::{Base, not_modified};
-pub use body::ScopedBody;
+pub use body::{Detached, ScopedBody};
 pub use changes::{Change, Changes, Lagged, Moves, Origin};
 pub use channel::{DueNotice, NewNoticeChannel, NoticeChannel};
 pub use context::{current, spawn, spawn_blocking};
@@ -88,8 +88,8 @@ pub use token::{NewToken, Secret, Token, TokenRole};
 pub use turns::Turn;
 pub use user::{NewUser, Suspension, User, UserUpdate};
 pub use wiki::{
-    Download, Incoming, Page, Presentation, Quarantine, Repository, SaveOptions, Storage,
-    SyncOrder, UndoOptions, Upload, Wiki,
+    Download, Incoming, Page, Presentation, Quarantine, Reference, Repository, SaveOptions,
+    Storage, SyncOrder, UndoOptions, Upload, Wiki,
 };
 pub use words::UnknownWord;
 

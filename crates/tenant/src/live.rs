@@ -33,7 +33,7 @@ pub(crate) struct Live {
     /// Whether it was written to since somebody looked after its repository.
     written: AtomicBool,
     /// Marked whenever those who follow the wiki should look.
-    moved: watch::Sender<()>,
+    moved: Arc<watch::Sender<()>>,
     /// Whether the wiki is being closed: whoever stays inside for long should leave.
     closing: watch::Sender<bool>,
     /// The end of all work on the wiki that may be interrupted.
@@ -50,7 +50,8 @@ pub(crate) enum Use {
 }
 
 impl Live {
-    pub(crate) fn new(wiki: Wiki) -> Self {
+    /// `moved` outlives it: who follows the wiki does so also while it is closed.
+    pub(crate) fn new(wiki: Wiki, moved: Arc<watch::Sender<()>>) -> Self {
         Self {
             wiki,
             door: Semaphore::new(USES as usize),
@@ -59,7 +60,7 @@ impl Live {
             receivers: Arc::new(Semaphore::new(RECEIVERS)),
             // What came into it before it was opened counts as well.
             written: AtomicBool::new(true),
-            moved: watch::Sender::new(()),
+            moved,
             closing: watch::Sender::new(false),
             work: Deadline::unlimited(),
         }
@@ -76,6 +77,11 @@ impl Live {
             Use::Receive => &self.receivers,
         };
         queue.clone().acquire_owned().await.expect("the queues are never closed")
+    }
+
+    /// Where readers wait for their turn, for those who read what they have open already.
+    pub(crate) fn readers(&self) -> Arc<Semaphore> {
+        self.readers.clone()
     }
 
     /// Uses the wiki. Until `work` returns, its files stay where they are.

@@ -106,7 +106,7 @@ pub(crate) struct Inner {
     dir: PathBuf,
     pub(crate) settings: Settings,
     pub(crate) catalog: Arc<Catalog>,
-    registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
     /// Held by whoever looks after repositories: one git program packs at a time.
     maintaining: Arc<tokio::sync::Semaphore>,
     resources: Resources,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use wikigrove_storage::{PoolUse, Wiki};
 
@@ -27,6 +27,8 @@ pub(crate) struct Registry {
     slots: Mutex<Slots>,
     /// One permit per wiki that is open or being opened.
     places: Arc<Semaphore>,
+    /// What those are told by who follow a wiki, open or not.
+    signals: Mutex<HashMap<TenantId, Arc<watch::Sender<()>>>>,
     started: Instant,
     counts: Counts,
 }
@@ -136,6 +138,7 @@ impl Registry {
         Self {
             slots: Mutex::default(),
             places: Arc::new(Semaphore::new(limit.max(1))),
+            signals: Mutex::default(),
             started: Instant::now(),
             counts: Counts::default(),
         }
@@ -148,6 +151,23 @@ impl Registry {
         let wiki = lock(&slot.open).as_ref()?.wiki.clone();
         slot.used.store(self.now(), Ordering::Relaxed);
         Some(wiki)
+    }
+
+    /// As [`get`](Self::get), by somebody who only watches.
+    pub(crate) fn peek(&self, id: TenantId) -> Option<Arc<Live>> {
+        let slots = lock(&self.slots);
+        let slot = slots.of.get(&id)?;
+        lock(&slot.open).as_ref().map(|open| open.wiki.clone())
+    }
+
+    /// Whether a wiki can be opened without closing another one.
+    pub(crate) fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
+    /// What those are told by who follow this wiki.
+    pub(crate) fn signal(&self, id: TenantId) -> Arc<watch::Sender<()>> {
+        lock(&self.signals).entry(id).or_default().clone()
     }
 
     /// The wiki, opened by `open` if need be, and whether it was.
@@ -165,7 +185,7 @@ impl Registry {
             return Ok((open.wiki.clone(), false));
         }
         let place = self.place().await?;
-        let wiki = Arc::new(Live::new(blocking(open).await?));
+        let wiki = Arc::new(Live::new(blocking(open).await?, self.signal(id)));
         *lock(&gate.slot.open) = Some(Open { wiki: wiki.clone(), background: 0, _place: place });
         self.counts.opened.fetch_add(1, Ordering::Relaxed);
         Ok((wiki, true))
@@ -245,6 +265,10 @@ impl Registry {
                 self.checkpoint(id).await;
             }
         }
+        let is_used = |signal: &Arc<watch::Sender<()>>| {
+            Arc::strong_count(signal) > 1 || signal.receiver_count() > 0
+        };
+        lock(&self.signals).retain(|_, signal| is_used(signal));
         // Left by those who gave up waiting at a gate.
         lock(&self.slots).of.retain(|_, slot| slot.is_open() || Arc::strong_count(slot) > 1);
     }

@@ -7,6 +7,7 @@ mod idempotency;
 mod moves;
 mod presentation;
 pub(crate) mod push;
+mod reference;
 mod repository;
 mod snapshot;
 mod storage_access;
@@ -35,6 +36,7 @@ use crate::{
 pub use attachments::{Download, Upload};
 pub use presentation::Presentation;
 pub use push::Incoming;
+pub use reference::Reference;
 pub use repository::Repository;
 pub use storage_access::Storage;
 pub use sync::{Quarantine, SyncOrder};
@@ -418,15 +420,20 @@ impl Wiki {
     /// # Errors
     /// It may not; see [`decide`].
     pub async fn allow(&self, action: Action) -> Result<(), Error> {
-        let Bound { platform, tenant, caller, known, .. } = &*self.0;
-        if self.is_current() {
-            return require(tenant, caller, known, action);
+        let Bound { platform, tenant, caller, known, epoch, .. } = &*self.0;
+        allowed(platform, tenant, caller, known, *epoch, action).await
+    }
+
+    /// The same wiki for the same caller, without keeping it open.
+    pub fn reference(&self) -> Reference {
+        let Bound { platform, tenant, caller, known, epoch, .. } = &*self.0;
+        Reference {
+            platform: platform.clone(),
+            tenant: tenant.clone(),
+            caller: caller.clone(),
+            known: known.clone(),
+            epoch: *epoch,
         }
-        // Something on the platform changed since the handle was made; perhaps this wiki.
-        let tenant = platform.known_by_id(tenant.id, &tenant.slug).await?.tenant;
-        platform.require_token(caller).await?;
-        let known = platform.membership(tenant.id, caller).await?;
-        require(&tenant, caller, &known, action)
     }
 
     /// As [`allow`](Self::allow), for code that may block.
@@ -631,6 +638,25 @@ impl Drop for Interrupt {
     fn drop(&mut self) {
         self.0.cancel();
     }
+}
+
+/// Whether a caller may do this now, who was found to have these rights in that epoch of the catalog.
+async fn allowed(
+    platform: &Platform,
+    tenant: &Tenant,
+    caller: &Caller,
+    known: &Membership,
+    epoch: u64,
+    action: Action,
+) -> Result<(), Error> {
+    if platform.0.memory.epoch() == epoch {
+        return require(tenant, caller, known, action);
+    }
+    // Something on the platform changed since then; perhaps this wiki.
+    let tenant = platform.known_by_id(tenant.id, &tenant.slug).await?.tenant;
+    platform.require_token(caller).await?;
+    let known = platform.membership(tenant.id, caller).await?;
+    require(&tenant, caller, &known, action)
 }
 
 /// Turns a decision into an answer.

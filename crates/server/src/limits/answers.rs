@@ -24,9 +24,9 @@ use super::{ByteBudget, Held, Principal};
 use crate::serve::Endless;
 
 /// Answers of up to so many bytes aren't counted: an HTTP/1 connection has one of them at a time.
-const SMALL: u64 = 64 << 10;
+pub(crate) const SMALL: u64 = 64 << 10;
 /// As [`SMALL`], for HTTP/2, where a connection has a hundred.
-const SMALL_STREAM: u64 = 4 << 10;
+pub(crate) const SMALL_STREAM: u64 = 4 << 10;
 /// The largest piece of a streamed answer, in bytes.
 const PIECE: u64 = 128 << 10;
 /// How long a streamed answer waits for room before it looks again.
@@ -124,7 +124,8 @@ impl<H> AsRef<[u8]> for Piece<H> {
     }
 }
 
-fn held_by<H: Send + 'static>(bytes: Bytes, held: H) -> Bytes {
+/// The bytes, which keep what was reserved for them for as long as any of them is there.
+pub(crate) fn held_by<H: Send + 'static>(bytes: Bytes, held: H) -> Bytes {
     Bytes::from_owner(Piece { bytes, _held: held })
 }
 

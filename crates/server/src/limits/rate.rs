@@ -1,17 +1,22 @@
 //! How often somebody may ask.
 
+use std::convert::Infallible;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRequestParts;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::StatusCode;
+use http::request::Parts;
 use moka::sync::Cache;
 use wikigrove_tenant::Caller;
 use wikigrove_tenant::problem::Problem;
+
+use crate::auth::ClientAddress;
 
 /// What may come at once, in seconds' worth: an app's page asks for many things, and then for nothing.
 const BURST: u32 = 5;
@@ -86,6 +91,15 @@ impl Principal {
             }
             (None, None) => Self::Nowhere,
         }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let extensions = &parts.extensions;
+        Ok(Self::of(extensions.get(), ClientAddress::of(extensions)))
     }
 }
 

@@ -19,12 +19,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
-use wikigrove_tenant::Wiki;
 use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Detached, Wiki};
 
 use crate::auth::{Authenticator, Credentials};
 use crate::extract::Query;
 use crate::guard::{Needs, Routes};
+use crate::limits::Principal;
 use crate::openapi;
 use crate::serve::Endless;
 
@@ -62,14 +63,17 @@ async fn events(
     Query(Resume { last_event_id }): Query<Resume>,
     headers: HeaderMap,
     credentials: Credentials,
+    principal: Principal,
 ) -> Result<Response, Problem> {
     let start = match headers.get(LAST_EVENT_ID) {
         Some(id) => Start::after(id.to_str().unwrap_or("?")),
         None => Start::after(last_event_id.as_deref().unwrap_or_default()),
     };
     let place = feeds.enter(&wiki).await?;
-    let access = Access { wiki, auth: auth.map(|Extension(auth)| (auth, credentials)) };
-    let listener = Listener::new(access, place, start).await.map_err(|error| error.problem())?;
+    let auth = auth.map(|Extension(auth)| (auth, credentials));
+    let access = Access { wiki: wiki.reference(), auth, principal };
+    let listener = Listener::new(wiki, access, place, start).await;
+    let listener = listener.map_err(|error| error.problem())?;
     let chunks = stream::unfold(listener, |mut listener| async {
         let chunk = listener.next().await?;
         Some((Ok::<Bytes, std::convert::Infallible>(chunk), listener))
@@ -82,5 +86,7 @@ async fn events(
     ];
     let mut response = (headers, Body::from_stream(chunks)).into_response();
     response.extensions_mut().insert(Endless);
+    // It opens the wiki when it has to.
+    response.extensions_mut().insert(Detached);
     Ok(response)
 }

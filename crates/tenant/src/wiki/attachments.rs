@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::Semaphore;
 use wikigrove_storage as storage;
 use wikigrove_storage::{
     AttachmentPath, AttachmentSummary, Etag, ExistingAttachment, Revision, SavedAttachment,
@@ -12,7 +13,6 @@ use wikigrove_storage::{
 use super::{SaveOptions, Wiki};
 use crate::base::Base;
 use crate::context::blocking;
-use crate::live::{Live, Use};
 use crate::{Action, Error};
 
 /// How much is gathered before a thread is taken to write it, in bytes.
@@ -51,7 +51,7 @@ impl Wiki {
             path: attachment.path.clone(),
             etag: attachment.etag,
             size: left,
-            live: self.0.live.clone(),
+            readers: self.0.live.readers(),
             attachment: Some(attachment),
             is_in_memory,
             skip: 0,
@@ -201,7 +201,8 @@ pub struct Download {
     path: ExistingAttachment,
     etag: Etag,
     size: u64,
-    live: Arc<Live>,
+    /// Where to wait for a turn. The wiki itself needn't stay open.
+    readers: Arc<Semaphore>,
     /// Away while a thread reads from it; for good once that failed or was given up.
     attachment: Option<storage::Attachment>,
     is_in_memory: bool,
@@ -223,6 +224,22 @@ impl Download {
     /// The size of the whole content in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// All that is left to read, if it is in memory already.
+    pub fn in_memory(&mut self) -> Option<std::io::Result<Bytes>> {
+        if !self.is_in_memory {
+            return None;
+        }
+        let (skip, left) = (std::mem::take(&mut self.skip), std::mem::take(&mut self.left));
+        let mut read = || {
+            let attachment = self.attachment.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
+            attachment.skip(skip)?;
+            let mut rest = Vec::with_capacity(usize::try_from(left).unwrap_or_default());
+            attachment.take(left).read_to_end(&mut rest)?;
+            Ok(rest.into())
+        };
+        Some(read())
     }
 
     /// Only `length` bytes are read, after the first `start`; fewer if there are fewer.
@@ -253,7 +270,7 @@ impl Download {
             read()?
         } else {
             // A turn for each piece: a slow client holds up nobody.
-            let turn = self.live.turn(Use::Read).await;
+            let turn = self.readers.clone().acquire_owned().await;
             let read = blocking(move || {
                 let _turn = turn;
                 Ok(read())

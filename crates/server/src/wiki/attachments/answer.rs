@@ -9,7 +9,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Download, SavedAttachment, Wiki, not_modified};
+use wikigrove_tenant::{Detached, Download, SavedAttachment, Wiki, not_modified};
 
 use super::media_type;
 use super::range::{Wanted, wanted};
@@ -49,12 +49,13 @@ pub(super) fn download(
     };
     let served = media_type::of(download.path().name());
     let disposition = media_type::disposition(download.path().name(), served.inline);
-    let mut response = Response::new(body(download));
+    let (disposition, content_type) = (value(&disposition)?, value(&served.served_as)?);
+    let mut response = body(download)?;
     *response.status_mut() = status;
     let headers = response.headers_mut();
     common(wiki, &etag, headers);
-    headers.insert(CONTENT_TYPE, value(&served.served_as)?);
-    headers.insert(CONTENT_DISPOSITION, value(&disposition)?);
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_DISPOSITION, disposition);
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     if let Some(range) = range {
         headers.insert(CONTENT_RANGE, value(&range)?);
@@ -71,8 +72,12 @@ fn common(wiki: &Wiki, etag: &str, headers: &mut HeaderMap) {
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
 }
 
-fn body(download: Download) -> Body {
-    Body::from_stream(stream::try_unfold(download, |mut download| async {
+fn body(mut download: Download) -> Result<Response, Problem> {
+    if let Some(bytes) = download.in_memory() {
+        let bytes = bytes.map_err(|error| Problem::internal(&error))?;
+        return Ok(Response::new(Body::from(bytes)));
+    }
+    let pieces = stream::try_unfold(download, |mut download| async {
         match download.next().await {
             Ok(piece) => Ok(piece.map(|piece| (piece, download))),
             Err(error) => {
@@ -81,7 +86,11 @@ fn body(download: Download) -> Body {
                 Err(error)
             }
         }
-    }))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    // It is open already, and the wiki needn't be.
+    response.extensions_mut().insert(Detached);
+    Ok(response)
 }
 
 fn value(text: &str) -> Result<HeaderValue, Problem> {

@@ -1,22 +1,28 @@
 //! One hub for each wiki that somebody listens to.
 
+mod tail;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Caller, Commit, Error, Link, Moves, NewNotice, Revision, TenantId, Wiki};
+use wikigrove_tenant::storage::{Log, Most};
+use wikigrove_tenant::{
+    Caller, Commit, Error, Link, Moves, NewNotice, Reference, Revision, TenantId, Wiki,
+};
 
 use super::message::Message;
-use crate::limits::HttpLimits;
+use crate::limits::{ByteBudget, HttpLimits};
 
-/// How many commits are read at a time, and a slow listener is handed at once.
-pub(super) const PAGE: usize = 100;
-/// How many events a listener may be behind before it reads the log itself.
-const KEPT: usize = 256;
+use tail::Tail;
+pub(super) use tail::{Follower, Taken};
+
+/// How much of the log is read at a time, and a slow listener is handed at once.
+pub(super) const PAGE: Most = Most { items: 100, bytes: 64 << 10 };
 /// How often the branch is looked at, which somebody may move with the git program.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long what is new is collected after something was handed out. The first of many saves is told at
@@ -33,6 +39,7 @@ pub(crate) struct Feeds(Arc<Inner>);
 struct Inner {
     most_listeners: usize,
     keep_alive: Duration,
+    budget: ByteBudget,
     hubs: Mutex<HashMap<TenantId, Entry>>,
 }
 
@@ -44,10 +51,11 @@ struct Entry {
 }
 
 impl Feeds {
-    pub(crate) fn new(limits: &HttpLimits) -> Self {
+    pub(crate) fn new(limits: &HttpLimits, budget: &ByteBudget) -> Self {
         Self(Arc::new(Inner {
             most_listeners: limits.listeners_per_wiki,
             keep_alive: limits.events_keep_alive,
+            budget: budget.clone(),
             hubs: Mutex::default(),
         }))
     }
@@ -73,9 +81,9 @@ impl Feeds {
         let start = async {
             // With nobody's rights in particular: it reads for all, and each listener sees to its own.
             let wiki = wiki.for_caller(Caller::operator()).await?;
-            let moves = wiki.moves();
+            let moves = wiki.reference().moves();
             let head = wiki.head().await?;
-            Ok::<_, Error>((wiki, moves, head))
+            Ok::<_, Error>((wiki.reference(), moves, head))
         };
         let (wiki, moves, head) = start.await.map_err(|error| error.problem())?;
         let mut hubs = self.0.hubs();
@@ -114,7 +122,8 @@ impl Feeds {
 
 impl Default for Feeds {
     fn default() -> Self {
-        Self::new(&HttpLimits::default())
+        let limits = HttpLimits::default();
+        Self::new(&limits, &ByteBudget::new(&limits))
     }
 }
 
@@ -141,6 +150,11 @@ impl Place {
     pub(super) fn keep_alive(&self) -> Duration {
         self.feeds.0.keep_alive
     }
+
+    /// What the events are counted in that a listener hasn't read yet.
+    pub(super) fn budget(&self) -> &ByteBudget {
+        &self.feeds.0.budget
+    }
 }
 
 impl Drop for Place {
@@ -164,26 +178,31 @@ impl Drop for Place {
 pub(super) struct Hub {
     /// `None` once the hub has ended.
     tail: Mutex<Option<Tail>>,
+    /// Marked when there is something new at the tail.
+    news: watch::Sender<()>,
     /// Marked after each look at the log.
     looks: watch::Sender<()>,
 }
 
-/// The end of what was handed out.
-#[derive(Debug)]
-struct Tail {
-    at: Option<Revision>,
-    listeners: broadcast::Sender<Message>,
-}
-
 impl Hub {
     fn new(head: Option<Revision>) -> Self {
-        let tail = Tail { at: head, listeners: broadcast::Sender::new(KEPT) };
-        Self { tail: Mutex::new(Some(tail)), looks: watch::Sender::new(()) }
+        Self {
+            tail: Mutex::new(Some(Tail::new(head))),
+            news: watch::Sender::new(()),
+            looks: watch::Sender::new(()),
+        }
     }
 
     /// All events from now on, and the commit that the first of them follows. `None` at the end.
-    pub(super) fn listen(&self) -> Option<(broadcast::Receiver<Message>, Option<Revision>)> {
-        self.tail().as_ref().map(|tail| (tail.listeners.subscribe(), tail.at))
+    pub(super) fn listen(&self) -> Option<(Follower, Option<Revision>)> {
+        let tail = self.tail();
+        let tail = tail.as_ref()?;
+        Some((Follower::new(tail, self.news.subscribe()), tail.at()))
+    }
+
+    /// What is new to a follower, which has it then. `None` at the end.
+    pub(super) fn take(&self, follower: &mut Follower) -> Option<Taken> {
+        self.tail().as_ref().map(|tail| tail.take(follower))
     }
 
     /// Tells when the hub has looked at the log again, or has ended.
@@ -192,24 +211,30 @@ impl Hub {
     }
 
     fn at(&self) -> Option<Revision> {
-        self.tail().as_ref().and_then(|tail| tail.at)
+        self.tail().as_ref().and_then(Tail::at)
     }
 
     fn tell(&self, link: &Link, notices: &[NewNotice]) {
         if let Some(tail) = &mut *self.tail() {
-            // Nobody listening is no error.
-            let _ = tail.listeners.send(Message::remote(tail.at, link, notices));
+            tail.push(Message::remote(tail.at(), link, notices));
         }
+        self.news.send_modify(|()| ());
     }
 
     fn publish(&self, messages: impl IntoIterator<Item = Message>) {
         for message in messages {
             // Position and event change together: a listener that comes between two has no gap.
             if let Some(tail) = &mut *self.tail() {
-                tail.at = message.at;
-                // Nobody listening is no error.
-                let _ = tail.listeners.send(message);
+                tail.push(message);
             }
+        }
+        self.news.send_modify(|()| ());
+    }
+
+    /// Forgets what everybody who keeps up has by now.
+    fn tidy(&self) {
+        if let Some(tail) = &mut *self.tail() {
+            tail.forget_old();
         }
     }
 
@@ -228,11 +253,13 @@ struct Ended(Arc<Hub>);
 impl Drop for Ended {
     fn drop(&mut self) {
         *self.0.tail() = None;
+        self.0.news.send_modify(|()| ());
         self.0.looks.send_modify(|()| ());
     }
 }
 
-async fn run(running: Ended, wiki: Wiki, mut moves: Moves) {
+/// Between two looks the wiki may be closed: somebody who only listens doesn't need it.
+async fn run(running: Ended, wiki: Reference, mut moves: Moves) {
     let Ended(hub) = &running;
     loop {
         let before = hub.at();
@@ -245,19 +272,22 @@ async fn run(running: Ended, wiki: Wiki, mut moves: Moves) {
         if hub.at() != before {
             tokio::time::sleep(COLLECT).await;
         }
+        hub.tidy();
         // Too late is as good as told.
         let _ = tokio::time::timeout(LOOK_EVERY, moves.next()).await;
     }
 }
 
 /// Hands out what is new.
-async fn look(hub: &Hub, wiki: &Wiki) -> Result<(), Error> {
+async fn look(hub: &Hub, wiki: &Reference) -> Result<(), Error> {
+    // A wiki that had to make room for another is left closed: what happens in it opens it.
+    let Some(wiki) = wiki.open_if_room().await? else { return Ok(()) };
     loop {
         let (at, head) = (hub.at(), wiki.head().await?);
         if at == head {
             return Ok(());
         }
-        match next(wiki, at, head).await? {
+        match next(&wiki, at, head).await? {
             Next::Commits(commits) => hub.publish(commits.iter().map(Message::change)),
             Next::Replaced => hub.publish([Message::reset(head)]),
             Next::NotYet => return Ok(()),
@@ -281,12 +311,12 @@ pub(super) async fn next(
     at: Option<Revision>,
     to: Option<Revision>,
 ) -> Result<Next, Error> {
-    let mut commits = wiki.log_since(at, PAGE).await?.unwrap_or_default();
+    let Log { mut commits, more } = wiki.log_since(at, PAGE).await?.unwrap_or_default();
     if let Some(last) = commits.iter().position(|commit| Some(commit.revision) == to) {
         commits.truncate(last + 1);
         return Ok(Next::Commits(commits));
     }
-    if commits.len() == PAGE {
+    if more {
         return Ok(Next::Commits(commits));
     }
     match at {

@@ -1,14 +1,21 @@
 //! One client that listens.
 
-use bytes::Bytes;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::time::{Instant, timeout};
-use wikigrove_tenant::{Action, Error, Revision, Wiki};
+use std::collections::VecDeque;
+use std::time::Duration;
 
-use super::hub::{Next, PAGE, Place, next};
-use super::message::{GREETING, KEEP_ALIVE, Message};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, timeout};
+use wikigrove_tenant::{Action, Error, Reference, Revision, Wiki};
+
+use super::hub::{Follower, Next, PAGE, Place, Taken, next};
+use super::message::{GREETING, KEEP_ALIVE, Message, joined};
 use crate::auth::{Authenticator, Credentials};
+use crate::limits::{Held, Principal, held_by};
+
+/// Pieces of up to so many bytes aren't counted in the budget.
+const SMALL: usize = 16 << 10;
+/// How long to wait for room in the budget before looking again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Where a stream is to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +38,11 @@ impl Start {
 
 /// What a listener's rights rest on. They are looked at again for as long as it listens.
 pub(super) struct Access {
-    pub(super) wiki: Wiki,
+    pub(super) wiki: Reference,
     /// The credentials of the request and who checks them, unless an app around us does.
     pub(super) auth: Option<(Authenticator, Credentials)>,
+    /// For whom what it hasn't read yet is counted.
+    pub(super) principal: Principal,
 }
 
 impl Access {
@@ -47,13 +56,15 @@ impl Access {
     }
 }
 
-/// A client, and how far in the log it is.
+/// A client, and how far in the log it is. It keeps no wiki open.
 pub(super) struct Listener {
     access: Access,
     place: Place,
     at: Option<Revision>,
     stage: Stage,
     heard: Instant,
+    /// What is to be sent next, and what was reserved for it.
+    ready: VecDeque<Bytes>,
 }
 
 enum Stage {
@@ -62,115 +73,149 @@ enum Stage {
     /// It has to read the log itself until it is where the hub is.
     Behind,
     /// What the hub hands out comes next.
-    Following(Receiver<Message>),
+    Following(Follower),
 }
 
 impl Listener {
-    pub(super) async fn new(access: Access, place: Place, start: Start) -> Result<Self, Error> {
-        let head = access.wiki.head().await?;
+    /// A listener to a wiki that is open.
+    pub(super) async fn new(
+        wiki: Wiki,
+        access: Access,
+        place: Place,
+        start: Start,
+    ) -> Result<Self, Error> {
+        let head = wiki.head().await?;
         let (at, is_known) = match start {
             Start::Now => (head, true),
             Start::After(known) => {
-                (Some(known), Some(known) == head || access.wiki.contains(known).await?)
+                (Some(known), Some(known) == head || wiki.contains(known).await?)
             }
             Start::Unknown => (None, false),
         };
-        Ok(Self { access, place, at, stage: Stage::New { is_known }, heard: Instant::now() })
+        let (stage, heard) = (Stage::New { is_known }, Instant::now());
+        Ok(Self { access, place, at, stage, heard, ready: VecDeque::new() })
     }
 
     /// What to send next; `None` at the end.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
-        let text = match self.stage {
-            Stage::New { is_known } => {
-                self.stage = Stage::Behind;
-                if is_known { GREETING } else { self.reset(GREETING)? }
-            }
-            _ => self.something().await?,
-        };
-        self.heard = Instant::now();
-        // At last, so that nothing is sent that the client may not have any more.
-        self.access.holds().await.then_some(text)
-    }
-
-    async fn something(&mut self) -> Option<Bytes> {
-        loop {
-            match &mut self.stage {
-                Stage::Following(events) => {
-                    match timeout(self.place.keep_alive(), events.recv()).await {
-                        Ok(Ok(event)) => {
-                            let (mut texts, mut missed) = (vec![event.text], false);
-                            self.at = event.at;
-                            // What came at once is sent at once.
-                            while texts.len() < PAGE && !missed {
-                                match events.try_recv() {
-                                    Ok(event) => {
-                                        texts.push(event.text);
-                                        self.at = event.at;
-                                    }
-                                    Err(TryRecvError::Lagged(_)) => missed = true,
-                                    Err(_) => break,
-                                }
-                            }
-                            if missed {
-                                self.stage = Stage::Behind;
-                            }
-                            return Some(texts.concat().into());
-                        }
-                        Ok(Err(RecvError::Lagged(_))) => self.stage = Stage::Behind,
-                        Ok(Err(RecvError::Closed)) => return None,
-                        Err(_) => return Some(KEEP_ALIVE),
+        if self.ready.is_empty() {
+            match self.stage {
+                Stage::New { is_known } => {
+                    self.stage = Stage::Behind;
+                    self.ready.push_back(GREETING);
+                    if !is_known {
+                        self.reset()?;
                     }
                 }
-                Stage::New { .. } | Stage::Behind => match self.catch_up().await {
-                    Ok(Some(text)) => return Some(text),
-                    Ok(None) => {
-                        if self.place.hub().has_ended() {
-                            return None;
-                        }
-                        if self.heard.elapsed() >= self.place.keep_alive() {
-                            return Some(KEEP_ALIVE);
+                _ => self.fill().await?,
+            }
+        }
+        let piece = self.ready.pop_front()?;
+        self.heard = Instant::now();
+        // At last, so that nothing is sent that the client may not have any more.
+        self.access.holds().await.then_some(piece)
+    }
+
+    /// Waits until there is something to send. `None` at the end.
+    async fn fill(&mut self) -> Option<()> {
+        while self.ready.is_empty() {
+            match &mut self.stage {
+                Stage::Following(follower) => match self.place.hub().take(follower)? {
+                    Taken::Messages(messages) => self.told(messages),
+                    Taken::Missed => self.stage = Stage::Behind,
+                    Taken::Nothing => {
+                        if timeout(self.place.keep_alive(), follower.news()).await.is_err() {
+                            self.ready.push_back(KEEP_ALIVE);
                         }
                     }
-                    Err(error) => {
+                },
+                Stage::New { .. } | Stage::Behind => {
+                    if let Err(error) = self.catch_up().await {
                         tracing::info!(wiki.id = %self.access.wiki.id(), %error, "events end");
                         return None;
                     }
-                },
+                    if self.place.hub().has_ended() {
+                        return None;
+                    }
+                    if self.ready.is_empty() && self.heard.elapsed() >= self.place.keep_alive() {
+                        self.ready.push_back(KEEP_ALIVE);
+                    }
+                }
             }
         }
+        Some(())
     }
 
-    /// One step towards the hub: the text of events, if there are any.
-    async fn catch_up(&mut self) -> Result<Option<Bytes>, Error> {
+    /// Takes what the hub handed out. What is large is the same bytes for all who listen, and counted once.
+    fn told(&mut self, messages: Vec<Message>) {
+        let at = messages.last().and_then(|message| message.at);
+        let mut ready = joined(messages.into_iter().map(|message| message.text));
+        for piece in ready.iter_mut().filter(|piece| piece.len() > SMALL) {
+            let principal = self.access.principal.clone();
+            match self.place.budget().share(principal, piece) {
+                Ok(held) => *piece = held_by(std::mem::take(piece), held),
+                // It reads these from the log, once there is room.
+                Err(_) => return self.stage = Stage::Behind,
+            }
+        }
+        (self.ready, self.at) = (ready, at);
+    }
+
+    /// One step towards the hub.
+    async fn catch_up(&mut self) -> Result<(), Error> {
         let mut looks = self.place.hub().looks();
-        let Some((events, hub)) = self.place.hub().listen() else { return Ok(None) };
+        let Some((follower, hub)) = self.place.hub().listen() else { return Ok(()) };
         if self.at == hub {
-            self.stage = Stage::Following(events);
-            return Ok(None);
+            self.stage = Stage::Following(follower);
+            return Ok(());
         }
-        match next(&self.access.wiki, self.at, hub).await? {
+        // Before it is read: a listener that reads nothing costs nothing.
+        let principal = self.access.principal.clone();
+        let Some(held) = self.place.budget().try_take(principal, PAGE.bytes as u64) else {
+            sleep(AGAIN.min(self.place.keep_alive())).await;
+            return Ok(());
+        };
+        let wiki = match self.access.wiki.open().await {
+            Ok(wiki) => wiki,
+            // No place is free for it just now.
+            Err(error) if error.is_busy() => {
+                sleep(AGAIN.min(self.place.keep_alive())).await;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        match next(&wiki, self.at, hub).await? {
             Next::Commits(commits) => {
-                let messages = commits.iter().map(Message::change);
-                let text: Vec<Bytes> = messages.map(|message| message.text).collect();
+                let messages: Vec<Message> = commits.iter().map(Message::change).collect();
                 self.at = commits.last().map(|commit| commit.revision);
-                Ok(Some(text.concat().into()))
+                self.read(messages, held);
             }
-            Next::Replaced => Ok(self.reset(Bytes::new())),
+            Next::Replaced => drop(self.reset()),
             Next::NotYet => {
+                drop((wiki, held));
                 // The hub has yet to come here. It looks every second at least; an error says that
-                // it ended, which is met above.
+                // it ended, which is met by the caller.
                 let _ = looks.changed().await;
-                Ok(None)
             }
         }
+        Ok(())
     }
 
-    /// Goes on from where the hub is.
-    fn reset(&mut self, before: Bytes) -> Option<Bytes> {
-        let (events, hub) = self.place.hub().listen()?;
+    /// Takes what was read from the log for this listener alone.
+    fn read(&mut self, messages: Vec<Message>, mut held: Held) {
+        let text: Vec<Bytes> = messages.into_iter().map(|message| message.text).collect();
+        let text = Bytes::from(text.concat());
+        held.is_in_fact(text.len() as u64);
+        self.ready.push_back(held_by(text, held));
+    }
+
+    /// Goes on from where the hub is. `None` at the end.
+    fn reset(&mut self) -> Option<()> {
+        let (follower, hub) = self.place.hub().listen()?;
         self.at = hub;
-        self.stage = Stage::Following(events);
-        Some([before, Message::reset(hub).text].concat().into())
+        self.stage = Stage::Following(follower);
+        self.ready.push_back(Message::reset(hub).text);
+        Some(())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Events as text, in the format of Server-Sent Events.
 
-use bytes::Bytes;
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
 use serde_json::json;
 use wikigrove_tenant::{Commit, Link, NewNotice, Revision};
 
@@ -15,6 +17,29 @@ pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 pub(super) struct Message {
     pub(super) at: Option<Revision>,
     pub(super) text: Bytes,
+}
+
+/// Messages up to this size, in bytes, are copied together; larger ones are sent as they are, the same bytes
+/// to all.
+const SMALL: usize = 4 << 10;
+
+/// The texts of messages, small ones joined.
+pub(super) fn joined(messages: impl IntoIterator<Item = Bytes>) -> VecDeque<Bytes> {
+    let (mut pieces, mut small) = (VecDeque::new(), BytesMut::new());
+    for text in messages {
+        if text.len() <= SMALL {
+            small.extend_from_slice(&text);
+            continue;
+        }
+        if !small.is_empty() {
+            pieces.push_back(small.split().freeze());
+        }
+        pieces.push_back(text);
+    }
+    if !small.is_empty() {
+        pieces.push_back(small.freeze());
+    }
+    pieces
 }
 
 impl Message {
@@ -54,6 +79,20 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_messages_are_joined_and_large_ones_are_not_copied() {
+        let large = Bytes::from(vec![b'x'; SMALL + 1]);
+        let all = [
+            Bytes::from_static(b"a"),
+            Bytes::from_static(b"b"),
+            large.clone(),
+            Bytes::from_static(b"c"),
+        ];
+        let pieces = joined(all);
+        assert_eq!(pieces, ["ab".as_bytes(), &large, b"c"]);
+        assert_eq!(pieces[1].as_ptr(), large.as_ptr());
+    }
 
     #[test]
     fn a_reset_names_where_the_stream_goes_on() {
