@@ -52,6 +52,13 @@ impl Unread {
         std::str::from_utf8(&start[9..]).unwrap().parse().unwrap()
     }
 
+    /// What comes next, as far as it has arrived; a short answer is there as a whole.
+    pub async fn some(&mut self) -> String {
+        let mut next = vec![0; 4096];
+        let read = self.0.read(&mut next).await.unwrap();
+        String::from_utf8_lossy(&next[..read]).into_owned()
+    }
+
     /// The status, and how many bytes follow until the server has no more to say.
     pub async fn read(mut self) -> (u16, usize) {
         let status = self.status().await;

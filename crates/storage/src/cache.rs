@@ -112,11 +112,9 @@ impl WikiPages {
 
     /// Keeps a page, and returns the one to use: if several read it at once, the first.
     pub(crate) fn put(&self, path: &str, head: Revision, page: Arc<Page>) -> Arc<Page> {
-        if let Some(first) = self.get(path, head) {
-            return first;
-        }
-        self.pages.insert((self.wiki, path.to_owned()), Cached { head, page: page.clone() });
-        page
+        let entry = self.pages.entry((self.wiki, path.to_owned()));
+        let kept = entry.or_insert_with_if(|| Cached { head, page }, |kept| kept.head != head);
+        kept.into_value().page
     }
 }
 
@@ -145,5 +143,18 @@ mod tests {
         assert!(theirs.get("a/b", head).is_none());
         let CacheUse { entries, bytes, capacity } = cache.usage();
         assert_eq!((entries, bytes, capacity), (1, OVERHEAD as u64 + 3 + 2, 64 << 20));
+    }
+
+    #[test]
+    fn those_who_read_a_page_at_once_have_the_same_one() {
+        let scratch = crate::testing::Scratch::new();
+        scratch.create("p", &"x\n".repeat(1_000_000));
+        let path = crate::ExistingPath::new("p").unwrap();
+        let read = || scratch.wiki().read(&path).unwrap();
+        let pages: Vec<_> = std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..16).map(|_| scope.spawn(read)).collect();
+            readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+        });
+        assert!(pages.iter().all(|page| Arc::ptr_eq(page, &pages[0])));
     }
 }

@@ -80,7 +80,7 @@ fn use_it(scratch: &Scratch, n: usize) -> usize {
     again(&|| wiki.update_index(|_| ()));
     again(&|| wiki.search("word", "", 0, 10).map(drop));
     again(&|| wiki.drafts("ann", None, 10).map(drop));
-    again(&|| wiki.history(&path, None, 10).map(drop));
+    again(&|| wiki.history(&path, None, crate::Most::items(10)).map(drop));
     again(&|| wiki.raw_preferences().map(drop));
     let base = scratch.page(&name).summary.etag;
     again(&|| wiki.delete(&Delete { path: &path, base, author: &ada(), message: None }).map(drop));
