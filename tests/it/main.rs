@@ -20,6 +20,7 @@ mod export;
 mod feed;
 mod git_http;
 mod git_push_inputs;
+mod growth;
 mod heavy;
 mod hidden_wikis;
 mod history;

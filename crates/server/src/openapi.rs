@@ -636,6 +636,8 @@ pub struct Wiki {
     pub max_bytes: Option<u64>,
     /// The most pages it may have; null is any number.
     pub max_pages: Option<u64>,
+    /// The most bytes of the disk that it may take; null is what the platform gives.
+    pub max_disk_bytes: Option<u64>,
 }
 
 /// Wikis, and where to go on.

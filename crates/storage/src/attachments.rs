@@ -258,6 +258,7 @@ impl Wiki {
             false => unit.view.blob_size(id),
         };
         self.check_growth(None, unit.head, self.growth(&[change], size)?)?;
+        self.check_disk(upload.size())?;
         upload.store(self.repo())
     }
 

@@ -15,6 +15,14 @@ use crate::wiki::Wiki;
 
 /// The most drafts that one owner may have in a wiki.
 const MAX_DRAFTS: i64 = 1000;
+/// The most bytes of an owner's drafts: six of the largest pages there may be, or thousands of others.
+const OWN_BYTES: u64 = 32 << 20;
+/// The most bytes of all drafts of a wiki.
+const ALL_BYTES: u64 = 256 << 20;
+/// As `OWN_BYTES` and `ALL_BYTES`, for those who aren't members of the wiki: there may be any number of
+/// them, and the room that members have they can't use up.
+const GUEST_BYTES: u64 = 8 << 20;
+const ALL_BYTES_FOR_GUESTS: u64 = 64 << 20;
 
 /// A place in a text. Whether lines are counted from 0 or from 1 is the editor's to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -80,6 +88,8 @@ pub struct NewDraft<'a> {
     pub base: DraftBase,
     /// Where its author is.
     pub cursor: Option<Cursor>,
+    /// Whether the owner is no member of the wiki.
+    pub is_guest: bool,
 }
 
 impl Wiki {
@@ -125,7 +135,8 @@ impl Wiki {
     /// about it, and whether it is the first. It survives a crash and a power cut when this returns.
     ///
     /// # Errors
-    /// The text is larger than a page may be; the owner has too many drafts; the disk is full.
+    /// The text is larger than a page may be; the owner has too many drafts; their drafts, all drafts or the
+    /// wiki would be too large ([`Error::QuotaExceeded`]); the disk is full.
     pub fn put_draft(&self, new: &NewDraft<'_>) -> Result<(DraftSummary, bool), Error> {
         let (path, size) = (new.path.as_str(), new.content.len() as u64);
         if size > self.page_limit() {
@@ -142,6 +153,7 @@ impl Wiki {
             if before.is_none() && count >= MAX_DRAFTS {
                 return Err(Error::TooManyDrafts { limit: MAX_DRAFTS });
             }
+            self.check_draft_bytes(new, before.as_ref().map(|before| before.size))?;
             let entry = unit.entry(&new.path.file())?.filter(|entry| entry.is_file());
             let current = entry.map(|entry| entry.id);
             let base = match (new.base, &before) {
@@ -158,6 +170,32 @@ impl Wiki {
             Ok((summary, before.is_none()))
         })?;
         Ok(kept)
+    }
+
+    /// Refuses a draft for which there is no room. One that isn't longer than the one before is never refused.
+    fn check_draft_bytes(&self, new: &NewDraft<'_>, before: Option<u64>) -> Result<(), Error> {
+        let size = new.content.len() as u64;
+        let added = match before {
+            Some(before) if size <= before => return Ok(()),
+            Some(before) => size - before,
+            None => size + 3 * new.path.as_str().len() as u64 + 200,
+        };
+        let (own, all) =
+            self.database()?.read(|connection| Ok::<_, Error>(bytes(connection, new.owner)?))?;
+        let (most_own, most_all) = match new.is_guest {
+            false => (OWN_BYTES, ALL_BYTES),
+            true => (GUEST_BYTES, ALL_BYTES_FOR_GUESTS),
+        };
+        let most_own = most_own.max(2 * self.page_limit());
+        for (what, bytes, limit) in
+            [("draft_bytes", own, most_own), ("draft_bytes_of_all", all, most_all)]
+        {
+            let would_be = bytes + added;
+            if would_be > limit {
+                return Err(Error::QuotaExceeded { what, limit, would_be });
+            }
+        }
+        self.check_disk(added)
     }
 
     /// Removes an owner's draft of a page.
@@ -263,6 +301,18 @@ fn read(connection: &Connection, owner: &str, path: &str) -> Result<Option<WithT
 fn count(connection: &Connection, owner: &str) -> Result<i64, DbError> {
     let sql = "select count(distinct pagepath) from drafts where author_email = ?1";
     Ok(connection.prepare_cached(sql)?.query_row([owner], |row| row.get(0))?)
+}
+
+/// The bytes of an owner's drafts, and of all drafts, with about what their rows take.
+fn bytes(connection: &Connection, owner: &str) -> Result<(u64, u64), DbError> {
+    let sql = "select
+        (select coalesce(sum(octet_length(content) + 3 * octet_length(pagepath) + 200), 0)
+         from drafts where author_email = ?1),
+        draft_bytes from wiki";
+    let number =
+        |row: &Row<'_>, column| row.get(column).map(|bytes: i64| bytes.max(0).unsigned_abs());
+    let mut select = connection.prepare_cached(sql)?;
+    Ok(select.query_row([owner], |row| Ok((number(row, 0)?, number(row, 1)?)))?)
 }
 
 fn insert(

@@ -43,6 +43,10 @@ impl Wiki {
         }
         let old = self.repo().head()?;
         let counted = self.check_tip(&writer, old, to)?;
+        // git wrote the objects already.
+        self.repo().count_size()?;
+        self.room().forget();
+        self.check_disk(0)?;
         // Others wrote the objects and need not have synced them.
         sync_filesystem(self.repo().dir())?;
         writer.counted = counted.map(|count| (to, count));

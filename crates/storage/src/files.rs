@@ -209,6 +209,14 @@ pub(crate) mod failing {
     }
 }
 
+/// The bytes of a file; none if there is no such file.
+pub(crate) fn size_of(file: &Path) -> Result<u64, FileError> {
+    match std::fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        found => Ok(found.at("read", file)?.len()),
+    }
+}
+
 /// The bytes of all files below a directory. Some may come and go meanwhile.
 pub(crate) fn size_below(dir: &Path) -> Result<u64, FileError> {
     let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;

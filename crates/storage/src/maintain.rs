@@ -13,6 +13,7 @@ use std::process::Command;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use crate::db::DbError;
 use crate::deadline::Cancelled;
 use crate::error::Error;
 use crate::files::{At as _, FileSystem};
@@ -23,6 +24,9 @@ use crate::wiki::Wiki;
 
 /// From so many loose objects on they are packed: those of some three hundred saves.
 const LOOSE: usize = 1000;
+/// Or from so many bytes on that were added since all was counted: a large page that is saved again and
+/// again is packed to its differences.
+const ADDED: u64 = 64 << 20;
 /// From so many packs on they become one. An open repository has room for 256.
 const PACKS: usize = 16;
 /// The commit-graph is written when it lacks so many commits.
@@ -77,9 +81,13 @@ impl Wiki {
         self.repo().mend_constant_files()?;
         let stored = self.repo().stored()?;
         let mut done = Maintenance::default();
-        let need = Need::of(&stored);
+        let need = match Need::of(&stored) {
+            Need::Nothing if self.repo().added_size() >= ADDED && stored.loose > 0 => Need::Loose,
+            need => need,
+        };
         if need != Need::Nothing {
             self.repack(need, &mut done)?;
+            self.remember_size()?;
         }
         if self.commits()? >= stored.in_graph + COMMITS {
             self.write_graph()?;
@@ -97,6 +105,18 @@ impl Wiki {
     /// The disk is full or failing.
     pub fn ready_for_git(&self) -> Result<(), Error> {
         Ok(self.repo().mend_constant_files()?)
+    }
+
+    /// Counts the repository's files again, which are fewer and smaller now.
+    fn remember_size(&self) -> Result<(), Error> {
+        let bytes = i64::try_from(self.repo().count_size()?).unwrap_or(i64::MAX);
+        self.room().forget();
+        let Some(database) = self.existing_database()? else { return Ok(()) };
+        database.write(|transaction| {
+            let sql = "update wiki set repository_bytes = ?1";
+            transaction.execute(sql, [bytes]).map_err(DbError::from)?;
+            Ok(())
+        })
     }
 
     /// Ends a running maintenance and waits for that.

@@ -133,6 +133,7 @@ impl Wiki {
             return Ok(None);
         };
         let counted = self.check_edits(writer, &view, head, &edits)?;
+        self.check_disk_for(&view, head, &edits)?;
         // A change of very many files is left to be caught up with, so that nobody waits for it here.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
@@ -149,6 +150,7 @@ impl Wiki {
         let (author, message, time) = (&signed.author, signed.message.as_str(), signed.time);
         let prepared =
             view.prepare(&Draft { parents: &parents, edits: &edits, author, message, time })?;
+        self.room().spend(prepared.bytes());
         let new = prepared.revision;
         let commit = Commit { parents, author: author.clone(), time, message: message.to_owned() };
         let redo = Redo {
@@ -412,7 +414,8 @@ impl Wiki {
         writer.unsynced = true;
         disk.sync()?;
         writer.unsynced = false;
-        database.write(|transaction| Ok::<_, Error>(redo::forget(transaction, newest, head)?))?;
+        let size = self.repo().known_size();
+        database.write(|tx| Ok::<_, Error>(redo::forget(tx, newest, head, size)?))?;
         writer.durable = head;
         writer.pending = 0;
         Ok(())

@@ -175,9 +175,11 @@ impl Wiki {
         let changes = incoming.repo().changes(old, new)?;
         let view = incoming.repo().view();
         let sent = Sent { bytes: incoming.bytes()?, log: checked.log, changes: &changes };
-        self.check_made(&sent, rules, |id| view.blob_size(id), |id| view.blob(id))
+        let weight = self
+            .check_made(&sent, rules, |id| view.blob_size(id), |id| view.blob(id))
             .map_err(Error::of_push)?;
         let staged = incoming.stage(self.repo(), &checked.objects)?;
+        let added = staged.bytes()?.saturating_add(weight);
         let growth = self.growth(&changes, |id| view.blob_size(id))?;
         let follow = self.follow_conflicts(|| Ok(left_by_changes(&view, &changes)?))?;
         let mut paths: Vec<String> =
@@ -204,6 +206,7 @@ impl Wiki {
             return Ok(Some(received));
         }
         let counted = self.check_growth(Some(&writer), old, growth)?;
+        self.check_disk_of_push(added, checked.has_files, &changes)?;
         self.repo().adopt(&staged)?;
         if let Some(old) = old.filter(|_| received.rewritten) {
             self.repo().keep_backup(old)?;

@@ -218,7 +218,8 @@ impl Wiki {
             return self.replay(writer);
         }
         if let Some(newest) = newest {
-            database.write(|tx| Ok::<_, Error>(redo::forget(tx, newest, head)?))?;
+            let size = self.repo().known_size();
+            database.write(|tx| Ok::<_, Error>(redo::forget(tx, newest, head, size)?))?;
         }
         writer.unapplied = false;
         writer.pending = 0;

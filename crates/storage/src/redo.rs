@@ -104,15 +104,18 @@ pub(crate) fn newest(connection: &Connection) -> Result<Option<i64>, DbError> {
 }
 
 /// Removes the rows up to `seq`, whose objects and ref are on the disk now, and remembers `head`,
-/// which is as well.
+/// which is as well, and the bytes of the repository.
 pub(crate) fn forget(
     transaction: &Transaction<'_>,
     seq: i64,
     head: Option<Revision>,
+    repository_bytes: Option<u64>,
 ) -> Result<(), DbError> {
     transaction.prepare_cached("delete from redo where seq <= ?1")?.execute([seq])?;
     let head = head.map(|id| *id.as_bytes());
-    transaction.prepare_cached("update wiki set durable = ?1")?.execute([head])?;
+    let bytes = repository_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    let sql = "update wiki set durable = ?1, repository_bytes = ?2";
+    transaction.prepare_cached(sql)?.execute(params![head, bytes])?;
     Ok(())
 }
 

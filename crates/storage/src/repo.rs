@@ -19,6 +19,7 @@ mod merge;
 mod packs;
 mod read;
 mod region;
+mod size;
 mod sweep;
 mod write;
 
@@ -84,6 +85,8 @@ pub(crate) struct Repo {
     /// Whether a sync failed after objects were moved in: those that are there may not be on the disk,
     /// and no later sync would say so.
     doubted: AtomicBool,
+    /// The bytes of its files.
+    size: size::Size,
 }
 
 impl Repo {
@@ -131,7 +134,8 @@ impl Repo {
         let branch_file = dir.join(branch.to_string());
         let dir = dir.to_owned();
         let (lacks_packs, doubted) = (AtomicBool::new(false), AtomicBool::new(false));
-        let repo = Self { shared, dir, branch, branch_file, lacks_packs, doubted };
+        let size = size::Size::default();
+        let repo = Self { shared, dir, branch, branch_file, lacks_packs, doubted, size };
         repo.look_for_packs();
         Ok(repo)
     }

@@ -129,7 +129,8 @@ mod tests {
         let cursor = Some(Cursor { line: 3, column: 4 });
         let base = DraftBase::Kept;
         for owner in ["ann", "bob"] {
-            let draft = NewDraft { owner, path: &path, content: "red\u{1}", base, cursor };
+            let draft =
+                NewDraft { owner, path: &path, content: "red\u{1}", base, cursor, is_guest: false };
             wiki.put_draft(&draft).unwrap();
         }
         let empty = [("EMPTY".to_owned(), None), ("SITE_NAME".to_owned(), Some(String::new()))];

@@ -3,12 +3,12 @@
 //! The index counts its own rows, so a save under a quota looks at two numbers and at the files it
 //! changes. While the index is behind, everything is counted in git once.
 
+mod disk;
 mod made;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use crate::error::Error;
-use crate::files::size_below;
 use crate::index;
 use crate::page_path::ExistingPath;
 use crate::publish::Writer;
@@ -16,6 +16,8 @@ use crate::repo::{Edit, Entry, FileChange, RepoError, View};
 use crate::revision::{Etag, Revision};
 use crate::wiki::Wiki;
 
+use disk::DiskUse;
+pub(crate) use disk::Room;
 pub(crate) use made::Sent;
 
 /// How much a wiki may hold. What makes it smaller, or leaves it as it is, is never refused.
@@ -25,6 +27,9 @@ pub struct Quota {
     pub bytes: Option<u64>,
     /// The pages.
     pub pages: Option<u64>,
+    /// The bytes of its files on the disk: the repository with all its history, wiki.db with the index and
+    /// the drafts, and app.db. `None`: any number.
+    pub disk_bytes: Option<u64>,
 }
 
 /// How much a wiki holds.
@@ -36,8 +41,22 @@ pub struct Usage {
     pub attachments: u64,
     /// The bytes of both.
     pub bytes: u64,
-    /// What the whole history takes on the disk, in bytes.
+    /// The bytes of the repository on the disk, with the whole history.
     pub repository_bytes: u64,
+    /// The bytes of wiki.db, without pages that are free to be used again: the index, the drafts and the
+    /// settings.
+    pub database_bytes: u64,
+    /// The bytes of all drafts in it.
+    pub draft_bytes: u64,
+    /// The bytes of app.db.
+    pub app_bytes: u64,
+}
+
+impl Usage {
+    /// The bytes that the wiki takes on the disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.repository_bytes + self.database_bytes + self.app_bytes
+    }
 }
 
 /// The files of one revision, counted.
@@ -101,6 +120,7 @@ impl Wiki {
     /// Says how much the wiki may hold from now on.
     pub fn set_quota(&self, quota: Quota) {
         *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = quota;
+        self.room().forget();
     }
 
     /// How much the wiki holds.
@@ -109,8 +129,17 @@ impl Wiki {
     /// The repository or wiki.db can't be read.
     pub fn usage(&self) -> Result<Usage, Error> {
         let Count { pages, attachments, bytes } = self.count(self.current()?)?;
-        let repository_bytes = size_below(self.repo().dir())?;
-        Ok(Usage { pages, attachments, bytes, repository_bytes })
+        self.repo().count_size()?;
+        let DiskUse { repository, database, drafts, app } = self.disk_use()?;
+        Ok(Usage {
+            pages,
+            attachments,
+            bytes,
+            repository_bytes: repository,
+            database_bytes: database,
+            draft_bytes: drafts,
+            app_bytes: app,
+        })
     }
 
     /// Whether what is there keeps within the quota, however it came there.
@@ -202,10 +231,15 @@ impl Wiki {
         Ok(Some(after))
     }
 
-    /// The quota, if there is any.
+    /// The quota, if it limits the content.
     fn quota(&self) -> Option<Quota> {
         let quota = *self.quota.lock().unwrap_or_else(PoisonError::into_inner);
-        (quota != Quota::default()).then_some(quota)
+        (quota.bytes.is_some() || quota.pages.is_some()).then_some(quota)
+    }
+
+    /// The most bytes that it may take on the disk.
+    fn disk_limit(&self) -> Option<u64> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner).disk_bytes
     }
 
     /// The files of `head`, from the index if it describes that.

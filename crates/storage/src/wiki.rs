@@ -18,7 +18,7 @@ use crate::repeat::Unanswered;
 use crate::repo::{self, Entry, HeadStamp, Repo, RepoError};
 use crate::revision::{Etag, Revision};
 use crate::sync::LinkId;
-use crate::usage::Quota;
+use crate::usage::{Quota, Room};
 use crate::{layout, recover};
 
 mod indexing;
@@ -93,6 +93,8 @@ pub struct Wiki {
     pub(crate) unanswered: Mutex<Unanswered>,
     /// How much the wiki may hold.
     pub(crate) quota: Mutex<Quota>,
+    /// How much may be added to its files before these are counted again.
+    room: Room,
     closed: AtomicBool,
 }
 
@@ -161,6 +163,7 @@ impl Wiki {
             links: RwLock::default(),
             unanswered: Mutex::default(),
             quota: Mutex::default(),
+            room: Room::default(),
             closed: AtomicBool::new(false),
         };
         recover::recover(&wiki)?;
@@ -427,6 +430,10 @@ impl Wiki {
 
     pub(crate) fn links(&self) -> &RwLock<Vec<LinkId>> {
         &self.links
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     pub(crate) fn attachment_limit(&self) -> u64 {

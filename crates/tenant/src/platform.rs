@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 use wikigrove_storage::files::create_private_dir;
-use wikigrove_storage::{FileError, PageCache, Resources};
+use wikigrove_storage::{FileError, PageCache, Quota, Resources};
 
 use crate::background::Background;
 use crate::catalog::{Catalog, CatalogError};
@@ -60,6 +60,9 @@ pub struct Settings {
     pub page_limit: u64,
     /// The largest attachment, in bytes.
     pub attachment_limit: u64,
+    /// How many bytes of the disk a wiki may take, with its history, its index and its drafts, that has no limit
+    /// of its own. One that has a limit for its content may take four times that and 256 MiB instead.
+    pub disk_limit: u64,
     /// The file with the key of the wikis' secrets; `None` is `secret-key` in the data directory. It
     /// is made when it is first needed, 32 random bytes.
     pub secret_key_file: Option<PathBuf>,
@@ -75,7 +78,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, the key in the data directory; a year and five
+    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, 10 GB, the key in the data directory; a year and five
     /// million rows of the audit log; as many pieces of
     /// heavy work as there are cores, each for 30 seconds.
     fn default() -> Self {
@@ -85,12 +88,28 @@ impl Default for Settings {
             cache_bytes: 64 << 20,
             page_limit: 5_000_000,
             attachment_limit: 100_000_000,
+            disk_limit: 10_000_000_000,
             secret_key_file: None,
             audit_kept_for: Duration::from_secs(365 * 24 * 3600),
             audit_rows: 5_000_000,
             heavy_places: std::thread::available_parallelism().map_or(2, usize::from),
             heavy_longest: Duration::from_secs(30),
         }
+    }
+}
+
+/// What a wiki with a limit for its content may take of the disk besides four times that: saves that aren't
+/// packed yet.
+const DISK_BESIDES: u64 = 256 << 20;
+
+impl Settings {
+    /// A wiki's quota, with the limit of the disk that it has if none was given.
+    pub fn quota(&self, quota: Quota) -> Quota {
+        let default = match quota.bytes {
+            Some(bytes) => bytes.saturating_mul(4).saturating_add(DISK_BESIDES),
+            None => self.disk_limit,
+        };
+        Quota { disk_bytes: Some(quota.disk_bytes.unwrap_or(default)), ..quota }
     }
 }
 

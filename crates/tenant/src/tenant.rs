@@ -155,6 +155,9 @@ pub struct TenantUpdate {
     pub max_bytes: Option<Option<u64>>,
     /// How many pages, likewise.
     pub max_pages: Option<Option<u64>>,
+    /// How many bytes of the disk it may take, with its history, its index and its drafts. `Some(None)` is
+    /// what the platform gives: see [`Settings::disk_limit`](crate::Settings).
+    pub max_disk_bytes: Option<Option<u64>>,
 }
 
 /// Somebody's place in a wiki.

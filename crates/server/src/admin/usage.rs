@@ -20,6 +20,10 @@ struct UsageBody {
     attachments: u64,
     bytes: u64,
     repository_bytes: u64,
+    database_bytes: u64,
+    draft_bytes: u64,
+    app_bytes: u64,
+    disk_bytes: u64,
     quota: QuotaBody,
 }
 
@@ -27,6 +31,7 @@ struct UsageBody {
 struct QuotaBody {
     max_pages: Option<u64>,
     max_bytes: Option<u64>,
+    max_disk_bytes: Option<u64>,
 }
 
 /// Says how much a wiki holds, and how much it may.
@@ -37,7 +42,32 @@ async fn show(
     SlugInPath(slug): SlugInPath,
 ) -> Result<Json<UsageBody>, Error> {
     let tenant = admin.existing(&slug).await?;
-    let Usage { pages, attachments, bytes, repository_bytes } = admin.platform.usage(&slug).await?;
-    let quota = QuotaBody { max_pages: tenant.quota.pages, max_bytes: tenant.quota.bytes };
-    Ok(Json(UsageBody { pages, attachments, bytes, repository_bytes, quota }))
+    let usage = admin.platform.usage(&slug).await?;
+    let quota = admin.platform.quota_of(&tenant);
+    let quota = QuotaBody {
+        max_pages: quota.pages,
+        max_bytes: quota.bytes,
+        max_disk_bytes: quota.disk_bytes,
+    };
+    let disk_bytes = usage.disk_bytes();
+    let Usage {
+        pages,
+        attachments,
+        bytes,
+        repository_bytes,
+        database_bytes,
+        draft_bytes,
+        app_bytes,
+    } = usage;
+    Ok(Json(UsageBody {
+        pages,
+        attachments,
+        bytes,
+        repository_bytes,
+        database_bytes,
+        draft_bytes,
+        app_bytes,
+        disk_bytes,
+        quota,
+    }))
 }

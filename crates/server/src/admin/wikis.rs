@@ -51,6 +51,7 @@ struct WikiBody {
     git_url: String,
     max_bytes: Option<u64>,
     max_pages: Option<u64>,
+    max_disk_bytes: Option<u64>,
 }
 
 impl Admin {
@@ -68,6 +69,7 @@ impl Admin {
             git_url: format!("{}/w/{}/git", self.public_url, tenant.slug),
             max_bytes: tenant.quota.bytes,
             max_pages: tenant.quota.pages,
+            max_disk_bytes: tenant.quota.disk_bytes,
         }
     }
 }
@@ -166,6 +168,11 @@ struct Change {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>)]
     max_pages: Option<Option<u64>>,
+    /// The most bytes of the disk that it may take, with its history, its index and its drafts; null is what
+    /// the platform gives.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>)]
+    max_disk_bytes: Option<Option<u64>>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
@@ -191,6 +198,7 @@ async fn change(
         state: state(body.state, body.reason)?,
         max_bytes: body.max_bytes,
         max_pages: body.max_pages,
+        max_disk_bytes: body.max_disk_bytes,
     };
     let tenant = admin.platform.update(&slug, update).await.map_err(|error| error.problem())?;
     if body.state == Some(StateWord::Active) {

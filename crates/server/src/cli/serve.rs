@@ -71,6 +71,10 @@ pub(super) struct ServeArgs {
     /// The largest attachment, in bytes [default: 100 MB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_ATTACHMENT_LIMIT")]
     attachment_limit: Option<u64>,
+    /// The most bytes of the disk that a wiki may take, with its history, its index and its drafts, if it has no
+    /// limit of its own [default: 10 GB].
+    #[arg(long, value_name = "BYTES", env = "WIKIGROVE_DISK_LIMIT")]
+    disk_limit: Option<u64>,
     /// The most bytes in one push with git [default: 1 GB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_PACK_LIMIT")]
     pack_limit: Option<u64>,
@@ -122,6 +126,9 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     }
     settings.audit_kept_for = Duration::from_secs(u64::from(args.audit_days) * 24 * 3600);
     settings.audit_rows = args.audit_rows;
+    if let Some(limit) = args.disk_limit {
+        settings.disk_limit = limit;
+    }
     let platform = Platform::open_with(&place.data, settings).await?;
     let token = operator_token::load_or_create(&place.data, args.admin_token)?;
     let is_new = welcome::create_if_empty(&platform).await?;

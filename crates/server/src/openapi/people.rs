@@ -191,8 +191,16 @@ pub struct Usage {
     pub attachments: u64,
     /// Bytes of content of both.
     pub bytes: u64,
-    /// Bytes on the disk, with the whole history.
+    /// Bytes of the repository on the disk, with the whole history.
     pub repository_bytes: u64,
+    /// Bytes of its database: the index, the drafts and the settings.
+    pub database_bytes: u64,
+    /// Bytes of all drafts in it.
+    pub draft_bytes: u64,
+    /// Bytes of the embedding app's database.
+    pub app_bytes: u64,
+    /// Bytes on the disk: of the repository and the databases.
+    pub disk_bytes: u64,
     /// What it may hold.
     pub quota: Quota,
 }
@@ -205,4 +213,6 @@ pub struct Quota {
     pub max_pages: Option<u64>,
     /// Bytes of content.
     pub max_bytes: Option<u64>,
+    /// Bytes on the disk.
+    pub max_disk_bytes: Option<u64>,
 }

@@ -16,7 +16,14 @@ fn put_with(
     base: DraftBase,
 ) -> Result<(DraftSummary, bool), Error> {
     let path = PagePath::new(path)?;
-    scratch.wiki().put_draft(&NewDraft { owner, path: &path, content, base, cursor: None })
+    scratch.wiki().put_draft(&NewDraft {
+        owner,
+        path: &path,
+        content,
+        base,
+        cursor: None,
+        is_guest: false,
+    })
 }
 
 fn get(scratch: &Scratch, owner: &str, path: &str) -> Result<Draft, Error> {
@@ -46,7 +53,14 @@ fn a_draft_is_kept_as_it_was_written() {
     let path = PagePath::new("garden/roses").unwrap();
     let cursor = Some(Cursor { line: 3, column: 0 });
     let content = "# Roses \0 and no newline: 😀";
-    let new = NewDraft { owner: "ann", path: &path, content, base: DraftBase::Kept, cursor };
+    let new = NewDraft {
+        owner: "ann",
+        path: &path,
+        content,
+        base: DraftBase::Kept,
+        cursor,
+        is_guest: false,
+    };
     let (draft, is_first) = scratch.wiki().put_draft(&new).unwrap();
     assert!(is_first && !draft.is_stale());
     assert_eq!(draft.size, content.len() as u64);
@@ -241,4 +255,39 @@ proptest! {
         let read: i64 = connection.query_row(sql, [milliseconds], |row| row.get(0)).unwrap();
         prop_assert_eq!(read, milliseconds);
     }
+}
+
+#[test]
+fn drafts_are_bounded_in_bytes_for_each_owner_and_for_all() {
+    let scratch = Scratch::new();
+    let put = |owner: &str, path: &str, bytes: usize, is_guest| {
+        let (path, content) = (PagePath::new(path).unwrap(), "x".repeat(bytes));
+        let (base, cursor) = (DraftBase::Kept, None);
+        let new = NewDraft { owner, path: &path, content: &content, base, cursor, is_guest };
+        scratch.wiki().put_draft(&new)
+    };
+    let refused = |result: Result<(DraftSummary, bool), Error>| match result {
+        Err(Error::QuotaExceeded { what, limit, .. }) => (what, limit),
+        other => panic!("{other:?}"),
+    };
+    // Members may have 32 MiB.
+    for n in 0..6 {
+        put("ann", &n.to_string(), 5_000_000, false).unwrap();
+    }
+    assert_eq!(refused(put("ann", "6", 5_000_000, false)), ("draft_bytes", 32 << 20));
+    put("ann", "5", 4_999_999, false).unwrap();
+    put("bob", "0", 5_000_000, false).unwrap();
+    assert_eq!(scratch.wiki().usage().unwrap().draft_bytes, 34_999_999 + 7 * 203);
+    // Guests may have two pages each, and together no more than leaves room for members.
+    let most = 2 * 5_000_000;
+    put("guest", "0", 5_000_000, true).unwrap();
+    assert_eq!(refused(put("guest", "1", 5_000_000, true)), ("draft_bytes", most));
+    let full = (0..9).find_map(|n| put(&format!("guest {n}"), "0", 5_000_000, true).err());
+    assert_eq!(
+        refused(full.map_or_else(|| put("ann", "5", 1, false), Err)),
+        ("draft_bytes_of_all", 64 << 20)
+    );
+    put("bob", "1", 5_000_000, false).unwrap();
+    put("guest", "0", 10, true).unwrap();
+    scratch.wiki().delete_draft("ann", &ExistingPath::new("0").unwrap()).unwrap();
 }

@@ -147,6 +147,7 @@ fn drafts_go_with_their_pages() {
             content: &content,
             base: DraftBase::Kept,
             cursor: None,
+            is_guest: false,
         };
         scratch.wiki().put_draft(&new).unwrap();
     }

@@ -42,6 +42,8 @@ pub(crate) struct Checked {
     pub(crate) is_forward: bool,
     /// What the log will say of the commits.
     pub(crate) log: NewCommits,
+    /// Whether any of them adds or changes a file, or moves one.
+    pub(crate) has_files: bool,
 }
 
 struct Check<'a> {
@@ -98,9 +100,10 @@ pub(crate) fn check(
     match check.problems.refusal() {
         Some(refusal) => Err(refusal.into()),
         None => {
-            let mut objects = check.seen;
+            let (mut objects, has_files) = (check.seen, !check.files.is_empty());
             objects.extend(check.files.into_keys());
-            Ok(Checked { commits: commits.len(), objects, is_forward, log: check.log })
+            let log = check.log;
+            Ok(Checked { commits: commits.len(), objects, is_forward, log, has_files })
         }
     }
 }

@@ -11,7 +11,7 @@ use gix::objs::Kind;
 use gix::prelude::{Find as _, HeaderExt as _};
 
 use super::{Commit, MAX_TREE, Repo, RepoError, View, loose, object_id};
-use crate::files::{At as _, FileError, FileSystem};
+use crate::files::{At as _, FileError, FileSystem, size_below, size_of};
 use crate::git_program;
 use crate::revision::Revision;
 
@@ -54,6 +54,22 @@ pub(crate) struct Staged {
     loose: Vec<(PathBuf, String)>,
     /// Packs without the extensions of their files, each with the name it gets.
     packs: Vec<(PathBuf, String)>,
+}
+
+impl Staged {
+    /// The bytes of all files.
+    pub(crate) fn bytes(&self) -> Result<u64, FileError> {
+        let mut bytes = 0;
+        for (file, _) in &self.loose {
+            bytes += size_of(file)?;
+        }
+        for (pack, _) in &self.packs {
+            for extension in PACK_FILES {
+                bytes += size_of(&pack.with_extension(extension))?;
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 impl Incoming {
@@ -131,7 +147,7 @@ impl Incoming {
 
     /// The bytes of the files in which all of it came.
     pub(crate) fn bytes(&self) -> Result<u64, FileError> {
-        crate::files::size_below(&self.repo.dir.join("objects"))
+        size_below(&self.repo.dir.join("objects"))
     }
 
     /// As [`View::header`].
@@ -311,6 +327,7 @@ impl Repo {
     /// Moves files of objects in. The caller syncs the file system: only their names aren't durable yet. An
     /// index comes last: without it git doesn't see a pack.
     pub(crate) fn adopt(&self, staged: &Staged) -> Result<(), RepoError> {
+        self.size.add(staged.bytes()?);
         let objects = self.dir.join("objects");
         for (from, name) in &staged.loose {
             move_into(from, &objects.join(name))?;

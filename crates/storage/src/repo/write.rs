@@ -48,6 +48,13 @@ pub(crate) struct Prepared {
     objects: Vec<(gix::ObjectId, Kind, Vec<u8>)>,
 }
 
+impl Prepared {
+    /// The bytes of all its objects.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.objects.iter().map(|(_, _, data)| data.len() as u64).sum()
+    }
+}
+
 impl View {
     /// Builds the trees and the commit. Nothing is written.
     pub(crate) fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, RepoError> {
@@ -144,6 +151,7 @@ impl Repo {
         for (id, kind, data) in &prepared.objects {
             if !is_whole(&local, id, *kind, data, &mut buffer) {
                 loose::write(&self.objects(), *id, *kind, data)?;
+                self.size.add(data.len() as u64);
             }
         }
         Ok(())
@@ -201,6 +209,7 @@ impl Repo {
         let id = object_id(id.as_bytes());
         content.rewind().at("rewind an upload to", &self.dir)?;
         loose::write_synced(&self.objects(), id, Kind::Blob, size, content)?;
+        self.size.add(size);
         self.sync_shard(&id)
     }
 

@@ -91,6 +91,8 @@ struct Plan {
     changes: Vec<FileChange>,
     left: Left,
     growth: Option<Growth>,
+    /// The bytes that it takes in the index.
+    weight: u64,
     /// `None`: the branch can simply be moved.
     merge: Option<PreparedMerge>,
 }
@@ -139,7 +141,8 @@ impl Wiki {
             return Ok(Integrated::Unrelated);
         }
         let sent = (fetched.bytes()?, checked.log);
-        let Plan { preview, changes, left, growth, merge } = plan(self, source, head, order, sent)?;
+        let Plan { preview, changes, left, growth, weight, merge } =
+            plan(self, source, head, order, sent)?;
         if let Some(refused) = refuse_too_much(preview, order) {
             return Ok(refused);
         }
@@ -154,6 +157,8 @@ impl Wiki {
             return Ok(Integrated::Moved);
         }
         let counted = self.check_growth(Some(&writer), head, growth)?;
+        let added = staged.bytes()?.saturating_add(weight);
+        self.check_disk_of_push(added, checked.has_files, &changes)?;
         let paths = changes.iter().take(MAX_CHANGES);
         let paths = paths.map(|change| shown_path(&change.path)).collect();
         self.repo().adopt(&staged)?;
@@ -234,12 +239,13 @@ fn plan(
     let changes = merge.changes(&merge.ours);
     let sent = Sent { bytes, log, changes: &changes };
     let (size, text) = (|id| merge.size(&view, id), |id| merge.text(&view, id));
-    wiki.check_made(&sent, &wiki.sync_rules(), size, text).map_err(Error::of_push)?;
+    let made = wiki.check_made(&sent, &wiki.sync_rules(), size, text);
+    let weight = made.map_err(Error::of_push)?;
     let growth = wiki.growth(&changes, |id| merge.size(&view, id))?;
     let relation = relation(source, head, order.incoming)?;
     let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;
     if relation == Relation::Behind && as_fetched {
-        return Ok(Plan { preview, changes, left, growth, merge: None });
+        return Ok(Plan { preview, changes, left, growth, weight, merge: None });
     }
     let incoming = order.incoming;
     let (parents, edits, message, time) = match head {
@@ -266,7 +272,7 @@ fn plan(
     let prepared = view.prepare(&draft)?;
     let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
     let merge = PreparedMerge { prepared, edits, conflicts, statements: Vec::new() };
-    Ok(Plan { preview, changes, left, growth, merge: Some(merge) })
+    Ok(Plan { preview, changes, left, growth, weight, merge: Some(merge) })
 }
 
 pub(super) fn preview(merge: &Merge<'_>, left: &Left) -> Preview {

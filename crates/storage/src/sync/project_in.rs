@@ -14,7 +14,7 @@ use crate::merge::files::Files;
 use crate::publish::PreparedMerge;
 use crate::receive::check_files;
 use crate::repo::{Commit, Draft, Edit, Merge, Repo, View};
-use crate::revision::Revision;
+use crate::revision::{Etag, Revision};
 use crate::unit::INLINE_BYTES;
 use crate::usage::Sent;
 use crate::wiki::Wiki;
@@ -111,7 +111,13 @@ impl Wiki {
         log.add(0, &Changed { own, different: own.files });
         let sent = Sent { bytes, log, changes: &changes };
         let (size, text) = (|id| plan.merge.size(view, id), |id| plan.merge.text(view, id));
-        self.check_made(&sent, &self.sync_rules(), size, text).map_err(Error::of_push).map(drop)
+        let made = self.check_made(&sent, &self.sync_rules(), size, text);
+        let mut added = made.map_err(Error::of_push)?;
+        let new: Vec<Etag> = changes.iter().filter_map(|change| Some(change.new?.id)).collect();
+        for id in &new {
+            added = added.saturating_add(plan.merge.size(view, *id)?);
+        }
+        self.check_disk_of_push(added, !new.is_empty(), &changes)
     }
 
     fn plan_part<'a>(

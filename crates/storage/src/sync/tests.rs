@@ -421,7 +421,7 @@ fn a_save_that_was_begun_before_sees_what_came() {
     pull(&other, &one);
     let error = other.save("home", "mine\n", Base::Version(begun)).unwrap_err();
     assert_eq!(error.conflict().unwrap().ours.as_deref(), Some("theirs\n"));
-    other.wiki().set_quota(Quota { pages: Some(1), bytes: None });
+    other.wiki().set_quota(Quota { pages: Some(1), ..Quota::default() });
     one.create("more", "text");
     let fetched = fetch(&other, &one);
     let error = other.wiki().integrate(&order(&fetched.path(), fetched.tip)).unwrap_err();
@@ -446,11 +446,11 @@ fn what_a_merge_comes_to_keeps_to_the_quota_to_the_byte() {
         // 19 bytes before, and three more on either side.
         one.update("home", "one...\ntwo\nthree\nfour\n");
         other.update("home", "one\ntwo\nthree\nfour...\n");
-        other.wiki().set_quota(Quota { bytes: Some(24), pages: None });
+        other.wiki().set_quota(Quota { bytes: Some(24), ..Quota::default() });
         let refused = integrate(&take_over).unwrap_err();
         let exact = Error::QuotaExceeded { what: "bytes", limit: 24, would_be: 25 };
         assert_eq!(refused.to_string(), exact.to_string());
-        other.wiki().set_quota(Quota { bytes: Some(25), pages: None });
+        other.wiki().set_quota(Quota { bytes: Some(25), ..Quota::default() });
         assert!(matches!(integrate(&take_over).unwrap(), Integrated::Merged { conflicts: 0, .. }));
         assert_eq!(other.wiki().usage().unwrap().bytes, 25);
     }

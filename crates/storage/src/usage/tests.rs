@@ -9,7 +9,7 @@ use crate::{
 };
 
 fn quota(bytes: impl Into<Option<u64>>, pages: impl Into<Option<u64>>) -> Quota {
-    Quota { bytes: bytes.into(), pages: pages.into() }
+    Quota { bytes: bytes.into(), pages: pages.into(), disk_bytes: None }
 }
 
 fn exceeded<T: std::fmt::Debug>(result: Result<T, Error>) -> (&'static str, u64, u64) {
@@ -159,6 +159,100 @@ fn links_and_submodules_do_not_count() {
     assert_eq!(counts(&scratch), (1, 0, 5));
     scratch.wiki().database().unwrap().write(|t| Ok::<_, Error>(index::forget(t)?)).unwrap();
     assert_eq!(scratch.wiki().count(scratch.wiki().head().unwrap()).unwrap().attachments, 0);
+}
+
+/// A text that can't be packed smaller.
+fn noise(seed: u64, bytes: usize) -> String {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut text = String::with_capacity(bytes + 17);
+    while text.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        text.push_str(&format!("{state:x} "));
+    }
+    text
+}
+
+fn on_disk(bytes: u64) -> Quota {
+    Quota { disk_bytes: Some(bytes), ..Quota::default() }
+}
+
+/// The bytes of all files of the wiki's directory.
+fn disk_bytes(scratch: &Scratch) -> u64 {
+    scratch.wiki().database().unwrap().checkpoint().unwrap();
+    crate::files::size_below(&scratch.dir()).unwrap()
+}
+
+#[test]
+fn history_counts_and_what_makes_a_wiki_smaller_is_never_refused() {
+    let scratch = Scratch::new();
+    let wiki = scratch.wiki();
+    scratch.create("home", "text");
+    scratch.create("page", &noise(0, 300_000));
+    wiki.set_quota(on_disk(20_000_000));
+    let refused = (1..200).find_map(|n| {
+        let base = Base::Version(scratch.page("page").summary.etag);
+        scratch.save("page", &noise(n, 300_000), base).err()
+    });
+    let (what, limit, _) = exceeded(refused.map_or(Ok(()), Err));
+    assert_eq!((what, limit), ("disk_bytes", 20_000_000));
+    let usage = wiki.usage().unwrap();
+    assert!(usage.bytes < 500_000 && usage.repository_bytes > 5_000_000, "{usage:?}");
+    assert!(disk_bytes(&scratch) < 25_000_000, "{}", disk_bytes(&scratch));
+    // A short page still fits in; then nothing does.
+    scratch.create("short", "text");
+    wiki.set_quota(on_disk(1_000_000));
+    exceeded(scratch.save("another", "text", Base::New));
+    exceeded(attach(wiki, "home/a.png", b"1"));
+    let tree = scratch.clone_with_git();
+    commit(&tree, "pushed.md", "text");
+    assert_eq!(exceeded(scratch.push(&tree, &PushRules::default())).0, "disk_bytes");
+
+    scratch.update("page", "much shorter");
+    let tree = scratch.clone_with_git();
+    import(&tree, b"D short.md\n");
+    scratch.push(&tree, &PushRules::default()).unwrap();
+    let (path, base) = (ExistingPath::new("page").unwrap(), scratch.page("page").summary.etag);
+    wiki.delete(&Delete { path: &path, base, author: &ada(), message: None }).unwrap();
+    assert_eq!(scratch.paths(), ["home"]);
+}
+
+#[test]
+fn the_size_of_the_repository_is_known_without_counting_its_files_again() {
+    let mut scratch = Scratch::new();
+    scratch.wiki().set_quota(on_disk(1 << 30));
+    for n in 0..20 {
+        scratch.create(&n.to_string(), &noise(n, 10_000));
+    }
+    attach(scratch.wiki(), "0/a.bin", noise(99, 500_000).as_bytes()).unwrap();
+    let tree = scratch.clone_with_git();
+    commit(&tree, "pushed.md", noise(100, 100_000));
+    scratch.push(&tree, &PushRules::default()).unwrap();
+    let known = scratch.wiki().repo().known_size().unwrap();
+    let counted = crate::files::size_below(&scratch.repo()).unwrap();
+    assert!(known >= counted && known < 2 * counted, "{known} {counted}");
+
+    scratch.wiki().close().unwrap();
+    scratch.open().unwrap();
+    assert_eq!(scratch.wiki().repo().known_size(), None, "opening counts nothing");
+    assert_eq!(scratch.wiki().disk_use().unwrap().repository, known, "it was remembered");
+    scratch.create("more", &noise(101, 200_000));
+    // As after a crash: what was remembered is older than the files.
+    scratch.open().unwrap();
+    let counted = crate::files::size_below(&scratch.repo()).unwrap();
+    assert_eq!(scratch.wiki().disk_use().unwrap().repository, counted);
+}
+
+#[test]
+fn an_app_database_counts() {
+    let scratch = Scratch::new();
+    scratch.create("home", "text");
+    scratch.wiki().set_quota(on_disk(1_000_000));
+    std::fs::write(scratch.dir().join("app.db"), vec![0; 2_000_000]).unwrap();
+    assert_eq!(scratch.wiki().usage().unwrap().app_bytes, 2_000_000);
+    scratch.wiki().set_quota(on_disk(1_500_000));
+    assert_eq!(exceeded(scratch.save("b", "text", Base::New)).0, "disk_bytes");
 }
 
 proptest! {

@@ -206,6 +206,11 @@ impl Caller {
         self.user_subject().map_or(Ok(()), check_subject)
     }
 
+    /// Whether the caller is known by nothing but a token that was made for another wiki.
+    pub(crate) fn is_stranger_in(&self, wiki: TenantId) -> bool {
+        matches!(self.standing(), Standing::Token { wiki: of, .. } if of != wiki) && !self.is_user()
+    }
+
     pub(super) fn is_user(&self) -> bool {
         self.who.is_user
     }

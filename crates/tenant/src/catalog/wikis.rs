@@ -10,7 +10,7 @@ use crate::{Domain, NewTenant, Quota, Role, Slug, State, Tenant, TenantId, Tenan
 /// one day.
 const SELECT: &str = "
     select id, coalesce(slug, former_slug) as name, title, visibility, state, reason, preferences, created,
-        max_bytes, max_pages,
+        max_bytes, max_pages, max_disk_bytes,
         (select min(subject) from acls where wiki = id and role = 'owner') as owner
     from wikis ";
 
@@ -68,9 +68,11 @@ impl Catalog {
             let visibility = update.visibility.unwrap_or(before.visibility);
             let bytes = update.max_bytes.unwrap_or(before.quota.bytes);
             let pages = update.max_pages.unwrap_or(before.quota.pages);
+            let disk_bytes = update.max_disk_bytes.unwrap_or(before.quota.disk_bytes);
             transaction
                 .prepare_cached(
-                    "update wikis set title = ?2, visibility = ?3, max_bytes = ?4, max_pages = ?5
+                    "update wikis set title = ?2, visibility = ?3, max_bytes = ?4, max_pages = ?5,
+                         max_disk_bytes = ?6
                      where id = ?1",
                 )?
                 .execute(params![
@@ -78,7 +80,8 @@ impl Catalog {
                     title,
                     visibility.as_str(),
                     stored(bytes),
-                    stored(pages)
+                    stored(pages),
+                    stored(disk_bytes)
                 ])?;
             put_into(transaction, id, state)
         })
@@ -205,8 +208,9 @@ fn insert(transaction: &Transaction<'_>, tenant: &Tenant) -> Result<(), CatalogE
     let preferences = serde_json::to_string(&tenant.preferences).expect("texts are JSON");
     let inserted = transaction
         .prepare_cached(
-            "insert into wikis (id, slug, title, visibility, state, preferences, created, max_bytes, max_pages)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (slug) do nothing",
+            "insert into wikis (id, slug, title, visibility, state, preferences, created, max_bytes, max_pages,
+                max_disk_bytes)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict (slug) do nothing",
         )?
         .execute(params![
             tenant.id.to_string(),
@@ -218,6 +222,7 @@ fn insert(transaction: &Transaction<'_>, tenant: &Tenant) -> Result<(), CatalogE
             tenant.created.unix_timestamp(),
             stored(tenant.quota.bytes),
             stored(tenant.quota.pages),
+            stored(tenant.quota.disk_bytes),
         ])?;
     if inserted == 1 { Ok(()) } else { Err(CatalogError::SlugTaken(tenant.slug.clone())) }
 }
@@ -271,7 +276,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Tenant> {
         preferences: serde_json::from_str(&preferences)
             .map_err(|error| row::unreadable(row, "preferences", error))?,
         created: row::time(row, "created")?,
-        quota: Quota { bytes: limit(row, "max_bytes")?, pages: limit(row, "max_pages")? },
+        quota: Quota {
+            bytes: limit(row, "max_bytes")?,
+            pages: limit(row, "max_pages")?,
+            disk_bytes: limit(row, "max_disk_bytes")?,
+        },
     })
 }
 

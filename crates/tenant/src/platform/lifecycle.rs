@@ -1,7 +1,7 @@
 //! What becomes of a wiki after it was created.
 
 use wikigrove_storage::files::sync_dir;
-use wikigrove_storage::{Usage, Wiki};
+use wikigrove_storage::{Quota, Usage, Wiki};
 
 use super::create::rename;
 use crate::context::blocking;
@@ -25,7 +25,8 @@ impl Platform {
     /// There is no such wiki; or it is being created or deleted.
     pub async fn update(&self, slug: &Slug, update: TenantUpdate) -> Result<Tenant, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
-        let is_limit = update.max_bytes.is_some() || update.max_pages.is_some();
+        let limits = [update.max_bytes, update.max_pages, update.max_disk_bytes];
+        let is_limit = limits.iter().any(Option::is_some);
         let (platform, name) = (self.clone(), slug.clone());
         let updating = async move {
             // Nobody opens it meanwhile with the limits of before, and of two changes the later one
@@ -37,13 +38,18 @@ impl Platform {
             if let Some(live) = gate.as_ref().and_then(|gate| gate.open_wiki()) {
                 // One that is being closed reads its limits when it is opened again.
                 let _ = live.with(|wiki| {
-                    wiki.set_quota(updated.quota);
+                    wiki.set_quota(platform.0.settings.quota(updated.quota));
                     Ok(())
                 });
             }
             Ok(updated)
         };
         self.0.background.finish(updating).await
+    }
+
+    /// How much a wiki may hold, with the limit of the disk that the platform gives if it has none of its own.
+    pub fn quota_of(&self, tenant: &Tenant) -> Quota {
+        self.0.settings.quota(tenant.quota)
     }
 
     /// How much a wiki holds, also one that is suspended.

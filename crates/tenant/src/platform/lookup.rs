@@ -269,7 +269,7 @@ impl Platform {
         let wiki = storage::Wiki::open(&self.wiki_dir(&slug), options, &self.0.resources)
             .map_err(|source| Error::Wiki { wiki: slug, source })?;
         wiki.set_links(self.pushing_links(id)?);
-        wiki.set_quota(quota);
+        wiki.set_quota(self.0.settings.quota(quota));
         Ok(wiki)
     }
 

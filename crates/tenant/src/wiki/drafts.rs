@@ -3,8 +3,8 @@
 use wikigrove_storage as storage;
 use wikigrove_storage::{Cursor, Draft, DraftBase, DraftSummary, PagePath};
 
-use super::Wiki;
-use crate::{Action, Error};
+use super::{Bound, Wiki};
+use crate::{Action, Error, Source, effective};
 
 impl Wiki {
     /// Up to `limit` drafts of the caller, after the path `after`, in byte order of their paths.
@@ -40,7 +40,7 @@ impl Wiki {
     ///
     /// # Errors
     /// The caller may not write, or is anonymous; the path can't name a page; the text is too large;
-    /// there are too many drafts.
+    /// there are too many drafts, or they are too large together.
     pub async fn put_draft(
         &self,
         path: &str,
@@ -49,11 +49,18 @@ impl Wiki {
         cursor: Option<Cursor>,
     ) -> Result<(DraftSummary, bool), Error> {
         self.allow(Action::Write).await?;
-        let owner = self.draft_owner()?;
+        let (owner, is_guest) = (self.draft_owner()?, self.is_guest());
         let path = PagePath::new(path).map_err(|error| self.failed(error.into()))?;
         self.run_writing(move |wiki| {
             let (owner, content) = (owner.as_str(), content.as_str());
-            wiki.put_draft(&storage::NewDraft { owner, path: &path, content, base, cursor })
+            wiki.put_draft(&storage::NewDraft {
+                owner,
+                path: &path,
+                content,
+                base,
+                cursor,
+                is_guest,
+            })
         })
         .await
     }
@@ -68,8 +75,16 @@ impl Wiki {
         self.run_writing(move |wiki| wiki.delete_draft(&owner, &path)).await
     }
 
-    /// Whose drafts the caller's are: never a name or an address that could pass to somebody else.
+    /// The subject that the caller's drafts belong to: never a name or an address that could pass to another
+    /// person. A token of another wiki has no drafts here.
     fn draft_owner(&self) -> Result<String, Error> {
-        self.caller().subject().map(str::to_owned).ok_or(Error::IdentityRequired)
+        let subject = self.caller().subject().filter(|_| !self.caller().is_stranger_in(self.id()));
+        subject.map(str::to_owned).ok_or(Error::IdentityRequired)
+    }
+
+    /// Whether the caller may write only because everyone may.
+    fn is_guest(&self) -> bool {
+        let Bound { tenant, caller, known, .. } = &*self.0;
+        effective(tenant, caller, known.role).is_none_or(|grant| grant.source == Source::Visibility)
     }
 }

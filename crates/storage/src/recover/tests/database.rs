@@ -37,7 +37,10 @@ fn full() -> Scratch {
 fn put_draft(scratch: &Scratch, content: &str) {
     let path = PagePath::new("draft").unwrap();
     let (owner, base, cursor) = ("ann", DraftBase::Kept, None);
-    scratch.wiki().put_draft(&NewDraft { owner, path: &path, content, base, cursor }).unwrap();
+    scratch
+        .wiki()
+        .put_draft(&NewDraft { owner, path: &path, content, base, cursor, is_guest: false })
+        .unwrap();
 }
 
 fn draft(scratch: &Scratch) -> Option<String> {

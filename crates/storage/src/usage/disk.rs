@@ -1,0 +1,166 @@
+//! How much of the disk a wiki takes, and may take: its history, its drafts and its index besides its
+//! content.
+//!
+//! Nothing is counted on every save. When all was counted, half of what is left may be used up by estimate
+//! before it is counted again; and of the repository, which has many files, only what is added is counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::Connection;
+
+use crate::db::DbError;
+use crate::error::Error;
+use crate::files::size_of;
+use crate::repo::{Edit, FileChange, View};
+use crate::revision::Revision;
+use crate::wiki::Wiki;
+
+/// What a byte of a new text takes: in the repository, in the redo row, and in the index four times.
+const TEXT: u64 = 6;
+/// What a changed file takes besides its text, and each byte of its path: rows of the index and of the log.
+const FILE: u64 = 520;
+const FILE_PATH: u64 = 7;
+
+/// What a push may add for each file that it removes, if it does nothing else: commits and trees.
+const REMOVAL: u64 = 512 << 10;
+
+/// The bytes that may be added before all is counted again.
+#[derive(Debug, Default)]
+pub(crate) struct Room(AtomicU64);
+
+impl Room {
+    /// Uses up room, if there is so much.
+    fn take(&self, bytes: u64) -> bool {
+        let order = Ordering::Relaxed;
+        self.0.fetch_update(order, order, |left| left.checked_sub(bytes)).is_ok()
+    }
+
+    /// Uses up room for what is there in any case.
+    pub(crate) fn spend(&self, bytes: u64) {
+        let order = Ordering::Relaxed;
+        let _ = self.0.fetch_update(order, order, |left| Some(left.saturating_sub(bytes)));
+    }
+
+    /// Has everything counted next time.
+    pub(crate) fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The bytes that a wiki takes on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DiskUse {
+    pub(crate) repository: u64,
+    /// wiki.db, without pages that are free to be used again.
+    pub(crate) database: u64,
+    /// Part of `database`.
+    pub(crate) drafts: u64,
+    /// app.db.
+    pub(crate) app: u64,
+}
+
+impl DiskUse {
+    pub(crate) fn total(self) -> u64 {
+        self.repository.saturating_add(self.database).saturating_add(self.app)
+    }
+}
+
+impl Wiki {
+    /// The bytes that the wiki takes.
+    pub(crate) fn disk_use(&self) -> Result<DiskUse, Error> {
+        let app = size_of(&self.dir().join("app.db"))?;
+        let (mut repository, database, drafts) = match self.existing_database()? {
+            Some(database) => database.read(|c| Ok::<_, Error>(in_database(c)?))?,
+            None => (None, 0, 0),
+        };
+        repository = self.repo().known_size().or(repository);
+        let repository = match repository {
+            Some(bytes) => bytes,
+            None => self.repo().count_size()?,
+        };
+        if self.repo().known_size().is_none() {
+            self.repo().set_size(repository);
+        }
+        Ok(DiskUse { repository, database, drafts, app })
+    }
+
+    /// Refuses what would add so many bytes, if the wiki would take more than it may.
+    pub(crate) fn check_disk(&self, added: u64) -> Result<(), Error> {
+        let Some(limit) = self.disk_limit() else { return Ok(()) };
+        if self.room().take(added) {
+            return Ok(());
+        }
+        let would_be = self.disk_use()?.total().saturating_add(added);
+        if would_be > limit {
+            return Err(Error::QuotaExceeded { what: "disk_bytes", limit, would_be });
+        }
+        self.room().0.store((limit - would_be) / 2, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// As [`check_disk`](Self::check_disk), of commits that came from elsewhere: of so many bytes, and with all
+    /// that they change. If files are only removed that is never refused.
+    pub(crate) fn check_disk_of_push(
+        &self,
+        added: u64,
+        has_files: bool,
+        changes: &[FileChange],
+    ) -> Result<(), Error> {
+        let removed = changes.iter().filter(|change| change.new.is_none()).count() as u64;
+        match self.check_disk(added) {
+            Err(Error::QuotaExceeded { .. }) if !has_files && added <= removed * REMOVAL => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// As [`check_disk`](Self::check_disk), of edits on top of `head`. Removing files is never refused, nor is
+    /// replacing texts by such as have half their size: all of these together take no more than what was
+    /// there.
+    pub(crate) fn check_disk_for(
+        &self,
+        view: &View,
+        head: Option<Revision>,
+        edits: &[Edit],
+    ) -> Result<(), Error> {
+        let weight = edits.iter().map(|Edit { path, new, content }| {
+            let text = content.as_ref().map_or(0, |content| content.len() as u64 * TEXT);
+            let row = if new.is_some() { FILE } else { 0 };
+            text + row + path.len() as u64 * FILE_PATH
+        });
+        match self.check_disk(weight.sum()) {
+            Err(Error::QuotaExceeded { .. }) if shrinks(view, head, edits)? => Ok(()),
+            checked => checked,
+        }
+    }
+}
+
+/// Whether edits only remove files, or replace texts by much smaller ones.
+fn shrinks(view: &View, head: Option<Revision>, edits: &[Edit]) -> Result<bool, Error> {
+    let (mut before, mut after) = (0, 0);
+    for Edit { path, new, content } in edits {
+        let (Some(_), Ok(path)) = (new, std::str::from_utf8(path)) else { continue };
+        let Some(content) = content else { return Ok(false) };
+        let old = match head {
+            Some(head) => view.entry(head, path)?.filter(|entry| entry.is_file()),
+            None => None,
+        };
+        let Some(old) = old else { return Ok(false) };
+        before += view.blob_size(old.id)?;
+        after += content.len() as u64;
+    }
+    Ok(after <= before / 2)
+}
+
+/// The bytes of the repository, as they were counted last and if nothing was added since; of wiki.db; and of
+/// the drafts in it.
+fn in_database(connection: &Connection) -> Result<(Option<u64>, u64, u64), DbError> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pages = number("page_count")? - number("freelist_count")?;
+    let database = pages * number("page_size")?;
+    let sql = "select case when exists (select 1 from redo) then null else repository_bytes end, draft_bytes
+        from wiki";
+    let (repository, drafts): (Option<i64>, i64) =
+        connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let unsigned = |number: i64| number.max(0).unsigned_abs();
+    Ok((repository.map(unsigned), unsigned(database), unsigned(drafts)))
+}
