@@ -11,6 +11,7 @@ use super::same_text::Names;
 use super::{current, pages, set_indexed};
 use crate::changes::{ChangeKind, PathChange};
 use crate::db::DbError;
+use crate::deadline;
 use crate::links::LinkStyle;
 use crate::repo::{Commit, Edit, Entry, FileChange, RepoError, View};
 use crate::revision::{Etag, Revision};
@@ -100,6 +101,7 @@ fn file_changes(
     edits: &[Edit],
 ) -> Result<Vec<FileChange>, RepoError> {
     let change = |Edit { path, new, .. }: &Edit| {
+        deadline::check()?;
         let old = match (head, std::str::from_utf8(path)) {
             (Some(head), Ok(path)) => view.entry(head, path)?.filter(|old| !old.is_directory()),
             _ => None,

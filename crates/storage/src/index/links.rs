@@ -11,6 +11,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::file::{MAX_LINKS, beginning};
 use super::key::Key;
 use crate::db::DbError;
+use crate::deadline;
 use crate::links::{Link, LinkKind, LinkStyle, Target, distinct_links, resolve};
 use crate::page_path::ExistingPath;
 use crate::resolve::Found;
@@ -123,6 +124,7 @@ pub(crate) fn incoming(
         let (id, source): (i64, String) = (row.get(0)?, row.get(1)?);
         let Ok(page) = ExistingPath::new(&source) else { continue };
         for link in links.query_map([key.number, id], written)? {
+            deadline::check()?;
             if let Some(target) = link?.target(&page)
                 && leads_to(connection, &target, path, &key)?
             {
@@ -151,6 +153,7 @@ pub(crate) fn mentioning(
     // Of those that aren't searched it isn't known.
     let mut pages: HashSet<String> = super::pages::unsearched(connection)?.into_iter().collect();
     for path in paths {
+        deadline::check()?;
         for page in select.query_map([Key::of(path).number], |row| row.get(0))? {
             pages.insert(page?);
         }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use super::PushRules;
 use super::names::{check_carried, check_path};
 use super::refusal::{Problems, PushRefusal, shown};
+use crate::deadline;
 use crate::error::Error;
 use crate::index::NewCommits;
 use crate::measure::{Measure, Measures, Trees};
@@ -348,6 +349,7 @@ impl Check<'_> {
     }
 
     fn look(&mut self, looks: u64) -> Result<(), Error> {
+        deadline::check()?;
         self.looks += looks;
         if self.looks > MAX_LOOKS {
             return Err(self.refuse("this is too much to be checked at once; push it in parts"));

@@ -138,6 +138,7 @@ impl View {
         let edits: BTreeMap<&[u8], &Edit> = edits.iter().map(|edit| (&*edit.path, edit)).collect();
         let mut changes = Vec::with_capacity(edits.len());
         for (path, edit) in edits {
+            deadline::check()?;
             let old = match (head, std::str::from_utf8(path)) {
                 (Some(head), Ok(path)) => self.entry(head, path)?,
                 _ => None,

@@ -4,6 +4,7 @@
 //! commits that change them all. What the index will hold for it is counted before any of it is taken,
 //! and must be in proportion to what was sent.
 
+use crate::deadline;
 use crate::error::Error;
 use crate::files::size_below;
 use crate::index::{NewCommits, NewFiles};
@@ -65,6 +66,7 @@ impl Wiki {
         let rules = self.push_rules();
         let (mut measures, mut log) = (Measures::default(), NewCommits::default());
         for commit in self.repo().commits_since(known, head)? {
+            deadline::check()?;
             let (tree, parents, size) = view.links(commit)?;
             let trees = parents.iter().map(|parent| Ok(view.links(*parent)?.0));
             let mut olds = trees.collect::<Result<Vec<Id>, Error>>()?;
