@@ -1,5 +1,5 @@
-//! What is refused before a handler runs: parameters that nothing takes, and bodies of callers who may not
-//! send any.
+//! Requests that are refused before a handler runs: unknown query parameters, and bodies of callers who may not
+//! use the route.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn a_query_parameter_that_a_changing_route_does_not_take_is_refused_and_na
     garden.read("roses").await.good();
     moving().await.good();
     garden.read("tulips").await.good();
-    // What reads takes whatever a proxy or a tracker adds.
+    // Reading routes ignore parameters that proxies and trackers add.
     garden.read("tulips").query("utm_source", "x").await.good();
 
     let public = operator.public(Method::GET, "/openapi.json").await.good().json();
@@ -67,7 +67,7 @@ async fn a_query_parameter_that_a_changing_route_does_not_take_is_refused_and_na
         refused.problem("unknown_parameter");
     }
     operator.control(Method::GET, "/admin/v1/wikis/garden").await.good();
-    // Those that a route takes go through, and so does a key that is written in another way.
+    // Parameters of the route are taken, also when they are percent-encoded.
     let delete = garden.api(Method::DELETE, "/pages/tulips?%72ecursive=true");
     delete.await.problem("precondition_required");
     garden.api(Method::DELETE, "/pages/tulips?recursive=true&%ff=1").await.problem("invalid_utf8");
@@ -186,19 +186,19 @@ async fn no_body_is_read_of_callers_or_for_wikis_that_a_route_refuses() {
             assert!((400..500).contains(&status), "{method} {path}: {status}");
         }
     }
-    // Anybody may write there, and nobody in particular has no drafts.
+    // Anonymous callers may write there, and have no drafts.
     for method in [Method::PUT, Method::DELETE] {
         let path = "/w/commons/api/v1/drafts/x";
         assert_eq!(answered(&doors.public, &method, path, None).await, 403);
     }
-    // Nor does an invitation know anybody without a name, whether or not there is such a wiki.
+    // Invitations are for users only, in wikis that exist and in those that don't.
     for wiki in ["garden", "commons", "none"] {
         for token in [None, Some(doors.stranger.as_str()), Some(OPERATOR)] {
             let path = format!("/w/{wiki}{accept}");
             assert_eq!(answered(&doors.public, &Method::POST, &path, token).await, 403);
         }
     }
-    // What browsers are shown takes no bodies, and hooks are looked up first.
+    // The view takes no bodies, and hooks are looked up first.
     for (path, expected) in [
         ("/w/commons/", 405),
         ("/w/commons/home", 405),

@@ -1,4 +1,4 @@
-//! The audit log within its bounds, whoever tries to make it grow.
+//! The bounds of the audit log.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::{ServerSetup, TestServer, User, slug};
 use wikigrove_tenant::{AuditEntry, AuditFilter};
 
-/// What is done every half second is done within this time.
+/// Work that is done every half second is done within this time.
 const SOON: Duration = Duration::from_secs(30);
 
 /// Looked after every half second, as a server is every ten.
@@ -110,7 +110,7 @@ async fn a_principal_makes_few_rows_an_hour_and_reads_as_often_as_before() {
     refused.problem("rate_limited");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 60);
     assert_eq!(rows(&server, "preferences.change").await.len(), 10);
-    // What makes no row, another principal, and the operator go on.
+    // Calls that make no row, another principal and the operator aren't limited.
     admin.on("garden").preferences().await.good();
     admin.on("garden").create("home", "hello\n").await.good();
     change(&other).await.good();

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: done once, kept within bounds, and in nobody else's way.
+//! `Idempotency-Key`: done once, kept within bounds, and independent of other callers.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use wikigrove_server::auth::proxy::Proxies;
 use wikigrove_tenant::storage::deadline::Cancelled;
 use wikigrove_tenant::{Caller, Wiki};
 
-/// A request that waits for nobody is answered within this time, however busy the machine is.
+/// A request that doesn't wait for others is answered within this time, however busy the machine is.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Keeps the writer of a wiki busy until what it returns is dropped.
@@ -32,7 +32,7 @@ fn moving(wiki: &OnWiki, from: &str, to: &str, key: &str) -> Call {
     wiki.api(Method::POST, "/moves").json(order).header("idempotency-key", key)
 }
 
-/// How many answers a wiki keeps, and the bytes of the largest.
+/// The number of answers that a wiki keeps, and the bytes of the largest.
 async fn kept(wiki: &Wiki) -> (i64, i64) {
     let sql = "select count(*), coalesce(max(length(body)), 0) from idempotency";
     let counted =
@@ -83,7 +83,7 @@ async fn a_client_that_gave_up_waiting_leaves_nothing_held() {
     }
     drop(busy);
     let answered = tokio::time::timeout(AT_ONCE, call()).await.expect("nothing is held");
-    // What was begun was done to its end, once, and its answer kept.
+    // The move that had begun was done to its end, once, and its answer was kept.
     let revision = answered.good().json()["revision"].clone();
     let log = garden.changes().await;
     assert_eq!((&log[0]["revision"], log.len()), (&revision, 2));
@@ -136,7 +136,7 @@ async fn callers_without_a_credential_are_not_in_each_others_way() {
         moving(&nobody, page, to, "k").header("x-forwarded-for", address)
     };
     let first = from("192.0.2.1", "roses", "a").await.good();
-    // The same key elsewhere is another one, whatever is sent with it.
+    // The same key from another address is another key, with the same body or another.
     from("192.0.2.2", "tulips", "b").await.good();
     from("2001:db8::1", "roses", "a").await.problem("page_not_found");
     // At the same place it is the same.

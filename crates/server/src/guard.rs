@@ -38,19 +38,19 @@ pub(crate) mod recorded;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     of: Of,
-    /// Whether the caller has to be somebody, beyond what they may do: what is kept for them is found again
-    /// by who they are.
+    /// Requires a credential, even where the wiki lets anonymous callers do this: some data is stored under
+    /// the caller's subject.
     identity: bool,
     audit: Option<Audit>,
 }
 
-/// How the audit log hears of calls.
+/// The recording of a route's calls in the audit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Audit {
-    /// What they are called there.
+    /// The action in the log, such as `token.create`.
     word: &'static str,
-    /// Whether the handler writes them down, by the [`Recorder`] among the request's extensions: only it
-    /// knows which calls are more than attempts.
+    /// The handler records the calls itself, with the [`Recorder`] in the request's extensions. For routes
+    /// where only the handler can tell a guess from a real call.
     by_handler: bool,
 }
 
@@ -60,7 +60,7 @@ enum Of {
     Wiki(Action),
     /// Runs the platform.
     Operator,
-    /// Is a user, whatever they may do.
+    /// Is a user, with or without rights in the wiki.
     User,
     /// Nothing.
     Nobody,
@@ -86,7 +86,7 @@ impl Needs {
         Self { of, identity: false, audit: None }
     }
 
-    /// Refuses callers without a credential, also where everybody may do this.
+    /// Refuses callers without a credential, even where the wiki lets anonymous callers do this.
     pub(crate) const fn with_identity(self) -> Self {
         Self { identity: true, ..self }
     }
@@ -96,7 +96,7 @@ impl Needs {
         Self { audit: Some(Audit { word, by_handler: false }), ..self }
     }
 
-    /// As [`audited`](Self::audited), where the handler decides which calls are written down.
+    /// As [`audited`](Self::audited), but the handler decides which calls are recorded.
     pub(crate) const fn audited_by_handler(self, word: &'static str) -> Self {
         Self { audit: Some(Audit { word, by_handler: true }), ..self }
     }
@@ -243,7 +243,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Lets each principal call the audited ones of these routes so often.
+    /// Limits how often each principal may call the audited routes.
     #[must_use]
     pub(crate) fn audited_at_most(mut self, rate: Option<&Arc<Rate<Principal>>>) -> Self {
         self.0.iter_mut().for_each(|route| route.guard.rate = rate.cloned());
@@ -283,15 +283,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-/// What stands before one route.
+/// The checks in front of one route.
 #[derive(Clone)]
 struct Guard {
     needs: Needs,
-    /// What its changing methods take in the query; of a route without documentation, anything.
+    /// The query parameters of its changing methods. A route without documentation takes any.
     parameters: Parameters,
     /// Where calls are written down that are for no wiki.
     log: Option<AuditLog>,
-    /// How often a principal may call it, if it is audited.
+    /// The rate limit of each principal, if the route is audited.
     rate: Option<Arc<Rate<Principal>>>,
 }
 
@@ -312,7 +312,7 @@ impl Guard {
         }
     }
 
-    /// The request, and what writes it down, if its caller is let in.
+    /// The request, if its caller is let in, with the recorder of its result.
     async fn checked(self, request: Request) -> Result<(Request, Option<Recorder>), Problem> {
         let caller: Option<Caller> = request.extensions().get().cloned();
         let wiki = request.extensions().get().cloned().or_else(|| current().ok());
@@ -327,7 +327,7 @@ impl Guard {
             rate.take(Principal::of(caller.as_ref(), ClientAddress::of(request.extensions())))?;
         }
         let checked = self.needs.check(caller.as_ref(), wiki.as_ref()).await;
-        // Who is nobody is told so, and not written down: a flood of them must not fill the log.
+        // Anonymous callers aren't recorded: a flood of them must not fill the log.
         let is_nobody = caller.as_ref().is_none_or(Caller::is_anonymous);
         if let Err(problem) = &checked
             && (is_nobody || problem.status() != StatusCode::FORBIDDEN)

@@ -1,9 +1,9 @@
 //! Messages of git hosts: something was pushed. `POST /hooks/{link}` on the wikis' listener.
 //!
-//! A message is a hint to look, never more. Anybody may send one, so its body is read only for a link that there
-//! is, if it claims to be signed, a few at a time for each link. Whatever is wrong is answered alike; that there
-//! is no such link may show in the time, but ids are random and can't be tried out. A good message is answered
-//! before anything is done.
+//! A message is only a hint to look. The sender is unknown until the signature is checked, so the body is read only
+//! if the link exists and the message has a signature, and only a few at a time for each link. All refusals look
+//! alike. The time of a refusal may tell that a link exists, but ids are random and too long to guess. A good
+//! message is answered before the link is run.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,7 +30,7 @@ use crate::sync::runner::Remotes;
 pub(crate) const HOOKS: &str = "/hooks/";
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many messages for one link may be received at once.
+/// Messages for one link that may be received at once.
 const PER_LINK: usize = 4;
 
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a POST that is sent twice is done once.
 //!
-//! The requests of one caller, route and key wait for each other, and for nobody else's. Once its turn has come
-//! a request is done to its end, also if its client has left, so that the client can ask again.
+//! Requests with the same caller, route and key wait for each other; all others run independently. Once its
+//! turn has come, a request runs to its end even if its client disconnects, so that the client can retry.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -30,16 +30,15 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_KEY: usize = 255;
 /// The largest body of a wiki's route that takes a key, in bytes. A message has 16 KiB at most, and a path less.
 const MAX_BODY: usize = 64 * 1024;
-/// Whose the answers to callers without a credential are: no subject begins with a space.
+/// The principal of callers without a credential. No subject begins with a space.
 const ANONYMOUS: &str = " anonymous";
 
-/// The commit that a request came to, in the extensions of its answer: what is kept of an answer that is too
-/// large to be kept.
+/// The commit that a request made, in the extensions of its answer. Kept instead of an answer that is too large.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome(pub(crate) Option<Revision>);
 
-/// What a request made: as it is answered now, as it may be answered again, without secrets, and the id by
-/// which it can be removed.
+/// The result of a request: the answer, the answer to a repeated request (without secrets), and the id of the
+/// thing that was made, if that can be removed later.
 pub(crate) struct Made<A, K> {
     pub(crate) now: A,
     pub(crate) kept: K,
@@ -77,7 +76,7 @@ impl Once {
     /// again.
     ///
     /// # Errors
-    /// What `work` says; the key was used for another request, or for something that was removed since.
+    /// The error of `work`; the key was used for another request, or the thing that was made was removed since.
     pub(crate) async fn make<A, K>(
         self,
         work: impl Future<Output = Result<Made<A, K>, Problem>> + Send + 'static,
@@ -93,8 +92,8 @@ impl Once {
             Ok((json(StatusCode::CREATED, to_json(&now)), Some(kept)))
         };
         match self.request {
-            Some(request) => unless_known(self.answers, request, work).await,
-            None => to_its_end(None, work).await,
+            Some(request) => unless_known(self.answers, request, Client::MayLeave, work).await,
+            None => done(None, Client::MayLeave, work).await,
         }
     }
 }
@@ -114,21 +113,36 @@ pub(crate) async fn once_per_key(
     let hash = hash.finalize().into();
     let path = parts.uri.path();
     let route = path.strip_prefix(API).unwrap_or(path).to_owned();
-    let client = Principal::of(Some(wiki.caller()), ClientAddress::of(&parts.extensions));
-    let (principal, share) = principal(&client, &hash);
+    let asking = Principal::of(Some(wiki.caller()), ClientAddress::of(&parts.extensions));
+    let (principal, share) = principal(&asking, &hash);
+    let client = if is_plan(query) { Client::HasToWait } else { Client::MayLeave };
     let asked = request(principal, share, route, key, hash);
     let work = async move {
         let answered = next.run(Request::from_parts(parts, Body::from(body))).await;
         if answered.status().is_success() { keepable(answered).await } else { Ok((answered, None)) }
     };
-    unless_known(wiki.answers(), asked, work).await
+    unless_known(wiki.answers(), asked, client, work).await
 }
 
-/// Who asks a wiki, and whose share of what it keeps an answer takes. Callers without a credential are told
-/// apart by their address; where there is none, their keys belong to what they send, so that nobody is in
-/// another's way.
-fn principal(client: &Principal, hash: &[u8; 32]) -> (String, String) {
-    match client {
+/// Decides if the work goes on when the client disconnects.
+#[derive(Clone, Copy, Debug)]
+enum Client {
+    /// The work changes something, and goes on so that its answer can be asked for again.
+    MayLeave,
+    /// The work only says what would be done, and ends.
+    HasToWait,
+}
+
+/// True if a request only asks what would be done.
+fn is_plan(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|pair| pair == ("dry_run".into(), "true".into()))
+}
+
+/// The principal of a request to a wiki, and the share that its answer counts to. Callers without a credential
+/// are told apart by their address. Without an address the hash of the body is part of the principal, so that
+/// two strangers who use the same key don't get each other's answers or errors.
+fn principal(asking: &Principal, hash: &[u8; 32]) -> (String, String) {
+    match asking {
         Principal::Subject(subject) => (subject.clone(), subject.clone()),
         Principal::V4(address) => (format!("{ANONYMOUS} v4 {address:08x}"), ANONYMOUS.to_owned()),
         Principal::V6(network) => (format!("{ANONYMOUS} v6 {network:016x}"), ANONYMOUS.to_owned()),
@@ -156,16 +170,17 @@ async fn keepable(answered: Response) -> Result<(Response, Option<Answer>), Prob
     Ok((Response::from_parts(parts, Body::from(body)), Some(kept)))
 }
 
-/// Does `work` unless its request is known. What it says to keep is kept.
+/// Runs `work` unless the request was answered before, and keeps the answer.
 async fn unless_known(
     answers: Answers,
     request: IdempotentRequest,
+    client: Client,
     work: impl Future<Output = Result<(Response, Option<Answer>), Problem>> + Send + 'static,
 ) -> Result<Response, Problem> {
-    // Both end with the client's patience: nothing was begun.
+    // Cancelled with the client: nothing has begun.
     let turn = answers.turn(&request).await.map_err(|error| error.problem())?;
     match answers.recall(request.clone()).await.map_err(|error| error.problem())? {
-        Recall::New => to_its_end(Some((answers, request, turn)), work).await,
+        Recall::New => done(Some((answers, request, turn)), client, work).await,
         Recall::Same(Answer { status, body, .. }) => {
             Ok(json(StatusCode::from_u16(status).unwrap_or_default(), body))
         }
@@ -182,9 +197,10 @@ async fn unless_known(
     }
 }
 
-/// Does `work` also if nobody waits for it any more, and keeps what it says while the turn is held.
-async fn to_its_end(
+/// Runs `work`, and keeps its answer while the turn is held.
+async fn done(
     keep: Option<(Answers, IdempotentRequest, Turn)>,
+    client: Client,
     work: impl Future<Output = Result<(Response, Option<Answer>), Problem>> + Send + 'static,
 ) -> Result<Response, Problem> {
     let doing = async move {
@@ -192,12 +208,17 @@ async fn to_its_end(
         if let (Some((answers, request, _turn)), Some(kept)) = (keep, kept)
             && let Err(error) = answers.remember(request, kept).await
         {
-            // It is done. An error instead would have it sent again, and done a second time.
+            // The work is done. An error would make the client retry, and the work would be done twice.
             tracing::error!(%error, "an answer can't be kept for when its request is sent again");
         }
         Ok(now)
     };
-    spawn(doing.in_current_span()).await.map_err(|error| Problem::internal(&error))?
+    match client {
+        Client::MayLeave => {
+            spawn(doing.in_current_span()).await.map_err(|error| Problem::internal(&error))?
+        }
+        Client::HasToWait => doing.await,
+    }
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -226,4 +247,34 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 fn json(status: StatusCode, body: Vec<u8>) -> Response {
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (status, headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plan_ends_with_its_client() {
+        for plan in ["dry_run=true", "x=1&dry_run=true", "%64ry_run=true"] {
+            assert!(is_plan(plan), "{plan}");
+        }
+        for other in ["", "dry_run", "dry_run=false", "dry-run=true", "x=dry_run=true"] {
+            assert!(!is_plan(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn callers_without_a_credential_are_told_apart() {
+        let of = |asking: &Principal, byte: u8| principal(asking, &[byte; 32]);
+        let (one, other) = (Principal::V4(1), Principal::V4(2));
+        assert_eq!(of(&one, 1), of(&one, 2));
+        assert_ne!(of(&one, 1).0, of(&other, 1).0);
+        assert_ne!(of(&Principal::V6(1), 1).0, of(&one, 1).0);
+        assert_ne!(of(&Principal::Nowhere, 1).0, of(&Principal::Nowhere, 2).0);
+        // Together they have one share, and no user's name is theirs.
+        assert_eq!(of(&one, 1).1, of(&Principal::Nowhere, 1).1);
+        assert!(wikigrove_tenant::check_subject(&of(&one, 1).0).is_err());
+        let ann = Principal::Subject("ann".to_owned());
+        assert_eq!(of(&ann, 1), ("ann".to_owned(), "ann".to_owned()));
+    }
 }

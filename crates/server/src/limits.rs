@@ -54,8 +54,8 @@ pub struct HttpLimits {
     pub rate_per_principal: Option<NonZeroU32>,
     /// Requests a second to one wiki.
     pub rate_per_wiki: Option<NonZeroU32>,
-    /// Requests an hour of one principal to routes of wikis that the audit log knows of: each makes a row
-    /// that is kept for long. Half of them may come at once. The operator is exempt.
+    /// Requests an hour of one principal to audited routes of wikis: each makes a row that is kept for long.
+    /// Half of them may come at once. The operator is exempt.
     pub audited_per_hour: Option<NonZeroU32>,
     /// How many may listen to the events of one wiki at once.
     pub listeners_per_wiki: usize,

@@ -41,7 +41,7 @@ pub struct AuditEntry {
     /// The HTTP status it was answered with. `None` while it is being done, and for ever if the
     /// process died meanwhile.
     pub result: Option<u16>,
-    /// How often it happened within a minute: what one caller is refused again and again is one row.
+    /// The number of calls: refusals of one caller and kind within a minute are one row.
     pub count: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What callers are refused, counted: one row of the audit log for each kind and minute, however often one tries.
+//! Counts refused calls: one row of the audit log for each caller, kind of call and minute, however many there are.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::{AuditId, NewAuditEntry, TenantId};
 
-/// How long refusals of a kind are counted in one row.
+/// The time for which refusals of a kind are counted in one row.
 const COUNTED_FOR: Duration = Duration::from_secs(60);
-/// The most rows of one principal in that time; what it is refused beyond them isn't written down.
+/// The most rows of one principal in that time. Further kinds of refusals are only logged.
 const ROWS: usize = 10;
 /// The most principals that are counted at once; refusals of others are only logged.
 const PRINCIPALS: usize = 10_000;
@@ -28,11 +28,11 @@ struct Row {
     kind: Kind,
     /// `None` while it is being written.
     id: Option<AuditId>,
-    /// How often it was refused since that was written last.
+    /// Refusals since the count was last written.
     more: u32,
 }
 
-/// What is refused, and where. One principal is refused the same thing in different wikis in different rows.
+/// The kind of a refused call: refusals in different wikis are counted in different rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     action: String,
@@ -87,7 +87,7 @@ impl Refusals {
         }
     }
 
-    /// What is yet to be added to rows, which is taken out. Minutes that are over are forgotten.
+    /// Takes out the counts that aren't written yet, and forgets minutes that are over.
     pub(crate) fn take(&self, now: Instant) -> Vec<(AuditId, u32)> {
         let mut principals = self.principals();
         let rows = principals.values_mut().flat_map(|minute| &mut minute.rows);

@@ -29,15 +29,15 @@ impl TurnKey {
     }
 }
 
-/// The queues of all keys that are in use. A key that isn't takes no memory, and no two share a queue: then
-/// one caller could hold up another.
+/// The queues of all keys that are in use. Unused keys take no memory. No two keys share a queue, so that one
+/// caller can't hold up another.
 #[derive(Debug, Default)]
 pub(crate) struct Turns(Mutex<HashMap<TurnKey, Queue>>);
 
 #[derive(Debug)]
 struct Queue {
     turn: Arc<Semaphore>,
-    /// How many requests wait or have their turn.
+    /// Requests that wait or have their turn.
     places: usize,
 }
 
@@ -116,7 +116,7 @@ mod tests {
         Box::pin(turns.take(key))
     }
 
-    /// What came of it without any waiting.
+    /// The result, if there was one without waiting.
     fn at_once(taking: &mut Taking<'_>) -> Option<Result<Turn, Error>> {
         match taking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(taken) => Some(taken),

@@ -77,7 +77,7 @@ impl Wikis {
         response
     }
 
-    /// A request that nobody has to show a credential for. It is counted like any other.
+    /// A request that needs no credential. It counts towards the rate limit of its address.
     async fn for_no_wiki(&self, mut request: Request) -> Response {
         if let Err(problem) = self.auth.admit(&mut request) {
             return problem.into_response();

@@ -78,7 +78,7 @@ pub(super) struct ServeArgs {
     /// The most bytes in one push with git [default: 1 GB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_PACK_LIMIT")]
     pack_limit: Option<u64>,
-    /// How many days the audit log is kept.
+    /// Days that the audit log is kept.
     #[arg(long, value_name = "DAYS", env = "WIKIGROVE_AUDIT_DAYS", default_value_t = 365)]
     audit_days: u32,
     /// The most rows of the audit log, of about 300 bytes each.

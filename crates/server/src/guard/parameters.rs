@@ -33,7 +33,7 @@ impl Parameters {
         Self(named.collect())
     }
 
-    /// Whether no method of the path changes anything.
+    /// True if no method of the path changes anything.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

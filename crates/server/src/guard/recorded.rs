@@ -14,7 +14,7 @@ use crate::middleware::RequestId;
 /// How much of a path parameter is kept, in characters.
 const KEPT: usize = 200;
 
-/// Writes one call down.
+/// Records one call in the audit log.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     log: AuditLog,
@@ -22,7 +22,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A call of a caller, called `word` in the log of the wiki that it is for, or else in `log`.
+    /// A call by `caller`, recorded as `word` in `log`, or else in the log that its wiki writes to.
     pub(super) async fn of(
         word: &'static str,
         log: Option<AuditLog>,
@@ -43,13 +43,13 @@ impl Recorder {
         Ok(Self { log, entry })
     }
 
-    /// Writes down that nothing was done. Many of these are counted in one row.
+    /// Records that the call was refused. Refusals of one kind are counted in one row a minute.
     pub(crate) async fn refused(self, status: StatusCode) {
         self.log.record_refusal(self.entry, status.as_u16()).await;
     }
 
-    /// Answers between two lines of the audit log. What can't be written down isn't done; what is begun has
-    /// its first line, also if nobody lives to write the second.
+    /// Records the call, answers it, and records the result. A call that can't be recorded isn't answered. If
+    /// the process dies in between, the row stays without a result.
     pub(crate) async fn around(self, answer: impl Future<Output = Response>) -> Response {
         let Self { log, entry } = self;
         let word = entry.action.clone();

@@ -1,5 +1,4 @@
-//! How many requests to one wiki, or to one hook, are in flight at once, so that nobody takes all the server
-//! has by asking one of them slowly.
+//! Limits requests in flight to one wiki or one hook, so that slow requests to one of them can't use up the server.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,7 +15,7 @@ const SHARDS: usize = 16;
 
 type Counts<K> = HashMap<K, usize>;
 
-/// The places that each of many has, such as each wiki. One that nobody asks takes no memory.
+/// The places of each key, such as each wiki. A key without requests takes no memory.
 #[derive(Debug)]
 pub(crate) struct Places<K: Eq + Hash = TenantId> {
     most: usize,

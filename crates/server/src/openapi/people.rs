@@ -147,7 +147,7 @@ pub struct Accepted {
 pub struct AuditEntry {
     /// Its place in the log.
     pub id: i64,
-    /// How often it happened within a minute: what one caller is refused again and again is one row.
+    /// The number of calls: refusals of one caller and kind within a minute are one row.
     pub count: u32,
     /// When.
     #[serde(with = "time::serde::rfc3339")]

@@ -103,7 +103,7 @@ impl Default for Deliveries {
     }
 }
 
-/// Whether a delivery has a signature at all, whatever it is worth: without one its body needn't be read.
+/// True if a delivery has a signature, valid or not. Without one its body needn't be read.
 pub fn is_signed(headers: &HeaderMap) -> bool {
     SIGNATURES.iter().any(|name| headers.contains_key(*name))
 }

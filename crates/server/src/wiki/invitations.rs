@@ -15,7 +15,7 @@ use crate::openapi;
 
 /// Where, below the beginning of the API. Requests for it come in without seeing the wiki.
 pub(crate) const ACCEPT: &str = "/invitations/accept";
-/// The largest body, in bytes. It is read of users who may see no wiki.
+/// The largest body, in bytes. It is read for users who may not see the wiki.
 const MAX_BODY: usize = 4096;
 
 pub(super) fn router() -> Routes {
@@ -44,8 +44,8 @@ struct Accepted {
 
 /// Makes the caller a member by an invitation. A greater role that they have stays.
 ///
-/// Who doesn't see the wiki yet may call it, too, and has to be a user. A secret that isn't known is answered
-/// like a wiki that isn't. Accepting a second time gives the same answer again.
+/// The caller has to be a user, and need not be able to see the wiki yet. An unknown secret and a wiki that
+/// doesn't exist get the same answer. Accepting a second time gives the same answer again.
 #[utoipa::path(post, path = "/invitations/accept", request_body = Accept,
     responses((status = 200, body = openapi::people::Accepted), (status = "4XX", body = openapi::Problem)))]
 async fn accept(
@@ -58,7 +58,7 @@ async fn accept(
     let from_inside = || wiki.map(|Extension(wiki)| wiki.outside());
     let outside = outside.map(|Extension(outside)| outside).or_else(from_inside);
     let outside = outside.ok_or(Error::NoContext)?;
-    // Guesses are counted and not each written down, or they would fill the log.
+    // Guesses are counted, not recorded one by one: they would fill the log.
     if let Err(error) = outside.check_invitation(&body.token).await {
         recorder.refused(error.status()).await;
         return Err(error);

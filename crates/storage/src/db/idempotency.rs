@@ -1,14 +1,14 @@
 //! The table `idempotency`: answers already given, for clients that ask again because they never heard them.
 //!
 //! The platform's file has one for the control plane, and each wiki's file has one for the wiki's own routes.
-//! What is kept is bounded three times: by age, for each share, and for the whole table.
+//! The table is bounded by age, by a limit for each share, and by a limit for all shares.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use time::{Duration, OffsetDateTime};
 
 use super::DbError;
 
-/// How long an answer is kept.
+/// The time that an answer is kept.
 const KEPT_FOR: Duration = Duration::hours(24);
 /// The largest answer that is kept whole, in bytes.
 pub const ANSWER_BYTES: usize = 64 * 1024;
@@ -28,7 +28,7 @@ const MEASURED_EVERY: i64 = 64;
 pub struct Request {
     /// The caller: keys of another one are other keys.
     pub principal: String,
-    /// Whose part of the table the answer takes: the principal's own, or one that many have together.
+    /// The share of the table that the answer counts to: the principal's own, or one that many use together.
     pub share: String,
     /// The HTTP method.
     pub method: String,
@@ -51,10 +51,10 @@ pub struct Answer {
     pub made: Option<String>,
 }
 
-/// What is known about a request's key.
+/// The result of looking up a request's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recall {
-    /// Nothing.
+    /// The key wasn't used before.
     New,
     /// The same request was answered so.
     Same(Answer),
@@ -118,7 +118,7 @@ pub fn remember(
     if inserted == 1 { make_room(transaction, share) } else { Ok(()) }
 }
 
-/// Whether there are answers that are older than 24 hours.
+/// True if there are answers older than 24 hours.
 ///
 /// # Errors
 /// The file can't be read.

@@ -1,6 +1,5 @@
-//! The audit log. Rows are added and never changed, but for the result that comes later, once, and the count
-//! of what is refused again and again; only the oldest go, when they are older than the log is kept. The file
-//! itself refuses anything else.
+//! The audit log. Rows are added and never changed, except for the result, which is written once, and the count of
+//! refusals, which only grows. Only the oldest rows are removed, by the retention. Triggers refuse anything else.
 
 use rusqlite::types::Value;
 use rusqlite::{Row, Transaction, params, params_from_iter};
@@ -10,7 +9,7 @@ use super::{Catalog, CatalogError, now, row};
 use crate::TenantId;
 use crate::audit::{AuditEntry, AuditFilter, AuditId, NewAuditEntry};
 
-/// How many rows are forgotten in one transaction: others write in between.
+/// Rows that are removed in one transaction. Others can write in between.
 pub(crate) const FORGOTTEN_AT_ONCE: usize = 1000;
 
 impl Catalog {

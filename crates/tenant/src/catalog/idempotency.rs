@@ -44,7 +44,7 @@ impl Catalog {
     }
 }
 
-/// Whether there still is what has this id: ids are random, so it is in one of these tables at most.
+/// True if the thing with this id still exists. Ids are random, so at most one of these tables has it.
 fn exists(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(

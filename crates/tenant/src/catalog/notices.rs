@@ -10,7 +10,7 @@ use crate::link::{NewNotice, Notice};
 
 /// How many notices of one wiki are kept once all were told.
 const KEPT: u32 = 200;
-/// How many are kept in any case: the oldest go before a channel that can't be reached was told.
+/// The most notices of one wiki. Older ones are dropped even if a channel was never told of them.
 const MOST: u32 = 1000;
 
 impl Catalog {

@@ -5,8 +5,8 @@ use wikigrove_storage::{Answer, IdempotentRequest, Recall};
 use crate::turns::{Turn, TurnKey};
 use crate::{Error, Platform, Wiki};
 
-/// What was answered in the last 24 hours to requests that carry a key: those about the platform, or those
-/// to one wiki, which are kept in that wiki's own file. Cheap to clone.
+/// The answers of the last 24 hours to requests that carry a key: of the control plane, or of one wiki, which
+/// keeps them in its own file. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Answers(Kept);
 
@@ -31,8 +31,8 @@ impl Wiki {
 }
 
 impl Answers {
-    /// Waits until no other request of the same caller, route and key is being answered. Requests of others
-    /// are never waited for. Giving up the waiting gives up the place in the queue.
+    /// Waits until no other request of the same caller, route and key is being answered. Dropping the future
+    /// leaves the queue.
     ///
     /// # Errors
     /// [`Error::is_busy`]: many requests with this key wait already.
@@ -44,7 +44,7 @@ impl Answers {
         turns.take(TurnKey::of(wiki, request)).await
     }
 
-    /// What was answered to a request that may have been sent before.
+    /// Looks up the answer to a request that may have been sent before.
     ///
     /// # Errors
     /// The file can't be read.

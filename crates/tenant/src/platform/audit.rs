@@ -49,8 +49,8 @@ impl Platform {
         self.catalog(move |catalog| catalog.record(&entry)).await
     }
 
-    /// Writes down that something was refused. What one caller is refused again and again is one row a
-    /// minute, which says how often. A row that can't be written is only logged: nothing is done in any case.
+    /// Records that a call was refused. Refusals of one caller and kind are one row a minute, with a count. A
+    /// row that can't be written is only logged: the call is refused anyway.
     pub async fn record_refusal(&self, entry: NewAuditEntry, status: u16) {
         if !self.0.refusals.count(&entry, Instant::now()) {
             return;
@@ -63,7 +63,7 @@ impl Platform {
         }
     }
 
-    /// Writes down how often things were refused since the last time.
+    /// Writes the counts of refused calls to their rows.
     pub(super) async fn write_refusals(&self) {
         let more = self.0.refusals.take(Instant::now());
         if more.is_empty() {

@@ -23,7 +23,7 @@ pub(crate) struct Admitted {
     membership: Membership,
 }
 
-/// Which queries a look-up made; the others it answered from memory, or had no reason to make.
+/// The queries that a look-up made. The others were answered from memory, or weren't needed.
 #[derive(Default)]
 struct Asked {
     wiki: bool,
@@ -208,7 +208,7 @@ impl Platform {
         Ok(Admitted { known, membership })
     }
 
-    /// Makes up for the queries that weren't made because the answer was in memory. They find nothing.
+    /// Makes the queries that weren't made, for rows that don't exist, so that the number of queries is the same.
     async fn ask_in_vain(&self, asked: &Asked, caller: &Caller) -> Result<(), Error> {
         if !asked.wiki {
             self.catalog(|catalog| catalog.look_for_no_wiki()).await?;

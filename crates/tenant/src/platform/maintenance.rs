@@ -8,16 +8,16 @@ use time::OffsetDateTime;
 use crate::Platform;
 use crate::catalog::FORGOTTEN_AT_ONCE;
 
-/// How many parts of the audit log are forgotten at a time.
+/// Parts of the audit log that are removed at a time, of [`FORGOTTEN_AT_ONCE`] rows each.
 const AUDIT_PARTS: usize = 10;
 
 impl Platform {
-    /// Forgets what the catalog keeps for a time only. What fails is tried again in a moment.
+    /// Removes old answers and old rows of the audit log. Tried again in a moment if it fails.
     pub(super) async fn forget_what_is_old(&self) {
         let (kept_for, rows) = (self.0.settings.audit_kept_for, self.0.settings.audit_rows);
         let forgotten = self.catalog(move |catalog| {
             catalog.forget_old_answers()?;
-            // A few thousand a time: more of them go the next time.
+            // The rest is removed the next time.
             for _ in 0..AUDIT_PARTS {
                 if catalog.forget_audit(kept_since(kept_for), rows)? < FORGOTTEN_AT_ONCE {
                     break;
@@ -53,7 +53,7 @@ impl Platform {
     }
 }
 
-/// Since when something is kept that is kept for so long.
+/// The time before which rows are too old, if they are kept for so long.
 fn kept_since(kept_for: Duration) -> OffsetDateTime {
     let kept_for = time::Duration::try_from(kept_for).unwrap_or(time::Duration::MAX);
     OffsetDateTime::now_utc().checked_sub(kept_for).unwrap_or(OffsetDateTime::UNIX_EPOCH)

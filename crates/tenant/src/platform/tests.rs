@@ -123,7 +123,7 @@ async fn what_many_saves_leave_is_packed_in_the_background() {
     tokio::time::timeout(std::time::Duration::from_secs(30), platform.close()).await.unwrap();
 }
 
-/// What a caller learns of a name or a domain, and how often the catalog was asked for it.
+/// The number of calls of the catalog for a caller who may not see the wiki: in the layer, and for an invitation.
 async fn asked(platform: &Platform, resolution: &Resolution, caller: &Caller) -> (u64, u64) {
     let calls = || platform.0.catalog_calls.load(std::sync::atomic::Ordering::Relaxed);
     let before = calls();
@@ -173,7 +173,7 @@ async fn a_wiki_that_is_hidden_takes_as_many_queries_as_none() {
     for caller in &callers {
         for all in [&by_name[..], &by_domain[..]] {
             let mut seen = Vec::new();
-            // What is in memory, and what isn't; then what the first request has put there.
+            // First with nothing in memory, then with everything that the first requests put there.
             for _ in 0..2 {
                 platform.0.memory.tenants.invalidate_all();
                 platform.0.memory.members.invalidate_all();

@@ -6,8 +6,8 @@ use super::Wiki;
 use crate::Error;
 
 impl Wiki {
-    /// What was answered before. The caller's rights aren't asked again: the request is let in already, and
-    /// nobody finds the answer of another principal.
+    /// Looks up an earlier answer. The caller's rights aren't checked again: the request was let in, and an
+    /// answer is found only by its own principal.
     pub(crate) async fn recall(&self, request: IdempotentRequest) -> Result<Recall, Error> {
         self.run(move |wiki| wiki.recall(&request)).await
     }

@@ -96,8 +96,7 @@ pub(super) struct FrontArgs {
     /// The most requests a second to one wiki [default: no limit].
     #[arg(long, value_name = "N", env = "WIKIGROVE_RATE_LIMIT_WIKI")]
     rate_limit_wiki: Option<NonZeroU32>,
-    /// The most requests an hour of one principal to those routes of wikis that the audit log knows of; 0 is
-    /// any number.
+    /// The most requests an hour of one principal to audited routes of wikis; 0 is no limit.
     #[arg(
         long,
         value_name = "N",
