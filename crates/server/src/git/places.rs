@@ -284,7 +284,7 @@ mod tests {
         assert!(!held[0].is_contended(), "nothing waits");
         let wait = |wiki, who| {
             let places = places.clone();
-            tokio::spawn(async move { free(&places, wiki, who).await })
+            wikigrove_tenant::spawn(async move { free(&places, wiki, who).await })
         };
         let crowd: Vec<_> = (10..20).map(|n| wait(crowded, n)).collect();
         tokio::time::sleep(Duration::from_millis(1)).await;
