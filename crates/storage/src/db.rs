@@ -173,7 +173,7 @@ impl Database {
     }
 
     /// Runs `work` on a connection. Reads inside it see one state only within one statement;
-    /// use a transaction for more. Statements end with the thread's [deadline](crate::deadline).
+    /// use a transaction for more. Statements end with the thread's [deadline].
     ///
     /// # Errors
     /// No connection became free in two seconds; or what `work` returns.

@@ -36,6 +36,12 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Whether the server reads it through a map of its memory.
+    pub(super) fn is_mapped(self) -> bool {
+        use Kind::{CatalogIndex, CommitGraph, DatabaseIndex, Pack, PackIndex};
+        matches!(self, CatalogIndex | DatabaseIndex | Pack | PackIndex | CommitGraph)
+    }
+
     pub(super) const ALL: [Self; 24] = [
         Self::Catalog,
         Self::CatalogLog,

@@ -83,7 +83,7 @@ impl Wiki {
         self.check_made(&sent, &rules, |id| view.blob_size(id), |id| view.blob(id)).map(drop)
     }
 
-    /// As [`check_history`](Self::check_history), of all that there is: before the index of a wiki that came
+    /// As `check_history`, of all that there is: before the index of a wiki that came
     /// from elsewhere is built.
     ///
     /// # Errors
