@@ -20,8 +20,8 @@ const OWN_BYTES: u64 = 32 << 20;
 /// The most bytes of all drafts of a wiki.
 const ALL_BYTES: u64 = 256 << 20;
 /// As `OWN_BYTES` and `ALL_BYTES`, for those who aren't members of the wiki: there may be any number of
-/// them, and the room that members have they can't use up. A guest has room for two of the largest pages.
-const GUEST_BYTES: u64 = 10 << 20;
+/// them, and the room that members have they can't use up.
+const GUEST_BYTES: u64 = 8 << 20;
 const ALL_BYTES_FOR_GUESTS: u64 = 64 << 20;
 
 /// A place in a text. Whether lines are counted from 0 or from 1 is the editor's to know.
