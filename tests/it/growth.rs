@@ -82,7 +82,7 @@ async fn the_disk_that_a_wiki_takes_is_limited_and_told() {
     // A limit of content brings one of the disk along.
     assert_eq!(usage().await.quota.max_disk_bytes, Some(10_000_000_000));
     operator.change_wiki("garden", json!({ "max_bytes": 10_000_000 })).await.good();
-    assert_eq!(usage().await.quota.max_disk_bytes, Some(40_000_000 + (256 << 20)));
+    assert_eq!(usage().await.quota.max_disk_bytes, Some(40_000_000 + (64 << 20)));
     let limited = operator.change_wiki("garden", json!({ "max_disk_bytes": 15_000_000 })).await;
     assert_eq!(limited.good().json()["max_disk_bytes"], 15_000_000);
 

@@ -24,8 +24,8 @@ use crate::wiki::Wiki;
 
 /// From so many loose objects on they are packed: those of some three hundred saves.
 const LOOSE: usize = 1000;
-/// Or from so many bytes on that were added since all was counted: a large page that is saved again and
-/// again is packed to its differences.
+/// Or from so many bytes on that were added since all was counted, or a quarter of what the wiki may take on the
+/// disk: a large page that is saved again and again is packed to its differences.
 const ADDED: u64 = 64 << 20;
 /// From so many packs on they become one. An open repository has room for 256.
 const PACKS: usize = 16;
@@ -82,7 +82,7 @@ impl Wiki {
         let stored = self.repo().stored()?;
         let mut done = Maintenance::default();
         let need = match Need::of(&stored) {
-            Need::Nothing if self.repo().added_size() >= ADDED && stored.loose > 0 => Need::Loose,
+            Need::Nothing if self.has_added_much() && stored.loose > 0 => Need::Loose,
             need => need,
         };
         if need != Need::Nothing {
@@ -105,6 +105,11 @@ impl Wiki {
     /// The disk is full or failing.
     pub fn ready_for_git(&self) -> Result<(), Error> {
         Ok(self.repo().mend_constant_files()?)
+    }
+
+    fn has_added_much(&self) -> bool {
+        let much = self.disk_limit().map_or(ADDED, |limit| ADDED.min(limit / 4));
+        self.repo().added_size() >= much
     }
 
     /// Counts the repository's files again, which are fewer and smaller now.

@@ -238,7 +238,7 @@ impl Wiki {
     }
 
     /// The most bytes that it may take on the disk.
-    fn disk_limit(&self) -> Option<u64> {
+    pub(crate) fn disk_limit(&self) -> Option<u64> {
         self.quota.lock().unwrap_or_else(PoisonError::into_inner).disk_bytes
     }
 

@@ -61,7 +61,7 @@ pub struct Settings {
     /// The largest attachment, in bytes.
     pub attachment_limit: u64,
     /// How many bytes of the disk a wiki may take, with its history, its index and its drafts, that has no limit
-    /// of its own. One that has a limit for its content may take four times that and 256 MiB instead.
+    /// of its own. One that has a limit for its content may take four times that and 64 MiB instead.
     pub disk_limit: u64,
     /// The file with the key of the wikis' secrets; `None` is `secret-key` in the data directory. It
     /// is made when it is first needed, 32 random bytes.
@@ -100,7 +100,7 @@ impl Default for Settings {
 
 /// What a wiki with a limit for its content may take of the disk besides four times that: saves that aren't
 /// packed yet.
-const DISK_BESIDES: u64 = 256 << 20;
+const DISK_BESIDES: u64 = 64 << 20;
 
 impl Settings {
     /// A wiki's quota, with the limit of the disk that it has if none was given.

@@ -69,19 +69,25 @@ impl Wiki {
     /// The bytes that the wiki takes.
     pub(crate) fn disk_use(&self) -> Result<DiskUse, Error> {
         let app = size_of(&self.dir().join("app.db"))?;
-        let (mut repository, database, drafts) = match self.existing_database()? {
+        let (remembered, database, drafts) = match self.existing_database()? {
             Some(database) => database.read(|c| Ok::<_, Error>(in_database(c)?))?,
             None => (None, 0, 0),
         };
-        repository = self.repo().known_size().or(repository);
-        let repository = match repository {
-            Some(bytes) => bytes,
-            None => self.repo().count_size()?,
+        let repository = match (self.repo().known_size(), remembered) {
+            (Some(known), _) => known,
+            (None, Some(remembered)) => {
+                self.repo().set_size(remembered);
+                remembered
+            }
+            (None, None) => self.repo().count_size()?,
         };
-        if self.repo().known_size().is_none() {
-            self.repo().set_size(repository);
-        }
         Ok(DiskUse { repository, database, drafts, app })
+    }
+
+    /// The bytes that may be added; `None`: any number.
+    pub(crate) fn disk_left(&self) -> Result<Option<u64>, Error> {
+        let Some(limit) = self.disk_limit() else { return Ok(None) };
+        Ok(Some(limit.saturating_sub(self.disk_use()?.total())))
     }
 
     /// Refuses what would add so many bytes, if the wiki would take more than it may.

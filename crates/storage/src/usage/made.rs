@@ -39,7 +39,9 @@ impl Wiki {
         let files = NewFiles::of(sent.changes, size)?;
         let log = sent.log.weight();
         let style = self.preferences()?.link_style();
-        let weight = files.weight_in(text, style, allowed.saturating_sub(log))?.saturating_add(log);
+        // Links are counted where there may not be room for as many as there can be.
+        let enough = allowed.min(self.disk_left()?.unwrap_or(u64::MAX)).saturating_sub(log);
+        let weight = files.weight_in(text, style, enough)?.saturating_add(log);
         if weight <= allowed {
             return Ok(weight);
         }
