@@ -194,6 +194,22 @@ async fn a_blame_of_very_many_lines_is_cut() {
     setup.server.stop();
 }
 
+/// As text that has to be escaped, and as Markdown of many elements.
+#[tokio::test(flavor = "multi_thread")]
+async fn rendered_pages_that_nobody_reads_are_bounded() {
+    let setup = setup().await;
+    let large = [("plain", "\"".repeat(4_900_000)), ("marked", "- *a* `b`\n".repeat(20_000))];
+    for (page, text) in large {
+        setup.garden.create(page, &text).await.good();
+        // So that it is in the cache, as a page is that many read.
+        setup.garden.api(Method::GET, format!("/render/{page}")).await.good();
+        for path in [api(&format!("/render/{page}")), format!("/w/garden/{page}")] {
+            setup.leave_unread(&[path]).await;
+        }
+    }
+    setup.server.stop();
+}
+
 /// Commits with messages of so many bytes.
 fn import_messages(git: &Git, commits: usize, bytes: usize) {
     let mut stream = String::new();

@@ -3,9 +3,12 @@
 mod cache;
 mod rendering;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,7 @@ use crate::guard::{Needs, Routes};
 use crate::openapi;
 use crate::render::Rendered;
 
+use cache::Entry;
 pub(crate) use rendering::Rendering;
 
 /// What the HTML alone may do when a browser opens it: show images of the wiki, and nothing else.
@@ -71,13 +75,15 @@ async fn render(
     }
     let page = prepared.page.clone();
     let entry = rendering.render(&wiki, prepared).await?;
-    let rendered = entry.rendered();
-    let body = if is_html { rendered.html.clone().into() } else { json(&page.summary, rendered)? };
-    let mut response =
-        answer::with_page_headers(&wiki, &etag, StatusCode::OK, Some(media_type), body);
-    if is_html {
-        response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let response =
+        |body| answer::with_page_headers(&wiki, &etag, StatusCode::OK, Some(media_type), body);
+    if !is_html {
+        return Ok(response(json(&page.summary, entry.rendered())?));
     }
+    // Out of the cache as it is, however many read it.
+    let html = Bytes::from_owner(Html(entry));
+    let mut response = answer::shared(response(Body::empty()), html);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     Ok(response)
 }
 
@@ -86,6 +92,15 @@ pub(crate) fn revision(at: Option<&str>) -> Result<Option<Revision>, Problem> {
     at.map(str::parse)
         .transpose()
         .map_err(|error| query::invalid("at", "invalid_revision", &format!("{error}")))
+}
+
+/// The HTML of a rendered page.
+struct Html(Arc<Entry>);
+
+impl AsRef<[u8]> for Html {
+    fn as_ref(&self) -> &[u8] {
+        self.0.rendered().html.as_bytes()
+    }
 }
 
 #[derive(Serialize)]
