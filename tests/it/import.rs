@@ -1,6 +1,7 @@
 //! `wikigrove wiki import`: a git history becomes a wiki.
 
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use testkit::{Git, Program, entries, test_data};
 
@@ -149,6 +150,150 @@ fn what_cannot_be_imported_leaves_nothing() {
     let (code, said) = import(&program, "new", &path("source"));
     assert_eq!(code, Some(1));
     assert!(said.contains("`new` is taken"), "{said}");
+}
+
+/// A data directory with the wiki `victim`, whose page holds a secret.
+fn victim(scratch: &Path) -> (Program, PathBuf) {
+    let program = program(scratch);
+    Git::init(scratch.join("victims")).write("secret.md", "TOPSECRET").commit("one");
+    assert_eq!(import(&program, "victim", &scratch.join("victims")).0, Some(0));
+    let repo = program.data().join("wikis/victim/repo");
+    (program, repo)
+}
+
+/// A repository that holds nothing yet but its own name of a branch.
+fn hollow(dir: &Path) {
+    std::fs::create_dir_all(dir.join("objects/info")).unwrap();
+    std::fs::create_dir_all(dir.join("refs/heads")).unwrap();
+    std::fs::write(dir.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+}
+
+#[test]
+fn an_upload_brings_in_nothing_of_others() {
+    let scratch = testkit::scratch();
+    let (program, repo) = victim(scratch.path());
+    let head = Git::at(&repo).run(&["rev-parse", "main"]);
+    let path = |name: &str| scratch.path().join("uploads").join(name);
+    let tables = "create table preferences (name, value)";
+    let database = |name: &str, file: &str| {
+        std::fs::create_dir_all(path(name)).unwrap();
+        rusqlite::Connection::open(path(name).join(file)).unwrap().execute_batch(tables).unwrap();
+    };
+    // The wiki's own directories, and files in them.
+    database("link", "wiki.db");
+    symlink(&repo, path("link/repo")).unwrap();
+    database("otter", "db.sqlite");
+    symlink(&repo, path("otter/repository")).unwrap();
+    std::fs::create_dir_all(path("git")).unwrap();
+    symlink(&repo, path("git/.git")).unwrap();
+    symlink(&repo, path("all")).unwrap();
+    for (name, what) in [("objects", "objects"), ("refs", "refs"), ("head", "HEAD")] {
+        hollow(&path(name));
+        std::fs::write(path(name).join("refs/heads/main"), &head).unwrap();
+        let at = path(name).join(what);
+        if at.is_dir() { std::fs::remove_dir_all(&at) } else { std::fs::remove_file(&at) }.unwrap();
+        symlink(repo.join(what), at).unwrap();
+    }
+    // One step further down.
+    hollow(&path("branch"));
+    symlink(repo.join("refs/heads/main"), path("branch/refs/heads/main")).unwrap();
+    hollow(&path("pack"));
+    std::fs::write(path("pack/refs/heads/main"), &head).unwrap();
+    symlink(repo.join("objects/pack"), path("pack/objects/pack")).unwrap();
+    hollow(&path("file"));
+    std::fs::write(path("file/refs/heads/main"), &head).unwrap();
+    std::fs::create_dir(path("file/objects/pack")).unwrap();
+    for entry in std::fs::read_dir(repo.join("objects/pack")).unwrap().flatten() {
+        symlink(entry.path(), path("file/objects/pack").join(entry.file_name())).unwrap();
+    }
+    // What git itself follows.
+    for (name, file, content) in [
+        ("alternates", "objects/info/alternates", repo.join("objects")),
+        ("http", "objects/info/http-alternates", repo.join("objects")),
+        ("common", "commondir", repo.clone()),
+    ] {
+        hollow(&path(name));
+        std::fs::write(path(name).join("refs/heads/main"), &head).unwrap();
+        std::fs::write(path(name).join(file), format!("{}\n", content.display())).unwrap();
+    }
+    std::fs::create_dir(path("gitfile")).unwrap();
+    std::fs::write(path("gitfile/.git"), format!("gitdir: {}\n", repo.display())).unwrap();
+
+    let before = entries(program.data());
+    for entry in std::fs::read_dir(scratch.path().join("uploads")).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let (code, said) = import(&program, "stolen", &entry.path());
+        assert_eq!(code, Some(1), "{name}: {said}");
+        assert!(said.contains("can't be imported: "), "{name}: {said}");
+        assert_eq!(entries(program.data()), before, "{name}");
+    }
+    let all = scratch.path().join("uploads");
+    let output = program.run(&["wiki", "import", "--all", all.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(entries(program.data()), before);
+}
+
+#[test]
+fn what_a_repository_says_of_itself_is_not_believed() {
+    let scratch = testkit::scratch();
+    let program = program(scratch.path());
+    let source = odd_repository(&scratch.path().join("source"));
+    source.run(&["checkout", "-q", "-b", "topic/a"]);
+    source.write("Home.md", "# Topic\n").commit("three");
+    source.run(&["pack-refs", "--all"]);
+    source.write("Home.md", "# Topic, again\n").commit("four");
+    let head = source.run(&["rev-parse", "HEAD"]);
+    let first = source.run(&["rev-list", "--max-parents=0", "HEAD"]);
+    source.run(&["replace", &head, &first]);
+    source.run(&["symbolic-ref", "refs/heads/name", "refs/heads/main"]);
+    let ran = scratch.path().join("ran");
+    let run = format!("touch {}", ran.display());
+    for (name, value) in [
+        ("core.fsmonitor", run.as_str()),
+        ("core.sshCommand", &run),
+        ("uploadpack.packObjectsHook", &run),
+        ("include.path", "/nowhere/at/all"),
+        ("core.worktree", "/"),
+        ("extensions.worktreeConfig", "true"),
+        ("core.alternateRefsCommand", &run),
+    ] {
+        source.run(&["config", name, value]);
+    }
+    let git_dir = source.dir().join(".git");
+    std::fs::write(git_dir.join("info/grafts"), format!("{head}\n")).unwrap();
+    std::fs::create_dir_all(git_dir.join("hooks")).unwrap();
+    let (code, said) = import(&program, "garden", source.dir());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&head), "{said}");
+    let git = program.git("garden");
+    assert_eq!(git.run(&["rev-parse", "topic/a"]), head);
+    assert_eq!(git.run(&["rev-list", "--count", "topic/a"]), "4");
+    assert_eq!(git.run(&["show", "topic/a:Home.md"]), "# Topic, again");
+    assert_eq!(git.run(&["for-each-ref", "--format=%(refname)"]), "refs/heads/topic/a");
+    assert!(!program.data().join("wikis/garden/source").exists());
+    git.fsck();
+    assert!(!ran.exists());
+    // Nothing of the source was changed by being taken.
+    assert_eq!(source.run(&["--no-replace-objects", "fsck", "--full", "--no-dangling"]), "");
+}
+
+#[test]
+fn a_history_that_is_not_whole_says_what_helps() {
+    let scratch = testkit::scratch();
+    let program = program(scratch.path());
+    let source = odd_repository(&scratch.path().join("source"));
+    let from = format!("file://{}", source.dir().display());
+    Git::clone_with(&from, scratch.path().join("shallow"), &["--depth", "1"]);
+    Git::clone_with(
+        &from,
+        scratch.path().join("shared"),
+        &["--reference", source.dir().to_str().unwrap()],
+    );
+    for (name, helps) in [("shallow", "git fetch --unshallow"), ("shared", "git repack -a -d")] {
+        let (code, said) = import(&program, "new", &scratch.path().join(name));
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(helps), "{said}");
+    }
 }
 
 #[test]

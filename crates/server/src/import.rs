@@ -7,9 +7,11 @@
 pub mod all;
 mod archived;
 mod error;
+mod foreign;
 pub(crate) mod git;
 mod otterwiki;
 mod report;
+mod repository;
 mod source;
 mod update;
 
@@ -20,13 +22,14 @@ use std::sync::mpsc;
 
 use wikigrove_tenant::storage::IndexProgress;
 use wikigrove_tenant::storage::files::sync_filesystem;
-use wikigrove_tenant::{NewTenant, Platform, Secret, Slug, Tenant, storage};
+use wikigrove_tenant::{NewTenant, Platform, Revision, Secret, Slug, Tenant, storage};
 
 use crate::archive::Incoming;
 pub use error::ImportError;
 use otterwiki::Plan;
 pub(crate) use report::shown;
 pub use report::{Hint, Left, Report, Updated};
+use repository::Repository;
 use source::{Source, recognise};
 pub use update::{rehearse_update, update};
 
@@ -119,8 +122,12 @@ struct Scratch(tempfile::TempDir);
 
 impl Scratch {
     fn new() -> Result<Self, ImportError> {
-        let unreadable = |source| ImportError::Unreadable { path: std::env::temp_dir(), source };
-        Ok(Self(tempfile::tempdir().map_err(unreadable)?))
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    fn new_in(dir: &Path) -> Result<Self, ImportError> {
+        let unwritable = |source| ImportError::Unreadable { path: dir.to_owned(), source };
+        Ok(Self(tempfile::tempdir_in(dir).map_err(unwritable)?))
     }
 
     fn path(&self) -> &Path {
@@ -145,10 +152,25 @@ struct Prepared {
     report: Report,
 }
 
+/// The branch that is taken and its commit. Says in the report which others aren't.
+fn taken(
+    path: &Path,
+    refs: git::Refs,
+    report: &mut Report,
+) -> Result<(String, Option<Revision>), ImportError> {
+    let branch = refs.branch.ok_or_else(|| ImportError::NoBranch { path: path.to_owned() })?;
+    for name in refs.others {
+        report.leave("branch", name, "only the branch that HEAD names is taken");
+    }
+    Ok((branch, refs.head))
+}
+
 /// Where the history is.
 enum History {
-    /// In a repository or bundle that git reads.
-    Git(PathBuf),
+    /// In a bundle that git reads.
+    Bundle(PathBuf),
+    /// In a repository that git doesn't get to see, on this branch and commit.
+    Repository(Repository, String, Revision),
     /// In an exported wiki, with everything else.
     Archive(Box<Incoming>),
 }
@@ -164,27 +186,30 @@ impl Prepared {
         };
         let plan = match &recognised {
             Source::OtterWiki(layout) => Some(Plan::read(layout, options, &mut report)?),
-            Source::Git(_) | Source::Archive(_) => None,
+            Source::Repository(_) | Source::Bundle(_) | Source::Archive(_) => None,
         };
         let (repository, work_tree) = match recognised {
             Source::OtterWiki(layout) => (layout.repository, layout.work_tree),
-            Source::Git(repository) => (repository, None),
+            Source::Repository(repository) => (repository, None),
+            Source::Bundle(path) => {
+                let branch = taken(&path, git::refs(&path)?, &mut report)?.0;
+                let history = History::Bundle(path);
+                return Ok(Self { work_tree: None, branch, history, plan, report });
+            }
             Source::Archive(path) => return archived::read(path, report),
         };
-        let refs = git::refs(&repository)?;
-        let branch =
-            refs.branch.ok_or_else(|| ImportError::NoBranch { path: repository.clone() })?;
-        for name in refs.others {
-            report.leave("branch", name, "only the branch that HEAD names is taken");
-        }
-        Ok(Self { work_tree, branch, history: History::Git(repository), plan, report })
+        let (branch, head) = taken(repository.path(), repository.refs()?, &mut report)?;
+        let head =
+            head.ok_or_else(|| ImportError::NoBranch { path: repository.path().to_owned() })?;
+        let history = History::Repository(repository, branch.clone(), head);
+        Ok(Self { work_tree, branch, history, plan, report })
     }
 
     fn site_name(&self) -> Option<&str> {
         match (&self.plan, &self.history) {
             (Some(plan), _) => plan.site_name.as_deref(),
             (None, History::Archive(archive)) => archived::title(archive),
-            (None, History::Git(_)) => None,
+            (None, History::Bundle(_) | History::Repository(..)) => None,
         }
     }
 

@@ -6,6 +6,7 @@
 mod adopt;
 mod case;
 mod database;
+mod foreign;
 mod names;
 mod tables;
 
@@ -14,4 +15,4 @@ pub(crate) use database::{SOURCES, each_row};
 pub use names::{
     CaseMode, clean_slashes, sanitize_attachment, sanitize_page_name, slugify, title_case,
 };
-pub use tables::{Draft, TableRow, Tables, Unread, User};
+pub use tables::{Draft, Room, TableRow, Tables, Unread, User};

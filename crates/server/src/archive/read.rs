@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
-use wikigrove_tenant::storage::otterwiki::{Draft, TableRow, User};
+use wikigrove_tenant::storage::otterwiki::{Draft, Room, TableRow, User};
 
 use super::rows::{DraftLine, UserLine};
 use super::{ArchiveError, Manifest, Member};
@@ -17,8 +17,8 @@ use super::{ArchiveError, Manifest, Member};
 const MAX_SMALL: u64 = 1 << 20;
 /// The largest `preferences.json`, in bytes: all of it is read into memory.
 const MAX_PREFERENCES: u64 = 64 << 20;
-/// The longest line of the other tables, in bytes.
-const MAX_LINE: u64 = 256 << 20;
+/// The longest line of the other tables, in bytes: a draft of 5 MB with each of its characters escaped.
+const MAX_LINE: u64 = 32 << 20;
 
 /// A file whose members were found and have the sums that it says they have.
 pub(crate) struct Incoming {
@@ -105,14 +105,20 @@ impl Incoming {
         Ok(true)
     }
 
-    /// Hands over all rows, one by one.
+    /// Hands over all rows, one by one, for as long as there is room for them.
     ///
     /// # Errors
-    /// One can't be read; there are more or fewer than the manifest says; what `take` says.
+    /// One can't be read; there are more or fewer than the manifest says; there are too many; what `take`
+    /// says.
     pub(crate) fn rows<E: From<ArchiveError>>(
         &self,
+        mut room: Room,
         mut take: impl FnMut(TableRow) -> Result<(), E>,
     ) -> Result<(), E> {
+        let mut take = |row| {
+            room.take(&row).map_err(ArchiveError::Damaged)?;
+            take(row)
+        };
         let preferences = self.preferences()?;
         let mut counts = [preferences.len() as u64, 0, 0];
         for (name, value) in preferences {

@@ -7,6 +7,7 @@ use wikigrove_tenant::Slug;
 use wikigrove_tenant::storage::otterwiki::slugify;
 
 use super::ImportError;
+use super::foreign::{Folder, Kind, link};
 use super::source::recognise;
 
 /// A directory that would become a wiki, and under which name.
@@ -23,25 +24,37 @@ pub struct Candidate {
 /// # Errors
 /// `dir` can't be read.
 pub fn candidates(dir: &Path) -> Result<(Vec<Candidate>, usize), ImportError> {
-    let unreadable = |source| ImportError::Unreadable { path: dir.to_owned(), source };
-    let entries = std::fs::read_dir(dir).map_err(unreadable)?;
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.is_dir());
-    paths.sort_unstable();
-    let directories = paths.len();
-    paths.retain(|path| recognise(path).is_ok());
+    let folder = Folder::open(
+        &dir.canonicalize()
+            .map_err(|source| ImportError::Unreadable { path: dir.to_owned(), source })?,
+    )?;
     let mut taken = HashMap::new();
-    let candidates: Vec<_> = paths
-        .into_iter()
-        .map(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let slug = slug_of(&name).and_then(|slug| match taken.insert(slug.clone(), name) {
-                None => Ok(slug),
-                Some(first) => Err(format!("the slug `{slug}` goes to `{first}`")),
-            });
-            Candidate { path, slug }
-        })
-        .collect();
+    let (mut candidates, mut directories) = (Vec::new(), 0);
+    for (name, kind) in folder.entries()? {
+        let path = dir.join(&name);
+        let slug = match kind {
+            Kind::Folder => {
+                directories += 1;
+                match recognise(&path) {
+                    Err(ImportError::Unknown { .. }) => continue,
+                    // What is wrong with it is said when it is imported.
+                    _ => slug_of(&name.to_string_lossy()),
+                }
+            }
+            // What it leads to may not be the owner's who put it there.
+            Kind::Link if path.is_dir() => {
+                directories += 1;
+                Err(link(&path).to_string())
+            }
+            _ => continue,
+        };
+        let name = name.to_string_lossy().into_owned();
+        let slug = slug.and_then(|slug| match taken.insert(slug.clone(), name) {
+            None => Ok(slug),
+            Some(first) => Err(format!("the slug `{slug}` goes to `{first}`")),
+        });
+        candidates.push(Candidate { path, slug });
+    }
     let others = directories - candidates.len();
     Ok((candidates, others))
 }

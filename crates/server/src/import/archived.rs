@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use wikigrove_tenant::storage;
-use wikigrove_tenant::storage::otterwiki::{TableRow, Tables};
+use wikigrove_tenant::storage::otterwiki::{Room, TableRow, Tables};
 
 use super::{History, ImportError, Prepared, Report, git};
 use crate::archive::{ArchiveError, Incoming, Member};
 
 /// Rows are written in transactions of so many, or of so many bytes of drafts.
 const BATCH: (usize, usize) = (1000, 16 << 20);
+/// The most bytes of rows that are compared with those that are here: all of them are in memory.
+const COMPARED: usize = 256 << 20;
 /// The longest title that is taken over, in bytes.
 const MAX_TITLE: usize = 1000;
 
@@ -43,23 +45,28 @@ pub(super) fn title(archive: &Incoming) -> Option<&str> {
 /// A history that git can read. What was written for that goes with it.
 pub(super) enum Readable {
     InPlace(PathBuf),
+    /// A bundle.
     Extracted(PathBuf),
+    /// A repository.
+    Copied(PathBuf),
 }
 
 impl Readable {
     pub(super) fn path(&self) -> &Path {
         match self {
-            Self::InPlace(path) | Self::Extracted(path) => path,
+            Self::InPlace(path) | Self::Extracted(path) | Self::Copied(path) => path,
         }
     }
 }
 
 impl Drop for Readable {
     fn drop(&mut self) {
-        if let Self::Extracted(path) = self {
-            // In a directory that ends up either swept or complete.
-            let _ = std::fs::remove_file(path);
-        }
+        // In a directory that ends up either swept or complete.
+        let _ = match self {
+            Self::InPlace(_) => Ok(()),
+            Self::Extracted(path) => std::fs::remove_file(path),
+            Self::Copied(path) => std::fs::remove_dir_all(path),
+        };
     }
 }
 
@@ -68,7 +75,12 @@ impl History {
     /// there is no commit in it.
     pub(super) fn in_dir(&self, dir: &Path) -> Result<Option<Readable>, ImportError> {
         let archive = match self {
-            Self::Git(path) => return Ok(Some(Readable::InPlace(path.clone()))),
+            Self::Bundle(path) => return Ok(Some(Readable::InPlace(path.clone()))),
+            Self::Repository(repository, branch, head) => {
+                let copied = Readable::Copied(dir.join("source"));
+                repository.put(branch, *head, copied.path())?;
+                return Ok(Some(copied));
+            }
             Self::Archive(archive) => archive,
         };
         let bundle = dir.join(Member::History.name());
@@ -105,7 +117,7 @@ pub(super) fn put_rows(archive: &Incoming, wiki: &storage::Wiki) -> Result<(), s
     let mut batch = Tables::default();
     let (mut rows, mut bytes) = (0, 0);
     archive
-        .rows(|row| {
+        .rows(Room::of(usize::MAX), |row| {
             if let TableRow::Draft(draft) = &row {
                 bytes += draft.content.as_ref().map_or(0, String::len);
             }
@@ -142,7 +154,7 @@ pub(super) fn tables(archive: &Incoming) -> Result<Tables, ImportError> {
         tables.add(row);
         Ok::<_, ArchiveError>(())
     };
-    archive.rows(add).map_err(damaged(archive))?;
+    archive.rows(Room::of(COMPARED), add).map_err(damaged(archive))?;
     Ok(tables)
 }
 

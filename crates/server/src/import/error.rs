@@ -24,6 +24,14 @@ pub enum ImportError {
         /// The path.
         path: PathBuf,
     },
+    /// A part of the source may lead to what isn't part of it.
+    #[error("`{}` can't be imported: {why}", path.display())]
+    Foreign {
+        /// The part.
+        path: PathBuf,
+        /// What is wrong with it, and what helps.
+        why: String,
+    },
     /// The source has no branch to take.
     #[error("`{}` has no branch that a wiki could be made of", path.display())]
     NoBranch {

@@ -25,20 +25,26 @@ pub(crate) struct Refs {
     pub(crate) others: Vec<String>,
 }
 
-/// Asks a source for its branches.
+/// Asks a repository of ours, or a bundle, for its branches.
 pub(crate) fn refs(source: &Path) -> Result<Refs, ImportError> {
     let mut command = git();
     command.args(["ls-remote", "--symref", "--"]).arg(source);
     let listed = output("ls-remote", &mut command)?;
-    let listed = String::from_utf8_lossy(&listed);
-    let branch = head_branch(&listed);
-    let lines = || listed.lines().filter_map(|line| line.split_once('\t'));
-    let is_head = |(_, name): &(&str, &str)| branch.as_deref() == Some(*name);
-    let head = lines().find(is_head).and_then(|(id, _)| id.parse().ok());
-    let is_other = |name: &&str| name.starts_with("refs/") && !name.ends_with("^{}");
-    let names = lines().filter(|line| !is_head(line)).map(|(_, name)| name);
-    let others = names.filter(is_other).map(str::to_owned).collect();
-    Ok(Refs { branch, head, others })
+    Ok(Refs::of(&String::from_utf8_lossy(&listed)))
+}
+
+impl Refs {
+    /// Reads what `ls-remote --symref` prints.
+    pub(super) fn of(listed: &str) -> Self {
+        let branch = head_branch(listed);
+        let lines = || listed.lines().filter_map(|line| line.split_once('\t'));
+        let is_head = |(_, name): &(&str, &str)| branch.as_deref() == Some(*name);
+        let head = lines().find(is_head).and_then(|(id, _)| id.parse().ok());
+        let is_other = |name: &&str| name.starts_with("refs/") && !name.ends_with("^{}");
+        let names = lines().filter(|line| !is_head(line)).map(|(_, name)| name);
+        let others = names.filter(is_other).map(str::to_owned).collect();
+        Self { branch, head, others }
+    }
 }
 
 /// The files in a work tree that aren't as in the repository's HEAD, each with whether it is new,

@@ -4,58 +4,109 @@ mod secret;
 mod settings;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
 
 use wikigrove_tenant::storage::otterwiki::{CaseMode, Draft, Tables, Unread, User};
 use wikigrove_tenant::{Secret, storage};
 
+use super::foreign::{Folder, Kind};
 use super::report::{Hint, Report};
-use super::source::repository_in;
+use super::repository::Repository;
 use super::{ImportError, Options};
 use settings::Value;
 
+/// The largest database, or log of one, in bytes.
+const DATABASE: u64 = 1 << 30;
+/// The largest file of settings, in bytes.
+const SETTINGS: u64 = 1 << 20;
+
 /// Where the parts of a wiki are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Layout {
     /// What it is called in reports.
     pub(super) kind: &'static str,
-    /// The directory that git reads.
-    pub(super) repository: PathBuf,
+    /// The repository.
+    pub(super) repository: Repository,
     /// The directory with the files as people see them, if there is one.
     pub(super) work_tree: Option<PathBuf>,
-    database: PathBuf,
-    settings: Option<PathBuf>,
+    folder: Folder,
+    /// The name of the database in it.
+    database: &'static str,
+    settings: Option<String>,
     /// Files and directories that belong to none of these.
     others: Vec<String>,
 }
 
 /// Finds the parts of an OtterWiki, or of one wiki of a platform of such, in a directory.
-pub(super) fn recognise(dir: &Path) -> Option<Layout> {
-    let parts = [("otterwiki", "repository", "db.sqlite"), ("platform", "repo", "wiki.db")];
-    parts.into_iter().find_map(|(kind, repository, database)| {
-        let database_path = dir.join(database);
-        let work_tree = dir.join(repository);
-        let git_dir = repository_in(&work_tree).filter(|_| database_path.is_file())?;
-        let settings = Some(dir.join("settings.cfg")).filter(|path| path.is_file());
-        let is_known = |name: &str| {
-            let rest = name.strip_prefix(database);
-            let is_database =
-                rest.is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm" | "-journal"));
-            is_database || name == repository || name == "settings.cfg"
-        };
-        let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut others: Vec<_> = names.filter(|name| !is_known(name)).collect();
-        others.sort_unstable();
-        Some(Layout {
-            kind,
-            work_tree: (git_dir != work_tree).then_some(work_tree),
-            repository: git_dir,
-            database: database_path,
-            settings,
-            others,
-        })
+///
+/// # Errors
+/// A part of it is a link.
+pub(super) fn recognise(folder: &Folder) -> Result<Option<Layout>, ImportError> {
+    for (kind, repository, database) in
+        [("otterwiki", "repository", "db.sqlite"), ("platform", "repo", "wiki.db")]
+    {
+        if !matches!(folder.kind(database)?, Some(Kind::File | Kind::Link)) {
+            continue;
+        }
+        let Some(work_tree) = folder.folder(repository)? else { continue };
+        let path = work_tree.path().to_owned();
+        let Some(found) = Repository::find(work_tree)? else { continue };
+        folder.file(database)?;
+        return layout(folder, kind, (repository, found, path), database).map(Some);
+    }
+    Ok(None)
+}
+
+fn layout(
+    folder: &Folder,
+    kind: &'static str,
+    (name, repository, work_tree): (&str, Repository, PathBuf),
+    database: &'static str,
+) -> Result<Layout, ImportError> {
+    let settings = folder.read("settings.cfg", SETTINGS)?;
+    let is_known = |other: &str| {
+        let rest = other.strip_prefix(database);
+        let is_database =
+            rest.is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm" | "-journal"));
+        is_database || other == name || other == "settings.cfg"
+    };
+    let names = folder.entries()?.into_iter();
+    let names = names.map(|(name, _)| name.to_string_lossy().into_owned());
+    Ok(Layout {
+        kind,
+        work_tree: (repository.path() != work_tree).then_some(work_tree),
+        repository,
+        folder: folder.try_clone()?,
+        database,
+        settings: settings.map(|settings| String::from_utf8_lossy(&settings).into_owned()),
+        others: names.filter(|name| !is_known(name)).collect(),
     })
+}
+
+impl Layout {
+    /// Reads a copy of the database, so that not even its log changes.
+    fn tables(&self) -> Result<Tables, ImportError> {
+        let path = self.folder.path().join(self.database);
+        let scratch = tempfile::tempdir()
+            .map_err(|source| ImportError::Unreadable { path: std::env::temp_dir(), source })?;
+        for suffix in ["", "-wal", "-journal"] {
+            let name = format!("{}{suffix}", self.database);
+            let Some(file) = self.folder.file(&name)? else { continue };
+            let copy = scratch.path().join(&name);
+            let copied = File::create_new(copy)
+                .and_then(|mut copy| io::copy(&mut file.take(DATABASE + 1), &mut copy));
+            let length =
+                copied.map_err(|source| ImportError::Unreadable { path: path.clone(), source })?;
+            if length > DATABASE {
+                let why = format!("it is larger than {DATABASE} bytes");
+                return Err(ImportError::Foreign { path: self.folder.path().join(name), why });
+            }
+        }
+        Tables::read(&scratch.path().join(self.database))
+            .map_err(|source| ImportError::Source { path, source })
+    }
 }
 
 /// What is to be put into the new wiki.
@@ -94,16 +145,15 @@ impl Plan {
         options: &Options,
         report: &mut Report,
     ) -> Result<Self, ImportError> {
-        let mut tables = Tables::read(&layout.database)
-            .map_err(|source| ImportError::Source { path: layout.database.clone(), source })?;
+        let mut tables = layout.tables()?;
         note_unread(&tables, report);
         for name in &layout.others {
             report.leave("file", name, "it belongs to no part of a wiki that is known");
         }
-        let case = case_of(&tables, layout)?;
+        let case = case_of(&tables, layout);
         let mut secrets = Vec::new();
-        if let Some(path) = &layout.settings {
-            add_settings(&mut tables, &mut secrets, path, report)?;
+        if let Some(settings) = &layout.settings {
+            add_settings(&mut tables, &mut secrets, settings, report);
         }
         take_secrets(&mut tables, &mut secrets);
         report.secrets = secrets.iter().map(|(name, _)| name.clone()).collect();
@@ -172,7 +222,7 @@ fn note_unread(tables: &Tables, report: &mut Report) {
 }
 
 /// The database wins over the file, as in OtterWiki.
-fn case_of(tables: &Tables, layout: &Layout) -> Result<CaseMode, ImportError> {
+fn case_of(tables: &Tables, layout: &Layout) -> CaseMode {
     const NAME: &str = "RETAIN_PAGE_NAME_CASE";
     let row = tables.preferences.iter().find(|(name, _)| name.eq_ignore_ascii_case(NAME));
     let retains = match (row, &layout.settings) {
@@ -180,8 +230,8 @@ fn case_of(tables: &Tables, layout: &Layout) -> Result<CaseMode, ImportError> {
             let value = value.as_deref().unwrap_or_default().to_lowercase();
             matches!(value.as_str(), "true" | "yes")
         }
-        (None, Some(path)) => {
-            let (settings, _) = settings::parse(&read_settings(path)?);
+        (None, Some(text)) => {
+            let (settings, _) = settings::parse(text);
             let found = settings.into_iter().find(|(name, _)| name == NAME);
             match found {
                 Some((_, Value::Text(text))) => !text.is_empty(),
@@ -192,23 +242,17 @@ fn case_of(tables: &Tables, layout: &Layout) -> Result<CaseMode, ImportError> {
         }
         (None, None) => false,
     };
-    Ok(if retains { CaseMode::Retain } else { CaseMode::Lower })
-}
-
-fn read_settings(path: &Path) -> Result<String, ImportError> {
-    let unreadable = |source| ImportError::Unreadable { path: path.to_owned(), source };
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    if retains { CaseMode::Retain } else { CaseMode::Lower }
 }
 
 /// Adds what the file sets and the database doesn't: there a row wins, whatever its value.
 fn add_settings(
     tables: &mut Tables,
     secrets: &mut Vec<(String, Secret)>,
-    path: &Path,
+    text: &str,
     report: &mut Report,
-) -> Result<(), ImportError> {
-    let (settings, unknown) = settings::parse(&read_settings(path)?);
+) {
+    let (settings, unknown) = settings::parse(text);
     for unknown in unknown {
         let name = unknown.name.unwrap_or_else(|| "settings.cfg".to_owned());
         let why = format!("line {} of settings.cfg isn't a name and a plain value", unknown.line);
@@ -230,7 +274,6 @@ fn add_settings(
             secrets.extend(secret.map(|secret| (name, secret)));
         }
     }
-    Ok(())
 }
 
 fn is_of_the_process(name: &str) -> bool {
@@ -312,20 +355,18 @@ mod tests {
 
     fn read(settings: &str, preferences: &[(&str, &str)]) -> (Plan, Report) {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            kind: "otterwiki",
-            repository: dir.path().join("repository"),
-            work_tree: None,
-            database: dir.path().join("db.sqlite"),
-            settings: Some(dir.path().join("settings.cfg")),
-            others: Vec::new(),
-        };
+        let repository = dir.path().join("repository");
+        std::fs::create_dir_all(repository.join("objects")).unwrap();
+        std::fs::write(repository.join("HEAD"), "ref: refs/heads/main").unwrap();
         std::fs::write(dir.path().join("settings.cfg"), settings).unwrap();
         let preferences = preferences
             .iter()
             .map(|(name, value)| ((*name).into(), Some((*value).into())))
             .collect();
-        Tables { preferences, ..Tables::default() }.write_new(&layout.database).unwrap();
+        Tables { preferences, ..Tables::default() }
+            .write_new(&dir.path().join("db.sqlite"))
+            .unwrap();
+        let layout = recognise(&Folder::open(dir.path()).unwrap()).unwrap().unwrap();
         let mut report = Report::default();
         let plan = Plan::read(&layout, &Options::default(), &mut report).unwrap();
         (plan, report)

@@ -5,14 +5,18 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::ImportError;
+use super::foreign::{Folder, link};
 use super::otterwiki::{self, Layout};
+use super::repository::Repository;
 use crate::archive::Incoming;
 
 /// What can be imported, recognised by its content.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// A repository's own directory or a bundle.
-    Git(PathBuf),
+    /// A repository, with a work tree or without.
+    Repository(Repository),
+    /// A history in one file, made by `git bundle`.
+    Bundle(PathBuf),
     OtterWiki(Layout),
     /// A whole wiki in one file.
     Archive(PathBuf),
@@ -22,26 +26,38 @@ impl Source {
     /// What it is called in reports.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Git(_) => "git",
+            Self::Repository(_) | Self::Bundle(_) => "git",
             Self::OtterWiki(layout) => layout.kind,
             Self::Archive(_) => "wikigrove",
         }
     }
 }
 
-/// Looks at what is at a path.
+/// Looks at what is at a path. The way to it may have links in it, which are the operator's; it itself may
+/// be no link, and have none in it.
 ///
 /// # Errors
-/// There is nothing, or nothing that is understood.
+/// There is nothing, or nothing that is understood; a part of it is a link.
 pub(super) fn recognise(source: &Path) -> Result<Source, ImportError> {
     let unreadable = |error| ImportError::Unreadable { path: source.to_owned(), source: error };
+    // Without a slash at its end, which would follow it.
+    let named: PathBuf = source.components().collect();
+    let kind = named.symlink_metadata().map_err(unreadable)?.file_type();
+    if kind.is_symlink() {
+        return Err(link(&named));
+    }
     // Absolute, so that git can take it for nothing but a path.
-    let path = source.canonicalize().map_err(unreadable)?;
-    if path.is_dir() {
-        if let Some(layout) = otterwiki::recognise(&path) {
+    let path = named.canonicalize().map_err(unreadable)?;
+    if kind.is_dir() {
+        let folder = Folder::open(&path)?;
+        if let Some(layout) = otterwiki::recognise(&folder)? {
             return Ok(Source::OtterWiki(layout));
         }
-        return repository_in(&path).map(Source::Git).ok_or(ImportError::Unknown { path });
+        let repository = Repository::find(folder)?;
+        return repository.map(Source::Repository).ok_or(ImportError::Unknown { path });
+    }
+    if !kind.is_file() {
+        return Err(ImportError::Unknown { path });
     }
     let mut beginning = Vec::new();
     let file = File::open(&path).map_err(unreadable)?;
@@ -51,13 +67,7 @@ pub(super) fn recognise(source: &Path) -> Result<Source, ImportError> {
     }
     let is_bundle =
         beginning.starts_with(b"# v2 git bundle\n") || beginning.starts_with(b"# v3 git bundle\n");
-    if is_bundle { Ok(Source::Git(path)) } else { Err(ImportError::Unknown { path }) }
-}
-
-/// The directory that git reads, of a repository with a work tree or a bare one.
-pub(super) fn repository_in(path: &Path) -> Option<PathBuf> {
-    let is_repository = |dir: &PathBuf| dir.join("HEAD").is_file() && dir.join("objects").is_dir();
-    [path.join(".git"), path.to_owned()].into_iter().find(is_repository)
+    if is_bundle { Ok(Source::Bundle(path)) } else { Err(ImportError::Unknown { path }) }
 }
 
 #[cfg(test)]
@@ -77,7 +87,8 @@ mod tests {
         assert!(matches!(recognise(&path("empty")), Err(ImportError::Unknown { .. })));
         assert!(matches!(recognise(&path("missing")), Err(ImportError::Unreadable { .. })));
         let git = |name: &str| match recognise(&path(name)).unwrap() {
-            Source::Git(repository) => repository,
+            Source::Repository(repository) => repository.path().to_owned(),
+            Source::Bundle(path) => path,
             other => panic!("{other:?}"),
         };
         assert!(git("history").is_absolute());
@@ -104,6 +115,52 @@ mod tests {
                 panic!("{name}")
             };
             assert_eq!((layout.kind, layout.work_tree.is_none()), (kind, is_bare), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_a_link_or_has_one_where_it_is_read_is_refused() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(path("other/repo/objects")).unwrap();
+        std::fs::write(path("other/repo/HEAD"), "ref: refs/heads/main\n").unwrap();
+        std::fs::write(path("other/wiki.db"), "").unwrap();
+        std::fs::write(path("other/history"), "# v2 git bundle\n").unwrap();
+        let refused = |source: &Path| {
+            let error = recognise(source).unwrap_err();
+            assert!(matches!(error, ImportError::Foreign { .. }), "{}: {error}", source.display());
+        };
+        for (to, name) in [("other/repo", "all"), ("other/history", "file"), ("nowhere", "gone")] {
+            symlink(path(to), path(name)).unwrap();
+            refused(&path(name));
+        }
+        refused(&path("all/"));
+        for (name, links, files) in [
+            ("a", &[("repo", "repo")][..], &["wiki.db"][..]),
+            ("b", &[("wiki.db", "wiki.db"), ("repo", "repo")], &[]),
+            ("c", &[("repo/HEAD", "HEAD")], &["objects/"]),
+            ("d", &[("repo/objects", "objects")], &["HEAD"]),
+            ("e", &[("repo", ".git")], &[]),
+            ("f", &[("wiki.db", "settings.cfg")], &["wiki.db", "repo/objects/", "repo/HEAD"]),
+        ] {
+            std::fs::create_dir_all(path(name)).unwrap();
+            for file in files {
+                let file = path(name).join(file);
+                let parent = if file.to_str().unwrap().ends_with('/') {
+                    Some(&*file)
+                } else {
+                    file.parent()
+                };
+                std::fs::create_dir_all(parent.unwrap()).unwrap();
+                if parent != Some(&*file) {
+                    std::fs::write(&file, "").unwrap();
+                }
+            }
+            for (to, link) in links {
+                symlink(path("other").join(to), path(name).join(link)).unwrap();
+            }
+            refused(&path(name));
         }
     }
 }

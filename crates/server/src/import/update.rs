@@ -22,7 +22,7 @@ pub async fn update(
 ) -> Result<Report, ImportError> {
     let Prepared { work_tree, branch, history, plan, mut report } =
         Prepared::read(source, slug, options)?;
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new_in(&platform.scratch()?)?;
     let fetched = history.in_dir(scratch.path())?;
     // Before anything is changed, because it may turn out to be damaged.
     let tables = match &history {
@@ -30,7 +30,7 @@ pub async fn update(
             archived::note_kept(archive, &mut report);
             Some(archived::tables(archive)?)
         }
-        History::Git(_) => None,
+        History::Bundle(_) | History::Repository(..) => None,
     };
     let wiki = platform.wiki(slug.as_str(), Caller::operator()).await?;
     let from = wiki.head().await?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::database::{insert_draft, insert_preferences, insert_users, read_tables};
+use super::database::{count_all, insert_draft, insert_preferences, insert_users, read_tables};
 use super::tables::{Draft, Tables};
 use crate::db::DbError;
 use crate::error::Error;
@@ -41,7 +41,9 @@ impl Wiki {
     /// # Errors
     /// wiki.db can't be read.
     pub fn source_tables(&self) -> Result<Tables, Error> {
-        let tables = self.database()?.read(read_tables)?;
+        let tables = self.database()?.read(|connection| {
+            read_tables(connection, |table| count_all(connection, table), |_| Ok(()))
+        })?;
         Ok(tables.unwrap_or_default())
     }
 

@@ -8,10 +8,10 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 use super::tables::{Draft, TableRow, Tables, Unread, User};
 use crate::db::DbError;
 use crate::error::Error;
-use crate::files::{At as _, write_new};
+use crate::files::write_new;
 
 /// The tables and columns that are known. The cache can be made again and is passed over.
-const KNOWN: [(&str, &str); 4] = [
+pub(super) const KNOWN: [(&str, &str); 4] = [
     ("preferences", "name value"),
     ("drafts", "id pagepath revision author_email content cursor_line cursor_ch datetime base"),
     (
@@ -45,30 +45,6 @@ create index ix_cache_key on cache (\"key\");
 ";
 
 impl Tables {
-    /// Reads a database of OtterWiki, or one with the same tables. The file is left as it is, even
-    /// its log: a copy is read.
-    ///
-    /// # Errors
-    /// The file can't be read, isn't a database, or has no table of preferences.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let scratch = tempfile::tempdir().at("create a directory in", &std::env::temp_dir())?;
-        let copy = scratch.path().join("copy.db");
-        std::fs::copy(path, &copy).at("copy", path)?;
-        for suffix in ["-wal", "-journal"] {
-            let log = beside(path, suffix);
-            if log.is_file() {
-                std::fs::copy(&log, beside(&copy, suffix)).at("copy", &log)?;
-            }
-        }
-        let connection = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .map_err(DbError::from)?;
-        // What the file defines beyond tables is a stranger's.
-        connection.execute_batch("pragma trusted_schema = off").map_err(DbError::from)?;
-        read_tables(&connection)?.ok_or_else(|| Error::Damaged {
-            detail: format!("`{}` has no table of preferences", path.display()),
-        })
-    }
-
     /// Writes the rows into a new database as OtterWiki would have it.
     ///
     /// # Errors
@@ -91,15 +67,13 @@ impl Tables {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
 /// Reads the known tables, those of them that are there, and says what else there is. `None`: there
-/// is no table of preferences.
-pub(super) fn read_tables(connection: &Connection) -> Result<Option<Tables>, DbError> {
+/// is no table of preferences. `counted` says how many rows an unknown table has; `admit` may refuse a row.
+pub(super) fn read_tables<E: From<DbError>>(
+    connection: &Connection,
+    counted: impl Fn(&str) -> Result<u64, E>,
+    mut admit: impl FnMut(&TableRow) -> Result<(), E>,
+) -> Result<Option<Tables>, E> {
     let mut tables = Tables::default();
     let names = table_names(connection)?;
     if !names.iter().any(|name| name == "preferences") {
@@ -107,17 +81,18 @@ pub(super) fn read_tables(connection: &Connection) -> Result<Option<Tables>, DbE
     }
     for name in names {
         match KNOWN.iter().find(|(known, _)| *known == name) {
-            Some((_, columns)) => note_unknown_columns(connection, &name, columns, &mut tables)?,
+            Some((_, columns)) => note_unknown_columns(connection, &name, columns, &mut tables)
+                .map_err(DbError::from)?,
             None => {
-                let sql = format!("select count(*) from {}", quoted(&name));
-                let rows = connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?;
-                tables.unread.push(Unread::Table { name: name.clone(), rows: rows.unsigned_abs() });
+                let rows = counted(&name)?;
+                tables.unread.push(Unread::Table { name: name.clone(), rows });
             }
         }
         if SOURCES.contains(&name.as_str()) {
             let unread = each_row(connection, &name, |row| {
+                admit(&row)?;
                 tables.add(row);
-                Ok::<_, DbError>(())
+                Ok::<_, E>(())
             })?;
             tables.unread.extend(unread);
         }
@@ -125,9 +100,16 @@ pub(super) fn read_tables(connection: &Connection) -> Result<Option<Tables>, DbE
     Ok(Some(tables))
 }
 
-fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+/// How many rows a table of the wiki's own has.
+pub(super) fn count_all(connection: &Connection, table: &str) -> Result<u64, DbError> {
+    let sql = format!("select count(*) from {}", quoted(table));
+    Ok(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
+}
+
+/// The names of all tables.
+pub(super) fn table_names(connection: &Connection) -> Result<Vec<String>, DbError> {
     let sql = "select name from sqlite_schema where type = 'table' and name not like 'sqlite\\_%' escape '\\' order by name";
-    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    Ok(connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 fn note_unknown_columns(
@@ -150,7 +132,8 @@ fn note_unknown_columns(
     Ok(())
 }
 
-fn quoted(name: &str) -> String {
+/// A name as it stands in SQL.
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -161,7 +144,8 @@ pub(crate) fn each_row<E: From<DbError>>(
     table: &str,
     mut take: impl FnMut(TableRow) -> Result<(), E>,
 ) -> Result<Vec<Unread>, E> {
-    let sql = format!("select * from {} order by rowid", quoted(table));
+    // The order of rows. A column may be called `rowid`, and another index be what is read instead.
+    let sql = format!("select * from {} not indexed", quoted(table));
     let mut statement = connection.prepare(&sql).map_err(DbError::from)?;
     let mut rows = statement.query([]).map_err(DbError::from)?;
     let mut unread = Vec::new();
@@ -289,71 +273,4 @@ pub(super) fn insert_draft(
         values.push(&base);
     }
     connection.prepare_cached(&sql)?.execute(&values[..]).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn some() -> Tables {
-        Tables {
-            preferences: vec![("SITE_NAME".into(), Some("A".into())), ("SERVER_NAME".into(), None)],
-            drafts: vec![Draft { page: "New Idea".into(), ..Draft::default() }],
-            users: vec![User {
-                email: Some("a@example.org".into()),
-                is_admin: true,
-                ..User::default()
-            }],
-            unread: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db.sqlite");
-        some().write_new(&path).unwrap();
-        assert_eq!(Tables::read(&path).unwrap(), some());
-        some().write_new(&path).unwrap_err();
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn what_is_not_known_is_said() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db.sqlite");
-        some().write_new(&path).unwrap();
-        let connection = Connection::open(&path).unwrap();
-        connection
-            .execute_batch(
-                "create table plugin (a); insert into plugin values (1), (2);
-                 alter table drafts add column colour; update drafts set colour = 'red';
-                 alter table user add column empty;
-                 insert into preferences values ('ODD', x'00ff');",
-            )
-            .unwrap();
-        drop(connection);
-        let tables = Tables::read(&path).unwrap();
-        assert_eq!(tables.preferences, some().preferences);
-        assert_eq!(
-            tables.unread,
-            [
-                Unread::Column { table: "drafts".into(), name: "colour".into() },
-                Unread::Table { name: "plugin".into(), rows: 2 },
-                Unread::Row { table: "preferences".into(), number: 3 },
-            ]
-        );
-    }
-
-    #[test]
-    fn a_file_that_is_no_such_database_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db.sqlite");
-        std::fs::write(&path, "not a database").unwrap();
-        Tables::read(&path).unwrap_err();
-        std::fs::remove_file(&path).unwrap();
-        Connection::open(&path).unwrap().execute_batch("create table a (b)").unwrap();
-        let error = Tables::read(&path).unwrap_err().to_string();
-        assert!(error.contains("no table of preferences"), "{error}");
-    }
 }

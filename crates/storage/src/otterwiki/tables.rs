@@ -26,6 +26,68 @@ pub enum TableRow {
     User(User),
 }
 
+impl TableRow {
+    /// The bytes of its texts.
+    pub fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Preference(name, value) => name.len() + text(value),
+            Self::Draft(draft) => {
+                let Draft { page, revision, author, content, datetime, .. } = draft;
+                page.len()
+                    + [revision, author, content, datetime].into_iter().map(text).sum::<usize>()
+            }
+            Self::User(User { name, email, seen: [first, last], .. }) => {
+                [name, email, first, last].into_iter().map(text).sum()
+            }
+        }
+    }
+}
+
+/// How much is taken of rows that come from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// The most bytes of all rows.
+    most: usize,
+    bytes: usize,
+    preferences: usize,
+    preference_bytes: usize,
+}
+
+impl Room {
+    /// The most preferences. An OtterWiki has some fifty. All of them are read at each look at one.
+    pub(crate) const PREFERENCES: usize = 10_000;
+    /// The most bytes of preferences.
+    const PREFERENCE_BYTES: usize = 4 << 20;
+
+    /// Room for so many bytes of rows.
+    pub fn of(most: usize) -> Self {
+        Self { most, bytes: 0, preferences: 0, preference_bytes: 0 }
+    }
+
+    /// Counts a row.
+    ///
+    /// # Errors
+    /// There is no room for it: what there is too much of.
+    pub fn take(&mut self, row: &TableRow) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(row.size());
+        if let TableRow::Preference(..) = row {
+            self.preferences += 1;
+            self.preference_bytes += row.size();
+        }
+        if self.preferences > Self::PREFERENCES {
+            return Err(format!("it has more than {} preferences", Self::PREFERENCES));
+        }
+        if self.preference_bytes > Self::PREFERENCE_BYTES {
+            return Err(format!("its preferences have more than {} bytes", Self::PREFERENCE_BYTES));
+        }
+        if self.bytes > self.most {
+            return Err(format!("its rows have more than {} bytes", self.most));
+        }
+        Ok(())
+    }
+}
+
 impl Tables {
     /// Adds a row after those that are there.
     pub fn add(&mut self, row: TableRow) {

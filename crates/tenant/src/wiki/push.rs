@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
+use wikigrove_storage::files::create_private_dir;
 use wikigrove_storage::{PushRules, Received, Revision};
 
 use super::Wiki;
@@ -78,6 +79,23 @@ impl Wiki {
             Ok(received)
         })
         .await
+    }
+}
+
+impl Platform {
+    /// A directory for files that are needed for a while, on the wikis' file system. A start removes what a
+    /// killed process left there.
+    ///
+    /// # Errors
+    /// The disk is full or failing.
+    pub fn scratch(&self) -> Result<PathBuf, Error> {
+        let dir = incoming(self.dir());
+        match create_private_dir(&dir) {
+            Err(error) if error.source.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(error.into())
+            }
+            _ => Ok(dir),
+        }
     }
 }
 
