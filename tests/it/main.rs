@@ -24,6 +24,7 @@ mod growth;
 mod heavy;
 mod hidden_wikis;
 mod history;
+mod host;
 mod hostile;
 mod idempotency;
 mod import;

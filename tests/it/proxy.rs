@@ -361,7 +361,7 @@ fn a_server_that_would_believe_anybody_does_not_start() {
         (&["--identity-headers", "--trusted-proxy", "::/0"], "every address is in ::/0"),
         (&["--trusted-proxy", "the-proxy"], "neither an address nor a network"),
         (&["--identity-headers", "--proxy-secret-file", &secrets], "one or two lines"),
-        (&["--identity-headers", "--proxy-secret-file", "/nowhere"], "can't read /nowhere"),
+        (&["--identity-headers", "--proxy-secret-file", "/nowhere"], "cannot open `/nowhere`"),
         (&["--cors-origin", "*"], "an origin is https://"),
     ] {
         let port = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];

@@ -2,6 +2,7 @@
 
 mod channel;
 mod conflict;
+mod hardening;
 mod local;
 mod output;
 mod reach;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Many wikis, each with its own git repository, in one process.
 #[derive(Debug, Parser)]
@@ -101,8 +102,12 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    start_logging();
+    hardening::close_off();
+    let exposed = hardening::secrets_on_the_command_line(&matches);
+    match run(cli, &exposed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A broken pipe here has nobody left to be told.
@@ -115,7 +120,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
+/// `exposed` are the options whose secrets are on the command line, each with the variable to use instead.
+fn run(cli: Cli, exposed: &[(&str, &str)]) -> Result<(), Failure> {
+    for (option, variable) in exposed {
+        tracing::warn!(
+            "every user of this machine can see the value of {option}: set {variable} instead"
+        );
+    }
+    hardening::check_data_dir(&cli.data)?;
     let place = local::Place { data: cli.data, secret_key_file: cli.secret_key_file };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = run_on(&runtime, place, cli.command);
@@ -151,10 +163,16 @@ fn run_on(
     }
 }
 
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    // RUST_LOG is the ecosystem's switch; without it, what an operator should see.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

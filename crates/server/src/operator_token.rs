@@ -1,11 +1,19 @@
 //! The operator's token: in the environment, or in a file that only its owner can read.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 use wikigrove_tenant::storage::FileError;
-use wikigrove_tenant::storage::files::{sync_dir, write_new};
+use wikigrove_tenant::storage::files::{Keeper, read_secret, sync_dir, write_new};
+
+/// The shortest token that is taken, in characters: of hexadecimal digits that is 64 bits.
+const SHORTEST: usize = 16;
+/// How many different characters it has at least. Of 16 random hexadecimal digits one in a million has fewer.
+const FEWEST: usize = 6;
+/// Where a token comes from that isn't in the data directory.
+const GIVEN: &str = "WIKIGROVE_ADMIN_TOKEN";
 
 /// The operator's token, and whether it was made just now.
 pub struct OperatorToken {
@@ -23,25 +31,76 @@ impl std::fmt::Debug for OperatorToken {
     }
 }
 
+/// Why there is no token that the operator could be known by.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorTokenError {
+    /// It could be tried out.
+    #[error("the operator's token in {place} {source}")]
+    Weak {
+        /// Where it came from.
+        place: String,
+        /// What is wrong with it.
+        source: WeakToken,
+    },
+    /// Its file can't be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// A token that could be tried out.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "could be guessed: it needs {SHORTEST} random characters, as `openssl rand -hex 32` makes them, or \
+     `wikigrove token create --operator` makes a new one in the data directory"
+)]
+pub struct WeakToken;
+
 /// The token given from outside, or the one in `<data>/operator-token`, made if it isn't there.
 ///
 /// # Errors
-/// The file can't be read or written.
-pub fn load_or_create(data: &Path, given: Option<String>) -> Result<OperatorToken, FileError> {
+/// The token could be guessed; the file can't be read or written, or others may write to it.
+pub fn load_or_create(
+    data: &Path,
+    given: Option<String>,
+) -> Result<OperatorToken, OperatorTokenError> {
     // As it can stand in a header; a variable that is there but empty says nothing.
     let given = given.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
     if let Some(secret) = given {
+        check(&secret)
+            .map_err(|source| OperatorTokenError::Weak { place: GIVEN.to_owned(), source })?;
         return Ok(OperatorToken { secret, file: None, is_new: false });
     }
     let path = path(data);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let secret = text.trim().to_owned();
+    match read(&path) {
+        Ok(secret) => {
+            let place = path.display().to_string();
+            check(&secret).map_err(|source| OperatorTokenError::Weak { place, source })?;
             Ok(OperatorToken { secret, file: Some(path), is_new: false })
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => replace(data),
-        Err(source) => Err(FileError { action: "read", path, source }),
+        Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(replace(data)?),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// The token in the file, as it was kept there.
+///
+/// # Errors
+/// There is none, or others may have put theirs there.
+pub(crate) fn read(path: &Path) -> Result<String, FileError> {
+    let bytes = read_secret(path, Keeper::Program)?;
+    let text = String::from_utf8(bytes).map_err(|error| FileError {
+        action: "use",
+        path: path.to_owned(),
+        source: std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()),
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+/// Refuses what can be tried out. What is random and of this length can't.
+fn check(secret: &str) -> Result<(), WeakToken> {
+    let different: BTreeSet<char> = secret.chars().collect();
+    let (length, different) = (secret.chars().count(), different.len());
+    if length < SHORTEST || different < FEWEST { Err(WeakToken) } else { Ok(()) }
 }
 
 /// Makes a new token; the old one is worth nothing once the server has started anew.
@@ -97,10 +156,36 @@ mod tests {
     #[test]
     fn a_given_token_is_not_written_down() {
         let dir = tempfile::tempdir().unwrap();
-        for given in ["given", "given\n"] {
-            assert_eq!(load_or_create(dir.path(), Some(given.into())).unwrap().secret, "given");
+        let token = "given-from-outside";
+        for given in [token, &format!("{token}\n")] {
+            assert_eq!(load_or_create(dir.path(), Some(given.into())).unwrap().secret, token);
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         assert!(load_or_create(dir.path(), Some(" ".into())).unwrap().file.is_some());
+    }
+
+    #[test]
+    fn what_could_be_guessed_is_refused_wherever_it_comes_from() {
+        let dir = tempfile::tempdir().unwrap();
+        for weak in
+            ["x", "secret", "fifteen-letters", "aaaaaaaaaaaaaaaaaaaaaaaa", "abababababababab"]
+        {
+            let error = load_or_create(dir.path(), Some(weak.into())).unwrap_err().to_string();
+            assert!(error.contains("WIKIGROVE_ADMIN_TOKEN") && !error.contains(weak), "{error}");
+            write_new(&path(dir.path()), weak.as_bytes()).unwrap();
+            let error = load_or_create(dir.path(), None).unwrap_err().to_string();
+            assert!(error.contains("operator-token") && error.contains("guessed"), "{error}");
+            std::fs::remove_file(path(dir.path())).unwrap();
+        }
+        load_or_create(dir.path(), Some("0123456789abcdef".into())).unwrap();
+    }
+
+    #[test]
+    fn a_link_to_somebody_elses_token_is_refused() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let token = load_or_create(other.path(), None).unwrap().file.unwrap();
+        std::os::unix::fs::symlink(token, path(dir.path())).unwrap();
+        let error = load_or_create(dir.path(), None).unwrap_err().to_string();
+        assert!(error.contains("link"), "{error}");
     }
 }

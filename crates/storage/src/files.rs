@@ -3,12 +3,16 @@
 //! A file is durable once it *and* the directory that names it were synced, so every helper here
 //! says which of the two it does. Everything is created for this user alone, whatever the umask.
 
+mod secret;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+
+pub use secret::{Keeper, read_secret};
 
 /// An I/O error together with the path it concerns.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
-use wikigrove_storage::files::create_private_dir;
+use wikigrove_storage::files::{Keeper, create_private_dir};
 use wikigrove_storage::{FileError, PageCache, Quota, Resources};
 
 use crate::background::Background;
@@ -210,8 +210,10 @@ impl Platform {
             ..Resources::default()
         };
         let catalog = Catalog::open(&dir, &resources.scheduler)?;
-        let vault =
-            Vault::new(settings.secret_key_file.clone().unwrap_or_else(|| dir.join("secret-key")));
+        let vault = match &settings.secret_key_file {
+            Some(file) => Vault::new(file.clone(), Keeper::Operator),
+            None => Vault::new(dir.join("secret-key"), Keeper::Program),
+        };
         vault.check(&catalog)?;
         let background = Background::start().map_err(|source| FileError {
             action: "start a thread for",

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use wikigrove_storage::FileError;
-use wikigrove_storage::files::{sync_dir, write_new};
+use wikigrove_storage::files::{Keeper, read_secret, sync_dir, write_new};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::catalog::Catalog;
@@ -31,14 +31,15 @@ pub(crate) struct Sealed {
 /// Seals and opens, with the key in a file that is read when it is first needed.
 pub(crate) struct Vault {
     file: PathBuf,
+    keeper: Keeper,
     cipher: Mutex<Option<XChaCha20Poly1305>>,
     /// Why the key must not be used, nor another one made.
     refused: OnceLock<&'static str>,
 }
 
 impl Vault {
-    pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, cipher: Mutex::new(None), refused: OnceLock::new() }
+    pub(crate) fn new(file: PathBuf, keeper: Keeper) -> Self {
+        Self { file, keeper, cipher: Mutex::new(None), refused: OnceLock::new() }
     }
 
     /// Refuses the key from now on, or the making of one, if there are stored values and it opens none of them.
@@ -116,10 +117,10 @@ impl Vault {
         if let Some(cipher) = &*known {
             return Ok(cipher.clone());
         }
-        let key = match std::fs::read(&self.file) {
+        let key = match read_secret(&self.file, self.keeper) {
             Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound && create => self.create()?,
-            Err(source) => return Err(self.file_error("read", source)),
+            Err(error) if error.source.kind() == ErrorKind::NotFound && create => self.create()?,
+            Err(error) => return Err(error.into()),
         };
         let key = Key::try_from(key.as_slice())
             .map_err(|_| self.error("a key is 32 bytes, and these are more or fewer"))?;
@@ -201,7 +202,7 @@ mod tests {
     use super::*;
 
     fn vault(dir: &tempfile::TempDir) -> Vault {
-        Vault::new(dir.path().join("secret-key"))
+        Vault::new(dir.path().join("secret-key"), Keeper::Program)
     }
 
     #[test]

@@ -109,7 +109,6 @@ impl ServeArgs {
 }
 
 pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> {
-    start_logging();
     let files = raise_file_limit();
     let mut limits = args.front.limits(limits(files));
     let has_socket = args.listen.iter().any(|listen| matches!(listen, Listen::Unix(_)));
@@ -133,6 +132,12 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     let token = operator_token::load_or_create(&place.data, args.admin_token)?;
     let is_new = welcome::create_if_empty(&platform).await?;
     let admin = bind(&Listen::Tcp(args.admin_listen), 0).await?;
+    if !args.admin_listen.ip().is_loopback() {
+        tracing::warn!(
+            address = %args.admin_listen,
+            "the control plane can be reached from other machines, in plain HTTP: whoever reads along has the operator's token"
+        );
+    }
     let admin_address = admin.address()?.to_string();
     let mut public = Vec::new();
     for listen in &args.listen {
@@ -237,14 +242,6 @@ fn raise_file_limit() -> u64 {
         Ok(()) => maximum.unwrap_or(u64::MAX),
         Err(_) => current.unwrap_or(u64::MAX),
     }
-}
-
-fn start_logging() {
-    use tracing_subscriber::EnvFilter;
-    // RUST_LOG is the ecosystem's switch; without it, what an operator should see.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// What a newcomer needs: where things are, and lines to paste.

@@ -24,6 +24,7 @@ use super::output::cell;
 use crate::app::{self, Addresses};
 use crate::auth::Authenticator;
 use crate::limits::HttpLimits;
+use crate::operator_token;
 use crate::sync::runner::{Options, Remotes};
 
 /// The file in the data directory in which a server says where it is.
@@ -100,8 +101,13 @@ impl Through {
             Err(Error::InUse { .. } | Error::AlreadyOpen { .. }) => {
                 let token = match token {
                     Some(token) => token,
-                    None => std::fs::read_to_string(place.data.join("operator-token"))
-                        .map_err(|_| "the operator's token is needed, in WIKIGROVE_ADMIN_TOKEN")?,
+                    None => operator_token::read(&place.data.join("operator-token")).map_err(
+                        |error| {
+                            format!(
+                                "the operator's token is needed, in WIKIGROVE_ADMIN_TOKEN: {error}"
+                            )
+                        },
+                    )?,
                 };
                 let server = Running::find(&place.data)?;
                 Ok(Self { token: token.trim().to_owned(), to: To::Server(server) })

@@ -2,8 +2,7 @@
 //! operator mounts.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{LineEnding, PrivateKey};
 use wikigrove_tenant::Secret;
+use wikigrove_tenant::storage::files::{Keeper, read_secret};
 use zeroize::Zeroizing;
 
-/// The largest file with a secret in it, in bytes.
-const MAX_FILE: u64 = 64 * 1024;
 /// The longest token, in bytes. It has to fit into a header.
 const MAX_TOKEN: usize = 4096;
 
@@ -315,13 +313,14 @@ impl SecretFiles {
         if !path.starts_with(&root) {
             return Err(outside());
         }
-        let file = File::open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
+        if !path.is_file() {
             return Err(outside());
         }
-        let mut text = Zeroizing::new(String::new());
-        file.take(MAX_FILE).read_to_string(&mut text).map_err(unreadable)?;
-        Ok(text)
+        let read = read_secret(&path, Keeper::Operator);
+        let bytes = Zeroizing::new(read.map_err(|error| unreadable(error.source))?);
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        Ok(Zeroizing::new(text.to_owned()))
     }
 }
 

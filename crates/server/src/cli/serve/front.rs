@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::HeaderName;
+use wikigrove_tenant::storage::files::{Keeper, read_secret};
 
 use crate::auth::proxy::{IdentityHeaders, Network, Proxies, ProxyError};
 use crate::cli::Failure;
@@ -121,9 +122,9 @@ impl FrontArgs {
     pub(super) fn proxies(&self, has_socket: bool) -> Result<Proxies, Failure> {
         let secrets = match &self.proxy_secret_file {
             Some(file) => {
-                let text = std::fs::read_to_string(file);
                 let shown = file.display();
-                let text = text.map_err(|error| format!("can't read {shown}: {error}"))?;
+                let text = String::from_utf8(read_secret(file, Keeper::Operator)?)
+                    .map_err(|_| format!("{shown}: it is no text"))?;
                 Proxies::secrets(&text).map_err(|error| format!("{shown}: {error}"))?
             }
             None => Vec::new(),
