@@ -11,6 +11,7 @@ mod canary;
 mod channels;
 mod context;
 mod crash;
+mod cut_files;
 mod diff_blame;
 mod disk_full;
 mod drafts;

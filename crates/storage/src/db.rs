@@ -13,12 +13,12 @@ mod migrate;
 #[cfg(feature = "rusqlite")]
 mod read_only;
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use scheduled_thread_pool::ScheduledThreadPool;
 
@@ -310,12 +310,8 @@ struct How {
 
 impl How {
     fn pool(&self, held: Arc<Held>) -> r2d2::Pool<Manager> {
-        let sizing = self.sizing;
-        let connections = SqliteConnectionManager::file(&self.path)
-            .with_flags(FLAGS)
-            .with_init(move |connection| configure(connection, sizing));
         r2d2::Pool::builder()
-            .max_size(sizing.connections)
+            .max_size(self.sizing.connections)
             .min_idle(Some(0))
             .max_lifetime(None)
             // With a time limit r2d2 would leave a job on the scheduler that outlives the pool. What is
@@ -324,7 +320,7 @@ impl How {
             .connection_timeout(CONNECTION_TIMEOUT)
             .test_on_check_out(false)
             .thread_pool(self.scheduler.0.clone())
-            .build_unchecked(Manager { connections, held })
+            .build_unchecked(Manager { path: self.path.clone(), sizing: self.sizing, held })
     }
 }
 
@@ -364,7 +360,8 @@ impl std::fmt::Debug for Database {
 /// Makes the connections of a pool, and drops one that comes back in the middle of something: in a
 /// transaction, or with a statement that isn't at its end. The next one to use it would fail.
 struct Manager {
-    connections: SqliteConnectionManager,
+    path: PathBuf,
+    sizing: Sizing,
     held: Arc<Held>,
 }
 
@@ -373,7 +370,7 @@ impl r2d2::ManageConnection for Manager {
     type Error = rusqlite::Error;
 
     fn connect(&self) -> rusqlite::Result<Connection> {
-        let connection = self.connections.connect()?;
+        let connection = connect(&self.path, self.sizing)?;
         // All of a pool are to the same file.
         match self.held.fate() {
             Ok(Fate::Held) => Ok(connection),
@@ -382,7 +379,7 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn is_valid(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        self.connections.is_valid(connection)
+        connection.execute_batch("")
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
@@ -394,8 +391,21 @@ impl r2d2::ManageConnection for Manager {
 /// `URI`: a path is a path.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
+/// SQLite's way to open a file for one process alone. Other programs are told that the file is locked, and the
+/// index of the log is in memory that all connections share, instead of a mapped file (`-shm`) that another
+/// program could cut: the next look into it would end the process. See <https://www.sqlite.org/vfs.html>.
+const FOR_THIS_PROCESS: &CStr = c"unix-excl";
+
+/// Opens a file of a platform or a wiki. Only the process that owns the data directory does.
+///
+/// # Errors
+/// It can't be opened, or another program has it open.
+pub fn open_own(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags_and_vfs(path, flags, FOR_THIS_PROCESS)
+}
+
 fn connect(path: &Path, sizing: Sizing) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open_with_flags(path, FLAGS)?;
+    let mut connection = open_own(path, FLAGS)?;
     configure(&mut connection, sizing)?;
     Ok(connection)
 }

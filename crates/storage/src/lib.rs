@@ -82,6 +82,7 @@ mod tree;
 mod undo;
 mod unit;
 mod usage;
+mod whole;
 mod wiki;
 
 pub use allowance::{fitting, json_size};

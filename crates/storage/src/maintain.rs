@@ -185,6 +185,8 @@ impl Wiki {
         if self.ending.load(Ordering::Acquire) {
             return Err(Cancelled.into());
         }
+        // What is removed is in a pack that was read through a map.
+        self.check_maps()?;
         self.lock_writer()
     }
 

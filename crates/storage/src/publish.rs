@@ -266,6 +266,8 @@ impl Wiki {
         let links = self.links_to_tell(from);
         let database = self.database()?;
         let recorded = database.write(|transaction| -> Result<(), Error> {
+            // All that it rests on has been read.
+            self.check_maps()?;
             redo::record(transaction, redo)?;
             sync::add_jobs(transaction, &links, redo.new)?;
             also(transaction)
@@ -370,6 +372,7 @@ impl Wiki {
         let conflicts = NewConflicts { link: None, conflicts: merge.conflicts };
         let links = self.links_to_tell(None);
         self.database()?.write(|transaction| -> Result<(), Error> {
+            self.check_maps()?;
             redo::record(transaction, &redo)?;
             follow(transaction)?;
             conflicts.record(transaction, new)?;
@@ -415,6 +418,8 @@ impl Wiki {
         disk.sync()?;
         writer.unsynced = false;
         let size = self.repo().known_size();
+        // Should a pack have been cut, the rows may know what was in it.
+        self.check_maps()?;
         database.write(|tx| Ok::<_, Error>(redo::forget(tx, newest, head, size)?))?;
         writer.durable = head;
         writer.pending = 0;

@@ -7,6 +7,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+use crate::db::open_own;
+
 /// The tables git can't give back, redo rows first: they hold acknowledged saves. The columns are
 /// those of now and then, from the newest schema to the oldest.
 const TABLES: [(&str, &[&str]); 8] = [
@@ -57,13 +59,12 @@ struct Table {
 impl Salvage {
     /// Reads what can be read.
     pub(crate) fn read(path: &Path) -> Self {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .and_then(|connection| {
-                // The file and its log stay as they are, should this have to be done once more.
-                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-                connection.execute_batch("pragma wal_autocheckpoint = 0")?;
-                Ok(connection)
-            });
+        let connection = open_own(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
+            // The file and its log stay as they are, should this have to be done once more.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            connection.execute_batch("pragma wal_autocheckpoint = 0")?;
+            Ok(connection)
+        });
         let tables = TABLES.iter().map(|(name, schemas)| {
             let has = |columns: &&&str| {
                 let select = format!("select {columns} from {name}");

@@ -19,6 +19,7 @@ use crate::repo::{self, Entry, HeadStamp, Repo, RepoError};
 use crate::revision::{Etag, Revision};
 use crate::sync::LinkId;
 use crate::usage::{Quota, Room};
+use crate::whole::Maps;
 use crate::{layout, recover};
 
 mod indexing;
@@ -68,6 +69,7 @@ pub struct Wiki {
     options: Options,
     scheduler: Scheduler,
     repo: Repo,
+    pub(crate) maps: Maps,
     /// Set once wiki.db exists; see [`Wiki::database`].
     database: OnceLock<Database>,
     /// Held while wiki.db is being created.
@@ -142,6 +144,7 @@ impl Wiki {
     /// damaged beyond what redo rows and the index can repair.
     pub fn open(dir: &Path, options: Options, resources: &Resources) -> Result<Self, Error> {
         let repo_dir = layout::repo(dir);
+        let maps = Maps::of(dir)?;
         let repo = Repo::open(&repo_dir)?;
         layout::sweep(dir)?;
         let wiki = Self {
@@ -149,6 +152,7 @@ impl Wiki {
             options,
             scheduler: resources.scheduler.clone(),
             repo,
+            maps,
             database: OnceLock::new(),
             creating: Mutex::new(()),
             writer: Mutex::new(Writer::default()),

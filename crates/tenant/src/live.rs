@@ -90,7 +90,15 @@ impl Live {
     /// [`Error::Closed`], or what `work` says.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Wiki) -> Result<T, Error>) -> Result<T, Error> {
         let _inside = self.door.try_acquire().map_err(|_| Error::Closed)?;
-        work(&self.wiki)
+        let done = work(&self.wiki);
+        // Whatever came of it: nothing may have been found because there are zeros now.
+        self.wiki.check_maps()?;
+        done
+    }
+
+    /// Whether it has to be opened again before it is used.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.wiki.check_maps().is_err()
     }
 
     /// Uses the wiki for longer than one call.

@@ -144,11 +144,14 @@ impl Registry {
         }
     }
 
-    /// The wiki, if it is open.
+    /// The wiki, if it is open and can be used.
     pub(crate) fn get(&self, id: TenantId) -> Option<Arc<Live>> {
         let slots = lock(&self.slots);
         let slot = slots.of.get(&id)?;
         let wiki = lock(&slot.open).as_ref()?.wiki.clone();
+        if wiki.is_damaged() {
+            return None;
+        }
         slot.used.store(self.now(), Ordering::Relaxed);
         Some(wiki)
     }
@@ -181,6 +184,7 @@ impl Registry {
     ) -> Result<(Arc<Live>, bool), Error> {
         let gate = self.gate(id).await?;
         gate.slot.used.store(self.now(), Ordering::Relaxed);
+        gate.close_damaged().await;
         if let Some(open) = lock(&gate.slot.open).as_ref() {
             return Ok((open.wiki.clone(), false));
         }
@@ -385,6 +389,19 @@ pub(crate) struct Gate<'a> {
 }
 
 impl Gate<'_> {
+    /// Closes the wiki if it has to be opened again.
+    async fn close_damaged(&self) {
+        let damaged = {
+            let mut open = lock(&self.slot.open);
+            open.take_if(|open| open.wiki.is_damaged())
+        };
+        if let Some(damaged) = damaged {
+            tracing::error!(wiki.id = %self.id, "a file of the wiki was cut while it was open; it is opened again");
+            self.registry.counts.ended.fetch_add(1, Ordering::Relaxed);
+            finish(damaged).await;
+        }
+    }
+
     /// The wiki, if it is open.
     pub(crate) fn open_wiki(&self) -> Option<Arc<Live>> {
         lock(&self.slot.open).as_ref().map(|open| open.wiki.clone())

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Sizing, configure};
+use super::{Sizing, configure, open_own};
 
 /// Never `URI`: a path is a path.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -29,7 +29,7 @@ const LOOKING: &[&str] = &[
 ];
 
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open_with_flags(path, FLAGS)?;
+    let mut connection = open_own(path, FLAGS)?;
     configure(&mut connection, SIZING)?;
     connection.authorizer(Some(|context: AuthContext<'_>| authorise(&context.action)))?;
     Ok(connection)

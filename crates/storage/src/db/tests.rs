@@ -227,10 +227,11 @@ fn add_note(db: &Database, text: &str) -> Result<(), DbError> {
 
 #[test]
 fn a_file_or_a_log_that_is_removed_while_it_is_open_is_written_once_more() {
-    for suffixes in [&[""][..], &["-wal"], &["", "-wal"], &["", "-wal", "-shm"]] {
+    for suffixes in [&[""][..], &["-wal"], &["", "-wal"]] {
         let (dir, path) = scratch();
         let db = create_one(&path);
         add_note(&db, "before").unwrap();
+        assert!(!held::with_suffix(&path, "-shm").exists(), "nothing is mapped that could be cut");
         for round in 0..2 {
             for suffix in suffixes {
                 std::fs::remove_file(held::with_suffix(&path, suffix)).unwrap();
@@ -326,4 +327,30 @@ fn damage_is_noted_whatever_becomes_of_the_error() {
     });
     assert_eq!((swallowed.unwrap(), db.trouble()), (true, Some(Trouble::Damaged)));
     assert!(!db.is_sound().unwrap());
+}
+
+#[test]
+fn another_program_is_told_that_the_file_is_in_use() {
+    const FILE: &str = "WIKIGROVE_OTHER_PROGRAM";
+    const NAME: &str = "db::tests::another_program_is_told_that_the_file_is_in_use";
+    if let Some(file) = std::env::var_os(FILE) {
+        let other = Connection::open(file).unwrap();
+        other.busy_timeout(Duration::ZERO).unwrap();
+        let count = other.query_row("select count(*) from note", [], |row| row.get::<_, i32>(0));
+        std::process::exit(match count.map_err(DbError::from) {
+            Err(DbError::Busy { .. }) => 70,
+            counted => counted.unwrap(),
+        });
+    }
+    let (_dir, path) = scratch();
+    let db = create_one(&path);
+    add_note(&db, "text").unwrap();
+    let other = || {
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = program.args(["--exact", NAME]).env(FILE, &path).output().unwrap();
+        output.status.code()
+    };
+    assert_eq!(other(), Some(70));
+    drop(db);
+    assert_eq!(other(), Some(2));
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 use wikigrove_storage::FileError;
-use wikigrove_storage::db::{Database, DbError, PoolUse, Scheduler, Schema, Sizing};
+use wikigrove_storage::db::{Database, DbError, PoolUse, Scheduler, Schema, Sizing, open_own};
 
 use super::CatalogError;
 
@@ -191,7 +191,7 @@ fn alone(file: &Path) -> rusqlite::Result<Option<State>> {
 
 /// The state that the file has with its log, which stays beside it and isn't written to it.
 fn together(file: &Path) -> rusqlite::Result<Option<State>> {
-    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = open_own(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     State::read(&connection)
 }
