@@ -4,20 +4,18 @@ use std::path::PathBuf;
 
 use testkit::{Git, Program};
 
-use super::trial::{Moment, WIKI};
+use super::trial::WIKI;
 
 /// A kind of file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Catalog,
     CatalogLog,
-    CatalogIndex,
     Lock,
     OperatorToken,
     SecretKey,
     Database,
     DatabaseLog,
-    DatabaseIndex,
     Head,
     Config,
     PackedRefs,
@@ -36,22 +34,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether the server reads it through a map of its memory.
-    pub(super) fn is_mapped(self) -> bool {
-        use Kind::{CatalogIndex, CommitGraph, DatabaseIndex, Pack, PackIndex};
-        matches!(self, CatalogIndex | DatabaseIndex | Pack | PackIndex | CommitGraph)
-    }
-
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Catalog,
         Self::CatalogLog,
-        Self::CatalogIndex,
         Self::Lock,
         Self::OperatorToken,
         Self::SecretKey,
         Self::Database,
         Self::DatabaseLog,
-        Self::DatabaseIndex,
         Self::Head,
         Self::Config,
         Self::PackedRefs,
@@ -78,13 +68,11 @@ impl Kind {
         match self {
             Self::Catalog => data.join("platform.db"),
             Self::CatalogLog => data.join("platform.db-wal"),
-            Self::CatalogIndex => data.join("platform.db-shm"),
             Self::Lock => data.join("lock"),
             Self::OperatorToken => data.join("operator-token"),
             Self::SecretKey => data.join("secret-key"),
             Self::Database => wiki.join("wiki.db"),
             Self::DatabaseLog => wiki.join("wiki.db-wal"),
-            Self::DatabaseIndex => wiki.join("wiki.db-shm"),
             Self::Head => repo.join("HEAD"),
             Self::Config => repo.join("config"),
             Self::PackedRefs => repo.join("packed-refs"),
@@ -103,11 +91,6 @@ impl Kind {
         }
     }
 
-    /// SQLite's shared memory means nothing at rest.
-    pub(super) fn exists_at(self, moment: Moment) -> bool {
-        moment == Moment::WhileOpen || !matches!(self, Self::CatalogIndex | Self::DatabaseIndex)
-    }
-
     pub(super) fn is_dir(self) -> bool {
         matches!(self, Self::Repository | Self::Objects | Self::Refs | Self::Packs)
     }
@@ -116,18 +99,13 @@ impl Kind {
     pub(super) fn is_of_the_platform(self) -> bool {
         matches!(
             self,
-            Self::Catalog
-                | Self::CatalogLog
-                | Self::CatalogIndex
-                | Self::Lock
-                | Self::OperatorToken
-                | Self::SecretKey
+            Self::Catalog | Self::CatalogLog | Self::Lock | Self::OperatorToken | Self::SecretKey
         )
     }
 
     /// Whether it holds drafts and settings, which are nowhere else.
     pub(super) fn is_of_the_database(self) -> bool {
-        matches!(self, Self::Database | Self::DatabaseLog | Self::DatabaseIndex)
+        matches!(self, Self::Database | Self::DatabaseLog)
     }
 }
 

@@ -35,11 +35,6 @@ pub(super) enum Harm {
 }
 
 impl Harm {
-    /// Whether something is cut off the file.
-    pub(super) fn shortens(self) -> bool {
-        matches!(self, Self::Emptied | Self::Halved)
-    }
-
     pub(super) const ALL: [Self; 10] = [
         Self::Emptied,
         Self::Halved,

@@ -154,6 +154,12 @@ impl Trial<'_> {
         for slug in [WIKI, OTHER] {
             look(&operator, slug).await;
             operator.on(slug).create("before", "text\n").await.good();
+            // What is in no file can't be damaged.
+            let wiki = self.program.data().join("wikis").join(slug);
+            assert!(
+                !wiki.join("wiki.db-shm").exists()
+                    && !self.program.data().join("platform.db-shm").exists()
+            );
         }
         server
     }
@@ -307,8 +313,8 @@ impl Trial<'_> {
     /// Puts the file back; a database with its log, which belong together.
     fn restore(&self) {
         let family = match self.kind {
-            Kind::Catalog | Kind::CatalogLog | Kind::CatalogIndex => "platform.db",
-            Kind::Database | Kind::DatabaseLog | Kind::DatabaseIndex => "wiki.db",
+            Kind::Catalog | Kind::CatalogLog => "platform.db",
+            Kind::Database | Kind::DatabaseLog => "wiki.db",
             _ => {
                 remove(&self.path);
                 if self.aside.exists() {
@@ -317,14 +323,12 @@ impl Trial<'_> {
                 return;
             }
         };
-        for suffix in ["", "-wal", "-shm"] {
+        for suffix in ["", "-wal"] {
             let path = self.path.with_file_name(format!("{family}{suffix}"));
             let below = path.strip_prefix(self.program.data()).unwrap();
             let original = self.template.directory().join(below);
             remove(&path);
-            if suffix != "-shm" {
-                super::copy(&original, &path);
-            }
+            super::copy(&original, &path);
         }
     }
 
