@@ -170,7 +170,8 @@ impl Template {
         let data = self.scratch.path().join("data");
         let _ = std::fs::remove_dir_all(&data);
         copy(&self.scratch.path().join("template"), &data);
-        let program = crate::program(&data);
+        // One thread waits for sockets, and it is always the same.
+        let program = crate::program(&data).env("TOKIO_WORKER_THREADS", "1");
         operation.prepare(&program);
         let server = program.serve_with(operation.options());
         (program, server)

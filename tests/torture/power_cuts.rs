@@ -99,8 +99,8 @@ async fn cut_the_power_of(system: FileSystem) {
         let Some(disk) = DiskImage::formatted_as(system) else { return };
         acknowledged += one_life(disk, cuts, &mut aftermath).await;
         left -= cuts;
+        aftermath.report(&format!("power cuts on {system:?}"), acknowledged);
     }
-    aftermath.report(&format!("power cuts on {system:?}"), acknowledged);
 }
 
 /// Cuts the power of one disk; returns how many operations were acknowledged.

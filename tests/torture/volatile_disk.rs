@@ -46,8 +46,8 @@ async fn cuts_of_a_disk_that_keeps_only_what_was_synced_lose_nothing_and_stop_no
         let cuts = left.min(CUTS_PER_RECORD);
         recorded.cut(cuts, &mut aftermath).await;
         left -= cuts;
+        aftermath.report("cuts of a volatile disk", acknowledged);
     }
-    aftermath.report("cuts of a volatile disk", acknowledged);
 }
 
 /// A server that ran, with all that it wrote.
@@ -129,6 +129,7 @@ impl Recorded {
         loss: Loss,
         aftermath: &mut Aftermath,
     ) {
+        // Shown where a check fails.
         eprintln!("cut at {moment:?}, losing {loss:?}");
         let ledger = self.ledger.as_of(moment);
         let server = program.serve();

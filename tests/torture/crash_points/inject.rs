@@ -52,7 +52,7 @@ pub(super) fn possible() -> bool {
     there
 }
 
-/// strace, attached to a process and all that it starts.
+/// strace, attached to a process.
 pub(super) struct Injection {
     strace: Child,
     log: PathBuf,
@@ -62,17 +62,27 @@ impl Injection {
     pub(super) fn attach(pid: Pid, point: Point, scratch: &Path) -> Self {
         let log = scratch.join("injected");
         let Point { call, fault, number } = point;
-        let fault = fault.as_strace_has_it();
+        let effect = fault.as_strace_has_it();
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-y", "-e", "signal=none", "-o"]).arg(&log);
+        strace.args(["-y", "-e", "signal=none", "-o"]).arg(&log);
         strace.args(["-e", &format!("trace={call}")]);
-        strace.args(["-e", &format!("inject={call}:{fault}:when={number}")]);
-        strace.arg("-p").arg(pid.as_raw_nonzero().to_string());
+        strace.args(["-e", &format!("inject={call}:{effect}:when={number}")]);
+        let mut attached = 1;
+        if call == "write" && fault != Fault::Kill {
+            let threads = threads_that_wait_for_no_socket(pid);
+            attached = threads.len();
+            strace.args(threads.iter().flat_map(|thread| ["-p", thread]));
+        } else {
+            // All threads, and all children.
+            strace.arg("-f").arg("-p").arg(pid.as_raw_nonzero().to_string());
+        }
         let mut strace = strace.stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(strace.stderr.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        assert!(line.contains("attached"), "{line}");
+        for _ in 0..attached {
+            let mut line = String::new();
+            said.read_line(&mut line).unwrap();
+            assert!(line.contains("attached"), "{line}");
+        }
         // Nothing stops for want of a reader.
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         Self { strace, log }
@@ -92,4 +102,17 @@ impl Injection {
         let elsewhere = struck.iter().any(|line| !line.contains(data));
         Struck { injected: !struck.is_empty() || killed, elsewhere }
     }
+}
+
+/// The threads that work with files. One that waits for sockets wakes others by writing to a descriptor
+/// that isn't a file; tokio ends the process if that fails.
+fn threads_that_wait_for_no_socket(pid: Pid) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).unwrap();
+    let threads = threads.map(|entry| entry.unwrap().path());
+    let polls = |thread: &PathBuf| {
+        let waits = std::fs::read_to_string(thread.join("wchan")).unwrap_or_default();
+        waits.contains("poll")
+    };
+    let name = |thread: PathBuf| thread.file_name().unwrap().to_str().unwrap().to_owned();
+    threads.filter(|thread| !polls(thread)).map(name).collect()
 }
