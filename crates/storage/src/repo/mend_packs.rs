@@ -30,13 +30,13 @@ pub(super) fn mend(repo: &Path) -> Result<bool, RepoError> {
     }
     let mut lacks_some = false;
     for pack in packs.with("idx")? {
-        if !pack.with_extension("pack").exists() {
+        if !has_pack(&pack) {
             packs.set_aside_index(&pack)?;
         } else if let Some(why) = damage(&pack)? {
             lacks_some |= !packs.index_again(&pack, &why)?;
         }
     }
-    for pack in packs.with("pack")? {
+    for pack in packs.with("pack")?.into_iter().filter(|pack| has_pack(pack)) {
         if !pack.with_extension("idx").exists() {
             lacks_some |= !packs.index_again(&pack, "it has none")?;
         }
@@ -67,7 +67,7 @@ impl Packs<'_> {
     /// else it is undone.
     fn finish_removal(&self, pack: &Path) -> Result<(), RepoError> {
         let mark = pack.with_extension(REPLACED);
-        if !pack.with_extension("pack").exists() || self.others_have_all(&mark)? {
+        if !has_pack(pack) || self.others_have_all(&mark)? {
             for extension in ["bitmap", "rev", "pack", "mtimes", REPLACED] {
                 files::remove_if_there(&pack.with_extension(extension))?;
             }
@@ -82,7 +82,7 @@ impl Packs<'_> {
         let Some(objects) = open_index(index)? else { return Ok(false) };
         let mut others = Vec::new();
         for pack in self.with("idx")? {
-            if pack.with_extension("pack").exists() && damage(&pack)?.is_none() {
+            if has_pack(&pack) && damage(&pack)?.is_none() {
                 others.extend(open_index(&pack.with_extension("idx"))?);
             }
         }
@@ -110,6 +110,9 @@ impl Packs<'_> {
         match index_pack(self.repo, &file, &new)? {
             Ok(()) => {
                 File::open(&new).and_then(|new| new.sync_all()).at("sync", &new)?;
+                if index.is_dir() {
+                    self.set_aside(pack, "idx")?;
+                }
                 std::fs::rename(&new, &index).at("rename into place", &index)?;
                 files::remove_if_there(&pack.with_extension("rev"))?;
                 files::sync_dir(self.dir)?;
@@ -155,7 +158,7 @@ impl Packs<'_> {
         }
         for extension in ["rev", "bitmap"] {
             for pack in self.with(extension)? {
-                if !pack.with_extension("pack").exists() {
+                if !has_pack(&pack) {
                     files::remove_if_there(&pack.with_extension(extension))?;
                 }
             }
@@ -181,6 +184,11 @@ pub(super) fn remove_damaged_graph(repo: &Path, local: &gix::Repository) -> Resu
         std::fs::remove_dir_all(&chain).at("remove", &chain)?;
     }
     Ok(())
+}
+
+/// Whether the pack is there. A directory or a link to nothing isn't one, and is left to whoever put it there.
+fn has_pack(pack: &Path) -> bool {
+    pack.with_extension("pack").is_file()
 }
 
 /// Why a pack and its index can't both be good; `None` if nothing is wrong with them at first sight.

@@ -79,6 +79,34 @@ fn a_pack_that_cannot_be_indexed_is_kept() {
     assert_eq!(fs::read(scratch.repo().join("set-aside/pack-1.pack")).unwrap(), b"half");
 }
 
+#[test]
+fn what_is_no_file_is_no_pack_and_stays_where_it_is() {
+    for is_link in [true, false] {
+        let (mut scratch, pack) = packed();
+        let elsewhere = scratch.dir().join("elsewhere");
+        fs::rename(&pack, &elsewhere).unwrap();
+        if is_link {
+            std::os::unix::fs::symlink("/nonexistent/somewhere", &pack).unwrap();
+        } else {
+            fs::create_dir(&pack).unwrap();
+        }
+        assert!(matches!(scratch.open(), Err(crate::Error::Damaged { .. })));
+        assert!(fs::symlink_metadata(&pack).is_ok());
+        if is_link { fs::remove_file(&pack) } else { fs::remove_dir(&pack) }.unwrap();
+        fs::rename(&elsewhere, &pack).unwrap();
+        everything_is_there(&mut scratch);
+
+        let index = pack.with_extension("idx");
+        fs::remove_file(&index).unwrap();
+        if is_link {
+            std::os::unix::fs::symlink("/nonexistent/somewhere", &index).unwrap();
+        } else {
+            fs::create_dir(&index).unwrap();
+        }
+        everything_is_there(&mut scratch);
+    }
+}
+
 /// What is in front of the cut can still be read.
 #[test]
 fn a_pack_that_is_cut_off_keeps_its_index() {
