@@ -1,5 +1,6 @@
 //! What becomes of a process whose mapped file is cut.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;

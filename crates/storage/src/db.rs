@@ -13,12 +13,13 @@ mod migrate;
 #[cfg(feature = "rusqlite")]
 mod read_only;
 
-use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use scheduled_thread_pool::ScheduledThreadPool;
 
@@ -310,8 +311,12 @@ struct How {
 
 impl How {
     fn pool(&self, held: Arc<Held>) -> r2d2::Pool<Manager> {
+        let sizing = self.sizing;
+        let connections = SqliteConnectionManager::file(address(&self.path))
+            .with_flags(FLAGS | OpenFlags::SQLITE_OPEN_URI)
+            .with_init(move |connection| configure(connection, sizing));
         r2d2::Pool::builder()
-            .max_size(self.sizing.connections)
+            .max_size(sizing.connections)
             .min_idle(Some(0))
             .max_lifetime(None)
             // With a time limit r2d2 would leave a job on the scheduler that outlives the pool. What is
@@ -320,7 +325,7 @@ impl How {
             .connection_timeout(CONNECTION_TIMEOUT)
             .test_on_check_out(false)
             .thread_pool(self.scheduler.0.clone())
-            .build_unchecked(Manager { path: self.path.clone(), sizing: self.sizing, held })
+            .build_unchecked(Manager { connections, held })
     }
 }
 
@@ -360,8 +365,7 @@ impl std::fmt::Debug for Database {
 /// Makes the connections of a pool, and drops one that comes back in the middle of something: in a
 /// transaction, or with a statement that isn't at its end. The next one to use it would fail.
 struct Manager {
-    path: PathBuf,
-    sizing: Sizing,
+    connections: SqliteConnectionManager,
     held: Arc<Held>,
 }
 
@@ -370,7 +374,7 @@ impl r2d2::ManageConnection for Manager {
     type Error = rusqlite::Error;
 
     fn connect(&self) -> rusqlite::Result<Connection> {
-        let connection = connect(&self.path, self.sizing)?;
+        let connection = self.connections.connect()?;
         // All of a pool are to the same file.
         match self.held.fate() {
             Ok(Fate::Held) => Ok(connection),
@@ -379,7 +383,7 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn is_valid(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        connection.execute_batch("")
+        self.connections.is_valid(connection)
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
@@ -387,21 +391,28 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// Never `CREATE`: a file that isn't there must not spring into being by being looked at. Never
-/// `URI`: a path is a path.
+/// Never `CREATE`: a file that isn't there must not spring into being by being looked at. `URI` only
+/// with an [`address`]: a path is a path.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// SQLite's way to open a file for one process alone. Other programs are told that the file is locked, and the
-/// index of the log is in memory that all connections share, instead of a mapped file (`-shm`) that another
+/// The bytes of a path that its URI has as they are.
+const OF_PATHS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_');
+
+/// The URI by which SQLite opens a file for one process alone. Other programs are told that the file is locked, and
+/// the index of the log is in memory that all connections share, instead of a mapped file (`-shm`) that another
 /// program could cut: the next look into it would end the process. See <https://www.sqlite.org/vfs.html>.
-const FOR_THIS_PROCESS: &CStr = c"unix-excl";
+fn address(path: &Path) -> String {
+    let root = if path.is_absolute() { "//" } else { "" };
+    let path = percent_encode(path.as_os_str().as_encoded_bytes(), OF_PATHS);
+    format!("file:{root}{path}?vfs=unix-excl")
+}
 
 /// Opens a file of a platform or a wiki. Only the process that owns the data directory does.
 ///
 /// # Errors
 /// It can't be opened, or another program has it open.
 pub fn open_own(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    Connection::open_with_flags_and_vfs(path, flags, FOR_THIS_PROCESS)
+    Connection::open_with_flags(address(path), flags | OpenFlags::SQLITE_OPEN_URI)
 }
 
 fn connect(path: &Path, sizing: Sizing) -> rusqlite::Result<Connection> {
