@@ -105,6 +105,9 @@ pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     start_logging();
+    if let Err(error) = wikigrove_sigbus::install() {
+        tracing::warn!(%error, "a file that another program cuts will end this process");
+    }
     hardening::close_off();
     let exposed = hardening::secrets_on_the_command_line(&matches);
     match run(cli, &exposed) {
