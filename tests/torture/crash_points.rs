@@ -203,8 +203,8 @@ impl Template {
         let run = operation.run(&operator, &self.known, &self.clone, &program);
         let status = tokio::time::timeout(PATIENCE, run).await;
         let status = status.unwrap_or_else(|_| panic!("{what} hangs"));
+        let struck = injection.end(server.is_running(), program.data());
         let survived = server.is_running();
-        let struck = injection.end(survived, program.data());
         if struck.elsewhere {
             return Outcome::Void;
         }

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -94,7 +95,14 @@ impl Injection {
             // It may have ended with the process. Not `INT`, which what runs in the background ignores.
             let _ = kill_process(Pid::from_child(&self.strace), Signal::TERM);
         }
-        self.strace.wait().unwrap();
+        let patience = Instant::now() + Duration::from_secs(10);
+        while self.strace.try_wait().unwrap().is_none() {
+            // Now and then it misses the death of a thread, waits for it for ever, and heeds no `TERM`.
+            if Instant::now() > patience {
+                self.strace.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let log = std::fs::read_to_string(&self.log).unwrap();
         let struck: Vec<_> = log.lines().filter(|line| line.contains("(INJECTED")).collect();
         let killed = log.contains("+++ killed by SIGKILL +++");

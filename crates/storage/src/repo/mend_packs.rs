@@ -215,6 +215,9 @@ fn damage(pack: &Path) -> Result<Option<String>, RepoError> {
 
 /// `None`: it is damaged.
 fn open_index(path: &Path) -> Result<Option<index::File>, RepoError> {
+    if path.is_dir() {
+        return Ok(None);
+    }
     match index::File::at(path, gix::hash::Kind::Sha1) {
         Ok(index) => Ok(Some(index)),
         Err(error) if RepoError::blames_the_system(&error) => Err(error.into()),
