@@ -111,7 +111,7 @@ impl Contender<'_> {
     async fn take_turn(&mut self, time: Duration) {
         let used = || self.server.processor_time().unwrap_or_default();
         let (before, started) = (used(), Instant::now());
-        let answers = self.load.run(time).await;
+        let answers = self.load.run(time).await.len() as u64;
         let elapsed = started.elapsed();
         self.processor += used() - before;
         self.answers += answers;

@@ -8,7 +8,7 @@ use moka::sync::Cache;
 
 use crate::allowance::json_size;
 use crate::page::Page;
-use crate::revision::Revision;
+use crate::recent::Position;
 
 /// What an entry costs besides its content and path, in bytes.
 const OVERHEAD: usize = 400;
@@ -48,8 +48,8 @@ impl Equivalent<Key> for Wanted<'_> {
 
 #[derive(Clone)]
 struct Cached {
-    /// The head at which the page was read. At any other head it may be another page.
-    head: Revision,
+    /// Where it was read.
+    position: Position,
     page: Arc<Page>,
 }
 
@@ -105,16 +105,17 @@ pub(crate) struct WikiPages {
 }
 
 impl WikiPages {
-    pub(crate) fn get(&self, path: &str, head: Revision) -> Option<Arc<Page>> {
+    /// The page with the position at which it was read. Elsewhere it may be another page.
+    pub(crate) fn get(&self, path: &str) -> Option<(Position, Arc<Page>)> {
         let cached = self.pages.get(&Wanted(self.wiki, path))?;
-        (cached.head == head).then_some(cached.page)
+        Some((cached.position, cached.page))
     }
 
     /// Keeps a page, and returns the one to use: if several read it at once, the first.
-    pub(crate) fn put(&self, path: &str, head: Revision, page: Arc<Page>) -> Arc<Page> {
+    pub(crate) fn put(&self, path: &str, position: Position, page: Arc<Page>) -> Arc<Page> {
         let entry = self.pages.entry((self.wiki, path.to_owned()));
-        let kept = entry.or_insert_with_if(|| Cached { head, page }, |kept| kept.head != head);
-        kept.into_value().page
+        let is_other = |kept: &Cached| kept.position != position;
+        entry.or_insert_with_if(|| Cached { position, page }, is_other).into_value().page
     }
 }
 
@@ -124,23 +125,22 @@ mod tests {
     use crate::page::PageSummary;
 
     #[test]
-    fn a_page_is_found_by_its_wiki_path_and_head_only() {
+    fn a_page_is_found_by_its_wiki_and_path_only() {
         let cache = PageCache::default();
         let (ours, theirs) = (cache.for_wiki(), cache.for_wiki());
-        let [head, later] = [1, 2].map(|byte| Revision::from_bytes([byte; 20]));
+        let position = Position::default();
         let summary = PageSummary {
             path: "a/b".to_owned(),
             title: String::new(),
             etag: crate::revision::Etag::from_bytes([0; 20]),
-            revision: head,
+            revision: crate::Revision::from_bytes([1; 20]),
             size: 1,
             author: crate::author::Author::new("a", "b"),
             modified: time::OffsetDateTime::UNIX_EPOCH,
         };
-        ours.put("a/b", head, Arc::new(Page::new(summary, "x".into())));
-        assert!(ours.get("a/b", head).is_some());
-        assert!(ours.get("a/b", later).is_none() && ours.get("a", head).is_none());
-        assert!(theirs.get("a/b", head).is_none());
+        ours.put("a/b", position, Arc::new(Page::new(summary, "x".into())));
+        assert_eq!(ours.get("a/b").map(|(at, _)| at), Some(position));
+        assert!(ours.get("a").is_none() && theirs.get("a/b").is_none());
         let CacheUse { entries, bytes, capacity } = cache.usage();
         assert_eq!((entries, bytes, capacity), (1, OVERHEAD as u64 + 3 + 2, 64 << 20));
     }

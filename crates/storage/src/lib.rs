@@ -64,6 +64,7 @@ mod page_path;
 mod preferences;
 mod publish;
 mod receive;
+mod recent;
 mod recover;
 mod redo;
 mod repeat;

@@ -262,7 +262,7 @@ impl Wiki {
             sync_filesystem(self.repo().dir())?;
             writer.durable = redo.old;
         }
-        self.head_will_move(redo.new);
+        self.head_will_move(redo);
         let links = self.links_to_tell(from);
         let database = self.database()?;
         let recorded = database.write(|transaction| -> Result<(), Error> {

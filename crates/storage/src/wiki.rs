@@ -14,6 +14,8 @@ use crate::page::{Page, PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
 use crate::preferences::{RawPreferences, Remembered};
 use crate::publish::Writer;
+use crate::recent::{Position, RecentChanges};
+use crate::redo::Redo;
 use crate::repeat::Unanswered;
 use crate::repo::{self, Entry, HeadStamp, Repo, RepoError};
 use crate::revision::{Etag, Revision};
@@ -87,6 +89,8 @@ pub struct Wiki {
     /// Whether the wiki is about to be closed, so that nothing long should go on.
     pub(crate) ending: AtomicBool,
     head: RwLock<KnownHead>,
+    /// The files that its last changes touched.
+    recent: RecentChanges,
     pages: WikiPages,
     preferences: Remembered,
     /// Who is to get what is saved.
@@ -162,6 +166,7 @@ impl Wiki {
             index_wanted: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             head: RwLock::default(),
+            recent: RecentChanges::default(),
             pages: resources.cache.for_wiki(),
             preferences: Remembered::default(),
             links: RwLock::default(),
@@ -247,11 +252,12 @@ impl Wiki {
     pub fn read(&self, path: &ExistingPath) -> Result<Arc<Page>, Error> {
         self.check_open()?;
         let Some(head) = self.head()? else { return Err(not_found(path)) };
-        if let Some(page) = self.pages.get(path.as_str(), head) {
+        if let Some(page) = self.cached_at(head, path) {
             return Ok(page);
         }
+        let position = self.recent.position(head);
         let page = Arc::new(self.load(head, path, true)?);
-        Ok(self.pages.put(path.as_str(), head, page))
+        Ok(self.pages.put(path.as_str(), position, page))
     }
 
     /// The page as it is now, if it is in memory: a few microseconds, and nothing that blocks.
@@ -259,7 +265,18 @@ impl Wiki {
         if self.closed.load(Ordering::Acquire) {
             return None;
         }
-        self.pages.get(path.as_str(), self.head().ok()??)
+        self.cached_at(self.head().ok()??, path)
+    }
+
+    fn cached_at(&self, head: Revision, path: &ExistingPath) -> Option<Arc<Page>> {
+        let (position, page) = self.pages.get(path.as_str())?;
+        let now = self.recent.known_position(head)?;
+        self.is_untouched(path, position, now).then_some(page)
+    }
+
+    /// Whether no change between the two positions touched the page.
+    fn is_untouched(&self, path: &ExistingPath, one: Position, other: Position) -> bool {
+        one == other || self.recent.is_untouched(&path.file(), one, other)
     }
 
     /// A page as it was in the commit `at`.
@@ -388,7 +405,13 @@ impl Wiki {
     ) -> Result<Option<PageSummary>, Error> {
         let Some(database) = self.existing_database()? else { return Ok(None) };
         database.read(|connection| {
-            if index::current(connection)? != Some(head) {
+            // The index may be a save ahead, or some changes behind.
+            let described = index::current(connection)?;
+            let is_same = described == Some(head)
+                || described
+                    .and_then(|at| self.recent.known_position(at))
+                    .is_some_and(|at| self.is_untouched(path, at, self.recent.position(head)));
+            if !is_same {
                 return Ok(None);
             }
             // The head may have moved on since it was looked up; then the row is of another version.
@@ -544,7 +567,20 @@ impl Wiki {
     }
 
     /// Says which commit is about to be published, until [`head_moved`](Self::head_moved).
-    pub(crate) fn head_will_move(&self, to: Revision) {
+    pub(crate) fn head_will_move(&self, redo: &Redo) {
+        let to = redo.new;
+        match &redo.commit {
+            Some(_) => {
+                let files = redo.edits.iter().map(|edit| &*edit.path);
+                self.recent.will_move(redo.old, to, files);
+            }
+            // Which files it touches only a comparison says. If that fails, the commit stays unknown.
+            None => {
+                if let Ok(changes) = self.repo.changes(redo.old, to) {
+                    self.recent.will_move(redo.old, to, changes.iter().map(|change| &*change.path));
+                }
+            }
+        }
         let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
         known.coming = Some(to);
         known.is_stuck = false;

@@ -98,29 +98,31 @@ impl Load {
         Self { connections: open, requests: Arc::new(requests) }
     }
 
-    /// Keeps all connections busy for a while; returns the number of answers.
-    pub(crate) async fn run(&mut self, time: Duration) -> u64 {
+    /// Keeps all connections busy for a while; returns how long each answer took.
+    pub(crate) async fn run(&mut self, time: Duration) -> Vec<Duration> {
         let until = Instant::now() + time;
         let mut running = JoinSet::new();
         for mut connection in self.connections.drain(..) {
             let requests = self.requests.clone();
             running.spawn(async move {
-                let mut answers = 0;
-                while Instant::now() < until {
+                let (mut times, mut asked) = (Vec::new(), Instant::now());
+                while asked < until {
                     let request = connection.pick(&requests);
                     assert_eq!(connection.exchange(request).await.status, 200);
-                    answers += 1;
+                    let answered = Instant::now();
+                    times.push(answered - asked);
+                    asked = answered;
                 }
-                (connection, answers)
+                (connection, times)
             });
         }
-        let mut total = 0;
+        let mut all = Vec::new();
         while let Some(ended) = running.join_next().await {
-            let (connection, answers) = ended.unwrap();
+            let (connection, times) = ended.unwrap();
             self.connections.push(connection);
-            total += answers;
+            all.extend(times);
         }
-        total
+        all
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Ours,
     /// Wikis.
     Wikis,
+    /// The same, with ten times as many pages to read.
+    LargeWikis,
 }
 
 impl Kind {
@@ -45,13 +47,23 @@ impl Kind {
             Self::Bare => "serve-bare",
             Self::Ours => "serve-ours",
             Self::Wikis => "serve-wikis",
+            Self::LargeWikis => "serve-large-wikis",
         }
     }
 
     /// What this process is to serve, if it was started by the script.
     pub(crate) fn of_this_process() -> Option<Self> {
         let asked = std::env::args().nth(1)?;
-        [Self::Bare, Self::Ours, Self::Wikis].into_iter().find(|kind| kind.name() == asked)
+        let all = [Self::Bare, Self::Ours, Self::Wikis, Self::LargeWikis];
+        all.into_iter().find(|kind| kind.name() == asked)
+    }
+
+    /// How many pages the wiki has that is read.
+    pub(crate) fn pages(self) -> usize {
+        match self {
+            Self::LargeWikis => 10 * PAGES,
+            Self::Bare | Self::Ours | Self::Wikis => PAGES,
+        }
     }
 }
 
@@ -113,9 +125,9 @@ pub(crate) fn run(kind: Kind) {
                 say(address);
                 serve(vec![(listener, bare())], &limits, end_of_input()).await;
             }
-            Kind::Wikis => {
+            Kind::Wikis | Kind::LargeWikis => {
                 let data = tempfile::tempdir().unwrap();
-                let platform = platform(data.path()).await;
+                let platform = platform(data.path(), kind.pages()).await;
                 let auth = Authenticator::new(platform.clone(), TOKEN);
                 let router = app::public(&platform, &auth, &Addresses::default(), &limits);
                 say(address);
@@ -131,7 +143,7 @@ fn bare() -> Router {
     Router::new().route("/page", get(move || std::future::ready(content.clone())))
 }
 
-async fn platform(dir: &Path) -> Platform {
+async fn platform(dir: &Path, pages: usize) -> Platform {
     let platform = Platform::open(dir).await.unwrap();
     let slugs = (0..WRITTEN).map(|number| format!("write-{number}"));
     for slug in slugs.chain([READ.to_owned()]) {
@@ -140,13 +152,13 @@ async fn platform(dir: &Path) -> Platform {
         platform.create_tenant(new).await.unwrap();
     }
     let wiki = platform.wiki(READ, Caller::operator()).await.unwrap();
-    for number in 0..PAGES {
+    for number in 0..pages {
         wiki.save(&page(number), text(number), Base::New).await.unwrap();
     }
     platform
 }
 
-/// The path of a page: ten directories of a hundred.
+/// The path of a page, in directories of a hundred.
 pub(crate) fn page(number: usize) -> String {
     format!("part-{}/page-{number}", number / 100)
 }
