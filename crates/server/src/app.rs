@@ -18,7 +18,7 @@ use wikigrove_tenant::{Caller, Platform, Resolver};
 
 use crate::admin::CONTROL;
 use crate::auth::{Authenticator, ClientAddress, authenticate};
-use crate::git::GIT;
+use crate::git::{GIT, Places};
 use crate::guard::{Needs, Routes};
 use crate::limits::{ByteBudget, HttpLimits, Principal, Rate};
 use crate::metrics::Requests;
@@ -70,9 +70,11 @@ pub fn public_with(
     let metrics = remotes.metrics();
     let requests = metrics.listener("wikis");
     let budget = metrics.budget(limits);
+    let places = Arc::new(Places::new(&limits.git));
     let common = Common {
         feeds: Feeds::new(limits, &budget),
-        git: crate::git::routes(&limits.git).counted(&requests, GIT).router(),
+        git: crate::git::routes(&limits.git, places.clone()).counted(&requests, GIT).router(),
+        places,
         ..Common::default()
     };
     metrics.look_at(&common);

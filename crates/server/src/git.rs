@@ -30,7 +30,7 @@ use crate::guard::{Needs, Routes};
 
 pub use answer::{in_plain_words, with_bearer};
 pub use limits::GitLimits;
-use places::Places;
+pub(crate) use places::{Place, Places};
 use service::Service;
 
 /// Where git's routes begin, below the base of a wiki.
@@ -42,12 +42,12 @@ pub(crate) const GIT: &str = "/git";
 /// git sends a credential only when it was asked for one, and shows no JSON: put requests through
 /// [`with_bearer`] before the caller is found, and answers through [`in_plain_words`] at the very end.
 pub fn git_http(limits: &GitLimits) -> Router {
-    Router::new().nest(GIT, routes(limits).router())
+    Router::new().nest(GIT, routes(limits, Arc::new(Places::new(limits))).router())
 }
 
 /// The routes below [`GIT`], without it.
-pub(crate) fn routes(limits: &GitLimits) -> Routes {
-    let git = Git(Arc::new(Shared { limits: *limits, places: Places::new(limits) }));
+pub(crate) fn routes(limits: &GitLimits, places: Arc<Places>) -> Routes {
+    let git = Git(Arc::new(Shared { limits: *limits, places }));
     Routes::new()
         .plain(Needs::READ, "/info/refs", get(info_refs))
         .plain(Needs::READ, "/git-upload-pack", post(fetch::upload_pack))
@@ -61,7 +61,7 @@ struct Git(Arc<Shared>);
 
 struct Shared {
     limits: GitLimits,
-    places: Places,
+    places: Arc<Places>,
 }
 
 impl Git {

@@ -25,6 +25,7 @@ use axum::Router;
 use axum::middleware::from_fn;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::git::Places;
 use crate::guard::Routes;
 use crate::idempotency;
 use crate::limits::{HttpLimits, Rate};
@@ -38,6 +39,8 @@ pub(crate) struct Common {
     pub(crate) feeds: Feeds,
     /// Once for all wikis, by whatever name they are reached: it keeps account of what is going on.
     pub(crate) git: Router,
+    /// The places for clones, pushes and exports.
+    pub(crate) places: Arc<Places>,
 }
 
 /// Where the API of a wiki begins, below its base.
@@ -57,7 +60,7 @@ pub(crate) fn documented() -> OpenApiRouter {
 }
 
 /// The routes below [`API`], without it.
-pub(crate) fn api(Common { rendering, feeds, .. }: Common) -> Routes {
+pub(crate) fn api(Common { rendering, feeds, places, .. }: Common) -> Routes {
     pages::router()
         .merge(attachments::router())
         .merge(history::router())
@@ -71,7 +74,7 @@ pub(crate) fn api(Common { rendering, feeds, .. }: Common) -> Routes {
         .merge(diff::router())
         .merge(blame::router())
         .merge(conflicts::router())
-        .merge(export::router())
+        .merge(export::router(places))
         .merge(invitations::router())
         .merge(once_per_key())
 }

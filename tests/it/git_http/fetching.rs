@@ -305,6 +305,28 @@ async fn a_client_that_reads_nothing_loses_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn exports_and_clones_share_the_places_of_their_wiki() {
+    let setup = ServerSetup::default().limits(|limits| {
+        limits.git.patience = Duration::from_millis(200);
+        limits.git.fetches_per_wiki = 1;
+    });
+    let (server, operator) = setup.start().await;
+    operator.create_wiki("kitchen").await.good();
+    operator.create_wiki("garden").await.good();
+    let mut content = vec![0; 32 << 20];
+    getrandom::fill(&mut content).unwrap();
+    operator.on("garden").create_attachment("a/b.bin", content).await.good();
+    let export = |slug: &str| operator.on(slug).api(Method::GET, "/export");
+    let client = begin(&server, &operator).await;
+    export("garden").await.problem("busy");
+    let _ = export("kitchen").await.good();
+    drop(client);
+    until("the place is free", || running(&server) == 0).await;
+    let _ = export("garden").await.good();
+    let _ = refs(&operator, "garden", "git-upload-pack").await.good();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clones_that_are_not_read_keep_no_other_wiki_from_being_cloned() {
     let setup = ServerSetup::default().limits(|limits| {
         limits.git.fetches = 4;

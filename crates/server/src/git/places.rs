@@ -26,7 +26,7 @@ const WAITING_OF_ONE: usize = 64;
 /// a crowd at some wikis, however slowly it reads, leaves places to the others. A place that becomes free
 /// goes to the wiki that has the fewest, then to the client that has the fewest, then to the first in the
 /// queue. Clients that push don't wait for clients that fetch.
-pub(super) struct Places {
+pub(crate) struct Places {
     fetches: Arc<Pool>,
     pushes: Arc<Pool>,
     patience: Duration,
@@ -56,14 +56,14 @@ struct Waiting {
 }
 
 /// A place for one transfer, as long as this is held.
-pub(super) struct Place {
+pub(crate) struct Place {
     pool: Arc<Pool>,
     wiki: TenantId,
     who: Principal,
 }
 
 impl Places {
-    pub(super) fn new(limits: &GitLimits) -> Self {
+    pub(crate) fn new(limits: &GitLimits) -> Self {
         let pool = |all: usize, of_wiki: usize, of_principal: usize| {
             let all = all.max(1);
             let (of_wiki, of_principal) = (of_wiki.max(1), of_principal.max(1));
@@ -75,6 +75,14 @@ impl Places {
             pushes: pool(limits.pushes, limits.pushes_per_wiki, limits.pushes_per_principal),
             patience: limits.patience,
         }
+    }
+
+    /// Waits for a place to send the whole wiki, for a while.
+    ///
+    /// # Errors
+    /// 503: there was none.
+    pub(crate) async fn export(&self, wiki: TenantId, who: Principal) -> Result<Place, Problem> {
+        self.take(wiki, who, Service::UploadPack).await
     }
 
     /// Waits for a place, for a while.
@@ -95,6 +103,12 @@ impl Places {
         pool.grant();
         let granted = tokio::time::timeout(self.patience, granted).await;
         granted.ok().and_then(Result::ok).ok_or_else(busy)
+    }
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::new(&GitLimits::default())
     }
 }
 

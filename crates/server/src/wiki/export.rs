@@ -1,6 +1,9 @@
 //! The whole wiki as one file.
 
+use std::sync::Arc;
+
 use axum::body::Body;
+use axum::extract::State;
 use axum::response::Response;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
@@ -10,24 +13,34 @@ use wikigrove_tenant::Wiki;
 use wikigrove_tenant::problem::Problem;
 
 use crate::archive::Outgoing;
+use crate::git::{Place, Places};
 use crate::guard::{Needs, Routes};
 use crate::import::ImportError;
+use crate::limits::Principal;
 use crate::openapi;
 
-pub(super) fn router() -> Routes {
-    Routes::new().route(Needs::INSPECT.audited("wiki.export"), routes!(export))
+pub(super) fn router(places: Arc<Places>) -> Routes {
+    let needs = Needs::INSPECT.audited("wiki.export");
+    Routes::new().route(needs, routes!(export)).with_state(&places)
 }
 
 /// Exports the wiki: history, settings, everybody's drafts, accounts without passwords. For its
 /// admins. The file is a tar archive whose last member is `SHA256SUMS`; one without is incomplete.
 #[utoipa::path(get, path = "/export",
     responses((status = 200, content_type = "application/x-tar"), (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
-async fn export(wiki: Wiki, method: Method) -> Result<Response, Problem> {
-    // Nobody would read it.
+async fn export(
+    State(places): State<Arc<Places>>,
+    wiki: Wiki,
+    who: Principal,
+    method: Method,
+) -> Result<Response, Problem> {
+    // The answer to a HEAD has no body.
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        body(&wiki, Outgoing::begin(&wiki).await.map_err(problem)?)
+        // An export is a clone and more: a process, which lasts as long as its client likes.
+        let place = places.export(wiki.id(), who).await?;
+        body(&wiki, Outgoing::begin(&wiki).await.map_err(problem)?, place)
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -44,11 +57,12 @@ async fn export(wiki: Wiki, method: Method) -> Result<Response, Problem> {
 
 /// The head is sent before the history is packed, which may take longer than a request may. A client
 /// that goes away drops this, and with it git.
-fn body(wiki: &Wiki, outgoing: Outgoing) -> Body {
+fn body(wiki: &Wiki, outgoing: Outgoing, place: Place) -> Body {
     let slug = wiki.slug().clone();
-    Body::from_stream(stream::try_unfold((outgoing, slug), async |(mut outgoing, slug)| {
+    let state = (outgoing, slug, place);
+    Body::from_stream(stream::try_unfold(state, async |(mut outgoing, slug, place)| {
         match outgoing.next(&mut |_: &str, _| ()).await {
-            Ok(piece) => Ok(piece.map(|piece| (piece, (outgoing, slug)))),
+            Ok(piece) => Ok(piece.map(|piece| (piece, (outgoing, slug, place)))),
             Err(error) => {
                 // All that is left is to cut the connection.
                 tracing::error!(wiki.slug = %slug, %error, "a wiki can't be exported to its end");
