@@ -1,4 +1,4 @@
-//! Who asks: bearer tokens, and users that a trusted proxy names.
+//! Authentication: bearer tokens, and users named by a trusted proxy.
 
 pub mod proxy;
 
@@ -19,7 +19,7 @@ use wikigrove_tenant::{Caller, Platform};
 use crate::serve::Peer;
 use proxy::{Identity, Proxies};
 
-/// Recognises callers by what they send. Cheap to clone.
+/// Turns the credentials of a request into its [`Caller`]. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     platform: Platform,
@@ -27,13 +27,13 @@ pub struct Authenticator {
     proxies: Arc<Proxies>,
 }
 
-/// Where the client of a request is: the peer of its connection, or what a trusted proxy says. For
-/// logs, limits and the audit log; nobody has a right by where they are.
+/// The client's address: the peer of the connection, or the address that a trusted proxy reports.
+/// `None` if it is unknown. Used for logs, limits and the audit log; it grants no rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub Option<IpAddr>);
 
 impl ClientAddress {
-    /// The client of a request, which is its peer where no proxy is looked for.
+    /// The client's address of a request: the peer's address unless a proxy is configured.
     pub fn of(extensions: &http::Extensions) -> Option<IpAddr> {
         match extensions.get::<Self>() {
             Some(Self(address)) => *address,
@@ -42,7 +42,8 @@ impl ClientAddress {
     }
 }
 
-/// What a request shows of who sent it, to be looked at again for as long as its answer lasts.
+/// The credentials of a request. Long-lived responses keep them to check the caller again while
+/// they last.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     headers: HeaderMap,
@@ -50,26 +51,26 @@ pub(crate) struct Credentials {
 }
 
 impl Authenticator {
-    /// Knows the tokens of the platform, and the operator's own.
+    /// Accepts the tokens of `platform` and the operator's own token.
     pub fn new(platform: Platform, operator_token: &str) -> Self {
         let operator = Sha256::digest(operator_token).into();
         Self { platform, operator, proxies: Arc::default() }
     }
 
-    /// Believes these proxies.
+    /// Trusts the identity and address headers of these proxies.
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies: Arc::new(proxies), ..self }
     }
 
-    /// Takes what only a proxy may say out of a request, and notes where its client is and who the
-    /// proxy says it is.
+    /// Removes the headers that only a proxy may set from a request, and records the client's
+    /// address and the user that the proxy names.
     ///
     /// # Errors
-    /// 400 for what a trusted proxy says in a way that can be read twice, or beside a token.
+    /// 400 if the headers of a trusted proxy are ambiguous, or if a token accompanies them.
     pub(crate) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
         if !self.proxies.is_configured() {
-            // The client is the peer, and nobody says more.
+            // Without proxies the client is the peer of the connection.
             return Ok(());
         }
         let peer = Peer::of(request.extensions());
@@ -80,7 +81,7 @@ impl Authenticator {
         request.extensions_mut().insert(ClientAddress(judged.client));
         if let Some(identity) = judged.identity {
             if identity.is_somebody() && request.headers().contains_key(AUTHORIZATION) {
-                // Two who ask at once: neither may lend the other its rights.
+                // Two identities in one request: neither may lend its rights to the other.
                 let detail = "a token and a user named by the proxy came in one request";
                 return Err(Problem::new(
                     StatusCode::BAD_REQUEST,
@@ -93,7 +94,7 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Who shows these now.
+    /// The caller to whom these credentials belong now.
     ///
     /// # Errors
     /// As [`caller`](Self::caller).
@@ -102,7 +103,8 @@ impl Authenticator {
         self.identified(headers, identity.as_ref()).await
     }
 
-    /// Who asks with these headers, in the words of a trusted proxy if it said any.
+    /// The caller of a request with these headers, and with the identity from a trusted proxy, if
+    /// any.
     ///
     /// # Errors
     /// As [`caller`](Self::caller).
@@ -113,7 +115,7 @@ impl Authenticator {
     ) -> Result<Caller, Problem> {
         let Some(identity) = identity else { return self.caller(headers).await };
         if !identity.is_somebody() {
-            // Whatever token there is may do no more than the proxy lets anybody do.
+            // A token gets no more rights than the proxy grants to anonymous users.
             return self.caller(headers).await.map(|caller| identity.limit(caller));
         }
         let caller = identity.caller();
@@ -124,7 +126,7 @@ impl Authenticator {
     /// The caller of a request: anonymous without a credential.
     ///
     /// # Errors
-    /// 401 for a credential that is malformed, unknown, expired or revoked; they all look alike.
+    /// 401 for a credential that is malformed, unknown, expired or revoked, without saying which.
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         let mut credentials = headers.get_all(AUTHORIZATION).iter();
         let Some(credential) = credentials.next() else { return Ok(Caller::anonymous()) };
@@ -132,7 +134,7 @@ impl Authenticator {
             return Err(unauthenticated());
         }
         let token = credential.to_str().ok().and_then(bearer).ok_or_else(unauthenticated)?;
-        // Digests are compared, so how long it takes says nothing about the token.
+        // Compares digests, so that the time taken reveals nothing about the token.
         if <[u8; 32]>::from(Sha256::digest(token)) == self.operator {
             return Ok(Caller::operator());
         }

@@ -1,11 +1,11 @@
-//! Who asks, in the words of a proxy that signed them in.
+//! Users who are signed in by a reverse proxy.
 //!
-//! Off until configured, and then only with something that tells the proxy from everybody else: the
-//! networks it connects from, a Unix socket, a shared secret, or several, of which then each counts. It
-//! is the peer of the connection that is judged; `X-Forwarded-For` says nothing of who may speak for
-//! others. From anybody else the headers are taken out of the request and change nothing.
+//! Off until configured, and then only with at least one way to recognise the proxy: the networks
+//! it connects from, a Unix socket, or a shared secret. If several are configured, all must match.
+//! Trust depends on the peer of the connection; `X-Forwarded-For` never establishes it. The headers
+//! of an untrusted peer are removed from the request and have no effect.
 //!
-//! `Proxies::judge` is a function of the peer and the headers alone.
+//! `Proxies::judge` depends only on the peer and the headers.
 
 mod config;
 mod forwarded;
@@ -25,33 +25,34 @@ use crate::serve::Peer;
 pub use config::{IdentityHeaders, Network, Proxies, ProxyError};
 use header::{Lines, PROXY_SECRET};
 
-/// What became of a request's headers.
+/// The client's address and identity according to the headers of a request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Judged {
-    /// Where the client is, as far as somebody who can be believed says so.
+    /// The client's address: from a trusted proxy if there is one, else the peer's.
     pub(crate) client: Option<IpAddr>,
-    /// Whom a trusted proxy named.
+    /// The identity that a trusted proxy reports; `None` for an untrusted peer.
     pub(crate) identity: Option<Identity>,
 }
 
-/// What a trusted proxy says of who asks.
+/// The user that a trusted proxy reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// `None` is somebody who isn't signed in.
+    /// `None` if the user isn't signed in.
     subject: Option<String>,
     name: Option<String>,
     email: Option<String>,
-    /// The most that the proxy lets them be; `None` if it doesn't say.
+    /// The highest role that the proxy allows, with `Some(None)` for no rights at all; `None` if
+    /// the proxy sets no limit.
     ceiling: Option<Option<Role>>,
 }
 
 impl Identity {
-    /// Whether it is somebody.
+    /// Returns `true` if the user is signed in.
     pub(crate) fn is_somebody(&self) -> bool {
         self.subject.is_some()
     }
 
-    /// The caller that this is.
+    /// The caller with this identity, limited to the role that the proxy allows.
     pub(crate) fn caller(&self) -> Caller {
         let caller = match &self.subject {
             None => Caller::anonymous(),
@@ -66,7 +67,7 @@ impl Identity {
         self.limit(caller)
     }
 
-    /// Somebody who may do no more than the proxy says.
+    /// Limits `caller` to the role that the proxy allows.
     pub(crate) fn limit(&self, caller: Caller) -> Caller {
         match self.ceiling {
             Some(ceiling) => caller.limited_to(ceiling),
@@ -76,10 +77,11 @@ impl Identity {
 }
 
 impl Proxies {
-    /// Takes the headers that only a proxy may set out of `headers`, and says what they mean.
+    /// Removes the headers that only a proxy may set from `headers`, and evaluates them if the peer
+    /// is trusted.
     ///
     /// # Errors
-    /// 400 for headers of a trusted proxy that can be read in more than one way.
+    /// 400 if the headers of a trusted proxy are ambiguous.
     pub(crate) fn judge(
         &self,
         peer: Option<Peer>,
@@ -106,11 +108,11 @@ impl Proxies {
         Ok(Judged { client, identity })
     }
 
-    /// Whether what this peer says of others is to be believed.
+    /// Returns `true` if this peer may report the addresses and identities of others.
     fn trusts(&self, peer: Option<Peer>, headers: &HeaderMap) -> bool {
         let comes_from_there = match peer {
             Some(Peer::Local) => self.socket,
-            // Then the secret is all there is to tell.
+            // Without networks, the secret alone identifies the proxy.
             Some(Peer::Tcp(_)) if self.networks.is_empty() => !self.secrets.is_empty(),
             Some(Peer::Tcp(address)) => self.is_proxy(address.ip()),
             None => false,
@@ -123,21 +125,21 @@ impl Proxies {
         self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// Digests are compared, so how long it takes says nothing about the secret.
+    /// Compares digests, so that the time taken reveals nothing about the secret.
     fn knows_secret(&self, headers: &HeaderMap) -> bool {
         let mut sent = headers.get_all(PROXY_SECRET).iter();
         let (Some(secret), None) = (sent.next(), sent.next()) else { return false };
         let digest = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
-        // All of them, so that it doesn't say either which of them it is.
+        // Compare against every secret, so that the time taken doesn't reveal which one matched.
         self.secrets.iter().fold(false, |known, secret| known | (*secret == digest))
     }
 }
 
-/// Reads what a trusted proxy says.
+/// Reads the identity headers of a trusted proxy.
 fn identity(names: &IdentityHeaders, headers: &HeaderMap) -> Result<Identity, Problem> {
     for name in names.all() {
         if let Some(other) = header::look_alike(headers, name) {
-            // Software behind some proxies takes them for the same header.
+            // Software behind some proxies treats both names as the same header.
             let detail = format!("the header `{other}` looks like `{name}`");
             return Err(ambiguous(&detail));
         }
@@ -147,7 +149,7 @@ fn identity(names: &IdentityHeaders, headers: &HeaderMap) -> Result<Identity, Pr
     let (subject, email) = (one(&names.subject)?, one(&names.email)?);
     for (name, text) in [(&names.subject, &subject), (&names.email, &email)] {
         if listed(text) {
-            // Two headers that somebody on the way made one.
+            // An intermediary may have joined two headers into one.
             return Err(ambiguous(&format!("the header `{name}` has several values")));
         }
     }
@@ -163,7 +165,7 @@ fn identity(names: &IdentityHeaders, headers: &HeaderMap) -> Result<Identity, Pr
     })
 }
 
-/// A subject that can be a user's: those of tokens and of the operator are ours.
+/// Refuses a subject that is reserved for tokens or the operator.
 fn checked(subject: String) -> Result<String, Problem> {
     match check_subject(&subject) {
         Ok(()) => Ok(subject),
@@ -171,8 +173,8 @@ fn checked(subject: String) -> Result<String, Problem> {
     }
 }
 
-/// The greatest role of the permissions that are listed, in the words of An Otter Wiki. Words that
-/// mean nothing here give nothing.
+/// The highest of the listed permissions, which have the names of An Otter Wiki. Unknown names are
+/// ignored.
 fn ceiling(permissions: &str) -> Option<Role> {
     let role = |word: &str| match word.to_ascii_uppercase().as_str() {
         "READ" => Some(Role::Reader),

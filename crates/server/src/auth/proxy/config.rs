@@ -1,4 +1,4 @@
-//! Which proxies are believed, and how they tell.
+//! Configuration of trusted proxies: how to recognise them, and which headers they set.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,12 +8,12 @@ use http::HeaderName;
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
-/// The shortest secret, in bytes.
+/// Minimum length of a secret, in bytes.
 const SHORTEST: usize = 16;
-/// How many secrets count at once: the new one and the old.
+/// Maximum number of valid secrets: a new one and the one it replaces.
 const SECRETS: usize = 2;
 
-/// What is read of everybody.
+/// Headers that are read from every client and so can't be identity headers.
 const TAKEN: &[&str] = &[
     super::PROXY_SECRET,
     "accept",
@@ -40,70 +40,71 @@ const TAKEN: &[&str] = &[
     "x-request-id",
 ];
 
-/// Proxies in front, and what they may say. The default believes nobody.
+/// Trusted proxies and the headers they may set. The default trusts none.
 #[derive(Clone, Default)]
 pub struct Proxies {
     pub(super) networks: Vec<Network>,
-    /// Digests.
+    /// SHA-256 digests.
     pub(super) secrets: Vec<[u8; 32]>,
-    /// Whether whoever connects by a Unix socket is one.
+    /// Trust every peer that connects through a Unix socket.
     pub(super) socket: bool,
     pub(super) identity: Option<IdentityHeaders>,
 }
 
-/// Addresses that proxies connect from, such as `10.0.0.0/8`, or one address.
+/// A network that proxies connect from, such as `10.0.0.0/8`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// The headers that say who asks.
+/// Names of the headers in which a proxy reports the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityHeaders {
-    /// The stable identifier of the user, given by whoever signed them in; never a name or an address
-    /// that could pass to somebody else.
+    /// The user's stable identifier, assigned by the identity provider; never a name or an address
+    /// that could be reassigned to another person.
     pub subject: HeaderName,
-    /// The display name.
+    /// The user's display name.
     pub name: HeaderName,
-    /// The e-mail address.
+    /// The user's e-mail address.
     pub email: HeaderName,
-    /// What the user may at most do, as a list: `READ`, `WRITE`, `UPLOAD`, `ADMIN`.
+    /// The user's maximum permissions, as a list of `READ`, `WRITE`, `UPLOAD` and `ADMIN`.
     pub permissions: HeaderName,
 }
 
-/// Proxies as they can't be configured.
+/// Errors in the configuration of proxies.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// Anybody could say to be anybody.
+    /// Nothing identifies the proxy, so that any client could claim any identity.
     #[error(
         "identity headers need something that tells the proxy from everybody else: its network \
          (--trusted-proxy), a Unix socket (--listen unix:PATH) or a shared secret (--proxy-secret-file)"
     )]
     NoAnchor,
-    /// As good as none.
+    /// A network of all addresses, which identifies no proxy.
     #[error("every address is in {0}: a trusted proxy has a network of its own")]
     Everybody(String),
     /// Not a network.
     #[error("`{0}` is neither an address nor a network such as 10.0.0.0/8")]
     NoNetwork(String),
-    /// Too many or too few secrets, or too short ones.
+    /// Too many or too few secrets, or one that is too short.
     #[error(
         "a file of proxy secrets has one or two lines of at least {SHORTEST} printable characters"
     )]
     Secrets,
-    /// One header can't say two things.
+    /// Two identity headers have the same name.
     #[error("two of the identity headers have the same name, `{0}`")]
     SameHeader(HeaderName),
-    /// Headers that mean something else.
+    /// An identity header has the name of a header with another meaning.
     #[error("`{0}` can't be an identity header: it has a meaning of its own")]
     TakenHeader(HeaderName),
 }
 
 impl Proxies {
-    /// Proxies that are told by their networks, by secrets, by a Unix `socket` that only they can
-    /// reach, or by several of these; they name users by the headers `identity`, if there are any.
+    /// Proxies that are recognised by their networks, by secrets, by a Unix `socket` that only they
+    /// can reach, or by several of these. They report users in the headers `identity`, if any.
     ///
     /// # Errors
-    /// There are identity headers and nothing that tells a proxy from others; they collide.
+    /// If identity headers are configured without a way to recognise a proxy, if the headers' names
+    /// collide, or if a secret is unsuitable.
     pub fn new(
         networks: Vec<Network>,
         secrets: &[String],
@@ -126,17 +127,17 @@ impl Proxies {
         Ok(Self { networks, secrets, socket, identity })
     }
 
-    /// Reads the secrets of a file: a line each.
+    /// Reads the secrets from a file's text: one per line.
     ///
     /// # Errors
-    /// There are none, or more than two.
+    /// If the text has no secrets.
     pub fn secrets(text: &str) -> Result<Vec<String>, ProxyError> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let secrets: Vec<String> = lines.map(str::to_owned).collect();
         if secrets.is_empty() { Err(ProxyError::Secrets) } else { Ok(secrets) }
     }
 
-    /// Whether anybody is believed.
+    /// Returns `true` if any proxy is trusted.
     pub(crate) fn is_configured(&self) -> bool {
         self.identity.is_some()
             || self.socket
@@ -181,7 +182,7 @@ impl FromStr for Network {
 }
 
 impl Default for IdentityHeaders {
-    /// Those of An Otter Wiki, and one for the subject, which it doesn't have.
+    /// The headers of An Otter Wiki, plus one for the subject, which An Otter Wiki lacks.
     fn default() -> Self {
         let name = HeaderName::from_static;
         Self {

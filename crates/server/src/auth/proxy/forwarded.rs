@@ -1,4 +1,4 @@
-//! Where a client is that comes through proxies.
+//! The address of a client behind proxies, from `X-Forwarded-For`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,10 +6,10 @@ use http::{HeaderMap, HeaderName};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address nearest to us that isn't one of our proxies': each proxy adds whom it was asked by at
-/// the end, and what stands before the first that we don't know, anybody may have written.
+/// The last address in the chain that isn't one of our proxies. Each proxy appends the address of
+/// its own peer; entries before the first unknown address may be forged.
 ///
-/// `peer` is the trusted one that sent this; it is the answer if it doesn't say more.
+/// `peer` is the trusted proxy that sent the request; it is returned if the chain is empty.
 pub(super) fn client(
     peer: Option<IpAddr>,
     headers: &HeaderMap,
@@ -19,7 +19,7 @@ pub(super) fn client(
     let lines: Vec<&str> = headers
         .get_all(X_FORWARDED_FOR)
         .iter()
-        // What isn't text ends the chain, as any other entry does that is no address.
+        // A line that isn't text ends the chain, like any entry that isn't an address.
         .map(|line| line.to_str().unwrap_or("?"))
         .collect();
     for entry in lines.iter().flat_map(|line| line.split(',')).rev() {
@@ -32,7 +32,7 @@ pub(super) fn client(
     known
 }
 
-/// An address, with a port or without.
+/// Parses an address, with or without a port.
 fn address(entry: &str) -> Option<IpAddr> {
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     let address = bare.parse().ok();

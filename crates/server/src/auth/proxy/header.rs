@@ -1,14 +1,14 @@
-//! Headers that may have only one value, and only one spelling.
+//! Headers that allow only one value and only one spelling.
 
 use http::{HeaderMap, HeaderName};
 use wikigrove_tenant::problem::Problem;
 
 use super::ambiguous;
 
-/// The header with the secret that proxies share with us.
+/// The header with the secret that proxies share with this server.
 pub(crate) const PROXY_SECRET: &str = "x-wikigrove-proxy-secret";
 
-/// How often a header is there.
+/// The occurrences of a header in a request.
 pub(super) enum Lines<'a> {
     None,
     One(&'a [u8]),
@@ -24,7 +24,10 @@ pub(super) fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Lines<'a> 
     }
 }
 
-/// The one value of a header, trimmed; `None` if it is missing or empty.
+/// The single value of a header, trimmed; `None` if it is missing or empty.
+///
+/// # Errors
+/// 400 if the header occurs several times, or if its value isn't UTF-8 or has control characters.
 pub(super) fn one(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Problem> {
     let line = match lines(headers, name) {
         Lines::None => return Ok(None),
@@ -42,13 +45,13 @@ pub(super) fn one(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Strin
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// A header whose name becomes `name` where all but letters and digits is taken for the same, as it is
-/// where headers become variables of an environment.
+/// Finds a header whose name equals `name` once all characters but letters and digits are treated
+/// alike, as happens where headers become environment variables.
 pub(super) fn look_alike<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderName> {
     headers.keys().find(|other| *other != name && alike(other.as_str(), name.as_str()))
 }
 
-/// Takes a header out, however its name is spelled.
+/// Removes a header in every spelling of its name.
 pub(super) fn remove(headers: &mut HeaderMap, name: &str) {
     let spellings: Vec<HeaderName> =
         headers.keys().filter(|other| alike(other.as_str(), name)).cloned().collect();

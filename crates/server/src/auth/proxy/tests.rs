@@ -23,7 +23,7 @@ fn peer(address: &str) -> Option<Peer> {
     Some(Peer::Tcp(format!("{address}:4000").parse().unwrap()))
 }
 
-/// Believes 10.0.0.0/8.
+/// Trusts 10.0.0.0/8.
 fn by_network() -> Proxies {
     Proxies::new(vec![network("10.0.0.0/8")], &[], false, Some(IdentityHeaders::default())).unwrap()
 }
@@ -38,7 +38,7 @@ fn judged(proxies: &Proxies, from: Option<Peer>, lines: &[(&str, &[u8])]) -> Jud
     proxies.judge(from, &mut headers(lines)).unwrap()
 }
 
-/// Who a proxy at 10.0.0.1 says it is, by these headers.
+/// The identity that the proxy at 10.0.0.1 reports in these headers.
 fn named(lines: &[(&str, &[u8])]) -> Result<Identity, Problem> {
     let judged = by_network().judge(peer("10.0.0.1"), &mut headers(lines))?;
     Ok(judged.identity.expect("a trusted proxy"))
@@ -227,7 +227,7 @@ fn what_is_shown_of_proxies_has_no_secret() {
     assert!(!shown.contains(SECRET) && shown.contains("secrets: 1"), "{shown}");
 }
 
-/// Header names near those that count, in all spellings.
+/// Names that resemble the evaluated headers, in all spellings.
 fn near() -> impl Strategy<Value = String> {
     let names = proptest::sample::select(vec![
         "x-otterwiki-subject",
@@ -258,7 +258,7 @@ proptest! {
             let judged = proxies.judge(peer(from), &mut kept).unwrap();
             let address = peer(from).and_then(Peer::address);
             prop_assert_eq!(judged, Judged { client: address, identity: None });
-            // And nobody further in sees them.
+            // Handlers behind this middleware never see the headers.
             prop_assert!(kept.keys().all(|name| !name.as_str().contains("otterwiki")), "{:?}", kept);
             prop_assert!(kept.keys().all(|name| !name.as_str().contains("secret")), "{:?}", kept);
         }
