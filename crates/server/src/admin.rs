@@ -27,29 +27,29 @@ use crate::sync::runner::Remotes;
 
 pub(crate) use wikis::invalid as invalid_field;
 
-/// Where they begin.
+/// Path prefix of the admin routes.
 const BASE: &str = "/admin/v1";
-/// What their listener is called where requests are counted.
+/// Label of the admin listener in the request metrics.
 pub(crate) const CONTROL: &str = "control";
 
-/// What the admin routes work with.
+/// State of the admin routes.
 #[derive(Clone, Debug)]
 pub(crate) struct Admin {
     pub(crate) platform: Platform,
     pub(crate) remotes: Remotes,
-    /// Where wikis are reached, without a slash at the end.
+    /// Base URL of the wikis, without a trailing slash.
     public_url: Arc<str>,
 }
 
-/// The admin routes. They belong below whatever says who asks: only the operator gets in.
-/// `public_url` is where the wikis are reached, such as `https://wiki.example.org`.
-/// No links run for them; see [`admin_api_with`].
+/// The admin routes. They need an authentication layer above them, and admit only the operator.
+/// `public_url` is the base URL of the wikis, such as `https://wiki.example.org`. Remotes don't
+/// synchronise; see [`admin_api_with`].
 pub fn admin_api(platform: Platform, public_url: &str) -> Router {
     let remotes = Remotes::resting(&platform);
     admin_api_with(platform, public_url, remotes)
 }
 
-/// As [`admin_api`], with the links that run.
+/// Like [`admin_api`], with remotes that synchronise.
 pub fn admin_api_with(platform: Platform, public_url: &str, remotes: Remotes) -> Router {
     let public_url = public_url.trim_end_matches('/').into();
     let admin = Admin { platform, remotes, public_url };
@@ -58,7 +58,7 @@ pub fn admin_api_with(platform: Platform, public_url: &str, remotes: Remotes) ->
     Router::new().nest(BASE, routes.router()).with_state(admin)
 }
 
-/// The routes together with their documentation.
+/// The routes with their OpenAPI documentation.
 pub(crate) fn documented() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().nest(BASE, routes().documented())
 }
@@ -88,7 +88,7 @@ impl Admin {
     }
 }
 
-/// The operator, in handlers that keep a record of who asked.
+/// Extracts the operator, for handlers that record the caller.
 struct Operator(Caller);
 
 impl<S: Sync> FromRequestParts<S> for Operator {
@@ -99,13 +99,14 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     }
 }
 
-/// 422: a cursor that decodes to nothing this list could have given.
+/// A 422 error for a cursor that this list can't have issued.
 fn not_of_this_list() -> Problem {
     let detail = "the cursor is not one that this list gave";
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_cursor", detail)
 }
 
-/// The slug in a path, of a wiki that there is: no body is read for another.
+/// Extracts the slug of an existing wiki from the path, so that an unknown wiki is refused before the
+/// body is read.
 struct SlugInPath(Slug);
 
 impl FromRequestParts<Admin> for SlugInPath {

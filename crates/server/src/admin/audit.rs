@@ -44,15 +44,15 @@ impl From<AuditEntry> for EntryBody {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filter {
-    /// A wiki's id, or the name it had at that moment.
+    /// A wiki's id, or its slug at the time of the entry.
     wiki: Option<String>,
-    /// Who.
+    /// The caller's subject.
     subject: Option<String>,
-    /// What, such as `token.create`.
+    /// The action, such as `token.create`.
     action: Option<String>,
 }
 
-/// Lists what was done, newest first.
+/// Lists the entries of the audit log, newest first.
 #[utoipa::path(get, path = "/audit", params(Filter, openapi::PagingParams),
     responses((status = 200, body = openapi::people::AuditLog), (status = "4XX", body = openapi::Problem)))]
 async fn list(

@@ -1,4 +1,4 @@
-//! Who is told of what a wiki's links can't do by themselves.
+//! Notification channels: webhooks and mail addresses that are told when a remote needs attention.
 
 use axum::extract::{RawPathParams, State};
 use axum::response::Response;
@@ -19,7 +19,7 @@ use crate::openapi;
 use crate::remote::notice::{Channel, Recipient, WebhookUrl};
 use crate::sync::runner::kept_channel;
 
-/// So many channels may one wiki have.
+/// Maximum number of channels of a wiki.
 const MAX_CHANNELS: u32 = 20;
 
 pub(super) fn router() -> Routes<Admin> {
@@ -37,7 +37,7 @@ struct ChannelBody {
     target: String,
     #[serde(with = "time::serde::rfc3339")]
     created: OffsetDateTime,
-    /// Only in the answer that makes it.
+    /// Only in the response that creates the channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
@@ -49,14 +49,14 @@ impl From<NoticeChannel> for ChannelBody {
     }
 }
 
-/// One of these.
+/// A new channel: either `webhook` or `mail`.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CreateChannel)]
 struct Create {
-    /// A URL that takes Standard Webhooks.
+    /// A URL that accepts Standard Webhooks.
     webhook: Option<String>,
-    /// A mail address.
+    /// An e-mail address.
     mail: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl Create {
                 let recipient: Recipient = address
                     .parse()
                     .map_err(|error| invalid("mail", "invalid_address", &format!("{error}")))?;
-                // What nobody can send would wait for a day and be forgotten.
+                // Without a relay the mail would be retried for a day and then dropped.
                 if options.delivery.as_ref().is_some_and(|delivery| delivery.relay.is_none()) {
                     let detail =
                         "this server sends no mail: `serve --smtp` says by which relay it could";
@@ -89,7 +89,7 @@ impl Create {
     }
 }
 
-/// Lists a wiki's channels, without secrets.
+/// Lists a wiki's notification channels, without secrets.
 #[utoipa::path(get, path = "/wikis/{slug}/channels", params(("slug" = String, Path), openapi::PagingParams),
     responses((status = 200, body = openapi::channels::ChannelList), (status = "4XX", body = openapi::Problem)))]
 async fn list(
@@ -103,10 +103,10 @@ async fn list(
     Ok(Listing::part(found, paging.limit, |channel| channel.id.clone(), ChannelBody::from))
 }
 
-/// Has somebody told of a wiki's links.
+/// Creates a notification channel for a wiki's remotes.
 ///
-/// What calls of a webhook are signed with is in this answer, and never again. Of its address only the host
-/// is shown afterwards: of many the path is a secret.
+/// Only this response has the secret that signs webhook calls. Later responses show only the host of a
+/// webhook's URL, since its path is often secret.
 #[utoipa::path(post, path = "/wikis/{slug}/channels", request_body = Create,
     params(("slug" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = openapi::channels::Channel), (status = "4XX", body = openapi::Problem)))]
@@ -135,7 +135,7 @@ async fn create(
     .await
 }
 
-/// Removes a channel. It gets nothing any more, not even what waits for it.
+/// Removes a notification channel, together with its queued notifications.
 #[utoipa::path(delete, path = "/wikis/{slug}/channels/{id}", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn remove(
@@ -151,11 +151,11 @@ async fn remove(
 #[derive(Serialize)]
 struct Tested {
     ok: bool,
-    /// Why it wasn't told.
+    /// The reason if the delivery failed.
     error: Option<String>,
 }
 
-/// Tells a channel something that is only a test, now and once, and says what came of it.
+/// Sends a test notification to a channel, once, and reports the outcome.
 #[utoipa::path(post, path = "/wikis/{slug}/channels/{id}/test", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::channels::ChannelTest), (status = "4XX", body = openapi::Problem)))]
 async fn test(
@@ -171,7 +171,7 @@ async fn test(
     Ok(Json(Tested { ok: told.is_ok(), error: told.err().map(|error| error.to_string()) }))
 }
 
-/// The channel that a path names, which must be the wiki's.
+/// Finds the channel that the path names, if it belongs to the wiki.
 async fn existing(
     admin: &Admin,
     slug: &Slug,

@@ -1,4 +1,4 @@
-//! Whether the server lives, and whether it can serve. For probes: no token is needed.
+//! Liveness and readiness probes; they need no token.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -16,13 +16,13 @@ pub(super) fn router() -> Routes<Admin> {
     Routes::new().route(Needs::NOBODY, routes!(live)).route(Needs::NOBODY, routes!(ready))
 }
 
-/// Whether the process answers.
+/// Reports that the process answers requests.
 #[utoipa::path(get, path = "/health/live", security(()), responses((status = 200, body = Object)))]
 async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
 }
 
-/// Whether it can serve: the catalog answers.
+/// Reports whether the server is ready: the catalog must answer.
 #[utoipa::path(get, path = "/health/ready", security(()),
     responses((status = 200, body = Object), (status = 503, body = openapi::Problem)))]
 async fn ready(State(admin): State<Admin>) -> Result<Json<Value>, Problem> {

@@ -41,7 +41,7 @@ struct InvitationBody {
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     accepted_at: Option<OffsetDateTime>,
     url: String,
-    /// Only in the answer that makes the invitation.
+    /// Only in the response that creates the invitation.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
@@ -70,7 +70,7 @@ impl Admin {
     }
 }
 
-/// Lists the invitations to a wiki, also those that are over, without secrets.
+/// Lists the invitations to a wiki, including accepted and expired ones, without secrets.
 #[utoipa::path(get, path = "/wikis/{slug}/invitations", params(("slug" = String, Path), openapi::PagingParams),
     responses((status = 200, body = openapi::people::InvitationList), (status = "4XX", body = openapi::Problem)))]
 async fn list(
@@ -89,17 +89,19 @@ async fn list(
 #[serde(deny_unknown_fields)]
 #[schema(as = CreateInvitation)]
 struct Create {
-    /// What whoever accepts it becomes: `reader`, `editor`, `admin` or `owner`.
+    /// The new member's role: `reader`, `editor`, `admin` or `owner`.
     #[schema(value_type = String)]
     role: Role,
-    /// To whom it is sent, for showing.
+    /// The invitee's address, for display only.
     email: Option<String>,
-    /// From when on it is refused; in seven days if it isn't given.
+    /// Expiry; seven days from now by default.
     #[serde(default, with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
 }
 
-/// Invites somebody. Whoever shows the secret first becomes a member.
+/// Creates an invitation.
+///
+/// The first user to present its secret becomes a member.
 #[utoipa::path(post, path = "/wikis/{slug}/invitations", request_body = Create,
     params(("slug" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = openapi::people::Invitation), (status = "4XX", body = openapi::Problem)))]
@@ -126,7 +128,9 @@ async fn create(
     .await
 }
 
-/// Takes an invitation back. Who accepted it stays a member.
+/// Revokes an invitation.
+///
+/// A user who has accepted it remains a member.
 #[utoipa::path(delete, path = "/wikis/{slug}/invitations/{id}", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn revoke(

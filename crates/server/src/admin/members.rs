@@ -1,4 +1,4 @@
-//! Who is what in a wiki, and what that lets them do.
+//! Members of a wiki, their roles and their permissions.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -36,7 +36,9 @@ async fn list(
     Ok(Listing::part(found, paging.limit, |member| member.subject.clone(), |member| member))
 }
 
-/// Shows a member. The subject is one segment of the path: a slash in it is `%2F`.
+/// Shows a member.
+///
+/// The subject is one segment of the path: a slash in it is written `%2F`.
 #[utoipa::path(get, path = "/wikis/{slug}/members/{subject}", params(("slug" = String, Path), ("subject" = String, Path)),
     responses((status = 200, body = openapi::people::Member), (status = "4XX", body = openapi::Problem)))]
 async fn show(
@@ -57,7 +59,7 @@ struct Set {
     role: Role,
 }
 
-/// Makes somebody a member, whether they were ever here or not, or changes what they are.
+/// Adds a member, or changes a member's role. The user needn't have logged in before.
 #[utoipa::path(put, path = "/wikis/{slug}/members/{subject}", request_body = Set, params(("slug" = String, Path), ("subject" = String, Path)),
     responses((status = 200, body = openapi::people::Member), (status = "4XX", body = openapi::Problem)))]
 async fn set(
@@ -73,7 +75,7 @@ async fn set(
     found.map(Json).ok_or_else(not_found)
 }
 
-/// Ends a membership.
+/// Removes a member.
 #[utoipa::path(delete, path = "/wikis/{slug}/members/{subject}", params(("slug" = String, Path), ("subject" = String, Path)),
     responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn remove(
@@ -95,7 +97,7 @@ struct Whose {
     subject: String,
 }
 
-/// Says what somebody may do in a wiki, and why.
+/// Explains a subject's permissions in a wiki.
 #[utoipa::path(get, path = "/wikis/{slug}/permissions", params(("slug" = String, Path), Whose),
     responses((status = 200, body = openapi::people::Permissions), (status = "4XX", body = openapi::Problem)))]
 async fn permissions(

@@ -1,4 +1,4 @@
-//! What the server counts, for Prometheus.
+//! The server's metrics, for Prometheus.
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -14,7 +14,7 @@ pub(super) fn router() -> Routes<Admin> {
     Routes::new().route(Needs::OPERATOR, routes!(show))
 }
 
-/// What the server counts and measures, in the text form of OpenMetrics. No wiki is named.
+/// The server's metrics in the OpenMetrics text format. They don't name wikis.
 #[utoipa::path(get, path = "/metrics",
     responses((status = 200, body = String, content_type = metrics::CONTENT_TYPE),
         (status = "4XX", body = openapi::Problem)))]

@@ -1,4 +1,4 @@
-//! Links with git repositories elsewhere: made, looked at, run, decided about.
+//! Remotes, which link a wiki to a git repository elsewhere: create, show, run and decide.
 
 mod body;
 mod decision;
@@ -27,7 +27,7 @@ use crate::sync::{Event, LinkState, State as LinkWord};
 use body::LinkBody;
 use settings::{Change, Create};
 
-/// So many links may one wiki have.
+/// Maximum number of remotes of a wiki.
 const MAX_LINKS: u32 = 32;
 
 pub(super) fn router() -> Routes<Admin> {
@@ -45,7 +45,7 @@ pub(super) fn router() -> Routes<Admin> {
         .merge(host_key::router())
 }
 
-/// The link that a path names, which must be the wiki's.
+/// Finds the remote that the path names, if it belongs to the wiki.
 async fn existing(admin: &Admin, wiki: TenantId, params: &RawPathParams) -> Result<Link, Problem> {
     let unknown = || Error::UnknownLink.problem();
     let id = params.iter().find(|(name, _)| *name == "id").ok_or_else(unknown)?.1;
@@ -65,11 +65,11 @@ async fn named(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct InState {
-    /// Only those in this state, such as `needs_decision`.
+    /// Only remotes in this state, such as `needs_decision`.
     state: Option<String>,
 }
 
-/// Lists the links of all wikis, or those in a state.
+/// Lists the remotes of all wikis, optionally those in one state.
 #[utoipa::path(get, path = "/remotes", params(InState, openapi::PagingParams),
     responses((status = 200, body = openapi::remotes::RemoteList), (status = "4XX", body = openapi::Problem)))]
 async fn list_all(
@@ -87,7 +87,7 @@ async fn list_all(
     listing(&admin, found, &paging).await
 }
 
-/// Lists a wiki's links.
+/// Lists a wiki's remotes.
 #[utoipa::path(get, path = "/wikis/{slug}/remotes", params(("slug" = String, Path), openapi::PagingParams),
     responses((status = 200, body = openapi::remotes::RemoteList), (status = "4XX", body = openapi::Problem)))]
 async fn list(
@@ -113,11 +113,11 @@ async fn listing(
     Ok(Listing::part(bodies, paging.limit, |(id, _)| id.clone(), |(_, body)| body))
 }
 
-/// Links a wiki with a git repository elsewhere.
+/// Links a wiki to a git repository elsewhere.
 ///
-/// The secret of the webhook, and the public half of a deploy key, are in this answer; the secret never
-/// again. With a deploy key that was made for it a link stands still (`paused`, `auth`) until it is run, so that
-/// the key can be put where it belongs.
+/// The response has the webhook's secret, which isn't shown again, and the public half of a deploy key.
+/// With a newly generated deploy key the remote is paused (`paused`, `auth`) until a run is requested,
+/// so that the key can be registered at the host first.
 #[utoipa::path(post, path = "/wikis/{slug}/remotes", request_body = Create,
     params(("slug" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]
@@ -158,7 +158,7 @@ async fn create(
     .await
 }
 
-/// Shows a link.
+/// Shows a remote.
 #[utoipa::path(get, path = "/wikis/{slug}/remotes/{id}", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]
 async fn show(
@@ -170,8 +170,10 @@ async fn show(
     LinkBody::of(&admin, &link).await.map(Json)
 }
 
-/// Changes a link, and has it look at once. A URL, a branch or a part that is another means another remote:
-/// what is known of the old one is forgotten.
+/// Changes a remote and starts a run.
+///
+/// A different URL, branch or subdirectory means another repository: the state of the old one is
+/// forgotten.
 #[utoipa::path(patch, path = "/wikis/{slug}/remotes/{id}", request_body = Change,
     params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]
@@ -182,7 +184,7 @@ async fn change(
     Json(body): Json<Change>,
 ) -> Result<Json<LinkBody>, Problem> {
     let before = named(&admin, &slug, &params).await?;
-    // Whoever goes away leaves no half of it.
+    // Runs in a task of its own, so that a client that disconnects can't leave a change half done.
     let changing = spawn(async move { changed_as(&admin, slug.as_str(), before, &body).await });
     changing.await.map_err(|error| Problem::internal(&error))?.map(Json)
 }
@@ -203,7 +205,7 @@ async fn changed_as(
         progress: begins_anew.then(|| changed(state_of(&before), &settings, remote, unused_key)),
         settings: Some(settings),
         credential: credential.map(|new| new.as_ref().map(kept)),
-        // Keys belong to the host that showed them.
+        // Confirmed keys belong to the old host.
         known_hosts: (!same_host).then(String::new),
     };
     let updating = admin.platform.update_link(&before.id, update).await;
@@ -223,7 +225,9 @@ fn host_of(url: &str) -> Option<String> {
     url.parse::<crate::remote::RemoteUrl>().ok().map(|url| format!("{}:{}", url.host(), url.port()))
 }
 
-/// Removes a link with its credential and its queue. What it brought stays, and so do the backups it made.
+/// Removes a remote with its credential and its queue.
+///
+/// Pages that were pulled from it stay, and so do the backups that it made.
 #[utoipa::path(delete, path = "/wikis/{slug}/remotes/{id}", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn remove(
@@ -242,8 +246,9 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Has a link run now, also if it stands still; not if there is something to decide. The answer is how it
-/// stands.
+/// Requests a run, even if the remote is paused.
+///
+/// A pending decision isn't skipped. The response shows the remote's state.
 #[utoipa::path(post, path = "/wikis/{slug}/remotes/{id}/runs", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 202, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]
 async fn run(
@@ -257,7 +262,7 @@ async fn run(
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
-/// Has a link go on after a pause, or take up pushing again.
+/// Resumes a paused remote, or resumes pushing.
 #[utoipa::path(post, path = "/wikis/{slug}/remotes/{id}/resume", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]
 async fn resume(
@@ -270,7 +275,7 @@ async fn resume(
     LinkBody::of(&admin, &link).await.map(Json)
 }
 
-/// Looks whether the remote can be read, and changes nothing.
+/// Tests whether the remote repository can be read, without changing anything.
 #[utoipa::path(post, path = "/wikis/{slug}/remotes/{id}/test", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::remotes::RemoteTest), (status = "4XX", body = openapi::Problem)))]
 async fn test(
@@ -310,19 +315,19 @@ async fn test(
 }
 
 impl Admin {
-    /// Tells a link what happened.
+    /// Passes an event to a remote.
     async fn tell(&self, link: &Link, event: Event) -> Result<Link, Problem> {
         self.remotes.tell(&link.id, event).await.map_err(|error| error.problem())
     }
 
-    /// Has a link begin, or begin anew, as it is set now.
+    /// Starts a remote with its current settings.
     async fn begin(&self, link: Link, offline: bool, begin: Event) -> Result<Link, Problem> {
         let offline = offline || self.remotes.off().is_some();
         self.tell(&link, if offline { Event::Offline } else { Event::Online }).await?;
         self.tell(&link, begin).await
     }
 
-    /// What calls are made with, or 503 with the reason why none are.
+    /// The git client for outgoing connections, or 503 with the reason if they are switched off.
     pub(super) fn wire(&self) -> Result<&crate::remote::Wire, Problem> {
         self.remotes.wire().map_err(|off| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, off.code(), off.to_string())

@@ -18,7 +18,7 @@ use crate::guard::{Needs, Routes};
 use crate::idempotency::{Made, Once};
 use crate::openapi;
 
-/// The longest name of a token, in bytes.
+/// Maximum length of a token's name, in bytes.
 const MAX_NAME: usize = 200;
 
 pub(super) fn router() -> Routes<Admin> {
@@ -42,10 +42,10 @@ struct TokenBody {
     #[serde(with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
     subject: Option<String>,
-    /// To the minute.
+    /// Time of the last use, to the minute.
     #[serde(with = "time::serde::rfc3339::option")]
     used_at: Option<OffsetDateTime>,
-    /// Only in the answer that makes the token.
+    /// Only in the response that creates the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
@@ -70,18 +70,18 @@ impl From<Token> for TokenBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = CreateToken)]
 struct Create {
-    /// What to call it.
+    /// Display name.
     name: String,
     /// `reader`, `editor` or `admin` of a wiki; `operator` for the platform.
     role: String,
-    /// From when on it is refused; never if it isn't given.
+    /// Expiry; never by default.
     #[serde(default, with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
-    /// Whether its bearer may name another author.
+    /// Allows the bearer to name another author.
     #[serde(default)]
     act_as: bool,
-    /// Whose it is, for a token of a wiki: it is worth no more than that user is, and its commits are
-    /// the user's.
+    /// The user that a token of a wiki belongs to: its rights are limited to the user's, and its commits
+    /// are attributed to the user.
     subject: Option<String>,
 }
 
@@ -117,7 +117,7 @@ async fn tokens(
     Ok(Listing::part(tokens, paging.limit, |token| token.id.clone(), TokenBody::from))
 }
 
-/// Makes an operator's token.
+/// Creates an operator token.
 #[utoipa::path(post, path = "/tokens", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = openapi::Token), (status = "4XX", body = openapi::Problem)))]
 async fn create_platform(
@@ -136,7 +136,7 @@ async fn create_platform(
     make(admin, operator, &headers, "/admin/v1/tokens", TokenRole::Operator, body).await
 }
 
-/// Makes a token for a wiki.
+/// Creates a token for a wiki.
 #[utoipa::path(post, path = "/wikis/{slug}/tokens", request_body = Create,
     params(("slug" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = openapi::Token), (status = "4XX", body = openapi::Problem)))]
@@ -179,7 +179,7 @@ async fn make(
     .await
 }
 
-/// Revokes an operator's token.
+/// Revokes an operator token.
 #[utoipa::path(delete, path = "/tokens/{id}", params(("id" = String, Path)),
     responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn revoke_platform(

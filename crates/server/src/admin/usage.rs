@@ -1,4 +1,4 @@
-//! How much a wiki holds, and may hold.
+//! Usage and quotas of a wiki.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -34,7 +34,7 @@ struct QuotaBody {
     max_disk_bytes: Option<u64>,
 }
 
-/// Says how much a wiki holds, and how much it may.
+/// Shows a wiki's usage and quotas.
 #[utoipa::path(get, path = "/wikis/{slug}/usage", params(("slug" = String, Path)),
     responses((status = 200, body = openapi::people::Usage), (status = "4XX", body = openapi::Problem)))]
 async fn show(

@@ -17,7 +17,7 @@ use crate::guard::{Needs, Routes};
 use crate::idempotency::{Made, Once};
 use crate::openapi;
 
-/// The longest name and the longest e-mail address, in bytes: what a commit can hold.
+/// Maximum length of a name or an e-mail address, in bytes, as commits limit it.
 const MAX_NAME: usize = 320;
 
 pub(super) fn router() -> Routes<Admin> {
@@ -64,16 +64,16 @@ async fn list(State(admin): State<Admin>, paging: Paging) -> Result<Listing<User
 #[serde(deny_unknown_fields)]
 #[schema(as = CreateUser)]
 struct Create {
-    /// What the identity provider calls them, such as a DID, or an issuer and its name for them. Never
-    /// a name or an address that could pass to somebody else.
+    /// The identity provider's stable identifier of the user, such as a DID, or an issuer and a subject;
+    /// never a name or an address that could be reassigned to another person.
     subject: String,
-    /// For showing.
+    /// For display.
     name: Option<String>,
-    /// For showing, and for the author of commits.
+    /// For display, and for the author of commits.
     email: Option<String>,
 }
 
-/// Makes a user before their first login.
+/// Creates a user before their first login.
 #[utoipa::path(post, path = "/users", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = openapi::people::User), (status = "4XX", body = openapi::Problem)))]
 async fn create(
@@ -92,13 +92,15 @@ async fn create(
         let user = admin.platform.create_user(new).await.map_err(|error| error.problem())?;
         let now = UserBody::from(user);
         let kept = serde_json::to_value(&now).map_err(|error| Problem::internal(&error))?;
-        // A user is never removed.
+        // Users are never removed, so a repeated request needs no id to check.
         Ok(Made { now, kept, id: None })
     })
     .await
 }
 
-/// Shows a user. The subject is one segment of the path: a slash in it is `%2F`.
+/// Shows a user.
+///
+/// The subject is one segment of the path: a slash in it is written `%2F`.
 #[utoipa::path(get, path = "/users/{subject}", params(("subject" = String, Path)),
     responses((status = 200, body = openapi::people::User), (status = "4XX", body = openapi::Problem)))]
 async fn show(
@@ -113,17 +115,17 @@ async fn show(
 #[serde(deny_unknown_fields)]
 #[schema(as = ChangeUser)]
 struct Change {
-    /// Null takes it away, until the next login.
+    /// Null removes the name until the next login.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     name: Option<Option<String>>,
-    /// Null takes it away, until the next login.
+    /// Null removes the address until the next login.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     email: Option<Option<String>>,
-    /// A suspended user may do nothing anywhere, and none of their tokens counts.
+    /// A suspended user has no rights in any wiki, and their tokens are refused.
     state: Option<StateWord>,
-    /// With `suspended`, and only then.
+    /// Required for `suspended`, and refused otherwise.
     reason: Option<String>,
 }
 
@@ -135,7 +137,7 @@ enum StateWord {
     Suspended,
 }
 
-/// Changes what is said of a user; suspends them and lets them go on.
+/// Changes a user's name or address, suspends the user or lifts the suspension.
 #[utoipa::path(patch, path = "/users/{subject}", request_body = Change, params(("subject" = String, Path)),
     responses((status = 200, body = openapi::people::User), (status = "4XX", body = openapi::Problem)))]
 async fn change(
@@ -180,7 +182,7 @@ pub(super) fn email(text: &str) -> Result<String, Problem> {
     for_commits("email", text)
 }
 
-/// Text for people that can be written into a commit.
+/// Checks a text that becomes part of a commit's author.
 fn for_commits(field: &'static str, text: &str) -> Result<String, Problem> {
     let text = checked(field, text, MAX_NAME)?;
     if text.contains(['<', '>', '\u{2028}', '\u{2029}']) {

@@ -20,9 +20,9 @@ use crate::openapi;
 use crate::sync::Event;
 use crate::wiki::preferences;
 
-/// The longest title, in bytes.
+/// Maximum length of a title, in bytes.
 const MAX_TITLE: usize = 1000;
-/// The longest reason for a suspension, in bytes.
+/// Maximum length of the reason for a suspension, in bytes.
 pub(super) const MAX_REASON: usize = 4000;
 
 pub(super) fn router() -> Routes<Admin> {
@@ -34,7 +34,7 @@ pub(super) fn router() -> Routes<Admin> {
         .route(Needs::OPERATOR.audited("wiki.delete"), routes!(delete))
 }
 
-/// A wiki as the operator sees it.
+/// A wiki as shown to the operator.
 #[derive(Serialize)]
 struct WikiBody {
     id: String,
@@ -90,16 +90,16 @@ async fn list(State(admin): State<Admin>, paging: Paging) -> Result<Listing<Wiki
 #[serde(deny_unknown_fields)]
 #[schema(as = CreateWiki)]
 struct Create {
-    /// The name in URLs.
+    /// The wiki's name in URLs.
     slug: String,
-    /// The slug if it isn't given.
+    /// The slug by default.
     title: Option<String>,
-    /// The subject that becomes its owner.
+    /// The owner's subject.
     owner: Option<String>,
-    /// `private` if it isn't given.
+    /// `private` by default.
     #[schema(value_type = Option<String>)]
     visibility: Option<Visibility>,
-    /// Settings it begins with.
+    /// Initial settings.
     #[serde(default)]
     #[schema(value_type = Option<openapi::Preferences>)]
     preferences: preferences::Sent,
@@ -119,7 +119,7 @@ async fn create(
         let new = new_tenant(&body)?;
         let tenant = admin.platform.create_tenant(new).await.map_err(|error| error.problem())?;
         let now = admin.describe(&tenant);
-        // Nothing in it is secret: what is kept is what was answered.
+        // The response has no secrets, so it is stored as sent.
         let kept = serde_json::to_value(&now).map_err(|error| Problem::internal(&error))?;
         Ok(Made { now, kept, id: Some(tenant.id.to_string()) })
     })
@@ -157,19 +157,18 @@ struct Change {
     #[schema(value_type = Option<String>)]
     visibility: Option<Visibility>,
     state: Option<StateWord>,
-    /// With `suspended`, and only then.
+    /// Required for `suspended`, and refused otherwise.
     reason: Option<String>,
-    /// The most bytes of content that all pages and attachments may have together; null is as many as
-    /// there is room for.
+    /// Maximum size of all pages and attachments, in bytes; null for no limit but the disk.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>)]
     max_bytes: Option<Option<u64>>,
-    /// The most pages it may have; null is any number.
+    /// Maximum number of pages; null for no limit.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>)]
     max_pages: Option<Option<u64>>,
-    /// The most bytes of the disk that it may take, with its history, its index and its drafts; null is what
-    /// the platform gives.
+    /// Maximum size on disk, in bytes, including history, index and drafts; null for the platform's
+    /// default.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>)]
     max_disk_bytes: Option<Option<u64>>,
@@ -183,7 +182,7 @@ enum StateWord {
     Suspended,
 }
 
-/// Changes what is said of a wiki.
+/// Changes a wiki's title, state or limits.
 #[utoipa::path(patch, path = "/wikis/{slug}", request_body = Change, params(("slug" = String, Path)),
     responses((status = 200, body = openapi::Wiki), (status = "4XX", body = openapi::Problem)))]
 async fn change(
@@ -202,7 +201,7 @@ async fn change(
     };
     let tenant = admin.platform.update(&slug, update).await.map_err(|error| error.problem())?;
     if body.state == Some(StateWord::Active) {
-        // What had to rest while nobody could enter needn't wait for its next try.
+        // Runs that waited while the wiki was closed start now instead of at their next retry.
         admin.remotes.tell_wiki(tenant.id, Event::Requested).await;
     }
     Ok(Json(admin.describe(&tenant)))
@@ -227,7 +226,7 @@ fn state(
     }
 }
 
-/// Moves a wiki aside and frees its slug.
+/// Deletes a wiki: sets its data aside and frees its slug.
 #[utoipa::path(delete, path = "/wikis/{slug}", params(("slug" = String, Path)),
     responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn delete(
@@ -239,7 +238,8 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Text for people: something, not too long, and nothing that a terminal would act on.
+/// Trims a text for display; it must not be empty, longer than `limit` bytes, or have control
+/// characters.
 pub(super) fn checked(field: &'static str, text: &str, limit: usize) -> Result<String, Problem> {
     let text = text.trim();
     if text.is_empty() || text.len() > limit || text.chars().any(char::is_control) {
@@ -252,7 +252,7 @@ pub(super) fn checked(field: &'static str, text: &str, limit: usize) -> Result<S
     Ok(text.to_owned())
 }
 
-/// A user's subject, exactly as it is.
+/// Checks a user's subject, which is taken unchanged.
 pub(super) fn subject(field: &'static str, text: &str) -> Result<String, Problem> {
     match check_subject(text) {
         Ok(()) => Ok(text.to_owned()),
@@ -260,7 +260,7 @@ pub(super) fn subject(field: &'static str, text: &str) -> Result<String, Problem
     }
 }
 
-/// A field of the body that can be read and is wrong.
+/// A 422 error for a well-formed field with an invalid value.
 pub(crate) fn invalid(field: &str, code: &str, why: &str) -> Problem {
     let error = serde_json::json!({ "pointer": format!("/{field}"), "code": code, "detail": why });
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", format!("`{field}`: {why}"))

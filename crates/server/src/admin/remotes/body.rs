@@ -1,4 +1,4 @@
-//! A link as the operator sees it.
+//! A remote as shown to the operator.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -24,21 +24,21 @@ pub(super) struct LinkBody {
     interval_seconds: u64,
     cooldown_seconds: u64,
     offline: bool,
-    /// The kind of the credential, in one word.
+    /// Kind of the credential, such as `deploy_key`.
     credential: String,
     public_key: Option<String>,
     webhook_url: String,
-    /// Only in the answer that makes it.
+    /// Only in the response that creates or renews the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
     state: String,
     reason: Option<String>,
-    /// Commits that the remote wasn't seen to have; null if the wiki can't be opened now.
+    /// Number of commits that the remote isn't known to have; null if the wiki can't be opened now.
     queue_length: Option<usize>,
-    /// When the oldest of them was made.
+    /// Time of the oldest queued commit.
     #[serde(with = "time::serde::rfc3339::option")]
     oldest_waiting: Option<OffsetDateTime>,
-    /// Since when the remote hasn't answered.
+    /// Start of the current outage; null if the remote is reachable.
     #[serde(with = "time::serde::rfc3339::option")]
     down_since: Option<OffsetDateTime>,
     verified_revision: Option<Revision>,
@@ -50,7 +50,7 @@ pub(super) struct LinkBody {
 }
 
 impl LinkBody {
-    /// With what the host signs with, which is told once.
+    /// Adds the webhook secret, which is shown once.
     pub(super) fn with_secret(self, secret: Option<&Secret>) -> Self {
         Self { webhook_secret: secret.map(|secret| secret.expose().to_owned()), ..self }
     }
@@ -63,7 +63,8 @@ impl LinkBody {
         };
         let state = state_of(link);
         let settings = link.settings.clone();
-        // What is switched off for all says so, and not that each was told.
+        // If synchronisation is switched off for all remotes, show its reason instead of the remote's
+        // own.
         let off = admin.remotes.off().filter(|_| link.progress.word == "offline");
         Ok(Self {
             id: link.id.clone(),

@@ -1,4 +1,4 @@
-//! What a link can't decide by itself: the choices with what each would do, and the choice.
+//! Pending decisions of a remote: the choices with their previews, and the operator's choice.
 
 use axum::extract::{RawPathParams, State};
 use http::StatusCode;
@@ -26,25 +26,27 @@ pub(super) fn router() -> Routes<Admin> {
 
 #[derive(Serialize)]
 struct Question {
-    /// What it is about, in one word.
+    /// Reason for the decision.
     reason: DecisionReason,
-    /// The remote's tip that it is about.
+    /// The remote's tip in question.
     revision: Revision,
     choices: Vec<Offered>,
-    /// Why there are no previews, if there are none.
+    /// The reason if no previews could be made.
     error: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Offered {
     choice: Choice,
-    /// What it means.
+    /// Explanation of the choice.
     meaning: &'static str,
-    /// What would become of the wiki's pages; null where that isn't known.
+    /// Changes to the wiki's pages under this choice; null if unknown.
     preview: Option<Previewed>,
 }
 
-/// What has to be decided, and what each choice would do. Whatever is chosen, both histories stay reachable.
+/// Shows the pending decision and a preview of each choice.
+///
+/// Both histories stay reachable under every choice.
 #[utoipa::path(get, path = "/wikis/{slug}/remotes/{id}/decision", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::remotes::Decision), (status = "4XX", body = openapi::Problem)))]
 async fn show(
@@ -74,15 +76,15 @@ async fn show(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Decide {
-    /// `remote`, `wiki`, `both` or `retry`, as far as it is offered.
+    /// `remote`, `wiki`, `both` or `retry`, if offered.
     #[schema(value_type = String)]
     choice: Choice,
-    /// The remote's tip that was shown with the question. If the question is about another one by now,
-    /// nothing is done.
+    /// The remote's tip that was shown with the question. If the tip has changed since, the decision is
+    /// refused.
     revision: Option<String>,
 }
 
-/// Decides. The link goes on at once.
+/// Decides a pending question. The remote runs at once.
 #[utoipa::path(post, path = "/wikis/{slug}/remotes/{id}/decision", request_body = Decide,
     params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]

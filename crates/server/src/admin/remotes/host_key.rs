@@ -1,4 +1,4 @@
-//! The keys that an SSH host shows, and the one that somebody confirmed.
+//! Host keys of an SSH remote: the keys that the host presents, and the key that the operator confirmed.
 
 use axum::extract::{RawPathParams, State};
 use http::StatusCode;
@@ -26,9 +26,9 @@ pub(super) fn router() -> Routes<Admin> {
 
 #[derive(Serialize)]
 struct Keys {
-    /// What the host shows now. Nothing is trusted by looking.
+    /// Keys that the host presents now. Reading them doesn't trust them.
     shown: Vec<Key>,
-    /// What counts: built in, or confirmed by somebody.
+    /// Trusted keys: built in, or confirmed by the operator.
     confirmed: Vec<Key>,
 }
 
@@ -44,7 +44,7 @@ impl Key {
     }
 }
 
-/// Asks an SSH host for its keys, to be compared with what the host publishes.
+/// Asks an SSH host for its keys, to be compared with the published ones.
 #[utoipa::path(get, path = "/wikis/{slug}/remotes/{id}/host-key", params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::remotes::HostKeys), (status = "4XX", body = openapi::Problem)))]
 async fn show(
@@ -64,12 +64,13 @@ async fn show(
 #[serde(deny_unknown_fields)]
 #[schema(as = ConfirmHostKey)]
 struct Confirm {
-    /// `SHA256:…`, as the host publishes it.
+    /// `SHA256:…`, as published by the host.
     fingerprint: String,
 }
 
-/// Confirms the fingerprint of a key that the host shows, in place of what was confirmed before; the link
-/// goes on at once.
+/// Confirms the fingerprint of a host key, which replaces the key confirmed before.
+///
+/// The remote runs at once.
 #[utoipa::path(post, path = "/wikis/{slug}/remotes/{id}/host-key", request_body = Confirm,
     params(("slug" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = openapi::remotes::Remote), (status = "4XX", body = openapi::Problem)))]

@@ -1,4 +1,4 @@
-//! What a link is to be set to, as it is sent.
+//! Settings of a remote in requests, and their validation.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::remote::{
 };
 use crate::sync::{FirstRun, Mode, OnRewrite, Settings, Winner};
 
-/// The shortest interval, in seconds.
+/// Minimum interval, in seconds.
 const LEAST_INTERVAL: u64 = 30;
-/// The longest interval and cooldown, in seconds.
+/// Maximum interval and cooldown, in seconds.
 const MONTH: u64 = 31 * 24 * 60 * 60;
 
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -27,32 +27,33 @@ const MONTH: u64 = 31 * 24 * 60 * 60;
 pub(super) struct Create {
     /// `https://host/path`, `ssh://user@host/path` or `user@host:path`.
     url: String,
-    /// `main` if it isn't given.
+    /// `main` by default.
     branch: Option<String>,
-    /// The directory there that the wiki is.
+    /// The repository's directory that holds the wiki; its root by default.
     subdirectory: Option<String>,
-    /// Of the wiki only this page and those below it go there, and come from there.
+    /// Synchronises only this page and the pages below it.
     filter: Option<String>,
     /// `both`, `push`, `pull` or `off`.
     #[schema(value_type = Option<String>)]
     mode: Option<Mode>,
-    /// Who keeps the page in a conflict: `wiki`, `remote`, or `stable` where several pull from each other.
+    /// The side that keeps a page in a conflict: `wiki`, `remote`, or `stable` for wikis that pull from
+    /// each other.
     #[schema(value_type = Option<String>)]
     winner: Option<Winner>,
-    /// What to do on meeting a remote with a history of its own: `ask`, `merge`, `import` or `push`.
+    /// Policy for a remote with unrelated history: `ask`, `merge`, `import` or `push`.
     #[schema(value_type = Option<String>)]
     first_run: Option<FirstRun>,
-    /// What to do when the remote's history was replaced: `ask` or `follow`.
+    /// Policy for a remote whose history was rewritten: `ask` or `follow`.
     #[schema(value_type = Option<String>)]
     on_rewrite: Option<OnRewrite>,
-    /// How often it looks by itself; 300 if it isn't given.
+    /// Interval between scheduled runs; 300 by default.
     interval_seconds: Option<u64>,
-    /// For how long after one look a reader doesn't cause another; 60 if it isn't given.
+    /// Minimum time between runs that readers trigger; 60 by default.
     cooldown_seconds: Option<u64>,
-    /// Whether it leaves the network alone. What is saved waits.
+    /// Makes no network connections. Saved commits wait in the queue.
     #[serde(default)]
     offline: bool,
-    /// Where it isn't given, the repository is open to everybody.
+    /// Needed unless the repository is public.
     credential: Option<Credential>,
 }
 
@@ -62,11 +63,11 @@ pub(super) struct Create {
 pub(super) struct Change {
     url: Option<String>,
     branch: Option<String>,
-    /// Null: all of the repository.
+    /// Null selects the whole repository.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     subdirectory: Option<Option<String>>,
-    /// Null: all of the wiki.
+    /// Null selects the whole wiki.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     filter: Option<Option<String>>,
@@ -81,17 +82,17 @@ pub(super) struct Change {
     interval_seconds: Option<u64>,
     cooldown_seconds: Option<u64>,
     offline: Option<bool>,
-    /// Null: nothing is shown any more.
+    /// Null removes the credential.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Credential>)]
     credential: Option<Option<Credential>>,
-    /// The answer has a new secret then, and the old one holds no longer.
+    /// Replaces the webhook's secret; the new one is in the response.
     #[serde(default)]
     renew_webhook_secret: bool,
 }
 
-/// One of these: a token (with its user, where the host wants one), the name of a file with a token
-/// below the directory for mounted secrets, a key that is made now, or the name of a file with a key.
+/// A credential, as one of: a token, with its user if the host needs one; the name of a token file in
+/// the directory of mounted secrets; a key that is generated now; or the name of a key file.
 #[derive(Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RemoteCredential)]
@@ -103,7 +104,7 @@ pub(super) struct Credential {
     key_file: Option<String>,
 }
 
-/// What was sent, checked.
+/// Validated settings and credential of a new remote.
 pub(super) struct New {
     pub(super) settings: LinkSettings,
     pub(super) credential: Option<StoredCredential>,
@@ -257,13 +258,14 @@ impl Credential {
                 ));
             }
         };
-        // A file is read anew for each use; whether it can be read is better said now.
+        // A file is read again for each use; reading it now reports an error early.
         stored.open(&admin.remotes.options().secret_files).map_err(|error| wrong(&error))?;
         Ok(stored)
     }
 }
 
-/// Whether whoever is logged in with learns the credential. Who asks for a signature by a key doesn't.
+/// Returns `true` if logging in reveals the credential to the host. Signing with a key doesn't reveal
+/// it.
 fn shows_text(kind: &str) -> bool {
     matches!(kind, "token" | "token_file")
 }
@@ -273,7 +275,7 @@ fn same_origin(one: &LinkSettings, other: &LinkSettings) -> bool {
     matches!((origin(one), origin(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// A key is for ssh, a token for https.
+/// Checks that ssh is used with a key, and https with a token or no credential.
 fn check_kind(settings: &LinkSettings, is_key: Option<bool>) -> Result<(), Problem> {
     let url: RemoteUrl =
         settings.url.parse().map_err(|error| wrong("url", "invalid_url", &error))?;
