@@ -1,10 +1,10 @@
-//! The OpenAPI 3.1 documents, made from the routes themselves, and the answers' shapes.
+//! The OpenAPI 3.1 documents, generated from the routes, and the schemas of response bodies.
 //!
-//! The structs here describe answers that other crates' types are turned into. Tests read real
-//! answers back into them, and they accept nothing they don't know, so they can't drift.
+//! The structs here describe responses that are made from types of other crates. Tests deserialise real
+//! responses into them, and unknown fields are refused, so that the schemas can't drift.
 //!
-//! One long file, as it is one vocabulary: a shape that another one mentions stands beside it. Shapes
-//! repeat fields instead of sharing them, because what is flattened can't refuse what it doesn't know.
+//! The schemas share one long file because many refer to each other. They repeat fields instead of
+//! flattening shared structs, because serde can't refuse unknown fields of a flattened struct.
 
 pub mod channels;
 mod errors;
@@ -17,7 +17,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, SecurityRequirement, ServerBuilder};
 use utoipa::{IntoParams, ToSchema};
 
-/// The document of the wikis' listener.
+/// The OpenAPI document of the wikis' listener.
 pub fn wikis() -> OpenApi {
     let document = crate::wiki::documented().into_openapi();
     let server = ServerBuilder::new()
@@ -28,7 +28,7 @@ pub fn wikis() -> OpenApi {
     finish(document, "wikigrove: one wiki", server)
 }
 
-/// The document of the control plane.
+/// The OpenAPI document of the admin listener.
 pub fn control() -> OpenApi {
     let document = crate::admin::documented().into_openapi();
     finish(document, "wikigrove: control plane", ServerBuilder::new().url("/").build())
@@ -37,7 +37,7 @@ pub fn control() -> OpenApi {
 fn finish(mut document: OpenApi, title: &str, server: utoipa::openapi::Server) -> OpenApi {
     document.info = InfoBuilder::new().title(title).version(env!("CARGO_PKG_VERSION")).build();
     document.servers = Some(vec![server]);
-    // axum marks a parameter that may hold slashes; OpenAPI has no word for that.
+    // axum marks parameters that may contain slashes; OpenAPI has no such mark.
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths =
         paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
@@ -49,7 +49,7 @@ fn finish(mut document: OpenApi, title: &str, server: utoipa::openapi::Server) -
     document
 }
 
-/// Who made a change.
+/// The author of a change.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Author {
@@ -59,7 +59,7 @@ pub struct Author {
     pub email: String,
 }
 
-/// A page in a list.
+/// A page in a list, without its content.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageItem {
@@ -67,15 +67,15 @@ pub struct PageItem {
     pub path: String,
     /// The first heading, or else the last segment of the path.
     pub title: String,
-    /// The version of the content.
+    /// The content's ETag.
     pub etag: String,
     /// The commit that last changed the page.
     pub revision: String,
-    /// Bytes of content.
+    /// Size of the content, in bytes.
     pub size: u64,
-    /// Who made that commit.
+    /// That commit's author.
     pub author: Author,
-    /// When.
+    /// That commit's time.
     #[serde(with = "time::serde::rfc3339")]
     pub modified: OffsetDateTime,
 }
@@ -90,13 +90,13 @@ pub struct Page {
     pub title: String,
     /// The text.
     pub content: String,
-    /// The version of the content.
+    /// The content's ETag.
     pub etag: String,
     /// The commit that last changed the page.
     pub revision: String,
-    /// Who made that commit.
+    /// That commit's author.
     pub author: Author,
-    /// When.
+    /// That commit's time.
     #[serde(with = "time::serde::rfc3339")]
     pub modified: OffsetDateTime,
 }
@@ -109,24 +109,24 @@ pub struct Rendered {
     pub path: String,
     /// The first heading, or else the last segment of the path.
     pub title: String,
-    /// The version of the content.
+    /// The content's ETag.
     pub etag: String,
     /// The commit that last changed the page.
     pub revision: String,
-    /// Safe HTML, to be put into any page.
+    /// Sanitised HTML, safe to embed in any page.
     pub html: String,
     /// The headings, in order.
     pub headings: Vec<RenderedHeading>,
-    /// The data that the page begins with, if it is a mapping that can be read.
+    /// The front matter, if it is a valid mapping.
     #[schema(value_type = Option<Object>)]
     pub front_matter: Option<serde_json::Value>,
-    /// Why that can't be read.
+    /// The reason if the front matter is invalid.
     pub front_matter_error: Option<String>,
-    /// What it links to in the wiki.
+    /// Links to pages and attachments of the wiki.
     pub links: Vec<RenderedLink>,
-    /// Whether it is shown as plain text, because it is too large or too deep to be rendered.
+    /// True if the page is shown as plain text because it is too large or nested too deeply to render.
     pub plain: bool,
-    /// Whether only the beginning of the plain text is shown, because all of it would be too large.
+    /// True if the plain text is cut off because it is too large.
     pub truncated: bool,
 }
 
@@ -134,15 +134,15 @@ pub struct Rendered {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenderedHeading {
-    /// 1 to 6.
+    /// The level, 1 to 6.
     pub level: u8,
-    /// What it says.
+    /// The heading's text.
     pub text: String,
-    /// The id of its element.
+    /// The `id` of its HTML element.
     pub id: String,
 }
 
-/// A link of a page to somewhere in the wiki.
+/// A link of a page to a page or attachment of the wiki.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenderedLink {
@@ -150,25 +150,25 @@ pub struct RenderedLink {
     pub target: String,
     /// `wiki`, `embed`, `link` or `image`.
     pub kind: String,
-    /// Whether it exists.
+    /// True if the target exists.
     pub exists: bool,
 }
 
-/// What became of a save.
+/// The result of saving a page.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Saved {
     /// The path, in NFC.
     pub path: String,
-    /// The version of the content now.
+    /// The ETag of the saved content.
     pub etag: String,
     /// The commit that contains the save.
     pub revision: String,
-    /// Whether somebody else's change is in the content, too.
+    /// True if a concurrent change was merged into the content.
     pub merged: bool,
     /// The content, if it was merged.
     pub content: Option<String>,
-    /// Whether it was merged and the content is left out.
+    /// True if the content was merged and is omitted because it is too large.
     #[serde(default)]
     pub truncated: bool,
 }
@@ -181,34 +181,34 @@ pub struct AttachmentItem {
     pub page: String,
     /// The name of the file.
     pub name: String,
-    /// Both, with a slash between them.
+    /// `page` and `name`, joined by a slash.
     pub path: String,
-    /// The version of the content.
+    /// The content's ETag.
     pub etag: String,
-    /// Bytes of content.
+    /// Size of the content, in bytes.
     pub size: u64,
-    /// What it is served as.
+    /// Media type in responses.
     pub content_type: String,
     /// The commit that last changed it.
     pub revision: String,
-    /// Who made that commit.
+    /// That commit's author.
     pub author: Author,
-    /// When.
+    /// That commit's time.
     #[serde(with = "time::serde::rfc3339")]
     pub modified: OffsetDateTime,
 }
 
-/// Attachments, and where to go on.
+/// One part of a list of attachments.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttachmentList {
-    /// In the order of their names.
+    /// Sorted by name.
     pub items: Vec<AttachmentItem>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// What became of a save of an attachment.
+/// The result of saving an attachment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SavedAttachment {
@@ -216,17 +216,17 @@ pub struct SavedAttachment {
     pub page: String,
     /// The name of the file, in NFC.
     pub name: String,
-    /// Both, with a slash between them.
+    /// `page` and `name`, joined by a slash.
     pub path: String,
-    /// The version of the content now.
+    /// The ETag of the saved content.
     pub etag: String,
     /// The commit that contains it.
     pub revision: String,
-    /// Bytes of content.
+    /// Size of the content, in bytes.
     pub size: u64,
 }
 
-/// What became of a deletion.
+/// The result of a deletion.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deleted {
@@ -234,23 +234,23 @@ pub struct Deleted {
     pub path: String,
     /// The commit that removed it.
     pub revision: String,
-    /// Sub-pages and attachments that went with it. At most 500.
+    /// Subpages and attachments that were deleted with it, at most 500.
     #[serde(default)]
     pub others: Vec<String>,
-    /// Present and true if there are more than the 500 that are told.
+    /// Present and true if there are more than the listed 500.
     #[serde(default)]
     pub truncated: bool,
 }
 
-/// What a move did.
+/// The result of a move.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Moved {
     /// The commit.
     pub revision: String,
-    /// The moved pages and attachments, and pages whose links were rewritten. At most 500.
+    /// The moved pages and attachments, and the pages whose links were rewritten, at most 500.
     pub changes: Vec<PathChange>,
-    /// Present and true if there are more than the 500 that are told.
+    /// Present and true if there are more than the listed 500.
     #[serde(default)]
     pub truncated: bool,
 }
@@ -261,46 +261,46 @@ pub struct Moved {
 pub struct Links {
     /// The page.
     pub path: String,
-    /// Where its links lead, each place once.
+    /// Targets of the page's links, without duplicates.
     pub outgoing: Vec<OutgoingLink>,
-    /// Its links that lead to nothing.
+    /// Links to missing pages and attachments.
     pub broken: Vec<BrokenLink>,
-    /// Present and true if the page has more links than are told.
+    /// Present and true if the page has more links than are listed.
     #[serde(default)]
     pub truncated: bool,
-    /// Pages with a link to it, in the order of their paths.
+    /// Pages that link to this page, sorted by path.
     pub incoming: Vec<IncomingLink>,
-    /// For `?cursor=`, to see more of `incoming`; null at the end.
+    /// Cursor of the next part of `incoming`, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
-    /// Present while the index is being built and links may be missing.
+    /// Present while the index is being built; links may be missing until then.
     pub index: Option<IndexProgress>,
 }
 
-/// A link of the page.
+/// A link of the page to an existing target.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutgoingLink {
-    /// The path it leads to.
+    /// The target's path.
     pub path: String,
     /// `page` or `attachment`.
     pub r#type: String,
-    /// `wiki`, `embed`, `link` or `image`: how it is written.
+    /// The syntax: `wiki`, `embed`, `link` or `image`.
     pub kind: String,
-    /// What follows the `#`.
+    /// The fragment after the `#`.
     pub fragment: Option<String>,
 }
 
-/// A link of the page to nothing.
+/// A link of the page to a missing target.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BrokenLink {
-    /// The path it would lead to.
+    /// The missing target's path.
     pub target: String,
-    /// `wiki`, `embed`, `link` or `image`: how it is written.
+    /// The syntax: `wiki`, `embed`, `link` or `image`.
     pub kind: String,
 }
 
-/// A page with a link to the page.
+/// A page that links to the page.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IncomingLink {
@@ -310,23 +310,23 @@ pub struct IncomingLink {
     pub title: String,
 }
 
-/// Pages, and where to go on.
+/// One part of a list of pages.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageList {
-    /// In the order of their paths.
+    /// Sorted by path.
     pub items: Vec<PageItem>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// How far the index is.
+/// Progress of building the index.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IndexProgress {
-    /// Steps that are done.
+    /// Completed steps.
     pub done: usize,
-    /// Steps there are.
+    /// Steps in total.
     pub total: usize,
 }
 
@@ -334,23 +334,23 @@ pub struct IndexProgress {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Commit {
-    /// Its id.
+    /// The commit's id.
     pub revision: String,
-    /// Who made it.
+    /// Its author.
     pub author: Author,
-    /// When.
+    /// Its time.
     #[serde(with = "time::serde::rfc3339")]
     pub date: OffsetDateTime,
-    /// Why.
+    /// The commit message.
     pub message: String,
-    /// What it changes: against its parent, or, for a merge, against all of them. At most 500 places.
+    /// Changes against the parent or, for a merge, against all parents, at most 500.
     pub changes: Vec<PathChange>,
-    /// Whether it changes more than those.
+    /// True if the commit has more changes.
     #[serde(default)]
     pub truncated: bool,
 }
 
-/// What a commit does to one page or attachment.
+/// The change of a commit to one page or attachment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathChange {
@@ -358,27 +358,28 @@ pub struct PathChange {
     pub path: String,
     /// `page` or `attachment`.
     pub r#type: String,
-    /// `added`, `modified`, `deleted`, `renamed` or `copied`; in the history of a path that a page left, `moved`.
+    /// `added`, `modified`, `deleted`, `renamed` or `copied`; `moved` in the history of a page's former
+    /// path.
     pub kind: String,
-    /// Where it was before it was renamed, or what it was copied from.
+    /// The former path if renamed, or the source if copied.
     pub old_path: Option<String>,
-    /// Where it was moved.
+    /// The new path if moved.
     pub new_path: Option<String>,
 }
 
-/// Commits, and where to go on.
+/// One part of a list of commits.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommitList {
     /// Newest first.
     pub items: Vec<Commit>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
-    /// Present while the index is being built and commits may be missing.
+    /// Present while the index is being built; commits may be missing until then.
     pub index: Option<IndexProgress>,
 }
 
-/// A page that was found.
+/// A search result.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchResult {
@@ -386,30 +387,30 @@ pub struct SearchResult {
     pub path: String,
     /// The first heading, or else the last segment of the path.
     pub title: String,
-    /// The version of the content.
+    /// The content's ETag.
     pub etag: String,
     /// The commit that last changed the page.
     pub revision: String,
-    /// Bytes of content.
+    /// Size of the content, in bytes.
     pub size: u64,
-    /// Who made that commit.
+    /// That commit's author.
     pub author: Author,
-    /// When.
+    /// That commit's time.
     #[serde(with = "time::serde::rfc3339")]
     pub modified: OffsetDateTime,
-    /// Where the words stand, as HTML: escaped text with `<mark>` around them.
+    /// The matching text as HTML: escaped, with `<mark>` around the words.
     pub snippet: String,
 }
 
-/// Pages that were found, and where to go on.
+/// One part of the search results.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchResults {
-    /// Best first.
+    /// Best match first.
     pub items: Vec<SearchResult>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
-    /// Present while the index is being built and pages may be missing.
+    /// Present while the index is being built; pages may be missing until then.
     pub index: Option<IndexProgress>,
 }
 
@@ -417,17 +418,17 @@ pub struct SearchResults {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Diff {
-    /// The path, as asked for.
+    /// The requested path.
     pub path: String,
     /// The older state.
     pub from: DiffSide,
     /// The newer state.
     pub to: DiffSide,
-    /// The places that differ, with lines around them.
+    /// The differing lines with context.
     pub hunks: Vec<DiffHunk>,
-    /// The same as text, as `diff -u` has it; empty if nothing differs.
+    /// The same in the format of `diff -u`; empty if nothing differs.
     pub unified: String,
-    /// Whether more differs than is shown.
+    /// True if there are more differences.
     #[serde(default)]
     pub truncated: bool,
 }
@@ -436,27 +437,28 @@ pub struct Diff {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiffSide {
-    /// The commit; null before the first one.
+    /// The commit; null before the first commit.
     pub revision: Option<String>,
-    /// Where the page was then.
+    /// The page's path at that commit.
     pub path: String,
-    /// Its version; null if it didn't exist.
+    /// The content's ETag; null if the page didn't exist.
     pub etag: Option<String>,
 }
 
-/// Changed lines that are near each other.
+/// Changed lines close to each other, with context.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiffHunk {
-    /// The first line in the older state, counted from 1; with no lines, the one it comes after.
+    /// The first line in the older state, counted from 1; the preceding line if the hunk has no older
+    /// lines.
     pub old_start: usize,
-    /// How many lines of the older state it covers.
+    /// Number of lines of the older state.
     pub old_lines: usize,
     /// The first line in the newer state.
     pub new_start: usize,
-    /// How many lines of the newer state it covers.
+    /// Number of lines of the newer state.
     pub new_lines: usize,
-    /// The lines.
+    /// The hunk's lines.
     pub lines: Vec<DiffLine>,
 }
 
@@ -466,70 +468,70 @@ pub struct DiffHunk {
 pub struct DiffLine {
     /// `context`, `removed` or `added`.
     pub kind: String,
-    /// The text, without its end.
+    /// The text, without the line ending.
     pub text: String,
-    /// True, and only there, if the file ends here without an end of line.
+    /// Present and true if the file ends here without a line ending.
     #[serde(default)]
     pub unended: bool,
 }
 
-/// A page, line by line.
+/// The lines of a page with the commits they come from.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Blame {
     /// The path, without `.md`.
     pub path: String,
-    /// The version of the page.
+    /// The content's ETag.
     pub etag: String,
-    /// The commit in which it was looked at.
+    /// The commit at which the page was read.
     pub revision: String,
-    /// All lines in order, in runs that come from one commit.
+    /// All lines in order, grouped by commit.
     pub ranges: Vec<BlameRange>,
-    /// Whether the page has more lines than those.
+    /// True if the page has more lines.
     #[serde(default)]
     pub truncated: bool,
-    /// The commits that they name, each once.
+    /// The commits of the ranges, without duplicates.
     pub commits: Vec<BlameCommit>,
 }
 
-/// Lines beside each other that one commit brought.
+/// Adjacent lines from one commit.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlameRange {
     /// The first line, counted from 1.
     pub line: usize,
-    /// The lines, without their ends.
+    /// The lines, without line endings.
     pub lines: Vec<String>,
     /// The commit.
     pub revision: String,
 }
 
-/// A commit that brought lines.
+/// A commit that lines come from.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlameCommit {
-    /// Its id.
+    /// The commit's id.
     pub revision: String,
-    /// Who made it.
+    /// Its author.
     pub author: Author,
-    /// When.
+    /// Its time.
     #[serde(with = "time::serde::rfc3339")]
     pub date: OffsetDateTime,
-    /// The beginning of the first line of its message.
+    /// The first line of the commit message, possibly shortened.
     pub summary: String,
 }
 
-/// What was undone, or would be.
+/// The result or the plan of undoing changes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Undone {
-    /// The commit that was made; null if nothing had to be done, or only a plan was asked for.
+    /// The new commit; null if there was nothing to do or only a plan was requested.
     pub revision: Option<String>,
-    /// What it changes. At most 500.
+    /// The changes, at most 500.
     pub changes: Vec<PathChange>,
-    /// In a plan: what changed since in the same place. With any, nothing can be done. At most 500.
+    /// In a plan: later changes in the same places, at most 500. Any conflict prevents the undo.
     pub conflicts: Vec<String>,
-    /// Present and true if there are more changes or conflicts than the 500 of each that are told.
+    /// Present and true if there are more changes or conflicts than the listed 500 of each.
     #[serde(default)]
     pub truncated: bool,
 }
@@ -538,26 +540,26 @@ pub struct Undone {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DraftItem {
-    /// The path of the page, which need not exist.
+    /// The page's path; the page may not exist.
     pub path: String,
-    /// The version it was begun from; null if there was no page.
+    /// The ETag of the content that the draft is based on; null if there was no page.
     pub base: Option<String>,
-    /// When it was last written.
+    /// Time of the last save.
     #[serde(with = "time::serde::rfc3339")]
     pub updated: OffsetDateTime,
-    /// Bytes of text.
+    /// Size of the text, in bytes.
     pub size: u64,
-    /// Whether the page has another version now.
+    /// True if the page has changed since.
     pub stale: bool,
 }
 
-/// Drafts, and where to go on.
+/// One part of a list of drafts.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DraftList {
-    /// In the order of their paths.
+    /// Sorted by path.
     pub items: Vec<DraftItem>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
@@ -565,179 +567,179 @@ pub struct DraftList {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
-    /// The path of the page, which need not exist.
+    /// The page's path; the page may not exist.
     pub path: String,
     /// The text.
     pub content: String,
-    /// The version it was begun from; null if there was no page.
+    /// The ETag of the content that the draft is based on; null if there was no page.
     pub base: Option<String>,
-    /// Where its author was.
+    /// The author's cursor position.
     pub cursor: Option<Cursor>,
-    /// When it was last written.
+    /// Time of the last save.
     #[serde(with = "time::serde::rfc3339")]
     pub updated: OffsetDateTime,
-    /// Whether the page has another version now.
+    /// True if the page has changed since.
     pub stale: bool,
-    /// The page's version now; null if there is no page.
+    /// The ETag of the page's current content; null if there is no page.
     pub current: Option<String>,
 }
 
-/// A place in a text.
+/// A position in a text.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
     /// The line.
     pub line: u32,
-    /// The place in the line.
+    /// The column.
     pub column: u32,
 }
 
-/// What became of a draft.
+/// The result of saving a draft.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeptDraft {
     /// The path, in NFC.
     pub path: String,
-    /// The version it was begun from; null if there was no page.
+    /// The ETag of the content that the draft is based on; null if there was no page.
     pub base: Option<String>,
-    /// When it was written.
+    /// Time of the save.
     #[serde(with = "time::serde::rfc3339")]
     pub updated: OffsetDateTime,
-    /// Whether the page has another version now.
+    /// True if the page has changed since.
     pub stale: bool,
 }
 
-/// A wiki as the operator sees it.
+/// A wiki as shown to the operator.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wiki {
     /// The immutable id.
     pub id: String,
-    /// The name in URLs.
+    /// The wiki's name in URLs.
     pub slug: String,
     /// The title.
     pub title: String,
-    /// The subject of its owner.
+    /// The owner's subject.
     pub owner: Option<String>,
     /// `private`, `public_read` or `public_write`.
     pub visibility: String,
     /// `active`, `read_only` or `suspended`.
     pub state: String,
-    /// Why it is suspended.
+    /// Reason for the suspension.
     pub reason: Option<String>,
-    /// When it was created.
+    /// Time of creation.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// Its base.
+    /// Base URL.
     pub url: String,
-    /// Where git clones it from.
+    /// URL for `git clone`.
     pub git_url: String,
-    /// The most bytes it may hold; null is as many as there is room for.
+    /// Maximum size of pages and attachments, in bytes; null for no limit but the disk.
     pub max_bytes: Option<u64>,
-    /// The most pages it may have; null is any number.
+    /// Maximum number of pages; null for no limit.
     pub max_pages: Option<u64>,
-    /// The most bytes of the disk that it may take; null is what the platform gives.
+    /// Maximum size on disk, in bytes; null for the platform's default.
     pub max_disk_bytes: Option<u64>,
 }
 
-/// Wikis, and where to go on.
+/// One part of the list of wikis.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WikiList {
-    /// In the order of their slugs.
+    /// Sorted by slug.
     pub items: Vec<Wiki>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// A token; its secret is only in the answer that makes it.
+/// A token. Its secret is only in the response that creates it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
-    /// Names it without giving it away.
+    /// The public id; it reveals nothing about the secret.
     pub id: String,
-    /// What its maker calls it.
+    /// Display name.
     pub name: String,
     /// `operator`, `reader`, `editor` or `admin`.
     pub role: String,
-    /// Whether its bearer may name another author.
+    /// True if the bearer may name another author.
     pub act_as: bool,
-    /// When it was made.
+    /// Time of creation.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// From when on it is refused.
+    /// Expiry.
     #[serde(with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
-    /// Whose it is; null is nobody's.
+    /// The user that it belongs to; null if it has no owner.
     pub subject: Option<String>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute.
     #[serde(with = "time::serde::rfc3339::option")]
     pub used_at: Option<OffsetDateTime>,
     /// The secret.
     pub token: Option<String>,
 }
 
-/// Tokens, and where to go on.
+/// One part of a list of tokens.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenList {
-    /// In the order of their ids.
+    /// Sorted by id.
     pub items: Vec<Token>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// Settings. Answers have all of them; in a change, what isn't named stays, and `null` brings the
-/// default back.
+/// A wiki's settings. Responses have all fields; a change keeps the fields that it omits, and `null`
+/// restores a default.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Preferences {
-    /// The wiki's name for its readers; without one it has its title.
+    /// The wiki's name for readers; by default its title.
     pub site_name: Option<String>,
-    /// What the wiki is about.
+    /// Description of the wiki.
     pub site_description: Option<String>,
     /// The language of the pages (BCP 47); `en` by default.
     pub site_lang: Option<String>,
-    /// The path or address of the logo.
+    /// Path or URL of the logo.
     pub site_logo: Option<String>,
-    /// The path or address of the icon.
+    /// Path or URL of the icon.
     pub site_icon: Option<String>,
-    /// Whether the logo isn't shown.
+    /// True to hide the logo.
     pub hide_logo: Option<bool>,
-    /// `allow` (the default) or `disallow`: whether search engines are welcome.
+    /// `allow` (the default) or `disallow` search engines.
     pub robots_txt: Option<String>,
-    /// The path of the page that visitors see first; `home` by default.
+    /// Path of the start page; `home` by default.
     pub home_page: Option<String>,
     /// `optional` (the default), `required` (a change without a message is refused) or `disabled`
     /// (messages are dropped).
     pub commit_message: Option<String>,
-    /// The message of changes that come without one; `%P` stands for the page's path.
+    /// Message for changes without one; `%P` stands for the page's path.
     pub default_commit_message: Option<String>,
-    /// `link_title` (the default) or `title_link`: which side of `[[a|b]]` is the page.
+    /// Order of `[[a|b]]`: `link_title` (the default) or `title_link`.
     pub wikilink_style: Option<String>,
-    /// Whether links to other sites open in a new tab.
+    /// True to open links to other sites in a new tab.
     pub open_links_in_new_tab: Option<bool>,
-    /// Whether page names keep their case (the default) or become lower-case.
+    /// True (the default) to keep the case of page names, false to convert them to lower case.
     pub retain_page_name_case: Option<bool>,
-    /// Whether titles made from names show spaces for underscores.
+    /// True to show underscores as spaces in titles made from page names.
     pub treat_underscore_as_space_for_titles: Option<bool>,
-    /// The sidebar's menu, as JSON in a text.
+    /// The sidebar's menu, as a JSON text.
     pub sidebar_custom_menu: Option<String>,
     /// The sidebar's shortcuts, separated by spaces.
     pub sidebar_shortcuts: Option<String>,
-    /// How the sidebar's tree of pages is sorted, such as `SORTED`.
+    /// Sort mode of the sidebar's page tree, such as `SORTED`.
     pub sidebar_menutree_mode: Option<String>,
-    /// What the tree shows, such as `SUBTREE`.
+    /// Part of the tree that is shown, such as `SUBTREE`.
     pub sidebar_menutree_focus: Option<String>,
-    /// How deep the tree goes.
+    /// Maximum depth of the tree.
     pub sidebar_menutree_maxdepth: Option<u32>,
-    /// Whether the tree is sorted without regard to case.
+    /// True to sort the tree case-insensitively.
     pub sidebar_menutree_ignore_case: Option<bool>,
-    /// `off` (the default) or `otterwiki`: whether such addresses lead to the pages, too.
+    /// `off` (the default), or `otterwiki` to accept the page URLs of An Otter Wiki as well.
     pub legacy_urls: Option<String>,
-    /// Whether the wiki can be cloned, fetched and pushed with git; true by default.
+    /// True (the default) to allow clone, fetch and push with git.
     pub git_enabled: Option<bool>,
-    /// Whether admins may push a history that isn't built on what is there; false by default.
+    /// True to allow admins pushes that aren't fast-forwards; false by default.
     pub git_force_push: Option<bool>,
 }
 
@@ -746,26 +748,26 @@ pub struct Preferences {
 pub struct Problem {
     /// `urn:wikigrove:problem:<code>`.
     pub r#type: String,
-    /// The status in words.
+    /// The status text.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// A sentence for people.
+    /// An explanation for people.
     pub detail: String,
-    /// Stable, for programs.
+    /// A stable code for programs.
     pub code: String,
-    /// As in `X-Request-Id`.
+    /// The id in `X-Request-Id`.
     pub request_id: String,
 }
 
-/// The parameters of every list.
+/// The query parameters of every list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what `extract::Paging` reads")]
 pub struct PagingParams {
-    /// 1 to 500; 50 if it isn't given.
+    /// Maximum number of items, 1 to 500; 50 by default.
     limit: Option<u16>,
-    /// The `next_cursor` of the answer before.
+    /// The `next_cursor` of the previous response.
     cursor: Option<String>,
 }
 

@@ -1,10 +1,10 @@
-//! The shapes of answers about who is told of what links can't do by themselves.
+//! Response bodies for notification channels.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-/// Somebody who is told.
+/// A notification channel.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
@@ -12,31 +12,31 @@ pub struct Channel {
     pub id: String,
     /// `webhook` or `mail`.
     pub kind: String,
-    /// A mail address, or the host of a webhook.
+    /// An e-mail address, or the host of a webhook.
     pub target: String,
-    /// When it was made.
+    /// Time of creation.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// What calls of a webhook are signed with. Only in the answer that makes it.
+    /// The key that signs webhook calls. Only in the response that creates the channel.
     pub secret: Option<String>,
 }
 
-/// Channels, and where to go on.
+/// One part of a list of notification channels.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelList {
-    /// In the order of their ids.
+    /// Sorted by id.
     pub items: Vec<Channel>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// What came of telling somebody.
+/// The outcome of a test notification.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelTest {
-    /// Whether the receiver, or the mail relay, took it.
+    /// True if the receiver or the mail relay accepted it.
     pub ok: bool,
-    /// Why not.
+    /// The reason if not.
     pub error: Option<String>,
 }

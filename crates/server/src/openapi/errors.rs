@@ -1,20 +1,19 @@
-//! The errors of all operations, which are the same: problems (RFC 9457).
+//! The error responses shared by all operations: problem details (RFC 9457).
 
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{
     ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, path::Paths,
 };
 
-/// The media type of a problem.
+/// Media type of a problem.
 const PROBLEM: &str = "application/problem+json";
-/// What every operation may answer besides what it says: a request that is refused anywhere on its way, and
-/// a failure of the server.
+/// Error responses of every operation: a refused request and a server failure.
 const KINDS: [(char, &str, &str); 2] = [
     ('4', "4XX", "the request was refused; `code` says why"),
     ('5', "5XX", "the server is busy, short of something or failing; nothing is half done"),
 ];
 
-/// Describes each error as it is sent. Derived documents call the body of any answer `application/json`.
+/// Corrects the media type of each error; the derived documents call every body `application/json`.
 pub(super) fn describe(document: &mut OpenApi) {
     let Paths { paths, .. } = &mut document.paths;
     for operation in paths.values_mut().flat_map(operations) {

@@ -1,218 +1,218 @@
-//! The shapes of answers about people: users, members, invitations, permissions, the audit log.
+//! Response bodies for users, members, invitations, permissions, usage and the audit log.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-/// Somebody who was here, or was named as a member.
+/// A user who has logged in or was named as a member.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct User {
-    /// What the identity provider calls them. Stable.
+    /// The identity provider's stable identifier.
     pub subject: String,
-    /// For showing.
+    /// For display.
     pub name: Option<String>,
-    /// For showing, and for the author of commits.
+    /// For display, and for the author of commits.
     pub email: Option<String>,
     /// `active` or `suspended`.
     pub state: String,
-    /// Why they are suspended.
+    /// Reason for the suspension.
     pub reason: Option<String>,
-    /// Since when they are.
+    /// Start of the suspension.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub suspended_at: Option<OffsetDateTime>,
-    /// When the platform first heard of them.
+    /// Time of creation, or of the first login.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
 }
 
-/// Users, and where to go on.
+/// One part of the list of users.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserList {
-    /// In the order of their subjects.
+    /// Sorted by subject.
     pub items: Vec<User>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// Somebody's place in a wiki.
+/// A member of a wiki.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
-    /// Who.
+    /// The subject.
     pub subject: String,
     /// `reader`, `editor`, `admin` or `owner`.
     pub role: String,
-    /// What they are called.
+    /// Display name.
     pub name: Option<String>,
     /// Their e-mail address.
     pub email: Option<String>,
-    /// Whether they may do nothing at present, here and everywhere.
+    /// True if the user is suspended, and so has no rights in any wiki.
     pub suspended: bool,
 }
 
-/// Members, and where to go on.
+/// One part of a list of members.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MemberList {
-    /// In the order of their subjects.
+    /// Sorted by subject.
     pub items: Vec<Member>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// What somebody may do in a wiki, and why.
+/// A subject's permissions in a wiki, explained.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Permissions {
-    /// Who.
+    /// The subject.
     pub subject: String,
-    /// Their effective role; null is none.
+    /// Effective role; null for none.
     pub role: Option<String>,
-    /// Where it comes from: `visibility`, `member`, `token`, `application` or `operator`.
+    /// Source of the role: `visibility`, `member`, `token`, `application` or `operator`.
     pub source: Option<String>,
-    /// All that matters, in a sentence or two.
+    /// Explanation in a sentence or two.
     pub why: String,
-    /// Why the user may do nothing anywhere, if that is so.
+    /// Reason if the user is suspended.
     pub suspended: Option<String>,
-    /// Every action.
+    /// Permission for each action.
     pub actions: Vec<Permission>,
 }
 
-/// Whether somebody may do one thing.
+/// The permission for one action.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     /// `read`, `write`, `inspect` or `administer`.
     pub action: String,
-    /// Whether they may.
+    /// True if the action is allowed.
     pub allowed: bool,
-    /// Why, or why not.
+    /// Explanation.
     pub why: String,
 }
 
-/// An invitation; its secret is only in the answer that makes it.
+/// An invitation. Its secret is only in the response that creates it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Invitation {
-    /// Names it without giving it away.
+    /// The public id; it reveals nothing about the secret.
     pub id: String,
-    /// What whoever accepts it becomes.
+    /// The new member's role.
     pub role: String,
-    /// To whom it was sent.
+    /// The invitee's e-mail address.
     pub email: Option<String>,
     /// `open`, `accepted` or `expired`.
     pub state: String,
-    /// When it was made.
+    /// Time of creation.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// From when on it is refused.
+    /// Expiry.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
-    /// Who accepted it.
+    /// Subject of the user who accepted it.
     pub accepted_by: Option<String>,
-    /// When.
+    /// Time of acceptance.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub accepted_at: Option<OffsetDateTime>,
-    /// Where to accept it, with a POST.
+    /// URL to accept it with a POST.
     pub url: String,
     /// The secret.
     pub token: Option<String>,
 }
 
-/// Invitations, and where to go on.
+/// One part of a list of invitations.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationList {
-    /// In the order of their ids.
+    /// Sorted by id.
     pub items: Vec<Invitation>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// What somebody became by an invitation.
+/// The membership gained by accepting an invitation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Accepted {
-    /// The wiki's name.
+    /// The wiki's slug.
     pub slug: String,
-    /// Their role there.
+    /// The role in the wiki.
     pub role: String,
 }
 
-/// Something that was done.
+/// An entry of the audit log.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
-    /// Its place in the log.
+    /// The entry's position in the log.
     pub id: i64,
-    /// The number of calls: refusals of one caller and kind within a minute are one row.
+    /// Number of calls: refusals of one caller and kind within a minute share an entry.
     pub count: u32,
-    /// When.
+    /// Time of the action.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// Who; null is an anonymous caller.
+    /// The caller's subject; null for an anonymous caller.
     pub subject: Option<String>,
-    /// What, such as `token.create`.
+    /// The action, such as `token.create`.
     pub action: String,
     /// The wiki's id.
     pub wiki: Option<String>,
-    /// The wiki's name at that moment.
+    /// The wiki's slug at the time.
     pub slug: Option<String>,
-    /// The address of whoever asked; null for what was done on the machine itself.
+    /// The client's address; null for actions on the server itself.
     pub peer: Option<String>,
-    /// As in `X-Request-Id`.
+    /// The id in `X-Request-Id`.
     pub request_id: Option<String>,
-    /// What it was done to.
+    /// Details, such as the object of the action.
     #[schema(value_type = Object)]
     pub detail: serde_json::Value,
-    /// The status it was answered with; null if it wasn't.
+    /// HTTP status of the response; null if there was none.
     pub result: Option<u16>,
 }
 
-/// Rows of the audit log, and where to go on.
+/// One part of the audit log.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditLog {
     /// Newest first.
     pub items: Vec<AuditEntry>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// How much a wiki holds, and may hold.
+/// Usage and quotas of a wiki.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
-    /// Pages now.
+    /// Number of pages.
     pub pages: u64,
-    /// Attachments now.
+    /// Number of attachments.
     pub attachments: u64,
-    /// Bytes of content of both.
+    /// Size of pages and attachments, in bytes.
     pub bytes: u64,
-    /// Bytes of the repository on the disk, with the whole history.
+    /// Size of the repository on disk with its history, in bytes.
     pub repository_bytes: u64,
-    /// Bytes of its database: the index, the drafts and the settings.
+    /// Size of the wiki's database (index, drafts and settings), in bytes.
     pub database_bytes: u64,
-    /// Bytes of all drafts in it.
+    /// Size of all drafts in the database, in bytes.
     pub draft_bytes: u64,
-    /// Bytes of the embedding app's database.
+    /// Size of the embedding application's database, in bytes.
     pub app_bytes: u64,
-    /// Bytes on the disk: of the repository and the databases.
+    /// Size of the repository and the databases on disk, in bytes.
     pub disk_bytes: u64,
-    /// What it may hold.
+    /// The wiki's quotas.
     pub quota: Quota,
 }
 
-/// How much a wiki may hold; null is as much as there is room for.
+/// Quotas of a wiki; null for no limit but the disk.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    /// Pages.
+    /// Maximum number of pages.
     pub max_pages: Option<u64>,
-    /// Bytes of content.
+    /// Maximum size of pages and attachments, in bytes.
     pub max_bytes: Option<u64>,
-    /// Bytes on the disk.
+    /// Maximum size on disk, in bytes.
     pub max_disk_bytes: Option<u64>,
 }

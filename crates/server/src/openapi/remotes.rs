@@ -1,10 +1,10 @@
-//! The shapes of answers about links with git repositories elsewhere, and about conflicts.
+//! Response bodies for remotes and conflicts.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-/// A link.
+/// A remote: a git repository elsewhere that is linked to a wiki.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Remote {
@@ -12,13 +12,13 @@ pub struct Remote {
     pub id: String,
     /// The wiki's slug.
     pub wiki: Option<String>,
-    /// Where the remote is. Without any secret.
+    /// URL of the repository, without secrets.
     pub url: String,
-    /// The branch there.
+    /// Branch of the repository.
     pub branch: String,
-    /// The directory there that the wiki is; null is all of it.
+    /// Directory of the repository that holds the wiki; null for its root.
     pub subdirectory: Option<String>,
-    /// The page that takes part with all below it; null is all pages.
+    /// Page that is synchronised with the pages below it; null for all pages.
     pub filter: Option<String>,
     /// `both`, `push`, `pull` or `off`.
     pub mode: String,
@@ -28,85 +28,85 @@ pub struct Remote {
     pub first_run: String,
     /// `ask` or `follow`.
     pub on_rewrite: String,
-    /// How often it looks by itself.
+    /// Interval between scheduled runs, in seconds.
     pub interval_seconds: u64,
-    /// For how long after one look a reader doesn't cause another.
+    /// Minimum time between runs that readers trigger, in seconds.
     pub cooldown_seconds: u64,
-    /// Whether it leaves the network alone.
+    /// True if the remote makes no network connections.
     pub offline: bool,
     /// `none`, `token`, `token_file`, `deploy_key` or `key_file`.
     pub credential: String,
-    /// The half of a deploy key that the remote is given.
+    /// Public half of the deploy key, to be registered at the host.
     pub public_key: Option<String>,
-    /// Where the host says that something was pushed.
+    /// URL for the host's push webhook.
     pub webhook_url: String,
-    /// What it signs that with. Only in the answer that makes it.
+    /// The key that signs the host's webhook calls. Only in the response that creates or renews it.
     pub webhook_secret: Option<String>,
     /// `idle`, `due`, `fetching`, `comparing`, `merging`, `applying`, `pushing`, `verifying`, `backoff`,
     /// `needs_decision`, `paused`, `offline` or `disabled`.
     pub state: String,
-    /// Why, in one word, if the state has a reason.
+    /// Code of the reason, if the state has one.
     pub reason: Option<String>,
-    /// Commits that the remote wasn't seen to have; null if the wiki can't be opened now.
+    /// Number of commits that the remote isn't known to have; null if the wiki can't be opened now.
     pub queue_length: Option<u64>,
-    /// When the oldest of them was made; null if none waits.
+    /// Time of the oldest queued commit; null if the queue is empty.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub oldest_waiting: Option<OffsetDateTime>,
-    /// Since when the remote hasn't answered; null if it does.
+    /// Start of the current outage; null if the remote is reachable.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub down_since: Option<OffsetDateTime>,
-    /// The remote's newest commit that both were seen to have.
+    /// The remote's newest commit that both sides are known to have.
     pub verified_revision: Option<String>,
-    /// What was said when something failed last; null after a run that worked.
+    /// Message of the last failure; null after a successful run.
     pub last_error: Option<String>,
-    /// When it looks by itself.
+    /// Time of the next scheduled run.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub next_run: Option<OffsetDateTime>,
-    /// When it was made.
+    /// Time of creation.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
 }
 
-/// Links, and where to go on.
+/// One part of a list of remotes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteList {
-    /// In the order of their ids.
+    /// Sorted by id.
     pub items: Vec<Remote>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// What a look at a remote found.
+/// The result of testing a remote.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteTest {
-    /// Whether it can be read, and the branch is there or can be made.
+    /// True if the repository can be read, and the branch exists or can be created.
     pub ok: bool,
-    /// Whether it has no branch at all.
+    /// True if the repository has no branches.
     pub empty: Option<bool>,
-    /// Whether it has the link's branch.
+    /// True if the repository has the configured branch.
     pub has_branch: Option<bool>,
-    /// The branch that it shows to those who name none.
+    /// The repository's default branch.
     pub default_branch: Option<String>,
-    /// Its branches, at most 200.
+    /// Names of the branches, at most 200.
     pub branches: Vec<String>,
-    /// Why it can't be read.
+    /// The reason if the repository can't be read.
     pub error: Option<String>,
 }
 
-/// What has to be decided.
+/// A pending decision.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// `force_pushed`, `unrelated`, `foreign_commits`, `mass_delete`, `too_many_conflicts`,
     /// `hostile_tree` or `mapping`.
     pub reason: String,
-    /// The remote's tip that it is about.
+    /// The remote's tip in question.
     pub revision: String,
-    /// What can be chosen.
+    /// The available choices.
     pub choices: Vec<DecisionChoice>,
-    /// Why there are no previews, if there are none.
+    /// The reason if no previews could be made.
     pub error: Option<String>,
 }
 
@@ -116,21 +116,21 @@ pub struct Decision {
 pub struct DecisionChoice {
     /// `remote`, `wiki`, `both` or `retry`.
     pub choice: String,
-    /// What it means.
+    /// Explanation of the choice.
     pub meaning: String,
-    /// What would become of the wiki's pages; null where that isn't known.
+    /// Changes to the wiki's pages under this choice; null if unknown.
     pub preview: Option<DecisionPreview>,
 }
 
-/// What a choice would do to the wiki.
+/// Changes to the wiki under a choice.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionPreview {
-    /// Pages the wiki has in what the link covers.
+    /// Number of synchronised pages in the wiki.
     pub pages: u32,
-    /// How many of them would be gone.
+    /// Number of those pages that would be deleted.
     pub deleted: u32,
-    /// Places that somebody would have to look at.
+    /// Number of conflicts that would need a review.
     pub conflicts: u32,
 }
 
@@ -138,52 +138,52 @@ pub struct DecisionPreview {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostKeys {
-    /// What it shows now.
+    /// Keys that the host presents now.
     pub shown: Vec<HostKey>,
-    /// What counts.
+    /// Trusted keys.
     pub confirmed: Vec<HostKey>,
 }
 
-/// A key.
+/// A host key.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostKey {
     /// `SHA256:…`
     pub fingerprint: String,
-    /// As OpenSSH writes it.
+    /// The key in OpenSSH format.
     pub key: String,
 }
 
-/// A place of a merge that a person should look at. Nothing is lost: both texts are in the history.
+/// A conflict in a merge that a person should review. Both texts remain in the history.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyncConflict {
-    /// Its number.
+    /// The conflict's number.
     pub id: i64,
-    /// The link it came by.
+    /// The id of the remote.
     pub remote: Option<String>,
     /// The page or attachment.
     pub path: String,
     /// `both_changed`, `both_added`, `deleted`, `renamed`, `file_and_directory` or `same_name`.
     pub kind: String,
-    /// The etag of what both began with.
+    /// The ETag of the common base.
     pub base: Option<String>,
-    /// The etag of the wiki's version.
+    /// The ETag of the wiki's version.
     pub ours: Option<String>,
-    /// The etag of the remote's version.
+    /// The ETag of the remote's version.
     pub theirs: Option<String>,
-    /// The page or attachment that the text which lost has become; the name that a page got which couldn't
-    /// keep its own; or the other name of one that was renamed twice.
+    /// The page or attachment that holds the losing text; the new name of a page that couldn't keep its
+    /// own; or the other name of a page that both sides renamed.
     pub conflict_path: Option<String>,
-    /// The merge.
+    /// The merge commit.
     pub revision: String,
-    /// When it was made.
+    /// Time of creation.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// When somebody looked at it.
+    /// Time of the review.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub closed: Option<OffsetDateTime>,
-    /// The three texts; only of a single conflict.
+    /// The three texts; only in the response for a single conflict.
     pub texts: Option<ConflictTexts>,
 }
 
@@ -191,31 +191,31 @@ pub struct SyncConflict {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConflictTexts {
-    /// What both began with.
+    /// The common base.
     pub base: Option<String>,
-    /// The wiki's.
+    /// The wiki's text.
     pub ours: Option<String>,
-    /// The remote's.
+    /// The remote's text.
     pub theirs: Option<String>,
-    /// Whether one is left out, because all together would be too large.
+    /// True if a text is omitted because the response would be too large.
     #[serde(default)]
     pub truncated: bool,
 }
 
-/// Conflicts, and where to go on.
+/// One part of a list of conflicts.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyncConflictList {
-    /// The oldest first.
+    /// Oldest first.
     pub items: Vec<SyncConflict>,
-    /// For `?cursor=`; null at the end.
+    /// Cursor of the next part, for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// A conflict was looked at.
+/// The result of resolving a conflict.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resolved {
-    /// The commit that changed something; null if nothing had to be.
+    /// The commit of the resolution; null if nothing had to change.
     pub revision: Option<String>,
 }
