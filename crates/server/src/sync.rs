@@ -1,32 +1,32 @@
-//! Keeping a wiki and a git remote the same, in both directions, whatever happens: the part that thinks.
+//! The decision logic of synchronisation, which keeps a wiki and a git remote identical in both directions.
 //!
-//! One [`Link`](LinkState) ties one wiki to one branch of one remote. All that it does follows from
-//! [`step`]: the state so far, what happened and the time go in, the next state and what is to be done
-//! come out. There is no network here, no disk, no clock and no thread, so that the whole of it can be
-//! run through thousands of random lives in seconds (see the simulation beside the tests).
+//! One [`Link`](LinkState) ties one wiki to one branch of one remote. Its whole behaviour is the pure function
+//! [`step`]: it takes the current state, an event and the time, and returns the next state and the effects to perform.
+//! It uses no network, disk, clock or thread, so thousands of random histories run in seconds (see the simulation
+//! beside the tests).
 //!
-//! # What the one who performs the effects owes
+//! # Contract of the runner, which performs the effects
 //!
-//! 1. One step at a time per link. The state is stored after each, **in one transaction with the notices**
-//!    among its effects. What the effects want done is done after it, in order.
-//! 2. What an effect finds out comes back as [`Event::Done`] with the number of the run that it was for
-//!    ([`LinkState::run`] when the effect was handed out). Every effect that finds something out ends in
-//!    exactly one of these, if only after a deadline. What never comes back costs the run its lease.
-//! 3. After a start each link gets [`Event::Restarted`]. Nothing else of the life before is needed: a run
-//!    that was cut off is begun again, and finds out by looking what it had done.
-//! 4. A save that commits writes one job for each link whose mode pushes, in the save's own transaction,
-//!    and sends [`Event::Saved`]. An applied merge does the same for the wiki's other links. If the
-//!    event is lost, the next look finds the commit all the same.
-//! 5. [`Effect::Queue`] and [`Effect::Release`] belong to the [`Fair`] scheduler; its answer is
+//! 1. One step at a time per link. The state is stored after each step, **in one transaction with the notices** among
+//!    its effects. The other effects are performed after that, in order.
+//! 2. The outcome of an effect comes back as [`Event::Done`] with the number of the run that the effect belongs to
+//!    ([`LinkState::run`] when the effect was returned). Every effect that has an outcome ends in exactly one such
+//!    event, if only after a deadline. A run whose outcome never arrives ends when its lease expires.
+//! 3. After a start each link gets [`Event::Restarted`]. Nothing else is carried over from the previous process: an
+//!    interrupted run starts over, and finds out from the wiki and the remote how far it had come.
+//! 4. A save that commits writes one job for each link whose mode pushes, in the save's own transaction, and sends
+//!    [`Event::Saved`]. An applied merge does the same for the wiki's other links. If the event is lost, the next
+//!    periodic run finds the commit.
+//! 5. [`Effect::Queue`] and [`Effect::Release`] are addressed to the [`Fair`] scheduler, which answers with
 //!    [`Event::Started`].
 //!
-//! # What holds
+//! # Invariants
 //!
-//! - A job goes only when a tip that the remote itself reported contains its commit.
-//! - Nothing is ever forced. There is no effect for it.
-//! - A head is only ever replaced by one that has it as an ancestor, so no text gets lost, whatever is
-//!   decided. A tip that the remote gave up is kept under a backup ref before anything else is done.
-//! - Whatever the link's state is, the wiki takes saves; their jobs wait.
+//! - A job is removed only when a tip that the remote itself reported contains its commit.
+//! - Nothing is ever force-pushed. There is no effect for it.
+//! - A head is only ever replaced by one of its descendants, so no text is lost, regardless of the decision. A tip that
+//!   the remote dropped is kept under a backup ref before anything else is done.
+//! - The wiki accepts saves in every state of the link; their jobs wait.
 
 pub mod backoff;
 pub mod clock;

@@ -1,38 +1,38 @@
-//! How long to wait after a failure.
+//! Waiting times after failures.
 
 use std::time::Duration;
 
 use super::clock::Dice;
 
-/// What the wait for the first failure is drawn from; each further failure doubles it.
+/// The range of the first wait; each further failure doubles it.
 pub const BASE: Duration = Duration::from_secs(2);
-/// No failure makes anybody wait longer than this, unless the peer asked for it.
+/// The longest wait after a failure, unless the remote asks for more.
 pub const CAP: Duration = Duration::from_secs(15 * 60);
-/// The longest wait that a peer can ask for: more is a mistake, or malice.
+/// The longest wait that the remote can ask for. More than this is a mistake or an attack.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(6 * 60 * 60);
-/// No merge is put off for longer than this.
+/// The longest time that a merge is postponed.
 pub const LONGEST_TIE: Duration = Duration::from_secs(30);
-/// How often a push that lost a race is repeated quickly before it waits like a failure.
+/// Number of quick retries of a push that lost a race. After these it waits like any failure.
 pub const QUICK_RETRIES: u32 = 3;
 
-/// The wait after the `failures`th failure in a row: anything from nothing to twice as much as before
-/// ("full jitter"), so that a hundred wikis don't come back to a host at the same moment.
+/// The wait after the `failures`th failure in a row: a random time between zero and a limit that doubles with each
+/// failure ("full jitter"), so that a hundred wikis don't return to a host at the same moment.
 ///
-/// What the peer asked for is the least, with the jitter on top of it.
+/// The wait that the remote asked for is the minimum; the jitter is added to it.
 pub fn wait(failures: u32, retry_after: Option<Duration>, dice: &mut Dice) -> Duration {
     let doubled = BASE.saturating_mul(2u32.saturating_pow(failures));
     let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
     asked + dice.between(Duration::ZERO, doubled.min(CAP))
 }
 
-/// The wait before a merge that others may be making as well: who draws the shortest makes it, and the
-/// others find it made. `count` is how many were put off before it.
+/// The wait before a merge that other ends may be making as well: the end with the shortest wait makes it, and the
+/// others find it done. `count` is the number of merges postponed before this one.
 pub fn tie(count: u32, dice: &mut Dice) -> Duration {
     let doubled = BASE.saturating_mul(2u32.saturating_pow(count));
     dice.between(Duration::ZERO, doubled.min(LONGEST_TIE))
 }
 
-/// The wait before a push that lost a race is tried again.
+/// The wait before a push that lost a race is retried.
 pub fn quick(dice: &mut Dice) -> Duration {
     dice.between(Duration::from_millis(200), Duration::from_secs(2))
 }

@@ -1,4 +1,4 @@
-//! Time as the machine sees it: told from outside, never looked up.
+//! Time as the machine sees it: passed in, never read from the system.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use ::time::OffsetDateTime;
 use serde::{Deserialize, Serialize};
 
-/// A moment of the wall clock, in milliseconds since 1970 (UTC).
+/// A time of the wall clock, in milliseconds since 1970 (UTC).
 ///
-/// The wall clock, because what is stored must mean something after a restart. It may jump; see
+/// Wall clock, because stored times must stay valid after a restart. It may jump; see
 /// [`Event::ClockMoved`](super::Event::ClockMoved).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 pub struct Time(pub i64);
 
 impl Time {
-    /// How long it is from `earlier` to here; nothing if the clock was put back in between.
+    /// The duration since `earlier`; zero if the clock was set back in between.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The same to the second, for people. `None`: no calendar has it.
+    /// The same time to the second, for display. `None` if it is outside the calendar's range.
     pub fn at(self) -> Option<OffsetDateTime> {
         OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000)).ok()
     }
@@ -44,23 +44,23 @@ impl Sub<Duration> for Time {
     }
 }
 
-/// What a step may know of the world besides its event: the time, and chance.
+/// The inputs of a step besides its event: the time and a random number.
 ///
-/// Both come from outside, so that the same step can be repeated.
+/// Both are passed in, so that a step can be repeated exactly.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// Now.
+    /// The current time.
     pub now: Time,
-    /// A number that nobody can guess, new for each step.
+    /// An unpredictable number, new for each step.
     pub random: u64,
 }
 
-/// Random numbers made from one: enough for jitter, not for secrets.
+/// A small random number generator with a seed: good enough for jitter, not for secrets.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice that fall the same way for the same number.
+    /// A generator that returns the same sequence for the same seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -74,13 +74,13 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`; 0 if that is 0.
+    /// A random number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        // The high half of a product: even enough, and without a division.
+        // The high half of a product: uniform enough, and needs no division.
         u64::try_from((u128::from(self.roll()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
 
-    /// A duration from `least` to `most`, by the millisecond.
+    /// A random duration from `least` to `most` (inclusive), in whole milliseconds.
     pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
         let span = most.saturating_sub(least).as_millis();
         least + Duration::from_millis(self.below(u64::try_from(span).unwrap_or(u64::MAX - 1) + 1))

@@ -1,4 +1,4 @@
-//! What a link wants done.
+//! The effects that a link asks its runner to perform.
 
 use std::time::Duration;
 
@@ -7,96 +7,94 @@ use wikigrove_tenant::Revision;
 use super::clock::Time;
 use super::link::{DecisionReason, PauseReason, Winner};
 
-/// Something to be done for a link. In order; see the [module](super) for when the state is stored.
+/// One action for a link. Effects are performed in order; the [module](super) says when the state is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Tell it. In the transaction that stores the state.
+    /// Send a notice. Stored in the transaction that stores the state.
     Notify(Notice),
     /// Ask the scheduler for a turn.
     Queue,
-    /// Leave the scheduler: give the turn and the wiki back, or stop waiting for it. What is in quarantine
-    /// or in memory for the run goes.
+    /// Leave the scheduler: give up the turn and the lease on the wiki, or stop waiting for them. The run's quarantine
+    /// and its data in memory are dropped.
     Release,
-    /// End what the run is doing, process group and all. Its outcome is no longer wanted.
+    /// Cancel the current work of the run, including its process group. Its outcome is no longer needed.
     Cancel,
-    /// Resolve the host, check and pin its address, fetch the branch into quarantine, and check what came.
-    /// Ends in `Fetched`, `BranchAbsent`, `HostileTree`, `Unmappable` or `Failed`.
+    /// Resolve the host, check and pin its address, fetch the branch into quarantine, and check the fetched tree. Ends
+    /// in `Fetched`, `BranchAbsent`, `HostileTree`, `Unmappable` or `Failed`.
     Fetch,
-    /// Find out how the wiki's head is related to what was fetched. A tip that was seen last and that the remote
-    /// gave up is kept reachable under a backup ref before this ends; of a link that covers a part, whose commits
-    /// don't come into the wiki, the wiki's commit that holds everything of it. Ends in `Compared` or `Failed`.
+    /// Compare the wiki's head with the fetched tip. If the remote dropped the last seen tip, that tip is kept
+    /// reachable under a backup ref before this effect ends; for a link that covers a part, whose commits don't enter
+    /// the wiki, the backup ref holds the wiki's commit with the same content. Ends in `Compared` or `Failed`.
     Compare {
-        /// What was fetched.
+        /// The fetched tip.
         incoming: Revision,
-        /// The tip that was seen last.
+        /// The last seen tip.
         seen: Option<Revision>,
-        /// The tip that somebody decided about.
+        /// The tip that a user decided about.
         decided: Option<Revision>,
     },
     /// Merge in memory. Ends in `Merged` or `Failed`.
     Merge {
-        /// What was fetched.
+        /// The fetched tip.
         incoming: Revision,
-        /// How.
+        /// The kind of merge.
         plan: Plan,
-        /// Who keeps the page in a conflict.
+        /// The side that keeps the page in a conflict.
         winner: Winner,
     },
-    /// Under the wiki's writer lock make the result the wiki's head, as a save does: durable, indexed, with
-    /// jobs for the wiki's **other** links, and with its conflicts and **their notice in the same
-    /// transaction**, so that neither can be without the other. Ends in `Applied`, `HeadMoved` or `Failed`.
+    /// Make the result the wiki's head, under the wiki's writer lock and as durable and indexed as a save. The jobs for
+    /// the wiki's **other** links are written with it, and its conflicts **in the same transaction as their notice**,
+    /// so that neither exists without the other. Ends in `Applied`, `HeadMoved` or `Failed`.
     Apply {
-        /// What was fetched.
+        /// The fetched tip.
         incoming: Revision,
-        /// How it was merged.
+        /// The kind of merge.
         plan: Plan,
-        /// Don't answer `HeadMoved`: the head has moved often enough. If it has again, merge anew while
-        /// the lock is held (also where a fast-forward was planned), and apply that.
+        /// Don't end in `HeadMoved`: the head has moved often enough. If it has moved again, merge anew while holding
+        /// the lock (even if a fast-forward was planned), and apply that merge.
         insist: bool,
     },
-    /// Move the remote's branch from what was fetched to this commit, or not at all: `git push` with a
-    /// lease. Since `commit` has `from` as an ancestor, which the runner checks once more, that is a
-    /// fast-forward. Without the lease a branch that was set back since the fetch would be moved
-    /// forward again, and nobody asked. Ends in `Pushed`, `PushUnknown`, `NonFastForward` (also if the
-    /// lease is stale), `Rejected` or `Failed`.
+    /// Move the remote's branch from the fetched tip to this commit, or not at all: `git push` with a lease. `commit`
+    /// has `from` as an ancestor, which the runner checks once more, so this is a fast-forward. Without the lease, a
+    /// branch that was reset since the fetch would be moved forward again, which no user asked for. Ends in `Pushed`,
+    /// `PushUnknown`, `NonFastForward` (also if the lease is stale), `Rejected` or `Failed`.
     Push {
-        /// The commit.
+        /// The commit to push.
         commit: Revision,
-        /// Where the branch was; none if it isn't to exist yet.
+        /// The branch's expected tip; `None` if the branch must not exist yet.
         from: Option<Revision>,
     },
-    /// Look what the remote's branch points at now, and fetch that if it is unknown. Ends in `Seen` or
-    /// `Failed`.
+    /// Look up the tip of the remote's branch, and fetch it if the wiki doesn't have it. Ends in `Seen` or `Failed`.
     Verify {
-        /// What was pushed.
+        /// The pushed commit.
         pushed: Revision,
     },
-    /// Remove the link's jobs whose commit is this one or an ancestor of it. The remote has just
-    /// reported it. Once more does no harm.
+    /// Remove the link's jobs whose commit is `up_to` or an ancestor of it. The remote has just reported `up_to`.
+    /// Idempotent.
     RemoveJobs {
         /// A tip that the remote reported.
         up_to: Revision,
     },
-    /// [`LinkState::next_at`](super::LinkState::next_at) is this now. It is in what was stored; this is
-    /// for whoever sleeps.
+    /// [`LinkState::next_at`](super::LinkState::next_at) has changed to this time. The stored state has it, too; the
+    /// effect is for the task that sleeps until then.
     SetTimer {
         /// When to send [`Event::Due`](super::Event::Due).
         at: Time,
     },
 }
 
-/// How two histories become one. The commit always has both the wiki's head and the remote's tip as
-/// parents, but for a fast-forward, so nothing that either had can get lost. (Of a link that covers a part
-/// each end has a commit of its own, built on what it had.)
+/// The kinds of merge. Except for a fast-forward, the result has both the wiki's head and the remote's tip as parents,
+/// so no commit of either side is lost. (For a link that covers a part, each end gets a commit of its own, built on its
+/// previous tip.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Plan {
     /// The wiki's head becomes the remote's tip.
     FastForward,
-    /// A merge on the base that they have in common, or on nothing.
+    /// A three-way merge with the common merge base, or with an empty base if there is none.
     Merge,
-    /// A merge as if this commit were the base: what the remote changed since is taken over, even if
-    /// it went back to something older. Of a link that covers a part, if what the commit held isn't known
-    /// any more: the remote's tree.
+    /// A three-way merge with this commit as the base: all that the remote changed since is taken over, even if it
+    /// reverted to something older. For a link that covers a part, the remote's tree if the content of that commit is
+    /// no longer known.
     Since(Revision),
     /// The remote's tree.
     Theirs,
@@ -105,36 +103,36 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// Whether it can have conflicts, and needs [`Effect::Merge`] to know them.
+    /// Returns `true` if the merge can have conflicts, which [`Effect::Merge`] has to count first.
     pub fn merges(self) -> bool {
         matches!(self, Self::Merge | Self::Since(_))
     }
 }
 
-/// What people are told. One for each change of a link's state, never one for each attempt.
-/// (Conflicts are told by [`Effect::Apply`].)
+/// A notice for users. Sent once for each change of a link's state, never for each attempt. (Notices of conflicts are
+/// sent by [`Effect::Apply`].)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Somebody has to choose.
+    /// A user has to make a decision.
     DecisionNeeded {
-        /// What about.
+        /// The reason for the question.
         reason: DecisionReason,
-        /// The remote's tip that it is about.
+        /// The remote's tip that the question is about.
         tip: Revision,
     },
-    /// The link, or only its pushing, stands still until somebody mends something.
+    /// The link, or only its pushing, is paused until a user fixes the cause.
     Paused {
-        /// Why.
+        /// The reason for the pause.
         reason: PauseReason,
     },
-    /// The remote hasn't answered for this long: told after ten minutes, and once more after a day.
+    /// The remote hasn't answered for a while: sent after ten minutes, and once more after a day.
     PeerDown {
-        /// Since when.
+        /// The time of the first failure.
         since: Time,
     },
-    /// It answers again.
+    /// The remote answers again.
     PeerUp {
-        /// How long it didn't.
+        /// The length of the outage.
         after: Duration,
     },
 }

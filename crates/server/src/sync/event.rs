@@ -1,4 +1,4 @@
-//! What can happen to a link.
+//! The events of a link.
 
 use std::time::Duration;
 
@@ -6,73 +6,74 @@ use wikigrove_tenant::Revision;
 
 use super::link::Choice;
 
-/// Something that happened to a link.
+/// An input of the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A save was committed in the wiki, and its job with it.
+    /// A save was committed in the wiki, together with its job.
     Saved,
     /// [`LinkState::next_at`](super::LinkState::next_at) has come.
     Due,
-    /// The host told of a push, in a message whose signature holds.
+    /// The host reported a push, in a message with a valid signature.
     Webhook {
-        /// The commit that the branch is said to be at.
+        /// The branch's tip as the message states it.
         after: Option<Revision>,
     },
-    /// Somebody who may wants it to run now, and be it that it stands still.
+    /// An authorised user requested a run, even if the link is paused.
     Requested,
-    /// Somebody reads the wiki, and would like to read the newest.
+    /// A user reads the wiki, which should be up to date.
     Read,
-    /// The scheduler gave it its turn: a process, and the wiki to itself.
+    /// The scheduler gave the link its turn: a process and the lease on the wiki.
     Started,
-    /// An effect of the run with this number ended.
+    /// An effect of a run ended.
     Done {
-        /// The run; what comes from another than the current one is ignored.
+        /// The number of the run; outcomes of any other than the current run are ignored.
         run: u64,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
     },
-    /// Somebody chose.
+    /// A user made a decision.
     Decided {
-        /// What.
+        /// The decision.
         choice: Choice,
-        /// The remote's tip that was shown with the question. Ignored if the question is about another.
+        /// The remote's tip that was shown with the question. The event is ignored if the open question is about
+        /// another tip.
         tip: Option<Revision>,
     },
-    /// Somebody says that the cause of a pause is mended: a key confirmed, a branch restored.
+    /// A user says that the cause of a pause is fixed: a key confirmed, a branch restored.
     Resumed,
     /// The link's settings or its credential were changed.
     Changed {
-        /// It is another remote, branch or subdirectory now, so what is known of the old one is void.
+        /// The remote, branch or subdirectory is another one now, so the recorded tips are void.
         remote: bool,
-        /// It logs in with a key that was made just now, so that nobody can have put it where it belongs: it
-        /// stands still until somebody wants it to run.
+        /// The link logs in with a key that was generated just now and can't be known to the host yet: the link is
+        /// paused until a user requests a run.
         unused_key: bool,
     },
-    /// The link, or all of the platform, is to leave the network alone.
+    /// The link, or the whole platform, must not use the network.
     Offline,
-    /// It may use it again.
+    /// The network may be used again.
     Online,
     /// The link was switched off, or is about to be removed.
     Disabled,
-    /// The process that this link lived in ended, and this is another.
+    /// The process was restarted.
     Restarted,
-    /// The wall clock was put back or forward by more than it drifts. Sent to every link.
+    /// The wall clock was set back or forward by more than it drifts. Sent to every link.
     ClockMoved,
 }
 
-/// How an effect ended.
+/// The outcome of an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// What the remote's branch points at is here, in quarantine, and its tree may be taken over.
+    /// The remote's tip is in quarantine, and its tree may be taken over.
     Fetched {
         /// The tip.
         incoming: Revision,
     },
     /// The remote answered, and doesn't have the branch.
     BranchAbsent {
-        /// It has no branch at all.
+        /// True if the remote has no branch at all.
         empty: bool,
-        /// The wiki's head, if it has commits; of a link that covers a part, what stands for it there.
+        /// The wiki's head, if it has commits. For a link that covers a part, the corresponding commit for the remote.
         local: Option<Revision>,
     },
     /// The tip has entries that no wiki may take over.
@@ -80,130 +81,130 @@ pub enum Outcome {
         /// The tip.
         incoming: Revision,
     },
-    /// The subdirectory that the link covers is a file or a symlink there.
+    /// The link's subdirectory is a file or a symlink in the tip.
     Unmappable {
         /// The tip.
         incoming: Revision,
     },
-    /// How the two histories are related.
+    /// The two histories were compared.
     Compared(Facts),
     /// The two were merged in memory.
     Merged {
-        /// How many pages conflict.
+        /// Number of conflicting pages.
         conflicts: u32,
-        /// What the result would delete.
+        /// The pages that the result would delete.
         deletions: Deletions,
     },
     /// The result is the wiki's head, durably.
     Applied {
-        /// The new head; of a link that covers a part, what stands for it at the remote.
+        /// The new head. For a link that covers a part, the corresponding commit for the remote.
         head: Revision,
     },
-    /// Somebody saved since the comparison, and nothing was applied.
+    /// A save was committed since the comparison, and nothing was applied.
     HeadMoved,
-    /// The remote said that it took the push, or that it has it already.
+    /// The remote said that it accepted the push, or already had the commit.
     Pushed,
-    /// Nobody knows whether the push landed: a timeout, a hang-up, a process that was killed.
+    /// It is unknown if the push landed: a timeout, a lost connection, a killed process.
     PushUnknown,
-    /// The remote refused the push because its branch isn't where we saw it: somebody was faster.
+    /// The remote refused the push because its branch isn't at the expected tip: another push was faster.
     NonFastForward,
     /// The remote refused the push by a rule of its own: a hook, a protected branch.
     Rejected {
-        /// What it said.
+        /// The remote's message.
         text: String,
     },
-    /// What the remote's branch was seen to be at after a push.
+    /// The remote's branch was looked up after a push.
     Seen(Landing),
-    /// It didn't work.
+    /// The effect failed.
     Failed {
-        /// In which way.
+        /// The kind of failure.
         failure: Failure,
-        /// What git or the system said, without secrets.
+        /// The message of git or the system, without secrets.
         text: String,
     },
 }
 
-/// What the comparison of the wiki's head with the remote's tip found.
+/// Result of comparing the wiki's head with the remote's tip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The wiki's head; none if it has no commit yet. Of a link that covers a part, what stands for it at the
-    /// remote, as soon as anything can.
+    /// The wiki's head; `None` if it has no commit yet. For a link that covers a part, the corresponding commit for the
+    /// remote, as soon as there is one.
     pub local: Option<Revision>,
-    /// How the two are related.
+    /// The relation of the two histories.
     pub relation: Relation,
-    /// Both have the same text, whatever their histories are.
+    /// True if both have the same text, even if their histories differ.
     pub same_tree: bool,
-    /// The tip that was seen last is set, and isn't an ancestor of this one; and of a link that covers a part,
-    /// that part was rewritten.
+    /// True if the last seen tip is known and isn't an ancestor of this one. For a link that covers a part, the part
+    /// must have been rewritten, too.
     pub rewritten: bool,
-    /// The wiki has commits that the tip that was seen last hasn't.
+    /// True if the wiki has commits that the last seen tip doesn't have.
     pub local_only: bool,
-    /// What a fast-forward would delete.
+    /// The pages that a fast-forward would delete.
     pub deletions: Deletions,
-    /// The remote has nothing but what a hosting service puts there: a README, a licence, a .gitignore.
+    /// True if the remote holds nothing but the files a hosting service creates: a README, a licence, a .gitignore.
     pub trivial: bool,
-    /// The tip that was decided about is this one or an ancestor of it.
+    /// True if the tip that was decided about is this one or an ancestor of it.
     pub decided: bool,
 }
 
-/// How much of the wiki wouldn't be there any more. Told by the result, not by a base: there can be several,
-/// and none of them need know the page. A page that moved isn't deleted.
+/// The number of pages that a result would delete. Counted from the result and not against a merge base: there can be
+/// several bases, and none of them need have the page. A moved page isn't deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deletions {
-    /// How many pages the wiki has in what the link covers.
+    /// Number of the wiki's pages within the link's scope.
     pub pages: u32,
-    /// How many of them would be gone.
+    /// Number of these pages that would be deleted.
     pub deleted: u32,
 }
 
 impl Deletions {
-    /// Whether so many look like an accident: more than [`MANY_DELETIONS`](super::MANY_DELETIONS), and
-    /// more than half.
+    /// Returns `true` if the deletions look like an accident: more than [`MANY_DELETIONS`](super::MANY_DELETIONS)
+    /// pages, and more than half of them.
     pub fn are_many(self) -> bool {
         self.deleted > super::MANY_DELETIONS && self.deleted > self.pages / 2
     }
 }
 
-/// How the remote's tip is related to the wiki's head.
+/// The relation of the remote's tip to the wiki's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Relation {
-    /// They are the same.
+    /// They are the same commit.
     Same,
-    /// The wiki has all that the remote has, and more.
+    /// The wiki has all the commits that the remote has, and more.
     Ahead,
-    /// The remote has all that the wiki has, and more. Also if the wiki has no commit yet.
+    /// The remote has all the commits that the wiki has, and more. Also if the wiki has no commit yet.
     Behind,
-    /// Both have something that the other hasn't.
+    /// Each has commits that the other doesn't have.
     Diverged,
-    /// They have nothing in common.
+    /// They have no common ancestor.
     Unrelated,
 }
 
-/// What the remote's branch points at after a push.
+/// The position of the remote's branch after a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Landing {
-    /// At what was pushed, or at something built on it.
+    /// At the pushed commit, or at a descendant of it.
     Landed {
         /// The tip.
         tip: Revision,
     },
-    /// At something that what was pushed is built on: it didn't land.
+    /// At an ancestor of the pushed commit: the push didn't land.
     NotLanded,
-    /// At something else, or the branch isn't there.
+    /// At an unrelated commit, or the branch is missing.
     Elsewhere,
 }
 
-/// Ways not to work.
+/// The kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It may work next time: no connection, a timeout, 5xx, 429, a locked ref.
+    /// A retry may work: no connection, a timeout, 5xx, 429, a locked ref.
     Transient {
-        /// How long the remote asked us to wait.
+        /// The wait that the remote asked for.
         retry_after: Option<Duration>,
-        /// The remote itself answered that it did nothing, so that there is nothing to verify.
+        /// True if the remote itself answered that it did nothing, so that there is nothing to verify.
         answered: bool,
     },
-    /// The trouble is ours: a full disk, a quota, a wiki that can't be opened. Says nothing of the peer.
+    /// A failure on this side: a full disk, a quota, a wiki that can't be opened. Says nothing about the remote.
     Local,
     /// 401, 403, or a key that isn't accepted.
     Auth,
@@ -211,9 +212,9 @@ pub enum Failure {
     HostKey,
     /// The host's address isn't a public one.
     BlockedAddress,
-    /// The remote sends us elsewhere.
+    /// The remote redirects to another host.
     Redirected,
-    /// More than may be taken over. What arrived of it was removed.
+    /// The fetched data exceeds the limit; the part that arrived was removed.
     TooLarge,
     /// 404 or 410.
     Gone,

@@ -1,11 +1,11 @@
-//! Who is next: a few processes for many wikis.
+//! The scheduler of runs: a few processes for many wikis.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How much may run at once.
+/// The limits on concurrent runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Runs in all.
+    /// Runs in total.
     pub total: usize,
     /// Runs against one host.
     pub per_host: usize,
@@ -17,14 +17,13 @@ impl Default for Limits {
     }
 }
 
-/// Gives out turns: never two at once for one wiki, never more than the limits, and round robin, so
-/// that a wiki with a hundred links, or with one that always has something to do, keeps nobody
-/// waiting for longer than its own turn.
+/// Assigns turns in round-robin order: at most one per wiki at a time, and never more than the limits. A wiki with a
+/// hundred links, or with a link that always has work, delays the others by no more than its own turn.
 ///
-/// A wiki has one place in the line of each host that it waits for. Places are numbered over all hosts, and
-/// the lowest number that can run is next. After its turn a wiki that waits for more on that host
-/// stands at the end of its line; its places in the lines of other hosts it keeps, so that a busy host
-/// doesn't cost it the place at a slow one.
+/// A wiki has one place in the queue of each host that it waits for. Places are numbered across all hosts, and the
+/// lowest number that can run is next. After its turn, a wiki that waits for more runs on the same host goes to the end
+/// of that host's queue. It keeps its places in the queues of other hosts, so that a busy host doesn't cost it the
+/// place at a slow one.
 #[derive(Clone, Debug)]
 pub struct Fair<W, L, H> {
     limits: Limits,
@@ -43,7 +42,7 @@ struct Waiting<L, H> {
 #[derive(Clone, Debug)]
 struct Host<W> {
     running: usize,
-    /// Those that could run, by their place: wikis whose lease is out don't stand here.
+    /// The wikis that could run, by place; leased wikis aren't in this set.
     line: BTreeSet<(u64, W)>,
 }
 
@@ -54,7 +53,7 @@ impl<W: Ord> Host<W> {
 }
 
 impl<W: Ord + Clone, L: Ord + Clone, H: Ord + Clone> Fair<W, L, H> {
-    /// A scheduler with nobody in it.
+    /// An empty scheduler.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -65,12 +64,12 @@ impl<W: Ord + Clone, L: Ord + Clone, H: Ord + Clone> Fair<W, L, H> {
         }
     }
 
-    /// How many runs are on.
+    /// Number of current runs.
     pub fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// Puts a link in line. Once is enough: one that waits or runs already stays where it is.
+    /// Queues a link. A link that already waits or runs keeps its place.
     pub fn queue(&mut self, wiki: W, link: L, host: H) {
         if self.running.contains_key(&link) {
             return;
@@ -94,7 +93,7 @@ impl<W: Ord + Clone, L: Ord + Clone, H: Ord + Clone> Fair<W, L, H> {
         }
     }
 
-    /// The link whose turn it is, if one may run. It has its turn until [`leave`](Self::leave).
+    /// The next link that may run, if there is one. It holds its turn until [`leave`](Self::leave).
     pub fn turn(&mut self) -> Option<L> {
         if self.running.len() >= self.limits.total {
             return None;
@@ -126,7 +125,7 @@ impl<W: Ord + Clone, L: Ord + Clone, H: Ord + Clone> Fair<W, L, H> {
         Some(link)
     }
 
-    /// Takes a link out, whether it runs or waits.
+    /// Removes a link, running or waiting.
     pub fn leave(&mut self, wiki: &W, link: &L) {
         if let Some((wiki, host)) = self.running.remove(link) {
             if let Some(host) = self.hosts.get_mut(&host) {
@@ -256,7 +255,7 @@ mod tests {
                 let at_host = running.iter().filter(|other| host(**other) == host(started));
                 assert!(at_host.count() <= limits.per_host);
             }
-            // Whoever waits does so because something is full.
+            // A link waits only because some limit is reached.
             let free =
                 |wiki: u64| running.iter().filter(|other| host(**other) == host(wiki)).count();
             assert!(

@@ -1,4 +1,4 @@
-//! What a link is set to, and the words for what it can be in.
+//! The settings of a link, and its closed sets of states, reasons and choices.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::words::words;
 
-/// In which direction a link carries text.
+/// The direction in which a link carries changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Both ways.
     #[default]
     Both,
-    /// From the wiki to the remote only. Commits that others make there need a decision.
+    /// From the wiki to the remote only. Commits of others in the remote need a decision.
     Push,
-    /// From the remote to the wiki only. What is saved in the wiki stays there.
+    /// From the remote to the wiki only. Saves stay in the wiki.
     Pull,
     /// Not at all.
     Off,
@@ -22,70 +22,68 @@ pub enum Mode {
 words!(Mode { Both = "both", Push = "push", Pull = "pull", Off = "off" });
 
 impl Mode {
-    /// Whether the remote is to have what the wiki has: saves get a job for the link.
+    /// Returns `true` if saves are sent to the remote and so get a job for the link.
     pub fn pushes(self) -> bool {
         matches!(self, Self::Both | Self::Push)
     }
 
-    /// Whether the wiki takes over by itself what others put into the remote.
+    /// Returns `true` if the wiki takes over commits of others from the remote without being asked.
     pub fn pulls(self) -> bool {
         matches!(self, Self::Both | Self::Pull)
     }
 }
 
-/// Which text keeps its page when both sides changed the same lines. The other becomes a page beside it.
+/// The side that keeps its page when both sides changed the same lines. The other side's text becomes a page beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Winner {
-    /// The wiki's.
+    /// The wiki's side.
     #[default]
     Wiki,
-    /// The remote's.
+    /// The remote's side.
     Remote,
-    /// The one with the smaller blob id, so that two ends that merge the same pair get the same tree
-    /// without having heard of each other. The merge commit, too, depends on the pair alone then: the
-    /// smaller parent comes first, and its date is the later parent's. Without that, two ends that
-    /// pull from each other would merge each other's merges for ever.
+    /// The side with the smaller blob id, so that two ends that merge the same pair independently get the same tree.
+    /// The merge commit depends on the pair alone, too: the smaller parent comes first, and the date is that of the
+    /// later parent. Without this, two ends that pull from each other would merge each other's merges forever.
     Stable,
 }
 words!(Winner { Wiki = "wiki", Remote = "remote", Stable = "stable" });
 
-/// What happens when a link meets a remote for the first time whose history has nothing in common
-/// with the wiki's.
+/// The behaviour when a link first meets a remote whose history has nothing in common with the wiki's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FirstRun {
-    /// It asks. (Not for a remote with nothing but a README, a licence or the like: that is merged.)
+    /// Asks. (Except for a remote with nothing but a README, a licence or the like, which is merged.)
     #[default]
     Ask,
-    /// Both are kept; what has the same path is a conflict.
+    /// Keeps both; files at the same path are conflicts.
     Merge,
-    /// The wiki becomes what the remote has.
+    /// The wiki gets the remote's content.
     Import,
-    /// Only an empty remote is expected; anything else is asked about.
+    /// Expects an empty remote, and asks otherwise.
     Push,
 }
 words!(FirstRun { Ask = "ask", Merge = "merge", Import = "import", Push = "push" });
 
-/// What happens when the remote's history was replaced by another.
+/// The behaviour when the remote's history was rewritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnRewrite {
-    /// It asks.
+    /// Asks.
     #[default]
     Ask,
-    /// The wiki follows, unless it has commits of its own that the old history didn't have.
+    /// The wiki follows, unless it has commits that the old history didn't have.
     Follow,
 }
 words!(OnRewrite { Ask = "ask", Follow = "follow" });
 
-/// What a link is doing, in one word.
+/// The state of a link in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
-    /// Nothing to do until its timer or a trigger.
+    /// Waits for its timer or a trigger.
     Idle,
     /// Waits for its turn.
     Due,
-    /// Fetches what the remote has.
+    /// Fetches the remote's branch.
     Fetching,
-    /// Finds out how the two histories are related.
+    /// Compares the two histories.
     Comparing,
     /// Merges them in memory.
     Merging,
@@ -93,15 +91,15 @@ pub enum State {
     Applying,
     /// Pushes.
     Pushing,
-    /// Looks whether the remote has it.
+    /// Checks if the push landed.
     Verifying,
     /// Waits after a failure.
     Backoff,
-    /// Waits for somebody to choose.
+    /// Waits for a user's decision.
     NeedsDecision,
-    /// Waits for somebody to mend something.
+    /// Waits until a user fixes the cause.
     Paused,
-    /// Told to leave the network alone.
+    /// May not use the network.
     Offline,
     /// Switched off.
     Disabled,
@@ -124,24 +122,24 @@ words!(
     }
 );
 
-/// Why a link, or only its pushing, stands still until somebody mends something.
+/// The reason for which a link, or only its pushing, is paused until a user fixes the cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PauseReason {
     /// The remote doesn't accept the credential.
     Auth,
-    /// The host's key is unknown, or isn't the one that was confirmed.
+    /// The host's key is unknown, or isn't the confirmed one.
     HostKeyChanged,
-    /// The host's address isn't a public one, or the remote sent us elsewhere.
+    /// The host's address isn't a public one, or the remote redirected to another host.
     BlockedAddress,
-    /// What the remote has is larger than is allowed.
+    /// The remote's data is larger than allowed.
     RemoteTooLarge,
-    /// The branch isn't there, though it was, or though others are.
+    /// The branch is missing, though it existed before or other branches exist.
     BranchMissing,
-    /// The repository hasn't been there for a day.
+    /// The repository has been missing for a day.
     RemoteGone,
     /// The remote refuses the push by a rule of its own. Pulling goes on.
     Rejected,
-    /// The remote's format can't be read: SHA-256 object ids, a shallow history.
+    /// The remote's format isn't supported: SHA-256 object ids, a shallow history.
     Unsupported,
 }
 words!(
@@ -157,22 +155,22 @@ words!(
     }
 );
 
-/// What somebody has to decide before a link goes on.
+/// The reason for which a link needs a user's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DecisionReason {
-    /// The remote's history was replaced by another.
+    /// The remote's history was rewritten.
     ForcePushed,
     /// The two histories have nothing in common.
     Unrelated,
-    /// Others have put commits into a remote that is only pushed to.
+    /// Others have pushed commits to a remote that the link only pushes to.
     ForeignCommits,
-    /// The remote lost most of the pages.
+    /// The remote deleted most of the pages.
     MassDelete,
-    /// The merge has more conflicts than anybody wants to find as pages.
+    /// The merge has too many conflicts to turn them into pages.
     TooManyConflicts,
-    /// The remote has names that no wiki may take over.
+    /// The remote has file names that no wiki may take over.
     HostileTree,
-    /// The subdirectory that the link covers is no directory there.
+    /// The subdirectory that the link covers isn't a directory in the remote.
     Mapping,
 }
 words!(
@@ -188,7 +186,7 @@ words!(
 );
 
 impl DecisionReason {
-    /// What can be chosen.
+    /// The possible choices.
     pub fn choices(self) -> &'static [Choice] {
         use Choice::{Both, Remote, Retry, Wiki};
         match self {
@@ -202,38 +200,36 @@ impl DecisionReason {
     }
 }
 
-/// What somebody chose. Whatever it is, both histories stay reachable, and nothing is forced.
+/// A user's choice. With each of them both histories stay reachable, and nothing is force-pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Choice {
-    /// The wiki's pages become what the remote has. After a rewrite, what was saved in the wiki since
-    /// is kept on top of it.
+    /// The wiki's pages become those of the remote. After a rewrite, later saves in the wiki are kept on top.
     Remote,
-    /// The wiki's pages stay as they are, and the remote gets them.
+    /// The wiki's pages stay as they are and are pushed to the remote.
     Wiki,
-    /// The two are merged as always; what can't be merged is a conflict.
+    /// The two are merged as usual; texts that can't be merged are conflicts.
     Both,
-    /// Look again: the cause is gone.
+    /// Run again: the cause is fixed.
     Retry,
 }
 words!(Choice { Remote = "remote", Wiki = "wiki", Both = "both", Retry = "retry" });
 
-/// What the machine needs to know of a link's settings. Where the remote is and how to get in is
-/// for whoever performs the effects.
+/// The settings of a link that the machine needs. The runner knows the rest: the remote's address and credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// In which direction.
+    /// The direction.
     pub mode: Mode,
-    /// Who keeps the page in a conflict.
+    /// The side that keeps the page in a conflict.
     pub winner: Winner,
-    /// What to do on meeting a remote with a history of its own.
+    /// The behaviour at the first meeting with a remote that has a history of its own.
     pub first_run: FirstRun,
-    /// What to do when the remote's history is replaced.
+    /// The behaviour when the remote's history is rewritten.
     pub on_rewrite: OnRewrite,
-    /// How often it looks by itself.
+    /// Time between periodic runs.
     pub interval: Duration,
-    /// For how long after one look a reader doesn't cause another.
+    /// For this long after a run, a read of the wiki doesn't start another.
     pub cooldown: Duration,
-    /// What it logs in with may be another the next time, without anybody changing the link: a mounted file.
+    /// True if the credential is a mounted file, which may be replaced without a change of the link.
     pub renews: bool,
 }
 

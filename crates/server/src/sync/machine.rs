@@ -1,4 +1,4 @@
-//! The transition function: what happens to a link, and what it does then.
+//! The transition function of a link: from an event to the next state and its effects.
 
 mod outcome;
 #[cfg(test)]
@@ -18,35 +18,35 @@ pub use outcome::chosen;
 
 use super::state::{Burst, Decision, Down, LinkState, Phase, Running};
 
-/// More conflicts than this in one merge are a question, not pages.
+/// A merge with more conflicts than this needs a decision; with fewer, the conflicts become pages.
 pub const MANY_CONFLICTS: u32 = 100;
-/// A remote that deletes more pages than this, and more than half of them, is asked about.
+/// A remote that deletes more pages than this, and more than half of them, needs a decision.
 pub const MANY_DELETIONS: u32 = 20;
-/// How often a merge is begun again because somebody saved meanwhile, before it insists.
+/// Number of merges restarted because of a concurrent save, before the merge insists.
 pub const MOVED_HEADS: u32 = 5;
-/// How many refusals in a row it takes to believe that the remote doesn't want our pushes.
+/// Number of refusals in a row after which pushing stops.
 pub const REJECTIONS: u32 = 3;
-/// So many merges in a row are put off because others may be making them; the next is made, whoever does.
+/// Number of merges in a row that are postponed because other ends may be making them; the next is made regardless.
 const MANY_TIES: u32 = 3;
 
-/// A remote that doesn't answer is news after this long, and once more after a day.
+/// A remote that doesn't answer is announced after this long, and once more after a day.
 const DOWN: [Duration; 2] = [Duration::from_secs(10 * 60), Duration::from_secs(24 * 60 * 60)];
 /// A repository is gone if the remote has said so for a day …
 const GONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// … and this often: a clock that jumped makes no day.
+/// … and this often: a clock that jumps doesn't make a day.
 const GONE_ANSWERS: u32 = 8;
 
-/// What is said of a key before it was ever used.
+/// The last error of a link whose key has never been used.
 const UNUSED_KEY: &str =
     "the key is new: add its public half to the repository there, and run the link";
 
-/// Merges that were put off longer ago than this have nothing to do with each other, nor have conflicts.
+/// Postponed merges, and merges with conflicts, that are further apart than this are unrelated.
 const SAME_TIE: Duration = Duration::from_secs(10 * 60);
 
-/// What a link does when something happens to it.
+/// Computes the next state and the effects of an event.
 ///
-/// Pure: everything that it depends on is in its arguments. An event that means nothing in a state
-/// changes nothing, so events may come late, twice, or for a run that is over.
+/// Pure: the result depends only on the arguments. An event that has no meaning in a state changes nothing, so events
+/// may arrive late, twice, or for a run that is over.
 pub fn step(
     settings: &Settings,
     state: LinkState,
@@ -84,7 +84,7 @@ impl Machine<'_> {
             Event::Saved => self.saved(),
             Event::Due => self.timer(),
             Event::Webhook { after } => {
-                // News of what we did ourselves is none.
+                // A report of our own push is no news.
                 if !after.is_some_and(|tip| self.state.knows(tip)) {
                     self.wanted();
                 }
@@ -129,8 +129,8 @@ impl Machine<'_> {
         }
     }
 
-    /// A save waits for those that may follow it. Where the link can't run it does nothing: the job is
-    /// there, and whatever ends the wait is followed by a run.
+    /// A save waits for a moment, as others may follow. While the link can't run, a save changes nothing: its job is
+    /// queued, and the end of each kind of wait starts a run.
     fn saved(&mut self) {
         if !self.settings.mode.pushes() {
             return;
@@ -146,7 +146,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Somebody wants a run now: at most one is on, and one waits.
+    /// Starts a run, or asks for another one after the current run.
     fn wanted(&mut self) {
         match self.state.phase {
             Phase::Idle => self.due(),
@@ -155,8 +155,8 @@ impl Machine<'_> {
         }
     }
 
-    /// Somebody who orders a run has looked: it isn't an attempt too many, and that it fails again is no
-    /// news. A remote that takes no pushes is looked at only: to push again is for [`resumed`](Self::resumed).
+    /// Starts a run on a user's order, even after a failure or in a pause. A repeated failure then sends no second
+    /// notice. If pushing is stopped, the run only pulls: pushing again needs [`resumed`](Self::resumed).
     fn requested(&mut self) {
         match self.state.phase {
             Phase::Backoff | Phase::Paused { .. } => self.due(),
@@ -241,18 +241,18 @@ impl Machine<'_> {
         }
     }
 
-    /// Nothing is on any more, whatever the state says: look once, not all links at the same time.
+    /// After a restart no run is in progress, even if the state says so. Each link runs once, at different times.
     fn restarted(&mut self) {
-        // It may have been only the link's state that was lost, and not the process with all its runs.
+        // It may be only the link's state that was lost, and not the process with all its runs.
         self.leave();
         let phase = self.state.phase;
-        // What is admitted is said at the start.
+        // The allowed addresses are set at the start, so a blocked link may be allowed now.
         let blocked = phase == Phase::Paused { reason: PauseReason::BlockedAddress };
         let rests = matches!(phase, Phase::Idle | Phase::Due | Phase::Backoff);
         if phase.is_run() || rests || blocked {
             let was_at_it = phase.is_run() || phase == Phase::Due || self.state.burst.is_some();
             self.state.hurry |= was_at_it;
-            // Of one that never met its remote somebody waits to see whether it works.
+            // A user may be waiting to see if a new link works.
             let spread = match self.state.hurry || self.state.seen.is_none() {
                 true => schedule::SOON,
                 false => self.settings.interval,
@@ -267,12 +267,12 @@ impl Machine<'_> {
         self.clock_moved();
     }
 
-    /// No wait may be longer than it would be if it began now, and nothing began in the future.
+    /// Limits every wait to what it would be if it began now, and moves every beginning in the future to now.
     fn clock_moved(&mut self) {
         let now = self.now;
         let longest = match self.state.phase {
             Phase::Idle => schedule::longest_interval(self.settings.interval),
-            // What the remote asked for isn't known any more: look, and be told again.
+            // The wait that the remote asked for is no longer known: run, and be told again.
             Phase::Backoff => backoff::CAP,
             Phase::Paused { .. } => schedule::PROBE,
             _ => schedule::LEASE,
@@ -309,7 +309,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Waits for a turn. Everything that is wanted will be seen to by the run that follows.
+    /// Waits for a turn. The next run covers every pending trigger.
     fn due(&mut self) {
         if self.settings.mode == Mode::Off {
             self.rest(Phase::Disabled, None);
@@ -321,7 +321,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Takes up a phase outside a run.
+    /// Enters a phase outside a run.
     fn rest(&mut self, phase: Phase, next_at: Option<Time>) {
         self.state.phase = phase;
         self.state.next_at = next_at;
@@ -329,7 +329,7 @@ impl Machine<'_> {
         self.state.pending = false;
     }
 
-    /// Leaves the scheduler, and ends what is still being done.
+    /// Leaves the scheduler, and cancels the work in progress.
     fn leave(&mut self) {
         if self.state.phase.is_run() {
             self.effects.push(Effect::Cancel);
@@ -340,13 +340,13 @@ impl Machine<'_> {
         self.state.running = Running::default();
     }
 
-    /// Ends a run of which an effect has just ended, so that nothing is left to cancel.
+    /// Ends a run whose effect has just ended, so that there is nothing to cancel.
     fn release(&mut self) {
         self.effects.push(Effect::Release);
         self.state.running = Running::default();
     }
 
-    /// A run did all that was to be done.
+    /// Ends a successful run.
     fn finish(&mut self) {
         self.release();
         self.up();
@@ -370,7 +370,7 @@ impl Machine<'_> {
         self.state.next_at = [self.state.look_at, burst].into_iter().flatten().min();
     }
 
-    /// Gives up a run, whatever it waits for, for a reason that says nothing of the peer.
+    /// Cancels a run in the middle of an effect, for a reason that says nothing about the remote.
     fn fail(&mut self, retry_after: Option<Duration>) {
         self.leave();
         self.wait(retry_after);
@@ -383,7 +383,7 @@ impl Machine<'_> {
         self.rest(Phase::Backoff, Some(self.now + wait));
     }
 
-    /// The peer didn't answer, or not with what it should.
+    /// Records that the remote didn't answer properly, and waits.
     fn unreachable(&mut self, retry_after: Option<Duration>) {
         let down = self.state.down.get_or_insert(Down { since: self.now, told: 0 });
         let since = down.since;
@@ -397,7 +397,7 @@ impl Machine<'_> {
         self.wait(retry_after);
     }
 
-    /// The peer does what it should.
+    /// Records that the remote answers properly.
     fn up(&mut self) {
         self.state.gone = None;
         if let Some(down) = self.state.down.take()
@@ -408,7 +408,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Stands still until somebody mends something.
+    /// Pauses until a user fixes the cause.
     fn pause(&mut self, reason: PauseReason) {
         self.release();
         if !matches!(
@@ -428,7 +428,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Stands still until somebody chooses.
+    /// Waits for a user's decision.
     fn ask(&mut self, reason: DecisionReason, tip: Revision) {
         self.release();
         self.up();

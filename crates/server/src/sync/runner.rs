@@ -1,12 +1,11 @@
-//! Runs the links: performs what the machine wants done, with real wikis, a real network and a real
-//! clock.
+//! Runs the links: performs the machine's effects with real wikis, a real network and a real clock.
 //!
-//! One task, the supervisor, takes one step at a time; what takes time is done by tasks of
-//! their own, a few at once. Everybody else speaks to it through [`Remotes`].
+//! One task, the supervisor, takes one step at a time; long-running effects run in tasks of their own, a few at once.
+//! All other code talks to the supervisor through [`Remotes`].
 //!
-//! What the machine's module asks of its performer is kept but for one thing: a [save](Event::Saved)
-//! alone isn't stored in platform.db. Its job lies in the wiki already, and after a crash every link
-//! looks anyway; a save shouldn't cost a second fsync.
+//! The runner keeps the contract of the [`sync`](super) module with one exception: a [save](Event::Saved) alone isn't
+//! stored in platform.db. Its job is already in the wiki's database, and after a crash every link runs once anyway; a
+//! save shouldn't cost a second fsync.
 
 mod access;
 mod active;
@@ -49,10 +48,10 @@ pub(crate) use standing::Waiting;
 pub(crate) use stored::{changed, state_of};
 pub(crate) use tally::{PushEnd, RunEnd, Taken};
 
-/// How many messages to the supervisor may wait.
+/// Capacity of the supervisor's inbox.
 const INBOX: usize = 1024;
 
-/// The links of a platform, at work. Cheap to clone.
+/// The running links of a platform. Cheap to clone.
 #[derive(Clone)]
 pub struct Remotes(Arc<Handle>);
 
@@ -63,41 +62,41 @@ struct Handle {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What all parts of the runner have in common.
+/// The data shared by all parts of the runner.
 pub(super) struct Shared {
     platform: Platform,
     options: Options,
     wire: Result<Wire, Off>,
     notifier: Notifier,
-    /// There may be a notice to send.
+    /// Notified when there may be a notice to send.
     news: Arc<Notify>,
     listener: Mutex<Option<Listener>>,
     standing: Standing,
 }
 
-/// Who wants to know what links are doing, and what people are told of it.
+/// A callback for changes of a link's state and for its notices.
 pub(crate) type Listener = Arc<dyn Fn(&Link, &[NewNotice]) + Send + Sync>;
 
-/// Why nothing leaves this machine.
+/// The reason for which no link runs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Off {
-    /// The operator doesn't want links to run.
+    /// The operator disabled synchronisation.
     #[error("synchronisation is switched off")]
     Disabled,
-    /// The operator wants nothing to leave the machine.
+    /// The operator disabled all outgoing connections.
     #[error("the server is offline by order")]
     Offline,
-    /// There is no git program, or it is too old.
+    /// The git program is missing or too old.
     #[error(transparent)]
     Git(#[from] GitUnusable),
 }
 
 impl Off {
-    /// All reasons.
+    /// All codes.
     pub(crate) const CODES: [&str; 4] =
         ["sync_disabled", "server_offline", "git_missing", "git_too_old"];
 
-    /// The reason in one word.
+    /// The reason as one word.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Disabled => "sync_disabled",
@@ -109,7 +108,7 @@ impl Off {
 }
 
 impl Shared {
-    /// Tells whoever listens how a link stands, and what people are told of it.
+    /// Calls the listener with a link's state and its new notices.
     fn tell_listener(&self, link: &Link, notices: &[NewNotice]) {
         let listener = lock(&self.listener).clone();
         if let Some(listener) = listener {
@@ -119,13 +118,13 @@ impl Shared {
 }
 
 enum Message {
-    /// Something happened to a link, whose row may have changed, too.
+    /// An event for one link, whose row may have changed, too.
     Happened {
         link: String,
         event: Event,
         answer: Option<oneshot::Sender<Result<Link, Error>>>,
     },
-    /// Something happened to all links of a wiki.
+    /// An event for all links of a wiki.
     OfWiki {
         wiki: TenantId,
         event: Event,
@@ -134,13 +133,13 @@ enum Message {
 }
 
 impl Remotes {
-    /// Starts the links of a platform. There must be one of these for a platform.
+    /// Starts the links of a platform. A platform must have only one running `Remotes`.
     ///
-    /// Where git is missing, too old or not wanted, links rest ([`off`](Self::off) says why), and saves
-    /// are queued for them all the same.
+    /// If git is missing, too old or disabled, links don't run ([`off`](Self::off) has the reason), and saves are
+    /// queued for them nevertheless.
     ///
     /// # Errors
-    /// The directory for what is fetched can't be made; the catalog can't be written.
+    /// The directory for fetched data can't be created; the catalog can't be written.
     pub async fn start(platform: &Platform, options: Options) -> std::io::Result<Self> {
         let (dir, wanted) = (platform.dir().join("sync"), options.clone());
         let wire = wikigrove_tenant::spawn_blocking(move || wire(&dir, &wanted)).await;
@@ -157,7 +156,7 @@ impl Remotes {
             listener: Mutex::default(),
             standing: Standing::default(),
         });
-        // Before anything happens that they would be told of.
+        // The outbox must know its channels before the first notice is stored.
         let outbox = match &shared.options.delivery {
             Some(delivery) if shared.wire.is_ok() => {
                 let opened = Outbox::open(shared.clone(), &delivery.channels).await;
@@ -174,10 +173,10 @@ impl Remotes {
         Ok(Self(Arc::new(Handle { shared, inbox, reads: Reads::default(), tasks })))
     }
 
-    /// Links that don't run: who tells them something hears that the server is busy.
+    /// Creates a handle to links that don't run: events for them fail with "busy".
     pub fn resting(platform: &Platform) -> Self {
         let (inbox, _) = mpsc::channel(1);
-        // Nobody is told, either: that is left to whoever runs them.
+        // Without delivery: the process that runs the links sends their notices.
         let options = Options { delivery: None, ..Options::default() };
         let shared = Arc::new(Shared {
             platform: platform.clone(),
@@ -191,13 +190,13 @@ impl Remotes {
         Self(Arc::new(Handle { shared, inbox, reads: Reads::default(), tasks: Mutex::default() }))
     }
 
-    /// Ends everything that is on, programs and all. Links go on where they are at the next start.
+    /// Stops all runs, including their processes. Links resume at the next start.
     pub async fn stop(&self) {
         let tasks = std::mem::take(&mut *lock(&self.0.tasks));
-        // It may have ended with the platform.
+        // The supervisor may have ended with the platform.
         let _ = self.0.inbox.send(Message::Stop).await;
         for (number, task) in tasks.into_iter().enumerate() {
-            // The first is the supervisor, which ends by itself; the others wait for ever.
+            // The first task is the supervisor, which ends by itself; the others never end.
             if number > 0 {
                 task.abort();
             }
@@ -205,22 +204,22 @@ impl Remotes {
         }
     }
 
-    /// Why nothing leaves this machine, if nothing does.
+    /// The reason for which no link runs; `None` if links run.
     pub fn off(&self) -> Option<&Off> {
         self.0.shared.wire.as_ref().err()
     }
 
-    /// What it was started with.
+    /// The options passed to [`start`](Self::start).
     pub fn options(&self) -> &Options {
         &self.0.shared.options
     }
 
-    /// Where it is counted what links do.
+    /// The counters of the links.
     pub fn metrics(&self) -> &Metrics {
         &self.0.shared.options.metrics
     }
 
-    /// What is known of links that don't keep up. Opens no wiki.
+    /// The backlog of all links. Opens no wiki.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -228,10 +227,11 @@ impl Remotes {
         self.0.shared.standing.waiting(self.platform()).await
     }
 
-    /// Tells a link what happened, and returns it as it is then. Whoever changed its row tells it so.
+    /// Sends an event to a link, and returns the link's row after it. Code that changes the row must send the event
+    /// itself.
     ///
     /// # Errors
-    /// There is no such link; the state can't be stored.
+    /// The link doesn't exist; the state can't be stored.
     pub async fn tell(&self, link: &str, event: Event) -> Result<Link, Error> {
         let (answer, answered) = oneshot::channel();
         let message = Message::Happened { link: link.to_owned(), event, answer: Some(answer) };
@@ -240,21 +240,21 @@ impl Remotes {
         answered.await.map_err(|_| stopped())?
     }
 
-    /// Tells all links of a wiki.
+    /// Sends an event to all links of a wiki.
     pub async fn tell_wiki(&self, wiki: TenantId, event: Event) {
-        // Nobody is there to be told when links were stopped.
+        // Fails if the links were stopped; then there is no receiver.
         let _ = self.0.inbox.send(Message::OfWiki { wiki, event }).await;
     }
 
-    /// Somebody reads a wiki. Costs next to nothing, however many do.
+    /// Reports a read of a wiki. Cheap at any rate of reads.
     pub fn read(&self, wiki: TenantId) {
         if self.0.reads.is_heard(wiki) {
-            // Where there is no room, there is enough to do.
+            // If the inbox is full, links have enough to do: the event is dropped.
             let _ = self.0.inbox.try_send(Message::OfWiki { wiki, event: Event::Read });
         }
     }
 
-    /// Calls `listener` whenever a link has come to rest in another state, or people are told of it.
+    /// Sets a callback for when a link has come to rest in another state, or has a notice.
     pub(crate) fn listen(&self, listener: Listener) {
         *lock(&self.0.shared.listener) = Some(listener);
     }
@@ -263,7 +263,7 @@ impl Remotes {
         &self.0.shared.platform
     }
 
-    /// Forgets what waits for a link that is gone. The commits themselves are in the wiki.
+    /// Removes the queue of a deleted link. The commits themselves stay in the wiki.
     pub(crate) async fn forget_queue(&self, link: &Link) {
         let forgetting = async {
             let wiki = self.platform().wiki_by_id(link.wiki, Caller::operator()).await?;
@@ -286,15 +286,15 @@ impl std::fmt::Debug for Remotes {
     }
 }
 
-/// What people are told by.
+/// The notifier for these options.
 fn notifier(options: &Options) -> Notifier {
     let relay = options.delivery.as_ref().and_then(|delivery| delivery.relay.clone());
     Notifier::new(options.policy.clone(), relay).with_resolver(options.resolver.clone())
 }
 
-/// What calls are made with. Blocks.
+/// The client for calls to remotes. Blocks.
 fn wire(dir: &std::path::Path, options: &Options) -> std::io::Result<Result<Wire, Off>> {
-    // What a process that died had fetched.
+    // Data fetched by a process that crashed.
     match std::fs::remove_dir_all(dir.join("fetched")) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -313,13 +313,13 @@ fn wire(dir: &std::path::Path, options: &Options) -> std::io::Result<Result<Wire
     Ok(Ok(wire.with_resolver(options.resolver.clone())))
 }
 
-/// The wall clock.
+/// The current time of the wall clock.
 fn now() -> Time {
     let milliseconds = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
     Time(i64::try_from(milliseconds).unwrap_or(i64::MAX))
 }
 
-/// A number that nobody can guess. Without one there would only be less jitter.
+/// An unpredictable number; 0 if the system has none, which only reduces the jitter.
 fn random() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
@@ -328,5 +328,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Until when to wait: never longer than this, so that a clock that was put back is noticed.
+/// Longest sleep of the supervisor, so that a changed clock is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);

@@ -1,45 +1,45 @@
-//! When a link looks again.
+//! The timing of runs.
 
 use std::time::Duration;
 
 use super::clock::{Dice, Time};
 
-/// A save is sent when no other has followed for this long …
+/// A save is sent when no other save has followed for this long …
 pub const DEBOUNCE: Duration = Duration::from_secs(2);
-/// … or this long after the first, if they don't stop.
+/// … or this long after the first of a series.
 pub const LONGEST_DEBOUNCE: Duration = Duration::from_secs(10);
-/// How often a link that stopped for a reason that may end by itself tries again.
+/// Time between probes of a link that paused for a reason that may go away by itself.
 pub const PROBE: Duration = Duration::from_secs(6 * 60 * 60);
-/// How often one that isn't let in tries again, if what it logs in with is replaced by itself.
+/// Time between probes of a link whose credential was refused, if the credential is a file that may be replaced.
 pub const RENEWAL: Duration = Duration::from_secs(15 * 60);
-/// How long one run may take; then it is given up, whatever it waits for. (What goes over the wire has shorter
-/// limits of its own.)
+/// The longest duration of a run; a run that takes longer is cancelled. (Network calls have shorter limits of their
+/// own.)
 pub const LEASE: Duration = Duration::from_secs(30 * 60);
 
-/// When a save is to be sent that came `now`, the first of its burst at `first`.
+/// When to send a save that was made `now`, in a burst that began at `first`.
 pub fn debounced(first: Time, now: Time) -> Time {
-    // A clock that was put back must not keep anybody waiting.
+    // A clock that was set back must not delay the save.
     (first.min(now) + LONGEST_DEBOUNCE).min(now + DEBOUNCE).max(now)
 }
 
-/// The wait until a link looks by itself: its interval, give or take a fifth.
+/// The wait until the next periodic run: the interval, plus or minus a fifth.
 pub fn interval(interval: Duration, dice: &mut Dice) -> Duration {
     dice.between(interval * 4 / 5, longest_interval(interval))
 }
 
-/// The longest that [`interval`] can be.
+/// The maximum of [`interval`].
 pub fn longest_interval(interval: Duration) -> Duration {
     interval.saturating_mul(6) / 5
 }
 
-/// Every link has looked this long after a start: a save that a crash was too quick for may wait, and
-/// nobody knows of it.
+/// Every link has run once within this time after a start: a crash may have left a save that was committed but not
+/// announced.
 pub const LOOKED_AFTER_START: Duration = Duration::from_secs(60 * 60);
-/// As long as this after a start only if something was on its way, or the link never met its remote.
+/// The shorter time for a link that was running when the process ended, or that never met its remote.
 pub const SOON: Duration = Duration::from_secs(5);
 
-/// The wait of one link after the server's start: every link looks once, spread over its interval or
-/// [`LOOKED_AFTER_START`], so that a start isn't an assault on the hosts.
+/// The wait of one link after the server's start. Every link runs once, spread over its interval or
+/// [`LOOKED_AFTER_START`], so that a start doesn't flood the hosts.
 pub fn after_a_start(interval: Duration, dice: &mut Dice) -> Duration {
     dice.between(Duration::ZERO, interval.min(LOOKED_AFTER_START))
 }

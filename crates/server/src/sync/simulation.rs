@@ -1,12 +1,11 @@
-//! Thousands of random lives of wikis and remotes, in virtual time.
+//! A simulation of thousands of random histories of wikis and remotes, in virtual time.
 //!
-//! Each seed makes a few servers, wikis and remotes, links them in some way, and lets people save, strangers
-//! push and force, networks drop and cut, processes die and clocks jump. All of it is fake but the machine
-//! and the scheduler. Then it gets quiet, somebody answers what is asked, and within twenty rounds
-//! everything must be the same everywhere, with nothing lost on the way.
+//! Each seed creates a few servers, wikis and remotes with random links. Users save, others push and force-push,
+//! networks drop and cut connections, processes crash and clocks jump. Everything is simulated except the machine and
+//! the scheduler. Then the faults stop, a simulated user answers all questions, and within twenty rounds all ends must
+//! be equal, with nothing lost.
 //!
-//! `WIKIGROVE_SYNC_SEEDS=200000` runs more seeds; `WIKIGROVE_SYNC_SEED=17` runs one and prints what
-//! happens in it.
+//! `WIKIGROVE_SYNC_SEEDS=200000` runs more seeds; `WIKIGROVE_SYNC_SEED=17` runs one and prints its trace.
 
 mod check;
 mod git;
@@ -64,8 +63,8 @@ fn every_life_ends_with_everything_the_same_and_nothing_lost() {
     }
 }
 
-/// Lives through one seed; why it ended badly, if it did. What happened in it is told only in a world that
-/// was made so: telling takes longer than living.
+/// Runs one seed; the error is the failed assertion. The trace is recorded only in a world created with it, as
+/// recording takes longer than the run.
 fn live(world: &mut World) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| world.live())).map_err(|panic| {
         let message = panic.downcast_ref::<String>().cloned();

@@ -1,4 +1,4 @@
-//! What is known of a link, and stored.
+//! The stored state of a link.
 
 use std::collections::VecDeque;
 
@@ -9,108 +9,108 @@ use super::clock::Time;
 use super::effect::Plan;
 use super::link::{Choice, DecisionReason, PauseReason, State};
 
-/// How many tips a link remembers, to know its own pushes when the host tells of them.
+/// Number of tips that a link remembers, to recognise its own pushes when the host reports them.
 pub const REMEMBERED: usize = 64;
 
-/// What is known of a link: all of it is stored after each [`step`](super::step), but for what a run
-/// knows of itself. A run that is cut off is begun again.
+/// The state of a link. All of it is stored after each [`step`](super::step), except the data of the current run: an
+/// interrupted run starts over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkState {
-    /// What it is doing.
+    /// The current phase.
     pub phase: Phase,
-    /// The remote's last tip that is part of the wiki's history: pulled, or pushed and seen there. A tip that
-    /// hasn't this as an ancestor is a rewrite. It is the remote's commit, too, where the link covers a part.
+    /// The remote's last tip that is part of the wiki's history: pulled, or pushed and confirmed there. A new tip
+    /// without this ancestor is a rewrite. For a link that covers a part, too, this is the remote's commit.
     pub seen: Option<Revision>,
-    /// The tips before, oldest first; at most [`REMEMBERED`].
+    /// The tips before `seen`, oldest first; at most [`REMEMBERED`].
     pub recent: VecDeque<Revision>,
     /// When [`Event::Due`](super::Event::Due) is to be sent.
     pub next_at: Option<Time>,
-    /// When it looks by itself.
+    /// The time of the next periodic run.
     pub look_at: Option<Time>,
-    /// Saves that aren't on their way yet.
+    /// Saves that wait to be sent.
     pub burst: Option<Burst>,
-    /// Another run is wanted as soon as this one ends.
+    /// Another run is wanted as soon as the current one ends.
     pub pending: bool,
-    /// Something was on its way when the process ended: the next one looks at once.
+    /// A run was in progress when the process ended: the next process starts one soon.
     #[serde(default)]
     pub hurry: bool,
-    /// The network isn't to be used.
+    /// The network must not be used.
     pub offline: bool,
-    /// Until when readers don't cause a look.
+    /// Until this time, reads of the wiki don't start a run.
     pub cooldown_until: Option<Time>,
-    /// Runs that failed in a row.
+    /// Number of failed runs in a row.
     pub failures: u32,
-    /// Pushes in a row that somebody else was faster than.
+    /// Number of pushes in a row that lost a race against another push.
     pub races: u32,
-    /// A merge that somebody else may be making as well.
+    /// A postponed merge that another end may be making as well.
     pub tie: Option<Tie>,
     /// When a merge of this link last had conflicts.
     pub conflicted_at: Option<Time>,
-    /// Pushes in a row that the remote refused by a rule of its own.
+    /// Number of pushes in a row that the remote refused by a rule of its own.
     pub rejections: u32,
-    /// The remote doesn't answer.
+    /// The current outage of the remote.
     pub down: Option<Down>,
-    /// The remote answers that there is nothing.
+    /// The remote's answers that the repository doesn't exist.
     pub gone: Option<Gone>,
-    /// What somebody chose, until it is done.
+    /// A user's decision that hasn't been carried out yet.
     pub decision: Option<Decision>,
-    /// The remote takes no pushes from us. Pulling goes on.
+    /// The remote refuses our pushes. Pulling goes on.
     pub push_stop: Option<PushStop>,
-    /// The pause that people were told of, so that an attempt that fails again isn't told. (A question is asked
-    /// once by itself, and a stop of the pushes is told when it begins.)
+    /// The pause that was last announced, so that a repeated failure sends no second notice. (A question is asked only
+    /// once anyway, and a stop of the pushes is announced when it begins.)
     pub told: Option<PauseReason>,
-    /// What the remote, git or the system said when something failed last. Empty after a run that worked.
+    /// The message of the remote, git or the system at the last failure. Empty after a successful run.
     pub last_error: Option<String>,
-    /// The number of the run that is on, or was last.
+    /// The number of the current or last run.
     pub run: u64,
-    /// What the run that is on knows. Not stored.
+    /// The data of the current run. Not stored.
     #[serde(skip)]
     pub(super) running: Running,
 }
 
-/// What a link is doing. In a run it has a turn of the scheduler, and the wiki to itself.
+/// The phase of a link. During a run it holds a turn of the scheduler and the lease on the wiki.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Nothing, until `next_at` or a trigger.
+    /// Idle until `next_at` or a trigger.
     #[default]
     Idle,
-    /// Waits for the scheduler.
+    /// Waiting for the scheduler.
     Due,
-    /// In a run: fetches.
+    /// In a run: fetching.
     Fetching,
-    /// In a run: compares.
+    /// In a run: comparing.
     Comparing,
-    /// In a run: merges.
+    /// In a run: merging.
     Merging,
-    /// In a run: makes the result the head.
+    /// In a run: making the result the wiki's head.
     Applying,
-    /// In a run: pushes.
+    /// In a run: pushing.
     Pushing,
-    /// In a run: looks whether the push landed.
+    /// In a run: checking if the push landed.
     Verifying,
-    /// Waits until `next_at`, after a failure.
+    /// Waiting until `next_at` after a failure.
     Backoff,
-    /// Waits for a choice.
+    /// Waiting for a user's decision.
     NeedsDecision {
-        /// What about.
+        /// The reason for the question.
         reason: DecisionReason,
-        /// The remote's tip that it is about.
+        /// The remote's tip that the question is about.
         tip: Revision,
     },
-    /// Waits for somebody to mend something; may try by itself at `next_at`.
+    /// Waiting until a user fixes the cause; may retry by itself at `next_at`.
     Paused {
-        /// Why.
+        /// The reason for the pause.
         reason: PauseReason,
     },
-    /// Waits for the network to be allowed.
+    /// Waiting until the network may be used.
     Offline,
     /// Switched off.
     Disabled,
 }
 
 impl Phase {
-    /// Whether a run is on.
+    /// Returns `true` during a run.
     pub fn is_run(self) -> bool {
         matches!(
             self,
@@ -125,7 +125,7 @@ impl Phase {
 }
 
 impl LinkState {
-    /// The state in one word, as it is shown and searched for.
+    /// The state in one word, for display and search.
     pub fn state(&self) -> State {
         match self.phase {
             Phase::Idle if self.push_stop.is_some() => State::Paused,
@@ -145,7 +145,7 @@ impl LinkState {
         }
     }
 
-    /// Why, if the state has a reason.
+    /// The reason of the state, if it has one.
     pub fn reason(&self) -> Option<&'static str> {
         match (self.phase, self.push_stop) {
             (Phase::NeedsDecision { reason, .. }, _) => Some(reason.as_str()),
@@ -156,7 +156,7 @@ impl LinkState {
         }
     }
 
-    /// Whether this commit is one that the remote has from us, or we from it: news of it is none.
+    /// Returns `true` if this link has pulled or pushed the commit, so that a report of it is no news.
     pub fn knows(&self, tip: Revision) -> bool {
         self.running.pushed == Some(tip)
             || self.running.incoming == Some(tip)
@@ -164,7 +164,7 @@ impl LinkState {
             || self.recent.contains(&tip)
     }
 
-    /// Takes note of a tip that is part of both histories.
+    /// Records a tip that is part of both histories.
     pub(super) fn see(&mut self, tip: Revision) {
         if let Some(before) = self.seen.replace(tip)
             && before != tip
@@ -178,82 +178,82 @@ impl LinkState {
     }
 }
 
-/// Saves that came one after the other.
+/// A series of saves in quick succession.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burst {
-    /// When the first came.
+    /// The time of the first save.
     pub first: Time,
-    /// When to send them, if no other comes.
+    /// When to send them, unless another save follows.
     pub at: Time,
 }
 
-/// A merge that was put off, since others may be making the same one.
+/// A postponed merge, which other ends may be making as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tie {
     /// The wiki's head.
     pub local: Revision,
     /// The remote's tip.
     pub incoming: Revision,
-    /// How many merges were put off, each within a while after the one before.
+    /// Number of postponed merges so far, each shortly after the one before.
     pub count: u32,
-    /// How many of them since a merge was made.
+    /// Number of postponed merges since the last merge that was made.
     #[serde(default)]
     pub row: u32,
-    /// When this one was.
+    /// When this merge was postponed.
     pub since: Time,
 }
 
-/// The remote doesn't answer.
+/// An outage of the remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Down {
-    /// Since when.
+    /// When the outage began.
     pub since: Time,
-    /// How often that was told: after ten minutes, and after a day.
+    /// Number of notices sent: one after ten minutes, one after a day.
     pub told: u8,
 }
 
-/// The remote answers that there is nothing.
+/// The remote answers that the repository doesn't exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gone {
-    /// Since when.
+    /// The time of the first such answer.
     pub since: Time,
-    /// How often it said so.
+    /// Number of such answers.
     pub answers: u32,
 }
 
-/// What somebody chose.
+/// A user's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    /// What it was about.
+    /// The reason for the question.
     pub reason: DecisionReason,
-    /// What was chosen.
+    /// The chosen option.
     pub choice: Choice,
-    /// The remote's tip that it was about. It holds for this tip and for what is built on it.
+    /// The remote's tip that the question was about. The decision holds for this tip and its descendants.
     pub tip: Revision,
 }
 
-/// The remote takes no pushes from us.
+/// A stop of pushing: the remote refuses our pushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushStop {
-    /// Why.
+    /// The reason for the stop.
     pub reason: PauseReason,
-    /// When to try again, if it may end by itself.
+    /// When to try again, if the cause may go away by itself.
     pub probe_at: Option<Time>,
 }
 
-/// What a run knows of itself.
+/// The data of the current run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Running {
-    /// The wiki's head that it was compared with.
+    /// The wiki's head at the comparison.
     pub(super) local: Option<Revision>,
-    /// What was fetched.
+    /// The fetched tip.
     pub(super) incoming: Option<Revision>,
-    /// How it is taken over.
+    /// The planned merge.
     pub(super) plan: Option<Plan>,
-    /// How often the head moved away under the merge.
+    /// Number of times that the head moved during the merge.
     pub(super) moved: u32,
-    /// The merge is made, whoever else makes it.
+    /// The merge is made now, even if another end makes it as well.
     pub(super) settled: bool,
-    /// What was pushed.
+    /// The pushed commit.
     pub(super) pushed: Option<Revision>,
 }

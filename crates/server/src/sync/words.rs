@@ -1,12 +1,12 @@
-//! Small closed sets that are one word each in JSON, in SQL and on the command line.
+//! Small closed sets of values that are one word each in JSON, in SQL and on the command line.
 
-/// A word that isn't one of those that are possible here; the message lists them.
+/// A word outside the allowed set; the message lists the allowed words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("one of {0} is needed")]
 pub struct UnknownWord(pub(super) String);
 
-/// Gives an enum of plain variants its word per variant: `ALL`, `as_str`, `Display`, `FromStr`, serde. An
-/// enum that isn't public says so before its name.
+/// Gives an enum of plain variants one word per variant: `ALL`, `as_str`, `Display`, `FromStr`, serde. An enum that
+/// isn't public states its visibility before its name.
 macro_rules! words {
     ($type:ident { $($words:tt)+ }) => {
         crate::sync::words::words!(pub $type { $($words)+ });
@@ -16,7 +16,7 @@ macro_rules! words {
             /// Every value, in order.
             $visible const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The word for it, as in JSON and on the command line.
+            /// The value's word, as in JSON and on the command line.
             $visible const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+

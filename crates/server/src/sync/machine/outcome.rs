@@ -1,4 +1,4 @@
-//! What a run does with what its effects found out.
+//! The part of the transition function that handles outcomes of effects.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Machine<'_> {
         });
     }
 
-    /// The branch isn't there. Only an empty remote that never had it gets it.
+    /// The branch is missing. It is created only in an empty remote that never had it.
     fn absent(&mut self, empty: bool, local: Option<Revision>) {
         if self.state.seen.is_some() || !empty {
             self.pause(PauseReason::BranchMissing);
@@ -75,7 +75,7 @@ impl Machine<'_> {
 
     fn compared(&mut self, facts: &Facts) {
         let Some(incoming) = self.state.running.incoming else { return };
-        // The remote has just said that it has this, whatever becomes of it here.
+        // The remote has just reported this tip, so it has these commits, even if the run fails later.
         self.effects.push(Effect::RemoveJobs { up_to: incoming });
         self.state.running.local = facts.local;
         if !facts.decided {
@@ -106,7 +106,8 @@ impl Machine<'_> {
         }
     }
 
-    /// What to do by itself, or what to ask. Nothing, if the wiki has all that the remote has.
+    /// The plan for an ordinary run, or the question to ask. `None` if the wiki already has all of the remote's
+    /// commits.
     fn unasked(
         &self,
         facts: &Facts,
@@ -172,13 +173,13 @@ impl Machine<'_> {
         self.apply(incoming, plan);
     }
 
-    /// Puts off a merge that others may be making as well, unless nobody did in the time that it was put
-    /// off for: of several wikis with several remotes each would merge the merges of all others, for
-    /// ever, if all were equally quick. It's a matter of histories that differ over the same text, or of
-    /// conflicts between those who settled the last one differently, so nobody misses anything meanwhile.
+    /// Postpones a merge that other ends may be making as well, unless it was postponed before and is still to be made.
+    /// If several wikis with several remotes were all equally quick, each would merge the merges of all the others
+    /// forever. This applies only to histories that differ over the same text, and to conflicts between ends that
+    /// settled the last one differently, so no content arrives late because of it.
     ///
-    /// Where people go on writing, both ends have moved on whenever one looks, whether somebody merged or
-    /// not: so a merge isn't put off without end, and not at all because of a save that came into it.
+    /// While users keep editing, both ends have moved at every run, merged or not: so a merge is postponed only a
+    /// limited number of times, and never because of a save that came during the run.
     fn puts_off(&mut self) -> bool {
         let (Some(local), Some(incoming)) = (self.state.running.local, self.state.running.incoming)
         else {
@@ -221,13 +222,13 @@ impl Machine<'_> {
         }
     }
 
-    /// The remote's tip is part of the wiki's history now, and what was decided about it is done.
+    /// Records that the remote's tip is part of the wiki's history now, and that a decision about it is done.
     fn accept(&mut self, incoming: Revision) {
         self.state.see(incoming);
         self.state.decision = None;
     }
 
-    /// Pushes, if the link pushes, and if the remote wants it.
+    /// Pushes, if the link's mode pushes and the remote accepts pushes.
     fn push(&mut self, commit: Revision) {
         let stopped =
             self.state.push_stop.is_some_and(|stop| stop.probe_at.is_none_or(|at| at > self.now));
@@ -252,7 +253,8 @@ impl Machine<'_> {
         match landing {
             Landing::Landed { tip } => {
                 self.effects.push(Effect::RemoveJobs { up_to: tip });
-                // From now on a tip without it is a rewrite. What others have built on it isn't ours yet.
+                // From now on a tip without this commit is a rewrite. Commits that others built on it aren't taken over
+                // yet.
                 self.accept(pushed);
                 self.state.rejections = 0;
                 self.state.push_stop = None;
@@ -264,7 +266,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Somebody was faster: quickly again, but not for ever.
+    /// Another push was faster: retries quickly, a limited number of times.
     fn raced(&mut self) {
         self.release();
         self.state.races += 1;
@@ -287,7 +289,7 @@ impl Machine<'_> {
         }
     }
 
-    /// The remote takes nothing from us, but what it has can still be had.
+    /// Stops pushing, as the remote refuses it; pulling goes on.
     fn stop_pushing(&mut self, reason: PauseReason, probe: Option<Duration>) {
         let probe_at = probe.map(|probe| self.now + probe);
         let before = self.state.push_stop.replace(PushStop { reason, probe_at });
@@ -299,7 +301,7 @@ impl Machine<'_> {
 
     fn failed(&mut self, failure: Failure) {
         match (self.state.phase, failure) {
-            // Nothing that went over the network.
+            // Effects that don't use the network.
             (Phase::Comparing | Phase::Merging | Phase::Applying, _) => self.failed_here(),
             (Phase::Pushing, Failure::Auth) => {
                 let probe = self.settings.renews.then_some(schedule::RENEWAL);
@@ -345,8 +347,8 @@ impl Machine<'_> {
     }
 }
 
-/// What somebody's choice means for these two histories; `rewritten` is the tip before, if there was a
-/// rewrite. Nothing, if a push is all it takes.
+/// The plan that carries out a user's choice for these two histories; `None` if a push is enough. `rewritten` is the
+/// last seen tip, if the remote's history was rewritten.
 pub fn chosen(decision: Decision, facts: &Facts, rewritten: Option<Revision>) -> Option<Plan> {
     let ordinary = match facts.relation {
         Relation::Same | Relation::Ahead => None,
@@ -355,11 +357,12 @@ pub fn chosen(decision: Decision, facts: &Facts, rewritten: Option<Revision>) ->
     };
     match (decision.choice, decision.reason, rewritten) {
         (Choice::Wiki, ..) if facts.local.is_some() => ordinary.map(|_| Plan::Ours),
-        // Not once more, if only the end of it was never heard of.
+        // Not a second time: it may have been applied in a run whose end was lost.
         (Choice::Remote, DecisionReason::TooManyConflicts, _) if !facts.same_tree => {
             Some(Plan::Theirs)
         }
-        // Also if the remote only went back: then the wiki has all that it has, and still it wants less.
+        // Even if the remote was only set back: the wiki has all its commits, but the user chose to lose the newer
+        // ones.
         (Choice::Remote, _, Some(seen)) => Some(Plan::Since(seen)),
         (Choice::Remote, ..) if facts.relation == Relation::Unrelated => Some(Plan::Theirs),
         _ => ordinary,

@@ -1,4 +1,4 @@
-//! Each row of the machine's table is a test here.
+//! One test for each row of the machine's transition table.
 
 mod deciding;
 mod running;
@@ -27,7 +27,7 @@ const fn revision(number: u8) -> Revision {
     Revision::from_bytes([number; 20])
 }
 
-/// One link, and somebody who tells it things.
+/// One link and its clock; tests send events to it.
 #[derive(Clone)]
 struct Desk {
     settings: Settings,
@@ -37,7 +37,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// A link that is idle, and has seen `OLD` at its remote.
+    /// An idle link that has seen `OLD` at its remote.
     fn new() -> Self {
         Self::with(Settings::default())
     }
@@ -65,7 +65,7 @@ impl Desk {
         let moment = Moment { now: self.now, random: self.random };
         let (state, mut effects) = step(&self.settings, self.state.clone(), event, moment);
         self.state = state;
-        // The timer is in the state.
+        // The timer is part of the state, so tests don't compare it.
         effects.retain(|effect| !matches!(effect, Effect::SetTimer { .. }));
         effects
     }
@@ -78,13 +78,13 @@ impl Desk {
         self.done(Outcome::Failed { failure, text: format!("{failure:?}") })
     }
 
-    /// Lets the timer come.
+    /// Moves the clock to the timer, and sends its event.
     fn wait(&mut self) -> Vec<Effect> {
         self.now = self.state.next_at.expect("a timer").max(self.now);
         self.tell(&Event::Due)
     }
 
-    /// Waits for its turn, however it got there, and gets it.
+    /// Brings the link into a run: it is fetching.
     fn fetching(&mut self) -> &mut Self {
         match self.state.phase {
             Phase::Due => {}
@@ -104,7 +104,7 @@ impl Desk {
         self
     }
 
-    /// What it does when the comparison finds this.
+    /// The effects of this result of the comparison.
     fn compared(&mut self, facts: Facts) -> Vec<Effect> {
         self.comparing();
         self.done(Outcome::Compared(facts))
@@ -117,7 +117,7 @@ impl Desk {
         self
     }
 
-    /// … and looks whether it landed.
+    /// … and checks if the push landed.
     fn verifying(&mut self) -> &mut Self {
         self.pushing();
         assert_eq!(self.done(Outcome::Pushed), [Effect::Verify { pushed: HEAD }]);

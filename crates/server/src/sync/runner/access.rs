@@ -1,4 +1,4 @@
-//! How a link gets to its remote: what the row says, opened.
+//! Opens the remote of a link: address, credential and host keys from its row.
 
 use wikigrove_tenant::{Error, Link, LinkCredential, Secret};
 
@@ -7,7 +7,7 @@ use super::{Remotes, Shared};
 use crate::remote::{Credential, HostKey, Remote, StoredCredential};
 use crate::sync::{Failure, Outcome};
 
-/// The remote of a link, for a call by itself; or why there is none.
+/// Opens the remote of a link for a single call. The error is the reason as text.
 pub(crate) async fn remote(remotes: &Remotes, link: &Link) -> Result<Remote, String> {
     match opened(&remotes.0.shared, link).await {
         Ok(remote) => Ok(remote),
@@ -16,7 +16,7 @@ pub(crate) async fn remote(remotes: &Remotes, link: &Link) -> Result<Remote, Str
     }
 }
 
-/// The remote of a link, with its credential.
+/// Opens the remote of a link with its credential.
 pub(super) async fn opened(shared: &Shared, link: &Link) -> Result<Remote, Outcome> {
     let url = link.settings.url.parse().map_err(|error| of_ours(&error))?;
     let kept = shared.platform.link_credential(link).await;
@@ -39,12 +39,12 @@ pub(super) async fn opened(shared: &Shared, link: &Link) -> Result<Remote, Outco
     Ok(Remote { url, credential, host_keys })
 }
 
-/// The host keys that were confirmed: one in each line.
+/// Parses the confirmed host keys, one per line.
 pub(crate) fn host_keys(known: &str) -> Vec<HostKey> {
     known.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
-/// A credential as it is kept.
+/// Converts a credential to its stored form.
 pub(crate) fn kept(credential: &StoredCredential) -> LinkCredential {
     let (kind, public_key) = match credential {
         StoredCredential::Token(_) => ("token", None),

@@ -1,4 +1,4 @@
-//! A link at work: its run, and the task that does what takes time.
+//! A link at work: its run, and the task of its current effect.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use super::tally::Did;
 use super::{Shared, conflicts};
 use crate::sync::{Effect, Outcome};
 
-/// A link that is in the middle of something.
+/// A link that waits for a turn, runs, or has unsaved state.
 pub(super) struct Active {
     pub(super) loaded: Loaded,
     pub(super) task: Option<JoinHandle<()>>,
@@ -22,7 +22,7 @@ pub(super) struct Active {
     pub(super) did: Did,
 }
 
-/// An effect has ended.
+/// The end of an effect.
 pub(super) struct Ended {
     pub(super) link: String,
     pub(super) run: u64,
@@ -35,14 +35,14 @@ impl Active {
         Self { loaded, task: None, run: None, did: Did::default() }
     }
 
-    /// Ends what is being done for it, programs and all.
+    /// Aborts the current effect, including its processes.
     pub(super) fn stop(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
         }
     }
 
-    /// Has an effect done that takes time, after these tips have left the queue.
+    /// Starts a long-running effect, after removing the jobs up to these tips from the queue.
     pub(super) fn start(
         &mut self,
         shared: &Arc<Shared>,
@@ -62,7 +62,7 @@ impl Active {
                 }
                 None => match begin(&shared, &link).await {
                     Ok(run) => {
-                        // What the process before may not have come to.
+                        // The previous process may have ended before it stored this notice.
                         conflicts::tell(&shared, &link, &run).await;
                         (timed(&shared, &link, &run, &effect).await, Some(Arc::new(run)))
                     }
@@ -74,7 +74,7 @@ impl Active {
         }));
     }
 
-    /// A run is over; these tips leave the queue still.
+    /// Ends the run, and removes the jobs up to these tips from the queue.
     pub(super) fn end_run(&mut self, shared: &Arc<Shared>, tips: Vec<Revision>) {
         let Some(run) = self.run.take() else { return };
         let (shared, link) = (shared.clone(), self.loaded.link.clone());
@@ -92,7 +92,7 @@ async fn begin(shared: &Shared, link: &Link) -> Result<Run, Outcome> {
     }
 }
 
-/// Does what an effect says, counts how long it takes, and has people told of what it leaves to them.
+/// Performs an effect, records its duration, and stores a notice of its conflicts.
 async fn timed(shared: &Shared, link: &Link, run: &Run, effect: &Effect) -> Outcome {
     let started = Instant::now();
     let outcome = run.perform(effect).await;

@@ -1,4 +1,4 @@
-//! Who is told, between the row and the one who calls.
+//! The channels of a wiki, between their rows and the notifier.
 
 use wikigrove_tenant::{Error, NewNoticeChannel, NoticeChannel, Platform, TenantId};
 
@@ -6,7 +6,7 @@ use super::Remotes;
 use super::notices::trial;
 use crate::remote::notice::{Channel, NotDelivered};
 
-/// A wiki's channel as it is kept.
+/// Converts a wiki's channel to its stored form.
 pub(crate) fn kept_channel(wiki: TenantId, channel: &Channel) -> NewNoticeChannel {
     NewNoticeChannel {
         wiki,
@@ -16,7 +16,7 @@ pub(crate) fn kept_channel(wiki: TenantId, channel: &Channel) -> NewNoticeChanne
     }
 }
 
-/// A wiki's channel, opened. `None`: there is none with this id, or it is of a newer version.
+/// Opens a wiki's channel. `None` if the id is unknown, or the channel is of a newer version.
 pub(super) async fn opened(platform: &Platform, id: &str) -> Result<Option<Channel>, Error> {
     let Some(row) = platform.notice_channel(id).await? else { return Ok(None) };
     let secret = platform.notice_channel_secret(&row).await?;
@@ -24,7 +24,7 @@ pub(super) async fn opened(platform: &Platform, id: &str) -> Result<Option<Chann
 }
 
 impl Remotes {
-    /// Tells a wiki's channel something that is only a test, once and now.
+    /// Sends a test notice to a wiki's channel, once and immediately.
     ///
     /// # Errors
     /// The channel is gone, or can't be opened.

@@ -1,4 +1,4 @@
-//! Has people told of what a merge left to them.
+//! Stores notices of the conflicts of a merge.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use wikigrove_tenant::{Error, Link, NewNotice, Revision};
 use super::Shared;
 use super::run::Run;
 
-/// Conflicts that are older were told.
+/// Older conflicts are assumed to be announced already.
 const RECENT: Duration = Duration::DAY;
-/// So many open conflicts are looked at.
+/// Maximum number of open conflicts that are read.
 const LOOKED_AT: usize = 500;
 
-/// Has people told of a link's conflicts. They are in the wiki's own database, so this may come twice, and
-/// is told once for each merge.
+/// Stores a notice of a link's conflicts. The conflicts are in the wiki's own database and the notice is in
+/// platform.db, so this may run twice; the notice is stored once per merge.
 pub(super) async fn tell(shared: &Shared, link: &Link, run: &Run) {
     if let Err(error) = try_to_tell(shared, link, run).await {
         tracing::warn!(link = link.id, %error, "conflicts can't be told");

@@ -1,4 +1,4 @@
-//! What people are told, in words.
+//! The texts of notices.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -7,16 +7,16 @@ use wikigrove_tenant::Notice;
 use super::random;
 use crate::remote::notice::{self, Channel, MailRelay};
 
-/// How people are told.
+/// The settings for sending notices.
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
-    /// Who is told of all wikis. Each wiki may have channels of its own.
+    /// The channels for notices of all wikis. Each wiki may have channels of its own.
     pub channels: Vec<Channel>,
-    /// What mails go by.
+    /// The relay for mails.
     pub relay: Option<MailRelay>,
 }
 
-/// A notice in words.
+/// The text of a notice.
 pub(super) fn worded(stored: &Notice, slug: &str) -> notice::Notice {
     let Notice { id, link, kind, detail, created, .. } = stored;
     let said = |name: &str| detail.get(name).and_then(|value| value.as_str()).unwrap_or_default();
@@ -60,7 +60,7 @@ pub(super) fn worded(stored: &Notice, slug: &str) -> notice::Notice {
     }
 }
 
-/// What a channel is told to see whether it can be.
+/// The notice that tests a channel.
 pub(super) fn trial(slug: &str) -> notice::Notice {
     notice::Notice {
         id: format!("test-{:016x}", random()),
@@ -72,7 +72,7 @@ pub(super) fn trial(slug: &str) -> notice::Notice {
     }
 }
 
-/// How much waits, in brackets, if it was counted.
+/// The number of waiting commits in brackets, if it is known.
 fn waiting(queue_length: &Value) -> String {
     queue_length.as_u64().map(|commits| format!(" (commits: {commits})")).unwrap_or_default()
 }

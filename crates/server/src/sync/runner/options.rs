@@ -1,4 +1,4 @@
-//! What a platform's synchronisation is allowed and told.
+//! The options of a platform's synchronisation.
 
 use std::sync::Arc;
 
@@ -7,28 +7,27 @@ use crate::metrics::Metrics;
 use crate::remote::{Policy, Resolver, SecretFiles, SystemResolver, WireLimits};
 use crate::sync::Limits;
 
-/// How links are run.
+/// The options of the runner.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `false`: no link runs, and the API says so. Saves queue all the same.
+    /// If `false`, no link runs, and the API says so. Saves are queued nevertheless.
     pub enabled: bool,
-    /// `true`: nothing leaves the machine. Saves queue all the same.
+    /// If `true`, nothing leaves the machine. Saves are queued nevertheless.
     pub offline: bool,
-    /// Which hosts may be reached.
+    /// The hosts that may be reached.
     pub policy: Policy,
-    /// Who knows the addresses of names.
+    /// The resolver of host names.
     pub resolver: Arc<dyn Resolver>,
-    /// How much may run at once.
+    /// The limits on concurrent runs.
     pub limits: Limits,
-    /// How long and how large one call may be.
+    /// The limits on the duration and size of one call.
     pub wire: WireLimits,
-    /// Where credentials may be mounted as files.
+    /// The directories for mounted credential files.
     pub secret_files: SecretFiles,
-    /// How people are told. `None`: this process tells nobody, and what they are to be told waits for one that
-    /// does.
+    /// The settings for sending notices. `None` if this process sends none; they wait for a process that does.
     pub delivery: Option<Delivery>,
-    /// Where it is counted what links do, and what is asked of the routers that are built with them. One
-    /// platform's alone.
+    /// The counters of the links, and of the requests to routers built with these options. Belongs to one platform
+    /// alone.
     pub metrics: Metrics,
 }
 

@@ -1,5 +1,5 @@
-//! Sends what people are to be told. Each channel has a queue of its own, kept in platform.db: it is told
-//! one thing at a time, and who can't be reached waits alone, until it can or a day is over.
+//! Sends notices. Each channel has a queue of its own in platform.db: it gets one notice at a time, and an unreachable
+//! channel delays no other. A notice is retried for a day.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,33 +19,33 @@ use crate::remote::notice::{Channel, NotDelivered};
 use crate::sync::backoff;
 use crate::sync::clock::Dice;
 
-/// How many are told something at once.
+/// Number of channels that are sent to at once.
 const AT_ONCE: usize = 16;
-/// How many of them at most are one wiki's own, so that a wiki whose channels all hang holds up no other.
+/// Maximum number of these channels per wiki, so that a wiki whose channels all hang delays no other wiki.
 const PER_WIKI: usize = 2;
-/// After so long a notice is given up.
+/// Age at which a notice is given up.
 const GIVEN_UP: time::Duration = time::Duration::DAY;
-/// How often to look at least: whoever stores a notice says so, but the clock may be put back.
+/// Longest time between two looks at the queue. A new notice wakes the outbox, but the clock may be set back.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// A channel of which it can't be stored what became of a notice is left alone for this long.
+/// Wait after a result that can't be stored.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// Sends what waits.
+/// The sender of notices.
 pub(super) struct Outbox {
     shared: Arc<Shared>,
-    /// The platform's own, by id.
+    /// The platform's own channels by id.
     platform: HashMap<String, Channel>,
-    /// The channels that are being told something, and whose they are.
+    /// The channels that are being sent to, with the wiki they belong to.
     busy: HashMap<String, Option<TenantId>>,
-    /// When old notices were given up last.
+    /// When old notices were last given up.
     tidied: Option<Instant>,
 }
 
-/// Ends with the id of a channel that was told something, or wasn't.
+/// Resolves to the id of its channel after a delivery or a failure.
 type Sending = BoxFuture<'static, String>;
 
 impl Outbox {
-    /// For these channels of the platform, and for those of each wiki.
+    /// Opens the outbox for these channels of the platform and for the channels of each wiki.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -56,7 +56,7 @@ impl Outbox {
         Ok(Self { shared, platform, busy: HashMap::new(), tidied: None })
     }
 
-    /// Sends what waits, for as long as it isn't dropped.
+    /// Sends notices until it is dropped.
     pub(super) async fn run(mut self) {
         let mut sending = FuturesUnordered::new();
         loop {
@@ -77,7 +77,7 @@ impl Outbox {
         }
     }
 
-    /// Begins to tell whoever is to be told something now. Returns how long nobody else is.
+    /// Starts all deliveries that are due. Returns the wait until the next one.
     async fn start(&mut self, sending: &mut FuturesUnordered<Sending>) -> Result<Duration, Error> {
         self.tidy().await?;
         loop {
@@ -104,7 +104,7 @@ impl Outbox {
         }
     }
 
-    /// Gives up what is too old, now and then.
+    /// Gives up old notices, at most once per [`LOOK_EVERY`].
     async fn tidy(&mut self) -> Result<(), Error> {
         if self.tidied.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return Ok(());
@@ -126,7 +126,7 @@ impl Outbox {
         self.busy.values().filter(|of| **of == Some(wiki)).count()
     }
 
-    /// The wikis that have to wait for one of their channels.
+    /// The wikis that have used up their share of concurrent deliveries.
     fn full(&self) -> Vec<TenantId> {
         let wikis = self.busy.values().flatten().copied();
         wikis.filter(|wiki| self.busy_of(*wiki) >= PER_WIKI).collect()
@@ -144,8 +144,8 @@ impl Outbox {
     }
 }
 
-/// Tells a channel something, once, and stores what became of it. If the process ends in between, it is
-/// told again, under the same id.
+/// Delivers a notice to a channel once, and stores the result. If the process ends in between, the notice is sent again
+/// under the same id.
 async fn send(shared: &Shared, ours: Option<Channel>, due: &DueNotice) -> Result<(), Error> {
     let DueNotice { channel, attempts, notice, .. } = due;
     let platform = &shared.platform;
@@ -154,7 +154,7 @@ async fn send(shared: &Shared, ours: Option<Channel>, due: &DueNotice) -> Result
         None => channels::opened(platform, channel).await?,
     };
     let slug = platform.slug_of(notice.wiki).await?;
-    // The wiki or the channel may have gone meanwhile.
+    // The wiki or the channel may have been deleted meanwhile.
     let counts = shared.options.metrics.links();
     let (Some(to), Some(slug)) = (to, slug) else {
         counts.delivered(Delivered::Unwanted);
@@ -162,7 +162,7 @@ async fn send(shared: &Shared, ours: Option<Channel>, due: &DueNotice) -> Result
     };
     match shared.notifier.deliver(&worded(notice, slug.as_str()), &to).await {
         Ok(()) => counts.delivered(Delivered::Yes),
-        // Another start may bring a relay.
+        // The next start may have a relay configured.
         Err(error @ (NotDelivered::Later(_) | NotDelivered::NoRelay)) => {
             tracing::info!(channel, notice = notice.id, %error, "a notice has to wait");
             let wait = backoff::wait(*attempts, None, &mut Dice::new(random()));

@@ -1,4 +1,4 @@
-//! What the calls over the wire came to, in the machine's words.
+//! Maps results of calls to remotes to the machine's outcomes.
 
 use crate::remote::{Failure as WireFailure, Pushed};
 use crate::sync::{Failure, Outcome};
@@ -6,12 +6,12 @@ use crate::sync::{Failure, Outcome};
 const NOT_ANSWERED: Failure = Failure::Transient { retry_after: None, answered: false };
 const REFUSED: Failure = Failure::Transient { retry_after: None, answered: true };
 
-/// A call that reads from the remote and didn't work.
+/// The outcome of a failed call that reads from the remote.
 pub(super) fn of_look(failure: &WireFailure) -> Outcome {
     failed(reading(failure), failure)
 }
 
-/// A push, however it ended.
+/// The outcome of a push.
 pub(super) fn of_push(pushed: Result<Pushed, WireFailure>) -> Outcome {
     let failure = match pushed {
         Ok(Pushed::Updated | Pushed::UpToDate) => return Outcome::Pushed,
@@ -21,13 +21,13 @@ pub(super) fn of_push(pushed: Result<Pushed, WireFailure>) -> Outcome {
         WireFailure::NonFastForward => Outcome::NonFastForward,
         WireFailure::Rejected { text } => Outcome::Rejected { text },
         _ if failure.may_have_landed() => Outcome::PushUnknown,
-        // The remote said no, or was never spoken to: nothing can have landed.
+        // The remote refused, or was never reached: the push can't have landed.
         WireFailure::RefLocked { .. } | WireFailure::Transient { .. } => failed(REFUSED, &failure),
         _ => failed(reading(&failure), &failure),
     }
 }
 
-/// Our own trouble.
+/// The outcome of a local failure.
 pub(super) fn of_ours(error: &impl std::fmt::Display) -> Outcome {
     Outcome::Failed { failure: Failure::Local, text: error.to_string() }
 }

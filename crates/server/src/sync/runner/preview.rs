@@ -1,4 +1,4 @@
-//! What the choices of a decision would do.
+//! Previews of the possible choices of a decision.
 
 use serde::Serialize;
 use wikigrove_tenant::{Link, Revision};
@@ -8,19 +8,19 @@ use super::run::Run;
 use super::stored::Loaded;
 use crate::sync::{Choice, Decision, DecisionReason, Deletions, Outcome, Plan, chosen};
 
-/// What a choice would do to the wiki's pages.
+/// The effect of a choice on the wiki's pages.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Previewed {
-    /// Pages the wiki has in what the link covers.
+    /// Number of the wiki's pages within the link's scope.
     pages: u32,
-    /// How many of them would be gone.
+    /// Number of these pages that would be deleted.
     deleted: u32,
-    /// Places that somebody would have to look at.
+    /// Number of conflicts.
     conflicts: u32,
 }
 
-/// Fetches what the question is about, into a place of its own, and merges it in memory in each way. That is
-/// done in the ways in which the machine would do it, so that it can't come out differently.
+/// Fetches the tip that the question is about into a separate quarantine, and merges it in memory once per choice. Uses
+/// the machine's own plans, so that the result of the choice can't differ.
 pub(crate) async fn preview(
     remotes: &Remotes,
     link: &Link,

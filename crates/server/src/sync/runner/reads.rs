@@ -1,4 +1,4 @@
-//! Readers would like to read the newest: looking at a wiki makes its links look, now and then.
+//! Reads of a wiki start runs of its links, at a limited rate.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use wikigrove_tenant::TenantId;
 
-/// How long it takes at least until a wiki's readers are heard again. A link's own cooldown is longer.
+/// Minimum time between two reported reads of a wiki. A link's own cooldown is longer.
 const DEAF_FOR: Duration = Duration::from_secs(10);
-/// So many wikis are remembered.
+/// Maximum number of remembered wikis.
 const REMEMBERED: usize = 10_000;
 
-/// When each wiki's readers were heard last.
+/// The time of each wiki's last reported read.
 #[derive(Debug, Default)]
 pub(super) struct Reads(Mutex<HashMap<TenantId, Instant>>);
 
 impl Reads {
-    /// Whether this reader is to be heard: the first for a while.
+    /// Returns `true` if this read is to be reported: the first for a while.
     pub(super) fn is_heard(&self, wiki: TenantId) -> bool {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -26,7 +26,7 @@ impl Reads {
         if heard.len() >= REMEMBERED {
             heard.retain(|_, last| now.duration_since(*last) < DEAF_FOR);
         }
-        // A crowd of wikis within seconds: better to forget a few than to grow without end.
+        // Many wikis are read within seconds: forgetting some is better than unlimited growth.
         if heard.len() < REMEMBERED {
             heard.insert(wiki, now);
         }

@@ -1,4 +1,4 @@
-//! One run of a link: what its effects do, one after the other, and what they find out.
+//! One run of a link: performs its effects one after the other, and returns their outcomes.
 
 mod part;
 
@@ -17,7 +17,7 @@ use crate::sync::{
     Deletions, Effect, Facts, Failure, Landing, MANY_CONFLICTS, Outcome, Plan, Relation, Winner,
 };
 
-/// What a run knows and holds. Its quarantine goes with it.
+/// The data and resources of a run. Its quarantine is dropped with it.
 pub(super) struct Run {
     link: Link,
     wiki: Wiki,
@@ -25,28 +25,28 @@ pub(super) struct Run {
     remote: Remote,
     branch: Branch,
     mapping: Mapping,
-    /// Another one after each that was taken over from.
+    /// Replaced after each takeover.
     quarantine: Mutex<Arc<Quarantine>>,
     found: Mutex<Found>,
 }
 
 #[derive(Default)]
 struct Found {
-    /// The wiki's head when it was compared.
+    /// The wiki's head at the comparison.
     head: Option<Revision>,
-    /// Tips that the remote reported and the wiki didn't have, so that its queue couldn't be looked
-    /// through for them.
+    /// Tips that the remote reported and the wiki doesn't have yet, so that their jobs can't be removed from the queue
+    /// yet.
     unknown: Vec<Revision>,
-    /// Conflicts of the merge in memory.
+    /// Number of conflicts of the merge in memory.
     conflicts: usize,
-    /// What taking over this tip would do, and whether there is anything to take over.
+    /// The fetched tip and the result of taking it over; `None` inside if there is nothing to take over.
     preview: Option<(Revision, Option<Preview>)>,
-    /// Commits that waited for the remote when the run last asked it for something.
+    /// Number of commits waiting for the remote when the run last asked for its branch.
     waiting: Option<usize>,
 }
 
 impl Run {
-    /// Opens what a run needs.
+    /// Opens the wiki, the remote and a quarantine for a run.
     pub(super) async fn begin(shared: &Shared, wire: &Wire, link: &Link) -> Result<Self, Outcome> {
         let ours = |error: Error| of_ours(&told(&error));
         let wiki = shared.platform.wiki_by_id(link.wiki, Caller::operator()).await.map_err(ours)?;
@@ -74,8 +74,8 @@ impl Run {
         &self.wiki
     }
 
-    /// Takes out of the queue what the remote reported. A tip that isn't the wiki's yet is tried again
-    /// when it has been taken over.
+    /// Removes the jobs up to a tip that the remote reported. If the wiki doesn't have the tip yet, this is repeated
+    /// after the takeover.
     pub(super) async fn remove_jobs(&self, up_to: Revision) {
         let link = self.link.number();
         let done = match self.mapping.is_whole() {
@@ -88,12 +88,12 @@ impl Run {
         match done {
             Ok(true) => {}
             Ok(false) => self.found().unknown.push(up_to),
-            // The next run looks again.
+            // The next run tries again.
             Err(error) => tracing::warn!(link = self.link.id, %error, "a queue can't be shortened"),
         }
     }
 
-    /// Does what an effect says, and tells how it ended.
+    /// Performs an effect, and returns its outcome.
     pub(super) async fn perform(&self, effect: &Effect) -> Outcome {
         let is_whole = self.mapping.is_whole();
         let done = match effect {
@@ -117,7 +117,7 @@ impl Run {
         done.unwrap_or_else(|error| of_ours(&told(&error)))
     }
 
-    /// Commits that waited when the remote was last asked, before any of them left the queue.
+    /// Number of commits that waited when the remote was last asked, before any of them left the queue.
     pub(super) fn waiting(&self) -> Option<usize> {
         self.found().waiting
     }
@@ -140,7 +140,7 @@ impl Run {
                 Err(error) => refused(&error, incoming).ok_or(error),
             };
         }
-        // Looks at what came, too: not everything that git takes may be taken over.
+        // This checks the fetched tree, too: git accepts trees that a wiki must not take over.
         let quarantine = self.quarantine();
         let order = self.order(incoming, Winner::Wiki);
         let looked = self.wiki.preview_integration(&quarantine, order).await;
@@ -153,7 +153,7 @@ impl Run {
         })
     }
 
-    /// Fetches the branch once more, for a look at it.
+    /// Fetches the branch again, for a preview.
     pub(super) async fn bring_again(&self) -> Result<Revision, Outcome> {
         match self.fetch().await {
             Ok(Outcome::Fetched { incoming }) => Ok(incoming),
@@ -162,7 +162,7 @@ impl Run {
         }
     }
 
-    /// How the wiki stands to what was fetched.
+    /// Compares the wiki with the fetched tip.
     pub(super) async fn facts(
         &self,
         incoming: Revision,
@@ -179,7 +179,7 @@ impl Run {
         }
     }
 
-    /// What the branch is at, or why there is nothing to fetch.
+    /// The tip of the branch, or the outcome if there is nothing to fetch.
     async fn tip(&self) -> Result<Result<Revision, Outcome>, Error> {
         match self.wire.tip(&self.remote, &self.branch).await {
             Ok(tip) => Ok(Ok(tip)),
@@ -188,7 +188,7 @@ impl Run {
                     Ok(branches) => branches.all,
                     Err(failure) => return Ok(Err(of_look(&failure))),
                 };
-                // Somebody may have made it meanwhile: two wikis that meet at an empty remote.
+                // It may have been created meanwhile, as when two wikis meet at an empty remote.
                 let mut found = branches.iter().filter(|(name, _)| name == self.branch.as_str());
                 if let Some((_, tip)) = found.next() {
                     return Ok(Ok(*tip));
@@ -203,8 +203,8 @@ impl Run {
         }
     }
 
-    /// Fetches the branch, unless the wiki has its tip already. The branch may have moved on since, so
-    /// the tip that came is returned.
+    /// Fetches the branch, unless the wiki has its tip already. The branch may have moved since, so the fetched tip is
+    /// returned.
     async fn bring(&self, tip: Revision) -> Result<Result<Revision, WireFailure>, Error> {
         if self.mapping.is_whole() && self.wiki.contains(tip).await? {
             return Ok(Ok(tip));
@@ -289,7 +289,7 @@ impl Run {
         let before = self.wiki.head().await?;
         let integrated = self.wiki.integrate(&self.quarantine(), order, insist).await;
         if !matches!(integrated, Ok(Integrated::Moved)) {
-            // What was in it may have been moved into the wiki.
+            // Its objects may have been moved into the wiki.
             let fresh = Arc::new(self.wiki.quarantine().await?);
             *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
@@ -297,8 +297,8 @@ impl Run {
             Integrated::Nothing => before.unwrap_or(incoming),
             Integrated::FastForwarded { .. } => incoming,
             Integrated::Merged { revision, .. } => revision,
-            // A save came between the look and the lock, be it with so many conflicts that somebody has
-            // to be asked: the comparison is made again.
+            // A save came between the comparison and the lock, perhaps one with so many conflicts that they need a
+            // decision: the comparison is repeated.
             Integrated::Moved
             | Integrated::Unrelated
             | Integrated::TooManyConflicts(_)
@@ -317,7 +317,7 @@ impl Run {
         let (wire, remote, branch) = (&self.wire, &self.remote, &self.branch);
         let pushed = match from {
             None => wire.push(remote, &repository, commit, branch).await,
-            // Only ever forward.
+            // A push is always a fast-forward.
             Some(from) if !self.is_within(from, commit).await? => {
                 return Ok(Outcome::NonFastForward);
             }
@@ -351,13 +351,13 @@ impl Run {
         }
     }
 
-    /// Whether `old` is `new` or part of its history.
+    /// Returns `true` if `old` is `new` or one of its ancestors.
     async fn is_within(&self, old: Revision, new: Revision) -> Result<bool, Error> {
         let compared = self.wiki.compare(&self.quarantine(), new, Some(old)).await?;
         Ok(!compared.rewritten)
     }
 
-    /// Whether the wiki has something that isn't in the history of `tip`, which it once had.
+    /// Returns `true` if the wiki has commits that aren't in the history of `tip`, a tip that it once had.
     async fn is_beyond(&self, tip: Revision) -> Result<bool, Error> {
         let compared = self.wiki.compare(&self.quarantine(), tip, None).await?;
         Ok(!matches!(compared.relation, StorageRelation::Equal | StorageRelation::Behind))
@@ -381,7 +381,7 @@ impl Run {
         let base = match plan {
             Plan::FastForward | Plan::Merge => None,
             Plan::Since(seen) => Some(seen),
-            // What nobody changed since "then" stays as the other left it.
+            // With the head as the base, every file counts as unchanged in the wiki, so the remote's side wins.
             Plan::Theirs => self.found().head,
             Plan::Ours => Some(incoming),
         };
@@ -397,7 +397,7 @@ impl Run {
     }
 }
 
-/// What was fetched, if it is that which can't be taken over.
+/// Maps a storage error that refuses the fetched tree to its outcome. `None` for any other error.
 fn refused(error: &Error, incoming: Revision) -> Option<Outcome> {
     let Error::Wiki { source, .. } = error else { return None };
     let failed = |failure, text: String| Some(Outcome::Failed { failure, text });
@@ -423,7 +423,7 @@ fn deletions(preview: Option<Preview>) -> Deletions {
     })
 }
 
-/// What may be told of a failure of ours to whoever runs the wiki.
+/// The text of a local failure that may be shown to the wiki's users.
 fn told(error: &Error) -> String {
     if error.status().is_server_error() && !error.is_busy() {
         tracing::error!(%error, "a synchronisation failed");

@@ -1,9 +1,8 @@
-//! What is known of links that don't keep up: whose remote doesn't answer, and what waits for whom.
+//! The backlog of the links: remotes that don't answer, and commits that wait for them.
 //!
-//! What waits is in each wiki's own file, and nobody who only looks at figures opens thousands of those.
-//! So a link's queue is counted when its wiki is open anyway: after a run, and after a save. Those that
-//! can't run, or failed before the process ended, are asked once after a start. Only what isn't empty is
-//! remembered.
+//! Queues are in each wiki's own database, and a request for metrics must not open thousands of these. So a link's
+//! queue is counted when its wiki is open anyway: after a run and after a save. Links that can't run, or failed before
+//! the process ended, are counted once after a start. Only queues that aren't empty are remembered.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,16 +16,16 @@ use super::stored::{Loaded, settings};
 use super::{Shared, lock};
 use crate::sync::{LinkState, Phase, State};
 
-/// So many links are read from the catalog together.
+/// Number of links read from the catalog at once.
 const BATCH: u32 = 200;
-/// How long to wait from one wiki to the next, where nobody is in a hurry.
+/// Pause between two wikis in background work.
 const UNHURRIED: Duration = Duration::from_millis(20);
 
-/// What is known now.
+/// The known backlog.
 #[derive(Default)]
 pub(super) struct Standing {
     known: Mutex<Known>,
-    /// Held to count a queue and to take note of it, so that who counted last is believed.
+    /// Held while counting a queue and storing the result, so that the latest count wins.
     counting: tokio::sync::Mutex<()>,
 }
 
@@ -36,21 +35,21 @@ struct Known {
     down: HashSet<String>,
 }
 
-/// All links that don't keep up.
+/// The backlog of all links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waiting {
-    /// Links whose remote didn't answer.
+    /// Number of links whose remote doesn't answer.
     pub(crate) down: usize,
-    /// Links that something waits for.
+    /// Number of links with waiting commits.
     pub(crate) links: usize,
-    /// How many commits do.
+    /// Number of waiting commits.
     pub(crate) commits: usize,
-    /// When the oldest of them was made.
+    /// The time of the oldest waiting commit.
     pub(crate) oldest: Option<OffsetDateTime>,
 }
 
 impl Standing {
-    /// Takes note of what a link's state says of its remote.
+    /// Records from a link's state if its remote answers.
     pub(super) fn stepped(&self, link: &str, state: &LinkState) {
         let rests = matches!(state.phase, Phase::Offline | Phase::Disabled);
         let mut known = self.known();
@@ -61,7 +60,7 @@ impl Standing {
         }
     }
 
-    /// Counts what waits for a link.
+    /// Counts the queue of a link.
     pub(super) async fn count(&self, wiki: &Wiki, link: &str, number: i64) {
         let _turn = self.counting.lock().await;
         match wiki.sync_queue(number).await {
@@ -75,14 +74,14 @@ impl Standing {
         }
     }
 
-    /// A link is gone.
+    /// Forgets a deleted link.
     pub(super) fn forget(&self, link: &str) {
         let mut known = self.known();
         known.queues.remove(link);
         known.down.remove(link);
     }
 
-    /// Sums it up, without links that went together with their wiki.
+    /// Sums up the backlog, without links that were deleted with their wiki.
     pub(super) async fn waiting(&self, platform: &Platform) -> Result<Waiting, Error> {
         let ids: HashSet<_> = {
             let known = self.known();
@@ -108,7 +107,7 @@ impl Standing {
     }
 }
 
-/// Counts, beside everything else, what waits for these links of one wiki, which was just saved in.
+/// Counts the queues of these links in the background, after a save in their wiki.
 pub(super) fn count_later(shared: &Arc<Shared>, links: Vec<Link>) {
     let shared = shared.clone();
     spawn(async move {
@@ -118,8 +117,7 @@ pub(super) fn count_later(shared: &Arc<Shared>, links: Vec<Link>) {
     });
 }
 
-/// Counts what waits for the links that were behind when they were last heard of. The others are counted
-/// when they run.
+/// Counts the queues of the links that were behind at the last stored state. The others are counted when they run.
 pub(super) async fn survey(shared: Arc<Shared>) {
     let mut after = None;
     loop {
@@ -139,7 +137,7 @@ pub(super) async fn survey(shared: Arc<Shared>) {
     }
 }
 
-/// Whether a link can't run, or didn't get through.
+/// Returns `true` if a link can't run, or failed last time.
 fn is_behind(link: &Loaded) -> bool {
     let stands =
         matches!(link.state.state(), State::Paused | State::NeedsDecision | State::Offline);
@@ -147,7 +145,7 @@ fn is_behind(link: &Loaded) -> bool {
 }
 
 async fn count(shared: &Shared, link: &Link) {
-    // A wiki that is suspended isn't opened. It is asked when it is active again.
+    // A suspended wiki can't be opened. Its queues are counted when it is active again.
     if let Ok(wiki) = shared.platform.wiki_by_id(link.wiki, Caller::operator()).await {
         shared.standing.count(&wiki, &link.id, link.number()).await;
     }

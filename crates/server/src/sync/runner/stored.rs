@@ -1,4 +1,4 @@
-//! A link between its row and the machine's own types.
+//! Conversion between the rows of links and the machine's types.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use super::{now, random};
 use crate::remote::RemoteUrl;
 use crate::sync::{Effect, Event, LinkState, Moment, Notice, Phase, Settings, step};
 
-/// A link in memory, with its row as it was last stored.
+/// A link in memory, with its row as last stored.
 #[derive(Clone, Debug)]
 pub(super) struct Loaded {
     pub(super) link: Link,
@@ -27,22 +27,22 @@ impl Loaded {
         Settings { renews, ..settings(&self.link.settings) }
     }
 
-    /// Where its turn counts.
+    /// The host that the scheduler counts this link for.
     pub(super) fn host(&self) -> String {
         let url = self.link.settings.url.parse::<RemoteUrl>();
         url.map(|url| format!("{}:{}", url.host(), url.port())).unwrap_or_default()
     }
 
-    /// What to store, unless it is stored already.
+    /// The progress to store, unless it is stored already.
     pub(super) fn unsaved(&self) -> Option<LinkProgress> {
         Some(progress(&self.state)).filter(|progress| *progress != self.link.progress)
     }
 }
 
-/// What a link is doing, as it was last stored.
+/// The state of a link as last stored.
 ///
-/// A state that can't be read, of a newer version perhaps, is begun anew: the next run finds out by
-/// looking what there is, and nothing is lost but what was decided and told.
+/// A state that can't be read, for example one of a newer version, is replaced by the default: the next run looks at
+/// both ends, and only decisions and sent notices are forgotten.
 pub(crate) fn state_of(link: &Link) -> LinkState {
     serde_json::from_str(&link.progress.state).unwrap_or_else(|error| {
         tracing::warn!(link = link.id, %error, "a link's state can't be read and is begun anew");
@@ -50,7 +50,7 @@ pub(crate) fn state_of(link: &Link) -> LinkState {
     })
 }
 
-/// What is to be stored, if anything is new.
+/// The step to store, if there is anything new.
 pub(super) fn to_store(
     loaded: &Loaded,
     effects: &[Effect],
@@ -71,7 +71,7 @@ pub(super) fn to_store(
     Some(LinkStep { link: loaded.link.id.clone(), progress, notices })
 }
 
-/// The row of a state.
+/// The stored form of a state.
 pub(crate) fn progress(state: &LinkState) -> LinkProgress {
     LinkProgress {
         state: serde_json::to_string(state).expect("a state has string keys only"),
@@ -81,8 +81,9 @@ pub(crate) fn progress(state: &LinkState) -> LinkProgress {
     }
 }
 
-/// What is stored together with a change of a link, so that nothing of what was before is taken for what
-/// is now, should nobody come to [tell](super::Remotes::tell) the link of it: it looks at once, if it may.
+/// The progress to store together with a change of a link's settings, so that nothing recorded before is taken for
+/// current. If the process ends before it can [tell](super::Remotes::tell) the link of the change, the link runs at
+/// once, if it may.
 pub(crate) fn changed(
     state: LinkState,
     stored: &LinkSettings,
@@ -99,7 +100,7 @@ pub(crate) fn changed(
     progress(&state)
 }
 
-/// The settings that the machine goes by.
+/// The settings that the machine uses.
 pub(super) fn settings(stored: &LinkSettings) -> Settings {
     Settings {
         mode: word(&stored.mode),
@@ -112,13 +113,12 @@ pub(super) fn settings(stored: &LinkSettings) -> Settings {
     }
 }
 
-/// Words are checked before they are stored; what a newer version stored counts as the default.
+/// Parses a stored word. Words are checked before they are stored; a word of a newer version counts as the default.
 fn word<T: FromStr + Default>(text: &str) -> T {
     text.parse().unwrap_or_default()
 }
 
-/// A notice as it waits to be sent. `waiting` is how many commits the link's remote lacks, where somebody
-/// has counted them.
+/// The stored form of a notice. `waiting` is the number of commits that the remote lacks, if it was counted.
 pub(super) fn notice(notice: &Notice, waiting: Option<usize>) -> NewNotice {
     let (kind, detail) = match notice {
         Notice::DecisionNeeded { reason, tip } => {

@@ -1,4 +1,4 @@
-//! Takes the steps: one at a time, each stored before anything comes of it.
+//! Takes the steps of all links: one at a time, each stored before its effects are performed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,32 +14,32 @@ use super::{LONGEST_SLEEP, Message, Shared, now, random, standing};
 use crate::metrics::LinkCounts;
 use crate::sync::{Effect, Event, Fair, LinkState, Moment, Outcome, Phase, State, Time, step};
 
-/// Saves of one wiki that come within this time are one to its links.
+/// Saves of one wiki within this time are reported to its links once.
 const COLLECT: Duration = Duration::from_millis(250);
-/// So many links are looked at together.
+/// Number of links read from the catalog at once.
 const BATCH: u32 = 200;
-/// A link whose state couldn't be stored is taken up again after this.
+/// Wait before a link whose state couldn't be stored is restarted.
 const AGAIN: Duration = Duration::from_secs(30);
-/// A clock that moves by more than this against the time that passes was put.
+/// A difference between wall clock and elapsed time above this means that the clock was set, in milliseconds.
 const DRIFT: i64 = 5_000;
 
-/// Keeps the links going.
+/// The task that drives all links.
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
     inbox: mpsc::Receiver<Message>,
     ends: mpsc::UnboundedSender<Ended>,
     ended: mpsc::UnboundedReceiver<Ended>,
     fair: Fair<TenantId, String, String>,
-    /// The links that are in the middle of something.
+    /// The links that wait for a turn, run, or have unsaved state.
     active: HashMap<String, Active>,
-    /// Wikis that somebody saved in, and since when.
+    /// Wikis with new saves; `saved_since` is when the first came.
     saved: HashSet<TenantId>,
     saved_since: Option<Instant>,
-    /// When the catalog has something to do.
+    /// When the catalog has the next due link.
     next_at: Option<Time>,
-    /// Links whose state couldn't be stored, and when to take them up again.
+    /// Links whose state couldn't be stored, and when to restart them.
     broken: HashMap<String, Instant>,
-    /// Two clocks, to notice when one is put.
+    /// A monotonic and a wall clock time, to notice when the wall clock is set.
     clocks: (Instant, Time),
 }
 
@@ -61,7 +61,7 @@ impl Supervisor {
         }
     }
 
-    /// Goes on until it is told to stop, nobody can speak to it any more, or the platform is closed.
+    /// Runs until it is told to stop, the last sender is dropped, or the platform is closed.
     pub(super) async fn run(mut self, mut changes: Changes) {
         self.restart().await;
         let survey = spawn(standing::survey(self.shared.clone()));
@@ -75,7 +75,7 @@ impl Supervisor {
                 Some(ended) = self.ended.recv() => self.end(ended).await,
                 change = changes.next() => match change {
                     None => break,
-                    // What a link took over is told to the others when it has.
+                    // After a takeover, `end` tells the other links.
                     Some(Ok(change)) if change.origin == Origin::Sync => {}
                     Some(Ok(change)) => self.collect(change.wiki),
                     Some(Err(lagged)) => {
@@ -94,14 +94,14 @@ impl Supervisor {
             self.start_turns().await;
         }
         survey.abort();
-        // Nobody goes on with what they are in the middle of, and they are to look like it.
+        // The work in progress ends here, so the stored states must not show a run.
         for id in self.active.keys().cloned().collect::<Vec<_>>() {
             self.try_step(&id, &Event::Restarted).await;
         }
         self.active.values_mut().for_each(Active::stop);
     }
 
-    /// How long there is nothing to do.
+    /// The time until the next thing to do.
     fn wait(&self) -> Duration {
         let now = now();
         let until = |at: Time| at.since(now);
@@ -118,7 +118,7 @@ impl Supervisor {
             Message::Happened { link, event, answer } => {
                 let told = self.told(&link, &event).await;
                 if let Some(answer) = answer {
-                    // Who asked may have gone away.
+                    // The receiver may have been dropped.
                     let _ = answer.send(told);
                 }
             }
@@ -126,7 +126,7 @@ impl Supervisor {
         }
     }
 
-    /// Tells a link something, after reading its row again.
+    /// Sends an event to a link, after reading its row again.
     async fn told(&mut self, id: &str, event: &Event) -> Result<Link, Error> {
         let Some(link) = self.shared.platform.link(id).await? else {
             self.forget(id);
@@ -140,7 +140,7 @@ impl Supervisor {
         self.shared.platform.link(id).await?.ok_or(Error::UnknownLink)
     }
 
-    /// Tells the links of a wiki, but for one.
+    /// Sends an event to all links of a wiki except one.
     async fn tell_links(&mut self, wiki: TenantId, except: Option<&str>, event: &Event) {
         let mut after = None;
         loop {
@@ -179,7 +179,7 @@ impl Supervisor {
         }
     }
 
-    /// Every link begins anew: what it did when the last process ended, nobody does any more.
+    /// Restarts every link, as the work of the previous process ended with it.
     async fn restart(&mut self) {
         self.all(&|link| {
             let mut events = vec![Event::Restarted];
@@ -193,7 +193,7 @@ impl Supervisor {
         self.next_at = Some(now());
     }
 
-    /// Somebody put the clock.
+    /// Tells all links if the clock was set.
     async fn heed_clock(&mut self) {
         let (then, told) = self.clocks;
         self.clocks = (Instant::now(), now());
@@ -206,8 +206,7 @@ impl Supervisor {
         }
     }
 
-    /// Tells all links of the platform, and stores many at once. Those that are at work are told one by
-    /// one.
+    /// Sends events to all links of the platform, storing many states at once. Active links are told one by one.
     async fn all(&mut self, events: &(dyn Fn(&AtRest) -> Vec<Event> + Send + Sync)) {
         let off = self.shared.wire.is_err();
         let mut after: Option<String> = None;
@@ -263,7 +262,7 @@ impl Supervisor {
         }
     }
 
-    /// Wakes the links whose time has come.
+    /// Wakes the links that are due.
     async fn due(&mut self) {
         let time = now();
         let awake = self
@@ -287,7 +286,7 @@ impl Supervisor {
         self.next_at = [self.next_at, next].into_iter().flatten().min();
     }
 
-    /// Wakes those that the catalog knows of; returns when to ask it again.
+    /// Wakes the due links of the catalog; returns when to ask the catalog again.
     async fn wake(&mut self, time: Time) -> Result<Option<Time>, Error> {
         let mut links = self.shared.platform.due_links(time.0, BATCH).await?;
         links.retain(|link| !self.broken.contains_key(&link.id));
@@ -295,7 +294,7 @@ impl Supervisor {
             self.try_step(&link.id, &Event::Due).await;
         }
         let next = self.shared.platform.next_link_at().await?.map(Time);
-        // One that stays due in the catalog is at work, or can't be stored: not at once again.
+        // A link that stays due in the catalog is at work, or can't be stored: don't ask again at once.
         let least = time + Duration::from_secs(1);
         Ok(next.map(|at| if links.is_empty() { at.max(least) } else { at.max(time + COLLECT) }))
     }
@@ -324,7 +323,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes up links whose state couldn't be stored.
+    /// Restarts links whose state couldn't be stored.
     async fn mend(&mut self) {
         let now = Instant::now();
         let due = self.broken.iter().filter(|(_, at)| **at <= now);
@@ -341,8 +340,8 @@ impl Supervisor {
         }
     }
 
-    /// One step of one link. Unless it is stored, nothing comes of it, and the link begins anew: before it hears
-    /// of anything else, since what is stored of it may be a run that nobody does any more.
+    /// Takes one step of one link. If the state can't be stored, no effect is performed, and the link is restarted
+    /// before its next event, since the stored state may show a run that is over.
     async fn step(&mut self, id: &str, event: &Event) -> Result<(), Error> {
         if self.broken.contains_key(id) && *event != Event::Restarted {
             self.take_step(id, &Event::Restarted).await?;
@@ -382,7 +381,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Counts what a step that was stored came to.
+    /// Updates the metrics after a stored step.
     fn count(&self, active: &mut Active, before: &LinkState, event: &Event) {
         let Active { loaded, did, .. } = active;
         self.shared.standing.stepped(&loaded.link.id, &loaded.state);
@@ -402,7 +401,7 @@ impl Supervisor {
         self.shared.options.metrics.links()
     }
 
-    /// Stores a state with its notices, unless nothing but a timer of a save's is new.
+    /// Stores a state with its notices, except when a save changed nothing but a timer.
     async fn store(
         &self,
         active: &mut Active,
@@ -436,7 +435,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Does what a step wants done, now that it is stored.
+    /// Performs the effects of a step, after it was stored.
     fn perform(&mut self, active: &mut Active, effects: Vec<Effect>) {
         let (wiki, id) = (active.loaded.link.wiki, active.loaded.link.id.clone());
         let mut reported = Vec::new();
@@ -458,7 +457,7 @@ impl Supervisor {
         }
     }
 
-    /// A link is gone.
+    /// Drops a deleted link.
     fn forget(&mut self, id: &str) {
         self.shared.standing.forget(id);
         self.broken.remove(id);
@@ -473,7 +472,7 @@ impl Supervisor {
     }
 }
 
-/// What is asked about a link when all are told something.
+/// The settings of a link that decide its events when all links are told.
 pub(super) struct AtRest {
     offline: bool,
 }

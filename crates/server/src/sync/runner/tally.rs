@@ -1,28 +1,28 @@
-//! What a step means to whoever counts runs.
+//! Metrics of runs, derived from the machine's steps.
 
 use crate::sync::words::words;
 use crate::sync::{Event, Landing, LinkState, Outcome, Phase};
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunEnd {
-    /// Something was taken over, or pushed and seen there.
+    /// Commits were taken over, or pushed and confirmed.
     Synced,
-    /// Both ends had the same, or the link doesn't carry what one lacks.
+    /// Both ends were equal, or the link's mode doesn't carry the difference.
     NothingNew,
-    /// Somebody else pushed meanwhile; it is tried again.
+    /// Another push was faster; the run is retried.
     Raced,
-    /// The merge is left to others for a moment.
+    /// The merge was postponed, as other ends may be making it.
     PutOff,
     /// The remote refused the push by a rule of its own.
     Rejected,
-    /// It didn't work; it is tried again.
+    /// The run failed and is retried.
     Failed,
-    /// Somebody has to mend something.
+    /// The link was paused.
     Paused,
-    /// Somebody has to choose.
+    /// The link needs a user's decision.
     NeedsDecision,
-    /// Somebody changed the link, or it is to leave the network alone.
+    /// The link was changed or switched off, or may not use the network.
     Cancelled,
 }
 words!(
@@ -39,18 +39,18 @@ words!(
     }
 );
 
-/// What was heard of a push.
+/// The reported result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushEnd {
-    /// The remote took it, or had it.
+    /// The remote accepted it, or already had it.
     Accepted,
-    /// Nobody knows.
+    /// Unknown.
     Unknown,
-    /// Somebody was faster.
+    /// Another push was faster.
     Raced,
     /// The remote refused it by a rule of its own.
     Rejected,
-    /// It didn't work.
+    /// The push failed.
     Failed,
 }
 words!(
@@ -63,36 +63,36 @@ words!(
     }
 );
 
-/// How a wiki took over what a remote had.
+/// The way in which a wiki took over the remote's commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// As it was.
+    /// By a fast-forward.
     FastForward,
-    /// With a merge.
+    /// By a merge.
     Merge,
 }
 words!(pub(crate) Taken { FastForward = "fast_forward", Merge = "merge" });
 
-/// What a run did so far.
+/// The changes of the current run so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Did {
-    /// The wiki's head moved, or the remote's.
+    /// True if the wiki's head or the remote's branch moved.
     moved: bool,
-    /// The conflicts of the merge in memory.
+    /// Number of conflicts of the merge in memory.
     conflicts: u32,
 }
 
-/// What there is to count of a step.
+/// The counts of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) push: Option<PushEnd>,
-    /// With how many conflicts.
+    /// With the number of conflicts.
     pub(super) taken: Option<(Taken, u32)>,
     pub(super) run: Option<RunEnd>,
 }
 
 impl Did {
-    /// Takes note of a step.
+    /// Records a step.
     pub(super) fn step(&mut self, before: &LinkState, event: &Event, after: &LinkState) -> Counted {
         if !before.phase.is_run() {
             return Counted::default();
@@ -113,7 +113,7 @@ impl Did {
         match outcome {
             Outcome::Merged { conflicts, .. } => self.conflicts = *conflicts,
             Outcome::Seen(Landing::Landed { .. }) => self.moved = true,
-            // Somebody saved what the remote had, or there was nothing of it.
+            // A save already had the remote's content, or there was none to take over.
             Outcome::Applied { head } if before.running.local == Some(*head) => {}
             Outcome::Applied { head } => {
                 self.moved = true;
@@ -152,7 +152,7 @@ fn run_end(before: &LinkState, event: &Event, after: &LinkState, moved: bool) ->
             _ if moved => RunEnd::Synced,
             _ => RunEnd::NothingNew,
         },
-        // It had its time.
+        // The lease expired.
         (_, Event::Due) => RunEnd::Failed,
         _ => RunEnd::Cancelled,
     }

@@ -1,4 +1,4 @@
-//! What must hold, at every moment and in the end.
+//! The invariants, checked after every event and at the end.
 
 use super::git::{self, Id, deletions};
 use super::world::World;
@@ -7,10 +7,10 @@ use crate::sync::{
     Notice, OnRewrite, Outcome, Phase, Plan,
 };
 
-/// More runs of one link within ten minutes than anybody can wish for.
+/// Too many runs of one link within ten minutes.
 const STORM: usize = 200;
 
-/// What people were told of a link, kept apart from the machine's own notes.
+/// The notices of a link, recorded independently of the machine's state.
 #[derive(Default)]
 pub(super) struct Heard {
     trouble: Option<Notice>,
@@ -19,7 +19,7 @@ pub(super) struct Heard {
 }
 
 impl World {
-    /// Nobody is told the same twice while nothing has changed.
+    /// No notice is repeated unless something changed.
     pub(super) fn check_told(
         &mut self,
         link: usize,
@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    /// Keeps account of what the link may do without asking.
+    /// Records the tips that the link has seen and the user's answers.
     pub(super) fn check_asked(&mut self, number: usize, event: &Event, state: &LinkState) {
         let now = self.now;
         let link = &mut self.links[number];
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// The network isn't used when it mustn't be.
+    /// The network isn't used by a link that is offline.
     pub(super) fn check_work(&self, link: usize, effect: &Effect, network: bool) {
         let link = &self.links[link];
         assert!(link.state.phase.is_run(), "work outside a run");
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// A push doesn't bring back what strangers took away, unless somebody has decided so.
+    /// A push doesn't restore commits that others removed, unless a user decided so.
     pub(super) fn check_push(&self, link: usize, tip: Option<Id>, commit: Id) {
         let link = &self.links[link];
         let anew = tip.is_none() && link.state.seen.is_some();
@@ -161,11 +161,11 @@ impl World {
         }
     }
 
-    /// Nothing is applied that needs a question, unless it was asked.
+    /// A change that needs a decision is only applied after that decision.
     pub(super) fn check_apply(&self, link: usize, head: Option<Id>, tip: Id, plan: Plan, new: Id) {
         let link = &self.links[link];
         let Some(head) = head else { return };
-        // An answer holds for the tip that it was given for, and for what is built on that.
+        // A decision holds for its tip and the descendants of that tip.
         if link.answered.is_some_and(|answered| self.git.is_ancestor(answered, tip)) {
             return;
         }
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    /// Never too many processes, never two for one wiki.
+    /// Never more runs than the limits, and never two for one wiki.
     pub(super) fn check_limits(&self, server: usize) {
         let busy: Vec<_> = self
             .links
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// What is not yet the same everywhere, or not yet at rest.
+    /// A difference between the ends, or work that isn't finished.
     pub(super) fn difference(&self) -> Option<String> {
         self.links.iter().enumerate().find_map(|(number, link)| {
             let (head, tip) = (self.wikis[link.wiki].head, self.tip(link.remote));
@@ -220,10 +220,10 @@ impl World {
                 _ => head == tip,
             };
             let jobs = self.wikis[link.wiki].jobs.iter().filter(|(of, _)| *of == number).count();
-            // A run of which nothing is heard since before it was quiet.
+            // A run without an outcome since before the faults stopped.
             let hangs = link.state.phase.is_run()
                 && link.starts.last().is_some_and(|start| self.now - start > 120_000);
-            // Or one that nobody gives a turn.
+            // Or a link that never gets its turn.
             let starves = link.due_since.is_some_and(|since| self.now - since > 120_000);
             let waits = hangs
                 || starves
@@ -241,7 +241,7 @@ impl World {
         })
     }
 
-    /// Everything that anybody was promised is still in some history.
+    /// Every acknowledged save and every pushed commit is still in some history.
     pub(super) fn check_nothing_lost(&self) {
         let kept = |wiki: usize, id: Id| {
             let wiki = &self.wikis[wiki];

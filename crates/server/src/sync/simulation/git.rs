@@ -1,4 +1,4 @@
-//! A git of numbers: commits, trees, ancestors and merges, and nothing on disk.
+//! A simulated git: commits, trees, ancestors and merges in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -7,25 +7,25 @@ use wikigrove_tenant::Revision;
 
 use crate::sync::{Deletions, Plan, Winner};
 
-/// A commit: the place of it among all there are. A parent has a lower one.
+/// A commit: its index among all commits. A parent has a lower index.
 pub(super) type Id = u32;
 /// The content of a page.
 pub(super) type Text = u64;
-/// Paths and what is there.
+/// Paths and their contents.
 pub(super) type Tree = Rc<BTreeMap<Rc<str>, Text>>;
 
-/// All commits of all repositories: who has which is a matter of refs.
+/// The commits of all repositories; the refs say which repository has which.
 #[derive(Default)]
 pub(super) struct Git {
     commits: Vec<Commit>,
-    /// Merges that depend on their parents alone, so that whoever makes one gets the same commit.
+    /// Merges that depend on their parents alone, so that each end gets the same commit.
     symmetric: HashMap<(Id, Id), Id>,
     texts: Text,
 }
 
 struct Commit {
     tree: Tree,
-    /// The commit itself and all below it, a bit for each.
+    /// A bit set of the commit itself and its ancestors.
     below: Vec<u64>,
     hostile: bool,
 }
@@ -72,7 +72,7 @@ impl Git {
         self.below(id).any(|id| self.at(id).hostile)
     }
 
-    /// A text that nobody has written before.
+    /// A new text that differs from all others.
     pub(super) fn text(&mut self) -> Text {
         self.texts += 1;
         // Blob ids have no order in time.
@@ -83,7 +83,7 @@ impl Git {
         bit(&self.at(new).below, old)
     }
 
-    /// All commits at and below this one, newest first.
+    /// The commit and its ancestors, newest first.
     pub(super) fn below(&self, id: Id) -> impl Iterator<Item = Id> {
         let below = &self.at(id).below;
         (0..=id).rev().filter(move |id| bit(below, *id))
@@ -107,7 +107,7 @@ impl Git {
         bases
     }
 
-    /// Merges the remote's tip into the wiki's head as planned; how many pages conflict.
+    /// Merges the remote's tip into the wiki's head by the plan; returns the tree and the number of conflicts.
     pub(super) fn merge(&mut self, head: Id, tip: Id, plan: Plan, winner: Winner) -> (Tree, u32) {
         let base = match plan {
             Plan::Ours => return (self.tree(head).clone(), 0),
@@ -118,7 +118,7 @@ impl Git {
         three_way(&base, &self.tree(head).clone(), &self.tree(tip).clone(), winner)
     }
 
-    /// Several bases are merged as git does it: what conflicts between them is equal to neither side.
+    /// Merges several bases as git does: a conflict between them gives a text that equals neither side.
     fn virtual_base(&mut self, one: Id, other: Id) -> Tree {
         let bases = self.bases(one, other);
         let Some((first, rest)) = bases.split_first() else { return Tree::default() };
@@ -142,7 +142,7 @@ impl Git {
         tree
     }
 
-    /// The commit of a merge. One that is symmetric is the same whoever makes it.
+    /// The commit of a merge. A symmetric merge is the same commit at each end.
     pub(super) fn merge_commit(&mut self, head: Id, tip: Id, tree: Tree, symmetric: bool) -> Id {
         if !symmetric {
             return self.commit(&[head, tip], tree);
@@ -167,7 +167,7 @@ fn paths(base: &Tree, ours: &Tree, theirs: &Tree) -> BTreeSet<Rc<str>> {
     base.keys().chain(ours.keys()).chain(theirs.keys()).cloned().collect()
 }
 
-/// What the three make of one path: nothing if they conflict, some nothing if it is gone.
+/// The merged text of one path: `None` for a conflict, `Some(None)` if the page is deleted.
 fn merged_text<'a>(
     base: Option<&'a Text>,
     ours: Option<&'a Text>,
@@ -179,7 +179,7 @@ fn merged_text<'a>(
         Some(theirs)
     } else {
         match (ours, theirs) {
-            // Edited here, deleted there: the edit stays.
+            // Edited on one side, deleted on the other: the edit wins.
             (None, edited) | (edited, None) => Some(edited),
             _ => None,
         }
@@ -212,7 +212,7 @@ fn three_way(base: &Tree, ours: &Tree, theirs: &Tree, winner: Winner) -> (Tree, 
     }
     let conflicts = u32::try_from(losers.len()).unwrap();
     for (mut path, lost) in losers {
-        // Its name says its text; if somebody has edited that page, the name says more.
+        // The page's name states its text; if that page was edited, the name gets longer.
         while merged.get(path.as_str()).is_some_and(|text| *text != lost) {
             path = format!("{path} {lost:x}");
         }
@@ -221,7 +221,7 @@ fn three_way(base: &Tree, ours: &Tree, theirs: &Tree, winner: Winner) -> (Tree, 
     (Rc::new(merged), conflicts)
 }
 
-/// What of one tree isn't in the other.
+/// The pages of `ours` that aren't in the result.
 pub(super) fn deletions(ours: &Tree, result: &Tree) -> Deletions {
     let gone = ours.keys().filter(|path| !result.contains_key(*path)).count();
     Deletions { pages: u32::try_from(ours.len()).unwrap(), deleted: u32::try_from(gone).unwrap() }
@@ -251,7 +251,7 @@ mod tests {
             assert!(here.values().any(|text| *text == 9 << 40));
             assert!(here.values().any(|text| *text == 8 << 40));
 
-            // The merges merged: no second conflict where the trees are the same.
+            // Merging the merges gives no second conflict if the trees are equal.
             let (here, there) = (git.commit(&[one, other], here), git.commit(&[other, one], there));
             assert_eq!(git.bases(here, there), [other, one]);
             let (merged, conflicts) = git.merge(here, there, Plan::Merge, winner);

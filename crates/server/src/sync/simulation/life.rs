@@ -1,4 +1,4 @@
-//! What people, strangers and accidents do, and how it gets quiet.
+//! The actions of users and others, the faults, and the end of the faults.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl World {
         self.settle();
         for round in 1.. {
             self.log(|_| format!("round {round}"));
-            // People who only push to one remote, and each insist on their own, would never end.
+            // Users who each insist on their own side of a push-only remote would never finish.
             self.agreed = round > 6;
             self.answer();
             self.advance(10 * MINUTE);
@@ -36,7 +36,7 @@ impl World {
             }
         }
         self.check_nothing_lost();
-        // And there it stays: nobody makes commits out of nothing.
+        // The state is stable: no new commits appear.
         let heads: Vec<_> = self.wikis.iter().map(|wiki| wiki.head).collect();
         self.advance(30 * MINUTE);
         assert!(heads.iter().eq(self.wikis.iter().map(|wiki| &wiki.head)), "it isn't quiet");
@@ -44,11 +44,11 @@ impl World {
         self.work_together();
     }
 
-    /// On a fine day, where hosts tell of every push, nothing waits for a timer.
+    /// Without faults, and with webhooks for every push, nothing waits for a timer.
     fn work_together(&mut self) {
         let timers = self.remotes.iter().any(|remote| remote.wiki.is_some())
             || self.links.iter().any(|link| link.settings.mode == Mode::Push);
-        // A first meeting may be a question.
+        // A first meeting may need a decision.
         let met = self.links.iter().all(|link| link.state.seen.is_some());
         if timers || !met {
             return;
@@ -68,7 +68,7 @@ impl World {
             let wait = self.span(0, 4_000);
             self.advance(wait);
         }
-        // Ties between several remotes are settled by chance, which takes a while if it is unlucky.
+        // Ties between several remotes are settled by chance, which may take a while.
         for _ in 0..20 {
             self.advance(MINUTE);
             if self.difference().is_none() {
@@ -130,7 +130,7 @@ impl World {
         }
     }
 
-    /// Somebody saves a page in a wiki: some page, or this one.
+    /// Saves a page in a wiki: this one, or a random one.
     pub(super) fn save_in(&mut self, wiki: usize, path: Option<&str>) {
         let head = self.wikis[wiki].head;
         let mut tree = head.map(|head| (**self.git.tree(head)).clone()).unwrap_or_default();
@@ -207,7 +207,8 @@ impl World {
         self.tell_webhooks(remote, new);
     }
 
-    /// A stranger moves a branch, so that nobody is to blame for what isn't there any more.
+    /// Moves a branch on behalf of another user, and records the removed commits, so that their loss isn't a failure of
+    /// the link.
     pub(super) fn give_up(&mut self, remote: usize, new: Option<git::Id>) {
         if let Some(old) = self.remotes[remote].tip {
             let git = &self.git;
@@ -254,7 +255,7 @@ impl World {
         self.remotes[remote].outage = Some((outage, self.now + long));
     }
 
-    /// A repository isn't there for two days, and then it is.
+    /// A repository is missing for two days.
     fn vanish(&mut self) {
         let remote = self.pick(self.remotes.len());
         self.log(|_| format!("remote {remote} vanishes"));
@@ -262,7 +263,7 @@ impl World {
         self.pass(50 * HOUR);
     }
 
-    /// A long time passes, in which nobody looks often.
+    /// A long time passes, with long intervals between runs.
     fn pass(&mut self, wait: i64) {
         let rarely = Duration::from_secs(6 * 60 * 60);
         let set =
@@ -272,7 +273,7 @@ impl World {
         for (link, interval) in self.links.iter_mut().zip(before) {
             set(link, interval);
         }
-        // Whoever looks rarely notices that late.
+        // A link with a long interval would notice the change late.
         for link in 0..self.links.len() {
             self.hear(link, &Event::ClockMoved);
         }
@@ -290,7 +291,7 @@ impl World {
         }
     }
 
-    /// No more accidents.
+    /// Ends all faults.
     fn settle(&mut self) {
         self.log(|_| "it gets quiet".to_owned());
         self.chaos = false;
@@ -311,7 +312,7 @@ impl World {
     fn answer(&mut self) {
         for link in 0..self.links.len() {
             self.answer_for(link);
-            // Two who merge the same at the same moment have to merge each other's merges next.
+            // Two ends that merge the same pair at the same moment would have to merge each other's merges next.
             if self.agreed {
                 self.advance(MINUTE);
             }
@@ -325,7 +326,7 @@ impl World {
         }
     }
 
-    /// Somebody looks at a link that waits, and does what it asks for.
+    /// A user looks at a waiting link, and resolves its question or pause.
     fn answer_for(&mut self, link: usize) {
         let remote = self.links[link].remote;
         match self.links[link].state.phase {
@@ -345,7 +346,7 @@ impl World {
                 self.hear(link, &Event::Decided { choice, tip: Some(tip) });
             }
             Phase::Paused { reason: PauseReason::BranchMissing } => {
-                // Not one that somebody took away because nobody could take it over.
+                // Not a tip that was removed because no wiki could take it over.
                 let mut tips = self.remotes[remote].log.iter().rev();
                 let last = tips.find(|tip| !self.git.is_hostile(**tip)).copied();
                 if self.tip(remote).is_some() {

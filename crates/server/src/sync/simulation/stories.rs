@@ -1,4 +1,4 @@
-//! A few lives that are told beforehand, to see by how much and not only that.
+//! A few fixed scenarios, to check amounts and not only results.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::life::MINUTE;
 use super::world::{Outage, World};
 use crate::sync::{Event, Failure, Settings, Winner};
 
-/// Each wiki linked with each remote, with nothing but good weather, and at rest.
+/// Wikis that are each linked with each remote, without faults, and at rest.
 fn world(wikis: usize, remotes: usize, winner: Winner) -> World {
     let mut world = World::empty(7, false);
     world.chaos = false;
@@ -20,7 +20,7 @@ fn world(wikis: usize, remotes: usize, winner: Winner) -> World {
         world.add_server();
         world.add_wiki(wiki, Some(first));
         for remote in 0..remotes {
-            // So rarely that nothing here happens by a timer.
+            // So rarely that no timer matters in these tests.
             let interval = Duration::from_secs(24 * 60 * 60);
             let settings = Settings { winner, interval, ..Settings::default() };
             world.add_link(wiki, remote, settings);
@@ -64,7 +64,7 @@ fn three_days_without_the_remote_are_one_push_of_three_hundred_saves() {
         world.advance(3 * day / 300);
     }
     assert_eq!(world.wikis[0].jobs.len(), 300);
-    // About one attempt in seven minutes and a half.
+    // About one attempt in seven and a half minutes.
     let asked = world.remotes[0].asked - asked;
     assert!((300..900).contains(&asked), "{asked}");
     world.advance(20 * MINUTE);
@@ -92,7 +92,7 @@ fn two_wikis_that_edit_one_line_through_one_remote_agree_with_one_conflict_page(
 fn two_ends_that_settle_one_conflict_without_each_other_have_one_tree_if_the_winner_is_stable() {
     let mut world = world(2, 2, Winner::Stable);
     let outage = Some((Outage::Rejects, world.now + MINUTE));
-    // Each gets its own text to one remote only, so that both settle the same pair.
+    // Each text reaches one remote only, so that both ends settle the same pair.
     world.save_in(0, Some("p0"));
     world.save_in(1, Some("p0"));
     world.remotes[0].outage = outage;

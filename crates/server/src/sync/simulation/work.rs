@@ -1,4 +1,4 @@
-//! The effects, performed on a fake network and a fake git.
+//! The effects, performed on a simulated network and git.
 
 use super::git::{self, Id, deletions, revision};
 use super::world::{Op, Outage, What, World};
@@ -58,10 +58,10 @@ impl World {
             .retain(|(of, commit)| *of != link || !git.is_ancestor(*commit, up_to));
     }
 
-    /// An effect reaches what it works on; its outcome comes later, or never.
+    /// Performs an effect; its outcome follows later, or never.
     pub(super) fn act(&mut self, op: Op) {
         let wanted = self.links[op.link].busy.is_some_and(|(number, _)| number == op.number);
-        // What was sent may land though its process is gone.
+        // A push that was sent may land even if its process crashed.
         let outlives = matches!(op.effect, Effect::Push { .. }) && self.chance(50);
         if !wanted && !outlives {
             return;
@@ -212,7 +212,7 @@ impl World {
         Outcome::Applied { head: revision(new) }
     }
 
-    /// A save, an applied merge or a push from outside: the head moves, and jobs are written with it.
+    /// Moves the wiki's head after a save, an applied merge or a push from outside, and writes the jobs.
     pub(super) fn move_head(&mut self, wiki: usize, new: Id, except: Option<usize>) {
         let old = self.wikis[wiki].head.replace(new);
         assert!(old.is_none_or(|old| self.git.is_ancestor(old, new)), "a head went back");
@@ -229,7 +229,7 @@ impl World {
         assert!(forward, "this would be forced");
         let remote = self.links[link].remote;
         let fault = self.fault(link, true);
-        // Cut before the remote has heard of it, or after.
+        // The connection is cut before or after the remote has received the push.
         let lost =
             matches!(&fault, Some(Outcome::Failed { failure, .. }) if *failure == NOT_ANSWERED);
         let landed_all_the_same = lost && self.chance(50);
@@ -243,7 +243,7 @@ impl World {
             if tip != from {
                 return Outcome::NonFastForward;
             }
-            // What was sent before a process died may arrive when the world has moved on.
+            // A push sent before a crash may arrive after other changes.
             if wanted {
                 self.check_push(link, tip, commit);
             }

@@ -1,4 +1,4 @@
-//! What there is: servers, wikis, remotes, links, and the time.
+//! The state of the simulation: servers, wikis, remotes, links, and the time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -11,20 +11,20 @@ use crate::sync::{
     Outcome, Phase, Settings, Time, Winner, step,
 };
 
-/// More steps than any life has that gets anywhere.
+/// More steps than any valid history takes.
 const STEPS: u32 = 100_000;
 
 pub(super) struct World {
     pub(super) git: Git,
     pub(super) dice: Dice,
-    /// Milliseconds since the beginning. Nobody's clock.
+    /// Milliseconds since the beginning. Each server's clock has its own offset.
     pub(super) now: i64,
     /// Faults happen.
     pub(super) chaos: bool,
-    /// People no longer insist on what they have.
+    /// Users no longer insist on their own side.
     pub(super) agreed: bool,
     pub(super) limits: Limits,
-    /// How many conflicts one conflict counts for.
+    /// Number of conflicts that each conflict counts for.
     pub(super) conflict_weight: u32,
     pub(super) servers: Vec<Server>,
     pub(super) wikis: Vec<Wiki>,
@@ -38,7 +38,7 @@ pub(super) struct World {
 
 pub(super) struct Server {
     pub(super) up: bool,
-    /// What its clock shows beyond `now`.
+    /// The offset of its clock from `now`.
     pub(super) offset: i64,
     pub(super) fair: Fair<usize, usize, usize>,
 }
@@ -49,26 +49,26 @@ pub(super) struct Wiki {
     pub(super) backups: BTreeSet<Id>,
     /// Link and commit.
     pub(super) jobs: Vec<(usize, Id)>,
-    /// Saves that were answered.
+    /// Acknowledged saves.
     pub(super) acknowledged: Vec<Id>,
 }
 
 pub(super) struct Remote {
-    /// It is the repository of this wiki.
+    /// The wiki whose repository this is.
     pub(super) wiki: Option<usize>,
     pub(super) host: usize,
     pub(super) tip: Option<Id>,
-    /// It has other branches.
+    /// The repository has other branches.
     pub(super) others: bool,
     /// Every tip that it had.
     pub(super) log: Vec<Id>,
-    /// How many pushes of ours it took.
+    /// Number of pushes that it accepted from links.
     pub(super) pushes: u32,
-    /// How many times it was asked for its branch.
+    /// Number of requests for its branch.
     pub(super) asked: u32,
-    /// What strangers pushed.
+    /// Commits that others pushed.
     pub(super) strange: BTreeSet<Id>,
-    /// What strangers took away again.
+    /// Commits that others removed.
     pub(super) given_up: BTreeSet<Id>,
     pub(super) outage: Option<(Outage, i64)>,
 }
@@ -86,34 +86,34 @@ pub(super) struct Link {
     pub(super) remote: usize,
     pub(super) settings: Settings,
     pub(super) state: LinkState,
-    /// What is on disk.
+    /// The stored state.
     pub(super) stored: LinkState,
-    /// The effect that is being performed.
+    /// The effect in progress.
     pub(super) busy: Option<(u64, bool)>,
-    /// The wiki's head that the run compared with, and what the merge made of it.
+    /// The wiki's head at the run's comparison, and the merged tree.
     pub(super) compared: Option<Id>,
     pub(super) merged: Option<Tree>,
     pub(super) told: super::check::Heard,
     /// Every tip that it took over.
     pub(super) seen: BTreeSet<Id>,
-    /// Tips that it knows to have been there, unless somebody has decided since.
+    /// Tips that it knows the remote had, since the last decision.
     pub(super) observed: BTreeSet<Id>,
-    /// What somebody has chosen about, if it isn't done yet.
+    /// The tip of a decision that isn't carried out yet.
     pub(super) answered: Option<Id>,
-    /// How many conflicts the merge has that is about to be applied.
+    /// Number of conflicts of the merge that is about to be applied.
     pub(super) conflicts: u32,
-    /// When its last runs began.
+    /// The start times of its last runs.
     pub(super) starts: Vec<i64>,
-    /// The tips that its run was told the remote has.
+    /// The tips that the remote reported in the current run.
     pub(super) reported: BTreeSet<Id>,
-    /// Its state couldn't be stored: it is to begin anew.
+    /// Its state couldn't be stored: it has to be restarted.
     pub(super) lost: bool,
-    /// Since when it has waited for its turn.
+    /// When it began to wait for its turn.
     pub(super) due_since: Option<i64>,
 }
 
 impl Link {
-    /// Remembers what the remote said in the run that is on.
+    /// Records the tip that the remote reported in the current run.
     fn take_report(&mut self, event: &Event) {
         if *event == Event::Started {
             self.reported.clear();
@@ -126,7 +126,7 @@ impl Link {
         }
     }
 
-    /// What a run has in memory is gone.
+    /// Drops the data of a run.
     fn forget_run(&mut self) {
         self.lost = false;
         self.busy = None;
@@ -137,13 +137,13 @@ impl Link {
 }
 
 pub(super) enum What {
-    /// An effect does what it does.
+    /// An effect reaches its target.
     Acts(Op),
-    /// It is heard of.
+    /// The outcome arrives.
     Ends(Op, Outcome),
-    /// A link hears something.
+    /// A link gets an event.
     Tell(usize, Event),
-    /// A link that couldn't be stored is taken up again.
+    /// A link whose state couldn't be stored is restarted.
     Mend(usize),
     /// A server starts.
     Start(usize),
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// `true` in this many of a hundred cases.
+    /// `true` in `percent` of a hundred cases.
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.dice.below(100) < percent
     }
@@ -210,11 +210,11 @@ impl World {
         }
     }
 
-    /// The last that happened: so many lines of it.
+    /// The last lines of the trace.
     pub(super) fn story(&self, lines: usize) -> String {
         let trace = self.trace.as_deref().unwrap_or_default();
         let story = trace[trace.len().saturating_sub(lines)..].join("\n");
-        // Commits are numbers here, and are written so.
+        // Commits are numbers here, and are printed as such.
         let mut parts = story.split("Revision(");
         let mut short = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -227,7 +227,7 @@ impl World {
 
     fn build(&mut self) {
         let shape = self.pick(4);
-        // There are two hosts, so only one of the two can be reached.
+        // There are two hosts, so with each choice only one of the two limits can be reached.
         self.limits = match self.pick(2) {
             0 => Limits { total: 2, per_host: 2 },
             _ => Limits { total: 4, per_host: 1 },
@@ -375,7 +375,7 @@ impl World {
         self.agenda.insert((self.now + wait, self.numbers), what);
     }
 
-    /// Lets everything happen that happens until then.
+    /// Processes all events of this period.
     pub(super) fn advance(&mut self, wait: i64) {
         let until = self.now + wait;
         loop {
@@ -426,8 +426,8 @@ impl World {
         }
     }
 
-    /// A link's machine takes a step, if its server is up, and its effects are performed; unless the
-    /// process dies in between.
+    /// Takes a step of a link's machine, if its server is up, and performs its effects, unless the process crashes in
+    /// between.
     pub(super) fn hear(&mut self, number: usize, event: &Event) {
         self.steps += 1;
         assert!(self.steps < STEPS, "this never ends");
@@ -483,7 +483,7 @@ impl World {
         }
     }
 
-    /// A step can't be stored: nothing comes of it, and the link begins anew later, in the same process.
+    /// A step can't be stored: its effects are dropped, and the link restarts later, in the same process.
     fn lose(&mut self, number: usize) {
         self.log(|_| format!("link {number} can't be stored"));
         let wiki = self.links[number].wiki;
@@ -494,13 +494,13 @@ impl World {
         self.plan(30_000, What::Mend(number));
     }
 
-    /// What is on disk is all that is known.
+    /// Replaces the state in memory by the stored one.
     fn read_back(&mut self, number: usize) {
         let stored = serde_json::to_string(&self.links[number].stored).unwrap();
         self.links[number].state = serde_json::from_str(&stored).unwrap();
     }
 
-    /// The process dies: what it had in memory is gone, and what it sent may arrive.
+    /// The process crashes: its memory is lost, and packets that it sent may still arrive.
     pub(super) fn kill(&mut self, server: usize) {
         self.log(|_| format!("server {server} dies"));
         self.servers[server].up = false;
@@ -527,7 +527,7 @@ impl World {
                 self.read_back(number);
             }
         }
-        // Before anything else happens to them.
+        // Before any other event.
         for number in 0..self.links.len() {
             if of_server(self, number) {
                 self.hear(number, &Event::Restarted);
@@ -544,7 +544,7 @@ impl World {
         remote.wiki.map_or(remote.tip, |wiki| self.wikis[wiki].head)
     }
 
-    /// Whether a link leaves jobs for its saves.
+    /// Returns `true` if saves get jobs for this link.
     pub(super) fn takes_jobs(&self, link: usize) -> bool {
         let link = &self.links[link];
         link.settings.mode.pushes() && link.state.phase != Phase::Disabled

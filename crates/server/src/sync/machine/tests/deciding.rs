@@ -1,4 +1,4 @@
-//! What nobody may decide but people, and what happens when they have.
+//! Questions that only users may decide, and the runs after a decision.
 
 use super::*;
 use crate::sync::machine::MANY_TIES;
@@ -12,7 +12,7 @@ fn asks(effects: &[Effect], reason: DecisionReason) {
     assert!(effects.contains(&Effect::Release));
 }
 
-/// Answers what is asked, and comes to what follows from it.
+/// Answers the open question, and returns the effects of the comparison after it.
 fn answered(desk: &mut Desk, choice: Choice, facts: Facts) -> Vec<Effect> {
     assert_eq!(desk.tell(&Event::Decided { choice, tip: Some(TIP) }), [Effect::Queue]);
     desk.compared(Facts { decided: true, ..facts })
@@ -56,7 +56,7 @@ fn a_link_that_follows_does_so_if_the_wiki_has_nothing_of_its_own() {
     let effects = desk.compared(clean);
     assert_eq!(plan(&effects), Some(Plan::Since(OLD)));
 
-    // Also if the remote only went back.
+    // Also if the remote was only set back.
     let mut desk = Desk::with(settings.clone());
     let effects = desk.compared(Facts { relation: Relation::Ahead, ..clean });
     assert_eq!(plan(&effects), Some(Plan::Since(OLD)));
@@ -75,7 +75,7 @@ fn every_answer_to_a_rewrite_keeps_both_histories() {
         (Choice::Wiki, Relation::Diverged, Some(Plan::Ours)),
         (Choice::Both, Relation::Diverged, Some(Plan::Merge)),
         (Choice::Both, Relation::Unrelated, Some(Plan::Merge)),
-        // Pushing again is all that it takes.
+        // A push is enough.
         (Choice::Wiki, Relation::Ahead, None),
         (Choice::Both, Relation::Ahead, None),
     ] {
@@ -97,7 +97,7 @@ fn a_first_meeting_goes_as_the_settings_say() {
     };
     for first_run in [FirstRun::Ask, FirstRun::Push] {
         assert_eq!(met(first_run, false), (State::NeedsDecision, None));
-        // Nothing but a README, as a hosting service makes it.
+        // Only a README, as a hosting service creates it.
         assert_eq!(met(first_run, true), (State::Merging, Some(Plan::Merge)));
     }
     assert_eq!(met(FirstRun::Merge, false), (State::Merging, Some(Plan::Merge)));
@@ -182,7 +182,7 @@ fn to_have_chosen_to_merge_isnt_to_have_chosen_a_thousand_conflicts() {
     desk.compared(rewritten(Relation::Diverged));
     answered(&mut desk, Choice::Both, rewritten(Relation::Diverged));
     asks(&desk.done(merged(1_000)), DecisionReason::TooManyConflicts);
-    // And this answer is for the rewrite as well: it is the same tip.
+    // This answer covers the rewrite as well, as the tip is the same.
     let effects = answered(&mut desk, Choice::Both, rewritten(Relation::Diverged));
     assert_eq!(plan(&effects), Some(Plan::Merge));
     assert_eq!(plan(&desk.done(merged(1_000))), Some(Plan::Merge));
@@ -220,7 +220,7 @@ fn an_answer_doesnt_hold_for_what_the_remote_became_meanwhile() {
     let mut desk = Desk::new();
     desk.compared(rewritten(Relation::Diverged));
     desk.tell(&Event::Decided { choice: Choice::Remote, tip: Some(TIP) });
-    // Fetched is something that isn't built on the tip that was decided about.
+    // The fetched tip isn't a descendant of the tip that was decided about.
     let effects = desk.compared(rewritten(Relation::Diverged));
     asks(&effects, DecisionReason::ForcePushed);
     assert_eq!(desk.state.decision, None);
@@ -268,14 +268,14 @@ fn histories_that_differ_over_the_same_text_are_merged_by_whoever_draws_the_shor
     assert_eq!(effects, [Effect::RemoveJobs { up_to: TIP }, Effect::Release]);
     assert_eq!(desk.state.failures, 0);
     assert!(desk.waits() <= 2 * SECOND);
-    // Nobody did it meanwhile.
+    // No other end made the merge meanwhile.
     assert_eq!(plan(&desk.compared(same)), Some(Plan::Merge));
     desk.done(merged(0));
     desk.done(Outcome::Applied { head: MERGE });
     desk.done(Outcome::Pushed);
     desk.done(landed(MERGE));
 
-    // Somebody did it differently meanwhile: the next wait may be longer.
+    // Another end merged differently meanwhile: the next wait may be longer.
     let other = Facts { local: Some(MERGE), ..same };
     assert_eq!(plan(&desk.compared(other)), None);
     assert_eq!(desk.state.tie.map(|tie| tie.count), Some(1));
@@ -302,7 +302,7 @@ fn saves_do_not_put_a_merge_with_conflicts_off_for_ever() {
     desk.state.conflicted_at = Some(desk.now);
     let mut waits = Vec::new();
     for number in 10.. {
-        // Both ends have moved on since the last look.
+        // Both ends have moved since the last run.
         let local = Some(revision(number));
         desk.compared(Facts { local, ..facts(Relation::Diverged) });
         if plan(&desk.done(merged(1))).is_some() {

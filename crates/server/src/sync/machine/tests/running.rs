@@ -164,14 +164,14 @@ fn three_refusals_stop_the_pushes_and_pulling_goes_on() {
     assert_eq!((desk.state.state(), desk.state.reason()), (State::Paused, Some("rejected")));
     assert_eq!(desk.state.last_error.as_deref(), Some("protected branch"));
 
-    // The wiki is ahead, and keeps it to itself.
+    // The wiki is ahead, and the link doesn't push.
     let effects = desk.compared(facts(Relation::Ahead));
     assert_eq!(effects, [Effect::RemoveJobs { up_to: TIP }, Effect::Release]);
     desk.compared(facts(Relation::Diverged));
     desk.done(merged(0));
     assert_eq!(desk.done(Outcome::Applied { head: MERGE }), [Effect::Release]);
 
-    // Six hours later it asks once more, and isn't told of again.
+    // Six hours later it tries once more, and sends no second notice.
     desk.now = desk.now + 6 * HOUR;
     desk.pushing();
     assert_eq!(desk.done(refused()), [Effect::Release]);

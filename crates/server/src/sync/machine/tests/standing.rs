@@ -1,4 +1,4 @@
-//! Failures, pauses, offline, switched off, restarts, clocks.
+//! Failures, pauses, offline and disabled links, restarts, clock changes.
 
 use super::*;
 use crate::sync::{Mode, schedule};
@@ -96,7 +96,7 @@ fn what_only_people_can_mend_pauses_and_is_told_once() {
         for event in [Event::Saved, Event::Due, news, Event::Read] {
             assert_eq!(desk.tell(&event), []);
         }
-        // What is admitted is said at a start.
+        // The allowed addresses are set at a start, so a blocked link runs again.
         let mut started = desk.clone();
         started.tell(&Event::Restarted);
         let looks = started.state.state() == State::Idle;
@@ -107,7 +107,7 @@ fn what_only_people_can_mend_pauses_and_is_told_once() {
         }
         desk.tell(&Event::Resumed);
         desk.fetching();
-        // Somebody did something, so that it failed again is news.
+        // A user triggered this run, so its failure is announced.
         assert_eq!(desk.fails(failure), [Effect::Release, paused(reason)]);
         assert_eq!(
             desk.tell(&Event::Changed { remote: false, unused_key: false }),
@@ -141,7 +141,7 @@ fn a_secret_that_is_replaced_by_itself_is_tried_again_and_told_once() {
     desk.pushing();
     desk.fails(Failure::Auth);
     desk.now = desk.now + schedule::RENEWAL;
-    // Also if it is only the push that isn't allowed.
+    // Also if only the push isn't allowed.
     desk.pushing();
 }
 
@@ -231,7 +231,7 @@ fn another_remote_is_met_for_the_first_time() {
     assert_eq!(effects, [Effect::Cancel, Effect::Release, Effect::Queue]);
     assert_eq!(desk.state.seen, None);
     desk.fetching();
-    // What the old one answers is nobody's.
+    // An outcome of the old run is ignored.
     assert_eq!(desk.tell(&Event::Done { run, outcome: landed(HEAD) }), []);
 }
 
@@ -263,7 +263,7 @@ fn after_a_restart_every_run_is_begun_again_within_the_interval() {
         let stored = serde_json::to_string(&desk.state).unwrap();
         desk.state = serde_json::from_str(&stored).unwrap();
         let held = desk.state.phase.is_run() || desk.state.phase == Phase::Due;
-        // What lost only its state gives back the turn that it may still have.
+        // If only its state was lost, the link gives back the turn that it may still hold.
         let effects = desk.tell(&Event::Restarted);
         assert_eq!(effects.contains(&Effect::Release), held, "{effects:?}");
         assert_eq!(desk.state.state(), State::Idle);

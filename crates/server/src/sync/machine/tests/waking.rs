@@ -1,4 +1,4 @@
-//! What makes a link look: saves, timers, hosts, people, readers.
+//! The triggers of a run: saves, timers, webhooks, users' requests, reads.
 
 use super::*;
 use crate::sync::Mode;
@@ -98,7 +98,7 @@ fn ten_deliveries_during_a_run_are_one_run_more() {
 fn news_of_our_own_push_is_none() {
     let mut desk = Desk::new();
     desk.verifying();
-    // It comes while we still look whether it landed.
+    // The webhook arrives while the link still verifies the push.
     desk.tell(&Event::Webhook { after: Some(HEAD) });
     assert!(!desk.state.pending);
     desk.done(landed(HEAD));

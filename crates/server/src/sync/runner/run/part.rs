@@ -1,7 +1,7 @@
-//! Runs of a link that covers a part of the wiki, or of the repository at the other end. The commits aren't
-//! the same on both ends then: storage makes those of the one from those of the other, and remembers the
-//! pairs. To the machine all commits are the remote's: the wiki's head is called what stands for it there, as
-//! soon as anything does.
+//! Runs of a link that covers a part of the wiki or of the remote's repository. The two ends then have different
+//! commits: storage converts the commits of one end to those of the other, and remembers the pairs. The machine knows
+//! only the remote's commits: instead of the wiki's head it gets the corresponding commit for the remote, as soon as
+//! there is one.
 
 use wikigrove_tenant::storage::{
     Error as StorageError, Integrated, Outgoing, PartComparison, SyncError,
@@ -11,13 +11,13 @@ use wikigrove_tenant::{Error, Revision};
 use super::{MANY_CONFLICTS, Run};
 use crate::sync::{Deletions, Facts, Outcome, Plan, Relation, Winner};
 
-/// How the part stands to what was fetched.
+/// The state of the part relative to the fetched tip.
 pub(super) enum Standing {
-    /// It has to be taken over first.
+    /// The fetched tip has to be taken over first.
     NotTaken,
-    /// The wiki is empty.
+    /// The part is empty.
     Empty,
-    /// This is what the other end lacks.
+    /// The commits that the remote lacks.
     Lacks(Outgoing),
 }
 
@@ -34,13 +34,13 @@ impl Run {
         }
     }
 
-    /// What a remote without any branch is to get; `None` if the part is empty.
+    /// The commit to push to a remote without any branch; `None` if the part is empty.
     pub(super) async fn part_for_nothing(&self) -> Result<Option<Revision>, Error> {
         let Standing::Lacks(Outgoing { local, tip, .. }) = self.standing(None).await? else {
             return Ok(None);
         };
         if tip.is_none() {
-            // There is nothing that could be waited for.
+            // There is nothing to push, so these jobs are done.
             self.wiki.jobs_done(self.link.number(), local).await?;
         }
         Ok(tip)
@@ -62,7 +62,7 @@ impl Run {
         }
         let met = seen.is_some() && !rewritten;
         let (relation, local) = match (self.standing(Some(incoming)).await?, head) {
-            // All that belongs there is there, whatever else was saved.
+            // The remote has all of the part's content, even if other pages were saved.
             (Standing::Lacks(Outgoing { tip, commits: 0, .. }), _) => (Relation::Same, tip),
             (Standing::Lacks(outgoing), _) => (Relation::Ahead, outgoing.tip),
             (_, None) => (Relation::Behind, None),
