@@ -1,4 +1,4 @@
-//! The two listeners' routers, put together.
+//! Assembly of the routers of the two listeners.
 
 mod answering;
 mod wikis;
@@ -30,21 +30,20 @@ use crate::{admin_api_with, hooks, openapi};
 
 use wikis::{Below, Shared, Wikis, is_acceptance};
 
-/// Where wikis are found by the public listener.
+/// Addresses at which the public listener serves wikis.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
-    /// Where `/w/{slug}` is reached, such as `https://wiki.example.org`; no slash at the end. Unset,
-    /// any host serves it that isn't a wiki's own.
+    /// Base URL of `/w/{slug}`, such as `https://wiki.example.org`, without a trailing slash. If unset,
+    /// `/w/{slug}` is served on every host that isn't a wiki's own.
     pub public_url: Option<String>,
-    /// The domain below which each wiki has a host of its own: `{slug}.{base_domain}`.
+    /// Domain that gives each wiki a host of its own: `{slug}.{base_domain}`.
     pub base_domain: Option<String>,
-    /// Other sites whose pages may use the wikis from within a browser.
+    /// Origins of other sites whose pages may call the API from a browser (CORS).
     pub cors_origins: Vec<Origin>,
 }
 
-/// The public listener: every wiki below `/w/{slug}`, and on hosts of its own, with its API and its
-/// view for browsers.
-/// No links run for it; see [`public_with`].
+/// The public listener: every wiki below `/w/{slug}` and on hosts of its own, with its API, its git
+/// endpoint and its HTML view. Remotes don't synchronise; see [`public_with`].
 pub fn public(
     platform: &Platform,
     auth: &Authenticator,
@@ -54,8 +53,8 @@ pub fn public(
     public_with(platform, auth, addresses, limits, &Remotes::resting(platform))
 }
 
-/// As [`public`], with the links that run: readers make them look, hosts' messages reach them, and what they
-/// do is among the events.
+/// Like [`public`], with remotes that synchronise: reads trigger runs, webhooks of git hosts are
+/// received, and remotes report events.
 pub fn public_with(
     platform: &Platform,
     auth: &Authenticator,
@@ -103,7 +102,7 @@ pub fn public_with(
     stack(Shared(Arc::new(wikis)), limits, &budget, &browsers, &requests)
 }
 
-/// The control plane. No links run for it; see [`control_with`].
+/// The admin listener. Remotes don't synchronise; see [`control_with`].
 pub fn control(
     platform: &Platform,
     auth: &Authenticator,
@@ -113,7 +112,7 @@ pub fn control(
     control_with(platform, auth, public_url, limits, &Remotes::resting(platform))
 }
 
-/// As [`control`], with the links that run.
+/// Like [`control`], with remotes that synchronise.
 pub fn control_with(
     platform: &Platform,
     auth: &Authenticator,
@@ -130,7 +129,7 @@ pub fn control_with(
     stack(router, limits, &budget, &Browsers::default(), &requests)
 }
 
-/// Middleware that reserves the bytes of answers for the caller that a layer further out found.
+/// Middleware that charges the bytes of a response to the caller found by an outer layer.
 async fn settled(State(budget): State<ByteBudget>, request: Request, next: Next) -> Response {
     let (version, client) = (request.version(), ClientAddress::of(request.extensions()));
     let caller = request.extensions().get::<Caller>().cloned();
@@ -140,7 +139,7 @@ async fn settled(State(budget): State<ByteBudget>, request: Request, next: Next)
 
 /// `GET /openapi.json`.
 fn document(document: &OpenApi, requests: &Requests) -> Router {
-    // Shared by all answers.
+    // The document is serialised once and shared by all responses.
     let json = Bytes::from(document.to_json().unwrap_or_default());
     let answer = move || {
         let json = json.clone();
@@ -150,7 +149,7 @@ fn document(document: &OpenApi, requests: &Requests) -> Router {
     routes.counted(requests, "").router()
 }
 
-/// Which hosts serve all wikis, below `/w/{slug}`. A wiki's own host serves that wiki only.
+/// Decides which hosts serve all wikis below `/w/{slug}`. A wiki's own host serves only that wiki.
 #[derive(Clone)]
 struct SharedHost {
     only: Option<String>,
@@ -183,7 +182,7 @@ impl SharedHost {
     }
 }
 
-/// The host a request names, in lower case, without its port and a trailing dot.
+/// The requested host in lower case, without port and trailing dot.
 fn host(request: &Request) -> Option<String> {
     let named = request.headers().get(HOST).and_then(|value| value.to_str().ok());
     let host = request.uri().host().or(named)?;

@@ -336,9 +336,9 @@ pub struct IndexProgress {
 pub struct Commit {
     /// The commit's id.
     pub revision: String,
-    /// Its author.
+    /// Author of the commit.
     pub author: Author,
-    /// Its time.
+    /// Time of the commit.
     #[serde(with = "time::serde::rfc3339")]
     pub date: OffsetDateTime,
     /// The commit message.
@@ -512,9 +512,9 @@ pub struct BlameRange {
 pub struct BlameCommit {
     /// The commit's id.
     pub revision: String,
-    /// Its author.
+    /// Author of the commit.
     pub author: Author,
-    /// Its time.
+    /// Time of the commit.
     #[serde(with = "time::serde::rfc3339")]
     pub date: OffsetDateTime,
     /// The first line of the commit message, possibly shortened.

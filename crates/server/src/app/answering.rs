@@ -1,4 +1,4 @@
-//! A wiki's answer, and the place among its requests that is held until it has gone out.
+//! The response future of a wiki, which holds the request's permit until the response has been sent.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,11 +15,11 @@ use wikigrove_tenant::problem::Problem;
 use crate::limits::Place;
 use crate::serve::Endless;
 
-/// What is in memory anyway, and goes out at once, in bytes.
+/// Maximum size of a response that doesn't hold its permit while it is sent, in bytes.
 const SMALL: u64 = 64 * 1024;
 
 pin_project! {
-    /// The answer that a router gives, or that there is no place.
+    /// The response of a router, or a refusal because there is no permit.
     #[project = AnsweringProjection]
     pub(super) enum Answering {
         Route { #[pin] answer: RouteFuture<Infallible>, place: Option<Place> },
@@ -54,8 +54,8 @@ impl Future for Answering {
     }
 }
 
-/// Keeps the place for as long as the answer is being read, unless that is a matter of a moment; who
-/// listens for ever is counted elsewhere.
+/// Holds the permit until the body has been sent. Small bodies release it at once, since they are in
+/// memory and take a moment; endless event streams have a limit of their own.
 fn holding(response: Response, place: Option<Place>) -> Response {
     let Some(place) = place else { return response };
     let is_small = response.body().size_hint().exact().is_some_and(|size| size <= SMALL);

@@ -1,6 +1,6 @@
-//! From a request of the public listener to the wiki it is for: its API, or its view for browsers.
+//! Dispatch of the public listener's requests to a wiki's API, its git endpoint or its HTML view.
 //!
-//! One service and not layers of a router, for the reason that [`crate::middleware`] gives.
+//! This is one service instead of router layers, for the reason given in [`crate::middleware`].
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -32,14 +32,14 @@ use crate::view;
 use crate::wiki::pages::answer::prefers;
 use crate::wiki::{self, API, Common};
 
-/// What stands before the slug in the base of a wiki on a shared host.
+/// Path prefix of wikis on a shared host.
 const BASE: &str = "/w/";
-/// What is for programs below a wiki's base. All else is for browsers.
+/// Path prefixes below a wiki's base that serve programs; all other paths serve browsers.
 const PROGRAMS: [&str; 2] = ["/api/", "/git/"];
-/// What every host has.
+/// Path of the OpenAPI document, on every host.
 const DOCUMENT: &str = "/openapi.json";
 
-/// All wikis, by whatever name a request calls them.
+/// Serves all wikis, by path and by host.
 pub(super) struct Wikis {
     pub(super) auth: Authenticator,
     pub(super) budget: ByteBudget,
@@ -47,7 +47,7 @@ pub(super) struct Wikis {
     pub(super) shared: SharedHost,
     pub(super) by_path: ContextService<Below>,
     pub(super) own_host: ContextService<Below>,
-    /// What is for no wiki.
+    /// Routes that belong to no wiki.
     pub(super) others: Router,
 }
 
@@ -71,13 +71,13 @@ impl Wikis {
         let id = id.as_ref().map_or("", RequestId::as_str);
         let mut response = view::for_browsers(response, &base, id);
         if head_only {
-            // Its length stays in the headers.
+            // A HEAD response keeps the headers, including the content length.
             *response.body_mut() = Body::empty();
         }
         response
     }
 
-    /// A request that needs no credential. It counts towards the rate limit of its address.
+    /// Serves a request that needs no credentials. It counts towards the rate limit of its address.
     async fn for_no_wiki(&self, mut request: Request) -> Response {
         if let Err(problem) = self.auth.admit(&mut request) {
             return problem.into_response();
@@ -92,7 +92,8 @@ impl Wikis {
         response
     }
 
-    /// A request of git's, which shows its credential and what it is answered in its own way.
+    /// Serves a git request: accepts credentials as Basic authentication, and reports errors as plain
+    /// text.
     async fn for_git(&self, mut request: Request) -> Response {
         git::with_bearer(request.headers_mut());
         let (response, is_anonymous) = match self.identify(&mut request).await {
@@ -109,14 +110,17 @@ impl Wikis {
         }
     }
 
-    /// Who asks, unless they ask too often.
+    /// Authenticates the caller.
+    ///
+    /// # Errors
+    /// 401 or 400 for bad credentials; 429 if the rate limit is exceeded.
     async fn identify(&self, request: &mut Request) -> Result<Caller, Problem> {
         self.auth.admit(request)?;
         let identity = request.extensions().get::<Identity>().cloned();
         let client = ClientAddress::of(request.extensions());
         let identified = self.auth.identified(request.headers(), identity.as_ref()).await;
         if let Some(rate) = &self.rate {
-            // Whoever tries tokens is counted where they are.
+            // Failed credentials count towards the rate limit of the client's address.
             rate.take(Principal::of(identified.as_ref().ok(), client))?;
         }
         identified.map(|caller| caller.at(client))
@@ -127,7 +131,7 @@ impl Wikis {
         let (is_by_path, is_for_programs) = (path.starts_with(BASE), is_for_programs(path));
         let (version, client) = (request.version(), ClientAddress::of(request.extensions()));
         request.extensions_mut().insert(caller.clone());
-        // What is streamed for long has to look at the credentials again.
+        // Long-lived responses check the credentials again.
         request.extensions_mut().insert(self.auth.clone());
         let is_shared = self.shared.serves(&request);
         let answered = if !is_by_path {
@@ -141,7 +145,7 @@ impl Wikis {
         };
         let Ok(response) = answered;
         if !is_by_path && is_shared && !is_for_programs && is_unknown_wiki(&response) {
-            // Nobody asked for a wiki here, unless it has this host for its own.
+            // No wiki has this host for its own, so the request didn't name a wiki.
             return nothing_here().into_response();
         }
         let principal = || Principal::of(Some(caller), client);
@@ -166,7 +170,7 @@ fn nothing_here() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
 }
 
-/// [`Wikis`] as a service.
+/// [`Wikis`] as a tower service.
 #[derive(Clone)]
 pub(super) struct Shared(pub(super) Arc<Wikis>);
 
@@ -185,28 +189,28 @@ impl Service<Request> for Shared {
     }
 }
 
-/// The routes of a wiki below its base. `OriginalUri` keeps what the client asked for.
+/// The routes of a wiki below its base. `OriginalUri` keeps the requested URI.
 ///
-/// The base and the beginning of the API are taken off here, once: a nested router would take off
-/// each by itself, and for each of its routes be one more thing to clone.
+/// Strips the base and the API prefix once. Nested routers would strip each of them separately, and add
+/// something to clone for each of their routes.
 #[derive(Clone)]
 pub(super) struct Below {
     has_slug: bool,
     api: Router,
     git: Router,
     view: Router,
-    /// The base itself, without the slash that its view has.
+    /// The base itself without a trailing slash.
     bare: Router,
-    /// What programs ask for in vain.
+    /// Answers unknown paths of programs.
     nothing: Router,
     places: Arc<Places>,
     rate: Option<Arc<Rate<TenantId>>>,
-    /// Whose readers would like to read the newest.
+    /// Remotes, which a read may cause to run.
     remotes: Remotes,
 }
 
 impl Below {
-    /// Below `/w/{slug}`.
+    /// The routes below `/w/{slug}`.
     pub(super) fn slug(
         common: &Common,
         limits: &HttpLimits,
@@ -229,12 +233,12 @@ impl Below {
         }
     }
 
-    /// On a host that the wiki has to itself: with the same limits as below `/w/{slug}`.
+    /// The routes on a wiki's own host, sharing the limits with `/w/{slug}`.
     pub(super) fn on_host(&self) -> Self {
         Self { has_slug: false, ..self.clone() }
     }
 
-    /// A place among those who ask this wiki something.
+    /// Takes a permit for a request to this wiki, within its rate limit.
     fn enter(&self, wiki: TenantId) -> Result<Place, Problem> {
         if let Some(rate) = &self.rate {
             rate.take(wiki)?;
@@ -253,8 +257,8 @@ impl Service<Request> for Below {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        // Whoever stands before a wiki takes none of its places: there are none where there is no wiki,
-        // and which of the two it is they shall not learn.
+        // A request without access takes no permit. A missing wiki has no permits, so taking one would
+        // reveal that the wiki exists.
         let inside = request.extensions().get().map(Wiki::id);
         if let Some(wiki) = inside.filter(|_| request.method() == Method::GET) {
             self.remotes.read(wiki);
@@ -284,7 +288,7 @@ impl Service<Request> for Below {
     }
 }
 
-/// What follows `/w/{slug}` in a path.
+/// The rest of a path after `/w/{slug}`.
 fn below_base(path: &str, has_slug: bool) -> Option<&str> {
     if !has_slug {
         return Some(path);
@@ -293,13 +297,14 @@ fn below_base(path: &str, has_slug: bool) -> Option<&str> {
     slug.find('/').map(|end| &slug[end..])
 }
 
-/// Whether somebody accepts an invitation: they need not be able to see the wiki yet.
+/// Returns `true` for the acceptance of an invitation, which is allowed before the user can see the
+/// wiki.
 pub(super) fn is_acceptance(parts: &Parts, has_slug: bool) -> bool {
     let below = below_base(parts.uri.path(), has_slug).and_then(|below| below.strip_prefix(API));
     parts.method == Method::POST && below == Some(wiki::invitations::ACCEPT)
 }
 
-/// The URI without the first bytes of its path. Nor with a host: that was looked at before.
+/// The URI without the first bytes of its path. The host is dropped; it has been checked before.
 fn without(uri: &Uri, first: usize) -> Option<Uri> {
     let whole = uri.path_and_query()?.as_str();
     PathAndQuery::try_from(whole.get(first..)?).ok().map(Uri::from)
