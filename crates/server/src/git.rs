@@ -1,8 +1,8 @@
-//! git over HTTP, below a wiki's base: clone, fetch and push, spoken by the git program.
+//! git over HTTP below a wiki's base: clone, fetch and push, served by the git program.
 //!
-//! A clone and a fetch read the wiki's own repository. A push goes into a repository of its own first
-//! and is taken over when it was found good (`push.rs`). What the git program may do, and for how
-//! long, is in `process.rs`; how many of it there may be in `places.rs`.
+//! Clones and fetches read the wiki's own repository. A push goes into a repository of its own and is
+//! taken over once it has been found acceptable (`push.rs`). `process.rs` limits what a git process may
+//! do and for how long; `places.rs` limits how many run at once.
 
 mod answer;
 mod fetch;
@@ -33,19 +33,19 @@ pub use limits::GitLimits;
 pub(crate) use places::{Place, Places};
 use service::Service;
 
-/// Where git's routes begin, below the base of a wiki.
+/// Path prefix of the git routes, below the base of a wiki.
 pub(crate) const GIT: &str = "/git";
 
-/// The routes of one wiki for git, below `/git`. They belong below
-/// [`Platform::layer`](wikigrove_tenant::Platform::layer), and below whatever says who asks.
+/// The git routes of one wiki, below `/git`. They belong below
+/// [`Platform::layer`](wikigrove_tenant::Platform::layer) and an authentication layer.
 ///
-/// git sends a credential only when it was asked for one, and shows no JSON: put requests through
-/// [`with_bearer`] before the caller is found, and answers through [`in_plain_words`] at the very end.
+/// git sends credentials only after a challenge, and doesn't display JSON: pass requests through
+/// [`with_bearer`] before authentication, and responses through [`in_plain_words`] last of all.
 pub fn git_http(limits: &GitLimits) -> Router {
     Router::new().nest(GIT, routes(limits, Arc::new(Places::new(limits))).router())
 }
 
-/// The routes below [`GIT`], without it.
+/// The routes below [`GIT`], without the prefix.
 pub(crate) fn routes(limits: &GitLimits, places: Arc<Places>) -> Routes {
     let git = Git(Arc::new(Shared { limits: *limits, places }));
     Routes::new()
@@ -55,7 +55,7 @@ pub(crate) fn routes(limits: &GitLimits, places: Arc<Places>) -> Routes {
         .with_state(&git)
 }
 
-/// What the routes share.
+/// State shared by the routes.
 #[derive(Clone)]
 struct Git(Arc<Shared>);
 
@@ -65,7 +65,7 @@ struct Shared {
 }
 
 impl Git {
-    /// Makes sure that the wiki takes part in this, and that the caller may.
+    /// Checks that git access is enabled for the wiki and that the caller is authorised.
     async fn admit(&self, wiki: &Wiki, service: Service) -> Result<(), Problem> {
         if !wiki.git_enabled().await.map_err(|error| error.problem())? {
             let detail = "this wiki can't be reached with git: `git_enabled` is off";
@@ -79,7 +79,7 @@ impl Git {
     }
 }
 
-/// The branch and its commit, and what can be asked of us: how every conversation begins.
+/// Advertises the refs and capabilities, the first request of every exchange.
 async fn info_refs(
     State(git): State<Git>,
     wiki: Wiki,

@@ -1,4 +1,4 @@
-//! Answers that git shows to people, and the credential it sends.
+//! Responses that git shows to its user, and the credentials that git sends.
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -11,8 +11,8 @@ use wikigrove_tenant::problem::Problem;
 
 use super::service::Service;
 
-/// Turns a Basic credential, which is what git sends, into a bearer token: the password is the token,
-/// the user's name may be any. Anything else stays what it is.
+/// Converts Basic credentials, which git sends, into a bearer token: the password is the token, and the
+/// user name is ignored. All other credentials are left unchanged.
 pub fn with_bearer(headers: &mut HeaderMap) {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let (Some(credential), None) = (sent.next(), sent.next()) else { return };
@@ -31,11 +31,11 @@ fn bearer(credential: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("Bearer {token}")).ok()
 }
 
-/// An answer as git shows it: an error in plain words, which git prints behind `remote:`. Others
-/// stay what they are.
+/// Converts an error into plain text, which git prints after `remote:`. All other responses are left
+/// unchanged.
 ///
-/// To somebody who showed no credential, what isn't there and what isn't allowed are both a request
-/// for one: git sends none before, and who has none shall not learn which of the two it is.
+/// Without credentials, an unknown wiki and a missing permission both become a challenge: git sends
+/// credentials only after one, and an anonymous client must not learn which of the two applies.
 pub fn in_plain_words(response: Response, is_anonymous: bool) -> Response {
     let Some(problem) = response.extensions().get::<Problem>().cloned() else { return response };
     let asks = match problem.status() {
@@ -45,7 +45,7 @@ pub fn in_plain_words(response: Response, is_anonymous: bool) -> Response {
         _ => false,
     };
     let (mut head, _) = problem.clone().into_response().into_parts();
-    // Otherwise it is written as JSON again further out.
+    // Keep outer layers from writing the problem as JSON again.
     head.extensions.remove::<Problem>();
     head.headers.remove(CONTENT_LENGTH);
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -60,14 +60,14 @@ pub fn in_plain_words(response: Response, is_anonymous: bool) -> Response {
     Response::from_parts(head, Body::from(format!("{detail}\n")))
 }
 
-/// A good answer. No cache may keep it.
+/// A successful response, which must not be cached.
 pub(super) fn good(service: Service, of: &str, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     if let Ok(media_type) = HeaderValue::from_str(&service.media_type(of)) {
         headers.insert(CONTENT_TYPE, media_type);
     }
-    // As git's own server says it, for caches of any age.
+    // The same headers as git's own server sends, for caches of any age.
     headers.insert(EXPIRES, HeaderValue::from_static("Fri, 01 Jan 1980 00:00:00 GMT"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     let never = "no-cache, max-age=0, must-revalidate";

@@ -28,19 +28,19 @@ use crate::auth::ClientAddress;
 use crate::limits::Principal;
 use asked::Verdict;
 
-/// The most bytes of a request that are read before it has a place. Most requests are shorter.
+/// Bytes of a request that are read before it has a permit. Most requests are shorter.
 const SHORT: u64 = 64 * 1024;
-/// The longest request for objects, in bytes. One with as many `have` as git sends at once has less
-/// than one megabyte.
+/// Maximum size of a request for objects, in bytes. A request with as many `have` lines as git sends at
+/// once is smaller than one megabyte.
 const LONGEST: u64 = 4 << 20;
-/// The longest list of branches and tags, in bytes.
+/// Maximum size of a list of refs, in bytes.
 const LONGEST_LIST: u64 = 16 << 20;
-/// How much is read from git at once, in bytes.
+/// Maximum size of one read from git, in bytes.
 const PIECE: usize = 128 * 1024;
-/// How many pieces wait for the client.
+/// Number of pieces that may wait for the client.
 const WAITING: usize = 2;
 
-/// What there is, for a client that begins to talk.
+/// Lists the refs, which starts every exchange.
 pub(super) async fn advertise(
     git: &Git,
     wiki: &Wiki,
@@ -84,7 +84,7 @@ pub(super) async fn advertise(
     Ok(answer::good(service, "advertisement", list.freeze().into()))
 }
 
-/// The objects that a client asks for.
+/// Sends the requested objects.
 pub(super) async fn upload_pack(
     State(git): State<Git>,
     wiki: Wiki,
@@ -97,7 +97,7 @@ pub(super) async fn upload_pack(
     let mut body = request::body(request, service, LONGEST)?;
     let mut asked = Vec::new();
     read(&mut body, SHORT, &mut asked).await?;
-    // Who has no place occupies little.
+    // A request that waits for a permit holds little memory.
     let place = git.0.places.take(wiki.id(), who, service).await?;
     read(&mut body, LONGEST + 1 - SHORT, &mut asked).await?;
     if asked.len() as u64 > LONGEST {
@@ -124,10 +124,10 @@ async fn read(body: &mut request::Body, most: u64, into: &mut Vec<u8>) -> Result
     read.map(drop).map_err(|_| request::unreadable("it ended early, or isn't what it says it is"))
 }
 
-/// A part of an answer, or that it ends too early.
+/// A part of a response body, or an error that ends it early.
 pub(super) type Piece = io::Result<Bytes>;
 
-/// A body that is written elsewhere. Whoever writes sees when nobody reads it any more.
+/// A body that is written through a channel. The writer notices when the client is gone.
 pub(super) fn body_of_pieces() -> (mpsc::Sender<Piece>, Body) {
     let (sender, receiver) = mpsc::channel::<Piece>(WAITING);
     let pieces = stream::unfold(receiver, async |mut receiver| {
@@ -145,7 +145,7 @@ fn unable() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
 }
 
-/// A git that answers, and what it holds on to.
+/// A running git process that answers a client, with the resources it needs.
 struct Transfer {
     process: Process,
     repository: Repository,
@@ -153,7 +153,7 @@ struct Transfer {
     place: Place,
 }
 
-/// Why a transfer was ended.
+/// The reason why a transfer was ended early.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
     #[error("the client went away")]
@@ -171,7 +171,8 @@ enum Ended {
 }
 
 impl Transfer {
-    /// Answers until git is done, the client leaves or does nothing, or the wiki is to be closed.
+    /// Serves until git finishes, the client leaves or stalls, the time is up, or the wiki is about to
+    /// be closed.
     async fn run(mut self, wiki: Wiki, pipes: Pipes, asked: Vec<u8>, pieces: mpsc::Sender<Piece>) {
         let answered = tokio::select! {
             answered = answer_all(pipes, &asked, &pieces, &self.limits, &self.place) => answered,
@@ -182,7 +183,7 @@ impl Transfer {
         match answered {
             Ok(errors) => match self.process.finish().await {
                 Ok(status) if status.success() => {}
-                // Most often the client's doing; it was told by git.
+                // Usually caused by the client, which has already received git's message.
                 Ok(status) => {
                     tracing::info!(wiki.slug = %wiki.slug(), %status, errors, "git ended")
                 }
@@ -191,14 +192,14 @@ impl Transfer {
             Err(why) => {
                 self.process.end().await;
                 tracing::info!(wiki.slug = %wiki.slug(), %why, "a transfer was ended");
-                // So that what came so far isn't taken for the whole.
+                // Fail the body, so that the client doesn't take it for complete.
                 let _ = pieces.try_send(Err(io::Error::other(why)));
             }
         }
     }
 }
 
-/// Passes the request to git and its answer to the client; returns what it says to the operator.
+/// Passes the request to git and git's response to the client; returns git's error output.
 async fn answer_all(
     pipes: Pipes,
     asked: &[u8],
@@ -208,7 +209,7 @@ async fn answer_all(
 ) -> Result<String, Ended> {
     let Pipes { mut stdin, mut stdout, stderr } = pipes;
     let ask = async {
-        // If git has heard enough it says why itself.
+        // If git stops reading, its output says why.
         let _ = stdin.write_all(asked).await;
         drop(stdin);
         Ok(())

@@ -1,32 +1,32 @@
-//! How much git may ask of the server.
+//! Limits of git over HTTP.
 
 use std::time::Duration;
 
-/// The bounds of git over HTTP.
+/// Limits of git over HTTP.
 #[derive(Clone, Copy, Debug)]
 pub struct GitLimits {
-    /// Bytes in one push.
+    /// Maximum size of a push, in bytes.
     pub pack_bytes: u64,
-    /// How many clones and fetches may run at once, for all wikis and for one; and how many pushes.
+    /// Maximum number of concurrent clones and fetches, of all wikis.
     pub fetches: usize,
-    /// As `fetches`, for one wiki.
+    /// Like `fetches`, per wiki.
     pub fetches_per_wiki: usize,
-    /// As `fetches`, for one caller: without a credential, for one address.
+    /// Like `fetches`, per caller; anonymous callers are told apart by address.
     pub fetches_per_principal: usize,
-    /// How many pushes may run at once, for all wikis.
+    /// Maximum number of concurrent pushes, of all wikis.
     pub pushes: usize,
-    /// As `pushes`, for one wiki.
+    /// Like `pushes`, per wiki.
     pub pushes_per_wiki: usize,
-    /// As `pushes`, for one caller.
+    /// Like `pushes`, per caller.
     pub pushes_per_principal: usize,
-    /// How long a client waits for its turn before it is told to come back.
+    /// Maximum time that a client waits for a permit before it is told to retry.
     pub patience: Duration,
-    /// How long one transfer may take.
+    /// Maximum duration of a transfer.
     pub total: Duration,
-    /// How long it may stand still.
+    /// Maximum time without progress in a transfer.
     pub idle: Duration,
-    /// How long a client that fetches may take to read 64 KiB, and a quarter of that while others wait for
-    /// a place. For a client that pushes `idle` is the time for as much.
+    /// Maximum time in which a fetching client must read 64 KiB; a quarter of it while others wait for a
+    /// permit. For a pushing client, `idle` is the time for the same amount.
     pub pace: Duration,
 }
 

@@ -1,18 +1,18 @@
-//! The least speed of a client: one that moves next to nothing holds a place that others wait for.
+//! Minimum speed of clients: a nearly stalled client holds a permit that others wait for.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many bytes have to be moved in the time that a client has.
+/// Number of bytes that a client must move within its time.
 const STEP: usize = 64 * 1024;
-/// How often it is looked whether others wait.
+/// Interval between checks whether others wait.
 const LOOK: Duration = Duration::from_millis(500);
-/// While others wait, a client has this part of its time.
+/// Divisor of a client's time while others wait.
 const WHILE_OTHERS_WAIT: u32 = 4;
 
-/// How long a client took for what it moved of late. Only time in which it had to move something counts.
+/// Time that a client took for its latest bytes. Only time spent waiting for the client counts.
 pub(super) struct Pace {
     longest: Duration,
     waited: Duration,
@@ -24,7 +24,7 @@ pub(super) struct Pace {
 pub(super) struct TooSlow;
 
 impl Pace {
-    /// For a client that has so long for 64 KiB.
+    /// Allows a client this long for 64 KiB.
     pub(super) fn new(longest: Duration) -> Self {
         Self { longest, waited: Duration::ZERO, moved: 0 }
     }
@@ -50,7 +50,7 @@ impl Pace {
         }
     }
 
-    /// Counts what the client moved.
+    /// Counts bytes that the client moved.
     pub(super) fn moved(&mut self, bytes: usize) {
         self.moved += bytes;
         if self.moved >= STEP {
@@ -67,7 +67,7 @@ mod tests {
 
     const LONGEST: Duration = Duration::from_secs(20);
 
-    /// For how long a client is waited for that moves so much every second.
+    /// The time until a client of this speed, in bytes per second, is found too slow.
     async fn patience(bytes: usize, others_wait: bool) -> Duration {
         let (start, mut pace) = (Instant::now(), Pace::new(LONGEST));
         while start.elapsed() < 10 * LONGEST {

@@ -1,27 +1,28 @@
-//! git's packets: four hexadecimal digits of length, which they count too, and the content.
+//! git's pkt-line format: a length of four hexadecimal digits, which includes the digits, then the
+//! content.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-/// The end of a list.
+/// The flush packet, which ends a list.
 pub(super) const FLUSH: &[u8] = b"0000";
-/// The most bytes that a packet holds behind its length.
+/// Maximum size of a packet's content, in bytes.
 pub(super) const MOST: usize = 65516;
 
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Packet {
-    /// `0000`, `0001` or `0002`: something ends.
+    /// A flush, delimiter or response-end packet: `0000`, `0001` or `0002`.
     Mark(u8),
-    /// Content.
+    /// A packet with content.
     Data(Bytes),
 }
 
-/// It isn't one.
+/// Error for input that isn't a valid packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
 impl Packet {
-    /// Takes the first packet off `from`; `None` while it isn't complete.
+    /// Takes the first packet from `from`; `None` while it is incomplete.
     pub(super) fn take(from: &mut BytesMut) -> Result<Option<Self>, Malformed> {
         let Some(digits) = from.get(..4) else { return Ok(None) };
         let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
@@ -43,13 +44,13 @@ impl Packet {
         }
     }
 
-    /// The content as a line, without its end.
+    /// The content as a line, without the line ending.
     pub(super) fn line(data: &[u8]) -> &[u8] {
         data.strip_suffix(b"\n").unwrap_or(data)
     }
 }
 
-/// Adds a packet. What is too long for one is cut.
+/// Appends a packet. Content that is too long for a packet is cut off.
 pub(super) fn put(into: &mut BytesMut, data: &[u8]) {
     let data = &data[..data.len().min(MOST)];
     into.reserve(data.len() + 4);
@@ -57,7 +58,7 @@ pub(super) fn put(into: &mut BytesMut, data: &[u8]) {
     into.put_slice(data);
 }
 
-/// Adds packets of a band: 1 is the answer, 2 is for people.
+/// Appends content as packets of a side band: 1 is the response, 2 is for messages.
 pub(super) fn put_band(into: &mut BytesMut, band: u8, data: &[u8]) {
     for piece in data.chunks(MOST - 1) {
         into.reserve(piece.len() + 5);

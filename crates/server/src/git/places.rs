@@ -1,4 +1,4 @@
-//! How many transfers run at once: each is a process, and lasts as long as its client likes.
+//! Limits on concurrent transfers: each is a process and lasts as long as its client likes.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,18 +14,18 @@ use super::limits::GitLimits;
 use super::service::Service;
 use crate::limits::Principal;
 
-/// After how long a client that found no place should come back, in seconds.
+/// Time after which a refused client should retry, in seconds.
 const RETRY_SECONDS: u64 = 10;
-/// How many may wait at once, in all and for one wiki or from one client.
+/// Maximum number of waiting clients, in total and per wiki or caller.
 const WAITING: usize = 1000;
 const WAITING_OF_ONE: usize = 64;
 
-/// The places for transfers.
+/// Permits for transfers.
 ///
-/// A wiki and a client have a share each, and a quarter of the places is for wikis that have none yet: so
-/// a crowd at some wikis, however slowly it reads, leaves places to the others. A place that becomes free
-/// goes to the wiki that has the fewest, then to the client that has the fewest, then to the first in the
-/// queue. Clients that push don't wait for clients that fetch.
+/// Each wiki and each caller has a share, and a quarter of the permits is reserved for wikis that hold
+/// none: a crowd at some wikis, however slowly it reads, leaves permits for the others. A free permit
+/// goes to the wiki that holds the fewest, then to the caller that holds the fewest, then to the first
+/// in the queue. Pushes don't wait for fetches.
 pub(crate) struct Places {
     fetches: Arc<Pool>,
     pushes: Arc<Pool>,
@@ -34,7 +34,7 @@ pub(crate) struct Places {
 
 struct Pool {
     all: usize,
-    /// How many of them only a wiki without a place may take.
+    /// Number of permits that only a wiki without any may take.
     reserved: usize,
     of_wiki: usize,
     of_principal: usize,
@@ -55,7 +55,7 @@ struct Waiting {
     grant: oneshot::Sender<Place>,
 }
 
-/// A place for one transfer, as long as this is held.
+/// A permit for one transfer, until it is dropped.
 pub(crate) struct Place {
     pool: Arc<Pool>,
     wiki: TenantId,
@@ -77,18 +77,18 @@ impl Places {
         }
     }
 
-    /// Waits for a place to send the whole wiki, for a while.
+    /// Waits for a permit to export the whole wiki.
     ///
     /// # Errors
-    /// 503: there was none.
+    /// 503 if none became free in time.
     pub(crate) async fn export(&self, wiki: TenantId, who: Principal) -> Result<Place, Problem> {
         self.take(wiki, who, Service::UploadPack).await
     }
 
-    /// Waits for a place, for a while.
+    /// Waits for a permit.
     ///
     /// # Errors
-    /// 503: there was none.
+    /// 503 if none became free in time.
     pub(super) async fn take(
         &self,
         wiki: TenantId,
@@ -118,7 +118,7 @@ fn busy() -> Problem {
 }
 
 impl Place {
-    /// Whether another client would have a place if this one were given back.
+    /// Returns `true` if another client could run if this permit were released.
     pub(super) fn is_contended(&self) -> bool {
         let pool = &self.pool;
         let mut state = pool.lock();
@@ -141,7 +141,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to wait; `None` if too many do.
+    /// Joins the queue; `None` if it is full.
     fn queue(&self, wiki: TenantId, who: Principal) -> Option<oneshot::Receiver<Place>> {
         let mut state = self.lock();
         state.waiting.retain(|waiting| !waiting.grant.is_closed());
@@ -156,7 +156,7 @@ impl Pool {
         Some(granted)
     }
 
-    /// Gives the free places to those whose turn it is.
+    /// Hands the free permits to the next clients in the queue.
     fn grant(self: &Arc<Self>) {
         loop {
             let mut state = self.lock();
@@ -164,12 +164,12 @@ impl Pool {
             let Waiting { wiki, who, grant } = state.waiting.remove(next);
             state.take(wiki, &who);
             drop(state);
-            // If it doesn't wait any more, the place is given back right here.
+            // If the client has stopped waiting, dropping the permit releases it again.
             drop(grant.send(Place { pool: self.clone(), wiki, who }));
         }
     }
 
-    /// Where in the queue the next one stands that may have a place now.
+    /// Position in the queue of the next client that may have a permit now.
     fn next(&self, state: &State) -> Option<usize> {
         let of = |waiting: &Waiting| {
             (count(&state.wikis, &waiting.wiki), count(&state.principals, &waiting.who))
@@ -203,7 +203,7 @@ fn count<K: Eq + Hash>(held: &HashMap<K, usize>, one: &K) -> usize {
     held.get(one).copied().unwrap_or_default()
 }
 
-/// Whoever holds nothing isn't remembered.
+/// Decrements a count; a count of zero is removed from the map.
 fn subtract<K: Eq + Hash>(held: &mut HashMap<K, usize>, one: &K) {
     if let Some(count) = held.get_mut(one) {
         *count -= 1;
@@ -221,7 +221,7 @@ mod tests {
         Places::new(&limits)
     }
 
-    /// Takes a place, if one is free.
+    /// Takes a permit if one is free.
     async fn free(places: &Places, wiki: TenantId, who: u32) -> Option<Place> {
         places.take(wiki, Principal::V4(who), Service::UploadPack).await.ok()
     }
@@ -270,7 +270,7 @@ mod tests {
         for _ in 0..8 {
             held.push(free(&places, TenantId::random(), 1000).await.expect("it has none yet"));
             if held.len() == 30 {
-                // The client has its share.
+                // The client already has its share.
                 assert!(free(&places, TenantId::random(), 1000).await.is_none());
                 break;
             }

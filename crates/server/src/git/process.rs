@@ -1,4 +1,4 @@
-//! One run of the git program.
+//! A run of the git program.
 
 use std::io;
 use std::path::Path;
@@ -12,10 +12,10 @@ use wikigrove_tenant::storage::git_program::{Limits, limited};
 
 use super::service::Service;
 
-/// How much is kept of what git says to the operator, in bytes.
+/// Maximum number of bytes kept of git's error output.
 const HEARD: usize = 4096;
-/// Only what the branch has is given, and what to leave out isn't for clients to say: finding that out
-/// takes time that nothing bounds.
+/// Settings of upload-pack. It sends only what the branch reaches, and clients can't filter objects,
+/// since filtering takes unbounded time.
 const GIVING: &[&str] = &[
     "uploadpack.allowAnySHA1InWant=false",
     "uploadpack.allowTipSHA1InWant=false",
@@ -23,7 +23,8 @@ const GIVING: &[&str] = &[
     "uploadpack.allowRefInWant=false",
     "uploadpack.allowFilter=false",
 ];
-/// Each object is checked, and kept in a pack however few there are. No certificates, no options.
+/// Settings of receive-pack. It checks every object and keeps objects in a pack, however few there are.
+/// It accepts no push certificates and no push options.
 const TAKING: &[&str] = &[
     "receive.fsckObjects=true",
     "receive.unpackLimit=1",
@@ -35,30 +36,30 @@ const TAKING: &[&str] = &[
     "core.logAllRefUpdates=false",
     "core.fsync=all",
 ];
-/// How long a run may compute.
+/// Maximum CPU time of a run.
 const CPU: Duration = Duration::from_secs(1800);
-/// How much memory each process that gives may take for itself, in bytes. It keeps about 200 bytes of each
-/// object, of which a wiki may have two million, and makes the whole of one of up to 100 MB where that is
-/// stored as a difference from one that the client doesn't get.
+/// Memory limit of each upload-pack process, in bytes. The process keeps about 200 bytes per object, of
+/// which a wiki may have two million, and unpacks an object of up to 100 MB that is stored as a delta
+/// against an object that the client doesn't get.
 const GIVING_BYTES: u64 = 768 << 20;
 
-/// A running git, alone in its group: it and its helpers end when this is dropped.
+/// A running git process in a process group of its own. Dropping it kills the whole group.
 pub(super) struct Process {
     child: Child,
 }
 
-/// The ends of its pipes.
+/// The pipes to the process.
 pub(super) struct Pipes {
     pub(super) stdin: ChildStdin,
     pub(super) stdout: ChildStdout,
     pub(super) stderr: ChildStderr,
 }
 
-/// git on a repository, for a service. Of all refs there may be it knows the branch only: nothing else
-/// can be fetched or pushed to, and a client that is shown something asks for it.
+/// A git command for a service on a repository. It knows only the wiki's branch: no other ref can be
+/// fetched or pushed to, and clients ask for every ref that is advertised.
 ///
-/// The repository may bring its own configuration from elsewhere. What is given here comes last and
-/// counts. No file that it writes may become larger than `file_bytes`.
+/// The repository's configuration may come from elsewhere; the settings here come last and take
+/// precedence. No file that git writes may exceed `file_bytes`.
 pub(super) fn command(
     repository: &Path,
     branch: &str,
@@ -72,7 +73,7 @@ pub(super) fn command(
     };
     let mut command = limited(Limits { memory_bytes, file_bytes, cpu: Some(CPU) });
     command
-        // From within, so that it goes on with this repository if that is moved away.
+        // Run inside the directory, so that git keeps this repository even if it is moved.
         .current_dir(repository)
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("GIT_NO_LAZY_FETCH", "1")
@@ -93,7 +94,7 @@ pub(super) fn command(
 }
 
 impl Process {
-    /// Starts it.
+    /// Starts the process.
     pub(super) fn start(mut command: Command) -> io::Result<(Self, Pipes)> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut command = tokio::process::Command::from(command);
@@ -105,17 +106,17 @@ impl Process {
         Ok((Self { child }, pipes))
     }
 
-    /// Its id and its group's, until its end was noticed: after that it may be another's.
+    /// The id of the process and its group. `None` once its end was noticed, as the id may be reused.
     fn pid(&self) -> Option<Pid> {
         self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process exits by itself.
     pub(super) async fn finish(mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
-    /// Ends it, and waits until it has.
+    /// Kills the process group, and waits until the process is gone.
     pub(super) async fn end(mut self) {
         self.kill();
         if let Err(error) = self.child.wait().await {
@@ -125,7 +126,7 @@ impl Process {
 
     fn kill(&self) {
         if let Some(pid) = self.pid() {
-            // Gone already is as good.
+            // An error means that the group is already gone.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
@@ -137,7 +138,7 @@ impl Drop for Process {
     }
 }
 
-/// What git says to the operator, up to a bound; read to its end, so that git never waits.
+/// Reads git's error output to the end, so that git never blocks on it, and keeps a bounded part.
 pub(super) async fn heard(mut stderr: ChildStderr) -> String {
     let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
     while let Ok(length @ 1..) = stderr.read(&mut buffer).await {

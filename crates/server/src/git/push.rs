@@ -1,9 +1,9 @@
-//! Push: the git program receives into a repository of the push's own, which borrows the wiki's objects;
-//! then the wiki looks at what came, and takes it over or not.
+//! Push: git receives into a separate repository that borrows the wiki's objects; then the wiki examines
+//! what arrived and takes it over or refuses it.
 //!
-//! git's own report is held back until the wiki has decided, so that nobody is told of a push that
-//! isn't durable. What git says meanwhile passes through as it comes. Only the command that moves the
-//! wiki's branch gets to git at all; what becomes of the others is known before.
+//! git's own report is held back until the wiki has decided, so that a push is reported as successful
+//! only once it is durable. git's progress messages pass through at once. git only sees the command that
+//! moves the wiki's branch; the results of all other commands are known beforehand.
 
 mod commands;
 mod exchange;
@@ -37,10 +37,10 @@ use record::Record;
 use report::{Out, Refused};
 use verdict::{Branch, Verdicts, judge};
 
-/// How often a client hears something while the wiki takes over what it pushed.
+/// Interval of keep-alive packets while the wiki takes over a push.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// Takes a push.
+/// Receives a push.
 pub(super) async fn receive_pack(
     State(git): State<Git>,
     wiki: Wiki,
@@ -56,7 +56,7 @@ pub(super) async fn receive_pack(
         return Ok(answer::good(service, "result", Body::empty()));
     };
     let place = git.0.places.take(wiki.id(), who, service).await?;
-    // First, so that what the push borrows from stays where it is.
+    // Opened first, so that the objects that the push borrows stay in place.
     let repository = wiki.open_repository().await.map_err(|error| error.problem())?;
     let incoming = wiki.begin_push().await.map_err(|error| error.problem())?;
     let branch = branch(incoming.dir())?;
@@ -74,7 +74,7 @@ pub(super) async fn receive_pack(
     }
 }
 
-/// The wiki's branch, as it is in the repository of the push.
+/// The wiki's branch, as in the repository of the push.
 fn branch(dir: &Path) -> Result<Branch, Problem> {
     let read = |name: &str| std::fs::read_to_string(dir.join(name));
     let head = read("HEAD").map_err(|error| Problem::internal(&error))?;
@@ -92,7 +92,7 @@ fn unable() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
 }
 
-/// A push that is going on, and what it holds on to.
+/// A push in progress, with the resources it needs.
 struct Push {
     wiki: Wiki,
     asked: Asked,
@@ -105,7 +105,7 @@ struct Push {
 }
 
 impl Push {
-    /// Until the client was told what became of it, or has left before there was anything to tell.
+    /// Runs until the client has been told the outcome, or leaves before there is one.
     async fn run(mut self, upload: Upload, head: Head, out: Out) {
         let Verdicts { mut results, open } = judge(&self.asked, &self.branch);
         let open = open.map(|index| (index, self.asked.commands[index].clone()));
@@ -115,13 +115,13 @@ impl Push {
                 Err(why) => {
                     tracing::info!(wiki.slug = %self.wiki.slug(), %why, "a push was ended");
                     if !head.begin(Err(why.problem(self.limits.pack_bytes))) {
-                        // So that what came so far isn't taken for the whole.
+                        // Fail the body, so that the client doesn't take it for complete.
                         let _ = out.pieces.try_send(Err(std::io::Error::other(why)));
                     }
                     return;
                 }
             };
-        // The space first, and the place: the client may take its time to read.
+        // Release disk space and permit before writing the result, which the client may read slowly.
         let Self { wiki, asked, branch, incoming, repository, record, place, .. } = self;
         if let Some((index, command)) = open {
             results[index] = match (unpacked, command.new) {
@@ -136,7 +136,7 @@ impl Push {
         out.finish(&asked, &results).await;
     }
 
-    /// Brings the pack into the repository of the push and moves the branch there.
+    /// Receives the pack into the repository of the push, and moves the branch there.
     async fn unpack(
         &mut self,
         open: Option<&Command>,
@@ -166,7 +166,7 @@ impl Push {
                 let status = git.process.finish().await.map_err(Ended::Git)?;
                 Ok(told.result(self.wiki.slug(), status.success()))
             }
-            // Before its directory is removed.
+            // Wait for git to end before its directory is removed.
             ended => {
                 git.process.end().await;
                 ended.map(|_| Ok(()))
@@ -175,7 +175,7 @@ impl Push {
     }
 }
 
-/// The wiki's own decision. It is made and carried out even if the client has left by now.
+/// Has the wiki take over the push or refuse it, even if the client has left by now.
 async fn take_over(
     wiki: &Wiki,
     incoming: Incoming,
@@ -189,7 +189,7 @@ async fn take_over(
     received.map(drop).map_err(|error| refused(&error))
 }
 
-/// Lets the client hear from time to time that there is still somebody.
+/// Sends keep-alive packets until the work is done.
 async fn keeping_alive<T>(work: impl Future<Output = T>, out: &Out) -> T {
     let mut work = pin!(work);
     loop {
@@ -200,7 +200,7 @@ async fn keeping_alive<T>(work: impl Future<Output = T>, out: &Out) -> T {
     }
 }
 
-/// Why the wiki didn't take it over, in words for whoever pushed.
+/// Maps an error of the wiki to a refusal with an explanation for the user.
 fn refused(error: &wikigrove_tenant::Error) -> Refused {
     match error.push_refused() {
         Some(lines) => Refused::explained(lines.to_vec()),

@@ -1,4 +1,4 @@
-//! What git sends: plain or packed with gzip, in chunks or with a length.
+//! Bodies of git requests: plain or compressed with gzip, chunked or with a length.
 
 use std::io;
 
@@ -13,14 +13,14 @@ use wikigrove_tenant::problem::Problem;
 
 use super::service::Service;
 
-/// A request's body, unpacked. How much of it is read is for the reader to bound: a few bytes may
-/// unpack to any number.
+/// A decompressed request body. The reader must limit how much it reads, since a few compressed bytes
+/// may expand to any size.
 pub(super) type Body = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The body of a request for a service.
 ///
 /// # Errors
-/// 413 if it says that it is longer than `limit`; 415 if it is something else.
+/// 413 if its stated length exceeds `limit`; 415 for another media type or encoding.
 pub(super) fn body(request: Request, service: Service, limit: u64) -> Result<Body, Problem> {
     let headers = request.headers();
     let media_type = one(headers, CONTENT_TYPE.as_str());
@@ -48,7 +48,7 @@ pub(super) fn body(request: Request, service: Service, limit: u64) -> Result<Bod
     Ok(if is_packed { Box::new(GzipDecoder::new(plain)) } else { Box::new(plain) })
 }
 
-/// The value of a header that is sent once.
+/// The value of a header; `None` if it is missing or sent several times.
 fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -62,7 +62,7 @@ pub(super) fn too_large(limit: u64) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).field("limit", limit)
 }
 
-/// The answer to a body that ended early, can't be unpacked or makes no sense.
+/// A 400 error for a body that ends early, can't be decompressed or is malformed.
 pub(super) fn unreadable(why: &str) -> Problem {
     let detail = format!("the request can't be read: {why}");
     Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)

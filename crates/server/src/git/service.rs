@@ -1,19 +1,19 @@
-//! The two things that git asks for.
+//! The two services of git's smart HTTP protocol.
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use wikigrove_tenant::problem::Problem;
 
-/// One side of a conversation with git.
+/// A service that a git client requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
-    /// We give: clone and fetch.
+    /// The server sends objects: clone and fetch.
     UploadPack,
-    /// We take: push.
+    /// The server receives objects: push.
     ReceivePack,
 }
 
 impl Service {
-    /// The one that a query asks for.
+    /// The service named in a query string.
     pub(super) fn of_query(query: &str) -> Result<Self, Problem> {
         let mut named = form_urlencoded::parse(query.as_bytes())
             .filter(|(name, _)| name == "service")
@@ -30,7 +30,7 @@ impl Service {
         Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_service", detail))
     }
 
-    /// The name, as the git program knows it.
+    /// The git subcommand of this service.
     pub(super) fn command(self) -> &'static str {
         match self {
             Self::UploadPack => "upload-pack",
@@ -38,15 +38,15 @@ impl Service {
         }
     }
 
-    /// The media type of `advertisement`, `request` or `result`.
+    /// The media type of an `advertisement`, `request` or `result`.
     pub(super) fn media_type(self, of: &str) -> String {
         format!("application/x-git-{}-{of}", self.command())
     }
 
-    /// The version of the protocol that the client asks for, if it is one that there is.
+    /// The protocol version that the client requests, if it is supported.
     ///
-    /// It becomes a variable of git's environment, so nothing else gets there. Pushing has no version 2:
-    /// whoever asks for it speaks the first one.
+    /// It becomes an environment variable of git, so only known values are passed. Pushes don't have
+    /// version 2: a client that requests it gets the default version.
     pub(super) fn protocol(self, headers: &HeaderMap) -> Option<&'static str> {
         let mut named = headers.get_all("git-protocol").iter().map(HeaderValue::as_bytes);
         match (named.next()?, named.next(), self) {

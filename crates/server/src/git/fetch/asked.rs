@@ -1,10 +1,10 @@
-//! The request of a clone or fetch: read here, and written anew for git.
+//! Validation of a clone or fetch request, which is parsed and rewritten before git sees it.
 //!
-//! git answers about every object that it has, and not only about what it shows: a page of a history that
-//! was taken back, what a refused push left behind, or a branch beside the wiki's. It acknowledges each
-//! `have` of such an object, and in version 2 it gives each one that is wanted. So git gets to hear of
-//! commits of the branch's history and of the branch only, as if there were nothing else, and of the
-//! arguments that are known here only.
+//! git reveals every object in the repository, not only those it advertises: a page in a history that
+//! was rewritten, leftovers of a refused push, or a branch beside the wiki's. It acknowledges each
+//! `have` of such an object, and protocol version 2 sends any object that is wanted. The rewritten
+//! request therefore mentions only commits in the branch's history, only this branch, and only arguments
+//! that are known here.
 
 mod line;
 
@@ -18,22 +18,22 @@ use crate::git::packet::{self, Packet};
 use crate::git::request;
 use line::{Line, Section};
 
-/// The most commits that one request may ask for.
+/// Maximum number of commits that one request may want.
 const MOST: usize = 1000;
 
-/// What becomes of a request.
+/// The outcome of validating a request.
 pub(super) enum Verdict {
-    /// git is to be asked this.
+    /// The request to pass to git.
     Ask(Vec<u8>),
-    /// The client is to be answered this, without asking git.
+    /// The response to the client, without running git.
     Refuse(BytesMut),
 }
 
-/// Reads a request in a version of the protocol, such as `version=2`, for a wiki whose branch has this
-/// full name.
+/// Validates a request in a protocol version such as `version=2`, for a wiki whose branch has this full
+/// name.
 ///
 /// # Errors
-/// 400: it isn't a request in this version. The wiki can't be read.
+/// 400 if the request is malformed for this version; an error if the wiki can't be read.
 pub(super) async fn checked(
     wiki: &Wiki,
     branch: &str,
@@ -65,14 +65,14 @@ fn refuse(why: &str) -> Verdict {
     Verdict::Refuse(answer)
 }
 
-/// Whether a client that names this means the branch.
+/// Returns `true` if the name denotes the wiki's branch.
 fn is_branch(name: &str, branch: &str) -> bool {
     let short = branch.strip_prefix("refs/").unwrap_or(branch);
     let shortest = short.strip_prefix("heads/").unwrap_or(short);
     [branch, short, shortest, "HEAD"].contains(&name)
 }
 
-/// All lines and marks.
+/// Parses all lines and special packets.
 fn lines(asked: &[u8], is_second: bool) -> Result<Vec<Line>, Problem> {
     let mut rest = BytesMut::from(asked);
     let mut section = if is_second { Section::Command(None) } else { Section::Wants };
@@ -104,12 +104,12 @@ fn lines(asked: &[u8], is_second: bool) -> Result<Vec<Line>, Problem> {
     Ok(lines)
 }
 
-/// The request as git is to read it. Commits that the branch doesn't have are left out, as git itself
-/// passes over those that it doesn't have.
+/// Writes the request for git. Commits that the branch lacks are omitted, as git itself skips commits
+/// that it lacks.
 ///
-/// In version 2 an object that can't exist stands for each `have` that is left out: without any, git takes
-/// the request for that of a clone and answers otherwise. The first versions have no such rule, and there git
-/// may name an unknown object in its answer.
+/// In version 2 an impossible object id replaces each omitted `have`: without any `have`, git takes the
+/// request for a clone and answers differently. Versions 0 and 1 have no such rule, and git may name an
+/// unknown object there in its response.
 fn written(lines: &[Line], is_second: bool, branch: &str, known: &HashSet<Revision>) -> Vec<u8> {
     let nothing = Line::Have(Revision::from_bytes([0; 20]));
     let mut asked = BytesMut::new();
@@ -134,7 +134,7 @@ mod tests {
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
-    /// A request of lines; `0000` and `0001` are marks.
+    /// A request made of lines; `0000` and `0001` are special packets.
     fn request(lines: &[&str]) -> Vec<u8> {
         let mut asked = BytesMut::new();
         for line in lines {
@@ -146,7 +146,7 @@ mod tests {
         asked.into()
     }
 
-    /// What git is asked where the branch has the commit A, and what isn't offered.
+    /// The request that git gets if the branch has commit A, and the arguments that are refused.
     fn asked(is_second: bool, lines: &[&str]) -> Option<(Vec<u8>, Vec<String>)> {
         let lines = super::lines(&request(lines), is_second).ok()?;
         let unknown = lines.iter().filter_map(Line::unknown).map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! What a push asks for: which branches go where.
+//! The commands of a push: refs with their old and new object ids.
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;
@@ -8,45 +8,45 @@ use wikigrove_tenant::problem::Problem;
 use crate::git::packet::{self, FLUSH, Packet};
 use crate::git::request::{self, Body, unreadable};
 
-/// The most bytes of commands.
+/// Maximum size of the commands, in bytes.
 const LONGEST: usize = 256 * 1024;
-/// What git calls a commit that there is not.
+/// The all-zero object id, which stands for a missing commit.
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
-/// The head of a push. A pack follows, unless everything is to be deleted.
+/// The commands of a push. A pack follows, unless all commands are deletions.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Asked {
     pub(super) commands: Vec<Command>,
     pub(super) wishes: Wishes,
-    /// Lines about a history that the client has in part only, for git.
+    /// Lines about the client's shallow boundaries, passed on to git.
     pub(super) shallow: Vec<Bytes>,
 }
 
-/// One branch or tag.
+/// A change to one ref.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Command {
-    /// What the client believes it to be; `None`: that there is none.
+    /// The old object id; `None` if the client expects the ref not to exist.
     pub(super) old: Option<Revision>,
-    /// What it is to be; `None`: to be deleted.
+    /// The new object id; `None` to delete the ref.
     pub(super) new: Option<Revision>,
-    /// Such as `refs/heads/main`; without spaces and control characters.
+    /// The full ref name, such as `refs/heads/main`; without whitespace and control characters.
     pub(super) name: String,
 }
 
-/// How the client wants to be answered.
+/// The capabilities that the client requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wishes {
-    /// It wants to know what became of each command.
+    /// Report the result of each command.
     pub(super) report: bool,
-    /// It takes words for people beside the answer.
+    /// Send messages for the user in a side band.
     pub(super) words: bool,
-    /// All or nothing.
+    /// Apply all commands or none.
     pub(super) atomic: bool,
     pub(super) quiet: bool,
 }
 
-/// Reads all commands. What was read behind them, the beginning of the pack, is left in `read`. `None`:
-/// there are none, which is how a client finds out whether it is let in.
+/// Reads all commands. Bytes that follow them, the start of the pack, are left in `read`. `None` if
+/// there are no commands: clients send such requests to find out whether they are authorised.
 pub(super) async fn read(body: &mut Body, read: &mut BytesMut) -> Result<Option<Asked>, Problem> {
     let mut asked = Asked::default();
     let mut seen = 0;
@@ -93,13 +93,13 @@ impl Asked {
         Ok(())
     }
 
-    /// Whether a pack follows.
+    /// Returns `true` if a pack follows.
     pub(super) fn has_pack(&self) -> bool {
         self.commands.iter().any(|command| command.new.is_some())
     }
 
-    /// The same push with one command only, for git. Whatever the client wants, we want a report, and
-    /// words apart from it.
+    /// The same push with only one command, for git. It always requests a report and a side band,
+    /// independently of the client's capabilities.
     pub(super) fn only(&self, command: &Command) -> BytesMut {
         let mut bytes = BytesMut::new();
         self.shallow.iter().for_each(|line| packet::put(&mut bytes, line));
@@ -141,7 +141,7 @@ impl Wishes {
         let mut wishes = Self::default();
         for word in words.split(|byte| *byte == b' ') {
             match word {
-                // A report of the second kind may say more, and needn't.
+                // A version 2 report may have more details, but needn't.
                 b"report-status" | b"report-status-v2" => wishes.report = true,
                 b"side-band-64k" => wishes.words = true,
                 b"atomic" => wishes.atomic = true,

@@ -1,4 +1,4 @@
-//! The client's pack on its way to git, and git's words on their way back.
+//! Streams the client's pack to git, and git's messages back to the client.
 
 use std::io;
 use std::path::Path;
@@ -24,14 +24,14 @@ use crate::git::process::{Pipes, Process, command, heard};
 use crate::git::request::{self, Body};
 use crate::git::service::Service;
 
-/// How much is read at once, in bytes.
+/// Maximum size of one read, in bytes.
 const PIECE: usize = 128 * 1024;
-/// The longest report of git, in bytes: it is about one branch.
+/// Maximum size of git's report, in bytes: it covers a single branch.
 const LONGEST_REPORT: usize = 64 * 1024;
-/// What git may write beside the pack, in bytes: the index of it.
+/// Maximum size of other files that git writes, in bytes: the index of the pack.
 const BESIDE: u64 = 256 << 20;
 
-/// Why a push was ended before git was done with it.
+/// The reason why a push was ended before git finished.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
     #[error("the client went away")]
@@ -70,18 +70,18 @@ impl Ended {
     }
 }
 
-/// What the client sends.
+/// The pack that the client sends.
 pub(super) struct Upload {
     pub(super) body: Body,
-    /// What was read of the pack already.
+    /// Bytes of the pack that were already read.
     pub(super) read: BytesMut,
-    /// The most bytes of it.
+    /// Maximum size of the pack, in bytes.
     pub(super) most: u64,
-    /// How long the client may take for 64 KiB of it.
+    /// Maximum time for each 64 KiB of the pack.
     pub(super) idle: Duration,
 }
 
-/// The beginning of the answer: told once whether there is one, or which error it is.
+/// Starts the response exactly once: with a success status, or with an error.
 pub(super) struct Head(Mutex<Option<oneshot::Sender<Result<(), Problem>>>>);
 
 impl Head {
@@ -89,14 +89,14 @@ impl Head {
         Self(Mutex::new(Some(head)))
     }
 
-    /// `false`: it was begun before.
+    /// Starts the response. Returns `false` if it was started before.
     pub(super) fn begin(&self, answer: Result<(), Problem>) -> bool {
         let head = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         head.is_some_and(|head| head.send(answer).is_ok())
     }
 }
 
-/// A git that receives.
+/// A running `git receive-pack`.
 pub(super) struct Receiving {
     pub(super) process: Process,
     pub(super) pipes: Option<Pipes>,
@@ -119,7 +119,7 @@ pub(super) fn start(
     Ok(Receiving { process, pipes: Some(pipes) })
 }
 
-/// What git told.
+/// git's output: its report and its error messages.
 pub(super) struct Told {
     name: String,
     report: Vec<u8>,
@@ -127,7 +127,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// What became of the branch, as far as git goes.
+    /// git's result for the branch.
     pub(super) fn result(self, slug: &Slug, is_success: bool) -> Result<(), Refused> {
         let said = said_of(&self.report, &self.name);
         if !is_success || said.is_none() {
@@ -141,8 +141,8 @@ impl Told {
     }
 }
 
-/// Passes the pack to git, and its words to the client. Without git all is only read to its end, so
-/// that the client gets to the answer.
+/// Streams the pack to git and git's messages to the client. Without git, reads the pack to its end, so
+/// that the client reads the response.
 pub(super) async fn run(
     asked: &Asked,
     git: Option<(&Command, Pipes)>,
@@ -160,7 +160,7 @@ pub(super) async fn run(
     };
     let give = async {
         let mut stdin = stdin;
-        // If git has heard enough it says why itself.
+        // If git stops reading, its report says why.
         let is_listening = stdin.write_all(&asked.only(command)).await.is_ok();
         pass_on(upload, is_listening.then_some(stdin), place).await?;
         head.begin(Ok(()));
@@ -171,7 +171,7 @@ pub(super) async fn run(
     Ok(Some(Told { name: command.name.clone(), report, errors }))
 }
 
-/// Reads the pack to its end and gives it to git, for as long as git takes it.
+/// Reads the pack to its end, and writes it to git until git stops reading.
 async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> Result<(), Ended> {
     let Upload { mut body, read: mut piece, most, idle } = upload;
     let (mut passed, mut pace) = (0, Pace::new(idle));
@@ -183,7 +183,7 @@ async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> R
         if let Some(git) = &mut to
             && git.write_all(&piece).await.is_err()
         {
-            // It has ended. The client reads why when it has sent all.
+            // git has ended. The client reads the reason after it has sent everything.
             to = None;
         }
         piece.clear();
@@ -196,7 +196,7 @@ async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> R
     }
 }
 
-/// Holds git's report back, and lets through what it says to people.
+/// Collects git's report, and passes its messages to the client.
 async fn hear(mut stdout: ChildStdout, head: &Head, out: &Out) -> Result<Vec<u8>, Ended> {
     let mut report = Vec::new();
     let mut buffer = BytesMut::new();
@@ -210,7 +210,7 @@ async fn hear(mut stdout: ChildStdout, head: &Head, out: &Out) -> Result<Vec<u8>
                     report.extend_from_slice(part);
                 }
                 Some((2 | 3, words)) => {
-                    // The client has to read before git can go on.
+                    // The client must read the messages before git can continue.
                     head.begin(Ok(()));
                     out.say(words).await;
                 }

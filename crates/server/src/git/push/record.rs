@@ -1,4 +1,4 @@
-//! What the operator learns of a push, whoever its commits name.
+//! Audit log entries of pushes, which are independent of the commits' authors.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use super::verdict::Branch;
 use crate::auth::ClientAddress;
 use crate::middleware::RequestId;
 
-/// Where a push comes from.
+/// The origin of a push.
 pub(super) struct Record {
     peer: Option<IpAddr>,
     request_id: Option<String>,
@@ -24,7 +24,7 @@ impl Record {
         Self { peer, request_id }
     }
 
-    /// Writes down that it is about to be taken over: nothing is that isn't written down.
+    /// Records a push before it is taken over; without a record it isn't taken over.
     pub(super) async fn begin(
         &self,
         wiki: &Wiki,
@@ -37,7 +37,7 @@ impl Record {
         wiki.record("git.push", self.peer, self.request_id.clone(), detail).await
     }
 
-    /// Writes down what became of it, as the status that a save would be answered with.
+    /// Records the result, as the HTTP status that a save with this result would have.
     pub(super) async fn end(&self, wiki: &Wiki, entry: AuditId, error: Option<&Error>) {
         let status = error.map_or(StatusCode::OK, Error::status);
         if let Err(error) = wiki.record_result(entry, status.as_u16()).await {

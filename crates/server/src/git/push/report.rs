@@ -1,4 +1,4 @@
-//! What a pusher is told: what became of each command, and words for people beside it.
+//! The report of a push to the client: the result of each command, and messages for the user.
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
@@ -7,15 +7,15 @@ use super::commands::{Asked, Wishes};
 use crate::git::fetch::Piece;
 use crate::git::packet::{self, FLUSH, Packet};
 
-/// The longest reason for a refusal that stands in one line with the branch.
+/// Maximum length of a reason that is shown on the line of its branch.
 const SHORT: usize = 120;
 
-/// Why something wasn't done.
+/// A refusal of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
-    /// In few words; git shows them behind the branch.
+    /// Short reason; git shows it after the branch.
     pub(super) reason: String,
-    /// All there is to say. git shows it behind `remote:`.
+    /// Full explanation; git shows it after `remote:`.
     pub(super) lines: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl Refused {
         Self { reason: clean(&reason.into()), lines: Vec::new() }
     }
 
-    /// One line says it all, or stands for the others.
+    /// A refusal with an explanation; a single short line also serves as the reason.
     pub(super) fn explained(lines: Vec<String>) -> Self {
         let reason = match lines.as_slice() {
             [only] if only.len() <= SHORT => only,
@@ -34,19 +34,19 @@ impl Refused {
     }
 }
 
-/// Without what a terminal would act on, and in one line.
+/// Replaces control characters, so that the text is one line and harmless to terminals.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The answer on its way to the client.
+/// The response stream to the client.
 pub(super) struct Out {
     pub(super) pieces: mpsc::Sender<Piece>,
     pub(super) wishes: Wishes,
 }
 
 impl Out {
-    /// Words for people. If the client has gone, that is seen elsewhere.
+    /// Sends a message for the user. Does nothing if the client is gone; other code notices that.
     pub(super) async fn say(&self, words: &[u8]) {
         if self.wishes.words {
             let mut bytes = BytesMut::new();
@@ -55,15 +55,15 @@ impl Out {
         }
     }
 
-    /// Something that means nothing, so that nobody on the way believes that we are gone. A client that
-    /// hasn't read what it was told before needn't hear it, and isn't waited for.
+    /// Sends an empty progress packet, which keeps proxies from closing the connection. It is skipped if
+    /// the client hasn't read the previous packets.
     pub(super) fn keep_alive(&self) {
         if self.wishes.words {
             let _ = self.pieces.try_send(Ok(Bytes::from_static(b"0005\x01")));
         }
     }
 
-    /// The end: what became of each command.
+    /// Ends the response with the result of each command.
     pub(super) async fn finish(self, asked: &Asked, results: &[Result<(), Refused>]) {
         for refused in results.iter().filter_map(|result| result.as_ref().err()) {
             let words: String = refused.lines.iter().map(|line| format!("{line}\n")).collect();
@@ -104,7 +104,7 @@ fn report(asked: &Asked, results: &[Result<(), Refused>]) -> BytesMut {
     report
 }
 
-/// What git's own report says of one branch. `None`: it isn't whole.
+/// The result of one branch in git's own report; `None` if the report is incomplete.
 pub(super) fn said_of(report: &[u8], name: &str) -> Option<Result<(), Refused>> {
     let mut rest = BytesMut::from(report);
     let mut unpacked = None;
@@ -118,7 +118,7 @@ pub(super) fn said_of(report: &[u8], name: &str) -> Option<Result<(), Refused>> 
             "ng" => {
                 if let Some(reason) = of.strip_prefix(name).and_then(|of| of.strip_prefix(' ')) {
                     return match unpacked? {
-                        // That the pack is no good is why the branch isn't moved.
+                        // A bad pack is the reason why the branch didn't move.
                         Err(refused) => Some(Err(refused)),
                         Ok(()) => Some(Err(Refused::because(reason))),
                     };

@@ -1,25 +1,25 @@
-//! What can be said of a push before its objects are looked at.
+//! Decisions about a push that need no objects.
 
 use wikigrove_tenant::Revision;
 
 use super::commands::{Asked, Command};
 use super::report::Refused;
 
-/// The branch that a wiki is.
+/// The wiki's branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Branch {
-    /// Such as `refs/heads/main`.
+    /// The full ref name, such as `refs/heads/main`.
     pub(super) name: String,
     pub(super) head: Option<Revision>,
 }
 
-/// What becomes of each command, as far as it is known, and which one is for git to decide.
+/// The results that are known already, and the index of the command that git has to decide.
 pub(super) struct Verdicts {
     pub(super) results: Vec<Result<(), Refused>>,
     pub(super) open: Option<usize>,
 }
 
-/// Looks at all commands. At most one is left open: the one that moves the branch.
+/// Judges all commands. At most one is left open: the command that moves the branch.
 pub(super) fn judge(asked: &Asked, branch: &Branch) -> Verdicts {
     let of_branch = asked.commands.iter().filter(|command| command.name == branch.name).count();
     let mut open = None;
@@ -41,7 +41,7 @@ pub(super) fn judge(asked: &Asked, branch: &Branch) -> Verdicts {
     Verdicts { results, open }
 }
 
-/// Whether it is done already, or why it isn't done.
+/// Returns `true` if the command has nothing to do, or the reason for its refusal.
 fn one(command: &Command, branch: &Branch, of_branch: usize) -> Result<bool, String> {
     let short = branch.name.strip_prefix("refs/heads/").unwrap_or(&branch.name);
     if command.name != branch.name {
@@ -52,7 +52,7 @@ fn one(command: &Command, branch: &Branch, of_branch: usize) -> Result<bool, Str
     }
     match command.new {
         None => Err(format!("the branch {short} can't be deleted")),
-        // Sent again after an answer got lost, perhaps.
+        // Probably a retry after a lost response.
         new if new == branch.head => Ok(true),
         _ if command.old != branch.head => Err("fetch first".to_owned()),
         _ => Ok(false),

@@ -1,30 +1,30 @@
-//! The lines of a request.
+//! Lines of a fetch request.
 
 use wikigrove_tenant::Revision;
 
 use crate::git::packet::Packet;
 
-/// One line, or a mark between sections.
+/// One line, or a packet that separates sections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// `0000` or `0001`.
+    /// A flush or delimiter packet: `0000` or `0001`.
     Mark(u8),
-    /// A wanted commit, and the client's capabilities, which may stand behind the first one.
+    /// A wanted commit, with the client's capabilities if it is the first.
     Want(Revision, String),
     /// A commit that the client has.
     Have(Revision),
     /// A commit that the client has without its parents.
     Shallow(Revision),
-    /// A branch whose history is to be left out.
+    /// A ref whose history is to be excluded.
     Exclude(String),
-    /// A line that names neither an object nor a branch.
+    /// A line that names neither an object nor a ref.
     Plain(String),
-    /// A line that this server doesn't offer.
+    /// A line that this server doesn't support.
     Unknown(String),
 }
 
 impl Line {
-    /// The commit that is named.
+    /// The commit that the line names.
     pub(super) fn id(&self) -> Option<Revision> {
         match self {
             Self::Want(id, _) | Self::Have(id) | Self::Shallow(id) => Some(*id),
@@ -32,22 +32,22 @@ impl Line {
         }
     }
 
-    /// The commit that is wanted.
+    /// The wanted commit.
     pub(super) fn wanted(&self) -> Option<Revision> {
         if let Self::Want(id, _) = self { Some(*id) } else { None }
     }
 
-    /// The branch that is to be left out.
+    /// The excluded ref.
     pub(super) fn excluded(&self) -> Option<&str> {
         if let Self::Exclude(name) = self { Some(name) } else { None }
     }
 
-    /// What isn't offered.
+    /// The unsupported line.
     pub(super) fn unknown(&self) -> Option<&str> {
         if let Self::Unknown(what) = self { Some(what) } else { None }
     }
 
-    /// The line as git is to read it; of a mark there is none. The only branch has this name.
+    /// The line as it is passed to git; empty for a separator. `branch` replaces any excluded ref.
     pub(super) fn written(&self, branch: &str) -> String {
         match self {
             Self::Mark(_) => String::new(),
@@ -61,18 +61,18 @@ impl Line {
     }
 }
 
-/// Where in a request a line stands.
+/// The section of a request that is being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
-    /// Version 2: the command, once it was named, and what the client is.
+    /// Version 2: the command, once it has been named, and the client's capabilities.
     Command(Option<Command>),
     /// Version 2: the arguments of the command.
     Arguments(Command),
-    /// Versions 0 and 1: what the client wants, and what of the history it lacks.
+    /// Versions 0 and 1: wanted commits and shallow boundaries.
     Wants,
-    /// Versions 0 and 1: what the client has.
+    /// Versions 0 and 1: commits that the client has.
     Haves,
-    /// Behind the end.
+    /// After the end.
     End,
 }
 
@@ -85,7 +85,7 @@ pub(super) enum Command {
 }
 
 impl Section {
-    /// The section behind a mark that ends this one; `None` if it can't stand here.
+    /// The section after a special packet; `None` if the packet isn't allowed here.
     pub(super) fn after(self, mark: u8) -> Option<Self> {
         match (self, mark) {
             (Self::Wants | Self::Haves, 0) => Some(Self::Haves),
@@ -95,7 +95,7 @@ impl Section {
         }
     }
 
-    /// Reads a line of this section, and says in which section the next one stands.
+    /// Parses a line of this section, and returns the section of the next line.
     pub(super) fn read(self, data: &[u8]) -> Result<(Line, Self), &'static str> {
         let text = std::str::from_utf8(Packet::line(data)).map_err(|_| "a line isn't text")?;
         if text.is_empty() || text.chars().any(char::is_control) {
