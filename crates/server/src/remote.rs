@@ -1,7 +1,7 @@
-//! What a wiki says to the world outside, and hears from it: git remotes, webhooks, notices.
+//! Connections to the outside: git remotes, webhooks, notices.
 //!
-//! Everything here is one call at a time. When to call, what to do with the answer and what waits in
-//! between is for whoever drives it.
+//! Each function here performs a single call. The caller decides when to call, evaluates the result, and queues
+//! retries.
 
 pub mod address;
 pub mod credential;

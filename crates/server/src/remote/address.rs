@@ -1,8 +1,7 @@
-//! Which hosts may be reached, and at which address.
+//! The policy on reachable hosts and addresses.
 //!
-//! A name is resolved once for each call, all of the answers have to be addresses of the open
-//! internet, and the call goes to the one that was looked at: what a name means a moment later
-//! doesn't matter any more.
+//! A name is resolved once per call, all of its addresses must be public, and the connection goes to an address that
+//! was checked. A later change of the name (DNS rebinding) has no effect.
 
 use std::fmt;
 use std::future::Future;
@@ -14,10 +13,10 @@ use std::time::Duration;
 
 use super::url::{Host, InvalidUrl, RemoteUrl, Scheme, host_and_port};
 
-/// How long a name may take.
+/// Deadline for resolving a name.
 const RESOLVING: Duration = Duration::from_secs(10);
 
-/// Networks of IPv4 that are no place on the open internet: first address and length of the prefix.
+/// IPv4 networks that aren't on the public internet: first address and prefix length.
 #[rustfmt::skip]
 const RESERVED_V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(0, 0, 0, 0), 8),         // this network
@@ -41,11 +40,11 @@ const RESERVED_V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(240, 0, 0, 0), 4),       // reserved, broadcast
 ];
 
-/// The only part of IPv6 that is given out: everything else (loopback, link-local, unique local,
-/// mapped IPv4, NAT64, multicast) is outside of it.
+/// The only IPv6 range that is allocated for global unicast. Loopback, link-local, unique local, mapped IPv4, NAT64 and
+/// multicast addresses are outside it.
 const GIVEN_OUT_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What inside of it isn't a place.
+/// Networks within that range that aren't on the public internet.
 #[rustfmt::skip]
 const RESERVED_V6: &[(Ipv6Addr, u32)] = &[
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),               // protocol assignments, Teredo
@@ -55,7 +54,7 @@ const RESERVED_V6: &[(Ipv6Addr, u32)] = &[
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),               // documentation
 ];
 
-/// Whether an address is one host's on the open internet.
+/// Returns `true` if an address belongs to a single host on the public internet.
 pub fn is_global_unicast(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -73,36 +72,36 @@ pub fn is_global_unicast(address: IpAddr) -> bool {
     }
 }
 
-/// Why a place can't be reached. The state machine pauses a link for it.
+/// The reason for which a URL may not be reached. The state machine pauses the link.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
-    /// The platform's list of hosts doesn't have it.
+    /// The host isn't in the platform's list of hosts.
     #[error("this platform doesn't link wikis with {0}")]
     Host(String),
-    /// `http://`, to a host that the operator didn't admit.
+    /// `http://` to a host that the operator didn't allow.
     #[error("http:// is for hosts that the operator admits with --sync-allow; use https://")]
     Http,
-    /// A port that git isn't served at, and that the operator didn't admit.
+    /// A port that isn't usual for git, on a host that the operator didn't allow.
     #[error(
         "port {0} isn't one that git is served at, unless the operator admits the host with --sync-allow"
     )]
     Port(u16),
-    /// An address inside some network.
+    /// An address that isn't public.
     #[error(
         "{host} is at {address}, which is not on the open internet; the operator can admit it with --sync-allow"
     )]
     Address {
-        /// The host that was asked for.
+        /// The requested host.
         host: String,
-        /// The first of its addresses that may not be reached.
+        /// Its first blocked address.
         address: IpAddr,
     },
 }
 
-/// Why there is no address to go to.
+/// The reason for which a URL can't be resolved to an address.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// It may not be reached.
+    /// The host may not be reached.
     #[error(transparent)]
     Blocked(#[from] Blocked),
     /// The name can't be resolved now.
@@ -110,12 +109,12 @@ pub enum ResolveError {
     Unknown {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
 }
 
-/// `HOST[:PORT]` as an operator gives it.
+/// `HOST[:PORT]` in an operator's option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     host: Host,
@@ -144,18 +143,17 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// What this platform may reach.
+/// The hosts that this platform may reach.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// Hosts that are reached wherever they are, at any port, and with `http://` too (`--sync-allow`).
+    /// Hosts allowed at any address, at any port, and with `http://` too (`--sync-allow`).
     pub admitted: Vec<Endpoint>,
-    /// If given, the only hosts that wikis may be linked with, besides the admitted ones.
+    /// If given, wikis may be linked only with these hosts and the `admitted` ones.
     pub only: Option<Vec<Endpoint>>,
 }
 
 impl Policy {
-    /// What can be said of a URL without asking anybody. For the moment when a link is made; it is
-    /// said again at every run.
+    /// Checks a URL without resolving its name. Done when a link is created, and again at every run.
     ///
     /// # Errors
     /// [`Blocked`].
@@ -185,10 +183,10 @@ impl Policy {
         }
     }
 
-    /// The one address that this URL's host is reached at, this time.
+    /// Resolves this URL's host to the one address for this call.
     ///
     /// # Errors
-    /// It may not be reached, or isn't known.
+    /// The host may not be reached, or can't be resolved.
     pub async fn resolve(
         &self,
         url: &RemoteUrl,
@@ -209,8 +207,8 @@ impl Policy {
         chosen.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
     }
 
-    /// Picks one of the answers, if there is one to which there `is_way` from here; `None` if there are none.
-    /// One that may not be reached spoils all: an honest name has none of those.
+    /// Picks one of the addresses of a name, preferring those for which `is_way` returns `true`; `None` if there are
+    /// none. If any address is blocked, the whole name is refused: a legitimate name has no blocked address.
     ///
     /// # Errors
     /// [`Blocked::Address`].
@@ -223,7 +221,7 @@ impl Policy {
         if !self.admits(url.host(), url.port()) {
             found.iter().try_for_each(|address| check_address(url.host(), *address))?;
         }
-        // Of those that can be reached IPv4 is the one that is broken less often.
+        // Among the reachable ones prefer IPv4, which is broken less often.
         let way = || found.iter().copied().filter(|address| is_way(*address));
         let chosen = way().find(IpAddr::is_ipv4).or_else(|| way().next());
         Ok(chosen.or(found.first().copied()))
@@ -234,8 +232,8 @@ impl Policy {
     }
 }
 
-/// Whether this machine knows a way to an address: there are networks with one kind of addresses only.
-/// Nothing is sent.
+/// Returns `true` if this machine has a route to an address: some networks have only IPv4 or only IPv6. Sends no
+/// packet.
 fn has_route(address: IpAddr) -> bool {
     let local: IpAddr =
         if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -249,16 +247,16 @@ fn check_address(host: &Host, address: IpAddr) -> Result<(), Blocked> {
     Err(Blocked::Address { host: host.to_string(), address })
 }
 
-/// The answer of a [`Resolver`], later.
+/// The future of a [`Resolver`].
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
-/// Who knows the addresses of names.
+/// Resolves host names.
 pub trait Resolver: Send + Sync + fmt::Debug {
     /// All addresses of a name.
     fn resolve<'a>(&'a self, name: &'a str, port: u16) -> Resolving<'a>;
 }
 
-/// The machine's own resolver.
+/// The system's resolver.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 

@@ -1,5 +1,4 @@
-//! What a wiki logs in with elsewhere: a token or a deploy key, kept sealed, or a file that the
-//! operator mounts.
+//! Credentials for remotes: a token or a deploy key, stored sealed, or a file that the operator mounts.
 
 use std::fmt;
 use std::io;
@@ -19,43 +18,43 @@ const MAX_TOKEN: usize = 4096;
 /// A credential that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCredential {
-    /// An empty token, or one with a space or a control character in it.
+    /// An empty token, or one with a space or a control character.
     #[error("the token is empty, too long, or holds what no header can")]
     Token,
-    /// A user name that can't stand before a token.
+    /// A user name that can't be combined with a token.
     #[error("the user may hold letters, digits and . _ @ + - only")]
     User,
     /// Text that isn't a private key.
     #[error("this is no private key in OpenSSH's format")]
     NotAKey,
-    /// A key in one of the older formats.
+    /// A key in an older format.
     #[error("the key is in an older format; `ssh-keygen -p -N '' -f FILE` writes it anew")]
     OldKey,
-    /// Nobody is there to type it.
+    /// A key with a passphrase, which can't be entered in a background process.
     #[error("the key has a passphrase, which nobody could type; `ssh-keygen -p` removes it")]
     Passphrase,
-    /// No directory for mounted secrets is set, or the name leads out of it.
+    /// No directory for mounted secrets is configured, or the name leads out of it.
     #[error("`{0}` is not a file below the directory for mounted secrets")]
     Outside(String),
-    /// It can't be read.
+    /// The file can't be read.
     #[error("`{name}` can't be read: {source}")]
     File {
         /// The name below the directory.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl InvalidCredential {
-    /// Whether the trouble is this machine's, and nothing is wrong with the credential.
+    /// Returns `true` if this machine is the cause, and the credential may be valid.
     pub fn is_ours(&self) -> bool {
         let is_there = |source: &std::io::Error| source.kind() != std::io::ErrorKind::NotFound;
         matches!(self, Self::File { source, .. } if is_there(source))
     }
 }
 
-/// A private key, without a passphrase.
+/// A private key without a passphrase.
 #[derive(Clone)]
 pub struct DeployKey {
     private: Secret,
@@ -63,7 +62,7 @@ pub struct DeployKey {
 }
 
 impl DeployKey {
-    /// Makes a new Ed25519 key. The comment shows at the host, so that people know whose it is.
+    /// Generates an Ed25519 key. The comment is shown at the host, so that users recognise the key.
     ///
     /// # Panics
     /// The system has no random numbers.
@@ -76,12 +75,12 @@ impl DeployKey {
         Self::of(&key).expect("a key that was just made can be written")
     }
 
-    /// The public half, as it's pasted at the host.
+    /// The public half, as it is pasted at the host.
     pub fn public(&self) -> &str {
         &self.public
     }
 
-    /// The private half, in OpenSSH's format.
+    /// The private half in OpenSSH's format.
     pub fn private(&self) -> &Secret {
         &self.private
     }
@@ -95,7 +94,7 @@ impl DeployKey {
 impl FromStr for DeployKey {
     type Err = InvalidCredential;
 
-    /// Reads a key as people paste it: with any line ends, indented, on one line.
+    /// Parses a pasted key: with any line ends, indented, or on a single line.
     fn from_str(text: &str) -> Result<Self, InvalidCredential> {
         const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
         const END: &str = "-----END OPENSSH PRIVATE KEY-----";
@@ -127,7 +126,7 @@ impl fmt::Debug for DeployKey {
     }
 }
 
-/// A token, and the user that it belongs to where a host asks for one.
+/// A token, with the user name that some hosts require.
 #[derive(Debug, Clone)]
 pub struct AccessToken {
     user: Option<String>,
@@ -135,7 +134,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// Checks a token. Spaces and line ends around it are left out.
+    /// Checks a token. Surrounding whitespace is removed.
     ///
     /// # Errors
     /// [`InvalidCredential::Token`], [`InvalidCredential::User`].
@@ -152,7 +151,7 @@ impl AccessToken {
         Ok(Self { user: user.map(str::to_owned), token: Secret::new(token.to_owned()) })
     }
 
-    /// Who logs in, if that was said.
+    /// The user name, if given.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
@@ -163,10 +162,10 @@ impl AccessToken {
     }
 }
 
-/// What one call logs in with.
+/// The credential of one call.
 #[derive(Debug, Clone, Default)]
 pub enum Credential {
-    /// Nothing: a repository that is open to everybody.
+    /// None: a public repository.
     #[default]
     None,
     /// For `https://`.
@@ -175,21 +174,21 @@ pub enum Credential {
     Key(DeployKey),
 }
 
-/// Where a credential is: what is sealed into the platform's database.
+/// The stored form of a credential, sealed in the platform's database.
 #[derive(Debug, Clone)]
 pub enum StoredCredential {
     /// A token.
     Token(AccessToken),
     /// A key.
     Key(DeployKey),
-    /// A file with a token in it, by its name below the directory for mounted secrets.
+    /// A file with a token, by its name below the directory for mounted secrets.
     TokenFile {
-        /// Who the token belongs to, if the host asks.
+        /// The user name, if the host requires one.
         user: Option<String>,
         /// The file.
         file: String,
     },
-    /// A file with a key in it.
+    /// A file with a key.
     KeyFile {
         /// The file.
         file: String,
@@ -197,17 +196,17 @@ pub enum StoredCredential {
 }
 
 impl StoredCredential {
-    /// Whether it is a key, wherever it is, and no token.
+    /// Returns `true` for a key, stored or mounted, and `false` for a token.
     pub fn is_key(&self) -> bool {
         matches!(self, Self::Key(_) | Self::KeyFile { .. })
     }
 
-    /// Whether it is a key that was made here, of which no host knows by itself.
+    /// Returns `true` for a key stored in the database. If it was generated here, no host knows it yet.
     pub fn is_deploy_key(&self) -> bool {
         matches!(self, Self::Key(_))
     }
 
-    /// All of it as one text, for the place where secrets are sealed.
+    /// The credential as one text, to be sealed.
     pub fn to_be_sealed(&self) -> Secret {
         let form = match self {
             Self::Token(token) => Form {
@@ -225,12 +224,12 @@ impl StoredCredential {
         Secret::new(serde_json::to_string(&form).unwrap_or_default())
     }
 
-    /// What such a text says. `None`: it can't be read any more.
+    /// Parses the unsealed text. `None` if it can't be read any more.
     pub fn unsealed(text: &Secret) -> Option<Self> {
         OwnedForm::read(text.expose())
     }
 
-    /// The credential itself. Files are read anew each time, so that what is rotated counts at once.
+    /// Opens the credential. Files are read each time, so that a rotated secret takes effect at once.
     ///
     /// # Errors
     /// [`InvalidCredential`].
@@ -286,20 +285,20 @@ impl OwnedForm {
     }
 }
 
-/// The directory that the operator mounts secrets in. Nothing outside of it is ever read for a link:
-/// it would be sent away.
+/// The directory in which the operator mounts secrets. No file outside it is ever read for a link, as its content would
+/// be sent to the remote.
 #[derive(Debug, Clone, Default)]
 pub struct SecretFiles {
     root: Option<PathBuf>,
 }
 
 impl SecretFiles {
-    /// Files below `root` can be named; without it, none.
+    /// Allows files below `root`; `None` allows no files.
     pub fn new(root: Option<PathBuf>) -> Self {
         Self { root }
     }
 
-    /// Reads a file. Links may lead to other places below the directory, as mounts of orchestrators do.
+    /// Reads a file. Symlinks may point elsewhere below the directory, as in the mounts of orchestrators.
     ///
     /// # Errors
     /// [`InvalidCredential::Outside`], [`InvalidCredential::File`].

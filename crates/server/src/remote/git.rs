@@ -1,38 +1,38 @@
-//! The git program: whether it's there, and new enough for what it's asked.
+//! Detects the git program and checks its version.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use wikigrove_tenant::storage::git_program::command;
 
-/// The oldest git that knows every option of the calls in [`wire`](super::wire): `--attr-source`.
+/// The oldest git that supports every option used in [`wire`](super::wire): `--attr-source`.
 const OLDEST: (u32, u32) = (2, 41);
 
-/// Why no remote can be reached from this machine. Wikis work without.
+/// The reason for which no remote can be reached from this machine. Wikis work without git.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitUnusable {
-    /// There is none.
+    /// There is no git program.
     #[error("synchronising needs the git program, and there is none: {0}")]
     Missing(String),
-    /// It's older than 2.41.
+    /// git is older than 2.41.
     #[error("synchronising needs git 2.41 or newer, and this is {found}")]
     TooOld {
-        /// What it calls itself, such as `2.30.2`.
+        /// Its version, such as `2.30.2`.
         found: String,
     },
 }
 
-/// A git program that was found to be usable.
+/// A git program that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitProgram {
     version: String,
 }
 
 impl GitProgram {
-    /// Looks for git once, at the start. It blocks for milliseconds.
+    /// Looks for git once, at the start. Blocks for milliseconds.
     ///
     /// # Errors
-    /// [`GitUnusable`], which is the status to show.
+    /// [`GitUnusable`], which is shown as the status.
     pub fn probe() -> Result<Self, GitUnusable> {
         Self::asked(command())
     }
@@ -67,7 +67,7 @@ impl GitProgram {
         Ok(Self { version: version.to_owned() })
     }
 
-    /// What it calls itself, such as `2.47.3`.
+    /// Its version, such as `2.47.3`.
     pub fn version(&self) -> &str {
         &self.version
     }

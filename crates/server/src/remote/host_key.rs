@@ -1,4 +1,4 @@
-//! The keys that SSH hosts show that they are themselves with.
+//! The public keys of SSH hosts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,7 @@ use ssh_key::{HashAlg, PublicKey};
 
 use super::url::Host;
 
-/// Keys of the large hosts, as they publish them. Each also publishes the fingerprint that the test
-/// below compares.
+/// Keys published by the large hosts. Each host also publishes the fingerprint that the test below checks.
 const BUILT_IN: &[(&str, &str)] = &[
     (
         "bitbucket.org",
@@ -28,7 +27,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Text that is no public key of SSH.
+/// Text that isn't an SSH public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no public key as ssh writes it: its type, then base64")]
 pub struct InvalidHostKey;
@@ -38,12 +37,12 @@ pub struct InvalidHostKey;
 pub struct HostKey(PublicKey);
 
 impl HostKey {
-    /// `SHA256:…`, as ssh and the hosts' own pages show it, for a human to compare.
+    /// `SHA256:…`, as ssh and the hosts' own pages show it, for users to compare.
     pub fn fingerprint(&self) -> String {
         self.0.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// The keys that are known without asking: those of the large hosts.
+    /// The built-in keys of the large hosts.
     pub fn built_in(host: &Host) -> Vec<Self> {
         let Host::Name(name) = host else { return Vec::new() };
         let of_host = BUILT_IN.iter().filter(|(known, _)| known == name);
@@ -54,7 +53,7 @@ impl HostKey {
 impl FromStr for HostKey {
     type Err = InvalidHostKey;
 
-    /// Reads a type and base64; a comment after them is left out.
+    /// Parses a key type and base64; a comment after them is dropped.
     fn from_str(text: &str) -> Result<Self, InvalidHostKey> {
         let mut key = PublicKey::from_openssh(text.trim()).map_err(|_| InvalidHostKey)?;
         key.set_comment("");
@@ -79,7 +78,7 @@ pub(super) fn known_hosts(alias: &str, keys: &[HostKey]) -> String {
     keys.iter().map(|key| format!("{alias} {key}\n")).collect()
 }
 
-/// Reads what `ssh-keyscan` prints: each line a place, a type and base64.
+/// Parses the output of `ssh-keyscan`: a host, a key type and base64 per line.
 pub(super) fn scanned(printed: &str) -> Vec<HostKey> {
     let keys = printed.lines().filter(|line| !line.starts_with('#'));
     keys.filter_map(|line| line.split_once(' ')?.1.parse().ok()).collect()
@@ -89,7 +88,7 @@ pub(super) fn scanned(printed: &str) -> Vec<HostKey> {
 mod tests {
     use super::*;
 
-    /// As published by the hosts on their own pages.
+    /// Fingerprints as published on the hosts' own pages.
     const PUBLISHED: &[(&str, &str)] = &[
         ("bitbucket.org", "SHA256:ybgmFkzwOSotHTHLJgHO0QN8L0xErw6vd0VhFA9m3SM"),
         ("codeberg.org", "SHA256:mIlxA9k46MmM6qdJOdMnAQpzGxF4WIVVL+fj+wZbw0g"),

@@ -1,6 +1,6 @@
-//! Telling somebody: a signed call to a webhook, a mail.
+//! Delivery of notices: a signed call to a webhook, or a mail.
 //!
-//! [`Notifier::deliver`] tries once and says what came of it. What has to wait waits with whoever calls.
+//! [`Notifier::deliver`] tries once and returns the result. The caller is responsible for retries.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -23,64 +23,64 @@ mod post;
 pub use mail::{InvalidMail, MailRelay, Recipient};
 pub use post::{InvalidRoots, WebhookUrl};
 
-/// How long telling somebody may take.
+/// Deadline of one delivery.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Something that somebody should know.
+/// A notice to deliver.
 #[derive(Debug, Clone)]
 pub struct Notice {
-    /// The same in every try, for receivers to tell repeated ones by. Letters, digits, `-` and `_`.
+    /// The same in every attempt, so that receivers recognise repeated deliveries. Letters, digits, `-` and `_`.
     pub id: String,
-    /// What kind it is, for programs, such as `sync.paused`.
+    /// The kind for programs, such as `sync.paused`.
     pub kind: String,
-    /// When it happened.
+    /// The time of the event.
     pub at: OffsetDateTime,
-    /// One line, for people.
+    /// One line of text.
     pub subject: String,
-    /// All of it, for people.
+    /// The full text.
     pub text: String,
-    /// All of it, for programs.
+    /// The same information as JSON.
     pub data: Value,
 }
 
 impl Notice {
-    /// As it's sent to webhooks: `{type, timestamp, data}`.
+    /// The body for webhooks: `{type, timestamp, data}`.
     fn body(&self) -> Vec<u8> {
         let timestamp = self.at.format(&Rfc3339).unwrap_or_default();
         json!({"type": self.kind, "timestamp": timestamp, "data": self.data}).to_string().into()
     }
 }
 
-/// Who is told.
+/// A receiver of notices.
 #[derive(Debug, Clone)]
 pub enum Channel {
     /// A program that takes calls as Standard Webhooks describes them.
     Webhook {
-        /// Where it is.
+        /// Its URL.
         url: WebhookUrl,
-        /// What calls are signed with.
+        /// The secret that calls are signed with.
         secret: Secret,
     },
     /// A person.
     Mail(Recipient),
 }
 
-/// Why somebody wasn't told.
+/// The reason for which a notice wasn't delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotDelivered {
-    /// The place may not be reached. Trying again changes nothing.
+    /// The address may not be reached. A retry would fail as well.
     #[error(transparent)]
     Blocked(#[from] Blocked),
-    /// It was refused for good.
+    /// It was refused permanently.
     #[error("refused: {0}")]
     Refused(String),
-    /// The receiver is gone and wants no more (410).
+    /// The receiver is gone and wants no more notices (410).
     #[error("the receiver wants no more of these")]
     Gone,
-    /// There is no mail relay.
+    /// No mail relay is configured.
     #[error("no mail relay is set up")]
     NoRelay,
-    /// Another try may do better.
+    /// A retry may succeed.
     #[error("not delivered now: {0}")]
     Later(String),
 }
@@ -91,7 +91,7 @@ impl Channel {
         Self::Webhook { url, secret: Secret::for_webhooks() }
     }
 
-    /// What kind it is, in one word.
+    /// The kind in one word.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Webhook { .. } => "webhook",
@@ -99,7 +99,7 @@ impl Channel {
         }
     }
 
-    /// Who is told, without what may be secret: an address, or where a webhook is without the path.
+    /// The receiver without secret parts: a mail address, or a webhook's origin without its path.
     pub fn shown(&self) -> String {
         match self {
             Self::Webhook { url, .. } => url.place().origin(),
@@ -107,7 +107,7 @@ impl Channel {
         }
     }
 
-    /// What is secret of it, to be kept sealed.
+    /// The secret parts, to be sealed.
     pub fn to_be_sealed(&self) -> Option<Secret> {
         let Self::Webhook { url, secret } = self else { return None };
         let kept =
@@ -115,7 +115,7 @@ impl Channel {
         Some(Secret::new(serde_json::to_string(&kept).expect("texts have a JSON form")))
     }
 
-    /// A channel that was kept; `None` if it was of a kind that isn't known here.
+    /// Restores a stored channel; `None` if its kind is unknown here.
     pub fn unsealed(shown: &str, kept: Option<&Secret>) -> Option<Self> {
         let Some(kept) = kept else { return shown.parse().ok().map(Self::Mail) };
         let Kept { url, secret } = serde_json::from_str(kept.expose()).ok()?;
@@ -123,7 +123,7 @@ impl Channel {
         Some(Self::Webhook { url: url.parse().ok()?, secret })
     }
 
-    /// What a channel of the platform is called: the same at every start, and never what a wiki's is.
+    /// The id of a channel of the platform: the same at every start, and distinct from the ids of wikis' channels.
     pub(crate) fn platform_id(&self) -> String {
         let who = match self {
             Self::Webhook { url, .. } => format!("webhook {}", url.text()),
@@ -133,7 +133,7 @@ impl Channel {
     }
 }
 
-/// A webhook as it is sealed.
+/// The sealed form of a webhook.
 #[derive(Deserialize, Serialize)]
 struct Kept {
     url: Zeroizing<String>,
@@ -145,38 +145,38 @@ struct Kept {
 pub struct Notifier {
     policy: Policy,
     resolver: Arc<dyn Resolver>,
-    /// Made when it is first needed, as most never call anybody.
+    /// Created on first use, as most servers never call a webhook.
     tls: Arc<OnceLock<post::Tls>>,
     relay: Option<MailRelay>,
 }
 
 impl Notifier {
-    /// Webhooks may be where `policy` allows; mails go by `relay`. The certificates that this machine trusts
-    /// are read when they are needed.
+    /// Creates a notifier that calls webhooks where `policy` allows, and sends mails through `relay`. The system's
+    /// trusted certificates are read on first use.
     pub fn new(policy: Policy, relay: Option<MailRelay>) -> Self {
         Self { policy, resolver: Arc::new(SystemResolver), tls: Arc::default(), relay }
     }
 
-    /// Asks another resolver for addresses.
+    /// Replaces the resolver.
     #[must_use]
     pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
         self.resolver = resolver;
         self
     }
 
-    /// Trusts these authorities (PEM) in place of the machine's.
+    /// Trusts these authorities (PEM) instead of the system's.
     ///
     /// # Errors
-    /// There is none among them.
+    /// The text holds no certificate.
     pub fn with_roots(mut self, pem: &[u8]) -> Result<Self, InvalidRoots> {
         self.tls = Arc::new(OnceLock::from(post::Tls::of_pem(pem)?));
         Ok(self)
     }
 
-    /// Tells one of them, now or not at all.
+    /// Delivers a notice to one channel, without retries.
     ///
     /// # Errors
-    /// [`NotDelivered`]. After [`PATIENCE`] nobody knows whether it was.
+    /// [`NotDelivered`]. After [`PATIENCE`] it is unknown if the notice was delivered.
     pub async fn deliver(&self, notice: &Notice, channel: &Channel) -> Result<(), NotDelivered> {
         let sent = async {
             match channel {

@@ -1,7 +1,7 @@
-//! What a call came to, in the words that decide what happens next.
+//! Maps the result of a git call to the failures that the caller distinguishes.
 //!
-//! git says most of it in English and the rest in its exit code. What is matched here is what git and
-//! OpenSSH print in the C locale; what isn't recognised is taken for something that may pass.
+//! git reports most errors as English text and the rest by its exit code. The texts here are those that git and OpenSSH
+//! print in the C locale; an unknown text counts as a temporary failure.
 
 use std::time::Duration;
 
@@ -13,116 +13,116 @@ mod http_trace;
 
 pub(super) use http_trace::HttpTrace;
 
-/// The most that is kept of what a remote said, in characters.
+/// The longest text kept from a remote, in characters.
 const MAX_TEXT: usize = 2000;
 
-/// Why a call didn't do what it was for.
+/// The reason for which a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The branch has commits that this side doesn't.
+    /// The branch has commits that this side doesn't have.
     #[error("the remote's branch has moved on")]
     NonFastForward,
-    /// The remote won't have it: a hook, a protected branch, a limit.
+    /// The remote refuses the push: a hook, a protected branch, a limit.
     #[error("the remote refused it: {text}")]
     Rejected {
-        /// What the remote said.
+        /// The remote's message.
         text: String,
     },
-    /// Somebody else is writing the branch.
+    /// The branch is locked by another write.
     #[error("the remote's branch is locked: {text}")]
     RefLocked {
-        /// What the remote said.
+        /// The remote's message.
         text: String,
     },
-    /// The credential is wrong, missing, or not good for this.
+    /// The credential is wrong, missing, or lacks the permission.
     #[error("the remote doesn't accept the credential: {text}")]
     Auth {
-        /// What the remote said.
+        /// The remote's message.
         text: String,
     },
-    /// The host showed a key that isn't known, or isn't the one that was known.
+    /// The host's key is unknown, or differs from the known one.
     #[error("{}", wrong_host_key(.fingerprint.as_deref()))]
     HostKey {
-        /// The fingerprint of the key that it showed, if another one was known.
+        /// The fingerprint of the host's key, if it differs from the known one.
         fingerprint: Option<String>,
     },
     /// The host may not be reached from here.
     #[error(transparent)]
     BlockedAddress(#[from] Blocked),
-    /// The host points elsewhere. That isn't followed: where it leads was never looked at.
+    /// The host redirects. Redirects aren't followed, as the target's address wasn't checked.
     #[error("the remote redirects, which is not followed{}", .to.as_ref().map(|to| format!(": use {to}")).unwrap_or_default())]
     Redirect {
-        /// Where to, without any credential.
+        /// The target, without any credential.
         to: Option<String>,
     },
-    /// More came than there is room for, or it took more computing than it may.
+    /// The data exceeds the size limit, or the call exceeded its CPU time.
     #[error("the remote's history is larger than it may be")]
     TooLarge,
-    /// There is no such branch.
+    /// The remote has no such branch.
     #[error("the remote has no such branch")]
     BranchMissing,
-    /// There is no such repository, or none that may be seen.
+    /// There is no such repository, or it isn't visible with this credential.
     #[error("the remote has no such repository: {text}")]
     RepositoryGone {
-        /// What the remote said.
+        /// The remote's message.
         text: String,
     },
     /// Too many requests, or maintenance.
     #[error("the remote asks to come later")]
     RateLimited {
-        /// How much later, if it said so. At most a day.
+        /// The wait that the remote asked for. At most a day.
         retry_after: Option<Duration>,
     },
-    /// The objects are not what git objects have to be, or name what must not be named.
+    /// The objects aren't valid git objects, or have forbidden names.
     #[error("the remote's history holds what can't be taken over: {text}")]
     HostileTree {
-        /// What git found.
+        /// git's message.
         text: String,
     },
-    /// The remote is of a kind that can't be synchronised with: SHA-256, or shallow.
+    /// The remote's format isn't supported: SHA-256, or shallow.
     #[error("the remote can't be synchronised with: {text}")]
     Unsupported {
-        /// Why.
+        /// The reason.
         text: String,
     },
-    /// This machine's disk is full. Nothing of what came is kept.
+    /// This machine's disk is full. None of the fetched data is kept.
     #[error("there is no room on this machine's disk: {text}")]
     DiskFull {
-        /// What was said.
+        /// The message.
         text: String,
     },
-    /// Something that may be gone the next time: the network, the remote's disk.
+    /// A temporary failure of the network or the remote.
     #[error("the remote can't be reached or used now: {text}")]
     Transient {
-        /// What was said.
+        /// The message.
         text: String,
     },
-    /// It took too long. A push may have landed.
+    /// The call took too long. A push may have landed.
     #[error("the remote took too long, and was given up")]
     Timeout,
-    /// A push may have landed: the connection ended before the remote said.
+    /// A push may have landed: the connection ended before the remote reported a result.
     #[error("the remote didn't say whether the push landed: {text}")]
     Unknown {
-        /// What was said.
+        /// The message.
         text: String,
     },
-    /// There is no git.
+    /// There is no git program.
     #[error("there is no git program: {text}")]
     GitMissing {
-        /// What the system said.
+        /// The system's message.
         text: String,
     },
     /// git is too old.
     #[error("git is too old: {found}")]
     GitTooOld {
-        /// What it calls itself.
+        /// Its version.
         found: String,
     },
 }
 
 impl Failure {
-    /// Whether a push that ended so may have landed. The remote has to be looked at before anything
-    /// else is done.
+    /// Returns `true` if a push with this failure may have landed. The caller has to look at the remote before it does
+    /// anything else.
     pub fn may_have_landed(&self) -> bool {
         matches!(self, Self::Timeout | Self::Unknown { .. })
     }
@@ -137,16 +137,16 @@ impl From<GitUnusable> for Failure {
     }
 }
 
-/// What a push did that didn't fail.
+/// The result of a successful push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
-    /// The branch names the commit now.
+    /// The branch was moved to the commit.
     Updated,
-    /// It did already.
+    /// The branch was at the commit already.
     UpToDate,
 }
 
-/// What was called.
+/// The kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     Fetch,
@@ -154,8 +154,7 @@ pub(super) enum Call {
     List,
 }
 
-/// What a push came to, by its exit code, what it reported, what was said besides, and what was said
-/// over HTTP.
+/// The result of a push, from its exit code, its porcelain output, its error output and its HTTP headers.
 pub(super) fn of_push(
     ran: &Ran,
     reported: &str,
@@ -173,7 +172,7 @@ pub(super) fn of_push(
     }
 }
 
-/// The line of the one ref in what `git push --porcelain` prints: its flag, and what is said of it.
+/// The line of the pushed ref in the output of `git push --porcelain`: its flag and summary.
 fn porcelain(stdout: &str) -> Option<(char, &str)> {
     stdout.lines().find_map(|line| {
         let mut parts = line.split('\t');
@@ -203,7 +202,7 @@ fn of_rejection(summary: &str, said: &str) -> Failure {
     }
 }
 
-/// What a call came to that failed without a word on any ref.
+/// The failure of a call that reported no ref.
 pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) -> Failure {
     let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
     let text = || text_of(said);
@@ -215,7 +214,7 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     if limited || says(&words) {
         return Failure::TooLarge;
     }
-    // Not if the remote tells of its own.
+    // Except if the remote reports that its own disk is full.
     let is_full = |line: &str| line.contains("No space left on device");
     if said.lines().any(|line| is_full(line) && !line.starts_with("remote: ")) {
         return Failure::DiskFull { text: text() };
@@ -226,7 +225,7 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     if says(&["Host key verification failed", "host key is known for"]) {
         return Failure::HostKey { fingerprint: shown_fingerprint(said) };
     }
-    // What git says then is of the terminal that it hasn't.
+    // git's message is about the missing terminal, so it is replaced.
     if says(&["could not read Username", "could not read Password"]) {
         return Failure::Auth { text: "it wants a login".to_owned() };
     }
@@ -261,7 +260,7 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     if says(&["fsck error", "in packed object", "invalid tree entry"]) {
         return Failure::HostileTree { text: text() };
     }
-    // Before a connection is there, nothing can have landed.
+    // Before a connection is established, nothing can have landed.
     let unconnected = [
         "Could not resolve host",
         "Failed to connect",
@@ -283,7 +282,7 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     Failure::Transient { text: text() }
 }
 
-/// What the last answer over HTTP means, if it means anything by itself.
+/// The failure that the last HTTP status implies by itself, if any.
 fn of_status(call: Call, http: &HttpTrace, text: impl Fn() -> String) -> Option<Failure> {
     Some(match http.status()? {
         300..=399 => Failure::Redirect { to: http.location() },
@@ -299,7 +298,7 @@ fn of_status(call: Call, http: &HttpTrace, text: impl Fn() -> String) -> Option<
     })
 }
 
-/// What to do about a host's key.
+/// The message about an unknown or changed host key.
 fn wrong_host_key(shown: Option<&str>) -> String {
     match shown {
         Some(shown) => format!("the host's key is not the one that is known: it is {shown}"),
@@ -311,26 +310,26 @@ fn wrong_host_key(shown: Option<&str>) -> String {
     }
 }
 
-/// The fingerprint in OpenSSH's warning that a key has changed.
+/// The fingerprint in OpenSSH's warning about a changed key.
 fn shown_fingerprint(said: &str) -> Option<String> {
     let (_, rest) = said.split_once("key sent by the remote host is")?;
     let word = rest.split_whitespace().next()?.trim_end_matches('.');
     word.starts_with("SHA256:").then(|| word.to_owned())
 }
 
-/// What a hook or a host said to people, on one line.
+/// The messages of a hook or host for users, on one line.
 fn remote_lines(said: &str) -> String {
     let lines = said.lines().filter_map(|line| line.strip_prefix("remote: "));
     clean(&lines.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; "))
 }
 
-/// The last of what was said, on one line.
+/// The last lines of the output, joined on one line.
 fn text_of(said: &str) -> String {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     clean(&lines[lines.len().saturating_sub(12)..].join("; "))
 }
 
-/// Without what a terminal would act on, and not too long.
+/// Removes control characters and limits the length.
 fn clean(text: &str) -> String {
     let shown: String = text.chars().filter(|c| !c.is_control()).collect();
     match shown.char_indices().rev().nth(MAX_TEXT) {
@@ -339,8 +338,7 @@ fn clean(text: &str) -> String {
     }
 }
 
-/// Takes secrets out of what git and ssh said: those of this call, and whatever stands before the `@`
-/// of a URL.
+/// Removes secrets from the output of git and ssh: the secrets of this call, and all text before the `@` of a URL.
 pub(super) fn scrubbed(said: &[u8], secrets: &[&str]) -> String {
     let mut text = String::from_utf8_lossy(said).into_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {

@@ -1,4 +1,4 @@
-//! A program that is run to its end or to its deadline, whichever comes first, with all it started.
+//! Runs a program until it ends or its deadline passes, including all its child processes.
 
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -8,46 +8,46 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// The most that is kept of what a program prints, on each of its outputs.
+/// The longest output kept per stream, in bytes.
 const MAX_OUTPUT: usize = 1024 * 1024;
 
-/// Limits that hold for a program and all it starts.
+/// Limits for a program and its child processes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// The largest file it may write.
+    /// The largest file that it may write.
     pub(super) file_bytes: u64,
-    /// How much memory each program may take for itself, without what it maps of files.
+    /// Memory that each process may allocate, without mapped files.
     pub(super) memory_bytes: u64,
-    /// How long it may run, and compute.
+    /// Limit on the elapsed time and on the CPU time.
     pub(super) time: Duration,
 }
 
-/// What a program did.
+/// The result of a program.
 #[derive(Debug)]
 pub(super) struct Ran {
-    /// What it ended with, unless a signal ended it.
+    /// The exit code; `None` if a signal ended it.
     pub(super) code: Option<i32>,
     pub(super) signal: Option<i32>,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
-    /// It printed more than is kept.
+    /// True if its standard output was longer than the kept part.
     pub(super) cut: bool,
 }
 
-/// Why it isn't known what a program did.
+/// The reason for which a program has no result.
 #[derive(Debug)]
 pub(super) enum NotRun {
-    /// It took too long, and was killed with all it had started.
+    /// It took too long and was killed, including its child processes.
     Timeout,
-    /// It can't be started or listened to.
+    /// It can't be started, or its output can't be read.
     Io(io::Error),
 }
 
-/// The same command, limited in what it may write and compute, behind others in the queue, and the first
-/// to be killed when memory is short.
+/// The same command with limits on file size, memory and CPU time, at a low priority, and as the first candidate for
+/// the OOM killer.
 ///
-/// A shell sets the limits before the program is there: set from outside, they would come after it
-/// had already started others. Nothing of the command becomes part of the script.
+/// A shell sets the limits before it executes the program: set from outside, they could come after the program had
+/// started child processes. No part of the command becomes part of the script.
 pub(super) fn limited(command: &Command, limits: Limits) -> Command {
     const SCRIPT: &str = r#"{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null; ulimit -c 0 && ulimit -f "$1" && ulimit -d "$2" && ulimit -t "$3" &&
         shift 3 && exec nice -n 10 "$@""#;
@@ -65,8 +65,8 @@ pub(super) fn limited(command: &Command, limits: Limits) -> Command {
     limited
 }
 
-/// Runs a command in a process group of its own, without any input. At the deadline, and when nobody
-/// waits any more, the whole group is killed.
+/// Runs a command in a process group of its own, without input. The whole group is killed at the deadline, and if the
+/// future is dropped.
 pub(super) async fn run(command: &Command, limits: Limits) -> Result<Ran, NotRun> {
     let mut command = limited(command, limits);
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -83,7 +83,7 @@ pub(super) async fn run(command: &Command, limits: Limits) -> Result<Ran, NotRun
     };
     match tokio::time::timeout(limits.time, finished).await {
         Ok(Ok(((stdout, cut), stderr, status))) => {
-            // All that has its outputs is gone, so the number may be somebody else's by now.
+            // All processes with these outputs have ended, so the group's number may be reused by now.
             group.leave();
             Ok(Ran { code: status.code(), signal: status.signal(), stdout, stderr, cut })
         }
@@ -104,13 +104,13 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // It fails if all have ended, which is as well.
+            // Fails if all processes have ended, which is fine.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
 
-/// Reads everything, and keeps the beginning. Whether there was more is said.
+/// Reads everything, and keeps the beginning. Also returns if there was more.
 async fn beginning(mut from: impl AsyncRead + Unpin) -> io::Result<(Vec<u8>, bool)> {
     let mut kept = Vec::new();
     (&mut from).take(MAX_OUTPUT as u64).read_to_end(&mut kept).await?;
@@ -194,7 +194,7 @@ mod tests {
         assert_gone(std::fs::read_to_string(file).unwrap().trim()).await;
     }
 
-    /// Waits until a process has ended, be it as a zombie that nobody has asked for.
+    /// Waits until a process has ended, even if it remains as a zombie.
     async fn assert_gone(pid: &str) {
         for _ in 0..500 {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A directory for one call, with its keys in it, that leaves nothing behind.
+//! A temporary directory for the keys of one call, which is overwritten and removed at the end.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// Private to this user; what is in it is overwritten before it's removed.
+/// A directory that only this user can access. Its files are overwritten before it is removed.
 #[derive(Debug)]
 pub(super) struct Scratch {
     dir: TempDir,
 }
 
 impl Scratch {
-    /// A new directory below `root`.
+    /// Creates a directory below `root`.
     pub(super) fn new(root: &Path) -> io::Result<Self> {
         let private = fs::Permissions::from_mode(0o700);
         let dir = tempfile::Builder::new().prefix("call-").permissions(private).tempdir_in(root)?;
@@ -36,14 +36,14 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // The directory removes itself; should that fail, at least nothing can be read from it.
+        // `TempDir` removes the directory; if that fails, at least the files are overwritten.
         if let Err(error) = shred_files(self.path()) {
             tracing::warn!(%error, "a file with a key in it can't be overwritten");
         }
     }
 }
 
-/// Makes the directory that calls are made in, and shreds what a process that died left there.
+/// Creates the root directory of all calls, and shreds the files that a crashed process left there.
 pub(super) fn prepare(root: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(root)?;
     for entry in fs::read_dir(root)? {
@@ -57,7 +57,7 @@ pub(super) fn prepare(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Overwrites the files of a directory. Links aren't followed.
+/// Overwrites the files of a directory. Symlinks aren't followed.
 fn shred_files(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -82,7 +82,7 @@ mod tests {
         let path = scratch.write("key", b"secret").unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(scratch.path())), (0o600, 0o700));
-        // A second name for the same file shows what was done to it.
+        // A hard link shows the overwritten content.
         let kept = root.path().join("kept");
         fs::hard_link(&path, &kept).unwrap();
         drop(scratch);

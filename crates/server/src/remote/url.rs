@@ -1,8 +1,7 @@
-//! What a wiki may be told to reach: a URL, a branch, a subdirectory. Parsed once, then trusted.
+//! The parsed addresses that users configure for a wiki: a URL, a branch, a subdirectory. Parsed once, then trusted.
 //!
-//! git's own parser is generous: a word is a directory, `C:\repo` a host called `C`, and much else
-//! becomes an option of ssh. So nothing but three plain forms gets through here, and git is given
-//! what was understood, never what was typed.
+//! git's own parser is lenient: a single word is a directory, `C:\repo` a host called `C`, and some inputs become
+//! options of ssh. So only three plain forms are accepted here, and git gets the parsed form, never the user's input.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -17,7 +16,7 @@ const MAX_USER: usize = 64;
 /// The longest branch name, in bytes: with `refs/heads/` and `.lock` it fits into a file name.
 const MAX_BRANCH: usize = 200;
 
-/// A URL that no remote can have.
+/// A URL that can't be used for a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the URL can't be used: {0}")]
 pub struct InvalidUrl(&'static str);
@@ -28,19 +27,19 @@ impl InvalidUrl {
     }
 }
 
-/// How a remote is spoken to.
+/// The protocol of a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP over TLS.
     Https,
-    /// HTTP in the clear, for hosts that the operator admits only.
+    /// Unencrypted HTTP, only for hosts that the operator allows.
     Http,
     /// SSH, with a key.
     Ssh,
 }
 
 impl Scheme {
-    /// The name as it stands in a URL.
+    /// The scheme as it is written in a URL.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Https => "https",
@@ -49,7 +48,7 @@ impl Scheme {
         }
     }
 
-    /// The port that a URL without one means.
+    /// The port of a URL that states none.
     pub fn default_port(self) -> u16 {
         match self {
             Self::Https => 443,
@@ -64,12 +63,12 @@ impl Scheme {
 pub enum Host {
     /// A name that has to be resolved.
     Name(String),
-    /// An address as it was written.
+    /// An IP address.
     Address(IpAddr),
 }
 
 impl Host {
-    /// The host without the brackets of an IPv6 address, as ssh takes it.
+    /// The host without the brackets of an IPv6 address, as ssh expects it.
     pub fn bare(&self) -> String {
         match self {
             Self::Name(name) => name.clone(),
@@ -91,8 +90,8 @@ impl fmt::Display for Host {
 impl FromStr for Host {
     type Err = InvalidUrl;
 
-    /// Reads a DNS name or an address. What a C library would take for an address written in another
-    /// way (`127.1`, `0x7f000001`, `2130706433`) is neither.
+    /// Parses a DNS name or an address. Other notations of an address that a C library accepts (`127.1`, `0x7f000001`,
+    /// `2130706433`) are refused.
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             let address: Ipv6Addr =
@@ -116,7 +115,7 @@ impl FromStr for Host {
     }
 }
 
-/// Letters, digits and inner hyphens.
+/// Returns `true` for letters, digits and inner hyphens.
 fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && !label.starts_with('-')
@@ -124,25 +123,25 @@ fn is_label(label: &str) -> bool {
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Where a remote is: `https://host[:port]/path`, `ssh://[user@]host[:port]/path` or
-/// `user@host:path`. It never holds a password.
+/// The URL of a remote: `https://host[:port]/path`, `ssh://[user@]host[:port]/path` or `user@host:path`. It never
+/// contains a password.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RemoteUrl {
     scheme: Scheme,
     user: Option<String>,
     host: Host,
     port: Option<u16>,
-    /// With its `/` in front, unless the URL was of the short form.
+    /// With a leading `/`, except in the short form.
     path: String,
 }
 
 impl RemoteUrl {
-    /// Whether it's HTTPS, HTTP or SSH.
+    /// The scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// Who logs in, of an SSH URL.
+    /// The user name of an SSH URL.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
@@ -152,7 +151,7 @@ impl RemoteUrl {
         &self.host
     }
 
-    /// The port, said or meant.
+    /// The explicit port, or the scheme's default.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(self.scheme.default_port())
     }
@@ -167,8 +166,8 @@ impl RemoteUrl {
 impl FromStr for RemoteUrl {
     type Err = InvalidUrl;
 
-    /// Reads one of the three forms. `http://` is read, too: whether it may be used is for
-    /// [`Policy`](super::Policy) to say, as is everything about addresses.
+    /// Parses one of the three forms. `http://` is parsed, too: [`Policy`](super::Policy) decides if it may be used,
+    /// and checks addresses.
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         if text.len() > MAX_URL {
             return Err(InvalidUrl("it is longer than 2,048 bytes"));
@@ -198,7 +197,7 @@ impl FromStr for RemoteUrl {
         };
         let (host, port) = host_and_port(place)?;
         check_path(&path[1..])?;
-        // The port that is meant anyway is left out, so that a place has one spelling.
+        // The default port is dropped, so that each place has one spelling.
         let port = port.filter(|port| *port != scheme.default_port());
         Ok(Self { scheme, user, host, port, path: path.to_owned() })
     }
@@ -215,7 +214,7 @@ impl fmt::Display for RemoteUrl {
     }
 }
 
-/// Reads `user@host:path`. The user is needed: without it, a drive letter would be a host.
+/// Parses `user@host:path`. The user is required: without it, a drive letter would be a host.
 fn short(text: &str) -> Result<RemoteUrl, InvalidUrl> {
     const FORMS: InvalidUrl = InvalidUrl("it has to be https://, ssh:// or user@host:path");
     let (user, rest) = text.split_once('@').ok_or(FORMS)?;
@@ -223,7 +222,7 @@ fn short(text: &str) -> Result<RemoteUrl, InvalidUrl> {
     let user = checked_user(user)?;
     let host: Host = host.parse()?;
     if path.starts_with('/') {
-        // The same place as ssh://, and git gets it in that form.
+        // The same as `ssh://`, and git gets it in that form.
         return format!("ssh://{user}@{host}{path}").parse();
     }
     check_path(path)?;
@@ -254,8 +253,7 @@ pub(super) fn host_and_port(place: &str) -> Result<(Host, Option<u16>), InvalidU
     Ok((host.parse()?, port.transpose()?))
 }
 
-/// Checks a path without the slash in front: what is left in it means the same to git, curl, ssh and
-/// the shell at the other end.
+/// Checks a path without its leading slash: an accepted path means the same to git, curl, ssh and the remote's shell.
 fn check_path(path: &str) -> Result<(), InvalidUrl> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/+@=,:%".contains(&byte);
     if !path.bytes().all(plain) {
@@ -292,8 +290,8 @@ fn check_path(path: &str) -> Result<(), InvalidUrl> {
 #[error("the branch can't be used: {0}")]
 pub struct InvalidBranch(&'static str);
 
-/// The name of a branch at a remote, without `refs/heads/`. Stricter than git, so that it is one ref
-/// and nothing else wherever it stands.
+/// The name of a remote's branch, without `refs/heads/`. Stricter than git, so that it is a plain ref name in every
+/// context.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Branch(String);
 
@@ -303,7 +301,7 @@ impl Branch {
         &self.0
     }
 
-    /// The name in full, such as `refs/heads/main`.
+    /// The full name, such as `refs/heads/main`.
     pub fn full(&self) -> String {
         format!("refs/heads/{}", self.0)
     }
@@ -346,8 +344,8 @@ impl fmt::Display for Branch {
     }
 }
 
-/// The directory of a remote that a wiki takes for its own, such as `docs`. The rules are those of
-/// pages, so nothing that git reads can be meant.
+/// The directory of a remote that holds the wiki, such as `docs`. It follows the rules of page paths, so it can't be a
+/// special path of git.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Subdirectory(PagePath);
 

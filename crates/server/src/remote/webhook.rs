@@ -1,7 +1,7 @@
-//! What a host says when somebody pushed there: whether it is that host, and what it says.
+//! Verifies and parses the webhooks that git hosts send after a push.
 //!
-//! Pure functions over headers and the body as it came. A delivery is a hint to look and nothing
-//! more: it may come twice, late or never, and what it says is never taken for what is there.
+//! Pure functions of the headers and the raw body. A delivery is only a hint to run the link: it may come twice, late
+//! or never, and its content is never trusted to be the remote's state.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,18 +14,18 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use wikigrove_tenant::{Revision, Secret};
 
-/// The largest body, in bytes. To be checked before it is read, too.
+/// The largest body, in bytes. The caller checks it before reading the body, too.
 pub const MAX_BODY: usize = 1024 * 1024;
 /// The shortest secret, in bytes.
 pub const MIN_SECRET: usize = 32;
-/// How far a delivery's own time may be from ours.
+/// The largest difference between a delivery's timestamp and our clock.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// The most deliveries that are known.
+/// Maximum number of remembered deliveries.
 const MAX_KNOWN: u64 = 10_000;
 /// The longest delivery id that is kept, in bytes.
 const MAX_ID: usize = 128;
 
-/// The headers with signatures, and the one with the secret itself that GitLab sends.
+/// The headers with signatures, and GitLab's header with the secret itself.
 const SIGNATURES: [&str; 5] = [
     "x-hub-signature-256",
     "x-gitea-signature",
@@ -34,25 +34,25 @@ const SIGNATURES: [&str; 5] = [
     "x-gitlab-token",
 ];
 
-/// Why a delivery is refused. Who sent it is told no more than a status.
+/// The reason for which a delivery is refused. The sender gets only a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// No webhook was set up: there is no secret, or one that could be guessed.
+    /// No webhook is set up: there is no secret, or a short one that could be guessed.
     #[error("there is no webhook here")]
     Disabled,
-    /// The body is over [`MAX_BODY`]. It wasn't looked at.
+    /// The body exceeds [`MAX_BODY`]. It wasn't parsed.
     #[error("the body is larger than a mebibyte")]
     TooLarge,
-    /// There is no signature, more than one of a kind, or one that doesn't fit.
+    /// The signature is missing, repeated or wrong.
     #[error("the signature is missing or wrong")]
     Signature,
-    /// It was signed more than five minutes ago, or for a later time: somebody may be repeating it.
+    /// It was signed more than five minutes ago or in the future: possibly a replay.
     #[error("it was signed at another time")]
     Stale,
 }
 
 impl Refused {
-    /// The status to answer with: 404, 413 or 401.
+    /// The status of the response: 404, 413 or 401.
     pub fn status(self) -> http::StatusCode {
         match self {
             Self::Disabled => http::StatusCode::NOT_FOUND,
@@ -62,19 +62,19 @@ impl Refused {
     }
 }
 
-/// A delivery that came from somebody who knows the secret.
+/// A delivery with a valid signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The host's own id, to tell repeated ones by. Some have none.
+    /// The host's own id, for recognising repeated deliveries. Some hosts send none.
     pub id: Option<String>,
-    /// The ref that was pushed, as far as the host said.
+    /// The pushed ref, if the host states it.
     pub git_ref: Option<String>,
-    /// The commit that it names now, as far as the host said. A deleted ref names none.
+    /// The ref's new commit, if the host states it. `None` for a deleted ref.
     pub after: Option<Revision>,
 }
 
 impl Delivery {
-    /// Whether it speaks of this branch, or doesn't say.
+    /// Returns `true` if the delivery is about this branch, or names none.
     pub fn concerns(&self, branch: &str) -> bool {
         match &self.git_ref {
             Some(name) => name.strip_prefix("refs/heads/") == Some(branch),
@@ -83,13 +83,13 @@ impl Delivery {
     }
 }
 
-/// Which deliveries came already, in the last hour. Lost with the process, which costs one look more.
+/// The deliveries of the last hour. Lost with the process, which costs at most one more run.
 #[derive(Debug, Clone)]
 pub struct Deliveries(Cache<(String, String), ()>);
 
 impl Deliveries {
-    /// Whether this delivery comes to this link for the first time. From now on it doesn't. Of two that
-    /// ask at once, one is told so. One without an id is always new: it may be another.
+    /// Returns `true` at the first call for this delivery and link, and records it. Of two concurrent calls only one
+    /// gets `true`. A delivery without an id is always new, as it may be another one.
     pub fn is_new(&self, link: &str, delivery: &Delivery) -> bool {
         let Some(id) = &delivery.id else { return true };
         self.0.entry((link.to_owned(), id.clone())).or_insert(()).is_fresh()
@@ -103,16 +103,15 @@ impl Default for Deliveries {
     }
 }
 
-/// True if a delivery has a signature, valid or not. Without one its body needn't be read.
+/// Returns `true` if a delivery has a signature, valid or not. Without one its body needn't be read.
 pub fn is_signed(headers: &HeaderMap) -> bool {
     SIGNATURES.iter().any(|name| headers.contains_key(*name))
 }
 
-/// Checks a delivery with the secret of the one wiki that it was sent to, and reads it.
+/// Verifies a delivery with the secret of the link that it was sent to, and parses it.
 ///
-/// GitHub (`X-Hub-Signature-256`), Gitea, Forgejo and GitLab (by `X-Gitlab-Token` or by the signature
-/// of Standard Webhooks) are understood. One signature that is wrong spoils it, whatever the others
-/// say.
+/// Supports GitHub (`X-Hub-Signature-256`), Gitea, Forgejo and GitLab (by `X-Gitlab-Token` or by the signature of
+/// Standard Webhooks). If any signature is wrong, the delivery is refused.
 ///
 /// # Errors
 /// [`Refused`].
@@ -141,7 +140,7 @@ pub fn verify(
         signed = check_standard(secret, headers, body, signatures, now)?;
     }
     if let Some(token) = only(headers, "x-gitlab-token")? {
-        // Hashes have one length, so the time tells nothing of the secret's.
+        // Hashes have equal lengths, so the comparison's time doesn't reveal the secret's length.
         let (given, own) = (Sha256::digest(token.as_bytes()), Sha256::digest(secret.as_bytes()));
         if !bool::from(given.as_slice().ct_eq(own.as_slice())) {
             return Err(Refused::Signature);
@@ -154,7 +153,7 @@ pub fn verify(
     Ok(read(headers, body))
 }
 
-/// The one value of a header. Two of a kind are nobody's honest work.
+/// The single value of a header. A repeated header is refused, as no host sends one.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refused> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Ok(None) };
@@ -171,8 +170,8 @@ fn check_hex(secret: &str, body: &[u8], hex: &str) -> Result<bool, Refused> {
     Ok(true)
 }
 
-/// Standard Webhooks: `v1,<base64>` over `id.timestamp.body`, several of them while a secret is being
-/// rotated. A secret with `whsec_` in front is base64, any other is taken as it stands.
+/// Standard Webhooks: `v1,<base64>` over `id.timestamp.body`, with several signatures while a secret is rotated. A
+/// secret with the prefix `whsec_` is base64, any other is used as it is.
 fn check_standard(
     secret: &str,
     headers: &HeaderMap,
@@ -192,7 +191,7 @@ fn check_standard(
         let mac = signed.iter().fold(keyed(key), Mac::chain_update);
         mac.verify_slice(&signature).ok()
     };
-    // No host sends many, and each costs a hash of the body.
+    // Limited, as hosts send few signatures, and each costs a hash of the body.
     if signatures.split(' ').take(8).find_map(is_ours).is_none() {
         return Err(Refused::Signature);
     }
@@ -203,7 +202,7 @@ fn check_standard(
     if apart > WINDOW { Err(Refused::Stale) } else { Ok(true) }
 }
 
-/// Signs as Standard Webhooks does.
+/// Signs as Standard Webhooks specifies.
 pub(super) fn sign_standard(secret: &Secret, id: &str, timestamp: u64, body: &[u8]) -> String {
     let secret = secret.expose();
     let decoded =
@@ -218,7 +217,7 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("a key of any length is one")
 }
 
-/// What hosts write in common.
+/// The fields that all hosts send.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Push {
@@ -227,7 +226,7 @@ struct Push {
     after: Option<String>,
 }
 
-/// Reads what may be of use. A body that is something else (a ping, a form) says nothing.
+/// Parses the useful fields. Any other body (a ping, a form) gives an empty delivery.
 fn read(headers: &HeaderMap, body: &[u8]) -> Delivery {
     let push: Push = serde_json::from_slice(body).unwrap_or_default();
     let ids = [

@@ -1,9 +1,8 @@
-//! The three calls that synchronising needs of git (list, fetch, push), so hardened that neither the
-//! URL, nor the remote, nor the machine's configuration decides what runs here.
+//! The three git calls of synchronisation (list, fetch, push), hardened so that neither the URL, nor the remote, nor
+//! the machine's git configuration can run other programs here.
 //!
-//! Each call has a directory of its own with its keys in it, an address that was looked at and is
-//! pinned, a deadline, and limits on what it may write, compute and print. Secrets are in the
-//! environment of that one program or in its directory, and nowhere else.
+//! Each call has a directory of its own with its keys, a checked and pinned address, a deadline, and limits on file
+//! size, CPU time and output. Secrets are only in that program's environment or in its directory.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,21 +25,20 @@ mod access;
 
 use access::Access;
 
-/// The tree without entries: attributes are read from it, so that no remote's `.gitattributes`
-/// counts.
+/// The empty tree: attributes are read from it, so that no remote's `.gitattributes` applies.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
-/// How long and how large a call may be.
+/// The limits on the duration and size of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct WireLimits {
-    /// How long a fetch or a push may take.
+    /// The longest duration of a fetch or a push.
     pub transfer: Duration,
-    /// How long looking at the remote's branches may take.
+    /// The longest duration of listing the remote's branches.
     pub listing: Duration,
-    /// The largest pack that a fetch may bring, in bytes.
+    /// The largest pack of a fetch, in bytes.
     pub pack_bytes: u64,
-    /// How much memory each program of a call may take for itself, in bytes. A few bytes of a pack may say
-    /// that an object is of any length, and git makes all of it before anybody can look.
+    /// Memory that each program of a call may allocate, in bytes. A few bytes of a pack can declare an object of any
+    /// size, and git allocates all of it before it can be checked.
     pub memory_bytes: u64,
 }
 
@@ -56,27 +54,27 @@ impl Default for WireLimits {
     }
 }
 
-/// A remote, as one call needs to know it.
+/// A remote with all that one call needs.
 #[derive(Debug, Clone)]
 pub struct Remote {
-    /// Where it is.
+    /// Its URL.
     pub url: RemoteUrl,
-    /// What to log in with.
+    /// The credential.
     pub credential: Credential,
-    /// The keys that its host may show. Those of the large hosts are known besides.
+    /// The accepted keys of its host, in addition to the built-in ones.
     pub host_keys: Vec<HostKey>,
 }
 
 /// The branches of a remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Branches {
-    /// The one that its `HEAD` names, if it says so.
+    /// The branch that `HEAD` names, if the remote states it.
     pub head: Option<String>,
-    /// All of them, by name without `refs/heads/`, with their commits. None: it's empty.
+    /// All branches by name, without `refs/heads/`, with their commits. Empty for an empty repository.
     pub all: Vec<(String, Revision)>,
 }
 
-/// Calls git and ssh.
+/// The client that calls git and ssh.
 #[derive(Debug, Clone)]
 pub struct Wire {
     git: GitProgram,
@@ -87,11 +85,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Calls are made in directories below `root`, which is made if need be. What a process that died
-    /// left there is shredded, so there must be one `Wire` for one `root`.
+    /// Creates a client whose calls use directories below `root`, which is created if needed. Files left there by a
+    /// crashed process are shredded, so each `root` must have only one `Wire`.
     ///
-    /// # Errors
-    /// The directory can't be made or tidied.
+    /// The directory can't be created or cleaned.
     pub fn new(
         git: GitProgram,
         policy: Policy,
@@ -99,30 +96,29 @@ impl Wire {
         root: &Path,
     ) -> std::io::Result<Self> {
         prepare(root)?;
-        // git changes its directory, and a name below it has to stay what it was.
+        // git changes its working directory, so the path must be absolute.
         let root = root.canonicalize()?;
         Ok(Self { git, policy, resolver: Arc::new(SystemResolver), limits, root })
     }
 
-    /// Asks another resolver for addresses.
+    /// Replaces the resolver.
     #[must_use]
     pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
         self.resolver = resolver;
         self
     }
 
-    /// What may be reached.
+    /// The policy on reachable hosts.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// The git that is called.
+    /// The git program.
     pub fn git(&self) -> &GitProgram {
         &self.git
     }
 
-    /// The commit that a branch of the remote names: what there is to fetch, and whether a push
-    /// landed.
+    /// The commit of a remote's branch, to decide if there is something to fetch, and if a push landed.
     ///
     /// # Errors
     /// [`Failure`]; [`Failure::BranchMissing`] if there is no such branch, also in an empty repository.
@@ -139,8 +135,7 @@ impl Wire {
         }
     }
 
-    /// All branches of the remote: whether it can be read at all, whether it is empty, and what there
-    /// is to choose from.
+    /// All branches of the remote. Also shows if the remote can be read and if it is empty.
     ///
     /// # Errors
     /// [`Failure`]; [`Failure::TooLarge`] if the list is longer than a mebibyte.
@@ -155,11 +150,11 @@ impl Wire {
         Ok(Branches { head, all: refs(&listed).filter_map(branch).collect() })
     }
 
-    /// Fetches a branch into a bare repository that is used for nothing else meanwhile, under the full
-    /// ref name `into`, and returns its commit. What was there under that name is replaced.
+    /// Fetches a branch into a bare repository that has no other user meanwhile, under the full ref name `into`, and
+    /// returns its commit. An existing ref of that name is replaced.
     ///
     /// # Errors
-    /// [`Failure`]. What was fetched in part is removed.
+    /// [`Failure`]. Partly fetched data is removed.
     pub async fn fetch(
         &self,
         remote: &Remote,
@@ -168,7 +163,7 @@ impl Wire {
         into: &str,
     ) -> Result<Revision, Failure> {
         let access = self.access(remote).await?;
-        // Should git leave the branch out without a word, an older commit must not pass for its own.
+        // If git silently skips the branch, an older commit must not be taken for its tip.
         let mut forget = git();
         forget.arg("--git-dir").arg(repository).args(["update-ref", "--no-deref", "-d", into]);
         let forgot = self.run_here(&forget).await?;
@@ -185,7 +180,7 @@ impl Wire {
         command.args(["--no-recurse-submodules", "--quiet", "--", &access.url]);
         command.arg(format!("+{}:{into}", branch.full()));
         let called = self.call(&access, &command, self.limits.transfer).await;
-        // git leaves what it hasn't finished, and dies without a word at the limit.
+        // git leaves unfinished files behind, and is killed without a message at the size limit.
         let largest = remove_unfinished(repository).map_err(transient)?;
         let (ran, said, http) = called?;
         if ran.code != Some(0) {
@@ -197,7 +192,7 @@ impl Wire {
         found.arg("--git-dir").arg(repository).args(["rev-parse", "--verify", "--end-of-options"]);
         found.arg(format!("{into}^{{commit}}"));
         let ran = self.run_here(&found).await?;
-        // git leaves out, without a word, what it may not take from a shallow repository.
+        // git silently skips refs that it can't take from a shallow repository.
         let missing = "its history is cut off (shallow), or the branch names no commit";
         String::from_utf8_lossy(&ran.stdout)
             .trim()
@@ -205,10 +200,10 @@ impl Wire {
             .map_err(|_| Failure::Unsupported { text: missing.to_owned() })
     }
 
-    /// Pushes a commit of a bare repository to a branch, which it has to be a descendant of.
+    /// Pushes a commit of a bare repository to a branch, whose tip must be an ancestor of the commit.
     ///
     /// # Errors
-    /// [`Failure`]. If it [may have landed](Failure::may_have_landed), ask for the [tip](Self::tip).
+    /// [`Failure`]. If the push [may have landed](Failure::may_have_landed), ask for the [tip](Self::tip).
     pub async fn push(
         &self,
         remote: &Remote,
@@ -219,11 +214,11 @@ impl Wire {
         self.push_with(remote, repository, commit, branch, None).await
     }
 
-    /// As [`push`](Self::push), but replaces the branch, if it still names `expected`. Only for
-    /// branches that are nobody else's: what it replaces is lost there.
+    /// Like [`push`](Self::push), but replaces the branch, if it still is at `expected`. The commits it replaces are
+    /// lost at the remote, so the caller must know that they aren't needed.
     ///
     /// # Errors
-    /// As there; [`Failure::NonFastForward`] if the branch names something else.
+    /// As for `push`; [`Failure::NonFastForward`] if the branch is at another commit.
     pub async fn replace(
         &self,
         remote: &Remote,
@@ -252,15 +247,14 @@ impl Wire {
         }
         command.args(["--", &access.url]).arg(format!("{commit}:{full}"));
         let (ran, said, http) = self.call(&access, &command, self.limits.transfer).await?;
-        // The remote's words are on both outputs.
+        // The remote's messages are on both outputs.
         let reported = scrubbed(&ran.stdout, &access.secrets());
         of_push(&ran, &reported, &said, &http)
     }
 
-    /// The keys that an SSH host shows now, for a human to compare with what the host publishes.
-    /// Nothing is trusted by this.
+    /// The keys that an SSH host presents now, for users to compare with the published ones. None of them is trusted by
+    /// this.
     ///
-    /// # Errors
     /// [`Failure::BlockedAddress`], [`Failure::Transient`] or [`Failure::Timeout`].
     pub async fn host_keys(&self, url: &RemoteUrl) -> Result<Vec<HostKey>, Failure> {
         let address = self.policy.resolve(url, &*self.resolver).await.map_err(unresolved)?;
@@ -292,7 +286,7 @@ impl Wire {
         }
     }
 
-    /// Finds the address and lays out what the call needs.
+    /// Resolves the address, and prepares the files of the call.
     async fn access(&self, remote: &Remote) -> Result<Access, Failure> {
         let address =
             self.policy.resolve(&remote.url, &*self.resolver).await.map_err(unresolved)?;
@@ -300,7 +294,7 @@ impl Wire {
         Access::new(remote, address, scratch)
     }
 
-    /// git with the rules that hold for all calls, and what this one logs in with.
+    /// The git command with the options of all calls, and the credential of this call.
     fn command(access: &Access, repository: Option<&Path>) -> Command {
         let mut command = git();
         let scratch = access.scratch.path();
@@ -317,7 +311,7 @@ impl Wire {
         ] {
             command.env(key, value);
         }
-        // Without a repository none is looked for: one around the scratch directory isn't ours.
+        // Without a repository, keep git from finding one around the scratch directory.
         command.env("GIT_CEILING_DIRECTORIES", scratch);
         if let Some(repository) = repository {
             command.arg("--git-dir").arg(repository);
@@ -347,7 +341,7 @@ impl Wire {
         command
     }
 
-    /// Runs git on what is here already.
+    /// Runs git on local data only.
     async fn run_here(&self, command: &Command) -> Result<Ran, Failure> {
         run(command, self.program_limits(self.limits.listing)).await.map_err(not_run)
     }
@@ -370,8 +364,8 @@ impl Wire {
     }
 }
 
-/// Removes what a fetch that ended early left in a repository that nobody else uses, and returns the
-/// size of the largest file of it.
+/// Removes the temporary files of an interrupted fetch from a repository that has no other user, and returns the size
+/// of the largest.
 fn remove_unfinished(repository: &Path) -> std::io::Result<u64> {
     let mut largest = 0;
     let packs = match std::fs::read_dir(repository.join("objects/pack")) {
@@ -389,7 +383,7 @@ fn remove_unfinished(repository: &Path) -> std::io::Result<u64> {
     Ok(largest)
 }
 
-/// The ids and names in what `ls-remote` prints.
+/// The ids and names in the output of `ls-remote`.
 fn refs(listed: &str) -> impl Iterator<Item = (&str, &str)> {
     listed.lines().filter_map(|line| line.split_once('\t'))
 }

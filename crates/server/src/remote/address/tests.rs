@@ -11,7 +11,7 @@ fn admitting(endpoints: &[&str]) -> Policy {
     Policy { admitted, only: None }
 }
 
-/// Answers everything with the same addresses.
+/// A resolver that returns the same addresses for every name.
 #[derive(Debug)]
 struct Fixed(Vec<IpAddr>);
 

@@ -1,4 +1,4 @@
-//! A mail, by the relay that the operator named.
+//! Sends a mail through the operator's relay.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,12 +18,12 @@ pub enum InvalidMail {
         "the mail relay has to be smtps://[USER:PASSWORD@]HOST[:PORT] or smtp://…[?tls=required]"
     )]
     Relay,
-    /// An address.
+    /// A mail address.
     #[error("that is no mail address")]
     Address,
 }
 
-/// Who gets mails, such as `Ada <ada@example.org>`.
+/// A recipient of mails, such as `Ada <ada@example.org>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient(Mailbox);
 
@@ -41,7 +41,7 @@ impl fmt::Display for Recipient {
     }
 }
 
-/// The server that takes mails from this one. It's the operator's choice, so it may be anywhere.
+/// The server that relays mails. The operator configures it, so it may be at any address.
 #[derive(Clone)]
 pub struct MailRelay {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -49,11 +49,11 @@ pub struct MailRelay {
 }
 
 impl MailRelay {
-    /// Reads `smtps://user:password@host`, `smtp://host?tls=required` (STARTTLS) or, in the clear,
-    /// `smtp://localhost`. Nothing is sent yet.
+    /// Parses `smtps://user:password@host`, `smtp://host?tls=required` (STARTTLS) or, unencrypted, `smtp://localhost`.
+    /// Opens no connection yet.
     ///
     /// # Errors
-    /// [`InvalidMail`], which repeats nothing of the URL.
+    /// [`InvalidMail`], which contains no part of the URL.
     pub fn new(url: &Secret, from: &str) -> Result<Self, InvalidMail> {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose());
         let transport = transport.map_err(|_| InvalidMail::Relay)?.build();
@@ -62,7 +62,7 @@ impl MailRelay {
 
     pub(super) async fn send(&self, notice: &Notice, to: &Recipient) -> Result<(), NotDelivered> {
         let subject: String = notice.subject.chars().filter(|c| !c.is_control()).collect();
-        // Answering machines leave it alone.
+        // Keeps automatic responders from answering.
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
         let message = Message::builder()
             .from(self.from.clone())

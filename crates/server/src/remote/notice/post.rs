@@ -1,4 +1,4 @@
-//! A webhook of somebody else's is called: at a checked address, signed, without following anything.
+//! Calls a webhook: at a checked address, signed, without following redirects.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,13 +26,13 @@ use crate::remote::webhook::sign_standard;
 /// The longest query, in bytes.
 const MAX_QUERY: usize = 1024;
 
-/// Certificates that can't be used.
+/// Text without a usable certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is no certificate of an authority in this")]
 pub struct InvalidRoots;
 
-/// Where a webhook is: as a remote's URL, but with `https://` only (`http://` for admitted hosts), and
-/// with a query.
+/// The URL of a webhook: like that of a remote, but with `https://` only (`http://` for allowed hosts), and with an
+/// optional query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl {
     place: RemoteUrl,
@@ -40,12 +40,12 @@ pub struct WebhookUrl {
 }
 
 impl WebhookUrl {
-    /// The place, without the query.
+    /// The URL without the query.
     pub fn place(&self) -> &RemoteUrl {
         &self.place
     }
 
-    /// All of it, as it is parsed. Not for logs.
+    /// The full URL as it is parsed. Not for logs.
     pub(super) fn text(&self) -> String {
         let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
         format!("{}{query}", self.place)
@@ -79,18 +79,18 @@ impl FromStr for WebhookUrl {
 }
 
 impl fmt::Debug for WebhookUrl {
-    /// Without path and query: many of them are secrets.
+    /// Without path and query, as many of them are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WebhookUrl({}/…)", self.place.origin())
     }
 }
 
-/// Who is trusted to say who a host is.
+/// The TLS configuration with the trusted authorities.
 #[derive(Clone)]
 pub(super) struct Tls(TlsConnector);
 
 impl Tls {
-    /// Whom this machine trusts. A machine that trusts nobody can still send mail.
+    /// Trusts the system's authorities. A system without any can still send mail.
     pub(super) fn system() -> Self {
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
@@ -176,14 +176,14 @@ fn request(
         .map_err(|error| NotDelivered::Refused(error.to_string()))
 }
 
-/// Sends one request and reads the status of the answer. The connection ends with it.
+/// Sends one request and returns the status of the answer. The connection is closed after it.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Full<Bytes>>,
 ) -> Result<StatusCode, NotDelivered> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(later)?;
     let driven = async {
-        // What ends it early reaches the request as its own error.
+        // The request reports the error if the connection ends early.
         let _ = connection.await;
         std::future::pending::<()>().await;
     };

@@ -50,7 +50,7 @@ fn webhook(url: &str) -> Channel {
     Channel::Webhook { url: url.parse().unwrap(), secret: Secret::new(SECRET.to_owned()) }
 }
 
-/// What a receiver got, and what it answers, the last for ever.
+/// The requests that a receiver got, and its answers; the last answer is repeated.
 #[derive(Default)]
 struct Receiver {
     got: Mutex<Vec<(String, HeaderMap, Vec<u8>)>>,
@@ -130,7 +130,7 @@ fn a_channel_comes_back_as_it_was_kept_and_shows_no_secret() {
     let back = Channel::unsealed(&made.shown(), Some(&kept)).unwrap();
     let Channel::Webhook { url: again, secret: same } = &back else { panic!("{back:?}") };
     assert_eq!((again, same.expose()), (&url, secret.expose()));
-    // What the platform's are called holds for a start with another secret, too.
+    // The id of a platform's channel doesn't depend on its secret.
     assert_eq!(Channel::webhook(url).platform_id(), back.platform_id());
     assert!(!back.platform_id().contains("canary") && !format!("{back:?}").contains("canary"));
 
@@ -170,7 +170,7 @@ fn a_webhooks_url_is_shown_without_its_secrets() {
     assert!(!format!("{url:?}").contains("canary"));
 }
 
-/// A certificate for `hook.test`, signed by itself, and its key.
+/// A self-signed certificate for `hook.test`, and its key.
 fn certificate() -> (Vec<u8>, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = (dir.path().join("cert"), dir.path().join("key"));
@@ -224,7 +224,7 @@ async fn a_receivers_certificate_has_to_be_of_somebody_trusted() {
     assert!(notifier(None).with_roots(b"nothing").is_err());
 }
 
-/// A mail server that takes what comes, after a number of refusals.
+/// A mail server that accepts mails after a number of refusals.
 async fn mail_server(refusals: &'static [&'static str]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -277,7 +277,7 @@ fn ada() -> Channel {
     Channel::Mail("Ada <ada@example.org>".parse().unwrap())
 }
 
-/// The mails that came, once there is one.
+/// The received mails, once there is one.
 async fn arrived(mails: &Mutex<Vec<String>>) -> Vec<String> {
     for _ in 0..500 {
         if !mails.lock().unwrap().is_empty() {

@@ -1,13 +1,12 @@
-//! What git's trace of HTTP says of the answers: git itself says only the last status, and nothing
-//! of `Retry-After` and `Location`.
+//! The HTTP headers from git's trace. git's own output has only the last status, without `Retry-After` and `Location`.
 
 use std::time::{Duration, SystemTime};
 
 use super::{clean, without_userinfo};
 
-/// The longest that a remote can ask to be left alone for.
+/// The longest wait that a remote can ask for.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
-/// The last answer over HTTP, and whether anything was sent with a body.
+/// The last HTTP response, and if a request with a body was sent.
 #[derive(Debug, Default)]
 pub(in super::super) struct HttpTrace {
     posted: bool,
@@ -17,7 +16,7 @@ pub(in super::super) struct HttpTrace {
 }
 
 impl HttpTrace {
-    /// Reads a trace of headers.
+    /// Parses a trace of headers.
     pub(in super::super) fn read(trace: &str) -> Self {
         let mut read = Self::default();
         for line in trace.lines() {
@@ -44,22 +43,22 @@ impl HttpTrace {
         }
     }
 
-    /// The status of the last answer.
+    /// The status of the last response.
     pub(super) fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// Whether a request with a body was sent.
+    /// Returns `true` if a request with a body was sent.
     pub(super) fn posted(&self) -> bool {
         self.posted
     }
 
-    /// Where the last answer points to, without credentials.
+    /// The redirect target of the last response, without credentials.
     pub(super) fn location(&self) -> Option<String> {
         self.location.as_ref().map(|location| clean(&without_userinfo(location)))
     }
 
-    /// How long the last answer asks to wait.
+    /// The wait that the last response asks for.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         let value = self.retry_after.as_ref()?;
         let wait = match value.parse() {

@@ -8,7 +8,7 @@ fn pushed(code: i32, stdout: &str, said: &str) -> Result<Pushed, Failure> {
     of_push(&ran(code), stdout, said, &HttpTrace::default())
 }
 
-/// A line of `git push --porcelain`, with what stands around it.
+/// The output of `git push --porcelain` around this line.
 fn line(line: &str) -> String {
     format!("To https://example.org/x.git\n{line}\nDone\n")
 }

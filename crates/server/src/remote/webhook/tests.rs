@@ -45,7 +45,7 @@ fn each_host_is_understood() {
             ("webhook-id", "msg_1"),
             ("webhook-timestamp", "1000000"),
         ],
-        // What Gitea and Forgejo send: all of them.
+        // Gitea and Forgejo send all of these.
         &[
             ("x-hub-signature-256", &format!("sha256={hex}")),
             ("x-gitea-signature", &hex),
@@ -61,14 +61,14 @@ fn each_host_is_understood() {
     }
 }
 
-/// The example of GitHub's documentation.
+/// The example in GitHub's documentation.
 #[test]
 fn githubs_own_example_is_good() {
     let signature = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
     assert_eq!(hex("It's a Secret to Everybody", b"Hello, World!"), signature);
 }
 
-/// The example of the Standard Webhooks specification's libraries.
+/// The example in the libraries of the Standard Webhooks specification.
 #[test]
 fn the_example_of_standard_webhooks_is_good() {
     let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
@@ -189,7 +189,7 @@ fn a_delivery_is_new_once_for_each_link() {
     assert!(!deliveries.is_new("garden", &delivery(Some("a"))));
     assert!(deliveries.is_new("garden", &delivery(Some("b"))));
     assert!(deliveries.is_new("kitchen", &delivery(Some("a"))));
-    // Two that say nothing of themselves need not be the same.
+    // Two deliveries without an id may be different ones.
     assert!(deliveries.is_new("garden", &delivery(None)));
     assert!(deliveries.is_new("garden", &delivery(None)));
 }

@@ -1,4 +1,4 @@
-//! How one call gets to its remote: the pinned address, and what it logs in with.
+//! The access of one call to its remote: the pinned address and the credential.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -16,27 +16,27 @@ use crate::remote::outcome::{Failure, HttpTrace, scrubbed};
 use crate::remote::scratch::Scratch;
 use crate::remote::url::{Host, RemoteUrl, Scheme};
 
-/// Where programs are looked for.
+/// The search path for programs.
 pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-/// The most that is read of a trace of headers, in bytes.
+/// The longest part of a header trace that is read, in bytes.
 const MAX_TRACE: u64 = 1024 * 1024;
 
-/// What a call is given besides its arguments.
+/// The options, environment and files that a call needs besides its arguments.
 pub(super) struct Access {
     pub(super) url: String,
     pub(super) protocol: &'static str,
     pub(super) scratch: Scratch,
-    /// Arguments of git, and variables of its environment.
+    /// Options of git and environment variables.
     settings: Vec<String>,
     environment: Vec<(&'static str, Secret)>,
-    /// What must not be in any text that leaves here.
+    /// Secrets that must not appear in any text.
     secrets: Vec<Secret>,
 }
 
 impl Access {
     /// # Errors
-    /// [`Failure::Auth`]: the credential isn't of the kind that the URL needs. [`Failure::HostKey`]:
-    /// no key of the host is known. [`Failure::Transient`]: a file can't be written.
+    /// [`Failure::Auth`]: the URL needs another kind of credential. [`Failure::HostKey`]: no key of the host is known.
+    /// [`Failure::Transient`]: a file can't be written.
     pub(super) fn new(remote: &Remote, address: IpAddr, scratch: Scratch) -> Result<Self, Failure> {
         let mut access = Self {
             url: remote.url.to_string(),
@@ -64,7 +64,7 @@ impl Access {
     }
 
     fn by_http(&mut self, url: &RemoteUrl, address: IpAddr) {
-        // An address that stands in the URL is pinned by itself.
+        // An address in the URL needs no pinning.
         if let Host::Name(name) = url.host() {
             let address = match address {
                 IpAddr::V4(address) => address.to_string(),
@@ -72,14 +72,14 @@ impl Access {
             };
             self.settings.push(format!("http.curloptResolve={name}:{}:{address}", url.port()));
         }
-        // Headers only, and git leaves out the ones that log in.
+        // Headers only, and git omits authorisation headers.
         let trace = self.scratch.path().join("trace").to_string_lossy().into_owned();
         self.environment.push(("GIT_TRACE_CURL", Secret::new(trace)));
         self.environment.push(("GIT_TRACE_CURL_NO_DATA", Secret::new("1".to_owned())));
     }
 
-    /// A header in the configuration that stands in the environment: not an argument, which everybody
-    /// on the machine could read, and not a file. Nothing is asked for, however often it is sent.
+    /// Passes the authorisation header as configuration in environment variables: not as an argument, which every user
+    /// of the machine could read, and not in a file. git sends it without asking for a login.
     fn log_in(&mut self, origin: &str, user: &str, token: &Secret) {
         let encoded = BASE64.encode(format!("{user}:{}", token.expose()).as_bytes());
         let header = format!("Authorization: Basic {encoded}");
@@ -96,14 +96,14 @@ impl Access {
         let mut keys = HostKey::built_in(host);
         keys.extend(remote.host_keys.iter().cloned());
         if keys.is_empty() {
-            // ssh would say the same, after it had connected.
+            // ssh would fail in the same way, but only after connecting.
             return Err(Failure::HostKey { fingerprint: None });
         }
         let alias = host.bare();
         let write = |name, content: &str| self.scratch.write(name, content.as_bytes());
         let known = write("known_hosts", &known_hosts(&alias, &keys)).map_err(super::transient)?;
         let identity = write("key", key.expose()).map_err(super::transient)?;
-        // ssh puts things in place of what follows a percent sign.
+        // ssh expands percent signs.
         let name = |path: &Path| path.to_string_lossy().replace('%', "%%");
         let (known, identity) = (name(&known), name(&identity));
         let mut ssh = "ssh -F /dev/null".to_owned();
@@ -140,7 +140,7 @@ impl Access {
         Ok(())
     }
 
-    /// Gives a command what it needs to log in.
+    /// Adds the options and the environment to a command.
     pub(super) fn apply(&self, command: &mut Command) {
         for setting in &self.settings {
             command.args(["-c", setting]);
@@ -150,13 +150,13 @@ impl Access {
         }
     }
 
-    /// What must not be in any text: the secrets, and the name of the directory they are in.
+    /// The secrets to remove from texts: the credentials, and the path of the scratch directory.
     pub(super) fn secrets(&self) -> Vec<&str> {
         let scratch = self.scratch.path().to_str();
         self.secrets.iter().map(Secret::expose).chain(scratch).collect()
     }
 
-    /// What was heard over HTTP.
+    /// The HTTP headers of the call.
     pub(super) fn http_trace(&self) -> HttpTrace {
         let trace = end_of(&self.scratch.path().join("trace")).unwrap_or_default();
         HttpTrace::read(&scrubbed(&trace, &self.secrets()))
@@ -173,7 +173,7 @@ fn end_of(file: &Path) -> io::Result<Vec<u8>> {
     Ok(end)
 }
 
-/// Hosts that look at the token only still want a user, and one of them wants a certain one.
+/// Hosts that check only the token still need a user name, and one of them needs a certain one.
 fn usual_user(host: &Host) -> &'static str {
     match host {
         Host::Name(name) if name == "bitbucket.org" => "x-token-auth",
@@ -181,7 +181,7 @@ fn usual_user(host: &Host) -> &'static str {
     }
 }
 
-/// A word for the shell that git hands its ssh command to.
+/// Quotes a word for the shell that git runs its ssh command in.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
