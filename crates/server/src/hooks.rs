@@ -1,9 +1,9 @@
-//! Messages of git hosts: something was pushed. `POST /hooks/{link}` on the wikis' listener.
+//! Incoming webhooks of git hosts, which report pushes: `POST /hooks/{link}` on the wikis' listener.
 //!
-//! A message is only a hint to look. The sender is unknown until the signature is checked, so the body is read only
-//! if the link exists and the message has a signature, and only a few at a time for each link. All refusals look
-//! alike. The time of a refusal may tell that a link exists, but ids are random and too long to guess. A good
-//! message is answered before the link is run.
+//! A message is only a hint to run the link. The sender is unknown until the signature is checked, so the body is read
+//! only if the link exists and the message has a signature, and only a few bodies at a time for each link. All refusals
+//! look alike. The time of a refusal may reveal that a link exists, but ids are random and too long to guess. A valid
+//! message is answered before the link runs.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -26,11 +26,11 @@ use crate::remote::webhook::{Deliveries, MAX_BODY, is_signed, verify};
 use crate::sync::Event;
 use crate::sync::runner::Remotes;
 
-/// What the paths of all links begin with.
+/// The common prefix of all paths.
 pub(crate) const HOOKS: &str = "/hooks/";
-/// How long a body may take.
+/// Deadline for receiving a body.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Messages for one link that may be received at once.
+/// Maximum number of concurrent messages for one link.
 const PER_LINK: usize = 4;
 
 #[derive(Clone)]
@@ -76,7 +76,7 @@ async fn hear(
     Ok((StatusCode::ACCEPTED, Body::empty()).into_response())
 }
 
-/// The whole body. Its bytes count among those that the server holds for all who send.
+/// Reads the whole body. Its bytes count towards the server's limit on bytes in flight.
 async fn received(mut request: Request) -> Result<Bytes, Problem> {
     JsonLimit::lower(&mut request, MAX_BODY);
     match tokio::time::timeout(PATIENCE, extract::json::read(request)).await {

@@ -1,9 +1,8 @@
-//! What the server counts and measures, for Prometheus.
+//! Metrics for Prometheus.
 //!
-//! One value holds all of it, and whoever counts something was handed that value. Counters and histograms
-//! are in it from its beginning; what can be looked up is looked up when somebody asks
-//! (`gathered.rs`). Labels come from small sets that the code knows, never from what a client sent, and
-//! none names a wiki: there may be thousands.
+//! All metrics are in one value, which is passed to the code that counts. Counters and histograms exist from the start;
+//! gauges are read at each request for the metrics (`gathered.rs`). Labels come from small sets that the code knows,
+//! never from a client's input, and no label names a wiki, as there may be thousands.
 
 mod gathered;
 mod links;
@@ -27,16 +26,16 @@ pub(crate) use links::{Delivered, LinkCounts};
 pub use requests::Requests;
 pub(crate) use requests::{Asking, Mark, Reached, Route};
 
-/// The form of what is told: OpenMetrics, which Prometheus reads since 2.5.
+/// The output format: OpenMetrics, which Prometheus supports since 2.5.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What all names begin with.
+/// The prefix of all names.
 const PREFIX: &str = "wikigrove";
 
-/// One word of one label.
+/// One label with its value.
 type Label = [(&'static str, &'static str); 1];
 
-/// What a server counts. Cheap to clone; all clones count together.
+/// The metrics of a server. Cheap to clone; all clones share the same counters.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -44,14 +43,14 @@ struct Inner {
     registry: Registry,
     requests: requests::Families,
     links: LinkCounts,
-    /// What the routers of the wikis have in memory.
+    /// The caches and feeds of the wikis' routers.
     commons: Mutex<Vec<Common>>,
-    /// The bytes in flight of all listeners.
+    /// The byte budget that all listeners share.
     budget: OnceLock<ByteBudget>,
 }
 
 impl Default for Metrics {
-    /// Nothing happened yet.
+    /// All counters are zero.
     fn default() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
@@ -72,27 +71,27 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Where the requests of a listener are counted; its name is one of few.
+    /// The request metrics of a listener. Its name must be one of a small set.
     pub fn listener(&self, name: &'static str) -> Requests {
         self.0.requests.listener(name)
     }
 
-    /// What links did.
+    /// The metrics of links.
     pub(crate) fn links(&self) -> &LinkCounts {
         &self.0.links
     }
 
-    /// Looks at this, too, when it is asked.
+    /// Adds a router's caches and feeds to the gauges.
     pub(crate) fn look_at(&self, common: &Common) {
         self.0.commons.lock().unwrap_or_else(PoisonError::into_inner).push(common.clone());
     }
 
-    /// The budget of bytes that the listeners of one server share. It is as the first of them has it.
+    /// The byte budget that the listeners of one server share. The first caller's limits apply.
     pub(crate) fn budget(&self, limits: &HttpLimits) -> ByteBudget {
         self.0.budget.get_or_init(|| ByteBudget::new(limits)).clone()
     }
 
-    /// All of it, as text.
+    /// All metrics as text.
     ///
     /// # Errors
     /// The catalog can't be read.

@@ -1,4 +1,4 @@
-//! What is looked up when somebody asks: how things are now. No wiki is opened for it.
+//! Gauges that are read at each request for the metrics. Opens no wiki.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -28,7 +28,7 @@ const WIKI_STATES: [&str; 6] =
 
 const NO_LABELS: [(&str, &str); 0] = [];
 
-/// Looks everything up.
+/// Reads all gauges.
 pub(super) async fn gather(
     remotes: &Remotes,
     commons: &[Common],
@@ -204,7 +204,7 @@ impl Sheet {
     }
 }
 
-/// Labels that a family can have.
+/// The labels of a family.
 trait Labels: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + 'static {}
 
 impl<T: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + 'static> Labels for T {}

@@ -1,4 +1,4 @@
-//! What the links of all wikis did.
+//! Metrics of the links of all wikis.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use super::Label;
 use crate::sync::Effect;
 use crate::sync::runner::{PushEnd, RunEnd, Taken};
 
-/// The bounds that steps of a run are counted by, in seconds; the last is about as long as a call may take.
+/// Histogram buckets for the steps of a run, in seconds; the last is about the longest duration of a call.
 const SECONDS: [f64; 10] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0];
-/// What is told of links.
+/// The kinds of notices.
 const NOTICES: [&str; 5] = ["conflicts", "decision_needed", "paused", "peer_down", "peer_up"];
-/// What takes time in a run.
+/// The measured steps of a run.
 const STEPS: [&str; 6] = ["fetch", "compare", "merge", "apply", "push", "verify"];
 
-/// What became of a notice on its way to one of those who are told.
+/// The result of delivering a notice to one channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Delivered {
-    /// It's there.
+    /// It was delivered.
     Yes,
-    /// It was refused for good, or too often.
+    /// It was refused permanently, or too often.
     GivenUp,
     /// The channel or the wiki is gone.
     Unwanted,
@@ -41,8 +41,7 @@ impl Delivered {
     }
 }
 
-/// Counters of what links do. Every series is there from the beginning, so that the first event is seen
-/// as one.
+/// Counters of links. Every series exists from the start, so that the first event shows as an increase.
 pub(crate) struct LinkCounts {
     runs: Family<Label, Counter>,
     pushes: Family<Label, Counter>,
@@ -120,7 +119,7 @@ impl LinkCounts {
         self.conflicts.inc_by(conflicts.into());
     }
 
-    /// Something is to be told.
+    /// Counts a new notice.
     pub(crate) fn notice(&self, kind: &str) {
         let known = NOTICES.into_iter().find(|known| *known == kind);
         debug_assert!(known.is_some(), "{kind} isn't among the kinds that are counted");
@@ -133,7 +132,7 @@ impl LinkCounts {
         self.deliveries.get_or_create(&[("result", result.as_str())]).inc();
     }
 
-    /// A step of a run ended.
+    /// Records the duration of a step.
     pub(crate) fn step(&self, effect: &Effect, took: Duration) {
         let step = match effect {
             Effect::Fetch => "fetch",
@@ -142,14 +141,14 @@ impl LinkCounts {
             Effect::Apply { .. } => "apply",
             Effect::Push { .. } => "push",
             Effect::Verify { .. } => "verify",
-            // These take no time.
+            // These effects are immediate.
             _ => return,
         };
         self.steps.get_or_create(&[("step", step)]).observe(took.as_secs_f64());
     }
 }
 
-/// A family whose series are all there.
+/// A family whose series all exist.
 fn zeros(
     label: &'static str,
     words: impl IntoIterator<Item = &'static str>,

@@ -1,9 +1,8 @@
-//! Requests: how many there are, by which route they are answered, and how long that takes.
+//! Metrics of HTTP requests: their number, routes and durations.
 //!
-//! A route's series are found once and then kept with the route ([`Route`]), since to look them up in a
-//! family takes a lock that all requests share. The route that a request got to marks itself in a place
-//! that came with the request ([`Reached`]), so that it is known also of a request that ran out of time,
-//! panicked or was given up.
+//! The series of a route are looked up once and then kept with the route ([`Route`]), since a lookup in a family takes
+//! a lock that all requests share. The route that handles a request records itself in a cell that belongs to the
+//! request ([`Reached`]), so that it is also known for a request that timed out, panicked or was cancelled.
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
@@ -20,18 +19,18 @@ use prometheus_client::registry::{Registry, Unit};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The bounds that durations are counted by, in seconds: a page out of the cache takes less than the
-/// first, a request's time is over after the last.
+/// Histogram buckets for durations, in seconds: a cached page takes less than the first, and a request's deadline is
+/// the last.
 const SECONDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
 
-/// The methods that are told apart.
+/// The methods that have a label value of their own.
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 
-/// What is said of a request that got to no route: it was refused, or there is no such thing.
+/// The route label of a request that reached no route: it was refused, or the path is unknown.
 const NO_ROUTE: &str = "none";
 
-/// What is said of a request whose client left before it was answered.
+/// The code label of a request whose client disconnected before the response.
 const ABANDONED: &str = "abandoned";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,7 +52,7 @@ struct At {
     listener: &'static str,
 }
 
-/// What is counted of all listeners.
+/// The metrics of all listeners.
 #[derive(Clone)]
 pub(super) struct Families {
     answers: Family<Answered, Counter>,
@@ -104,7 +103,7 @@ struct Listener {
     name: &'static str,
     families: Families,
     in_flight: Gauge,
-    /// For those who get to no route.
+    /// For requests that reach no route.
     elsewhere: Route,
 }
 
@@ -120,14 +119,14 @@ impl Requests {
         Arc::new(Route::new(&self.0.families, self.0.name, template))
     }
 
-    /// A request begins.
+    /// Records the start of a request.
     pub(crate) fn begin(&self, method: &Method) -> Asking {
         self.0.in_flight.inc();
         Asking { requests: self.clone(), method: number(method), reached: Reached::default() }
     }
 }
 
-/// A request that is being answered. It ends when this is dropped.
+/// A request in progress. It ends when this is dropped.
 pub(crate) struct Asking {
     requests: Requests,
     method: usize,
@@ -135,12 +134,12 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// Where the route marks itself.
+    /// The cell in which the route records itself.
     pub(crate) fn reached(&self) -> Reached {
         self.reached.clone()
     }
 
-    /// Counts the answer, or that there was none.
+    /// Counts the response; `None` if the client disconnected before it.
     pub(crate) fn answered(&self, status: Option<StatusCode>, took: Duration) {
         let Reached(place) = &self.reached;
         let route = place.get().map_or(&self.requests.0.elsewhere, |route| &**route);
@@ -154,11 +153,11 @@ impl Drop for Asking {
     }
 }
 
-/// The place of a request where the route that it gets to is noted.
+/// The cell for the route of one request.
 #[derive(Clone, Default)]
 pub(crate) struct Reached(Arc<OnceLock<Arc<Route>>>);
 
-/// A route, with the series that its requests are counted in.
+/// A route with the series of its requests.
 pub(crate) struct Route {
     families: Families,
     listener: &'static str,
@@ -169,7 +168,7 @@ pub(crate) struct Route {
 struct Series {
     asked: Asked,
     duration: Histogram,
-    /// A route gives few different answers.
+    /// A short list, as a route has few different status codes.
     answers: RwLock<Vec<(Option<StatusCode>, Counter)>>,
 }
 
@@ -205,7 +204,7 @@ impl Series {
         let answered = Answered { asked: self.asked.clone(), code };
         let counter = families.answers.get_or_create_owned(&answered);
         counter.inc();
-        // Two that find it missing at once put the same counter in twice, which does no harm.
+        // Two threads that find it missing at once add the same counter twice, which is harmless.
         self.answers.write().unwrap_or_else(PoisonError::into_inner).push((status, counter));
     }
 }
@@ -215,7 +214,7 @@ fn number(method: &Method) -> usize {
     known.unwrap_or(METHODS.len() - 1)
 }
 
-/// A layer that marks the requests which get to a route.
+/// A layer that records the route of each request.
 #[derive(Clone)]
 pub(crate) struct Mark(pub(crate) Arc<Route>);
 
@@ -227,7 +226,7 @@ impl<S> Layer<S> for Mark {
     }
 }
 
-/// A route's handlers, behind [`Mark`].
+/// A route's handlers, wrapped by [`Mark`].
 #[derive(Clone)]
 pub(crate) struct Marking<S> {
     inner: S,
@@ -245,7 +244,7 @@ impl<S: Service<Request>> Service<Request> for Marking<S> {
 
     fn call(&mut self, request: Request) -> S::Future {
         if let Some(Reached(place)) = request.extensions().get() {
-            // A request gets to one route.
+            // A request reaches only one route.
             let _ = place.set(self.route.clone());
         }
         self.inner.call(request)
@@ -312,7 +311,7 @@ mod tests {
         ] {
             router.clone().oneshot(request(method, path)).await.unwrap();
         }
-        // Somebody leaves.
+        // A client disconnects.
         let mut left = Box::pin(router.clone().oneshot(request("GET", "/slow/2")));
         assert!(left.as_mut().now_or_never().is_none());
         assert_eq!(lines(&registry, "http_requests_in_flight"), ["{listener=\"test\"} 1"]);
@@ -334,7 +333,7 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(lines(&registry, "http_requests_total"), expected);
         assert_eq!(lines(&registry, "http_requests_in_flight"), ["{listener=\"test\"} 0"]);
-        // Who left wasn't answered.
+        // The disconnected client got no response.
         let slow = "{listener=\"test\",method=\"GET\",route=\"/base/slow/{id}\"} 1";
         let answered = lines(&registry, "http_request_duration_seconds_count");
         assert!(answered.contains(&slow.to_owned()), "{answered:?}");
