@@ -1,8 +1,8 @@
-//! What happens to every request and every answer, whatever the route.
+//! Processing common to all requests and responses, on every route.
 //!
-//! It is one service and not a pile of layers: axum boxes the service and its future once per
-//! layer, and clones the service with all that is below it for each request and layer, which for a
-//! page out of the cache would cost more than the page.
+//! It is one service instead of a stack of layers: axum boxes the service and its future once per layer,
+//! and clones the service with everything below it for each request and layer, which would cost more
+//! than serving a page from the cache.
 
 mod browsers;
 mod headers;
@@ -37,8 +37,8 @@ pub use origin::{NoOrigin, Origin};
 use request_id::Line;
 pub use request_id::RequestId;
 
-/// Puts `inner` behind everything that all requests go through. Routes that are added to the result
-/// afterwards are not behind it, so this comes last.
+/// Wraps `inner` in the processing common to all requests. Routes that are added to the result
+/// afterwards bypass it, so call this last.
 pub fn stack<S>(
     inner: S,
     limits: &HttpLimits,
@@ -50,8 +50,8 @@ where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    // Around a router and not, as `Router::layer` would do it, around each of its routes: cloning a
-    // router counts a reference, cloning a route copies it.
+    // Wrap the router as a whole, and not each of its routes as `Router::layer` does: cloning a router
+    // increments a reference count, cloning a route copies it.
     Router::new().fallback_service(Front {
         inner,
         limits: *limits,
@@ -84,15 +84,15 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The service that was polled is the one to be called; its copy waits for the next.
+        // Call the service that was polled; its clone serves the next request.
         let next = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, next);
-        // Outermost, so that whatever is logged and answered below names the request.
+        // The outermost layer, so that all log lines and responses below carry the request id.
         let id = RequestId::of(request.headers());
         let span = request_id::span(&request, &id);
         let line = Line::start(self.requests.begin(request.method()));
         let (limits, browsers) = (self.limits, self.browsers.clone());
-        // The budget is for bodies, which most requests don't have.
+        // The budget is for bodies, which most requests lack.
         let receiving = (!request.body().is_end_stream()).then(|| Receiving::new(&self.budget));
         let answered =
             async move { Ok(answer(inner, request, id, line, limits, receiving, &browsers).await) };
@@ -115,7 +115,7 @@ where
     let head_only = request.method() == Method::HEAD;
     let guest = browsers.guest(request.headers());
     let mut response = match reject::refusal(&request).or_else(|| browsers.answer(&request)) {
-        // Before any handler: none has to know that a path can try to climb.
+        // Refused before any handler, so that handlers needn't guard against path traversal.
         Some(refusal) => refusal,
         None => {
             request.extensions_mut().insert(id.clone());
@@ -125,11 +125,11 @@ where
                 request.extensions_mut().insert(receiving.clone());
             }
             let (request, upload) = timeout::watch(request);
-            // The panic is caught inside the timeout, where the future that panicked is dropped.
+            // Catch panics inside the timeout, where the future that panicked is dropped.
             timeout::within(&limits, upload, panic::caught(inner, request)).await
         }
     };
-    // After everything that can answer, so that no answer is without these.
+    // After everything that can respond, so that every response has these headers.
     headers::complete(&mut response, &id, browsers);
     browsers.open(&mut response, guest);
     name_problem(&mut response, &id, head_only);
@@ -137,8 +137,8 @@ where
     tied(response)
 }
 
-/// Writes an error again, now that the request's id is known; and one that has no body, such as
-/// axum's own 404 and 405, for the first time.
+/// Rewrites an error with the request's id. Writes a problem for errors without a body, such as axum's
+/// own 404 and 405.
 fn name_problem(response: &mut Response, id: &RequestId, head_only: bool) {
     let problem = match response.extensions().get::<Problem>() {
         Some(problem) => problem.clone(),
@@ -149,7 +149,7 @@ fn name_problem(response: &mut Response, id: &RequestId, head_only: bool) {
     };
     problem.write_to(response, Some(id.as_str()));
     if head_only {
-        // Its length stays in the headers.
+        // A HEAD response keeps the headers, including the content length.
         *response.body_mut() = Body::empty();
     }
 }

@@ -1,7 +1,7 @@
-//! The accept loops, and how they end.
+//! The accept loops and their graceful shutdown.
 //!
-//! `axum::serve` keeps hyper's settings to itself, among them the time a client may take to send
-//! the head of a request; without that, connections that say nothing stay for ever.
+//! `axum::serve` doesn't expose hyper's settings, among them the time that a client may take to send the
+//! head of a request; without it, silent connections stay open for ever.
 
 mod activity;
 mod connection;
@@ -28,12 +28,12 @@ use listener::Accepted;
 pub use listener::{Listen, ListenError, Listener};
 pub use peer::Peer;
 
-/// How long to wait when there are no descriptors left; some may be closed meanwhile.
+/// Pause after running out of file descriptors, in which some may be closed.
 const EXHAUSTED: Duration = Duration::from_millis(100);
-/// How often, while the server ends, the connections of silent peers are closed.
+/// Interval at which connections of silent peers are closed during shutdown.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// As [`serve_behind`], without proxies on other machines.
+/// Like [`serve_behind`], without proxies on other machines.
 pub async fn serve<L: Into<Listener>>(
     listeners: Vec<(L, Router)>,
     limits: &HttpLimits,
@@ -42,13 +42,13 @@ pub async fn serve<L: Into<Listener>>(
     serve_behind(&[], listeners, limits, shutdown).await
 }
 
-/// Serves each listener's router, over HTTP/1 and HTTP/2, until `shutdown` completes. Requests in
-/// flight then have `limits.shutdown_grace` to finish, unless their peer sends nothing of a body, or
-/// takes nothing of an answer. Returns how many connections were cut because they hadn't.
+/// Serves each listener's router over HTTP/1 and HTTP/2 until `shutdown` completes. Requests in flight
+/// then have `limits.shutdown_grace` to finish, unless their peer stops sending its body or stops
+/// reading the response. Returns the number of connections that were cut off unfinished.
 ///
-/// Of the connections that there may be at once an address has a share, but not one of the `proxies`, this
-/// machine, or a Unix socket. Handlers find who connected as [`Peer`]; if it has an address, it is there as
-/// `ConnectInfo<SocketAddr>`, too. Dropping the future closes everything at once.
+/// The number of connections is limited, in total and per address; the limit per address doesn't apply
+/// to the `proxies`, to this machine or to Unix sockets. Handlers find the peer as [`Peer`], and its
+/// address, if any, also as `ConnectInfo<SocketAddr>`. Dropping the future closes everything at once.
 pub async fn serve_behind<L: Into<Listener>>(
     proxies: &[Network],
     listeners: Vec<(L, Router)>,
@@ -77,14 +77,14 @@ pub async fn serve_behind<L: Into<Listener>>(
     cut
 }
 
-/// A listener and its connections. Each listener has places of its own: whoever fills up the public one
-/// doesn't lock the operator out.
+/// A listener and its connections. Each listener has connection permits of its own, so that a flood on
+/// the public listener doesn't lock out the operator.
 struct Door {
     listener: Listener,
     crowd: Arc<Crowd>,
 }
 
-/// A connection that has its place.
+/// A connection with its permit.
 struct Guest {
     accepted: Accepted,
     activity: Arc<Activity>,
@@ -113,7 +113,7 @@ impl Guest {
 }
 
 impl Door {
-    /// The next connection that gets a place. What one address opens beyond its share is closed.
+    /// The next connection that gets a permit. Connections beyond an address's share are closed.
     async fn next(&self) -> io::Result<Guest> {
         loop {
             let accepted = self.listener.accept().await?;
@@ -136,7 +136,7 @@ async fn accept(
 ) -> usize {
     let mut open = JoinSet::new();
     let stop = stopped.clone();
-    // Kept over the rounds: it may have a connection in its hands that waits for a place.
+    // Kept across iterations, since it may hold a connection that waits for a permit.
     let mut next = Box::pin(door.next());
     loop {
         tokio::select! {
@@ -151,20 +151,20 @@ async fn accept(
             Some(ended) = open.join_next() => log_panic(ended),
         }
     }
-    // Closed first, so that whoever comes now is refused by the system and tries elsewhere.
+    // Close the listener first, so that the system refuses new clients and they try elsewhere.
     drop(next);
     let Door { listener, crowd } = door;
     drop(listener);
     drain(open, &crowd, grace).await
 }
 
-/// Waits until the server is told to stop, or is gone.
+/// Waits until the server is told to stop, or its handle is dropped.
 async fn told(stopped: &mut watch::Receiver<bool>) {
-    // The guard that this returns must not live on: it locks the channel.
+    // Drop the returned guard at once: it locks the channel.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Waits for connections to end by themselves; returns how many had to be cut.
+/// Waits for connections to end by themselves; returns how many had to be cut off.
 async fn drain(mut open: JoinSet<()>, crowd: &Crowd, grace: Duration) -> usize {
     let deadline = tokio::time::Instant::now() + grace;
     let mut sweep = tokio::time::interval(SWEEP);
@@ -184,8 +184,8 @@ async fn drain(mut open: JoinSet<()>, crowd: &Crowd, grace: Duration) -> usize {
     cut
 }
 
-/// A connection that died in the queue says nothing about the next; anything else does, and
-/// trying again at once would burn a core.
+/// Reacts to a failed accept. A connection that died in the queue is skipped. After any other error the
+/// loop pauses, since an immediate retry would busy-loop.
 async fn after_failure(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
@@ -194,7 +194,7 @@ async fn after_failure(error: &io::Error) {
     }
 }
 
-/// Handlers' panics are caught further in; this would be one of ours.
+/// Logs a panic of a connection task. Handlers' panics are caught elsewhere, so this is a bug here.
 fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection ended early");

@@ -1,9 +1,10 @@
-//! What other sites' pages may make a browser do here.
+//! Protection against requests that other sites' pages make a browser send (CSRF), and CORS.
 //!
-//! A browser adds what proves its user to requests that some other site's page made it send: by a
-//! proxy's cookie, a client certificate, or just by being in a network. (Cookies aren't read here, but
-//! a proxy in front may.) So what changes anything is refused if a browser says that another site is
-//! behind it, unless that site is on the operator's list; those may read the answers, too (CORS).
+//! A browser adds proof of its user to requests that another site's page made it send: a proxy's cookie,
+//! a client certificate, or just its place in a private network. (Cookies aren't read here, but a proxy
+//! in front may read them.) So requests that change something are refused if the browser reports another
+//! site as the origin, unless the operator allows this site. Allowed sites may read responses, too
+//! (CORS).
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -21,36 +22,36 @@ use super::origin::Origin;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-/// What a page of another site may send.
+/// Request headers that pages of allowed sites may send.
 const SENT: &str = "authorization, content-type, idempotency-key, if-match, if-none-match, if-range, \
      last-event-id, range, x-request-id";
-/// What it may read of an answer, beyond what every page may.
+/// Response headers that pages of allowed sites may read, beyond those readable by default.
 const READ: &str = "accept-ranges, content-disposition, content-range, etag, link, location, \
      retry-after, x-request-id";
-/// How long a browser may go by a preflight's answer, in seconds.
+/// Lifetime of a preflight response, in seconds.
 const MAX_AGE: &str = "600";
 
-/// Which sites' pages may use a listener. The default is its own only.
+/// The sites whose pages may use a listener. The default allows only its own.
 #[derive(Clone, Debug, Default)]
 pub struct Browsers {
-    /// Where the listener is reached from outside, if that is known.
+    /// The listener's public origin, if known.
     pub public: Option<Origin>,
-    /// Other sites whose pages may send anything, and read what is answered.
+    /// Other sites whose pages may send any request and read the response.
     pub allowed: Vec<Origin>,
 }
 
 impl Browsers {
-    /// Whether browsers are to come by TLS only.
+    /// Returns `true` if browsers must use TLS only.
     pub(super) fn is_secure(&self) -> bool {
         self.public.as_ref().is_some_and(Origin::is_secure)
     }
 
-    /// Whether there are other sites that may read what is answered.
+    /// Returns `true` if other sites are allowed.
     pub(super) fn has_guests(&self) -> bool {
         !self.allowed.is_empty()
     }
 
-    /// The site whose page sent this, if it is on the list.
+    /// The origin of the request, if it is an allowed other site.
     pub(super) fn guest(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         if !self.has_guests() {
             return None;
@@ -60,7 +61,7 @@ impl Browsers {
         self.allowed.contains(&origin).then(|| value.clone())
     }
 
-    /// The answer to a request that goes no further: a preflight, or one that another site made.
+    /// The response to a preflight, or the refusal of a request from another site.
     pub(super) fn answer(&self, request: &Request) -> Option<Response> {
         match *request.method() {
             Method::GET | Method::HEAD => None,
@@ -87,14 +88,14 @@ impl Browsers {
         Some(response)
     }
 
-    /// Lets the page of a guest read the answer. Without credentials: a page has to send what it
-    /// knows itself.
+    /// Allows the page of an allowed site to read the response, without credentials: the page must send
+    /// an explicit token.
     pub(super) fn open(&self, response: &mut Response, guest: Option<HeaderValue>) {
         if !self.has_guests() {
             return;
         }
         let headers = response.headers_mut();
-        // A cache must not give one site's answer to another.
+        // Keep caches from serving one site's response to another.
         headers.append(VARY, HeaderValue::from_static("origin"));
         if let Some(origin) = guest {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -111,14 +112,14 @@ impl Browsers {
         if sites.peek().is_some() {
             return !sites.all(|site| site == "same-origin" || site == "none");
         }
-        // An older browser, or none: that says nothing of either.
+        // An older browser sends only `Origin`; programs send neither header.
         headers.contains_key(ORIGIN) && !self.is_own(request)
     }
 
-    /// Whether the page that sent this came from the host that it was sent to.
+    /// Returns `true` if the page that sent this is on the host it was sent to.
     fn is_own(&self, request: &Request) -> bool {
         let origin = only(request.headers(), &ORIGIN).and_then(|origin| origin.to_str().ok());
-        // `null` is a page that doesn't say, such as one in a sandbox.
+        // `null` is an opaque origin, such as that of a sandboxed page.
         let Some(Ok(origin)) = origin.map(str::parse::<Origin>) else { return false };
         if let Some(public) = &self.public
             && (origin == *public || origin.has_host_of(public))
@@ -132,7 +133,7 @@ impl Browsers {
     }
 }
 
-/// The value of a header that is there once.
+/// The value of a header that occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();

@@ -1,4 +1,4 @@
-//! What every answer says, and what an error says that has nothing to say.
+//! Headers of every response, and bodies for errors without one.
 
 use axum::response::Response;
 use http::header::{
@@ -13,25 +13,25 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
-/// An answer for programs is no page: nothing in it is run, loaded or framed.
+/// Responses for programs aren't pages: nothing in them may run, load or be framed.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-/// A year.
+/// One year, in seconds.
 const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Adds the request's id and the headers that keep browsers and caches from doing harm.
+/// Adds the request id and the security and caching headers.
 pub(super) fn complete(response: &mut Response, id: &RequestId, browsers: &Browsers) {
     let status = response.status();
     let headers = response.headers_mut();
     if status == StatusCode::NOT_MODIFIED {
-        // It would have to be that of the content that isn't sent (RFC 9110, section 8.6); the
-        // router says 0.
+        // It would have to be the length of the content that isn't sent (RFC 9110, section 8.6), but the
+        // router sets 0.
         headers.remove(CONTENT_LENGTH);
     }
     headers.insert(X_REQUEST_ID, id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // A handler that knows its answer may be kept says so; the others may be private.
+    // Handlers set this if their response may be cached; all other responses may be private.
     let kept = headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    // What anybody may have, any site's page may show.
+    // Pages of any site may embed public content.
     let is_public = kept == "no-cache" || kept.as_bytes().starts_with(b"public");
     let is_for_all = is_public || browsers.has_guests();
     let shown_by = if is_for_all { "cross-origin" } else { "same-origin" };
@@ -44,8 +44,8 @@ pub(super) fn complete(response: &mut Response, id: &RequestId, browsers: &Brows
     }
 }
 
-/// A problem for an error answer that has no content of its own. Errors in other formats, such as
-/// git's, have a content type and are left alone.
+/// A problem for an error response without a body. Errors in other formats, such as git's, have a
+/// content type and are left alone.
 pub(super) fn bare_error(response: &Response) -> Option<Problem> {
     let status = response.status();
     let bare = (status.is_client_error() || status.is_server_error())

@@ -1,4 +1,4 @@
-//! Where a page of a browser comes from (RFC 6454).
+//! Web origins (RFC 6454).
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ pub struct Origin {
     port: u16,
 }
 
-/// Not the origin of a page in the web.
+/// Error for text that isn't a web origin.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("an origin is https:// or http:// and a host, such as https://app.example.org")]
 pub struct NoOrigin;
@@ -49,7 +49,7 @@ impl Origin {
         self.host == other.host
     }
 
-    /// Whether it is the place that a request names, by whichever scheme it came.
+    /// Returns `true` if the request's authority is this origin's, regardless of the request's scheme.
     pub(super) fn is_at(&self, named: &Authority) -> bool {
         let (host, port) = place(named, self.is_secure);
         !named.as_str().contains('@') && self.host == host && self.port == port
@@ -90,7 +90,7 @@ mod tests {
             "https://u@a",
             "https://*",
         ] {
-            // A star stands for nothing here: it is a host of that name, which there isn't.
+            // Wildcards aren't supported: a star is just a host name that doesn't exist.
             assert!(of(none).is_err() || none == "https://*", "{none}");
         }
     }

@@ -1,4 +1,4 @@
-//! A handler that panics costs its own request and nothing else.
+//! Catches panics in handlers, which fail only their own request.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -10,10 +10,10 @@ use futures_util::FutureExt as _;
 use tower_service::Service;
 use wikigrove_tenant::problem::Problem;
 
-/// Runs the handler; a panic becomes a 500 and a line in the log.
+/// Runs the handler; a panic becomes a 500 response and a log line.
 ///
-/// Nothing that the handler borrowed is looked at afterwards, hence the assertion: what it shared
-/// by locks is guarded by those locks' poisoning or recovers from it.
+/// The unwind-safety assertion holds because nothing that the handler borrowed is used afterwards, and
+/// locks that it shared are poisoned or recover.
 pub(super) async fn caught<S>(mut inner: S, request: Request) -> Response
 where
     S: Service<Request, Response = Response, Error = Infallible>,

@@ -1,4 +1,4 @@
-//! Requests that no handler should see.
+//! Requests that are refused before any handler.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -10,11 +10,11 @@ use wikigrove_tenant::problem::Problem;
 const METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-/// The answer to a request that goes no further.
+/// The response to a request that is refused.
 pub(super) fn refusal(request: &Request) -> Option<Response> {
     let path = request.uri().path();
     match *request.method() {
-        // TRACE would send back headers that a proxy added; there is nothing to connect to.
+        // TRACE would echo headers that a proxy added; CONNECT has no target here.
         Method::TRACE | Method::CONNECT => {
             let problem = Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -23,7 +23,7 @@ pub(super) fn refusal(request: &Request) -> Option<Response> {
             );
             Some(problem.header(ALLOW, METHODS).into_response())
         }
-        // It asks about the server as a whole, so no route can answer.
+        // This asks about the server as a whole, so no route can answer.
         Method::OPTIONS if path == "*" => {
             let mut response = StatusCode::NO_CONTENT.into_response();
             *response.body_mut() = Body::empty();
@@ -31,13 +31,14 @@ pub(super) fn refusal(request: &Request) -> Option<Response> {
             Some(response)
         }
         _ if path.split('/').any(is_dots) => {
-            // Refused and not resolved: a proxy that resolves them differently has checked the
-            // rights of another wiki.
+            // Refused instead of resolved: a proxy that resolves them differently has checked the
+            // permissions of another wiki.
             let detail = "a path must not have the segments `.` and `..`, encoded or not";
             Some(Problem::new(StatusCode::BAD_REQUEST, "invalid_path", detail).into_response())
         }
         _ if request.headers().get_all(HOST).iter().nth(1).is_some() => {
-            // RFC 9112, section 3.2. A proxy may have checked one of them and we go by the other.
+            // RFC 9112, section 3.2. A proxy may have checked one of them while this server uses the
+            // other.
             let detail = "the request has more than one Host header";
             Some(Problem::new(StatusCode::BAD_REQUEST, "invalid_host", detail).into_response())
         }
@@ -45,7 +46,7 @@ pub(super) fn refusal(request: &Request) -> Option<Response> {
     }
 }
 
-/// Whether a segment is one dot or two, each as it is or as `%2e`.
+/// Returns `true` if a segment is `.` or `..`, with each dot plain or encoded as `%2e`.
 fn is_dots(segment: &str) -> bool {
     let one = |text: &'_ str| -> Option<usize> {
         match text.as_bytes() {

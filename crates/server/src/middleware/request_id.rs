@@ -1,4 +1,4 @@
-//! The name of a request, by which an answer and the log find each other.
+//! Request ids, which connect responses with log lines.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -13,16 +13,16 @@ use crate::serve::Peer;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How much of a path the log repeats, in characters.
+/// Maximum length of a path in the log, in characters.
 const SHOWN: usize = 200;
 
-/// The id of a request: the client's own, if it is fit to be printed, or one made here. Handlers
-/// find it in the request's extensions.
+/// The id of a request: the client's own if it is printable, else a new one. Handlers find it in the
+/// request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The id that `headers` asks for, or a new one.
+    /// The id given in `headers`, or a new one.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(X_REQUEST_ID).iter();
         match (values.next(), values.next()) {
@@ -31,7 +31,7 @@ impl RequestId {
         }
     }
 
-    /// Random and not counted: a counter would tell one wiki how busy the others are.
+    /// A random id; a counter would reveal to one wiki how busy the others are.
     fn random() -> Self {
         let number = SUPPLY.with_borrow_mut(Supply::next);
         let mut digits = [0; 16];
@@ -57,8 +57,8 @@ thread_local! {
     static SUPPLY: RefCell<Supply> = const { RefCell::new(Supply { numbers: [0; 512], used: 512 }) };
 }
 
-/// Random numbers, fetched from the system many at a time: one by one they cost more than finding
-/// a page in the cache.
+/// Random numbers, read from the system in batches: reading them one by one takes longer than finding a
+/// page in the cache.
 struct Supply {
     numbers: [u8; 512],
     used: usize,
@@ -79,29 +79,28 @@ impl Supply {
     }
 }
 
-/// Good enough to tell two requests apart on a system that has no randomness.
+/// A substitute on systems without randomness, good enough to distinguish requests.
 fn nanoseconds() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The span that everything about a request is logged in. The query isn't in it: it may hold
-/// what was searched for, or a secret.
+/// The tracing span of a request. It omits the query, which may contain search terms or a secret.
 pub(super) fn span(request: &Request, id: &RequestId) -> Span {
-    // At the level of errors, so that an error names its request however little else is logged.
+    // At error level, so that errors carry the request id even if little else is logged.
     tracing::error_span!(
         "request",
         request.id = id.as_str(),
         method = request.method().as_str(),
         path = %Shown(request.uri().path()),
         peer = Peer::of(request.extensions()).and_then(Peer::address).map(tracing::field::display),
-        // Where a trusted proxy says that the request comes from.
+        // The client's address as reported by a trusted proxy.
         client = tracing::field::Empty,
     )
 }
 
-/// The one line per request, written and counted when this is dropped: also when the client leaves
-/// before it has an answer, and the handler is dropped with it.
+/// Writes one log line per request, and counts it, when dropped. This also covers clients that leave
+/// before the response, whose handler is dropped.
 pub(super) struct Line {
     started: Instant,
     status: Option<StatusCode>,
@@ -113,7 +112,7 @@ impl Line {
         Self { started: Instant::now(), status: None, asking }
     }
 
-    /// Where the route that answers marks itself.
+    /// The slot in which the route that answers records itself.
     pub(super) fn reached(&self) -> Reached {
         self.asking.reached()
     }
@@ -137,14 +136,14 @@ impl Drop for Line {
     }
 }
 
-/// A client's text on one line of the log, and not too much of it.
+/// A client's text, escaped and shortened to fit one log line.
 struct Shown<'a>(&'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars().take(SHOWN) {
             match c {
-                // Beyond ASCII there are line separators and marks that reverse the line.
+                // Non-ASCII includes line separators and characters that reverse the text direction.
                 ' '..='~' => f.write_char(c)?,
                 _ => write!(f, "{}", c.escape_default())?,
             }

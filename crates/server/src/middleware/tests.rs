@@ -60,7 +60,7 @@ async fn text(response: Response) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
-/// The members of a problem, after checking what all of them must have.
+/// The members of a problem, after checking what all problems have in common.
 async fn problem(response: Response) -> Value {
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(response.headers()["cache-control"], "no-store");
@@ -158,7 +158,7 @@ async fn a_handler_that_takes_too_long_is_503() {
     let response = get_of("/slow").await;
     assert_eq!(response.headers()["retry-after"], "5");
     assert_eq!(problem(response).await["code"], "timeout");
-    // The client has done its part when the body has been read, or isn't wanted.
+    // The client has done its part once the body has been read, or isn't wanted.
     let response = send(Request::post("/slow"), Body::from("all there")).await;
     assert_eq!(response.status(), 503);
 }
@@ -250,7 +250,7 @@ async fn each_request_is_one_line_of_the_log() {
     assert!(!text.contains("secret"), "{text}");
 }
 
-/// An answer that keeps its reason to itself says that the log has it under the request's id.
+/// A response that hides its reason refers to the log, under the request's id.
 #[tokio::test]
 async fn an_error_in_the_log_names_its_request_also_where_only_errors_are_logged() {
     let log = Log::default();

@@ -1,9 +1,8 @@
-//! The time a request may take.
+//! Timeouts of requests.
 //!
-//! One deadline covers the body and the handler: a timeout per read would let a client that sends
-//! a byte now and then hold its place for ever. What has arrived moves the deadline, at the rate
-//! that the slowest acceptable client sends with. A client that is slower than that while its body is waited
-//! for is refused long before.
+//! One deadline covers the body and the handler: a timeout per read would let a client that sends a byte
+//! now and then hold its permit for ever. Received bytes extend the deadline at the slowest acceptable
+//! rate. A client that is slower while its body is awaited is refused long before the deadline.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,27 +22,27 @@ use wikigrove_tenant::problem::Problem;
 
 use crate::limits::HttpLimits;
 
-/// How long a client should wait after a handler took too long.
+/// Time after which a client should retry if a handler was too slow, in seconds.
 const RETRY_SECONDS: u64 = 5;
-/// How often it is looked how far a body has come.
+/// Interval at which the progress of a body is checked.
 const LOOK: Duration = Duration::from_secs(1);
 /// A time that hasn't come.
 const NEVER: u64 = u64::MAX;
 
-/// How far the body of a request has come.
+/// Progress of a request's body.
 pub(super) struct Upload {
     begun: Instant,
     received: AtomicU64,
-    /// When the handler first asked for it, in milliseconds since the beginning.
+    /// Time when the handler first read the body, in milliseconds since `begun`.
     asked: AtomicU64,
-    /// Whether the handler waits for more of it.
+    /// True while the handler waits for more of the body.
     awaited: AtomicBool,
-    /// Read to its end, or given up by the handler: in both cases the client isn't waited for.
+    /// True once the body was read to its end or dropped by the handler, so the client isn't awaited.
     ended: AtomicBool,
     version: Version,
 }
 
-/// Watches the body of `request`, if it has one.
+/// Tracks the body of `request`, if it has one.
 pub(super) fn watch(request: Request) -> (Request, Option<Arc<Upload>>) {
     if request.body().is_end_stream() {
         return (request, None);
@@ -70,14 +69,14 @@ impl Upload {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(NEVER)
     }
 
-    /// What has arrived, as the time that the slowest client has for it.
+    /// The time that the slowest acceptable client has for the bytes received so far.
     fn earned(&self, limits: &HttpLimits) -> Duration {
         let received = self.received.load(Ordering::Relaxed);
         Duration::from_millis(received.saturating_mul(1000) / limits.slowest_upload.max(1))
     }
 
-    /// Whether it is waited for, and has been slower than it may be. Time in which the handler didn't ask for
-    /// it, because it waited for something else, is the client's as well.
+    /// Returns `true` if the body is awaited and has been slower than allowed. The time since the
+    /// handler first read it counts, including pauses in which the handler waited for something else.
     fn is_stalled(&self, limits: &HttpLimits) -> bool {
         if !self.awaited.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed) {
             return false;
@@ -87,7 +86,7 @@ impl Upload {
     }
 }
 
-/// The answer, or an error that says who was too slow.
+/// The response, or an error that says whether the client or the server was too slow.
 pub(super) async fn within(
     limits: &HttpLimits,
     upload: Option<Arc<Upload>>,
@@ -117,7 +116,7 @@ fn too_slow(upload: Option<&Upload>) -> Response {
         Some(upload) if !upload.ended.load(Ordering::Relaxed) => {
             let detail = "the body of the request did not arrive in time";
             let problem = Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail);
-            // HTTP/2 has streams for this, and forbids the header.
+            // HTTP/2 resets the stream instead, and forbids this header.
             if upload.version < Version::HTTP_2 {
                 return problem
                     .header(CONNECTION, HeaderValue::from_static("close"))
@@ -133,7 +132,7 @@ fn too_slow(upload: Option<&Upload>) -> Response {
     }
 }
 
-/// A body that reports how far it has come.
+/// A body that reports its progress.
 struct Watched {
     body: Body,
     upload: Arc<Upload>,

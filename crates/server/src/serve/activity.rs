@@ -1,7 +1,7 @@
-//! Whether a connection is being worked for, or only kept.
+//! Tracks whether a connection is being served or merely kept open.
 //!
-//! When there are no places left, or the server ends, it matters for what a connection waits: for the server,
-//! or for a peer that is silent. Everything here is counted without a lock.
+//! When all permits are taken, or the server shuts down, a connection that waits for a silent peer may
+//! be closed, but not one that waits for the server. All counts are lock-free.
 
 use std::io;
 use std::pin::Pin;
@@ -16,27 +16,28 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-/// A peer that has no request, or not sent the whole head of one, is silent after this. A client that keeps
-/// a connection for its next request opens another one without being told.
+/// A peer without a request, or with an incomplete request head, counts as silent after this. A client
+/// whose kept-alive connection is closed opens another without notice.
 const IDLE: Duration = Duration::from_millis(500);
-/// A peer that sends nothing of the bodies that are waited for is silent after this.
+/// A peer that sends nothing of an awaited body counts as silent after this.
 const STALLED: Duration = Duration::from_secs(2);
-/// A peer that takes nothing of what is written to it is silent after this: on a slow line the system takes more
-/// only when a good part of its buffer has been sent. At the end it is [`STALLED`].
+/// A peer that reads nothing of a response counts as silent after this: on a slow line the system
+/// accepts more data only once it has sent a good part of its buffer. During shutdown [`STALLED`]
+/// applies.
 const UNREAD: Duration = Duration::from_secs(10);
 
-/// What a connection is doing.
+/// The activity of one connection.
 pub(super) struct Activity {
     begun: Instant,
-    /// Requests of whose answer something has yet to be made.
+    /// Number of requests whose response isn't complete yet.
     working: AtomicU32,
-    /// Those of them that wait for more of their body.
+    /// Number of those requests that wait for more of their body.
     awaited: AtomicU32,
-    /// When the peer last got something or sent some of a body, in milliseconds since the beginning. The head of
-    /// a request counts once it is whole.
+    /// Last time that the peer read something or sent part of a body, in milliseconds since `begun`. The
+    /// head of a request counts once it is complete.
     since: AtomicU64,
-    /// When the peer began to take nothing any more, in milliseconds since the beginning, and at least 1; 0: it
-    /// takes what it gets.
+    /// Time since which the peer reads nothing, in milliseconds since `begun`, at least 1; 0 if it
+    /// reads.
     blocked: AtomicU64,
     leave: Notify,
 }
@@ -53,12 +54,13 @@ impl Activity {
         })
     }
 
-    /// For how long the peer has been silent; `None`: the server works for it, or it was heard just now.
+    /// Duration of the peer's silence; `None` if the server is working for it, or it was active
+    /// recently.
     pub(super) fn silence(&self) -> Option<Duration> {
         self.silence_of_more_than(UNREAD)
     }
 
-    /// Whether the server, which is about to end, has nothing to wait for.
+    /// Returns `true` if a server that shuts down needn't wait for the connection.
     pub(super) fn is_idle_at_the_end(&self) -> bool {
         self.silence_of_more_than(STALLED).is_some()
     }
@@ -78,17 +80,17 @@ impl Activity {
         Some(Duration::from_millis(now.saturating_sub(since))).filter(|silence| *silence >= bound)
     }
 
-    /// Has the connection closed by whoever serves it.
+    /// Asks the task that serves the connection to close it.
     pub(super) fn dismiss(&self) {
         self.leave.notify_one();
     }
 
-    /// Waits until it is to be closed.
+    /// Waits until the connection is to be closed.
     pub(super) async fn dismissed(&self) {
         self.leave.notified().await;
     }
 
-    /// A request that is being worked on, until this is dropped.
+    /// Marks a request as being served until the guard is dropped.
     pub(super) fn work(self: &Arc<Self>) -> Working {
         self.working.fetch_add(1, Relaxed);
         Working(self.clone())
@@ -103,7 +105,7 @@ impl Activity {
     }
 }
 
-/// A request that is being worked on.
+/// Guard of a request that is being served.
 pub(super) struct Working(Arc<Activity>);
 
 impl Drop for Working {
@@ -113,7 +115,7 @@ impl Drop for Working {
     }
 }
 
-/// The body of a request, which says when it is waited for.
+/// A request body that records when it is awaited.
 pub(super) struct Awaited {
     body: Incoming,
     activity: Arc<Activity>,
@@ -166,7 +168,7 @@ impl Drop for Awaited {
     }
 }
 
-/// A stream whose writes are noted.
+/// A stream that records its writes.
 pub(super) struct Noted<S> {
     stream: S,
     activity: Arc<Activity>,
@@ -177,7 +179,7 @@ impl<S> Noted<S> {
         Self { stream, activity }
     }
 
-    /// Notes what became of writing.
+    /// Records the result of a write.
     fn note<T>(&self, polled: &Poll<io::Result<T>>) {
         let activity = &self.activity;
         if polled.is_pending() {

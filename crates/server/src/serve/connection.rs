@@ -26,14 +26,14 @@ use super::crowd::Place;
 use super::ending::ending;
 use crate::limits::HttpLimits;
 
-/// Requests that one HTTP/2 connection may have in flight.
+/// Maximum number of concurrent requests on an HTTP/2 connection.
 const STREAMS: u32 = 100;
-/// How often an idle HTTP/2 connection is asked whether its peer still lives.
+/// Interval of pings on an idle HTTP/2 connection.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long the peer has to say so.
+/// Time in which the peer must answer a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The body of a request, without the box that one with nothing in it doesn't need.
+/// Wraps the body of a request; an empty body avoids the allocation.
 fn body(body: Incoming, activity: &Arc<Activity>) -> Body {
     if body.is_end_stream() {
         return Body::empty();
@@ -41,7 +41,7 @@ fn body(body: Incoming, activity: &Arc<Activity>) -> Body {
     Body::new(Awaited::new(body, activity.clone()))
 }
 
-/// What all connections of one listener share.
+/// State shared by all connections of a listener.
 pub(super) struct Connections {
     router: Router,
     http: auto::Builder<TokioExecutor>,
@@ -55,7 +55,7 @@ impl Connections {
         http.http1()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
-            // A head that doesn't fit into the buffer is answered with 431. Hyper wants 8 kB.
+            // A head that doesn't fit into the buffer is answered with 431. hyper requires 8 kB.
             .max_buf_size(limits.header_bytes.max(8192));
         http.http2()
             .timer(TokioTimer::new())
@@ -67,8 +67,8 @@ impl Connections {
         Self { router, http, header_timeout, unread_timeout }
     }
 
-    /// Serves until the peer leaves, misbehaves, is silent while others need its place, or, once `stopped`, has
-    /// its answers.
+    /// Serves until the peer leaves, violates the protocol, is silent while others need its permit or,
+    /// once `stopped`, has its responses.
     pub(super) async fn serve(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -78,7 +78,7 @@ impl Connections {
         _place: Place,
     ) {
         let heard = AtomicU64::new(0);
-        // Counted here and not where all connections count.
+        // A clone per connection, so that its requests don't contend for the counter of all connections.
         let stop = Arc::new(stopped.clone());
         let stream = Noted::new(stream, activity.clone());
         let service = service_fn(|mut request: Request<Incoming>| {
@@ -92,9 +92,9 @@ impl Connections {
         let mut connection =
             pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let mut dismissed = pin!(activity.dismissed());
-        // Hyper's own timer runs within HTTP/1 only: neither while the version is still being found
-        // out (<https://github.com/hyperium/hyper/issues/3962>) nor within HTTP/2, where a peer
-        // that answers pings could keep its place for ever.
+        // hyper's own timer runs within HTTP/1 only: neither while the version is still unknown
+        // (<https://github.com/hyperium/hyper/issues/3962>) nor within HTTP/2, where a peer that answers
+        // pings could keep its permit for ever.
         let mut silence = pin!(tokio::time::sleep(self.header_timeout));
         let (mut before, mut draining) = (0, false);
         loop {
@@ -112,7 +112,7 @@ impl Connections {
                         return;
                     }
                     if requests == before {
-                        // Nothing new. What is still being answered is answered.
+                        // No new requests. Requests in flight are still answered.
                         draining = true;
                         connection.as_mut().graceful_shutdown();
                     }
@@ -127,7 +127,7 @@ impl Connections {
         }
     }
 
-    /// Sets the options of a connection.
+    /// Sets the socket options of a connection.
     pub(super) fn prepare(&self, stream: &TcpStream) {
         if let Err(error) = self.try_to_prepare(stream) {
             tracing::debug!(%error, "cannot set the options of a connection");
@@ -135,10 +135,9 @@ impl Connections {
     }
 
     fn try_to_prepare(&self, stream: &TcpStream) -> io::Result<()> {
-        // Answers are written whole; waiting for more to send only delays them.
+        // Responses are written whole, so waiting to fill packets only delays them.
         stream.set_nodelay(true)?;
-        // The system's timer and not one here: it knows when the peer takes something, and costs
-        // nothing as long as it does.
+        // The system's timer, since it knows when the peer reads something and costs nothing meanwhile.
         #[cfg(target_os = "linux")]
         {
             let milliseconds = u32::try_from(self.unread_timeout.as_millis()).unwrap_or(u32::MAX);

@@ -1,7 +1,7 @@
-//! The places of a listener: who has one, and who gives theirs up.
+//! The connection permits of a listener.
 //!
-//! A connection costs its peer nothing. So one address has only a share of the places, and when all are
-//! taken, the connection whose peer has been silent for longest makes room for one that comes.
+//! Opening a connection costs a peer nothing. So each address has only a share of the permits, and when
+//! all are taken, the connection that has been silent for longest is closed for a new one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,14 +15,14 @@ use super::Peer;
 use super::activity::Activity;
 use crate::auth::proxy::Network;
 
-/// How often it is looked whether a peer has fallen silent, while there is no place.
+/// Interval at which connections are checked for silence while no permit is free.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The connections of one listener.
 pub(super) struct Crowd {
     most: usize,
     of_one: usize,
-    /// Proxies, which come with the connections of many.
+    /// Proxies, which carry the connections of many clients.
     proxies: Vec<Network>,
     members: Mutex<Members>,
     left: Notify,
@@ -33,7 +33,7 @@ struct Members {
     next: u64,
     open: HashMap<u64, Member>,
     of_origin: HashMap<Origin, usize>,
-    /// How many were told to go and haven't gone yet.
+    /// Number of connections that were told to close and are still open.
     leaving: usize,
 }
 
@@ -43,20 +43,20 @@ struct Member {
     is_leaving: bool,
 }
 
-/// Where connections count as one peer's: an address, and of IPv6 the /64 that one host can have all of.
+/// The unit that shares a limit: an IPv4 address, or an IPv6 /64, which a single host may own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Origin {
     V4([u8; 4]),
     V6([u8; 8]),
 }
 
-/// A place, until it is dropped.
+/// A permit for a connection, until it is dropped.
 pub(super) struct Place {
     crowd: Arc<Crowd>,
     number: u64,
 }
 
-/// That the peer's address has its share of the places already.
+/// The peer's address has used up its share.
 pub(super) struct Refused;
 
 impl Crowd {
@@ -66,7 +66,7 @@ impl Crowd {
         Arc::new(Self { most, of_one, proxies: proxies.to_vec(), members, left: Notify::new() })
     }
 
-    /// Waits for a place, which is soon one of a peer that is silent.
+    /// Waits for a permit, closing a silent connection if necessary.
     pub(super) async fn enter(
         self: &Arc<Self>,
         peer: Peer,
@@ -82,7 +82,7 @@ impl Crowd {
         }
     }
 
-    /// `None`: there is no place yet.
+    /// Tries to get a permit; `None` if none is free yet.
     fn try_enter(
         self: &Arc<Self>,
         origin: Option<Origin>,
@@ -93,7 +93,7 @@ impl Crowd {
         if of_origin.is_some_and(|count| *count >= self.of_one) {
             return Some(Err(Refused));
         }
-        // Those who are leaving have their descriptors for a moment yet.
+        // Closing connections keep their descriptors for a moment.
         let is_full = members.open.len() - members.leaving >= self.most;
         if is_full && (members.leaving > self.most / 8 || !members.dismiss_most_silent()) {
             return None;
@@ -101,7 +101,7 @@ impl Crowd {
         Some(Ok(Place { crowd: self.clone(), number: members.add(origin, activity.clone()) }))
     }
 
-    /// Closes the connections that the server, which is about to end, needn't wait for.
+    /// Closes the connections that a server that shuts down needn't wait for.
     pub(super) fn dismiss_idle(&self) {
         for member in self.members().open.values() {
             if member.activity.is_idle_at_the_end() {
@@ -110,7 +110,7 @@ impl Crowd {
         }
     }
 
-    /// `None`: there may be many behind it, or it is the machine itself.
+    /// `None` for peers without a share: proxies and this machine.
     fn origin(&self, peer: Peer) -> Option<Origin> {
         let address = peer.address()?;
         if address.is_loopback() || self.proxies.iter().any(|proxy| proxy.contains(address)) {
@@ -141,7 +141,8 @@ impl Members {
         number
     }
 
-    /// `false`: the server works for all of them, or they were heard just now.
+    /// Closes the connection that has been silent for longest. Returns `false` if no connection is
+    /// silent.
     fn dismiss_most_silent(&mut self) -> bool {
         let staying = self.open.values_mut().filter(|member| !member.is_leaving);
         let silent = staying.filter_map(|member| Some((member.activity.silence()?, member)));
@@ -209,7 +210,7 @@ mod tests {
             assert_eq!(entered.is_err(), is_refused, "{address}");
             places.extend(entered);
         }
-        // Many may be behind a proxy, on this machine or on another.
+        // Many clients may be behind a proxy, on this machine or elsewhere.
         for free in [peer("10.1.2.3"), peer("127.0.0.1"), peer("::1"), Peer::Local] {
             for _ in 0..3 {
                 places.push(enter(&crowd, free).await.unwrap().0);

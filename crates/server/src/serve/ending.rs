@@ -1,4 +1,4 @@
-//! When an answer ends: those that have no end of their own end with the server.
+//! The end of responses: endless ones end when the server shuts down.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use tokio::sync::watch;
 
 use super::activity::Working;
 
-/// Marks an answer, in its extensions, whose body goes on as long as the server does. When the server
-/// is told to stop it ends after what was sent last; other answers have time to finish.
+/// Marks a response, as an extension, whose body never ends by itself. It ends at shutdown, after the
+/// part that was sent last; all other responses have time to finish.
 #[derive(Clone, Copy, Debug)]
 pub struct Endless;
 
-/// What is made at once, in bytes.
+/// Maximum size of a response that counts as produced at once, in bytes.
 const SMALL: u64 = 64 * 1024;
 
-/// Gives the answer an end, if it needs one. Its request is being worked on until all of it is made.
+/// Ends endless responses at shutdown. A request counts as being served until its response is complete.
 pub(super) fn ending(
     response: Response<Body>,
     stopped: &Arc<watch::Receiver<bool>>,
@@ -79,7 +79,7 @@ impl http_body::Body for UntilStopped {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match self.stopped.as_mut().poll(cx) {
             Poll::Ready(()) => {
-                // Not to be asked again.
+                // Keep the completed future from being polled again.
                 self.stopped = Box::pin(std::future::ready(()));
                 Poll::Ready(None)
             }

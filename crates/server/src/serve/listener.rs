@@ -1,4 +1,4 @@
-//! Where to listen: on a port, or on a Unix socket.
+//! Listeners on a TCP port or a Unix socket.
 
 use std::fmt;
 use std::io;
@@ -12,21 +12,21 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Peer;
 
-/// How many connections may wait to be accepted on a Unix socket.
+/// Backlog of a Unix socket.
 const WAITING: i32 = 1024;
-/// What an address of a Unix socket begins with.
+/// Prefix of a Unix socket's address.
 const UNIX: &str = "unix:";
 
 /// An address to listen on: `127.0.0.1:8080`, or `unix:/run/wikigrove.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// A port; 0 is a free one.
+    /// A TCP address; port 0 selects a free port.
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
-/// Not an address to listen on.
+/// Error for text that isn't an address to listen on.
 #[derive(Debug, thiserror::Error)]
 #[error("an address is like 127.0.0.1:8080, or unix:/path/of/a/socket")]
 pub struct ListenError;
@@ -52,12 +52,12 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Where connections come from.
+/// A bound listener.
 #[derive(Debug)]
 pub enum Listener {
-    /// The network.
+    /// A TCP listener.
     Tcp(TcpListener),
-    /// This machine.
+    /// A Unix socket.
     Unix(UnixListener),
 }
 
@@ -67,7 +67,7 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// A connection.
+/// An accepted connection.
 pub(super) enum Accepted {
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
@@ -83,11 +83,11 @@ impl Accepted {
 }
 
 impl Listener {
-    /// Listens there. A Unix socket is a file of this `mode`, and whoever may write to it may connect;
-    /// one that a server left behind which is gone is replaced.
+    /// Binds to an address. A Unix socket is a file with this `mode`, which decides who may connect; an
+    /// abandoned socket file is replaced.
     ///
     /// # Errors
-    /// Somebody listens there already, or the system doesn't allow it.
+    /// If another server listens there, or the system refuses.
     pub async fn bind(to: &Listen, mode: u32) -> io::Result<Self> {
         match to {
             Listen::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
@@ -95,10 +95,10 @@ impl Listener {
         }
     }
 
-    /// Where it listens.
+    /// The address that it is bound to.
     ///
     /// # Errors
-    /// The system doesn't say.
+    /// If the system can't report it.
     pub fn address(&self) -> io::Result<Listen> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Listen::Tcp),
@@ -128,13 +128,13 @@ fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    // Before it listens, so that nobody connects while the mode is what the umask makes of it.
+    // Set the mode before listening, so that no client connects under the mode that the umask allows.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     rustix::net::listen(&socket, WAITING)?;
     UnixListener::from_std(socket.into())
 }
 
-/// Removes a socket on which nobody listens any more.
+/// Removes the socket file of a server that is gone.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => match BlockingStream::connect(path) {

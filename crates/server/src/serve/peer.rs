@@ -1,25 +1,25 @@
-//! Who is at the other end of a connection.
+//! The peer of a connection.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use http::Extensions;
 
-/// The other end of a connection, as the system knows it: nobody can say to be another.
+/// The peer of a connection, as reported by the operating system; clients can't forge it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Somewhere in the network.
+    /// A TCP peer.
     Tcp(SocketAddr),
-    /// On this machine, by a Unix socket.
+    /// A peer on this machine, through a Unix socket.
     Local,
 }
 
-/// Says that a request came by a Unix socket.
+/// Marks a request that came through a Unix socket.
 #[derive(Clone, Copy, Debug)]
 struct IsLocal;
 
 impl Peer {
-    /// Its address, if it has one.
+    /// The peer's IP address, if it has one.
     pub fn address(self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip().to_canonical()),
@@ -27,7 +27,7 @@ impl Peer {
         }
     }
 
-    /// The peer of a request, unless that came by no connection of ours.
+    /// The peer of a request; `None` if the request didn't come through one of our listeners.
     pub fn of(extensions: &Extensions) -> Option<Self> {
         match extensions.get::<ConnectInfo<SocketAddr>>() {
             Some(ConnectInfo(address)) => Some(Self::Tcp(*address)),

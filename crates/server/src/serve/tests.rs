@@ -38,7 +38,7 @@ fn app() -> Router {
         .route("/endless", get(endless))
 }
 
-/// Says something, and then nothing any more.
+/// Sends some text, then stays silent.
 async fn endless() -> axum::response::Response {
     let text = futures_util::stream::iter([Ok::<_, std::convert::Infallible>("something")]);
     let chunks = futures_util::StreamExt::chain(text, futures_util::stream::pending());
@@ -86,7 +86,7 @@ fn request(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")
 }
 
-/// All that comes until the server closes. A reset counts as closing.
+/// Reads everything until the server closes the connection. A reset counts as closing.
 async fn rest(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await;
@@ -94,7 +94,7 @@ async fn rest(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// One answer, leaving the connection open.
+/// Reads one response, leaving the connection open.
 async fn answer(stream: &mut TcpStream) -> String {
     let mut buffer = vec![0; 8192];
     let length = stream.read(&mut buffer).await.unwrap();
@@ -137,7 +137,7 @@ async fn what_has_no_end_of_its_own_ends_whole_with_the_server() {
         begun += &answer(&mut stream).await;
     }
     server.stop.send(()).unwrap();
-    // The last chunk: nothing was cut off.
+    // The last chunk arrived, so nothing was cut off.
     assert!(rest(stream).await.ends_with("0\r\n\r\n"));
     assert_eq!(server.ended.await.unwrap(), 0);
 }
@@ -156,7 +156,7 @@ async fn what_does_not_finish_in_time_is_cut_and_counted() {
 #[tokio::test]
 async fn a_client_that_does_not_finish_a_head_is_dropped() {
     let server = start(limits()).await;
-    // Nothing; half of HTTP/2's greeting; half a head; a greeting without any request.
+    // Nothing; half of HTTP/2's preface; half a head; a preface without a request.
     for begun in
         ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: x\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
     {
@@ -214,7 +214,7 @@ async fn odd_framing_is_refused_and_the_connection_closed() {
     }
 }
 
-/// Half a request whose body never comes.
+/// Half a request whose body never completes.
 fn half() -> String {
     "PUT /read HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf".to_owned()
 }
@@ -275,7 +275,7 @@ async fn there_are_only_so_many_connections_and_the_next_waits() {
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
 }
 
-/// The whole of HTTP/2's greeting with one GET, whose answer is awaited; then silence.
+/// HTTP/2's whole preface with one GET, whose response is awaited; then silence.
 #[tokio::test]
 async fn a_silent_http2_connection_is_closed_too() {
     let server = start(limits()).await;
@@ -314,7 +314,7 @@ async fn a_unix_socket_is_for_whom_its_mode_says() {
     assert_eq!(listener.address().unwrap(), listen);
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o620);
-    // Somebody listens there; nothing but a socket is ever replaced.
+    // A bound socket isn't replaced, nor is anything that isn't a socket.
     assert!(Listener::bind(&listen, 0o620).await.is_err());
     let file: Listen = format!("unix:{}/file", dir.path().display()).parse().unwrap();
     std::fs::write(dir.path().join("file"), "text").unwrap();
@@ -335,7 +335,7 @@ async fn a_unix_socket_is_for_whom_its_mode_says() {
     assert!(answer.ends_with("Some(Local)"), "{answer}");
     served.abort();
     assert!(served.await.is_err());
-    // What a server left behind is replaced.
+    // An abandoned socket is replaced.
     assert!(path.exists());
     Listener::bind(&listen, 0o620).await.unwrap();
 }
