@@ -1,14 +1,14 @@
-//! What each route needs of whoever calls it.
+//! Requirements of each route on its caller.
 //!
-//! Routes are collected in [`Routes`], which takes none without its [`Needs`]; a router from elsewhere
-//! can't be merged into it. So there is no route that somebody forgot to guard, and what a route needs
-//! is in the OpenAPI document (`x-action`), where a test holds it against what happens.
+//! Routes are collected in [`Routes`], which accepts no route without its [`Needs`], and can't be merged
+//! with a router from elsewhere. So no route can be left unguarded, and its requirement is in the
+//! OpenAPI document (`x-action`), which a test compares with the actual behaviour.
 //!
-//! The check is made before the body is read. It costs an axum layer on routes that need one, and
-//! nothing on those that only read a wiki, which are most: a wiki that the caller may not read isn't
-//! found in the first place ([`Platform::layer`](wikigrove_tenant::Platform::layer)). A route that is
-//! [counted](Routes::counted) has a smaller layer around all of that, which decides nothing: its price is a
-//! fifth of a microsecond.
+//! The check runs before the body is read. It costs an axum layer on routes with a requirement of their
+//! own, and nothing on those that only read a wiki, which are most: a wiki that the caller may not read
+//! isn't found in the first place ([`Platform::layer`](wikigrove_tenant::Platform::layer)). A route that
+//! is [counted](Routes::counted) has a smaller layer around everything, which makes no decisions and
+//! costs a fifth of a microsecond.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ use recorded::Recorder;
 mod parameters;
 pub(crate) mod recorded;
 
-/// What a route needs of its caller, and whether the audit log shall know of it.
+/// The requirement of a route on its caller, and its recording in the audit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     of: Of,
@@ -56,52 +56,52 @@ struct Audit {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Of {
-    /// May do this in the wiki that the request is for.
+    /// The caller is authorised for this action in the request's wiki.
     Wiki(Action),
-    /// Runs the platform.
+    /// The caller is the operator.
     Operator,
-    /// Is a user, with or without rights in the wiki.
+    /// The caller is a user, with or without rights in the wiki.
     User,
-    /// Nothing.
+    /// No requirement.
     Nobody,
 }
 
 impl Needs {
-    /// Whoever runs the platform.
+    /// Requires the operator.
     pub(crate) const OPERATOR: Self = Self::of(Of::Operator);
-    /// A user, also one who may not see the wiki.
+    /// Requires a user, who need not be able to see the wiki.
     pub(crate) const USER: Self = Self::of(Of::User);
-    /// Anybody may call it, and it says nothing of any wiki.
+    /// No requirement; for routes that reveal nothing about wikis.
     pub(crate) const NOBODY: Self = Self::of(Of::Nobody);
-    /// To read the wiki.
+    /// Requires permission to read the wiki.
     pub(crate) const READ: Self = Self::of(Of::Wiki(Action::Read));
-    /// To change its pages and attachments.
+    /// Requires permission to change pages and attachments.
     pub(crate) const WRITE: Self = Self::of(Of::Wiki(Action::Write));
-    /// To look at its settings.
+    /// Requires permission to read the settings.
     pub(crate) const INSPECT: Self = Self::of(Of::Wiki(Action::Inspect));
-    /// To change its settings.
+    /// Requires permission to change the settings.
     pub(crate) const ADMINISTER: Self = Self::of(Of::Wiki(Action::Administer));
 
     const fn of(of: Of) -> Self {
         Self { of, identity: false, audit: None }
     }
 
-    /// Refuses callers without a credential, even where the wiki lets anonymous callers do this.
+    /// Refuses callers without a credential, even where the wiki allows anonymous callers to do this.
     pub(crate) const fn with_identity(self) -> Self {
         Self { identity: true, ..self }
     }
 
-    /// Writes each call down in the audit log, as this word: `"token.create"`.
+    /// Records each call in the audit log under this action: `"token.create"`.
     pub(crate) const fn audited(self, word: &'static str) -> Self {
         Self { audit: Some(Audit { word, by_handler: false }), ..self }
     }
 
-    /// As [`audited`](Self::audited), but the handler decides which calls are recorded.
+    /// Like [`audited`](Self::audited), but the handler decides which calls are recorded.
     pub(crate) const fn audited_by_handler(self, word: &'static str) -> Self {
         Self { audit: Some(Audit { word, by_handler: true }), ..self }
     }
 
-    /// The word in the OpenAPI document.
+    /// The action's name in the OpenAPI document.
     fn word(self) -> &'static str {
         match self.of {
             Of::Wiki(Action::Read) => "read",
@@ -114,7 +114,7 @@ impl Needs {
         }
     }
 
-    /// Whether whatever stands before the routes has made sure already.
+    /// Returns `true` if outer layers have already checked the requirement.
     fn is_met_by_all(self) -> bool {
         let is_met = matches!(self.of, Of::Wiki(Action::Read) | Of::Nobody);
         is_met && !self.identity && self.audit.is_none()
@@ -141,7 +141,10 @@ impl Needs {
     }
 }
 
-/// The caller, who must be the operator.
+/// Returns the caller if it is the operator.
+///
+/// # Errors
+/// 403 for another caller with a credential; 401 for an anonymous one.
 pub(crate) fn operator(caller: Option<&Caller>) -> Result<Caller, Problem> {
     match caller {
         Some(caller) if caller.is_operator() => Ok(caller.clone()),
@@ -153,7 +156,7 @@ pub(crate) fn operator(caller: Option<&Caller>) -> Result<Caller, Problem> {
     }
 }
 
-/// Routes, each with what it needs.
+/// Routes with their requirements.
 pub(crate) struct Routes<S = ()>(Vec<Guarded<S>>);
 
 type Documentation = (Paths, Vec<(String, RefOr<Schema>)>);
@@ -162,9 +165,9 @@ struct Guarded<S> {
     guard: Guard,
     path: String,
     methods: MethodRouter<S>,
-    /// `None` for what is no part of an API.
+    /// `None` for routes that aren't part of the API.
     documentation: Option<Documentation>,
-    /// Where calls are counted.
+    /// The counter of calls.
     counted: Option<Arc<Route>>,
 }
 
@@ -173,7 +176,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Self(Vec::new())
     }
 
-    /// Adds what `routes!` makes of handlers that have one path and one need.
+    /// Adds handlers from `routes!` that share a path and a requirement.
     #[must_use]
     pub(crate) fn route(
         mut self,
@@ -200,7 +203,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Adds a route that is for people or for git, and in no OpenAPI document.
+    /// Adds a route for browsers or git, which isn't in the OpenAPI document.
     #[must_use]
     pub(crate) fn plain(mut self, needs: Needs, path: &str, methods: MethodRouter<S>) -> Self {
         self.0.push(Guarded {
@@ -219,7 +222,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Changes the handlers of all routes; whatever it puts around them is within the guard.
+    /// Changes the handlers of all routes. Layers that it adds run inside the guard.
     #[must_use]
     pub(crate) fn within(self, change: impl Fn(MethodRouter<S>) -> MethodRouter<S>) -> Self {
         let changed = |route: Guarded<S>| Guarded { methods: change(route.methods), ..route };
@@ -236,33 +239,33 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Routes(self.0.into_iter().map(with_state).collect())
     }
 
-    /// Writes calls to this log that are for no wiki; what is for one has that wiki's.
+    /// Records calls that concern no wiki in this log; calls for a wiki use the wiki's log.
     #[must_use]
     pub(crate) fn recording(mut self, log: &AuditLog) -> Self {
         self.0.iter_mut().for_each(|route| route.guard.log = Some(log.clone()));
         self
     }
 
-    /// Limits how often each principal may call the audited routes.
+    /// Limits the calls of each principal to the audited routes.
     #[must_use]
     pub(crate) fn audited_at_most(mut self, rate: Option<&Arc<Rate<Principal>>>) -> Self {
         self.0.iter_mut().for_each(|route| route.guard.rate = rate.cloned());
         self
     }
 
-    /// Has those count the calls of these routes who count all requests. `base` is what stands before
-    /// their paths, for whoever reads the counts.
+    /// Counts the calls of these routes in `requests`. `base` is put before their paths in the metrics'
+    /// labels.
     #[must_use]
     pub(crate) fn counted(mut self, requests: &Requests, base: &str) -> Self {
         for route in &mut self.0 {
-            // As in the OpenAPI document: axum marks a parameter that may hold slashes.
+            // As in the OpenAPI document: axum marks parameters that may contain slashes.
             let template = format!("{base}{}", route.path).replace("{*", "{");
             route.counted = Some(requests.route(&template));
         }
         self
     }
 
-    /// The router, guarded, with its documentation.
+    /// The guarded router with its documentation.
     pub(crate) fn documented(self) -> OpenApiRouter<S> {
         self.0.into_iter().fold(OpenApiRouter::new(), |router, route| {
             let methods = route.guard.around(route.methods);
@@ -277,21 +280,21 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         })
     }
 
-    /// The router, guarded.
+    /// The guarded router.
     pub(crate) fn router(self) -> Router<S> {
         self.documented().into()
     }
 }
 
-/// The checks in front of one route.
+/// The checks of one route.
 #[derive(Clone)]
 struct Guard {
     needs: Needs,
-    /// The query parameters of its changing methods. A route without documentation takes any.
+    /// Query parameters of the methods that change something. A route without documentation accepts any.
     parameters: Parameters,
-    /// Where calls are written down that are for no wiki.
+    /// The log for calls that concern no wiki.
     log: Option<AuditLog>,
-    /// The rate limit of each principal, if the route is audited.
+    /// The rate limit per principal, if the route is audited.
     rate: Option<Arc<Rate<Principal>>>,
 }
 
@@ -312,7 +315,7 @@ impl Guard {
         }
     }
 
-    /// The request, if its caller is let in, with the recorder of its result.
+    /// The request if its caller is authorised, with the recorder of its result.
     async fn checked(self, request: Request) -> Result<(Request, Option<Recorder>), Problem> {
         let caller: Option<Caller> = request.extensions().get().cloned();
         let wiki = request.extensions().get().cloned().or_else(|| current().ok());
@@ -327,7 +330,7 @@ impl Guard {
             rate.take(Principal::of(caller.as_ref(), ClientAddress::of(request.extensions())))?;
         }
         let checked = self.needs.check(caller.as_ref(), wiki.as_ref()).await;
-        // Anonymous callers aren't recorded: a flood of them must not fill the log.
+        // Anonymous callers aren't recorded, so that a flood of them can't fill the log.
         let is_nobody = caller.as_ref().is_none_or(Caller::is_anonymous);
         if let Err(problem) = &checked
             && (is_nobody || problem.status() != StatusCode::FORBIDDEN)
@@ -368,7 +371,7 @@ mod tests {
     use super::*;
 
     async fn status(router: Router, method: &str, path: &str, caller: Caller) -> u16 {
-        // Nobody would wait for the end of this one.
+        // A body that never ends: a check that reads it would hang.
         let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
         let mut request = Request::builder().method(method).uri(path);
         request.extensions_mut().unwrap().insert(caller);

@@ -1,4 +1,4 @@
-//! How long and how large anything that arrives over HTTP may be.
+//! Limits on time, size and number of HTTP requests.
 
 mod answers;
 mod bytes;
@@ -18,54 +18,53 @@ pub(crate) use in_flight::{Place, Places};
 pub(crate) use rate::{Principal, Rate};
 pub(crate) use receiving::Receiving;
 
-/// The bounds of one listener. All have defaults that suit a server behind a proxy.
+/// The limits of one listener. The defaults suit a server behind a proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpLimits {
-    /// Bytes in a JSON body. Bodies that aren't JSON are bounded where they are read.
+    /// Maximum size of a JSON body, in bytes. Other bodies are limited where they are read.
     pub json_bytes: usize,
-    /// How long a request may take from its head to the head of its answer. What an answer
-    /// streams afterwards isn't counted.
+    /// Maximum time from the head of a request to the head of its response. Streaming the response's
+    /// body isn't included.
     pub request_timeout: Duration,
-    /// The least bytes a second of an upload. Each second's worth that has arrived extends `request_timeout`
-    /// by a second, so that large uploads have their time.
+    /// Minimum rate of an upload, in bytes per second. Each second's worth of received bytes extends
+    /// `request_timeout` by a second, so that large uploads have enough time.
     pub slowest_upload: u64,
-    /// How long an upload that is waited for may be behind `slowest_upload` before it is refused.
+    /// Maximum time that an awaited upload may lag behind `slowest_upload` before it is refused.
     pub upload_patience: Duration,
-    /// How long a client may take to send the head of a request; idle connections, too, are
-    /// closed after it.
+    /// Maximum time to send the head of a request. Idle connections are closed after it, too.
     pub header_timeout: Duration,
-    /// How long a client may leave an answer unread before its connection is cut.
+    /// Maximum time that a client may leave a response unread before its connection is cut off.
     pub unread_timeout: Duration,
-    /// Connections open at once. When there are more, those of silent peers are closed, and the others wait in
-    /// the system's queue.
+    /// Maximum number of open connections. Beyond it, connections of silent peers are closed, and new
+    /// ones wait in the system's queue.
     pub connections: usize,
-    /// Those of one address, and of IPv6 of one /64. More of them are closed.
+    /// Maximum number of connections per IPv4 address or IPv6 /64. More are closed.
     pub connections_per_address: usize,
-    /// Bytes in the head of a request.
+    /// Maximum size of a request head, in bytes.
     pub header_bytes: usize,
-    /// Requests to one wiki that may be in flight at once; more of them are told to come back.
+    /// Maximum number of requests in flight per wiki. More are refused with a time to retry.
     pub in_flight_per_wiki: usize,
-    /// Bytes that are in memory at once for answers that were not read yet and for bodies being received, for
-    /// all clients together. Answers and bodies of a few kilobytes aren't counted.
+    /// Maximum number of bytes in memory for unread responses and for bodies being received, of all
+    /// clients together. Responses and bodies of a few kilobytes aren't counted.
     pub bytes_in_flight: u64,
-    /// The same for one principal; of those who show no credential, for one address.
+    /// The same per principal; for anonymous callers, per address.
     pub bytes_per_principal: u64,
-    /// Requests a second of one principal; of those who show no credential, per address.
+    /// Maximum number of requests per second and principal; for anonymous callers, per address.
     pub rate_per_principal: Option<NonZeroU32>,
-    /// Requests a second to one wiki.
+    /// Maximum number of requests per second and wiki.
     pub rate_per_wiki: Option<NonZeroU32>,
-    /// Requests an hour of one principal to audited routes of wikis: each makes a row that is kept for long.
-    /// Half of them may come at once. The operator is exempt.
+    /// Maximum number of requests per hour and principal to audited routes of wikis: each adds a row to
+    /// the audit log that is kept for long. Half of them may come at once. The operator is exempt.
     pub audited_per_hour: Option<NonZeroU32>,
-    /// How many may listen to the events of one wiki at once.
+    /// Maximum number of listeners to the events of one wiki.
     pub listeners_per_wiki: usize,
-    /// After how long a silence a stream of events says that it is still there. So long may it take,
-    /// too, until a listener is cut off whose rights ended while nothing happened.
+    /// Interval of keep-alive messages in a silent event stream. It is also the maximum delay until a
+    /// listener without permission is disconnected while no events occur.
     pub events_keep_alive: Duration,
-    /// Clones, fetches and pushes.
+    /// Limits of clones, fetches and pushes.
     pub git: GitLimits,
-    /// How long requests in flight may go on once the server stops. Answers without an end, and peers that send
-    /// or take nothing, aren't waited for.
+    /// Maximum time that requests in flight may continue after shutdown begins. Endless responses and
+    /// silent peers aren't waited for.
     pub shutdown_grace: Duration,
 }
 

@@ -1,8 +1,8 @@
-//! The query parameters of routes that change something.
+//! Query parameters of routes that change something.
 //!
-//! A parameter that is ignored is harmless on a route that reads, where proxies and trackers add their
-//! own. On one that changes something it may be a misunderstanding: `POST /moves?dry_run=true` would move.
-//! The names are those of the OpenAPI document, so a parameter that isn't documented isn't taken either.
+//! An unknown parameter is harmless on a route that reads, where proxies and trackers add their own. On
+//! a route that changes something it may be a misunderstanding: `POST /moves?dry_run=true` would move.
+//! The names come from the OpenAPI document, so an undocumented parameter is refused.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use wikigrove_tenant::problem::Problem;
 
 use crate::extract::query;
 
-/// The names that each changing method of one path takes.
+/// The accepted names for each method of a path that changes something.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parameters(Arc<[(Method, Vec<String>)]>);
 
@@ -33,7 +33,7 @@ impl Parameters {
         Self(named.collect())
     }
 
-    /// True if no method of the path changes anything.
+    /// Returns `true` if no method of the path changes anything.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

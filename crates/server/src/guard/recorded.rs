@@ -1,4 +1,4 @@
-//! Calls that the audit log knows of: who did what, from where, and how it ended.
+//! Records calls in the audit log: the caller, the action, the origin and the result.
 
 use axum::extract::{FromRequestParts as _, RawPathParams};
 use axum::response::{IntoResponse as _, Response};
@@ -11,7 +11,7 @@ use wikigrove_tenant::{AuditLog, Caller, Error, NewAuditEntry, Outside, Wiki};
 use crate::auth::ClientAddress;
 use crate::middleware::RequestId;
 
-/// How much of a path parameter is kept, in characters.
+/// Maximum length of a recorded path parameter, in characters.
 const KEPT: usize = 200;
 
 /// Records one call in the audit log.
@@ -22,7 +22,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A call by `caller`, recorded as `word` in `log`, or else in the log that its wiki writes to.
+    /// A call by `caller`, recorded as `word` in `log`, or else in its wiki's log.
     pub(super) async fn of(
         word: &'static str,
         log: Option<AuditLog>,
@@ -43,12 +43,12 @@ impl Recorder {
         Ok(Self { log, entry })
     }
 
-    /// Records that the call was refused. Refusals of one kind are counted in one row a minute.
+    /// Records that the call was refused. Refusals of one kind share one row per minute.
     pub(crate) async fn refused(self, status: StatusCode) {
         self.log.record_refusal(self.entry, status.as_u16()).await;
     }
 
-    /// Records the call, answers it, and records the result. A call that can't be recorded isn't answered. If
+    /// Records the call, runs it, and records the result. A call that can't be recorded isn't run. If
     /// the process dies in between, the row stays without a result.
     pub(crate) async fn around(self, answer: impl Future<Output = Response>) -> Response {
         let Self { log, entry } = self;
@@ -58,11 +58,11 @@ impl Recorder {
             Err(error) => return error.into_response(),
         };
         let response = answer.await;
-        // A problem may have a status that the outermost layer writes.
+        // The outermost layer may still change the response's status to the problem's.
         let status =
             response.extensions().get::<Problem>().map_or(response.status(), Problem::status);
         if let Err(error) = log.record_result(id, status.as_u16()).await {
-            // It is done, and was written down as begun.
+            // The call has been carried out, and its start is recorded.
             tracing::error!(%error, word, "the audit log doesn't know how it ended");
         }
         response
@@ -95,7 +95,7 @@ async fn entry(
     }
 }
 
-/// The parameters in the path. Bodies and queries may hold secrets.
+/// The path parameters. Bodies and queries are left out, as they may contain secrets.
 async fn parameters(parts: &mut Parts) -> Map<String, Value> {
     let Ok(parameters) = RawPathParams::from_request_parts(parts, &()).await else {
         return Map::new();

@@ -1,11 +1,12 @@
-//! Answers, held against the [`ByteBudget`] until they were sent.
+//! Reserves response bodies in the [`ByteBudget`] until they have been sent.
 //!
-//! An answer leaves in two steps. Where it is known who asked, its bytes are reserved ([`ByteBudget::settle`]);
-//! outermost, where nothing replaces its body any more, the reservation is tied to the body
-//! ([`tied`]): to each piece of it, since a piece may wait in a buffer long after the body itself has ended.
+//! This takes two steps. Where the caller is known, the bytes are reserved ([`ByteBudget::settle`]). In
+//! the outermost layer, after which the body isn't replaced any more, the reservation is tied to the
+//! body ([`tied`]) and to each of its pieces, since a piece may stay in a buffer long after the body has
+//! ended.
 //!
-//! An answer that is streamed has no size beforehand. Each of its pieces is reserved before it is made, and made
-//! later if there is no room.
+//! The size of a streamed response isn't known beforehand. Each of its pieces is reserved before it is
+//! produced, and delayed while there is no room.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,35 +24,35 @@ use tokio::time::{Sleep, sleep};
 use super::{ByteBudget, Held, Principal};
 use crate::serve::Endless;
 
-/// Answers of up to so many bytes aren't counted: an HTTP/1 connection has one of them at a time.
+/// Maximum size of a response that isn't counted, in bytes: an HTTP/1 connection has one at a time.
 pub(crate) const SMALL: u64 = 64 << 10;
-/// As [`SMALL`], for HTTP/2, where a connection has a hundred.
+/// Like [`SMALL`], for HTTP/2, where a connection has up to a hundred at a time.
 pub(crate) const SMALL_STREAM: u64 = 4 << 10;
-/// The largest piece of a streamed answer, in bytes.
+/// Maximum size of a piece of a streamed response, in bytes.
 const PIECE: u64 = 128 << 10;
-/// How long a streamed answer waits for room before it looks again.
+/// Interval at which a streamed response checks for room.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Marks an answer, in its extensions, whose body is or is made from bytes that others read, too.
+/// Marks a response, as an extension, whose body shares these bytes with other responses.
 #[derive(Clone)]
 pub(crate) struct Pins(pub(crate) Bytes);
 
-/// A shorter body for an answer that must not be refused, because what it tells has been done.
+/// A shorter body for a response that must not be refused, since the action has been carried out.
 #[derive(Clone)]
 pub(crate) struct Instead(pub(crate) Bytes);
 
-/// What was reserved for an answer.
+/// The reservation for a response.
 #[derive(Clone, Default)]
 struct Reserved {
-    /// For as long as any of it is there.
+    /// Held until the whole body has been sent.
     whole: Option<Arc<Held>>,
-    /// For whom each piece is to be reserved.
+    /// The principal for whom each piece is reserved.
     pieces: Option<(ByteBudget, Principal)>,
 }
 
 impl ByteBudget {
-    /// Reserves the bytes of an answer for the principal that asked; instead of one for which there is no
-    /// room, 503 or the shorter body that it carries.
+    /// Reserves the bytes of a response for the principal that made the request. Without room, the
+    /// response becomes 503, or gets its shorter body if it has one.
     pub(crate) fn settle(
         &self,
         mut response: Response,
@@ -95,7 +96,7 @@ fn shortened(mut response: Response, body: Bytes) -> Response {
     response
 }
 
-/// The answer with the reservation that was made for it, if one was, tied to its body.
+/// Ties the reservation of a response, if any, to its body.
 pub(crate) fn tied(mut response: Response) -> Response {
     let Some(Reserved { whole, pieces }) = response.extensions_mut().remove() else {
         return response;
@@ -112,7 +113,7 @@ pub(crate) fn tied(mut response: Response) -> Response {
     }
 }
 
-/// A piece of a body, and what was reserved for it.
+/// A piece of a body with its reservation.
 struct Piece<H> {
     bytes: Bytes,
     _held: H,
@@ -124,7 +125,7 @@ impl<H> AsRef<[u8]> for Piece<H> {
     }
 }
 
-/// The bytes, which keep what was reserved for them for as long as any of them is there.
+/// The bytes, holding a reservation until all of them are dropped.
 pub(crate) fn held_by<H: Send + 'static>(bytes: Bytes, held: H) -> Bytes {
     Bytes::from_owner(Piece { bytes, _held: held })
 }
@@ -156,12 +157,12 @@ impl http_body::Body for Tied {
     }
 }
 
-/// A body of which each piece is reserved before it is made.
+/// A body whose pieces are reserved before they are produced.
 struct Metered {
     body: Body,
     budget: ByteBudget,
     principal: Principal,
-    /// Until when there was no room.
+    /// Waits for the next check after there was no room.
     wait: Option<Pin<Box<Sleep>>>,
 }
 
@@ -229,7 +230,7 @@ mod tests {
         let mut body = settled(&budget, vec![b'x'; 1_000_000]).into_body();
         assert_eq!(budget.held(), 1_000_000);
         let mut bytes = body.frame().await.unwrap().unwrap().into_data().unwrap();
-        // As a buffer does that is being written to a socket.
+        // The bytes outlive their body, as in the buffer of a socket.
         drop(body);
         let rest = bytes.split_off(10);
         drop(bytes);
@@ -278,7 +279,7 @@ mod tests {
             (0..30).map(|_| settled(&budget, Body::from_stream(pieces())).into_body()).collect();
         let mut unread = Vec::new();
         for stream in &mut streams {
-            // Nobody reads what was given out, so that in the end there is nothing more to be had.
+            // The pieces stay unread, so that the budget is used up in the end.
             let piece = tokio::time::timeout(Duration::from_secs(1), stream.frame()).await;
             unread.extend(piece.map(|frame| frame.unwrap().unwrap().into_data().unwrap()));
         }

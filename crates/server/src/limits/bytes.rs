@@ -1,12 +1,13 @@
-//! Bytes in memory on behalf of requests: answers that were not read yet, and bodies being received.
+//! A budget for the memory that requests use: unread responses and bodies being received.
 //!
-//! A client that asks for much and reads nothing costs memory until its connection is cut. So what is held for
-//! clients is counted, for the whole process and for each [`Principal`], and what would be too much is answered
-//! with 503 before it is sent. A reservation ([`Held`]) goes along with the bytes and ends when the last of them
-//! was handed to the socket.
+//! A client that requests much and reads nothing uses memory until its connection is cut off. So the
+//! bytes held for clients are counted, for the whole process and for each [`Principal`], and a response
+//! that would exceed the budget is refused with 503 before it is sent. A reservation ([`Held`])
+//! accompanies the bytes and ends when the last of them has been handed to the socket.
 //!
-//! A principal may hold its share, and never more than what it would leave to others: the fuller the budget, the
-//! less it gets. Newcomers so always find something left, however many try to hold all of it.
+//! A principal may hold its share, but never more than the budget that would be left: the fuller the
+//! budget, the less it gets. So newcomers always find some budget, however many principals try to use
+//! all of it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,52 +19,53 @@ use wikigrove_tenant::problem::Problem;
 
 use super::{HttpLimits, Principal};
 
-/// Seconds after which a refused request is worth repeating.
+/// Time after which a refused request should be retried, in seconds.
 const RETRY_SECONDS: u64 = 1;
 
-/// The budget of one process. Cheap to clone; all clones count together.
+/// The budget of one process. Cheap to clone; all clones share one count.
 #[derive(Clone, Debug)]
 pub struct ByteBudget(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Bytes that all principals may hold together.
+    /// Maximum number of bytes held by all principals together.
     most: u64,
-    /// Bytes that one principal may hold.
+    /// Maximum number of bytes held by one principal.
     share: u64,
     counts: Mutex<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Bytes held by all together. Shared bytes are counted once.
+    /// Bytes held by all principals. Shared bytes count once.
     held: u64,
-    /// Bytes held by each. Shared bytes are counted once for each principal.
+    /// Bytes held by each principal. Shared bytes count once per principal.
     of: HashMap<Principal, u64>,
-    /// Who holds shared bytes, by the address of the first: as long as one holds them nothing else is there.
+    /// Holders of shared bytes, by address, which isn't reused while a reservation keeps the bytes
+    /// alive.
     shared: HashMap<usize, Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     bytes: u64,
-    /// Reservations of each principal.
+    /// Number of reservations of each principal.
     holders: HashMap<Principal, usize>,
 }
 
 impl ByteBudget {
-    /// The budget that `limits` allow.
+    /// A budget with the maxima of `limits`.
     pub fn new(limits: &HttpLimits) -> Self {
         let (most, share) = (limits.bytes_in_flight, limits.bytes_per_principal);
         Self(Arc::new(Inner { most, share, counts: Mutex::default() }))
     }
 
-    /// Bytes that are held now.
+    /// Bytes held now.
     pub fn held(&self) -> u64 {
         self.counts().held
     }
 
-    /// Bytes that may be held at once.
+    /// Maximum number of bytes held at once.
     pub fn most(&self) -> u64 {
         self.0.most
     }
@@ -71,12 +73,12 @@ impl ByteBudget {
     /// Reserves bytes for a principal.
     ///
     /// # Errors
-    /// 503 `busy`: the principal, or all together, hold too much.
+    /// 503 `busy` if the principal, or all principals together, hold too much.
     pub(crate) fn take(&self, principal: Principal, bytes: u64) -> Result<Held, Problem> {
         self.try_take(principal, bytes).ok_or_else(busy)
     }
 
-    /// As [`take`](Self::take), for work that waits instead of failing.
+    /// Like [`take`](Self::take), for work that waits instead of failing.
     pub(crate) fn try_take(&self, principal: Principal, bytes: u64) -> Option<Held> {
         let mut counts = self.counts();
         if !self.has_room(&counts, &principal, bytes, bytes) {
@@ -88,7 +90,7 @@ impl ByteBudget {
         Some(Held { budget: self.clone(), principal, kind: Kind::Own(bytes) })
     }
 
-    /// Reserves bytes that others may hold, too, such as a page in the cache. They count once.
+    /// Reserves bytes that others may share, such as a page in the cache. They count once.
     ///
     /// # Errors
     /// As [`take`](Self::take).
@@ -111,7 +113,8 @@ impl ByteBudget {
         Ok(Held { budget: self.clone(), principal, kind: Kind::Shared(bytes.clone()) })
     }
 
-    /// Whether the principal may hold `bytes` more, of which `more` are held by no one yet.
+    /// Returns `true` if the principal may hold `bytes` more, of which `more` aren't held by other
+    /// principals.
     fn has_room(&self, counts: &Counts, principal: &Principal, bytes: u64, more: u64) -> bool {
         let has = counts.of.get(principal).copied().unwrap_or_default();
         let would_hold = has.saturating_add(bytes);
@@ -120,7 +123,7 @@ impl ByteBudget {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Counting can't end half way.
+        // Counting can't panic halfway, so a poisoned lock is still consistent.
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,7 +168,7 @@ impl Counts {
     }
 }
 
-/// Reserved bytes. They are given back when this is dropped.
+/// A reservation of bytes, released when dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     budget: ByteBudget,
@@ -176,15 +179,15 @@ pub(crate) struct Held {
 #[derive(Debug)]
 enum Kind {
     Own(u64),
-    /// Kept alive by this, so that their address is no other bytes' meanwhile.
+    /// Keeps the bytes alive, so that their address isn't reused.
     Shared(Bytes),
 }
 
 impl Held {
-    /// Reserves more.
+    /// Enlarges the reservation.
     ///
     /// # Errors
-    /// As [`ByteBudget::take`]; what is held already stays held.
+    /// As [`ByteBudget::take`]; the existing reservation is kept.
     pub(crate) fn grow(&mut self, by: u64) -> Result<(), Problem> {
         let Kind::Own(bytes) = &mut self.kind else { return Ok(()) };
         let mut counts = self.budget.counts();

@@ -1,4 +1,5 @@
-//! Limits requests in flight to one wiki or one hook, so that slow requests to one of them can't use up the server.
+//! Limits the requests in flight per wiki or webhook, so that slow requests to one of them can't use up
+//! the server.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,14 +9,14 @@ use http::StatusCode;
 use wikigrove_tenant::TenantId;
 use wikigrove_tenant::problem::Problem;
 
-/// How long to wait for a place, in seconds.
+/// Time after which a refused request should be retried, in seconds.
 const RETRY_SECONDS: u64 = 1;
-/// Locks that are shared by all wikis, so that they rarely wait for each other.
+/// Number of locks, to reduce contention between wikis.
 const SHARDS: usize = 16;
 
 type Counts<K> = HashMap<K, usize>;
 
-/// The places of each key, such as each wiki. A key without requests takes no memory.
+/// Permits per key, such as per wiki. A key without requests uses no memory.
 #[derive(Debug)]
 pub(crate) struct Places<K: Eq + Hash = TenantId> {
     most: usize,
@@ -27,10 +28,10 @@ impl<K: Eq + Hash + Clone> Places<K> {
         Self { most, taken: Default::default() }
     }
 
-    /// Takes a place of one of them.
+    /// Takes a permit for the key.
     ///
     /// # Errors
-    /// There is none left: 503.
+    /// 503 if none is left.
     pub(crate) fn enter(self: &Arc<Self>, of: K) -> Result<Place<K>, Problem> {
         let mut counts = self.counts(&of);
         let count = counts.entry(of.clone()).or_default();
@@ -50,12 +51,12 @@ impl<K: Eq + Hash> Places<K> {
         let mut hash = DefaultHasher::new();
         of.hash(&mut hash);
         let shard = usize::try_from(hash.finish() % SHARDS as u64).unwrap_or_default();
-        // Counting can't end half way.
+        // Counting can't panic halfway, so a poisoned lock is still consistent.
         self.taken[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A request's place, for as long as this is held.
+/// A permit for a request, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place<K: Eq + Hash = TenantId> {
     places: Arc<Places<K>>,

@@ -1,4 +1,4 @@
-//! How often somebody may ask.
+//! Rate limits.
 
 use std::convert::Infallible;
 use std::hash::Hash;
@@ -18,35 +18,36 @@ use wikigrove_tenant::problem::Problem;
 
 use crate::auth::ClientAddress;
 
-/// What may come at once, in seconds' worth: an app's page asks for many things, and then for nothing.
+/// Size of a burst, in seconds' worth of requests: an application's page makes many requests at once and
+/// then none.
 const BURST: u32 = 5;
-/// How many are remembered at once. Who is forgotten begins anew.
+/// Maximum number of remembered keys. A forgotten key starts with a full quota.
 const REMEMBERED: u64 = 100_000;
-/// After this long without a request nothing is left to remember of a limit per second.
+/// Idle time after which a quota per second is full again, so that its key can be forgotten.
 const IDLE: Duration = Duration::from_secs(60);
-/// After this long, of a limit per hour.
+/// The same for a quota per hour.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A limit for each of many.
+/// A rate limit for each key.
 pub(crate) struct Rate<K> {
     quota: Quota,
     known: Cache<K, Arc<DefaultDirectRateLimiter>>,
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static> Rate<K> {
-    /// So many requests a second, for each.
+    /// Limits each key to this many requests per second.
     pub(crate) fn new(per_second: NonZeroU32) -> Self {
         let burst = per_second.saturating_mul(NonZeroU32::MIN.saturating_add(BURST - 1));
         Self::of(Quota::per_second(per_second).allow_burst(burst), IDLE)
     }
 
-    /// So many requests an hour, for each; half of them may come at once.
+    /// Limits each key to this many requests per hour; half of them may come at once.
     pub(crate) fn hourly(per_hour: NonZeroU32) -> Self {
         let burst = NonZeroU32::new(per_hour.get().div_ceil(2)).unwrap_or(NonZeroU32::MIN);
         Self::of(Quota::per_hour(per_hour).allow_burst(burst), HOUR)
     }
 
-    /// `idle` is after how long without a request all of the quota is there again.
+    /// `idle` is the time without requests after which a quota is full again.
     fn of(quota: Quota, idle: Duration) -> Self {
         let known = Cache::builder().max_capacity(REMEMBERED).time_to_idle(idle).build();
         Self { quota, known }
@@ -55,7 +56,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Rate<K> {
     /// Counts a request.
     ///
     /// # Errors
-    /// It is one too many: 429, with how long to wait.
+    /// 429 with the time to wait if the limit is exceeded.
     pub(crate) fn take(&self, who: K) -> Result<(), Problem> {
         let limiter = self.known.get_with(who, || Arc::new(RateLimiter::direct(self.quota)));
         limiter.check().map_err(|not_until| {
@@ -68,16 +69,16 @@ impl<K: Hash + Eq + Send + Sync + 'static> Rate<K> {
     }
 }
 
-/// Whose requests are counted together.
+/// The unit by which requests and bytes are limited.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Principal {
-    /// Somebody who showed who they are.
+    /// An authenticated caller's subject.
     Subject(String),
-    /// An address.
+    /// An IPv4 address.
     V4(u32),
-    /// A network of which one host may have all addresses: a /64.
+    /// An IPv6 /64, all of whose addresses a single host may own.
     V6(u64),
-    /// All who are nowhere, such as behind a Unix socket.
+    /// All clients without an address, such as those of a Unix socket.
     Nowhere,
 }
 

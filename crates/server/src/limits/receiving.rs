@@ -1,4 +1,4 @@
-//! Bodies of requests, held against the [`ByteBudget`] while they are received and worked on.
+//! Reserves request bodies in the [`ByteBudget`] while they are received and processed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,13 +6,13 @@ use wikigrove_tenant::problem::Problem;
 
 use super::{ByteBudget, Held, Principal};
 
-/// Bodies of up to so many bytes aren't counted.
+/// Maximum size of a body that isn't counted, in bytes.
 const SMALL: u64 = 16 << 10;
-/// By how many bytes a reservation grows at a time.
+/// Step by which a reservation grows, in bytes.
 const STEP: u64 = 64 << 10;
 
-/// Counts the body of one request, which finds this in its extensions. What is reserved is given back when the
-/// request is answered: until then its content is in memory in one form or another.
+/// Counts the body of one request; an extension of the request. The reservation ends with the response:
+/// until then the content is in memory in one form or another.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiving {
     budget: ByteBudget,
@@ -30,10 +30,10 @@ impl Receiving {
         Self { budget: budget.clone(), held: Arc::default() }
     }
 
-    /// Counts that `received` bytes are there by now.
+    /// Reserves bytes after `received` bytes of the body have arrived.
     ///
     /// # Errors
-    /// 503: there is no room for so many.
+    /// 503 if there is no room for them.
     pub(crate) fn count(
         &self,
         received: u64,
@@ -71,7 +71,7 @@ mod tests {
         count(10_000).unwrap();
         assert_eq!(budget.held(), 0);
         count(100_000).unwrap();
-        // As when it is read a second time.
+        // A smaller count, as when the body is read a second time.
         count(50_000).unwrap();
         assert_eq!(budget.held(), 128 << 10);
         count(2_000_000).unwrap_err();
