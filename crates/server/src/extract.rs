@@ -1,4 +1,4 @@
-//! What handlers take out of a request, strictly: what is wrong is refused and named.
+//! Strict extractors: invalid input is refused with an error that names it.
 
 pub mod json;
 pub mod path;
@@ -11,10 +11,10 @@ pub use json::{Json, JsonLimit};
 pub use path::{Segment, Tail};
 pub use query::{Listing, Paging, Query};
 
-/// How much of a client's own text an error repeats, in characters.
+/// Maximum length of a client's own text in an error, in characters.
 const EXCERPT: usize = 200;
 
-/// The beginning of `text`, marked when it isn't all of it.
+/// The beginning of `text`, with an ellipsis if it is cut off.
 fn excerpt(text: &str) -> String {
     match text.char_indices().nth(EXCERPT) {
         Some((end, _)) => format!("{}…", &text[..end]),

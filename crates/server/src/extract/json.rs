@@ -1,7 +1,8 @@
-//! JSON bodies, in and out.
+//! JSON bodies of requests and responses.
 //!
-//! A body is read into a checked value first and into the handler's type second. The first step
-//! refuses what two parsers could read differently; the second can then say which field is wrong.
+//! A request's body is first parsed into a checked value and then converted to the handler's type. The
+//! first step refuses input that two parsers could interpret differently; the second step reports which
+//! field is wrong.
 
 mod checked;
 mod invalid;
@@ -23,27 +24,27 @@ use wikigrove_tenant::problem::Problem;
 use crate::auth::ClientAddress;
 use crate::limits::{Principal, Receiving};
 
-/// A JSON body: what a request sent, or what an answer says.
+/// A JSON body of a request or a response.
 ///
-/// A request's must be UTF-8 and unambiguous: a key that occurs twice, at any depth, is refused.
-/// Types that are read from requests carry `#[serde(deny_unknown_fields)]`. Wrapped in an
-/// `Option` it may be absent altogether.
+/// A request's body must be UTF-8 and unambiguous: a key that occurs twice, at any depth, is refused.
+/// Types that are read from requests carry `#[serde(deny_unknown_fields)]`. Wrapped in an `Option`, the
+/// body may be absent.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
-/// How many bytes a JSON body may have, found in the request's extensions.
+/// Maximum size of a JSON body, in bytes; an extension of the request.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLimit(pub usize);
 
 impl Default for JsonLimit {
-    /// Room for a page of 5 MB in which every other character is escaped.
+    /// Enough for a page of 5 MB in which every second character is escaped.
     fn default() -> Self {
         Self(10_500_000)
     }
 }
 
 impl JsonLimit {
-    /// Lowers the limit of a request whose route never needs more.
+    /// Lowers the limit for a route that never needs more.
     pub(crate) fn lower(request: &mut Request, bytes: usize) {
         let Self(limit) = request.extensions().get().copied().unwrap_or_default();
         request.extensions_mut().insert(Self(limit.min(bytes)));
@@ -87,8 +88,8 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Refuses a body that doesn't call itself JSON, so that a form on a foreign page, which can send
-/// `text/plain` without asking, reaches no handler.
+/// Refuses a body that isn't declared as JSON. Forms on other sites' pages can send `text/plain` without
+/// a preflight, and so reach no handler.
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let encoded = headers
         .get_all(CONTENT_ENCODING)
@@ -122,10 +123,13 @@ fn unsupported(detail: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
-/// A whole body, if it isn't larger than a JSON body may be.
+/// Reads a whole body.
+///
+/// # Errors
+/// 413 if it is larger than a JSON body may be; 503 if there is no room for it; 400 if it ends early.
 pub(crate) async fn read(request: Request) -> Result<Bytes, Problem> {
     let JsonLimit(limit) = request.extensions().get().copied().unwrap_or_default();
-    // Hyper has checked the header; what doesn't fit into 64 bits it has refused already.
+    // hyper has validated the header and refuses lengths that exceed 64 bits.
     let announced =
         request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
@@ -148,8 +152,8 @@ pub(crate) async fn read(request: Request) -> Result<Bytes, Problem> {
     Ok(received.whole())
 }
 
-/// The pieces of a body so far. More than one become one: a body that comes byte by byte would otherwise take
-/// many times its size.
+/// The received pieces of a body. Several pieces are merged, since a body that arrives byte by byte
+/// would otherwise use many times its size.
 #[derive(Default)]
 struct Received {
     first: Bytes,
@@ -204,8 +208,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| invalid::field(&error))
 }
 
-/// For fields of a change in which `null` takes a value away: `Some` if the field is there at all.
-/// Used with `#[serde(default, deserialize_with = "present")]`.
+/// Deserialises a field in which `null` removes a value: `Some` if the field is present at all. Used
+/// with `#[serde(default, deserialize_with = "present")]`.
 pub(crate) fn present<'de, T, D>(field: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,

@@ -1,7 +1,7 @@
-//! The page a request is about, out of its raw path.
+//! Extracts page paths from a request's raw path.
 //!
-//! Axum's own `Path` decodes `%2F` into a slash, after which `a%2Fb` and `a/b` are one page with
-//! two addresses. Here a slash is literal or it is refused.
+//! axum's own `Path` decodes `%2F` into a slash, which would give one page the two addresses `a%2Fb` and
+//! `a/b`. Here a slash must be literal.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -10,13 +10,13 @@ use wikigrove_tenant::problem::Problem;
 
 use super::percent;
 
-/// What every wiki's API begins with, below the wiki's base.
+/// Path prefix of every wiki's API, below the wiki's base.
 const API: &str = "/api/v1/";
 
-/// The path that follows the collection in `/api/v1/{collection}/{path}`, decoded once: `a/b` of
-/// `/api/v1/pages/a/b`. It is the client's text; whether it names a page is storage's to judge.
+/// The path after the collection in `/api/v1/{collection}/{path}`, decoded once: `a/b` of
+/// `/api/v1/pages/a/b`. It is the client's text; storage decides whether it is a valid page path.
 ///
-/// It reads the router's own view of the URI, so what the router is nested below doesn't matter.
+/// It uses the URI as the router sees it, and so works below any prefix that outer routers strip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tail(pub String);
 
@@ -31,8 +31,8 @@ impl<S: Sync> FromRequestParts<S> for Tail {
     }
 }
 
-/// The last segment of the path, decoded once. For names that may hold anything, slashes included,
-/// which are written as `%2F`.
+/// The last segment of the path, decoded once. For names with any characters, including slashes, which
+/// are written as `%2F`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment(pub String);
 
@@ -46,8 +46,7 @@ impl<S: Sync> FromRequestParts<S> for Segment {
     }
 }
 
-/// What follows the first `marker`, such as `/git/`, in the URI's path, decoded once; `None` when
-/// it isn't there.
+/// The path after the first `marker`, such as `/git/`, decoded once; `None` without the marker.
 ///
 /// # Errors
 /// As [`decode`].
@@ -55,11 +54,11 @@ pub fn after(uri: &Uri, marker: &str) -> Result<Option<String>, Problem> {
     uri.path().split_once(marker).map(|(_, tail)| decode(tail)).transpose()
 }
 
-/// Decodes a path as it stands in a URI.
+/// Decodes a raw URI path.
 ///
 /// # Errors
-/// 422 `invalid_path` for an encoded slash; 400 `invalid_encoding` for a `%` without two
-/// hexadecimal digits; 400 `invalid_utf8`.
+/// 422 `invalid_path` for an encoded slash; 400 `invalid_encoding` for a `%` without two hexadecimal
+/// digits; 400 `invalid_utf8` if the decoded path isn't UTF-8.
 pub fn decode(raw: &str) -> Result<String, Problem> {
     if raw.as_bytes().windows(3).any(|three| three.eq_ignore_ascii_case(b"%2f")) {
         let detail = "a slash in a path is written as it is, not as %2F";
@@ -95,7 +94,7 @@ mod tests {
     async fn the_tail_is_the_same_nested_and_on_a_host_of_its_own() {
         for base in ["", "/w/garden"] {
             assert_eq!(tail(&format!("{base}/api/v1/pages/a/b")).await.as_deref(), Ok("a/b"));
-            // A page may be called like the API.
+            // A page may have the same name as the API.
             assert_eq!(
                 tail(&format!("{base}/api/v1/pages/api/v1/pages/x")).await.as_deref(),
                 Ok("api/v1/pages/x")

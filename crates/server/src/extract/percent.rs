@@ -1,4 +1,4 @@
-//! Percent-encoding, decoded exactly once and never guessed at.
+//! Strict percent-decoding, applied exactly once.
 
 use std::borrow::Cow;
 
@@ -7,6 +7,9 @@ use percent_encoding::percent_decode_str;
 use wikigrove_tenant::problem::Problem;
 
 /// Decodes `raw`; `what` names it in the error.
+///
+/// # Errors
+/// 400 `invalid_encoding` or 400 `invalid_utf8`.
 pub(super) fn decode<'a>(raw: &'a str, what: &str) -> Result<Cow<'a, str>, Problem> {
     if !is_well_formed(raw) {
         let detail = format!("{what} has a `%` that two hexadecimal digits do not follow");
@@ -18,7 +21,8 @@ pub(super) fn decode<'a>(raw: &'a str, what: &str) -> Result<Cow<'a, str>, Probl
     })
 }
 
-/// The decoder passes what it can't decode; two programs could then see two names.
+/// Returns `true` if every `%` is followed by two hexadecimal digits. The decoder leaves invalid
+/// sequences unchanged, so that two programs could see two different names.
 fn is_well_formed(raw: &str) -> bool {
     raw.split('%').skip(1).all(|after| matches!(after.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }

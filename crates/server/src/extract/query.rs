@@ -1,4 +1,4 @@
-//! Query parameters, and the paging that every list shares.
+//! Query parameters, and the paging that all lists share.
 
 mod paging;
 
@@ -13,10 +13,10 @@ use super::{excerpt, percent};
 
 pub use paging::{Listing, Paging};
 
-/// The parameters that `T` knows; one that is there twice or has a bad value is an error that names it.
+/// The query parameters of `T`. A duplicate parameter or an invalid value is an error that names it.
 ///
-/// Others are ignored on routes that read, since proxies and trackers add their own. Routes that change
-/// something refuse them before any handler runs (`guard/parameters.rs`).
+/// Unknown parameters are ignored on routes that read, since proxies and trackers add their own. Routes
+/// that change something refuse them before any handler runs (`guard/parameters.rs`).
 ///
 /// `T` is a flat struct of strings, numbers, booleans and options of them.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +31,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 }
 
 fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    // The parser below replaces what it can't decode; so it never gets to see any.
+    // The parser below replaces invalid sequences, so they are refused first.
     percent::decode(query, "the query")?;
     let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let (path, message) = (error.path().to_string(), error.inner().to_string());
-        // Where a parameter is missing or there twice, serde knows its name in words only.
+        // For a missing or duplicate parameter, serde gives its name only in the message.
         let name = match message.split('`').nth(1) {
             Some(name) if message.contains(" field `") => name.to_owned(),
             _ => path,
@@ -45,7 +45,7 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     })
 }
 
-/// 422: the parameter `name` has a value that can't be used.
+/// A 422 error for a parameter with an invalid value.
 pub(crate) fn invalid(name: &str, code: &'static str, why: &str) -> Problem {
     refused(StatusCode::UNPROCESSABLE_ENTITY, name, code, why)
 }
@@ -57,10 +57,10 @@ pub(crate) fn refused(status: StatusCode, name: &str, code: &'static str, why: &
         .field("errors", [serde_json::json!({ "pointer": format!("/{name}"), "parameter": name, "code": code, "detail": why })])
 }
 
-/// The revision that the parameter `name` says.
+/// Parses the parameter `name` as a revision.
 ///
 /// # Errors
-/// 422 `invalid_revision` for anything but the whole id of a commit.
+/// 422 `invalid_revision` for anything but a full commit id.
 pub(crate) fn revision(name: &str, text: &str) -> Result<Revision, Problem> {
     text.parse().map_err(|error| invalid(name, "invalid_revision", &format!("{error}")))
 }
@@ -68,7 +68,7 @@ pub(crate) fn revision(name: &str, text: &str) -> Result<Revision, Problem> {
 /// The first parameter of a query that isn't among the `known` ones.
 ///
 /// # Errors
-/// 400: the query can't be decoded.
+/// 400 if the query can't be decoded.
 pub(crate) fn unknown(query: &str, known: &[String]) -> Result<Option<String>, Problem> {
     percent::decode(query, "the query")?;
     let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
@@ -76,7 +76,10 @@ pub(crate) fn unknown(query: &str, known: &[String]) -> Result<Option<String>, P
     Ok(unknown.map(std::borrow::Cow::into_owned))
 }
 
-/// The value of one parameter that may occur once.
+/// The value of a parameter, if present.
+///
+/// # Errors
+/// 400 if the query can't be decoded; 422 if the parameter occurs several times.
 fn single(query: &str, wanted: &str) -> Result<Option<String>, Problem> {
     percent::decode(query, "the query")?;
     let mut values = form_urlencoded::parse(query.as_bytes())

@@ -1,4 +1,4 @@
-//! From text to a value, refusing what is ambiguous or out of proportion.
+//! Parses JSON text into a value, refusing ambiguous and oversized input.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,11 +9,11 @@ use wikigrove_tenant::problem::Problem;
 
 use super::invalid;
 
-/// How many values a body may hold, keys included. A value takes up to 16 times the room of its
-/// text, so the limit on bytes alone would let a small request claim a lot of memory.
+/// Maximum number of values in a body, including keys. A value takes up to 16 times the size of its
+/// text, so a limit on bytes alone would let a small request use much memory.
 const MAX_VALUES: u32 = 100_000;
 
-/// Reads exactly one JSON value. Nesting is bounded by serde_json, at 128 levels.
+/// Parses exactly one JSON value. serde_json limits the nesting to 128 levels.
 pub(super) fn value(text: &str) -> Result<Value, Problem> {
     let found = Found { duplicate: Cell::new(false), left: Cell::new(MAX_VALUES) };
     let mut json = serde_json::Deserializer::from_str(text);
@@ -32,13 +32,13 @@ pub(super) fn value(text: &str) -> Result<Value, Problem> {
     Ok(value)
 }
 
-/// `1e999` is well-formed, so it is a wrong value and not an unreadable body. serde_json calls
-/// both a syntax error and tells them apart in words only.
+/// Returns `true` for numbers such as `1e999`, which are well-formed but invalid values. serde_json
+/// reports both as syntax errors, which differ only in their message.
 fn is_out_of_range(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
 }
 
-/// What serde's errors have no place for.
+/// State of parsing that serde's errors can't carry.
 struct Found {
     duplicate: Cell<bool>,
     left: Cell<u32>,
@@ -117,8 +117,7 @@ impl<'de> Visitor<'de> for Checked<'_> {
     }
 }
 
-/// A key that `map` doesn't have. Checked while the key is read, so that the path of the error
-/// ends in it.
+/// Reads a key that `map` doesn't have yet, so that the path of an error ends in the key.
 struct NewKey<'a>(&'a Found, &'a Map<String, Value>);
 
 impl<'de> DeserializeSeed<'de> for NewKey<'_> {

@@ -1,4 +1,4 @@
-//! What is wrong with a body, in words that name the field and don't repeat the body.
+//! Errors about bodies, which name the field and don't repeat the body.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use wikigrove_tenant::problem::Problem;
 
 use crate::extract::excerpt;
 
-/// One member of `errors`: where, what, and a sentence.
+/// One entry of `errors`: the field, a code and an explanation.
 #[derive(Debug, Serialize)]
 struct FieldError {
     pointer: String,
@@ -15,19 +15,19 @@ struct FieldError {
     detail: String,
 }
 
-/// 400: the body can't be read at all.
+/// A 400 error for a body that can't be parsed.
 pub(super) fn syntax(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_json", excerpt(detail))
 }
 
-/// 400: the last segment of `path` occurs twice in its object.
+/// A 400 error: the last segment of `path` occurs twice in its object.
 pub(super) fn duplicate(path: &Path) -> Problem {
     let pointer = pointer(path);
     let detail = format!("the key at `{pointer}` occurs twice");
     Problem::new(StatusCode::BAD_REQUEST, "duplicate_key", detail).field("pointer", pointer)
 }
 
-/// 422: a number that no type of ours can hold.
+/// A 422 error for a number that fits no type here.
 pub(super) fn number(path: &Path) -> Problem {
     problem(FieldError {
         pointer: pointer(path),
@@ -36,13 +36,13 @@ pub(super) fn number(path: &Path) -> Problem {
     })
 }
 
-/// 422: the value doesn't have the type, the fields or the range the handler asked for.
+/// A 422 error for a value whose type, fields or range the handler doesn't accept.
 pub(super) fn field(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let message = error.inner().to_string();
     let mut pointer = pointer(error.path());
     let code = match () {
         () if message.starts_with("missing field") => {
-            // Serde names the object that lacks it; the client wants the field.
+            // serde names the object that lacks the field; the client needs the field.
             push(&mut pointer, named(&message));
             "missing_field"
         }
@@ -62,12 +62,12 @@ fn problem(error: FieldError) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", detail).field("errors", [error])
 }
 
-/// What a message of serde's quotes first.
+/// The first quoted text in a message of serde.
 fn named(message: &str) -> &str {
     message.split('`').nth(1).unwrap_or_default()
 }
 
-/// RFC 6901.
+/// A JSON pointer (RFC 6901).
 fn pointer(path: &Path) -> String {
     let mut pointer = String::new();
     for segment in path {

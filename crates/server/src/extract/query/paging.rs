@@ -1,4 +1,4 @@
-//! `?limit=` and `?cursor=`, and the answer they belong to.
+//! The parameters `limit` and `cursor`, and the list responses that go with them.
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
@@ -11,19 +11,19 @@ use wikigrove_tenant::storage::IndexProgress;
 use super::{invalid, single};
 use crate::extract::Json;
 
-/// How many items a list has when the client doesn't say.
+/// Number of items by default.
 const DEFAULT_LIMIT: usize = 50;
-/// How many it may ask for.
+/// Maximum number of items that a client may request.
 const MAX_LIMIT: usize = 500;
-/// The most bytes of the items of one answer. One item is in it in any case.
+/// Maximum size of the items in a response, in bytes. A response always has at least one item.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paging {
-    /// How many items at most, from 1 to 500.
+    /// Maximum number of items, from 1 to 500.
     pub limit: usize,
-    /// Where to go on: the position that an earlier [`Listing`] was given.
+    /// Position to continue from, as given to an earlier [`Listing`].
     pub cursor: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl<S: Sync> FromRequestParts<S> for Paging {
 }
 
 impl Paging {
-    /// What to ask a list for, to see whether it goes on.
+    /// Number of items to fetch: one more than the limit shows whether the list continues.
     pub fn one_more(&self) -> u32 {
         u32::try_from(self.limit + 1).unwrap_or(u32::MAX)
     }
@@ -57,7 +57,7 @@ impl Paging {
     }
 }
 
-/// Digits only: the standard parser takes a sign as well.
+/// Parses digits only; the standard parser accepts a sign as well.
 fn limit(text: &str) -> Option<usize> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|limit| digits && (1..=MAX_LIMIT).contains(limit))
@@ -71,21 +71,21 @@ fn position(cursor: &str) -> Result<String, Problem> {
         .ok_or_else(|| invalid("cursor", "invalid_cursor", "this is not a cursor of this list"))
 }
 
-/// One part of a list, and where the next one begins.
+/// One part of a list, with the cursor of the next part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing<T> {
     /// The items.
     pub items: Vec<T>,
-    /// What to send as `?cursor=`; none at the end.
+    /// Value for `?cursor=`; null at the end.
     pub next_cursor: Option<String>,
-    /// How far the index is, if the list may lack something because of it.
+    /// Progress of the index, if items may be missing until it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<IndexProgress>,
 }
 
 impl<T> Listing<T> {
-    /// A part that ends at `next`, or with the list. `next` is any text that the list finds its
-    /// place by, and is what [`Paging::cursor`] then says; the client sees it encoded.
+    /// A part that ends at `next`, or at the end of the list. `next` is any text by which the list finds
+    /// its position; it comes back as [`Paging::cursor`], and clients see it encoded.
     pub fn new(items: Vec<T>, next: Option<&str>) -> Self {
         Self {
             items,
@@ -94,7 +94,7 @@ impl<T> Listing<T> {
         }
     }
 
-    /// A part of a list that may lack something, for as long as the index is being built.
+    /// Adds the progress of the index, while items may be missing.
     #[must_use]
     pub fn while_building(self, index: Option<IndexProgress>) -> Self {
         Self { index, ..self }
@@ -102,8 +102,8 @@ impl<T> Listing<T> {
 }
 
 impl<T: Serialize> Listing<T> {
-    /// A part of a list, out of one item more than fits if there is one: as many items as may be, and as keep
-    /// within a mebibyte; one in any case. `position` is what the list finds its place by.
+    /// A part of a list, from up to `limit + 1` items: as many as the limit and one mebibyte allow, but
+    /// at least one. `position` is the text by which the list finds its position.
     pub fn part<F>(
         found: Vec<F>,
         limit: usize,
@@ -113,7 +113,8 @@ impl<T: Serialize> Listing<T> {
         Self::counted(found, limit, |item, _| position(item), show)
     }
 
-    /// As [`part`](Self::part), for a list that also finds its place by how many items of the part came before.
+    /// Like [`part`](Self::part), for a list whose position also depends on the number of items in the
+    /// part so far.
     pub fn counted<F>(
         found: Vec<F>,
         limit: usize,
@@ -137,15 +138,15 @@ impl<T: Serialize> Listing<T> {
     }
 }
 
-/// The size of a value as JSON, in bytes.
+/// Size of a value as JSON, in bytes.
 fn json_size(value: &impl Serialize) -> usize {
     let mut counted = Counted(0);
-    // What can't be written is noticed when it is.
+    // A value that can't be serialised fails later, when the response is written.
     let _ = serde_json::to_writer(&mut counted, value);
     counted.0
 }
 
-/// Counts what is written to it.
+/// A writer that counts bytes.
 struct Counted(usize);
 
 impl std::io::Write for Counted {
