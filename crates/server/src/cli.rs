@@ -30,7 +30,8 @@ struct Cli {
         global = true
     )]
     data: PathBuf,
-    /// The file with the key of the wikis' secrets [default: secret-key in the data directory].
+    /// The file with the key that encrypts the wikis' secrets [default: secret-key in the data
+    /// directory].
     #[arg(long, value_name = "FILE", env = "WIKIGROVE_SECRET_KEY_FILE", global = true)]
     secret_key_file: Option<PathBuf>,
     #[command(subcommand)]
@@ -39,27 +40,27 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the wikis of the data directory (what no command at all does, too).
+    /// Serve the wikis of the data directory (the default without a command).
     Serve(Box<serve::ServeArgs>),
     /// Create, list, import and export wikis.
     Wiki(Through<wiki::WikiCommand>),
-    /// Links with git repositories elsewhere.
+    /// Manage remotes: git repositories elsewhere that wikis are linked to.
     Remote(Box<RemoteArgs>),
-    /// Who is told when a wiki's links wait for somebody.
+    /// Manage notification channels, which are told when a remote needs attention.
     Channel(Through<channel::ChannelCommand>),
-    /// What synchronising with remotes couldn't merge.
+    /// Show and resolve conflicts of synchronisation.
     Conflict(Through<conflict::ConflictCommand>),
-    /// Tokens for programs.
+    /// Manage tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),
 }
 
-/// A command that goes through the API of the server that owns the data directory, if there is one.
+/// A command that uses the API of the server that has the data directory open, or works in this process.
 #[derive(Args, Debug)]
 struct Through<C: Subcommand> {
     #[command(subcommand)]
     command: C,
-    /// As JSON, for programs.
+    /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
     /// The operator's token, instead of the one in `<data>/operator-token`.
@@ -83,24 +84,25 @@ struct RemoteArgs {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Make a new operator's token in `<data>/operator-token`; the old one ends with the next start.
+    /// Create a new operator token in `<data>/operator-token`; the old one becomes invalid at the next
+    /// start.
     Create(CreateToken),
 }
 
 #[derive(Args, Debug)]
 struct CreateToken {
-    /// The operator's token, which administers all wikis.
+    /// Create the operator's token, which administers all wikis.
     #[arg(long, required = true)]
     operator: bool,
 }
 
-/// How long work that nothing waits for any more may go on when a command is done.
+/// Maximum time for leftover background work after a command is done.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
-/// Why a command failed, as it is printed.
+/// The error of a failed command, as it is printed.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
+/// Runs the command line of this process. Exit codes: 0 for success, 1 for failure, 2 for wrong usage.
 pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -113,7 +115,7 @@ pub fn main() -> ExitCode {
     match run(cli, &exposed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A broken pipe here has nobody left to be told.
+            // An error is ignored: with a broken pipe there is no reader to report it to.
             let _ = std::io::Write::write_all(
                 &mut std::io::stderr(),
                 format!("wikigrove: {error}\n").as_bytes(),
@@ -123,7 +125,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// `exposed` are the options whose secrets are on the command line, each with the variable to use instead.
+/// Runs a command. `exposed` lists the options whose secrets are on the command line, with the
+/// environment variable to use instead.
 fn run(cli: Cli, exposed: &[(&str, &str)]) -> Result<(), Failure> {
     for (option, variable) in exposed {
         tracing::warn!(
@@ -134,7 +137,7 @@ fn run(cli: Cli, exposed: &[(&str, &str)]) -> Result<(), Failure> {
     let place = local::Place { data: cli.data, secret_key_file: cli.secret_key_file };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = run_on(&runtime, place, cli.command);
-    // Work on a thread that never comes back doesn't keep the process.
+    // A thread that never finishes doesn't keep the process alive.
     runtime.shutdown_timeout(LAST_WORK);
     done
 }
@@ -168,7 +171,7 @@ fn run_on(
 
 fn start_logging() {
     use tracing_subscriber::EnvFilter;
-    // RUST_LOG is the ecosystem's switch; without it, what an operator should see.
+    // RUST_LOG is the ecosystem's switch; the default shows the warnings that an operator should see.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let _ =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();

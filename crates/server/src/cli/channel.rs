@@ -13,14 +13,14 @@ use crate::sync::runner::Options;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ChannelCommand {
-    /// Have somebody told when a link of a wiki waits.
+    /// Add a channel that is notified when a remote of a wiki needs attention.
     Add(Add),
-    /// List who is told of a wiki's links.
+    /// List a wiki's channels.
     List {
         /// The wiki.
         wiki: Slug,
     },
-    /// Tell a channel something that is only a test.
+    /// Send a test notification to a channel.
     Test(Named),
     /// Remove a channel.
     Remove(Named),
@@ -30,10 +30,11 @@ pub(super) enum ChannelCommand {
 pub(super) struct Add {
     /// The wiki.
     wiki: Slug,
-    /// A URL that takes Standard Webhooks (- reads it from the standard input: of many, the path is a secret).
+    /// A URL that accepts Standard Webhooks (- reads it from standard input, since its path is often
+    /// secret).
     #[arg(long, value_name = "URL", required_unless_present = "mail", conflicts_with = "mail")]
     webhook: Option<String>,
-    /// Who gets mail.
+    /// An e-mail address.
     #[arg(long, value_name = "ADDRESS")]
     mail: Option<String>,
 }
@@ -43,7 +44,7 @@ pub(super) struct Add {
 pub(super) struct Named {
     /// The wiki.
     wiki: Slug,
-    /// The channel's id; a wiki's only channel needs none.
+    /// The channel's id; not needed if the wiki has a single channel.
     id: Option<String>,
 }
 
@@ -54,7 +55,7 @@ pub(super) async fn run(
     as_json: bool,
 ) -> Result<(), Failure> {
     place.must_exist()?;
-    // Only what reaches out needs a network.
+    // Only a test uses the network.
     let links = matches!(command, ChannelCommand::Test(_)).then(Options::default);
     let through = Through::open(&place, token, links).await?;
     let done = channel(&through, command, as_json).await;

@@ -12,7 +12,7 @@ use super::through::Through;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConflictCommand {
-    /// List what synchronising couldn't merge.
+    /// List a wiki's conflicts.
     List {
         /// The wiki.
         wiki: Slug,
@@ -24,14 +24,15 @@ pub(super) enum ConflictCommand {
         /// The conflict's number.
         id: u64,
     },
-    /// Close a conflict: the page stays, or becomes the text of a file, and a page beside it that holds
-    /// the text which lost goes. A page that only couldn't keep its name stays, under its new one.
+    /// Resolve a conflict: the page stays as it is, or gets the text of a file, and the page beside it
+    /// that holds the losing text is removed. A page that couldn't keep its name stays under its new
+    /// one.
     Resolve {
         /// The wiki.
         wiki: Slug,
         /// The conflict's number.
         id: u64,
-        /// A file with what the page shall be.
+        /// A file with the page's new text.
         #[arg(long, value_name = "FILE")]
         content: Option<std::path::PathBuf>,
     },
@@ -89,7 +90,7 @@ async fn of_conflicts(
                 let text = std::fs::read_to_string(&file)
                     .map_err(|error| format!("{}: {error}", file.display()))?;
                 let conflict = through.wiki(wiki.as_str(), Method::GET, &path, None).await?;
-                // A page that couldn't keep its name is where it was put instead.
+                // A page that couldn't keep its name is at its new path.
                 let place = match conflict["kind"].as_str() {
                     Some("same_name" | "file_and_directory") => "conflict_path",
                     _ => "path",
@@ -106,7 +107,7 @@ async fn of_conflicts(
     }
 }
 
-/// A page's path as it stands in a URL.
+/// Percent-encodes a page's path for a URL.
 fn percent(path: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const KEPT: &AsciiSet =

@@ -1,4 +1,4 @@
-//! What the process keeps from other users of the machine: its memory, its files, and the secrets it was given.
+//! Protects the process's memory, files and secrets from other users of the machine.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -10,15 +10,15 @@ use rustix::process::{Resource, Rlimit, geteuid, setrlimit, umask};
 
 use super::Failure;
 
-/// The options whose values are secrets, or may have one in them.
+/// Options whose values are secrets or may contain one.
 const SECRETS: [(&str, &str, &str); 3] = [
     ("admin_token", "--admin-token", "WIKIGROVE_ADMIN_TOKEN"),
     ("smtp", "--smtp", "WIKIGROVE_SMTP"),
     ("notify_secret", "--notify-secret", "WIKIGROVE_NOTIFY_SECRET"),
 ];
 
-/// Leaves no copy of the memory, which has keys and tokens in it: not in a core file, and for no other process
-/// of this user. Files are made for this user alone, also by the programs that are started.
+/// Keeps the process's memory, which holds keys and tokens, out of core files and away from other
+/// processes of this user. New files are accessible to this user only, also those of child processes.
 pub(super) fn close_off() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
@@ -34,7 +34,7 @@ pub(super) fn close_off() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// The options and variables of the secrets that are on the command line.
+/// The options on the command line that contain secrets, with their environment variables.
 pub(super) fn secrets_on_the_command_line(
     mut matches: &ArgMatches,
 ) -> Vec<(&'static str, &'static str)> {
@@ -53,9 +53,9 @@ pub(super) fn secrets_on_the_command_line(
     }
 }
 
-/// Refuses a data directory in which others can put files of theirs in the place of ours.
+/// Refuses a data directory in which other users can replace files.
 pub(super) fn check_data_dir(dir: &Path) -> Result<(), Failure> {
-    // One that isn't there is made, for this user alone.
+    // A missing directory is created later, for this user only.
     let Ok(found) = dir.metadata() else { return Ok(()) };
     let (mode, shown) = (found.permissions().mode(), dir.display());
     if mode & 0o002 != 0 {

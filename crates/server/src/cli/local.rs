@@ -1,4 +1,4 @@
-//! Commands that work on the data directory itself, while no server does.
+//! Commands that work on the data directory directly, while no server has it open.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use super::Failure;
 use super::output::print;
 use crate::operator_token;
 
-/// Where everything is.
+/// Locations of the data directory and the secret key.
 #[derive(Debug)]
 pub(super) struct Place {
     /// The data directory.
     pub(super) data: PathBuf,
-    /// The file with the key of the wikis' secrets, if not in the data directory.
+    /// The file with the key that encrypts the wikis' secrets, unless it is in the data directory.
     pub(super) secret_key_file: Option<PathBuf>,
 }
 
 impl Place {
-    /// Looks whether there is anything, for commands that are about what is there.
+    /// Checks that the data directory exists, for commands that don't create it.
     pub(super) fn must_exist(&self) -> Result<(), Failure> {
         if self.data.join("platform.db").exists() {
             return Ok(());
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-/// Opens the data directory, or says how to get the same done while a server has it open.
+/// Opens the data directory, or names the alternatives if a server has it open.
 pub(super) async fn open(place: &Place) -> Result<Platform, Failure> {
     let settings =
         Settings { secret_key_file: place.secret_key_file.clone(), ..Settings::default() };

@@ -1,4 +1,4 @@
-//! What commands print.
+//! Output of commands.
 
 use std::io::Write as _;
 
@@ -20,7 +20,7 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// Prints an answer: a line a field for people, or all of it for programs.
+/// Prints a response: one line per field, or as JSON.
 pub(super) fn shown(value: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return shown_json(value);
@@ -38,7 +38,7 @@ pub(super) fn shown_json(value: &Value) -> Result<(), Failure> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// A value for people, without what a terminal would act on.
+/// A value as text, without control characters that terminals act on.
 pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),

@@ -1,4 +1,4 @@
-//! Options that say what links with git repositories elsewhere may reach.
+//! Options that restrict the network access of remotes.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use clap::Args;
 use crate::remote::{Endpoint, SecretFiles};
 use crate::sync::runner::Options;
 
-/// The most that one transfer may take, in seconds: a whole run's time has to be enough for two.
+/// Maximum time of one transfer, in seconds: the time limit of a run has to cover two transfers.
 const LONGEST_TRANSFER: u64 = 12 * 60;
 
-/// What links may reach. For commands it counts where no server has the data directory open.
+/// Network access of remotes. For commands, it applies if no server has the data directory open.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ReachArgs {
-    /// Don't run links with git repositories elsewhere. What is saved waits for them.
+    /// Don't synchronise with remotes. Saved commits wait in the queue.
     #[arg(long, env = "WIKIGROVE_NO_SYNC")]
     no_sync: bool,
-    /// Leave the network alone: as --no-sync, but meant to end soon.
+    /// Make no network connections; like --no-sync, but meant to be temporary.
     #[arg(long, env = "WIKIGROVE_OFFLINE")]
     offline: bool,
-    /// A host that links may reach wherever it is, also with http://; may be repeated. Others must be on
-    /// the open internet.
+    /// A host that remotes may be on, even in a private network and with http://; may be repeated. All
+    /// other hosts must be on the public internet.
     #[arg(
         long,
         value_name = "HOST[:PORT]",
@@ -30,8 +30,8 @@ pub(super) struct ReachArgs {
         value_parser = endpoint
     )]
     sync_allow: Vec<Endpoint>,
-    /// The only hosts that wikis may be linked with, besides those of --sync-allow; may be repeated
-    /// [default: all on the open internet].
+    /// The only hosts that remotes may be on, besides those of --sync-allow; may be repeated [default:
+    /// all on the public internet].
     #[arg(
         long,
         value_name = "HOST[:PORT]",
@@ -40,10 +40,10 @@ pub(super) struct ReachArgs {
         value_parser = endpoint
     )]
     sync_hosts: Vec<Endpoint>,
-    /// The directory with mounted secrets that links may name files of.
+    /// The directory of mounted secrets, whose files credentials of remotes may name.
     #[arg(long, value_name = "DIR", env = "WIKIGROVE_SYNC_SECRETS")]
     sync_secrets: Option<PathBuf>,
-    /// How long one fetch or push may take. A first one of a large wiki over a slow line takes its time.
+    /// Maximum time of one fetch or push. The first one of a large wiki over a slow line takes long.
     #[arg(
         long,
         value_name = "SECONDS",

@@ -17,78 +17,78 @@ use super::through::Through;
 use crate::sync::Choice;
 use settings::SettingArgs;
 
-/// How often to look whether a run is over.
+/// Interval at which the state of a run is polled.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long a run is waited for.
+/// Maximum time to wait for a run.
 const PATIENCE: Duration = Duration::from_secs(900);
-/// The states of a run that is on.
+/// States of a run in progress.
 const AT_WORK: [&str; 7] =
     ["due", "fetching", "comparing", "merging", "applying", "pushing", "verifying"];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RemoteCommand {
-    /// Link a wiki with a git repository elsewhere.
+    /// Link a wiki to a git repository elsewhere.
     Add(Add),
-    /// List the links of all wikis, or of one.
+    /// List the remotes of all wikis, or of one.
     List {
         /// The wiki.
         wiki: Option<Slug>,
-        /// Only those in this state, such as needs_decision.
+        /// Only remotes in this state, such as needs_decision.
         #[arg(long, conflicts_with = "wiki")]
         state: Option<String>,
     },
-    /// Show a link.
+    /// Show a remote.
     Show(Named),
-    /// Change a link.
+    /// Change a remote.
     Set(Set),
     /// Show the keys of an SSH host, or confirm one.
     HostKey {
         #[command(flatten)]
         named: Named,
-        /// The fingerprint of the right one, as the host publishes it (SHA256:…).
+        /// The fingerprint to confirm, as published by the host (SHA256:…).
         #[arg(long, value_name = "FINGERPRINT")]
         confirm: Option<String>,
     },
-    /// Look whether the remote can be read, and change nothing.
+    /// Test whether the repository can be read, without changing anything.
     Test(Named),
-    /// Run a link now, and wait for the end.
+    /// Run a remote now, and wait until the run ends.
     Run(Named),
-    /// Have a link go on after a pause.
+    /// Resume a paused remote.
     Resume(Named),
-    /// Show what has to be decided, or decide it.
+    /// Show a pending decision, or decide it.
     Decide {
         #[command(flatten)]
         named: Named,
         /// remote, wiki, both or retry.
         choice: Option<Choice>,
     },
-    /// Remove a link. What it brought stays.
+    /// Remove a remote. Pages that were pulled from it stay.
     Remove(Named),
 }
 
 impl RemoteCommand {
-    /// Whether it only looks at what is known here.
+    /// Returns `true` if the command only reads the local state.
     fn only_reads(&self) -> bool {
         matches!(self, Self::List { .. } | Self::Show(_))
     }
 }
 
-/// A link.
+/// A remote of a wiki.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Named {
     /// The wiki.
     wiki: Slug,
-    /// The link's id; a wiki's only link needs none.
+    /// The remote's id; not needed if the wiki has a single remote.
     id: Option<String>,
 }
 
 impl Named {
-    /// Its route.
+    /// The remote's API path.
     async fn path(&self, through: &Through) -> Result<String, Failure> {
         through.one_of(&self.wiki, "remotes", self.id.as_deref()).await
     }
 
-    /// Where a choice may follow, it may also stand in place of the id: no id is one of these words.
+    /// Accepts a choice in place of the id: no id is one of these words.
     fn or_choice(self, choice: Option<Choice>) -> (Self, Option<Choice>) {
         match self.id.as_deref().map(str::parse::<Choice>) {
             Some(Ok(only)) if choice.is_none() => (Self { id: None, ..self }, Some(only)),
@@ -111,7 +111,7 @@ pub(super) struct Add {
 pub(super) struct Set {
     #[command(flatten)]
     named: Named,
-    /// Another place.
+    /// A new URL.
     #[arg(long)]
     url: Option<String>,
     #[command(flatten)]
@@ -226,7 +226,7 @@ async fn run_to_its_end(through: &Through, named: &Named) -> Result<Value, Failu
     let path = named.path(through).await?;
     let mut link = through.admin(Method::POST, &format!("{path}/runs"), None).await?;
     let started = std::time::Instant::now();
-    // Also if it only waits to see whether somebody else makes the same merge.
+    // Also wait while the remote only checks whether the other side makes the same merge.
     let puts_off = |link: &Value| link["state"] == "backoff" && link["last_error"].is_null();
     let is_at_work = |link: &Value| link["state"].as_str().is_some_and(|s| AT_WORK.contains(&s));
     while is_at_work(&link) || puts_off(&link) {
@@ -239,7 +239,7 @@ async fn run_to_its_end(through: &Through, named: &Named) -> Result<Value, Failu
     Ok(link)
 }
 
-/// What became of a run that didn't come to its end, and what helps.
+/// Explains a run that didn't succeed, and suggests the next command.
 fn not_done(state: &str, link: &Value) -> String {
     let (wiki, reason) = (cell(&link["wiki"]), cell(&link["reason"]));
     match state {

@@ -1,4 +1,4 @@
-//! `wikigrove serve`: opens everything, says where it is, serves until told to stop.
+//! `wikigrove serve`: opens everything, prints the addresses, and serves until told to stop.
 
 mod ending;
 mod front;
@@ -25,15 +25,15 @@ use ending::Ending;
 use front::FrontArgs;
 use sync::SyncArgs;
 
-/// Descriptors kept for sockets, logs and the platform's own database.
+/// File descriptors reserved for sockets, logs and the platform's own database.
 const RESERVED_FILES: u64 = 256;
-/// The most descriptors one open wiki takes: four connections of three files, and a pack.
+/// Maximum number of file descriptors of an open wiki: four connections of three files, and a pack.
 const FILES_PER_WIKI: u64 = 16;
 
-/// Where to listen, and how wikis are reached.
+/// Addresses and limits of the server.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ServeArgs {
-    /// Where the wikis are served: a port (0 is a free one), or unix:PATH; may be repeated.
+    /// Where to serve the wikis: an address (port 0 selects a free port), or unix:PATH; may be repeated.
     #[arg(
         long,
         value_name = "ADDR",
@@ -42,7 +42,7 @@ pub(super) struct ServeArgs {
         value_delimiter = ','
     )]
     listen: Vec<Listen>,
-    /// The control plane's listener.
+    /// Where to serve the admin API.
     #[arg(
         long,
         value_name = "ADDR",
@@ -53,7 +53,7 @@ pub(super) struct ServeArgs {
     /// Give each wiki a host of its own, `{slug}.DOMAIN`.
     #[arg(long, value_name = "DOMAIN", env = "WIKIGROVE_BASE_DOMAIN")]
     base_domain: Option<String>,
-    /// Where the wikis are reached from outside, such as https://wiki.example.org.
+    /// The public base URL of the wikis, such as https://wiki.example.org.
     #[arg(long, value_name = "URL", env = "WIKIGROVE_PUBLIC_URL", value_parser = url)]
     public_url: Option<String>,
     /// The operator's token, instead of the one in `<data>/operator-token`.
@@ -65,23 +65,23 @@ pub(super) struct ServeArgs {
         hide_env_values = true
     )]
     admin_token: Option<String>,
-    /// The most wikis open at once [default: by the limit of open files, at most 500].
+    /// Maximum number of open wikis [default: derived from the limit of open files, at most 500].
     #[arg(long, value_name = "N", env = "WIKIGROVE_OPEN_WIKIS")]
     open_wikis: Option<usize>,
-    /// The largest attachment, in bytes [default: 100 MB].
+    /// Maximum size of an attachment, in bytes [default: 100 MB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_ATTACHMENT_LIMIT")]
     attachment_limit: Option<u64>,
-    /// The most bytes of the disk that a wiki may take, with its history, its index and its drafts, if it has no
-    /// limit of its own [default: 10 GB].
+    /// Maximum size of a wiki on disk, in bytes, including history, index and drafts, unless the wiki
+    /// has a limit of its own [default: 10 GB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_DISK_LIMIT")]
     disk_limit: Option<u64>,
-    /// The most bytes in one push with git [default: 1 GB].
+    /// Maximum size of a git push, in bytes [default: 1 GB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_PACK_LIMIT")]
     pack_limit: Option<u64>,
-    /// Days that the audit log is kept.
+    /// Number of days that the audit log is kept.
     #[arg(long, value_name = "DAYS", env = "WIKIGROVE_AUDIT_DAYS", default_value_t = 365)]
     audit_days: u32,
-    /// The most rows of the audit log, of about 300 bytes each.
+    /// Maximum number of rows in the audit log, of about 300 bytes each.
     #[arg(
         long,
         value_name = "N",
@@ -102,7 +102,7 @@ struct Defaults {
 }
 
 impl ServeArgs {
-    /// What holds when no command is given: the defaults and the environment.
+    /// The arguments without a command: the defaults and the environment.
     pub(super) fn from_environment() -> Self {
         Defaults::parse_from(["wikigrove"]).serve
     }
@@ -112,7 +112,7 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     let files = raise_file_limit();
     let mut limits = args.front.limits(limits(files));
     let has_socket = args.listen.iter().any(|listen| matches!(listen, Listen::Unix(_)));
-    // Before anything is opened: who may speak for others is no matter to be guessed.
+    // Before anything is opened, so that an invalid proxy configuration stops the start.
     let proxies = args.front.proxies(has_socket)?;
     if let Some(limit) = args.pack_limit {
         limits.git.pack_bytes = limit;
@@ -183,8 +183,8 @@ pub(super) async fn serve(place: Place, args: ServeArgs) -> Result<(), Failure> 
     Ok(())
 }
 
-/// A URL as wikis' addresses begin with it. One that can't be read would be compared with no host,
-/// and every host would serve every wiki.
+/// Parses a base URL of the wikis. An invalid URL would match no host, and every host would serve every
+/// wiki.
 fn url(text: &str) -> Result<String, String> {
     let text = text.trim_end_matches('/');
     let uri: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
@@ -199,7 +199,7 @@ async fn bind(to: &Listen, mode: u32) -> Result<Listener, Failure> {
     Listener::bind(to, mode).await.map_err(|error| format!("can't listen on {to}: {error}").into())
 }
 
-/// The address of the first port that is listened on, or else the socket.
+/// The address of the first TCP listener, or else the path of the socket.
 fn reached_at(listeners: &[Listener]) -> Result<String, Failure> {
     let mut at = String::new();
     for listener in listeners {
@@ -211,18 +211,18 @@ fn reached_at(listeners: &[Listener]) -> Result<String, Failure> {
     Ok(at)
 }
 
-/// On each of the two listeners at most an eighth of all descriptors, so that no crowd of clients
-/// keeps the wikis themselves from being opened.
+/// Limits each of the two listeners to an eighth of all file descriptors, so that a flood of clients
+/// can't keep the server from opening wikis.
 fn limits(files: u64) -> HttpLimits {
     let defaults = HttpLimits::default();
     let share = usize::try_from(files / 8).unwrap_or(usize::MAX).max(1);
     let connections = defaults.connections.min(share);
-    // A browser opens six, and several people may be behind one address.
+    // A browser opens six, and several people may share an address.
     let connections_per_address = (connections / 4).max(16);
     HttpLimits { connections, connections_per_address, ..defaults }
 }
 
-/// As many open wikis as the limit of open files allows.
+/// Limits the number of open wikis by the limit of open files.
 fn settings(open_wikis: Option<usize>, files: u64) -> Settings {
     let defaults = Settings::default();
     let sockets = files / 4;
@@ -234,7 +234,7 @@ fn settings(open_wikis: Option<usize>, files: u64) -> Settings {
     }
 }
 
-/// Raises the soft limit of open files to the hard one, and returns it.
+/// Raises the soft limit of open files to the hard limit, and returns it.
 fn raise_file_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -244,7 +244,7 @@ fn raise_file_limit() -> u64 {
     }
 }
 
-/// What a newcomer needs: where things are, and lines to paste.
+/// The startup message: addresses, and commands to try.
 fn greeting(public_url: &str, admin: &str, token: &OperatorToken, is_new: bool) -> String {
     let (place, secret) = match &token.file {
         Some(file) => {
@@ -279,7 +279,7 @@ Create another wiki:
 
 fn say(text: &str) {
     let mut out = std::io::stdout();
-    // Nobody reading along is no reason not to serve.
+    // Serve even if the message can't be written.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 

@@ -1,5 +1,5 @@
-//! Commands that go through the API: of the server that owns the data directory, or, if there is none, of
-//! the same routers in this process. So a command does the same either way.
+//! A client of the API for commands. It calls the server that has the data directory open or, without
+//! one, the same routers in this process, so that a command does the same in both cases.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,20 +27,20 @@ use crate::limits::HttpLimits;
 use crate::operator_token;
 use crate::sync::runner::{Options, Remotes};
 
-/// The file in the data directory in which a server says where it is.
+/// The file in the data directory with the addresses of the running server.
 const FILE: &str = "addresses";
 
-/// Where a running server is reached from this machine.
+/// Addresses of a running server on this machine.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Running {
-    /// The control plane.
+    /// Address of the admin listener.
     pub(super) admin: String,
-    /// The wikis, if they are served at a port.
+    /// Address of the wikis, if they are served on a TCP port.
     pub(super) wikis: Option<String>,
 }
 
 impl Running {
-    /// Says where the server is, for as long as the value lives.
+    /// Writes the addresses to the file, which is removed when the returned value is dropped.
     pub(super) fn announce(&self, data: &Path) -> Result<Announced, Failure> {
         let file = data.join(FILE);
         let new = data.join("addresses.new");
@@ -62,17 +62,17 @@ impl Running {
     }
 }
 
-/// Takes back what was said.
+/// Removes the file of addresses when dropped.
 pub(super) struct Announced(PathBuf);
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        // The next server writes it anew in any case.
+        // An error is ignored: the next server overwrites the file in any case.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// Whom to ask.
+/// The API that commands call.
 pub(super) struct Through {
     token: String,
     to: To,
@@ -84,11 +84,11 @@ enum To {
 }
 
 impl Through {
-    /// The server that has the data directory open, or the directory itself. There links run with `links`,
-    /// or rest.
+    /// Connects to the server that has the data directory open, or opens the directory itself; then
+    /// remotes synchronise if `links` is given.
     ///
     /// # Errors
-    /// Neither can be had.
+    /// If neither is possible.
     pub(super) async fn open(
         place: &Place,
         token: Option<String>,
@@ -122,7 +122,7 @@ impl Through {
         let token = HEXLOWER.encode(&secret);
         let auth = Authenticator::new(platform.clone(), &token);
         let (addresses, limits) = (Addresses::default(), HttpLimits::default());
-        // Whom the platform tells, and by which relay, only a server is told.
+        // Only a server has notification channels of the platform and a mail relay.
         let remotes = match links {
             Some(options) => {
                 Remotes::start(&platform, Options { delivery: None, ..options }).await?
@@ -134,7 +134,7 @@ impl Through {
         Ok(Self { token, to: To::Here { platform, remotes, control, wikis } })
     }
 
-    /// Ends what runs in this process.
+    /// Closes the platform, if it was opened in this process.
     pub(super) async fn close(self) {
         if let To::Here { platform, remotes, .. } = self.to {
             remotes.stop().await;
@@ -142,7 +142,7 @@ impl Through {
         }
     }
 
-    /// A call of the admin API: `path` follows `/admin/v1`.
+    /// Calls the admin API; `path` follows `/admin/v1`.
     pub(super) async fn admin(
         &self,
         method: Method,
@@ -156,7 +156,7 @@ impl Through {
         }
     }
 
-    /// A call of a wiki's API: `path` follows its base.
+    /// Calls a wiki's API; `path` follows `/api/v1`.
     pub(super) async fn wiki(
         &self,
         slug: &str,
@@ -174,12 +174,12 @@ impl Through {
         }
     }
 
-    /// All items of a list of the admin API, whatever its length; `path` has a query or none.
+    /// All items of a list of the admin API, over all its parts; `path` may have a query.
     pub(super) async fn admin_list(&self, path: &str) -> Result<Vec<Value>, Failure> {
         whole_list(path, async |path| self.admin(Method::GET, path, None).await).await
     }
 
-    /// The route of one of a wiki's `remotes` or `channels`: of its only one, if none is named.
+    /// The API path of one of a wiki's `remotes` or `channels`; of the only one if `id` is `None`.
     pub(super) async fn one_of(
         &self,
         wiki: &Slug,
@@ -209,7 +209,7 @@ impl Through {
         }
     }
 
-    /// All items of a list of a wiki's API.
+    /// All items of a list of a wiki's API, over all its parts.
     pub(super) async fn wiki_list(&self, slug: &str, path: &str) -> Result<Vec<Value>, Failure> {
         whole_list(path, async |path| self.wiki(slug, Method::GET, path, None).await).await
     }
@@ -241,7 +241,7 @@ impl Through {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driving = wikigrove_tenant::spawn(async move {
-            // What goes wrong is met by whoever waits for the answer.
+            // A failure is reported to the task that waits for the response.
             let _ = connection.await;
         });
         let answer = sender.send_request(self.request(address, method, path, body)?).await?;
@@ -288,7 +288,7 @@ async fn whole_list(
     }
 }
 
-/// What was answered, or what the problem is in words.
+/// The body of a successful response, or an error with the problem's explanation.
 fn answered(path: &str, status: StatusCode, body: &[u8]) -> Result<Value, Failure> {
     let value: Value = match body {
         [] => Value::Null,
@@ -323,7 +323,7 @@ mod tests {
             through.wiki("garden", Method::GET, "/pages", None).await.unwrap()["items"],
             serde_json::json!([])
         );
-        // Somebody has it open, and didn't say where.
+        // The data directory is open, but no server has written its addresses.
         let error = Through::open(&place, Some("t".to_owned()), None).await.err().unwrap();
         assert!(error.to_string().contains("where it is"), "{error}");
         through.close().await;

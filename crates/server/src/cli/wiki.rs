@@ -20,10 +20,10 @@ pub(super) enum WikiCommand {
     Create(Create),
     /// List the wikis.
     List,
-    /// Create a wiki from an exported one, a git repository or bundle, or an OtterWiki, with its whole
-    /// history.
+    /// Create a wiki with its whole history from a wikigrove export, a git repository or bundle, or An
+    /// Otter Wiki.
     Import(import::Import),
-    /// Write a whole wiki into one new file, or for other software into a new directory.
+    /// Export a whole wiki into a new file, or for other software into a new directory.
     Export(export::Export),
 }
 
@@ -40,7 +40,7 @@ struct About {
     /// The title [default: the slug].
     #[arg(long)]
     title: Option<String>,
-    /// Who may see it: private, public_read or public_write.
+    /// The visibility: private, public_read or public_write.
     #[arg(long, default_value_t = Visibility::Private)]
     visibility: Visibility,
 }
@@ -68,7 +68,7 @@ pub(super) async fn run(
         WikiCommand::Export(args) => {
             on_platform(&place, async |platform| export::run(platform, args, as_json).await).await
         }
-        // It opens the platform itself: a rehearsal must not.
+        // An import opens the platform itself, because a dry run must not open it.
         WikiCommand::Import(args) => import::run(&place, args, as_json).await,
     }
 }

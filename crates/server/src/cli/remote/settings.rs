@@ -1,4 +1,4 @@
-//! What a link is set to, as options.
+//! Settings of a remote, as options.
 
 use std::path::PathBuf;
 
@@ -10,34 +10,34 @@ use crate::sync::{FirstRun, Mode, OnRewrite, Winner};
 
 #[derive(Args, Debug)]
 pub(super) struct SettingArgs {
-    /// The branch there [default: main].
+    /// The branch of the repository [default: main].
     #[arg(long)]
     branch: Option<String>,
-    /// The directory there that the wiki is.
+    /// The directory of the repository that holds the wiki.
     #[arg(long, value_name = "DIR")]
     subdirectory: Option<String>,
-    /// Of the wiki only this page and those below it.
+    /// Synchronise only this page and the pages below it.
     #[arg(long, value_name = "PAGE")]
     filter: Option<String>,
     /// both, push, pull or off [default: both].
     #[arg(long)]
     mode: Option<Mode>,
-    /// Who keeps the page in a conflict: wiki, remote or stable [default: wiki].
+    /// The side that keeps a page in a conflict: wiki, remote or stable [default: wiki].
     #[arg(long)]
     winner: Option<Winner>,
-    /// On meeting a remote with a history of its own: ask, merge, import or push [default: ask].
+    /// Policy for a remote with unrelated history: ask, merge, import or push [default: ask].
     #[arg(long)]
     first_run: Option<FirstRun>,
-    /// When the remote's history was replaced: ask or follow [default: ask].
+    /// Policy for a remote whose history was rewritten: ask or follow [default: ask].
     #[arg(long)]
     on_rewrite: Option<OnRewrite>,
-    /// How often it looks by itself, in seconds [default: 300].
+    /// Interval between scheduled runs, in seconds [default: 300].
     #[arg(long, value_name = "SECONDS")]
     interval: Option<u64>,
-    /// For how long after a look a reader doesn't cause another, in seconds [default: 60].
+    /// Minimum time between runs that readers trigger, in seconds [default: 60].
     #[arg(long, value_name = "SECONDS")]
     cooldown: Option<u64>,
-    /// Leave the network alone, or use it again.
+    /// Make no network connections (true), or make them again (false).
     #[arg(long)]
     offline: Option<bool>,
     #[command(flatten)]
@@ -46,25 +46,25 @@ pub(super) struct SettingArgs {
 
 #[derive(Args, Debug)]
 struct CredentialArgs {
-    /// A token, read from this file (- is the standard input) and kept sealed.
+    /// A token, read from this file (- is standard input) and stored encrypted.
     #[arg(long, value_name = "FILE", group = "credential")]
     token: Option<PathBuf>,
-    /// A token that is read anew for each run from this file below the server's --sync-secrets.
+    /// A token file below the server's --sync-secrets, read again for each run.
     #[arg(long, value_name = "NAME", group = "credential")]
     token_file: Option<String>,
-    /// Who the token belongs to, where the host wants to know.
+    /// The user that the token belongs to, if the host needs it.
     #[arg(long, conflicts_with_all = ["deploy_key", "key_file"], requires = "credential")]
     user: Option<String>,
-    /// Make a deploy key; its public half is printed.
+    /// Generate a deploy key, and print its public half.
     #[arg(long, group = "credential")]
     deploy_key: bool,
-    /// A key that is read anew for each run from this file below the server's --sync-secrets.
+    /// A key file below the server's --sync-secrets, read again for each run.
     #[arg(long, value_name = "NAME", group = "credential")]
     key_file: Option<String>,
 }
 
 impl SettingArgs {
-    /// What the API is sent: only what was given.
+    /// The request body, with only the given options.
     pub(super) fn body(&self) -> Result<Map<String, Value>, Failure> {
         let fields = json!({
             "branch": self.branch,

@@ -1,4 +1,4 @@
-//! How the process ends: in order, and in time in any case.
+//! Orderly shutdown of the process, within a deadline.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,23 +8,23 @@ use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 use crate::cli::Failure;
 
-/// How much longer than requests may take the process lives, for links and wikis to be closed.
+/// Time beyond the requests' grace period in which links and wikis are closed.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// The way from the first signal to the end.
+/// The current step of the shutdown.
 pub(super) struct Ending(Arc<Mutex<&'static str>>);
 
 impl Ending {
-    /// Returns a future that is ready at the first SIGINT or SIGTERM. From then on the process has `grace` and a
-    /// little more to end by itself; at the second signal it ends at once. All that was acknowledged is on the
-    /// disk: what isn't finished then is finished at the next start.
+    /// Returns a future that completes at the first SIGINT or SIGTERM. From then on the process has
+    /// `grace` and [`CLOSING`] to end by itself; at the second signal it exits at once. Everything that
+    /// was acknowledged is durable: unfinished work is finished at the next start.
     pub(super) fn on_signal(grace: Duration) -> Result<(Self, impl Future<Output = ()>), Failure> {
         let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let step = Arc::new(Mutex::new("requests are being answered"));
         let watched = step.clone();
         let signalled = async move {
             next(&mut signals).await;
-            // A thread: the runtime may be what hangs.
+            // In a thread, because the runtime itself may hang.
             let at_last = watched.clone();
             std::thread::spawn(move || {
                 std::thread::sleep(grace + CLOSING);
@@ -39,14 +39,14 @@ impl Ending {
         Ok((Self(step), signalled))
     }
 
-    /// Says what is being done, for the log, should it take too long.
+    /// Sets the step that is logged if the shutdown takes too long.
     pub(super) fn goes_on_to(&self, step: &'static str) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = step;
     }
 }
 
 impl Drop for Ending {
-    /// Nothing that was started outlives the server.
+    /// Child processes don't outlive the server.
     fn drop(&mut self) {
         end_children();
     }
@@ -59,7 +59,7 @@ async fn next((interrupt, terminate): &mut (Signals, Signals)) {
     }
 }
 
-/// Ends the process where it stands.
+/// Exits the process immediately.
 fn leave(step: &Mutex<&'static str>, why: &str) {
     let step = *step.lock().unwrap_or_else(PoisonError::into_inner);
     tracing::warn!(
@@ -70,20 +70,20 @@ fn leave(step: &Mutex<&'static str>, why: &str) {
     std::process::exit(0);
 }
 
-/// Kills the programs that this process has started, each with all it started itself.
+/// Kills the child processes, each with its process group.
 fn end_children() {
     for child in children(getpid()) {
-        // Each leads a group of its own; one that has just ended is gone.
+        // Each child leads a process group of its own; an error means that it has already ended.
         let _ = kill_process_group(child, Signal::KILL);
     }
 }
 
-/// The processes that `parent` has started, as far as the system says.
+/// The child processes of `parent`, as far as /proc lists them.
 fn children(parent: Pid) -> Vec<Pid> {
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     let parent = parent.as_raw_nonzero().get().to_string();
     let is_child = |stat: &str| {
-        // The name, in parentheses, may have anything in it. The state and the parent follow.
+        // The name, in parentheses, may contain any characters. The state and the parent follow it.
         stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(&*parent)
     };
     processes

@@ -1,4 +1,4 @@
-//! Options about who is in front of the server, and what they may do.
+//! Options about proxies, browsers and limits.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ use crate::middleware::Origin;
 /// Proxies, browsers and limits.
 #[derive(Args, Clone, Debug)]
 pub(super) struct FrontArgs {
-    /// A network, or an address, that proxies in front connect from; may be repeated. What they say of
-    /// where clients are (X-Forwarded-For) is believed.
+    /// A network, or an address, of trusted proxies; may be repeated. Their X-Forwarded-For headers
+    /// determine the client's address.
     #[arg(
         long = "trusted-proxy",
         value_name = "CIDR",
@@ -25,12 +25,12 @@ pub(super) struct FrontArgs {
         value_delimiter = ','
     )]
     trusted_proxies: Vec<Network>,
-    /// A file with the secret that a proxy sends as X-Wikigrove-Proxy-Secret; on a second line may be
-    /// another, while one replaces the other.
+    /// A file with the secret that proxies send as X-Wikigrove-Proxy-Secret; during a change of the
+    /// secret, a second line has the other one.
     #[arg(long, value_name = "FILE", env = "WIKIGROVE_PROXY_SECRET_FILE")]
     proxy_secret_file: Option<PathBuf>,
-    /// Let trusted proxies say who asks. It takes --trusted-proxy, --proxy-secret-file or a listener on
-    /// a Unix socket; of several, each has to be right.
+    /// Accept users named by trusted proxies. Needs --trusted-proxy, --proxy-secret-file or a listener
+    /// on a Unix socket; if several are configured, all must match.
     #[arg(long, env = "WIKIGROVE_IDENTITY_HEADERS")]
     identity_headers: bool,
     /// The header with the user's stable identifier.
@@ -57,7 +57,7 @@ pub(super) struct FrontArgs {
         default_value = "x-otterwiki-email"
     )]
     email_header: HeaderName,
-    /// The header with what the user may at most do (READ, WRITE, UPLOAD, ADMIN).
+    /// The header with the user's maximum permissions (READ, WRITE, UPLOAD, ADMIN).
     #[arg(
         long,
         value_name = "NAME",
@@ -65,7 +65,7 @@ pub(super) struct FrontArgs {
         default_value = "x-otterwiki-permissions"
     )]
     permissions_header: HeaderName,
-    /// The mode of Unix sockets that are listened on.
+    /// The file mode of Unix sockets.
     #[arg(
         long,
         value_name = "MODE",
@@ -74,7 +74,7 @@ pub(super) struct FrontArgs {
         value_parser = mode
     )]
     pub(super) socket_mode: u32,
-    /// Another site, such as https://app.example.org, whose pages may use the wikis; may be repeated.
+    /// Another site, such as https://app.example.org, whose pages may use the API; may be repeated.
     #[arg(
         long = "cors-origin",
         value_name = "URL",
@@ -82,22 +82,22 @@ pub(super) struct FrontArgs {
         value_delimiter = ','
     )]
     pub(super) cors_origins: Vec<Origin>,
-    /// The most connections at once of one address, and of IPv6 of one /64; a --trusted-proxy may have as many
-    /// as there are [default: a quarter of all].
+    /// Maximum number of connections per IPv4 address or IPv6 /64; no limit for a --trusted-proxy
+    /// [default: a quarter of all].
     #[arg(long, value_name = "N", env = "WIKIGROVE_CONNECTIONS_PER_ADDRESS")]
     connections_per_address: Option<usize>,
-    /// How many seconds requests that are being answered may take when the server ends; two seconds later it has
-    /// ended in any case.
+    /// Seconds that requests in flight have to finish at shutdown; the process exits at most two seconds
+    /// later.
     #[arg(long, value_name = "SECONDS", env = "WIKIGROVE_SHUTDOWN_GRACE", default_value = "6")]
     shutdown_grace: u64,
-    /// The most requests a second of one principal; without a credential, of one address
+    /// Maximum number of requests per second and principal; anonymous callers count per address
     /// [default: no limit].
     #[arg(long, value_name = "N", env = "WIKIGROVE_RATE_LIMIT_PRINCIPAL")]
     rate_limit_principal: Option<NonZeroU32>,
-    /// The most requests a second to one wiki [default: no limit].
+    /// Maximum number of requests per second and wiki [default: no limit].
     #[arg(long, value_name = "N", env = "WIKIGROVE_RATE_LIMIT_WIKI")]
     rate_limit_wiki: Option<NonZeroU32>,
-    /// The most requests an hour of one principal to audited routes of wikis; 0 is no limit.
+    /// Maximum number of requests per hour and principal to audited routes of wikis; 0 for no limit.
     #[arg(
         long,
         value_name = "N",
@@ -105,20 +105,20 @@ pub(super) struct FrontArgs {
         default_value_t = HttpLimits::default().audited_per_hour.map_or(0, NonZeroU32::get)
     )]
     rate_limit_audited: u32,
-    /// The most requests to one wiki at once [default: half of what may be at all, at most 1000].
+    /// Maximum number of requests in flight per wiki [default: half of all connections, at most 1000].
     #[arg(long, value_name = "N", env = "WIKIGROVE_REQUESTS_PER_WIKI")]
     requests_per_wiki: Option<usize>,
-    /// The most bytes in memory for answers that clients haven't read yet, and for bodies they send
-    /// [default: 128 MiB].
+    /// Maximum number of bytes in memory for unread responses and for bodies being received [default:
+    /// 128 MiB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_BYTES_IN_FLIGHT")]
     bytes_in_flight: Option<u64>,
-    /// The same for one principal; without a credential, for one address [default: 32 MiB].
+    /// The same per principal; anonymous callers count per address [default: 32 MiB].
     #[arg(long, value_name = "BYTES", env = "WIKIGROVE_BYTES_PER_PRINCIPAL")]
     bytes_per_principal: Option<u64>,
 }
 
 impl FrontArgs {
-    /// The proxies that are believed; `has_socket` says whether one may come by a Unix socket.
+    /// The trusted proxies; `has_socket` allows them to connect through a Unix socket.
     pub(super) fn proxies(&self, has_socket: bool) -> Result<Proxies, Failure> {
         let secrets = match &self.proxy_secret_file {
             Some(file) => {
@@ -141,14 +141,14 @@ impl FrontArgs {
         Ok(proxies.map_err(|error| error.to_string())?)
     }
 
-    /// The networks of the proxies that are believed.
+    /// The networks of the trusted proxies.
     pub(super) fn networks(&self) -> &[Network] {
         &self.trusted_proxies
     }
 
-    /// `limits`, as these options change them.
+    /// Applies these options to `limits`.
     pub(super) fn limits(&self, limits: HttpLimits) -> HttpLimits {
-        // Whatever comes to one wiki leaves half of the connections to the others.
+        // Requests to one wiki leave half of the connections to all others.
         let usual = limits.in_flight_per_wiki.min(limits.connections / 2).max(1);
         HttpLimits {
             rate_per_principal: self.rate_limit_principal,
@@ -166,7 +166,7 @@ impl FrontArgs {
     }
 }
 
-/// A mode as `chmod` has it.
+/// Parses a file mode as `chmod` does.
 fn mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(mode),

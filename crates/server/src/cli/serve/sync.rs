@@ -1,4 +1,4 @@
-//! Options for the links with git repositories elsewhere, and for telling people of them.
+//! Options for synchronisation with remotes, and for notifications about them.
 
 use clap::Args;
 use wikigrove_tenant::Secret;
@@ -8,18 +8,18 @@ use crate::cli::reach::ReachArgs;
 use crate::remote::notice::{Channel, MailRelay, Recipient, WebhookUrl};
 use crate::sync::runner::{Delivery, Options};
 
-/// How links with git repositories elsewhere are run.
+/// Synchronisation and notifications.
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct SyncArgs {
     #[command(flatten)]
     reach: ReachArgs,
-    /// Where to say that a link waits for somebody: a URL that takes Standard Webhooks.
+    /// A URL that accepts Standard Webhooks, called when a remote needs attention.
     #[arg(long, value_name = "URL", env = "WIKIGROVE_NOTIFY_WEBHOOK", requires = "notify_secret")]
     notify_webhook: Option<String>,
-    /// What those calls are signed with; better set in the environment.
+    /// The key that signs these calls; better set in the environment.
     #[arg(long, value_name = "SECRET", env = "WIKIGROVE_NOTIFY_SECRET", hide_env_values = true)]
     notify_secret: Option<String>,
-    /// Who gets mail when a link waits for somebody; may be repeated.
+    /// An e-mail address that is notified when a remote needs attention; may be repeated.
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -37,7 +37,7 @@ pub(in crate::cli) struct SyncArgs {
         requires = "mail_from"
     )]
     smtp: Option<String>,
-    /// Who those mails are from.
+    /// The sender of the e-mails.
     #[arg(long, value_name = "ADDRESS", env = "WIKIGROVE_MAIL_FROM")]
     mail_from: Option<String>,
 }
@@ -87,7 +87,7 @@ mod tests {
         sync: SyncArgs,
     }
 
-    /// Mail without a server to send it by would never arrive.
+    /// Without a mail server, notifications could never be sent.
     #[test]
     fn mail_needs_a_server() {
         assert!(Line::try_parse_from(["x", "--notify-mail", "a@example.org"]).is_err());
