@@ -1,7 +1,8 @@
-//! `Idempotency-Key`: a POST that is sent twice is done once.
+//! `Idempotency-Key`: a repeated POST is carried out once.
 //!
-//! Requests with the same caller, route and key wait for each other; all others run independently. Once its
-//! turn has come, a request runs to its end even if its client disconnects, so that the client can retry.
+//! Requests with the same caller, route and key wait for each other; all others run independently. Once
+//! its turn has come, a request runs to its end even if its client disconnects, so that the client can
+//! retry.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -26,26 +27,28 @@ use crate::limits::Principal;
 use crate::wiki::API;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The longest key, in bytes.
+/// Maximum length of a key, in bytes.
 const MAX_KEY: usize = 255;
-/// The largest body of a wiki's route that takes a key, in bytes. A message has 16 KiB at most, and a path less.
+/// Maximum size of a body on a wiki's routes that accept a key, in bytes. A message has at most 16 KiB,
+/// and a path less.
 const MAX_BODY: usize = 64 * 1024;
 /// The principal of callers without a credential. No subject begins with a space.
 const ANONYMOUS: &str = " anonymous";
 
-/// The commit that a request made, in the extensions of its answer. Kept instead of an answer that is too large.
+/// The commit that a request made; an extension of its response. It is stored instead of a response that
+/// is too large.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome(pub(crate) Option<Revision>);
 
-/// The result of a request: the answer, the answer to a repeated request (without secrets), and the id of the
-/// thing that was made, if that can be removed later.
+/// The result of a request: the response, the stored response for a repeated request (without secrets),
+/// and the id of the created object if it can be removed later.
 pub(crate) struct Made<A, K> {
     pub(crate) now: A,
     pub(crate) kept: K,
     pub(crate) id: Option<String>,
 }
 
-/// A request to the control plane that makes something.
+/// An admin request that creates something.
 pub(crate) struct Once {
     answers: Answers,
     /// `None` without a key.
@@ -53,10 +56,10 @@ pub(crate) struct Once {
 }
 
 impl Once {
-    /// The request of a caller for a route.
+    /// The request of a caller to a route.
     ///
     /// # Errors
-    /// 422: the key isn't one.
+    /// 422 if the key is malformed.
     pub(crate) fn of(
         answers: Answers,
         caller: &Caller,
@@ -72,11 +75,12 @@ impl Once {
         Ok(Self { answers, request })
     }
 
-    /// Does `work` unless the same request, with the same key, was answered before; then that answer is given
-    /// again.
+    /// Runs `work`, unless the same request with the same key was answered before; then returns the
+    /// stored response.
     ///
     /// # Errors
-    /// The error of `work`; the key was used for another request, or the thing that was made was removed since.
+    /// The error of `work`; 422 if the key was used for another request; 409 if the created object has
+    /// been removed since.
     pub(crate) async fn make<A, K>(
         self,
         work: impl Future<Output = Result<Made<A, K>, Problem>> + Send + 'static,
@@ -98,7 +102,7 @@ impl Once {
     }
 }
 
-/// Around routes of a wiki that make something: each is done once per `Idempotency-Key`.
+/// Middleware for a wiki's routes that create something: runs each request once per `Idempotency-Key`.
 pub(crate) async fn once_per_key(
     wiki: Wiki,
     mut incoming: Request,
@@ -124,23 +128,23 @@ pub(crate) async fn once_per_key(
     unless_known(wiki.answers(), asked, client, work).await
 }
 
-/// Decides if the work goes on when the client disconnects.
+/// Decides whether the work continues when the client disconnects.
 #[derive(Clone, Copy, Debug)]
 enum Client {
-    /// The work changes something, and goes on so that its answer can be asked for again.
+    /// The work changes something, and continues so that a retry gets its response.
     MayLeave,
-    /// The work only says what would be done, and ends.
+    /// The work is a dry run, and is cancelled.
     HasToWait,
 }
 
-/// True if a request only asks what would be done.
+/// Returns `true` for a dry run.
 fn is_plan(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|pair| pair == ("dry_run".into(), "true".into()))
 }
 
-/// The principal of a request to a wiki, and the share that its answer counts to. Callers without a credential
-/// are told apart by their address. Without an address the hash of the body is part of the principal, so that
-/// two strangers who use the same key don't get each other's answers or errors.
+/// The principal of a request to a wiki, and the share that its stored response counts towards.
+/// Anonymous callers are told apart by address. Without an address the body's hash is part of the
+/// principal, so that two strangers with the same key don't get each other's responses or errors.
 fn principal(asking: &Principal, hash: &[u8; 32]) -> (String, String) {
     match asking {
         Principal::Subject(subject) => (subject.clone(), subject.clone()),
@@ -153,7 +157,7 @@ fn principal(asking: &Principal, hash: &[u8; 32]) -> (String, String) {
     }
 }
 
-/// An answer, and what may be kept of it: one that is large goes out as it is, and only its outcome is kept.
+/// The response, and the part of it to store: of a large response, only its outcome is stored.
 async fn keepable(answered: Response) -> Result<(Response, Option<Answer>), Problem> {
     let status = answered.status().as_u16();
     let size = answered.body().size_hint().exact();
@@ -170,14 +174,14 @@ async fn keepable(answered: Response) -> Result<(Response, Option<Answer>), Prob
     Ok((Response::from_parts(parts, Body::from(body)), Some(kept)))
 }
 
-/// Runs `work` unless the request was answered before, and keeps the answer.
+/// Runs `work` unless the request was answered before, and stores the response.
 async fn unless_known(
     answers: Answers,
     request: IdempotentRequest,
     client: Client,
     work: impl Future<Output = Result<(Response, Option<Answer>), Problem>> + Send + 'static,
 ) -> Result<Response, Problem> {
-    // Cancelled with the client: nothing has begun.
+    // A request that is cancelled while it waits has not begun.
     let turn = answers.turn(&request).await.map_err(|error| error.problem())?;
     match answers.recall(request.clone()).await.map_err(|error| error.problem())? {
         Recall::New => done(Some((answers, request, turn)), client, work).await,
@@ -197,7 +201,7 @@ async fn unless_known(
     }
 }
 
-/// Runs `work`, and keeps its answer while the turn is held.
+/// Runs `work`, and stores its response while the turn is held.
 async fn done(
     keep: Option<(Answers, IdempotentRequest, Turn)>,
     client: Client,
@@ -271,7 +275,7 @@ mod tests {
         assert_ne!(of(&one, 1).0, of(&other, 1).0);
         assert_ne!(of(&Principal::V6(1), 1).0, of(&one, 1).0);
         assert_ne!(of(&Principal::Nowhere, 1).0, of(&Principal::Nowhere, 2).0);
-        // Together they have one share, and no user's name is theirs.
+        // Anonymous callers have one share together, and no user has its name.
         assert_eq!(of(&one, 1).1, of(&Principal::Nowhere, 1).1);
         assert!(wikigrove_tenant::check_subject(&of(&one, 1).0).is_err());
         let ann = Principal::Subject("ann".to_owned());

@@ -1,8 +1,8 @@
-//! Many wikis over HTTP.
+//! An HTTP server for many wikis.
 //!
-//! The binary is a thin `main` over this library, and an app can mount the same routers itself:
-//! [`wiki_api`] below the layer of a [`Platform`](wikigrove_tenant::Platform), [`admin_api`] on a
-//! listener of its own. Both take the caller that a layer further out found.
+//! The binary is a thin `main` over this library. An application can also mount the routers itself:
+//! [`wiki_api`] below the layer of a [`Platform`](wikigrove_tenant::Platform), and [`admin_api`] on a
+//! listener of its own. Both need an outer layer that authenticates the caller.
 
 pub mod admin;
 pub mod app;

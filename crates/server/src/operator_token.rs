@@ -1,4 +1,4 @@
-//! The operator's token: in the environment, or in a file that only its owner can read.
+//! The operator's token, from the environment or from a file that only its owner can read.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -8,20 +8,21 @@ use data_encoding::BASE64URL_NOPAD;
 use wikigrove_tenant::storage::FileError;
 use wikigrove_tenant::storage::files::{Keeper, read_secret, sync_dir, write_new};
 
-/// The shortest token that is taken, in characters: of hexadecimal digits that is 64 bits.
+/// Minimum length of a token, in characters: 64 bits if they are hexadecimal digits.
 const SHORTEST: usize = 16;
-/// How many different characters it has at least. Of 16 random hexadecimal digits one in a million has fewer.
+/// Minimum number of distinct characters. Of random tokens with 16 hexadecimal digits, one in a million
+/// has fewer.
 const FEWEST: usize = 6;
-/// Where a token comes from that isn't in the data directory.
+/// The environment variable with the token.
 const GIVEN: &str = "WIKIGROVE_ADMIN_TOKEN";
 
-/// The operator's token, and whether it was made just now.
+/// The operator's token and its origin.
 pub struct OperatorToken {
     /// The secret.
     pub secret: String,
-    /// Where it is kept; `None` when it came from the environment.
+    /// The file that holds it; `None` if it came from the environment.
     pub file: Option<PathBuf>,
-    /// Whether this start made it.
+    /// True if the token was created at this start.
     pub is_new: bool,
 }
 
@@ -31,23 +32,23 @@ impl std::fmt::Debug for OperatorToken {
     }
 }
 
-/// Why there is no token that the operator could be known by.
+/// Errors in loading the operator's token.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorTokenError {
-    /// It could be tried out.
+    /// The token is weak enough to be guessed.
     #[error("the operator's token in {place} {source}")]
     Weak {
-        /// Where it came from.
+        /// The token's origin.
         place: String,
-        /// What is wrong with it.
+        /// The weakness.
         source: WeakToken,
     },
-    /// Its file can't be used.
+    /// The token's file can't be used.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// A token that could be tried out.
+/// Error for a token that is weak enough to be guessed.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "could be guessed: it needs {SHORTEST} random characters, as `openssl rand -hex 32` makes them, or \
@@ -55,15 +56,15 @@ pub enum OperatorTokenError {
 )]
 pub struct WeakToken;
 
-/// The token given from outside, or the one in `<data>/operator-token`, made if it isn't there.
+/// Returns the given token, or else the one in `<data>/operator-token`, which is created if missing.
 ///
 /// # Errors
-/// The token could be guessed; the file can't be read or written, or others may write to it.
+/// If the token is weak; or if the file can't be read or written, or others may write to it.
 pub fn load_or_create(
     data: &Path,
     given: Option<String>,
 ) -> Result<OperatorToken, OperatorTokenError> {
-    // As it can stand in a header; a variable that is there but empty says nothing.
+    // Trim it as in a header; an empty variable counts as unset.
     let given = given.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
     if let Some(secret) = given {
         check(&secret)
@@ -82,10 +83,10 @@ pub fn load_or_create(
     }
 }
 
-/// The token in the file, as it was kept there.
+/// Reads the token from its file.
 ///
 /// # Errors
-/// There is none, or others may have put theirs there.
+/// If the file is missing, or others could have replaced it.
 pub(crate) fn read(path: &Path) -> Result<String, FileError> {
     let bytes = read_secret(path, Keeper::Program)?;
     let text = String::from_utf8(bytes).map_err(|error| FileError {
@@ -96,17 +97,17 @@ pub(crate) fn read(path: &Path) -> Result<String, FileError> {
     Ok(text.trim().to_owned())
 }
 
-/// Refuses what can be tried out. What is random and of this length can't.
+/// Refuses tokens that can be guessed. Random tokens of this length can't be.
 fn check(secret: &str) -> Result<(), WeakToken> {
     let different: BTreeSet<char> = secret.chars().collect();
     let (length, different) = (secret.chars().count(), different.len());
     if length < SHORTEST || different < FEWEST { Err(WeakToken) } else { Ok(()) }
 }
 
-/// Makes a new token; the old one is worth nothing once the server has started anew.
+/// Creates a new token; the old one becomes invalid at the server's next start.
 ///
 /// # Errors
-/// The file can't be written.
+/// If the file can't be written.
 pub fn replace(data: &Path) -> Result<OperatorToken, FileError> {
     let path = path(data);
     let mut bytes = [0; 32];

@@ -1,8 +1,8 @@
-//! The wiki that a new platform begins with.
+//! The first wiki of a new platform.
 
 use wikigrove_tenant::{Base, Caller, Error, NewTenant, Platform, Slug, Visibility};
 
-/// Its name.
+/// The wiki's slug.
 pub const SLUG: &str = "welcome";
 
 const HOME: &str = "# Welcome
@@ -14,10 +14,10 @@ Wikis are private unless they are created `public_read` or `public_write`; this 
 `public_read`, so everybody may read it and the operator's token may change it.
 ";
 
-/// Creates it, with a page, if there is no wiki at all. Returns whether it did.
+/// Creates the wiki with one page if the platform has no wikis. Returns `true` if it did.
 ///
 /// # Errors
-/// The disk is full or fails.
+/// If the disk is full or fails.
 pub async fn create_if_empty(platform: &Platform) -> Result<bool, Error> {
     if !platform.wikis(None, 1).await?.is_empty() {
         return Ok(false);
