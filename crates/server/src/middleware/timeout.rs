@@ -26,7 +26,7 @@ use crate::limits::HttpLimits;
 const RETRY_SECONDS: u64 = 5;
 /// Interval at which the progress of a body is checked.
 const LOOK: Duration = Duration::from_secs(1);
-/// A time that hasn't come.
+/// Stands for a time that isn't recorded yet.
 const NEVER: u64 = u64::MAX;
 
 /// Progress of a request's body.

@@ -46,7 +46,7 @@ pub struct Member {
     pub role: String,
     /// Display name.
     pub name: Option<String>,
-    /// Their e-mail address.
+    /// E-mail address.
     pub email: Option<String>,
     /// True if the user is suspended, and so has no rights in any wiki.
     pub suspended: bool,

@@ -6,10 +6,10 @@ use http::{HeaderMap, HeaderName};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The last address in the chain that isn't one of our proxies. Each proxy appends the address of
-/// its own peer; entries before the first unknown address may be forged.
+/// The last address in the chain that isn't one of our proxies. Each proxy appends the address of its own
+/// peer, so everything before this address may be forged.
 ///
-/// `peer` is the trusted proxy that sent the request; it is returned if the chain is empty.
+/// `peer` is the trusted proxy that sent the request; it is returned if the chain adds no address.
 pub(super) fn client(
     peer: Option<IpAddr>,
     headers: &HeaderMap,
