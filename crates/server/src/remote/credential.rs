@@ -201,7 +201,7 @@ impl StoredCredential {
         matches!(self, Self::Key(_) | Self::KeyFile { .. })
     }
 
-    /// Returns `true` for a key stored in the database. If it was generated here, no host knows it yet.
+    /// Returns `true` for a generated deploy key, which no host knows until a user adds it there.
     pub fn is_deploy_key(&self) -> bool {
         matches!(self, Self::Key(_))
     }

@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    /// Records the tips that the link has seen and the user's answers.
+    /// Records the tips that the link has seen and the user's answers, and checks that a dropped tip has a backup.
     pub(super) fn check_asked(&mut self, number: usize, event: &Event, state: &LinkState) {
         let now = self.now;
         let link = &mut self.links[number];
@@ -241,7 +241,7 @@ impl World {
         })
     }
 
-    /// Every acknowledged save and every pushed commit is still in some history.
+    /// No acknowledged save, no tip that a link took over and no commit pushed by others is lost.
     pub(super) fn check_nothing_lost(&self) {
         let kept = |wiki: usize, id: Id| {
             let wiki = &self.wikis[wiki];
