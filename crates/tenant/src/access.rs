@@ -1,4 +1,4 @@
-//! Who may do what in a wiki: one pure function, [`decide`], and the words it uses.
+//! Access control for wikis: the pure function [`decide`] and its types.
 
 mod caller;
 mod permissions;
@@ -14,16 +14,16 @@ use caller::{Ceiling, Standing};
 pub(crate) use caller::{STAND_IN, author_of};
 pub use permissions::{Permission, Permissions};
 
-/// What somebody is in a wiki. Each role may do what the ones before it may.
+/// The role of a caller in a wiki. Each role includes the rights of the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// Reads.
+    /// May read.
     Reader,
-    /// Changes pages.
+    /// May also change pages.
     Editor,
-    /// Changes settings.
+    /// May also change settings.
     Admin,
-    /// Whom the wiki belongs to.
+    /// Owns the wiki.
     Owner,
 }
 crate::words::words!(
@@ -31,14 +31,14 @@ crate::words::words!(
     "a role is reader, editor, admin or owner"
 );
 
-/// What those may do in a wiki who aren't its members.
+/// The access that callers have without being members of the wiki.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Visibility {
-    /// Nothing, and they aren't told that it exists.
+    /// No access. For non-members the wiki doesn't exist.
     Private,
-    /// Read.
+    /// Non-members may read.
     PublicRead,
-    /// Read and change pages.
+    /// Non-members may read and change pages.
     PublicWrite,
 }
 crate::words::words!(
@@ -47,7 +47,7 @@ crate::words::words!(
 );
 
 impl Visibility {
-    /// The role that everybody has, if any.
+    /// The role that every caller has, if any.
     pub fn everyone(self) -> Option<Role> {
         match self {
             Self::Private => None,
@@ -57,14 +57,14 @@ impl Visibility {
     }
 }
 
-/// What a caller wants to do in a wiki.
+/// An action in a wiki that a caller needs permission for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Look at pages, history, attachments.
+    /// Read pages, history and attachments.
     Read,
     /// Change pages and attachments.
     Write,
-    /// Look at the wiki's settings. An adopted wiki keeps passwords there.
+    /// Read the wiki's settings. An adopted wiki keeps passwords there.
     Inspect,
     /// Change the wiki's settings.
     Administer,
@@ -75,12 +75,12 @@ crate::words::words!(
 );
 
 impl Action {
-    /// Whether it changes anything.
+    /// Returns `true` if the action changes the wiki.
     fn changes(self) -> bool {
         matches!(self, Self::Write | Self::Administer)
     }
 
-    /// The least role that may do it.
+    /// The smallest role that permits the action.
     pub fn needs(self) -> Role {
         match self {
             Self::Read => Role::Reader,
@@ -90,7 +90,7 @@ impl Action {
     }
 }
 
-/// A caller's effective role, and where it comes from.
+/// A caller's effective role and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The role.
@@ -99,19 +99,19 @@ pub struct Grant {
     pub source: Source,
 }
 
-/// Where a role comes from.
+/// The source of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {
-    /// The wiki's visibility: everybody has it.
+    /// The wiki's visibility, which gives every caller this role.
     Visibility,
     /// The wiki's list of members.
     Member,
-    /// A token made for this wiki.
+    /// A token for this wiki.
     Token,
-    /// The application around us said so ([`Caller::with_role`]).
+    /// The embedding application ([`Caller::with_role`]).
     Application,
-    /// The caller runs the platform.
+    /// The caller is the platform's operator.
     Operator,
 }
 crate::words::words!(
@@ -125,55 +125,54 @@ crate::words::words!(
     "a source is visibility, member, token, application or operator"
 );
 
-/// What the platform knows of a caller in one wiki.
+/// A caller's role and suspension, as the catalog has them for one wiki.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
-    /// The caller's role in the wiki's list of members. It counts only for callers who have a
-    /// [`Caller::member_subject`] to look up.
+    /// The caller's role in the wiki's list of members. Ignored for callers without a [`Caller::member_subject`].
     pub role: Option<Role>,
-    /// Whether the user that the caller is may do nothing at present.
+    /// The suspension of the caller's user, if the user is suspended.
     pub suspended: Option<Arc<Suspension>>,
 }
 
 impl From<Option<Role>> for Membership {
-    /// Of a user who isn't suspended.
+    /// The membership of a user who isn't suspended.
     fn from(role: Option<Role>) -> Self {
         Self { role, suspended: None }
     }
 }
 
-/// The answer to "may they?".
+/// The result of [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Yes.
+    /// The action is permitted.
     Allowed(Grant),
-    /// No, and the answer must be the one for a wiki that doesn't exist.
+    /// Refused, with the same answer as for a wiki that doesn't exist.
     Hidden,
-    /// No: they may see the wiki, but their role is too small.
+    /// Refused: the caller may see the wiki, but its role is too small.
     Denied {
-        /// What they are there.
+        /// The caller's role.
         has: Role,
-        /// What they would have to be.
+        /// The role that the action needs.
         needs: Role,
     },
-    /// Not now: their role would do, but the wiki can't be changed at present.
+    /// Refused: the role suffices, but the wiki is read-only at present.
     ReadOnly,
-    /// Not now, for nobody.
+    /// Refused: the wiki is suspended for all callers.
     Suspended {
-        /// Why, in words for the wiki's readers.
+        /// The reason, for the wiki's readers.
         reason: String,
     },
-    /// No: the user is suspended, here and everywhere.
+    /// Refused: the user is suspended in all wikis.
     UserSuspended {
-        /// Why, in words for the user.
+        /// The reason, for the user.
         reason: String,
     },
 }
 
-/// Decides whether `caller` may do `action` in `wiki`, where it is what `known` says.
+/// Decides whether `caller`, with the membership `known`, may do `action` in `wiki`.
 ///
-/// Nothing is looked up, so the same question always has the same answer. A suspended user is told
-/// so only where there would be something to see: what is hidden stays hidden.
+/// The function is pure: equal arguments give equal decisions. A suspended user learns of the suspension only in wikis
+/// that the user may see; hidden wikis stay hidden.
 pub fn decide(wiki: &Tenant, caller: &Caller, known: &Membership, action: Action) -> Decision {
     let Some(grant) = effective(wiki, caller, known.role) else {
         return Decision::Hidden;
@@ -184,7 +183,7 @@ pub fn decide(wiki: &Tenant, caller: &Caller, known: &Membership, action: Action
     if let Some(suspension) = &known.suspended {
         return Decision::UserSuspended { reason: suspension.reason.clone() };
     }
-    // Whoever runs the platform must be able to mend what is stopped.
+    // The operator must be able to repair a suspended or read-only wiki.
     let settings = matches!(action, Action::Inspect | Action::Administer);
     let mending = grant.source == Source::Operator && settings;
     match &wiki.state {
@@ -198,8 +197,8 @@ pub fn decide(wiki: &Tenant, caller: &Caller, known: &Membership, action: Action
     }
 }
 
-/// The greatest role that `caller` has in `wiki`, from wherever it comes, and no greater than what
-/// the caller is [limited to](Caller::limited_to). Suspensions aren't looked at.
+/// The greatest role that `caller` has in `wiki` from any source, capped at the caller's [limit](Caller::limited_to).
+/// Suspensions are ignored.
 pub fn effective(wiki: &Tenant, caller: &Caller, member: Option<Role>) -> Option<Grant> {
     let grant = granted(wiki, caller, member)?;
     match caller.ceiling() {
@@ -214,7 +213,7 @@ fn granted(wiki: &Tenant, caller: &Caller, member: Option<Role>) -> Option<Grant
         Standing::Anonymous => None,
         Standing::User => member.map(|role| Grant { role, source: Source::Member }),
         Standing::Token { wiki: id, .. } if id != wiki.id => None,
-        // A user's token is worth what the user is now, at most.
+        // A user's token gives at most the role that the user has now.
         Standing::Token { role, .. } if caller.is_user() => {
             member.map(|member| Grant { role: role.min(member), source: Source::Token })
         }
@@ -224,8 +223,8 @@ fn granted(wiki: &Tenant, caller: &Caller, member: Option<Role>) -> Option<Grant
     };
     let everyone =
         wiki.visibility.everyone().map(|role| Grant { role, source: Source::Visibility });
-    // Nobody has less than a caller without any credential: that would only be an inconvenience.
-    // Of two equal roles the caller's own is named, because it would stay if visibility changed.
+    // Every caller has at least the rights of an anonymous one: less would only be an inconvenience. Of two equal roles
+    // the caller's own is named, because a change of visibility doesn't take it away.
     match (own, everyone) {
         (Some(own), Some(everyone)) if everyone.role > own.role => Some(everyone),
         (Some(own), _) => Some(own),

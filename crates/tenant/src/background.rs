@@ -1,8 +1,8 @@
-//! The platform's own thread, for what must not end with the runtime of its caller.
+//! The platform's own thread, for work that must outlive its caller's runtime.
 //!
-//! A runtime may be gone at any moment while the platform stays: that of a test or of a set-up phase.
-//! The tasks spawned into it are then dropped halfway, and its queued blocking work never starts. So the
-//! platform has a small runtime of its own, which ends with it.
+//! The runtime of a test or of a set-up phase may end at any moment while the platform stays. The tasks spawned into
+//! that runtime are then dropped halfway, and its queued blocking work never starts. So the platform has a small
+//! runtime of its own, which ends with the platform.
 
 use std::future::Future;
 use std::io;
@@ -15,8 +15,8 @@ use tracing::instrument::WithSubscriber as _;
 
 use crate::context;
 
-/// A runtime with timers, driven by a thread of its own until this is dropped. What runs on it then
-/// and isn't blocking is dropped.
+/// A runtime with timers, driven by its own thread. Dropping it ends the thread and drops all running tasks except
+/// blocking ones.
 pub(crate) struct Background {
     runtime: Handle,
     /// Dropping it ends the thread.
@@ -34,26 +34,26 @@ impl Background {
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
         let run = move || {
-            // The error is the sender's end, which is waited for.
+            // Returns an error as soon as the sender is dropped, which is the event that is waited for.
             let _ = runtime.block_on(ended);
         };
         std::thread::Builder::new().name("wikigrove".to_owned()).spawn(run)?;
         Ok(Self { runtime: handle, _end: end })
     }
 
-    /// Runs a future to its end, even when the waiting is cancelled or the caller's runtime ends. The
-    /// current wiki and tracing span are kept.
+    /// Runs a future to its end, even if the caller's future is cancelled or its runtime ends. Keeps the current wiki
+    /// and tracing span.
     pub(crate) async fn finish<F>(&self, future: F) -> F::Output
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        // A subscriber may be set for the caller's thread alone, as tests do.
+        // A tracing subscriber may be set for the caller's thread alone, as tests do.
         let future = context::kept(future).with_current_subscriber();
         context::joined(self.runtime.spawn(future)).await
     }
 
-    /// As [`tokio::time::timeout`], with the platform's timers: the caller's runtime may have none.
+    /// Like [`tokio::time::timeout`], with the platform's timers: the caller's runtime may have none.
     pub(crate) async fn timeout<F: Future>(
         &self,
         longest: Duration,
@@ -66,7 +66,7 @@ impl Background {
         timeout.await
     }
 
-    /// Spawns what belongs to no request.
+    /// Spawns a task that belongs to no request.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         drop(self.runtime.spawn(future));
     }

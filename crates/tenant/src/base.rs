@@ -1,4 +1,4 @@
-//! What a change was made from, as HTTP says it.
+//! The precondition of a write, from its HTTP headers.
 
 mod etag;
 
@@ -13,7 +13,7 @@ use crate::problem::Problem;
 
 use etag::Etags;
 
-/// What a change was made from.
+/// The version that a change is based on.
 ///
 /// As an extractor it reads the request's preconditions (see [`Base::of`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for Base {
 }
 
 impl Base {
-    /// Reads the headers of a write.
+    /// Reads the precondition from the headers of a write.
     ///
     /// # Errors
     /// - 428 `precondition_required`: neither header, or `If-Match: *`.
@@ -69,8 +69,8 @@ impl Base {
     }
 }
 
-/// Whether a reader that has what `If-None-Match` names has `etag` (without its quotes), so that
-/// 304 is the answer. A header that can't be read is as good as none.
+/// Returns `true` if `If-None-Match` lists `etag` (without its quotes), so that the answer is 304. A header that can't
+/// be parsed is ignored.
 pub fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|list| {
         list.trim() == "*"
@@ -85,7 +85,7 @@ fn change(list: &str) -> Result<Base, Problem> {
     };
     match etag.value.parse() {
         Ok(version) if !etag.weak => Ok(Base::Version(version)),
-        // Well-formed, so this is no mistake in the request: it names what never was stored.
+        // The request is well-formed: it names a version that never existed.
         _ => {
             let detail = "the etag in If-Match is not the version of any page";
             Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail))
@@ -93,7 +93,7 @@ fn change(list: &str) -> Result<Base, Problem> {
     }
 }
 
-/// A header's only value. Two lines would be a list, which no write can be based on.
+/// A header's only value. Two header lines would be a list, and a write has one base.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -8,16 +8,16 @@ use http_body::{Body, Frame, SizeHint};
 use crate::Wiki;
 use crate::context;
 
-/// Marks an answer, in its extensions, whose body isn't made within the wiki: it doesn't keep the wiki open for
-/// as long as it is being read.
+/// A marker in the extensions of a response: its body doesn't need the wiki, so the wiki isn't kept open while the
+/// client reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct Detached;
 
 pin_project_lite::pin_project! {
     /// A body that is polled with the wiki of its request as the current one.
     ///
-    /// A streamed body is produced after the handler returned, by whoever writes to the socket;
-    /// without this it would find no wiki.
+    /// A streamed body is produced after the handler returned, by the task that writes to the socket; without this type
+    /// it would have no current wiki.
     #[derive(Debug)]
     pub struct ScopedBody<B> {
         wiki: Option<Wiki>,

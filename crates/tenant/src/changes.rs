@@ -1,61 +1,60 @@
-//! What happens on the platform, as it happens.
+//! Live notifications of changes.
 
 use tokio::sync::{broadcast, watch};
 use wikigrove_storage::{Author, Revision};
 
 use crate::{Slug, TenantId};
 
-/// A change of a wiki's pages. It is durable.
+/// A durable change of a wiki's pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The wiki's immutable id.
     pub wiki: TenantId,
-    /// Its name at the time.
+    /// The wiki's name at the time of the change.
     pub slug: Slug,
     /// The commit.
     pub revision: Revision,
-    /// The pages it wrote or removed; of a change of very many, the first five hundred.
+    /// The pages that were written or removed; at most the first five hundred.
     pub paths: Vec<String>,
-    /// Who made it.
+    /// The author of the change.
     pub author: Author,
-    /// Through which door it came.
+    /// The interface that the change came through.
     pub origin: Origin,
 }
 
-/// The door through which a change came.
+/// The interface that a change came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// A save or a deletion through [`Wiki`](crate::Wiki), be it over HTTP or from the embedding app.
+    /// A save or a deletion through [`Wiki`](crate::Wiki), over HTTP or from the embedding application.
     Api,
     /// A push with git.
     Git,
-    /// A link with a git repository elsewhere, which the change came from.
+    /// A link to a remote git repository that the change came from.
     Sync,
 }
 
-/// A listener that was too slow, and missed this many changes.
+/// A listener was too slow and missed some changes.
 ///
-/// Nothing is lost: ask [`Wiki::changes_since`](crate::Wiki::changes_since) with the last revision
-/// you know.
+/// No change is lost: [`Wiki::changes_since`](crate::Wiki::changes_since) with the last known revision returns them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{missed} changes came faster than they were read; ask for the changes since the last one you know"
 )]
 pub struct Lagged {
-    /// How many changes were missed.
+    /// The number of missed changes.
     pub missed: u64,
 }
 
-/// The changes from now on, of all wikis. A slow reader holds nobody up.
+/// A stream of the changes of all wikis from now on. A slow reader doesn't delay writers.
 #[derive(Debug)]
 pub struct Changes(pub(crate) broadcast::Receiver<Change>);
 
 impl Changes {
-    /// The next change; `None` when the platform was closed.
+    /// The next change; `None` after the platform was closed.
     ///
     /// # Errors
-    /// Some were missed. The next call goes on with the oldest change that is still there.
+    /// Some changes were missed. The next call returns the oldest change still buffered.
     pub async fn next(&mut self) -> Option<Result<Change, Lagged>> {
         match self.0.recv().await {
             Ok(change) => Some(Ok(change)),
@@ -65,16 +64,16 @@ impl Changes {
     }
 }
 
-/// Tells when to look at one wiki again, made by [`Wiki::moves`](crate::Wiki::moves): after a change
-/// through this platform, when the index was brought up to date, and when the wiki was closed. Who
-/// moves the branch with the git program doesn't tell us.
+/// A signal to check one wiki for news, made by [`Wiki::moves`](crate::Wiki::moves). It is sent after a change through
+/// this platform, after the index was updated, and after the wiki was closed. Moving the branch with the git program
+/// sends no signal.
 #[derive(Debug)]
 pub struct Moves(pub(crate) watch::Receiver<()>);
 
 impl Moves {
-    /// Waits until there may be something new since the last call, or since this was made.
+    /// Waits for the next signal since the last call, or since this value was made.
     pub async fn next(&mut self) {
-        // An error says that the wiki is gone, which a look will tell, too.
+        // An error means that the wiki is gone, which the caller's next check finds out, too.
         let _ = self.0.changed().await;
     }
 }

@@ -1,48 +1,48 @@
-//! Who is told of what links can't do by themselves, as the catalog keeps it.
+//! Channels for notices about links that need attention, as the catalog stores them.
 
 use time::OffsetDateTime;
 
 use crate::{Notice, Secret, TenantId};
 
-/// Somebody who is told of a wiki's links.
+/// A recipient of notices about a wiki's links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoticeChannel {
     /// 16 hexadecimal digits.
     pub id: String,
-    /// The wiki.
+    /// The wiki's id.
     pub wiki: TenantId,
     /// `webhook` or `mail`.
     pub kind: String,
-    /// A mail address, or of a webhook what isn't secret.
+    /// A mail address, or the public part of a webhook's settings.
     pub target: String,
-    /// When it was made, to the second.
+    /// The time of creation, to the second.
     pub created: OffsetDateTime,
 }
 
-/// A channel to be made.
+/// The settings of a new channel.
 #[derive(Clone, Debug)]
 pub struct NewNoticeChannel {
-    /// The wiki.
+    /// The wiki's id.
     pub wiki: TenantId,
     /// `webhook` or `mail`.
     pub kind: String,
-    /// A mail address, or of a webhook what isn't secret.
+    /// A mail address, or the public part of a webhook's settings.
     pub target: String,
-    /// All of a webhook, in the form of whoever made it. Sealed where it is kept.
+    /// The complete webhook settings, in the caller's own format. Stored sealed.
     pub secret: Option<Secret>,
 }
 
-/// What a channel is to be told next.
+/// The next notice to send to a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueNotice {
     /// The channel's id.
     pub channel: String,
-    /// The wiki that the channel is of; `None` is the platform.
+    /// The wiki that the channel belongs to; `None` for a channel of the platform.
     pub of: Option<TenantId>,
-    /// How often in a row it couldn't be told.
+    /// The number of failed attempts in a row.
     pub attempts: u32,
-    /// When to tell it, in milliseconds since 1970.
+    /// The time of the next attempt, in milliseconds since 1970.
     pub at: i64,
-    /// What.
+    /// The notice to send.
     pub notice: Notice,
 }

@@ -1,8 +1,8 @@
-//! The current wiki: entered in one layer, read anywhere below it.
+//! The current wiki: entered in one layer, available to all code below it.
 //!
-//! The context is a task-local, so nothing global is ever swapped and requests on one thread can't
-//! see each other's. tokio loses task-locals on `tokio::spawn` and `spawn_blocking`; [`spawn`] and
-//! [`spawn_blocking`] keep the current wiki, and response bodies keep it by themselves.
+//! The context is a task-local, so no global state is ever swapped and requests on one thread can't see each other's
+//! wiki. tokio loses task-locals on `tokio::spawn` and `spawn_blocking`; [`spawn`] and [`spawn_blocking`] keep the
+//! current wiki, and response bodies keep it by themselves.
 
 use std::future::Future;
 
@@ -19,7 +19,7 @@ tokio::task_local! {
 /// The current wiki.
 ///
 /// # Errors
-/// [`Error::NoContext`] outside a context. There is no default to fall back to.
+/// [`Error::NoContext`] outside a context. There is no default wiki.
 pub fn current() -> Result<Wiki, Error> {
     CURRENT.try_with(Wiki::clone).map_err(|_| Error::NoContext)
 }
@@ -27,7 +27,7 @@ pub fn current() -> Result<Wiki, Error> {
 /// Runs a future with `wiki` as the current one.
 ///
 /// # Errors
-/// Another wiki is current already. The same one may be entered again.
+/// [`Error::OtherContext`] if another wiki is current already. The same wiki may be entered again.
 pub async fn enter<F: Future>(wiki: Wiki, future: F) -> Result<F::Output, Error> {
     if let Ok(current) = current()
         && current.id() != wiki.id()
@@ -40,10 +40,10 @@ pub async fn enter<F: Future>(wiki: Wiki, future: F) -> Result<F::Output, Error>
     Ok(CURRENT.scope(wiki, future).await)
 }
 
-/// Like [`tokio::spawn`], with the current wiki and tracing span, if there are any.
+/// Like [`tokio::spawn`], and keeps the current wiki and tracing span, if there are any.
 ///
 /// # Panics
-/// Outside of a tokio runtime, as there.
+/// Outside of a tokio runtime, like [`tokio::spawn`].
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -53,7 +53,7 @@ where
     tokio::spawn(kept(future))
 }
 
-/// The future, with the wiki and tracing span that are current now, if there are any.
+/// Wraps a future so that it keeps the present wiki and tracing span, if there are any.
 pub(crate) fn kept<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let (current, future) = (current(), future.in_current_span());
     async move {
@@ -64,10 +64,10 @@ pub(crate) fn kept<F: Future>(future: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Like [`tokio::task::spawn_blocking`], with the current wiki and tracing span, if there are any.
+/// Like [`tokio::task::spawn_blocking`], and keeps the current wiki and tracing span, if there are any.
 ///
 /// # Panics
-/// Outside of a tokio runtime, as there.
+/// Outside of a tokio runtime, like [`tokio::task::spawn_blocking`].
 pub fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
@@ -83,10 +83,10 @@ pub fn spawn_blocking<T: Send + 'static>(
     })
 }
 
-/// Runs blocking work and waits for it. The work goes on when the waiting is cancelled.
+/// Runs blocking work and waits for it. The work continues if the waiting future is cancelled.
 ///
 /// # Errors
-/// [`Error::NoRuntime`], or what `work` says.
+/// [`Error::NoRuntime`], or the error of `work`.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -94,31 +94,31 @@ pub(crate) async fn blocking<T: Send + 'static>(
     joined(spawn_blocking(work)).await
 }
 
-/// As [`blocking`], but a panic is an error.
+/// Like [`blocking`], but a panic is returned as an error.
 pub(crate) async fn try_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JoinError> {
     spawn_blocking(work).await
 }
 
-/// What a task comes to; its panic goes on here.
+/// Waits for a task and returns its value. A panic of the task is resumed here.
 pub(crate) async fn joined<T>(task: JoinHandle<T>) -> T {
     match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down cancels it; nobody is waiting then.
+            // Only a runtime that is shutting down cancels the task; no caller is left to resume.
             Err(_) => std::future::pending().await,
         },
     }
 }
 
-/// Runs `work` here and now with `wiki` as the current one: for polling what belongs to it.
+/// Runs `work` synchronously with `wiki` as the current one, such as a poll of a body that belongs to the wiki.
 pub(crate) fn within<T>(wiki: &Wiki, work: impl FnOnce() -> T) -> T {
     CURRENT.sync_scope(wiki.clone(), work)
 }
 
-/// A future that has `wiki` as the current one. Only for the layer, which checked before.
+/// Wraps a future so that `wiki` is the current one. Only for the layer, which checked the context before.
 pub(crate) fn scoped<F: Future>(wiki: Wiki, future: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(wiki, future)
 }

@@ -1,4 +1,4 @@
-//! Host names: a wiki's own domains, and the host that a request names.
+//! Host names: the domains of wikis, and the hosts that requests name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::shown::shown;
 
-/// A host name in its one spelling: lower-case ASCII, no port, no trailing dot.
+/// A host name in its canonical spelling: lower-case ASCII, no port, no trailing dot.
 ///
-/// International names are written in their ASCII form (`xn--…`). Addresses are not domains.
+/// International names are in their ASCII form (`xn--…`). IP addresses are refused.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Domain(String);
@@ -21,7 +21,7 @@ impl Domain {
     }
 }
 
-/// A text that isn't a host name.
+/// The error for a text that isn't a host name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{shown}` is not a domain: {why}")]
 pub struct InvalidDomain {
@@ -32,7 +32,7 @@ pub struct InvalidDomain {
 impl FromStr for Domain {
     type Err = InvalidDomain;
 
-    /// Reads a host name of any case, with or without the trailing dot.
+    /// Parses a host name of any case, with or without the trailing dot.
     fn from_str(text: &str) -> Result<Self, InvalidDomain> {
         let name = text.strip_suffix('.').unwrap_or(text);
         match broken_rule(name) {

@@ -1,4 +1,4 @@
-//! Why something on the platform failed, and what a program can decide on.
+//! The errors of the platform, with codes that programs can rely on.
 
 use std::path::PathBuf;
 
@@ -11,49 +11,49 @@ use crate::catalog::CatalogError;
 use crate::problem::{self, Problem};
 use crate::{Action, InvalidSubject, Role, Slug, SlugError};
 
-/// Why an operation failed. Ask it (`is_not_found`, `conflict`, `code`, …) rather than matching.
+/// The reason why an operation failed. Prefer its methods (`is_not_found`, `conflict`, `code`, …) to matching.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no current wiki here.
+    /// Code that needs a current wiki was called outside a context.
     #[error(
         "no wiki is current here: call this below the layer made by `Platform::layer`, or start the \
          task with `wikigrove_tenant::spawn` or `spawn_blocking`, which keep the current wiki"
     )]
     NoContext,
-    /// A future of ours was polled outside of a tokio runtime.
+    /// A future was polled outside of a tokio runtime.
     #[error(
         "wikigrove needs a tokio runtime, and there is none here: await this in a task of one, or with \
          `Runtime::block_on`"
     )]
     NoRuntime,
-    /// One wiki is current and another one was to be entered.
+    /// Another wiki is current already.
     #[error("the wiki `{current}` is current here; `{wanted}` can't be entered inside it")]
     OtherContext {
         /// The wiki that is current.
         current: Slug,
-        /// The one that was to be entered.
+        /// The wiki that was to be entered.
         wanted: Slug,
     },
-    /// The text can't be a wiki's name.
+    /// The text isn't a valid name of a wiki.
     #[error(transparent)]
     InvalidSlug(#[from] SlugError),
-    /// There is no such wiki; or the caller may not know that there is.
+    /// The wiki doesn't exist, or the caller may not know that it does.
     #[error("there is no such wiki")]
     UnknownWiki,
-    /// There is no such link to a git repository elsewhere.
+    /// The link to a remote git repository doesn't exist.
     #[error("there is no such remote")]
     UnknownLink,
-    /// There is no such channel for notices.
+    /// The notice channel doesn't exist.
     #[error("there is no such channel")]
     UnknownChannel,
-    /// The wiki tells as many as it may.
+    /// The wiki has the maximum number of channels already.
     #[error("a wiki has at most {most} channels")]
     TooManyChannels {
-        /// How many it may tell.
+        /// The maximum.
         most: u32,
     },
-    /// The request contradicts itself about which wiki it is for.
+    /// The request is ambiguous about its host, and so about its wiki.
     #[error("the request doesn't say clearly which host it is for: {0}")]
     BadHost(&'static str),
     /// Another wiki has this name.
@@ -62,7 +62,7 @@ pub enum Error {
     /// Another wiki owns this domain.
     #[error("the domain `{0}` belongs to another wiki")]
     DomainTaken(String),
-    /// The wiki's life doesn't go that way, such as from deleted to suspended.
+    /// A forbidden state transition, such as from deleted to suspended.
     #[error("{0}")]
     WrongState(String),
     /// The caller sees the wiki but may not do this.
@@ -72,49 +72,49 @@ pub enum Error {
         wiki: Slug,
         /// The caller's role.
         has: Role,
-        /// The role it takes.
+        /// The role that the action needs.
         needs: Role,
     },
-    /// What was asked for is kept for each caller by itself, and nobody knows who this one is.
+    /// The data is kept per caller, and this caller is anonymous.
     #[error("this is only for users who show who they are")]
     IdentityRequired,
-    /// The token that the caller showed was revoked since, or has expired.
+    /// The caller's token was revoked meanwhile, or has expired.
     #[error("the token was revoked or has expired")]
     TokenEnded,
-    /// The caller's user may do nothing at present, here and everywhere.
+    /// The caller's user is suspended in all wikis.
     #[error("you are suspended: {reason}")]
     UserSuspended {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The text can't be a user's subject.
+    /// The text isn't a valid subject of a user.
     #[error(transparent)]
     InvalidSubject(#[from] InvalidSubject),
-    /// There is no user with this subject.
+    /// No user has this subject.
     #[error("there is no such user")]
     UnknownUser,
-    /// There is a user with this subject.
+    /// A user with this subject exists already.
     #[error("there is a user with this subject")]
     UserExists,
-    /// There is no token with this id.
+    /// No token has this id.
     #[error("there is no such token")]
     UnknownToken,
-    /// Somebody must own the wiki: its last owner can't be removed, or be made anything less.
+    /// A wiki needs an owner: the last one can't be removed or given a smaller role.
     #[error("this is the wiki's last owner; make somebody else an owner first")]
     LastOwner,
-    /// The wiki can't be reached with git.
+    /// Access with git is disabled for the wiki.
     #[error("the wiki `{wiki}` can't be reached with git: `git_enabled` is off")]
     GitDisabled {
         /// The wiki.
         wiki: Slug,
     },
-    /// The invitation was good, once.
+    /// The invitation was used or has expired.
     #[error("this invitation {}", if *expired { "has expired" } else { "was used" })]
     InvitationSpent {
-        /// Whether nobody accepted it in time.
+        /// `true` if it expired before it was accepted.
         expired: bool,
     },
-    /// The wiki doesn't take changes at present.
+    /// The wiki is read-only at present.
     #[error("the wiki `{wiki}` is read-only")]
     ReadOnly {
         /// The wiki.
@@ -125,15 +125,15 @@ pub enum Error {
     Suspended {
         /// The wiki.
         wiki: Slug,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A page, its repository or its wiki.db.
+    /// An error from storage: a page, the git repository or wiki.db.
     #[error("wiki `{wiki}`: {source}")]
     Wiki {
         /// The wiki.
         wiki: Slug,
-        /// What happened.
+        /// The cause.
         source: storage::Error,
     },
     /// Another process owns the data directory.
@@ -142,41 +142,41 @@ pub enum Error {
         /// The directory.
         dir: PathBuf,
     },
-    /// This process owns the data directory: it has a [`Platform`](crate::Platform) of it, perhaps by
-    /// another path to it.
+    /// This process owns the data directory: it has an open [`Platform`](crate::Platform) of it, perhaps under another
+    /// path.
     #[error(
         "this process has the data directory `{}` open already: clone that `Platform` instead of \
          opening it twice, or drop its clones, wikis and layers first",
         dir.display()
     )]
     AlreadyOpen {
-        /// The directory, by the path that was given.
+        /// The directory, under the path that was given.
         dir: PathBuf,
     },
-    /// As many wikis are open as may be, and all are in use; or something else is. Worth a retry.
+    /// The limit of open wikis is reached and all are in use, or another resource is busy. Worth a retry.
     #[error("busy: {0}")]
     Busy(String),
-    /// The key of the secrets is none, or not the one that a secret was sealed under.
+    /// The key of the secrets is invalid, or isn't the one that a secret was sealed with.
     #[error("the key in `{}` can't be used: {why}", file.display())]
     SecretKey {
         /// The key's file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
     },
-    /// The data directory has wikis, and the catalog beside them is missing, empty or another one's.
+    /// The data directory has wikis, but its catalog is missing, empty or from another platform.
     #[error("{0}")]
     CatalogLost(String),
-    /// The platform's own database.
+    /// An error from the platform's own database.
     #[error("platform.db: {0}")]
     Catalog(DbError),
-    /// A file or directory of the platform.
+    /// An error from a file or directory of the platform.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 impl Error {
-    /// Whether what was asked for doesn't exist, or may not be known by the caller.
+    /// Returns `true` if the object doesn't exist, or if the caller may not know that it does.
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::UnknownWiki
@@ -189,22 +189,22 @@ impl Error {
         }
     }
 
-    /// Whether the caller may not do this.
+    /// Returns `true` if the caller isn't authorised.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. } | Self::UserSuspended { .. })
     }
 
-    /// Whether the wiki is suspended.
+    /// Returns `true` if the wiki is suspended.
     pub fn is_suspended(&self) -> bool {
         matches!(self, Self::Suspended { .. })
     }
 
-    /// Whether trying again a little later may help.
+    /// Returns `true` if a retry a little later may succeed.
     pub fn is_busy(&self) -> bool {
         self.status() == StatusCode::SERVICE_UNAVAILABLE
     }
 
-    /// Why a push was refused, line by line, if that is what happened.
+    /// The lines that explain a refused push, if this error is one.
     pub fn push_refused(&self) -> Option<&[String]> {
         match self {
             Self::Wiki { source: storage::Error::PushRefused(refusal), .. } => Some(&refusal.lines),
@@ -212,7 +212,7 @@ impl Error {
         }
     }
 
-    /// The edit conflict, if that is what it is.
+    /// The edit conflict, if this error is one.
     pub fn conflict(&self) -> Option<&Conflict> {
         match self {
             Self::Wiki { source, .. } => source.conflict(),
@@ -220,7 +220,7 @@ impl Error {
         }
     }
 
-    /// The stable word for this failure, as the HTTP API uses it.
+    /// The stable code of this error in the HTTP API.
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidSlug(error) => error.code(),
@@ -260,7 +260,7 @@ impl Error {
         }
     }
 
-    /// The HTTP status for this failure.
+    /// The HTTP status of this error.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Wiki { source, .. } => storage_code(source).0,
@@ -284,7 +284,7 @@ impl Error {
         }
     }
 
-    /// The answer for a client. What is our fault is logged here and not told.
+    /// The answer for a client. The cause of an internal error is logged here and not sent.
     pub fn problem(&self) -> Problem {
         let status = self.status();
         if status == StatusCode::INTERNAL_SERVER_ERROR {
@@ -304,7 +304,7 @@ impl Error {
         }
     }
 
-    /// The message for a client: without what only the operator should read.
+    /// The message for a client, without details meant for the operator.
     fn detail(&self) -> String {
         match self {
             _ if self.code() == "busy" => "the server is busy; try again".to_owned(),
@@ -358,7 +358,7 @@ fn storage_code(error: &storage::Error) -> (StatusCode, &'static str) {
         E::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         E::Cancelled(_) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
         E::TooLargeToCompare { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_large_to_compare"),
-        // Whoever still held a handle when the wiki was deleted sees what everybody sees now.
+        // A handle that outlives the deletion of its wiki reports the same as a request for a deleted wiki.
         E::Closed => (StatusCode::NOT_FOUND, "unknown_wiki"),
         E::Sync(storage::SyncError::NoConflict { .. }) => {
             (StatusCode::NOT_FOUND, "conflict_not_found")
@@ -416,10 +416,10 @@ fn with_fields(problem: Problem, error: &storage::Error) -> Problem {
     }
 }
 
-/// The most bytes that the hunks of an answer take, and what one takes besides its texts.
+/// The maximal size of an answer's hunks in bytes, and the overhead of a hunk besides its texts.
 const MAX_HUNKS: usize = 1 << 20;
 const HUNK: usize = 64;
-/// The most paths of conflicts that an answer names.
+/// The maximal number of conflicting paths in an answer.
 const MAX_PATHS: usize = 500;
 
 /// The `conflict` member of an answer.
@@ -430,7 +430,7 @@ struct ConflictBody<'a> {
     theirs: Option<&'a str>,
     etag: Option<storage::Etag>,
     hunks: Vec<&'a storage::Hunk>,
-    /// Whether texts or hunks are left out, because all together would be too large.
+    /// `true` if texts or hunks are left out because of their size.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -438,7 +438,7 @@ struct ConflictBody<'a> {
 impl<'a> From<&'a Conflict> for ConflictBody<'a> {
     fn from(conflict: &'a Conflict) -> Self {
         let Conflict { base, ours, theirs, current, hunks, .. } = conflict;
-        // What was sent is known to the client, and what it was based on, too, most likely.
+        // In order of need: the client knows the text that it sent (`theirs`), and most likely its base.
         let texts = [ours.as_deref(), base.as_deref(), theirs.as_deref()];
         let ([ours, base, theirs], lacks_texts) = storage::fitting(texts);
         let mut left = MAX_HUNKS;
@@ -467,7 +467,7 @@ impl From<CatalogError> for Error {
             CatalogError::UnknownUser => Self::UnknownUser,
             CatalogError::SuspendedUser { reason } => Self::UserSuspended { reason },
             CatalogError::LastOwner => Self::LastOwner,
-            // Who guesses secrets learns no more than who guesses names.
+            // The same answer as for an unknown wiki, so that guessing secrets reveals no more than guessing names.
             CatalogError::UnknownInvitation => Self::UnknownWiki,
             CatalogError::SpentInvitation { expired } => Self::InvitationSpent { expired },
             CatalogError::Transition { .. } => Self::WrongState(error.to_string()),

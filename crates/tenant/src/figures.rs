@@ -1,5 +1,4 @@
-//! Figures about a platform as a whole, for whoever watches it. None of them opens a wiki, and none is
-//! about one.
+//! Statistics of a whole platform, for monitoring. None of them opens a wiki or is about a single one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,63 +6,63 @@ use wikigrove_storage::{CacheUse, PoolUse};
 
 use crate::Origin;
 
-/// What is in memory at one moment, and what happened since the platform was opened.
+/// Present memory use, and counters since the platform was opened.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Wikis that are open.
+    /// Number of open wikis.
     pub open_wikis: usize,
-    /// How many may be open at once.
+    /// Maximal number of open wikis.
     pub most_open_wikis: usize,
-    /// How often wikis were opened and closed.
+    /// Number of wikis opened and closed.
     pub comings: Comings,
-    /// How many changes were announced, by the door they came through.
+    /// Number of announced changes per interface.
     pub changes: Vec<(Origin, u64)>,
-    /// The pool of platform.db.
+    /// The connection pool of platform.db.
     pub platform_pool: PoolUse,
-    /// The pools of all open wikis together.
+    /// The connection pools of all open wikis together.
     pub wiki_pools: PoolUse,
-    /// The memory for pages.
+    /// The cache of pages.
     pub pages: CacheUse,
-    /// Rows of the catalog that are kept in memory.
+    /// Number of catalog rows in memory.
     pub catalog_rows: u64,
 }
 
-/// How often wikis were opened, and closed for which reason.
+/// Number of wikis opened, and closed per reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Comings {
     /// Opened.
     pub opened: u64,
-    /// Closed because nobody asked for them for a while.
+    /// Closed after being idle.
     pub idle: u64,
-    /// Closed because their place was needed for another.
+    /// Closed to make room for another wiki.
     pub displaced: u64,
-    /// Closed with the wiki or with the platform.
+    /// Closed because the wiki was deleted or the platform closed.
     pub ended: u64,
 }
 
-/// What is in the catalog.
+/// Statistics of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Census {
-    /// How many wikis are in which state. States that no wiki is in aren't there.
+    /// Number of wikis per state. States without wikis are absent.
     pub wikis: Vec<(String, u32)>,
-    /// How many links are in which state, for which reason.
+    /// Number of links per state and reason.
     pub links: Vec<LinkCount>,
-    /// Notices that wait to be sent, counted for each channel.
+    /// Number of notices waiting to be sent, counted per channel.
     pub notices: u32,
 }
 
-/// How many links are in a state.
+/// Number of links in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkCount {
     /// The state in one word.
     pub word: String,
-    /// Why. `None` if there is no reason, or if it wasn't asked for.
+    /// The reason. `None` if there is none, or if reasons weren't asked for.
     pub reason: Option<String>,
-    /// So many.
+    /// The number.
     pub links: u32,
 }
 
-/// Counts changes.
+/// Counters of announced changes.
 #[derive(Default)]
 pub(crate) struct Announced {
     api: AtomicU64,

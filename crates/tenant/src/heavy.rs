@@ -1,8 +1,9 @@
-//! Places for heavy work: what may take seconds of a core, such as a search, a blame or a move.
+//! Permits for heavy work: operations that may take seconds of a core, such as a search, a blame or a move.
 //!
-//! There are a few for the whole process, so that reading and saving always find a core and a thread. Of those
-//! one wiki may hold half, and so may one caller. When several wait, the next is the one whose wiki and caller
-//! used the least of late, so that a crowd at one wiki, or a program that asks at many, waits for itself.
+//! The whole process has a few permits ("places"), so that reading and saving always find a core and a thread. A wiki
+//! and a caller may each hold half of the permits. When several requests wait, the next permit goes to the one whose
+//! wiki and caller used the least recently, so that a crowd at one wiki, or a program with requests for many wikis,
+//! delays only itself.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,22 +14,22 @@ use tokio::sync::oneshot;
 
 use crate::{Caller, Error, TenantId};
 
-/// How long work waits for a place before it is told to come back.
+/// The longest wait for a permit. Then the client is asked to retry.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// How many may wait at once, in all and of one wiki or caller.
+/// The maximal length of the queue, and the maximal number of requests per wiki or caller in it.
 const WAITING: usize = 1_000;
 const WAITING_OF_ONE: usize = 32;
-/// After this long half of what was used is forgotten.
+/// Recorded use decays by half in this time.
 const HALF_LIFE: Duration = Duration::from_secs(30);
-/// How many users of places are remembered before those are forgotten that used nearly nothing.
+/// Maximal number of remembered users of permits. Beyond it, users with hardly any recorded use are dropped.
 const REMEMBERED: usize = 1_000;
 
-/// The places of a platform. Clones share them.
+/// The permits of a platform. Clones share them.
 #[derive(Clone)]
 pub(crate) struct HeavyPlaces(Arc<Places>);
 
 struct Places {
-    /// How many one wiki or one caller may hold.
+    /// The maximal number of permits per wiki or caller.
     share: usize,
     state: Mutex<State>,
 }
@@ -39,20 +40,20 @@ struct State {
     uses: HashMap<User, Uses>,
 }
 
-/// Whose places are counted together.
+/// A user of permits: all permits of one user are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum User {
     Wiki(TenantId),
     Subject(String),
     Address(IpAddr),
-    /// Callers without a subject of whom no address is known.
+    /// All callers without a subject and without a known address.
     Unknown,
 }
 
-/// What one user holds, and has held of late.
+/// The permits that one user holds, and its recorded use.
 struct Uses {
     held: usize,
-    /// Seconds, as of `at`; they fade.
+    /// Decayed seconds of use, as of `at`.
     used: f64,
     at: Instant,
 }
@@ -62,7 +63,7 @@ struct Waiting {
     grant: oneshot::Sender<HeavyPlace>,
 }
 
-/// A place, until this is dropped.
+/// A permit. Dropping it gives it back.
 pub(crate) struct HeavyPlace {
     places: Arc<Places>,
     users: [User; 2],
@@ -70,17 +71,17 @@ pub(crate) struct HeavyPlace {
 }
 
 impl HeavyPlaces {
-    /// `most` places in all, at least two.
+    /// Makes `most` permits, at least two.
     pub(crate) fn new(most: usize) -> Self {
         let most = most.max(2);
         let state = State { free: most, waiting: Vec::new(), uses: HashMap::new() };
         Self(Arc::new(Places { share: most / 2, state: Mutex::new(state) }))
     }
 
-    /// Takes a place for work on a wiki, when it is the caller's turn.
+    /// Waits for a permit for work on a wiki.
     ///
     /// # Errors
-    /// [`Error::Busy`]: too many wait already.
+    /// [`Error::Busy`]: the queue is full.
     pub(crate) async fn take(&self, wiki: TenantId, caller: &Caller) -> Result<HeavyPlace, Error> {
         let users = [User::Wiki(wiki), User::of(caller)];
         let (grant, granted) = oneshot::channel();
@@ -100,7 +101,7 @@ impl HeavyPlaces {
     }
 }
 
-/// No place is to be had at present.
+/// The error if no permit is available at present.
 pub(crate) fn busy() -> Error {
     Error::Busy("too much heavy work is going on; try again in a moment".to_owned())
 }
@@ -110,19 +111,19 @@ impl Places {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the free places to those whose turn it is.
+    /// Hands the free permits to the next waiting requests.
     fn grant(self: &Arc<Self>) {
         loop {
             let Some((waiting, since)) = self.lock().next(self.share) else { return };
             let Waiting { users, grant } = waiting;
-            // If it doesn't wait any more, the place is given back right here.
+            // If the request was cancelled, sending fails and the permit is given back right here.
             drop(grant.send(HeavyPlace { places: self.clone(), users, since }));
         }
     }
 }
 
 impl State {
-    /// The next to have a place, if one is free and somebody may have it.
+    /// Removes the next request to get a permit from the queue, if a permit is free and a request may have it.
     fn next(&mut self, share: usize) -> Option<(Waiting, Instant)> {
         if self.free == 0 {
             return None;
@@ -133,7 +134,7 @@ impl State {
         let candidates = self.waiting.iter().enumerate();
         let may = candidates.filter(|(_, waiting)| waiting.users.iter().all(has_room));
         let cost = |waiting: &Waiting| waiting.users.iter().map(used).fold(0.0, f64::max);
-        // Of equals the first in the queue.
+        // Among equals, the first in the queue.
         let next = may.min_by(|(_, one), (_, other)| cost(one).total_cmp(&cost(other)));
         let (next, _) = next?;
         let waiting = self.waiting.remove(next);
@@ -179,7 +180,7 @@ impl User {
     }
 }
 
-/// The address, or of an IPv6 address the /64 that one host may have as a whole.
+/// The address itself, or the /64 of an IPv6 address, because one host may own a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
@@ -208,7 +209,7 @@ mod tests {
         tokio::time::timeout(Duration::from_millis(50), take).await.ok().and_then(Result::ok)
     }
 
-    /// Whether it waits.
+    /// Returns `true` if the future is pending.
     async fn waits(future: &mut (impl Future + Unpin)) -> bool {
         tokio::time::timeout(Duration::ZERO, future).await.is_err()
     }

@@ -1,4 +1,4 @@
-//! What identifies a wiki for good.
+//! The immutable identity of a wiki.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,15 +10,14 @@ use crate::random;
 
 /// A wiki's immutable identity: 128 random bits, shown as 32 lower-case hexadecimal digits.
 ///
-/// It is made when the wiki is created, also written into the wiki's own files, and never used
-/// again, not even when a new wiki takes the [`Slug`](crate::Slug) of a deleted one. So caches,
-/// locks and open files are keyed by it.
+/// The id is made when the wiki is created, also written into the wiki's own files, and never used again, not even when
+/// a new wiki takes the [`Slug`](crate::Slug) of a deleted one. So it is the key of caches, locks and open files.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId([u8; 16]);
 
 impl TenantId {
-    /// Makes an identity that no wiki has.
+    /// Makes a new random id.
     ///
     /// # Panics
     /// The operating system has no randomness to give.
@@ -27,7 +26,7 @@ impl TenantId {
     }
 }
 
-/// A text that isn't 32 lower-case hexadecimal digits.
+/// The error for a text that isn't 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a wiki's id is 32 lower-case hexadecimal digits")]
 pub struct InvalidTenantId;

@@ -1,47 +1,48 @@
-//! Memberships offered to whoever shows a secret: a subject is known only after a first login.
+//! Invitations: memberships offered to the bearer of a secret. They exist because a user's subject is known only after
+//! a first login.
 
 use time::{Duration, OffsetDateTime};
 
 use crate::{Role, TenantId};
 
-/// How long an invitation holds if nothing is said about it.
+/// The default validity of an invitation.
 pub(crate) const VALID_FOR: Duration = Duration::days(7);
 
-/// An invitation as it is listed. Its secret isn't known to us.
+/// An invitation as it is listed, without its secret, which isn't stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invitation {
-    /// Names the invitation without giving it away: 16 hexadecimal digits.
+    /// The public id: 16 hexadecimal digits.
     pub id: String,
-    /// Where to.
+    /// The id of the wiki.
     pub wiki: TenantId,
-    /// What whoever accepts it becomes there.
+    /// The role that the invitation gives.
     pub role: Role,
-    /// To whom it was sent, for showing. It isn't compared with anything.
+    /// The address that it was sent to, for display only. It isn't compared with anything.
     pub email: Option<String>,
-    /// When it was made, to the second.
+    /// The time of creation, to the second.
     pub created: OffsetDateTime,
-    /// From when on it is refused.
+    /// The time from which on it is refused.
     pub expires: OffsetDateTime,
-    /// Whether somebody accepted it. It is good for one.
+    /// Its acceptance, if it was accepted. An invitation can be accepted once.
     pub accepted: Option<Acceptance>,
 }
 
-/// That an invitation was accepted.
+/// The acceptance of an invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
-    /// When, to the second.
+    /// The time, to the second.
     pub at: OffsetDateTime,
-    /// The subject of who did.
+    /// The subject of the user who accepted it.
     pub by: String,
 }
 
-/// What to invite somebody to.
+/// The settings of a new invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewInvitation {
-    /// What whoever accepts it becomes.
+    /// The role that the invitation gives.
     pub role: Role,
-    /// To whom it is sent, for showing.
+    /// The address that it is sent to, for display only.
     pub email: Option<String>,
-    /// From when on it is refused; in seven days if nothing is said. Fractions of a second are dropped.
+    /// The time from which on it is refused; `None` is in seven days. Fractions of a second are dropped.
     pub expires: Option<OffsetDateTime>,
 }

@@ -18,10 +18,10 @@ type IsOutside = dyn Fn(&Parts) -> bool + Send + Sync;
 type Reject = dyn Fn(Error) -> Response<Vec<u8>> + Send + Sync;
 
 impl Platform {
-    /// The layer that finds out which wiki a request is for and who asks, and makes that wiki the
-    /// current one for everything below it.
+    /// The layer that determines the wiki and the caller of each request, and makes the wiki the current one for the
+    /// layers and handlers below.
     ///
-    /// A request for no wiki, or for one that its caller may not read, is answered here.
+    /// Requests for no wiki, or for one that the caller may not read, are answered by the layer.
     pub fn layer(&self, resolver: Resolver) -> ContextLayer {
         ContextLayer(Arc::new(Shared {
             platform: self.clone(),
@@ -34,7 +34,7 @@ impl Platform {
     }
 }
 
-/// Made by [`Platform::layer`].
+/// The tower layer made by [`Platform::layer`].
 #[derive(Clone)]
 pub struct ContextLayer(Arc<Shared>);
 
@@ -49,8 +49,8 @@ struct Shared {
 }
 
 impl ContextLayer {
-    /// Says who asks. Without this, it is whoever a layer further out put into the request's
-    /// extensions as a [`Caller`]. `None` is an anonymous caller.
+    /// Sets the function that determines the caller. By default the caller is the [`Caller`] that an outer layer put
+    /// into the request's extensions. `None` is an anonymous caller.
     #[must_use]
     pub fn identify(
         self,
@@ -59,27 +59,27 @@ impl ContextLayer {
         self.with(|shared| shared.identify = Arc::new(identify))
     }
 
-    /// Lets requests that are for no wiki through, without a context: those that the resolver finds
-    /// no name in, and those for a domain that no wiki owns.
+    /// Lets requests for no wiki through, without a context: those in which the resolver finds no name, and those for a
+    /// domain that no wiki owns.
     ///
-    /// A request that names a wiki isn't one of them, even if there is no such wiki, or can't be: it
-    /// is answered as one for a wiki that its caller may not see, so that nothing tells which wikis
-    /// exist. The name of a page or host of the app's own has to be a
-    /// [reserved](crate::SlugError::Reserved) one where it stands in a wiki's place.
+    /// A request that names a wiki isn't let through, even if the wiki doesn't exist or the name is invalid: it is
+    /// answered like a request for a wiki that the caller may not see, so that answers don't reveal which wikis exist.
+    /// A page or host of the application itself, in the place of a wiki's name, must have a
+    /// [reserved](crate::SlugError::Reserved) name.
     #[must_use]
     pub fn optional(self) -> Self {
         self.with(|shared| shared.optional = true)
     }
 
-    /// Lets the requests for which this holds in without asking whether their caller may see the wiki,
-    /// or whether it is there, and without making it the current one: below they find an [`Outside`]
-    /// in their extensions. It is for accepting invitations; be exact.
+    /// Lets the requests that satisfy the predicate in without checking that the wiki exists or that the caller may see
+    /// it, and without making the wiki the current one. Handlers find an [`Outside`] in the request's extensions
+    /// instead. Meant for accepting invitations; make the predicate exact.
     #[must_use]
     pub fn outside(self, is_outside: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.with(|shared| shared.is_outside = Arc::new(is_outside))
     }
 
-    /// Answers rejected requests with the app's own pages instead of problem+json.
+    /// Answers rejected requests with the application's own pages instead of problem+json.
     #[must_use]
     pub fn on_reject(
         self,
@@ -102,7 +102,7 @@ impl<S> Layer<S> for ContextLayer {
     }
 }
 
-/// A service whose requests each have a current wiki.
+/// A service that sets the current wiki of each request.
 #[derive(Clone)]
 pub struct ContextService<S> {
     shared: Arc<Shared>,
@@ -126,7 +126,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = self.shared.clone();
-        // The one that is ready goes into the future; its clone takes its place.
+        // The future takes the instance that is ready; its clone stays behind.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
@@ -148,11 +148,11 @@ where
             };
             parts.extensions.insert(wiki.clone());
             let request = Request::from_parts(parts, body);
-            // `call` itself may look at the current wiki, before its future is ever polled.
+            // `call` itself may use the current wiki, before its future is ever polled.
             let answering = context::within(&wiki, || inner.call(request));
             let response = context::scoped(wiki.clone(), answering).await?;
             let is_detached = response.extensions().get::<Detached>().is_some();
-            // What is made already needs no wiki to be read.
+            // A body of known length is complete already, so reading it needs no wiki.
             let is_whole = response.body().size_hint().exact().is_some();
             let wiki = (!is_detached && !is_whole).then_some(wiki);
             Ok(response.map(|body| ScopedBody::new(wiki, body)))
@@ -160,7 +160,7 @@ where
     }
 }
 
-/// What a request is for.
+/// The target of a request.
 enum Found {
     Wiki(Wiki),
     Outside(Outside),
@@ -179,7 +179,8 @@ impl Shared {
         }
         match platform.resolved_for(resolution, &caller).await? {
             Some(admitted) => {
-                // After the caller's rights: what this error says is for those who may see the wiki.
+                // After the check of the caller's rights: the error names the wiki, so only callers who may see it get
+                // the error.
                 let tenant = &admitted.known.tenant;
                 if let Ok(current) = context::current()
                     && current.id() != tenant.id

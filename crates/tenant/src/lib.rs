@@ -1,7 +1,7 @@
-//! Many wikis in one process, each reached through a task-local context, so that nothing global is
-//! ever swapped.
+//! Many wikis in one process. Each request reaches its wiki through a task-local context, so no global state is ever
+//! swapped.
 //!
-//! In a test, or anywhere without a request:
+//! In a test, or in any code without a request:
 //!
 //! ```
 //! use wikigrove_tenant::{Base, Platform};
@@ -16,8 +16,8 @@
 //! # }
 //! ```
 //!
-//! In a web app, [`Platform::layer`] finds the wiki of each request; below it [`current`] (or, with
-//! the feature `axum`, the extractor [`Wiki`]) gives it. `examples/embed.rs` shows all of it.
+//! In a web app, [`Platform::layer`] finds the wiki of each request; code below the layer gets it from [`current`] (or,
+//! with the feature `axum`, from the extractor [`Wiki`]). `examples/embed.rs` is a complete example.
 
 mod access;
 mod audit;

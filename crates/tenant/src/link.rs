@@ -1,6 +1,6 @@
-//! What ties a wiki to a git repository elsewhere, as the catalog keeps it.
+//! Links: the connections of wikis to remote git repositories, as the catalog stores them.
 //!
-//! The words of a link's settings and state are those of whoever runs the links; here they are texts.
+//! The catalog treats the enumerations in a link's settings and state as texts; the runner of the links defines them.
 
 use std::time::Duration;
 
@@ -9,153 +9,153 @@ use time::OffsetDateTime;
 
 use crate::{Secret, TenantId, random};
 
-/// What a link is set to.
+/// The settings of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSettings {
-    /// Where the remote is. Without any secret.
+    /// The URL of the remote, without any secret.
     pub url: String,
-    /// The branch there.
+    /// The remote branch.
     pub branch: String,
-    /// The directory there that the wiki is; `None` is all of it.
+    /// The remote directory that holds the wiki; `None` is the root.
     pub subdirectory: Option<String>,
-    /// What of the wiki goes there; `None` is all of it.
+    /// A filter for the wiki's files; `None` is all of them.
     pub filter: Option<String>,
-    /// In which direction: `both`, `push`, `pull` or `off`.
+    /// The direction: `both`, `push`, `pull` or `off`.
     pub mode: String,
-    /// Who keeps the page in a conflict.
+    /// The side that keeps the page in a conflict.
     pub winner: String,
-    /// What to do on meeting a remote with a history of its own.
+    /// The action on meeting a remote with an unrelated history.
     pub first_run: String,
-    /// What to do when the remote's history was replaced.
+    /// The action after the remote's history was rewritten.
     pub on_rewrite: String,
-    /// How often it looks by itself; whole seconds.
+    /// The polling interval; whole seconds.
     pub interval: Duration,
-    /// For how long after one look a reader doesn't cause another; whole seconds.
+    /// The minimal time between a look at the remote and another one caused by a reader; whole seconds.
     pub cooldown: Duration,
-    /// Whether it is to leave the network alone.
+    /// `true` if the link must not use the network.
     pub offline: bool,
 }
 
-/// How a link gets in. What is secret of it is sealed where it is kept.
+/// The credential of a link. Its secret part is stored sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkCredential {
-    /// What it is, in one word: `token`, `token_file`, `deploy_key` or `key_file`.
+    /// The kind: `token`, `token_file`, `deploy_key` or `key_file`.
     pub kind: String,
-    /// The half of a key that the remote is given.
+    /// The public key to register with the remote.
     pub public_key: Option<String>,
-    /// All of it, in the form of whoever made it.
+    /// The complete credential, in the caller's own format.
     pub secret: Secret,
 }
 
-/// What a link is doing, as it is stored.
+/// The state of a link's synchronisation, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkProgress {
-    /// All of it, as JSON.
+    /// The complete state, as JSON.
     pub state: String,
     /// The state in one word.
     pub word: String,
-    /// Why it is that.
+    /// The reason of the state.
     pub reason: Option<String>,
-    /// When to look at it again, in milliseconds since 1970.
+    /// The time of the next step, in milliseconds since 1970.
     pub next_at: Option<i64>,
 }
 
-/// A link.
+/// A link: the connection of a wiki to a remote git repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// 16 hexadecimal digits.
     pub id: String,
-    /// The wiki.
+    /// The id of the wiki.
     pub wiki: TenantId,
-    /// What it is set to.
+    /// The settings.
     pub settings: LinkSettings,
-    /// The kind of its credential, in one word; `none` without one.
+    /// The kind of the credential; `none` without one.
     pub credential: String,
-    /// The half of its key that the remote is given, if it has a key that was made for it.
+    /// The public key to register with the remote, if a key was made for the link.
     pub public_key: Option<String>,
-    /// The host keys that were confirmed, as OpenSSH writes them.
+    /// The confirmed host keys, in OpenSSH's format.
     pub known_hosts: String,
-    /// What it is doing.
+    /// The state of the synchronisation.
     pub progress: LinkProgress,
-    /// When it was made, to the second.
+    /// The time of creation, to the second.
     pub created: OffsetDateTime,
 }
 
-/// A link to be made.
+/// The values of a new link.
 #[derive(Clone, Debug)]
 pub struct NewLink {
-    /// The wiki.
+    /// The id of the wiki.
     pub wiki: TenantId,
-    /// What it is set to.
+    /// The settings.
     pub settings: LinkSettings,
-    /// How it gets in; `None` is without showing anything.
+    /// The credential; `None` for a remote that needs none.
     pub credential: Option<LinkCredential>,
-    /// The host keys that are known, as OpenSSH writes them.
+    /// The known host keys, in OpenSSH's format.
     pub known_hosts: String,
-    /// What it begins with.
+    /// The initial state.
     pub progress: LinkProgress,
 }
 
-/// A change of a link. What is `None` stays.
+/// A change of a link. Fields that are `None` stay as they are.
 #[derive(Clone, Debug, Default)]
 pub struct LinkUpdate {
-    /// What it is set to from now on.
+    /// The new settings.
     pub settings: Option<LinkSettings>,
-    /// How it gets in from now on; `Some(None)` is without showing anything.
+    /// The new credential; `Some(None)` removes it.
     pub credential: Option<Option<LinkCredential>>,
-    /// The host keys that hold from now on.
+    /// The new host keys, in OpenSSH's format.
     pub known_hosts: Option<String>,
-    /// What is known of it from now on.
+    /// The new state.
     pub progress: Option<LinkProgress>,
 }
 
-/// What has become of a link, and what people are to be told of it: stored together, or not at all.
+/// A new state of a link and the notices about it, stored in one transaction.
 #[derive(Clone, Debug)]
 pub struct LinkStep {
     /// The link's id.
     pub link: String,
-    /// What it is doing now.
+    /// The new state.
     pub progress: LinkProgress,
-    /// What to tell.
+    /// The notices to send.
     pub notices: Vec<NewNotice>,
 }
 
-/// Something that people are to be told.
+/// A new notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNotice {
-    /// What kind of thing, in one word.
+    /// The kind, in one word.
     pub kind: String,
-    /// Of a thing that may be told twice by mistake, what makes it the same: the second is left out.
+    /// A key against duplicates: a second notice with the same key is dropped.
     pub once: Option<String>,
-    /// More about it. Never a secret.
+    /// Details. Must not contain secrets.
     pub detail: serde_json::Value,
 }
 
-/// Something that people have yet to be told.
+/// A notice in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Counts up, and names it for good.
+    /// The immutable id; later notices have greater ones.
     pub id: i64,
-    /// The link's id. The link may be gone.
+    /// The link's id. The link may have been removed.
     pub link: String,
-    /// The wiki.
+    /// The id of the wiki.
     pub wiki: TenantId,
-    /// What kind of thing, in one word.
+    /// The kind, in one word.
     pub kind: String,
-    /// More about it.
+    /// Details.
     pub detail: serde_json::Value,
-    /// When it happened, to the second.
+    /// The time of the event, to the second.
     pub created: OffsetDateTime,
 }
 
 impl Link {
-    /// The id as a number, as the wiki's own tables have it.
+    /// The id as a number, as in the tables of wiki.db.
     pub fn number(&self) -> i64 {
         number(&self.id)
     }
 }
 
-/// An id that is also a positive number.
+/// A random id that is also a positive number.
 pub(crate) fn random_id() -> String {
     let [first, rest @ ..] = random::bytes::<8>();
     let mut bytes = [0; 8];

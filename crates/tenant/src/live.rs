@@ -1,4 +1,4 @@
-//! An open wiki that can be closed under those who hold it.
+//! An open wiki that can be closed while handles to it exist.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,49 +8,49 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wikigrove_storage::deadline::Deadline;
 use wikigrove_storage::{Error, PoolUse, Wiki};
 
-/// How many may use one wiki at the same moment.
+/// Maximal number of simultaneous uses of one wiki.
 const USES: u32 = 1 << 20;
-/// How many readers of one wiki may occupy a thread at the same moment. The threads are all wikis'
-/// together, and what is in memory takes none.
+/// Maximal number of threads occupied by readers of one wiki. All wikis share the threads; reads from memory take no
+/// thread.
 const READERS: usize = 16;
-/// How many pushes into one wiki are looked at at the same moment.
+/// Maximal number of pushes into one wiki that are checked at the same time.
 const RECEIVERS: usize = 2;
 
-/// An open wiki and its door.
+/// An open wiki and its door, a semaphore that every use passes.
 ///
-/// The files of a wiki are found by their path. When a wiki is deleted and another one takes its
-/// name, whatever still runs on the old one would read and write the new one's files. So every use
-/// goes through the door, and closing waits until nobody is inside.
+/// The files of a wiki are found by their path. When a wiki is deleted and another one takes its name, an operation
+/// that still runs on the old wiki would read and write the new one's files. So every use acquires a permit of the
+/// door, and closing waits until all permits are back.
 pub(crate) struct Live {
     wiki: Wiki,
-    /// Each use takes one; closing takes all and gives none back.
+    /// Each use holds one permit; closing takes all of them and gives none back.
     door: Semaphore,
-    /// Readers and the one writer wait here, each in order and without a thread, so that a crowd at
-    /// one wiki doesn't keep the others' requests from being served.
+    /// Queues, first come first served: readers and the one writer wait here without a thread, so that a crowd at one
+    /// wiki doesn't delay the requests for other wikis.
     readers: Arc<Semaphore>,
     writer: Arc<Semaphore>,
     receivers: Arc<Semaphore>,
-    /// Whether it was written to since somebody looked after its repository.
+    /// `true` if the wiki was written to since its repository was last maintained.
     written: AtomicBool,
-    /// Marked whenever those who follow the wiki should look.
+    /// The signal to the followers of the wiki.
     moved: Arc<watch::Sender<()>>,
-    /// Whether the wiki is being closed: whoever stays inside for long should leave.
+    /// `true` if the wiki is being closed: long-running users should leave.
     closing: watch::Sender<bool>,
-    /// The end of all work on the wiki that may be interrupted.
+    /// The deadline of all interruptible work on the wiki.
     work: Deadline,
 }
 
-/// What somebody is about to do with a wiki.
+/// The kind of an operation on a wiki.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Use {
     Read,
     Write,
-    /// To look at a push, which takes long and needs the writer only at its end.
+    /// Checking a push, which takes long and needs the writer only at its end.
     Receive,
 }
 
 impl Live {
-    /// `moved` outlives it: who follows the wiki does so also while it is closed.
+    /// `moved` outlives this value: followers stay subscribed while the wiki is closed.
     pub(crate) fn new(wiki: Wiki, moved: Arc<watch::Sender<()>>) -> Self {
         Self {
             wiki,
@@ -58,7 +58,7 @@ impl Live {
             readers: Arc::new(Semaphore::new(READERS)),
             writer: Arc::new(Semaphore::new(1)),
             receivers: Arc::new(Semaphore::new(RECEIVERS)),
-            // What came into it before it was opened counts as well.
+            // Commits from before the wiki was opened count as well.
             written: AtomicBool::new(true),
             moved,
             closing: watch::Sender::new(false),
@@ -66,7 +66,7 @@ impl Live {
         }
     }
 
-    /// Waits until it is one's turn to take a thread. Holds as long as what it returns.
+    /// Waits for a permit to occupy a thread. The turn ends when the permit is dropped.
     pub(crate) async fn turn(&self, purpose: Use) -> OwnedSemaphorePermit {
         if !matches!(purpose, Use::Read) {
             self.written.store(true, Ordering::Relaxed);
@@ -79,29 +79,30 @@ impl Live {
         queue.clone().acquire_owned().await.expect("the queues are never closed")
     }
 
-    /// Where readers wait for their turn, for those who read what they have open already.
+    /// The queue of readers, for reads from handles that are open already.
     pub(crate) fn readers(&self) -> Arc<Semaphore> {
         self.readers.clone()
     }
 
-    /// Uses the wiki. Until `work` returns, its files stay where they are.
+    /// Runs `work` on the wiki. The wiki's files stay in place until it returns.
     ///
     /// # Errors
-    /// [`Error::Closed`], or what `work` says.
+    /// [`Error::Closed`], or the error of `work`.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Wiki) -> Result<T, Error>) -> Result<T, Error> {
         let _inside = self.door.try_acquire().map_err(|_| Error::Closed)?;
         let done = work(&self.wiki);
-        // Whatever came of it: nothing may have been found because there are zeros now.
+        // Checked after success and failure alike: a file that was cut while mapped reads as zeros, which can look like
+        // "not found".
         self.wiki.check_maps()?;
         done
     }
 
-    /// Whether it has to be opened again before it is used.
+    /// Returns `true` if the wiki must be opened again before the next use.
     pub(crate) fn is_damaged(&self) -> bool {
         self.wiki.check_maps().is_err()
     }
 
-    /// Uses the wiki for longer than one call.
+    /// Acquires the wiki for longer than one call.
     ///
     /// # Errors
     /// [`Error::Closed`]
@@ -110,27 +111,27 @@ impl Live {
         Ok(Stay { live: self.clone(), closing: self.closing.subscribe() })
     }
 
-    /// A piece of work on the wiki, which ends when the wiki is closed or after `longest`.
+    /// The deadline of one operation: it ends when the wiki is closed or after `longest`.
     pub(crate) fn work(&self, longest: Option<Duration>) -> Deadline {
         self.work.part(longest)
     }
 
-    /// Whether the wiki is being closed.
+    /// Returns `true` if the wiki is being closed.
     pub(crate) fn is_closing(&self) -> bool {
         *self.closing.borrow()
     }
 
-    /// Whether it was written to since the last call.
+    /// Returns `true` if the wiki was written to since the last call.
     pub(crate) fn takes_written(&self) -> bool {
         self.written.swap(false, Ordering::Relaxed)
     }
 
-    /// How much of its pool is in use.
+    /// Usage of the wiki's connection pool.
     pub(crate) fn pool_use(&self) -> PoolUse {
         self.wiki.pool_use()
     }
 
-    /// Packs the repository, if it is time for that. Shutting the wiki ends it. Blocks.
+    /// Packs the repository if that is due. Closing the wiki interrupts it. Blocks.
     pub(crate) fn maintain(&self) {
         match self.with(Wiki::maintain) {
             Ok(_) | Err(Error::Closed | Error::Cancelled(_)) => {}
@@ -138,7 +139,7 @@ impl Live {
         }
     }
 
-    /// Tells those who follow the wiki that there may be something new.
+    /// Signals the followers of the wiki that there may be news.
     pub(crate) fn moved(&self) {
         self.moved.send_modify(|()| ());
     }
@@ -147,13 +148,13 @@ impl Live {
         self.moved.subscribe()
     }
 
-    /// Ends all work on the wiki that may be interrupted, and asks those who stay for long to leave.
+    /// Cancels all interruptible work on the wiki, and asks long-running users to leave.
     pub(crate) fn end_work(&self) {
         self.work.cancel();
         self.closing.send_replace(true);
     }
 
-    /// Lets nobody in any more and waits until all have left.
+    /// Admits no new uses and waits until all present ones have ended.
     pub(crate) async fn shut(&self) {
         self.wiki.stop_indexing();
         self.end_work();
@@ -163,16 +164,16 @@ impl Live {
         self.moved();
     }
 
-    /// Makes everything durable and ends the wiki, behind the shut door. Blocks.
+    /// Makes all changes durable in the repository and closes the wiki, after [`shut`](Self::shut). Blocks.
     ///
     /// # Errors
-    /// What couldn't be made durable in the repository; it is safe in wiki.db all the same.
+    /// A change couldn't be made durable in the repository; it is safe in wiki.db all the same.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.wiki.close()
     }
 }
 
-/// Somebody inside, who keeps the wiki's files where they are. Leaves when dropped.
+/// A long-running use of a wiki, which keeps the wiki's files in place. Dropping it ends the use.
 pub(crate) struct Stay {
     live: Arc<Live>,
     closing: watch::Receiver<bool>,
@@ -184,9 +185,9 @@ impl Stay {
         &self.live.wiki
     }
 
-    /// Waits until somebody waits for this one to leave.
+    /// Waits until the wiki is being closed and this use should end.
     pub(crate) async fn asked_to_leave(&mut self) {
-        // An error can't be: the sender is ours, too.
+        // The sender can't be gone: `self.live` owns it.
         let _ = self.closing.wait_for(|closing| *closing).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the platform remembers of its catalog, and how it learns that it changed.
+//! The in-memory cache of catalog rows and its invalidation.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -9,37 +9,36 @@ use moka::sync::Cache;
 
 use crate::{Author, Membership, Slug, Tenant, TenantId, Token};
 
-/// How many rows of each kind are kept.
+/// Maximal number of cached rows of each kind.
 const ROWS_KEPT: u64 = 20_000;
-/// How often it is written that a token was used, at most, in seconds.
+/// Minimal interval between two recorded uses of a token, in seconds.
 const USES_WRITTEN_EVERY: i64 = 60;
 
-/// Rows of the catalog that were read, and the epoch: a number that every change raises.
+/// A cache of catalog rows, and the epoch: a number that every change of the catalog increments.
 ///
-/// Who looks something up reads the epoch *before*; then the epoch being the same later proves that
-/// what was found still holds.
+/// A lookup reads the epoch *before* the row. As long as the epoch is the same later, the row is still valid.
 pub(crate) struct Memory {
     pub(crate) tenants: Cache<Slug, Arc<Tenant>>,
     pub(crate) members: Cache<(TenantId, String), Membership>,
     pub(crate) tokens: Cache<[u8; 32], Arc<KnownToken>>,
-    /// The ids of tokens that are good, for handles whose callers showed one.
+    /// The ids of valid tokens, for handles of callers with tokens.
     pub(crate) alive: Cache<String, ()>,
-    /// Users who were here. Only says what need not be written again.
+    /// Users seen recently, so that their details need not be written again.
     pub(crate) seen: Cache<String, Arc<Seen>>,
-    /// When tokens were used, by their ids, in seconds since 1970: what is yet to be written.
+    /// Unwritten times of last use per token id, in seconds since 1970.
     uses: Mutex<HashMap<String, i64>>,
     epoch: AtomicU64,
-    /// Held to keep a row or to forget one, never while anything is read or written.
+    /// Locks keeping and forgetting rows; never held during I/O.
     turn: Mutex<()>,
 }
 
-/// A token, and when its use was last noted, in seconds since 1970.
+/// A token, and the time of its last recorded use in seconds since 1970.
 pub(crate) struct KnownToken {
     pub(crate) token: Token,
     used: AtomicI64,
 }
 
-/// What was last said of a user, and when.
+/// The last recorded details of a user, and the time.
 pub(crate) struct Seen {
     pub(crate) author: Author,
     pub(crate) at: Instant,
@@ -66,10 +65,10 @@ impl Memory {
         }
     }
 
-    /// How many rows are kept.
+    /// Number of cached rows.
     pub(crate) fn rows(&self) -> u64 {
         let Self { tenants, members, tokens, .. } = self;
-        // What was put in or taken out of late may not be counted yet.
+        // The counts lag behind recent insertions and removals.
         tenants.run_pending_tasks();
         members.run_pending_tasks();
         tokens.run_pending_tasks();
@@ -80,8 +79,8 @@ impl Memory {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Keeps what was read after the epoch was `epoch`, unless something changed meanwhile: then it
-    /// may be what the change has just made untrue.
+    /// Caches rows that were read while the epoch was `epoch`, unless the catalog changed meanwhile: then the rows may
+    /// be outdated.
     pub(crate) fn keep(&self, epoch: u64, keep: impl FnOnce(&Self)) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if self.epoch() == epoch {
@@ -89,15 +88,14 @@ impl Memory {
         }
     }
 
-    /// To be called after every change of the catalog: forgets what the change made untrue, and
-    /// only then raises the epoch.
+    /// Must be called after every change of the catalog: removes the outdated rows, and only then increments the epoch.
     pub(crate) fn forget(&self, forget: impl FnOnce(&Self)) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         forget(self);
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Forgets the tokens for which `gone` holds. Tokens go rarely, so looking at all is fine.
+    /// Removes the tokens that satisfy `gone`. This happens rarely, so a scan of all tokens is fine.
     pub(crate) fn forget_tokens(&self, gone: impl Fn(&Token) -> bool) {
         for (hash, known) in &self.tokens {
             if gone(&known.token) {
@@ -107,7 +105,7 @@ impl Memory {
         self.alive.invalidate_all();
     }
 
-    /// Forgets all that depends on a user. Users are changed rarely, too.
+    /// Removes all rows that depend on a user. This happens rarely, too.
     pub(crate) fn forget_user(&self, subject: &str) {
         self.forget_tokens(|token| token.subject.as_deref() == Some(subject));
         for (key, _) in &self.members {
@@ -118,20 +116,20 @@ impl Memory {
         self.seen.invalidate(subject);
     }
 
-    /// Notes that a token is used now, to be written later, unless that was noted a moment ago.
+    /// Records that a token is used now, to be written later, unless a use was recorded a moment ago.
     pub(crate) fn note_use(&self, known: &KnownToken, now: i64) {
         let before = known.used.load(Ordering::Relaxed);
         if now.saturating_sub(before) < USES_WRITTEN_EVERY {
             return;
         }
-        // One of many at once notes it for all.
+        // Of several concurrent uses, one records.
         let order = Ordering::Relaxed;
         if known.used.compare_exchange(before, now, order, order).is_ok() {
             self.uses().insert(known.token.id.clone(), now);
         }
     }
 
-    /// The uses that are yet to be written, which are taken out.
+    /// Takes the recorded uses, which the caller must write.
     pub(crate) fn take_uses(&self) -> Vec<(String, i64)> {
         self.uses().drain().collect()
     }

@@ -1,11 +1,12 @@
-//! A wiki that somebody stands before.
+//! The view of a wiki that a caller has before being admitted, for accepting invitations.
 
 use std::sync::Arc;
 
 use crate::{AuditLog, Caller, Error, Platform, Role, Slug, Tenant, TenantId, Wiki};
 
-/// A wiki that a request is for, and who asks. Nobody has asked yet whether they may see it, nor
-/// even whether it is there, so that both look the same; nothing is to be told of it. In the extensions of requests that [`ContextLayer::outside`] lets in.
+/// A wiki that a request names, and the caller, before any check that the wiki exists or that the caller may see it.
+/// Both cases look the same, and answers must not reveal anything about the wiki. The layer puts this value into the
+/// extensions of requests that [`ContextLayer::outside`] lets in.
 ///
 /// [`ContextLayer::outside`]: crate::ContextLayer::outside
 #[derive(Clone)]
@@ -20,39 +21,39 @@ impl Outside {
         Self { platform, tenant, caller }
     }
 
-    /// The immutable id, if there is such a wiki.
+    /// The immutable id, if the wiki exists.
     pub fn id(&self) -> Option<TenantId> {
         self.tenant.as_ref().map(|tenant| tenant.id)
     }
 
-    /// The name, if there is such a wiki.
+    /// The name, if the wiki exists.
     pub fn slug(&self) -> Option<&Slug> {
         self.tenant.as_ref().map(|tenant| &tenant.slug)
     }
 
-    /// Who asks.
+    /// The caller.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// Where it is written down who does what.
+    /// The audit log of the platform.
     pub fn audit(&self) -> AuditLog {
         self.platform.audit()
     }
 
-    /// Makes sure that the wiki has an invitation with this secret, also one that is over. A wiki that isn't
-    /// there takes as long as one that has none.
+    /// Checks that the wiki has an invitation with this secret, even a used or expired one. The check takes as long for
+    /// a wiki that doesn't exist as for one without such an invitation.
     ///
     /// # Errors
-    /// [`Error::UnknownWiki`]: it has none, or isn't there.
+    /// [`Error::UnknownWiki`]: the wiki doesn't exist or has no such invitation.
     pub async fn check_invitation(&self, secret: &str) -> Result<(), Error> {
         let settled = self.tenant.as_ref().filter(|tenant| tenant.state.is_settled());
-        // No wiki has this id, so its invitations are asked for in vain.
+        // A fresh random id, which belongs to no wiki, costs the same lookup.
         let id = settled.map_or_else(TenantId::random, |tenant| tenant.id);
         self.platform.check_invitation(id, secret).await
     }
 
-    /// Lets the caller in by an invitation, and says where, and with which role.
+    /// Accepts an invitation for the caller, and returns the wiki's name and the caller's role.
     ///
     /// # Errors
     /// As [`Platform::accept_invitation`].
@@ -64,7 +65,7 @@ impl Outside {
 }
 
 impl Wiki {
-    /// The wiki as somebody sees it who stands before it.
+    /// The view of this wiki before the caller is admitted.
     pub fn outside(&self) -> Outside {
         let tenant = Some(self.shared_tenant());
         Outside::new(self.platform().clone(), tenant, self.caller().clone())

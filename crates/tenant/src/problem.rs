@@ -1,7 +1,6 @@
-//! Errors as a client sees them: RFC 9457 `application/problem+json`.
+//! Errors in answers to clients: RFC 9457 `application/problem+json`.
 //!
-//! What the client reads and what the operator's log reads are two things. Everything in a
-//! [`Problem`] is for the client; the cause of a failure that isn't the client's goes to the log.
+//! A [`Problem`] contains only information for the client. The cause of an internal error goes to the operator's log.
 
 use std::fmt;
 
@@ -11,18 +10,18 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use wikigrove_storage::InvalidPreferences;
 
-/// The media type of every error.
+/// The media type of all error answers.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// All that a client learns about a failure that is ours.
+/// The client's only information about an internal error.
 const INTERNAL: &str =
     "the server failed to answer this request; its log says why, under the request id";
 
-/// An error answer: a status, a stable code, a sentence, and fields of its own.
+/// An error answer: a status, a stable code, a sentence, and additional fields.
 #[derive(Clone)]
 pub struct Problem(Box<Content>);
 
-/// Boxed, so that a `Result` with a problem in it stays small where nothing goes wrong.
+/// Boxed, so that a `Result` with a problem in it stays small.
 #[derive(Clone)]
 struct Content {
     status: StatusCode,
@@ -33,21 +32,21 @@ struct Content {
 }
 
 impl Problem {
-    /// Describes an error. `code` is stable and in snake_case; `detail` is a sentence for people.
+    /// Makes a problem. `code` is stable and in snake_case; `detail` is a sentence for people.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let (fields, headers) = (Map::new(), HeaderMap::new());
         let detail = visible(detail.into());
         Self(Box::new(Content { status, code, detail, fields, headers }))
     }
 
-    /// Logs `cause`, with everything below it, and tells the client nothing of it.
+    /// Logs `cause` with its sources, and makes a problem that reveals nothing of it.
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %Chain(cause), "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", INTERNAL)
     }
 
-    /// Adds a member to the body. The members every problem has can't be replaced by it, and a
-    /// value that has no JSON form is left out.
+    /// Adds a member to the body. The standard members of a problem can't be replaced, and a value that has no JSON
+    /// form is left out.
     #[must_use]
     pub fn field(mut self, name: &str, value: impl Serialize) -> Self {
         if let Ok(value) = serde_json::to_value(value) {
@@ -56,15 +55,14 @@ impl Problem {
         self
     }
 
-    /// Adds a header to the answer, beside others of the same name: an answer may carry several
-    /// challenges.
+    /// Adds a header to the answer, beside others of the same name, because an answer may carry several challenges.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.append(name, value);
         self
     }
 
-    /// Says after how many seconds the request is worth repeating.
+    /// Adds a `Retry-After` header with this number of seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.0.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -76,7 +74,7 @@ impl Problem {
         self.0.status
     }
 
-    /// The stable code: what a program decides on.
+    /// The stable code, for programs.
     pub fn code(&self) -> &'static str {
         self.0.code
     }
@@ -86,7 +84,7 @@ impl Problem {
         &self.0.detail
     }
 
-    /// The body, naming the request if its id is known.
+    /// The body, with the request's id if it is known.
     pub fn body(&self, request_id: Option<&str>) -> Vec<u8> {
         let Content { status, code, detail, fields, .. } = &*self.0;
         let mut members = fields.clone();
@@ -101,7 +99,7 @@ impl Problem {
         Value::Object(members).to_string().into_bytes()
     }
 
-    /// Writes this problem as the body of `response`, whose status and other headers stay.
+    /// Replaces the body of `response` with this problem. The status and the other headers stay.
     pub fn write_to<B: From<Vec<u8>>>(&self, response: &mut Response<B>, request_id: Option<&str>) {
         let body = self.body(request_id);
         let headers = response.headers_mut();
@@ -110,8 +108,8 @@ impl Problem {
         *response.body_mut() = B::from(body);
     }
 
-    /// The answer. It carries the problem in its extensions as well, for whoever knows the
-    /// request's id further out and writes it again with [`Problem::write_to`].
+    /// The answer. Its extensions hold the problem as well, so that an outer layer that knows the request's id can
+    /// write the body again with [`Problem::write_to`].
     pub fn to_response<B: From<Vec<u8>>>(&self) -> Response<B> {
         let mut response = Response::new(B::from(Vec::new()));
         *response.status_mut() = self.0.status;
@@ -130,14 +128,14 @@ impl axum::response::IntoResponse for Problem {
     }
 }
 
-/// The answer to settings that can't be, found `within` this part (a JSON pointer) of the body.
+/// The answer to invalid settings. `within` is a JSON pointer to the settings in the request's body.
 pub fn invalid_preferences(within: &str, wrong: &InvalidPreferences) -> Problem {
     let code = preferences_code(wrong);
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, wrong.to_string());
     with_preferences(problem, within, wrong)
 }
 
-/// A name that isn't known says more than a value that is wrong.
+/// One unknown name decides the code, because it says more than an invalid value.
 pub(crate) fn preferences_code(wrong: &InvalidPreferences) -> &'static str {
     const UNKNOWN: &str = "unknown_preference";
     let names_unknown = wrong.all().iter().any(|one| one.code == UNKNOWN);
@@ -171,8 +169,8 @@ impl fmt::Debug for Problem {
 
 impl std::error::Error for Problem {}
 
-/// A sentence that quotes what a client sent must not act on the terminal that shows it, nor show it in
-/// another order.
+/// Escapes characters that would control or reorder the output of a terminal, because a sentence may quote a client's
+/// input.
 fn visible(text: String) -> String {
     let is_hidden = |c: char| {
         c.is_control()
@@ -188,7 +186,7 @@ fn visible(text: String) -> String {
     visible
 }
 
-/// An error and its sources on one line; a source that its parent already quotes isn't repeated.
+/// Displays an error and its sources on one line. A source that its parent already quotes isn't repeated.
 struct Chain<'a>(&'a dyn std::error::Error);
 
 impl fmt::Display for Chain<'_> {

@@ -1,4 +1,5 @@
-//! Counts refused calls: one row of the audit log for each caller, kind of call and minute, however many there are.
+//! Counts refused calls, so that the audit log gets one row per caller, kind of call and minute, however many calls are
+//! refused.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::{AuditId, NewAuditEntry, TenantId};
 
-/// The time for which refusals of a kind are counted in one row.
+/// The time for which one row counts refusals of a kind.
 const COUNTED_FOR: Duration = Duration::from_secs(60);
-/// The most rows of one principal in that time. Further kinds of refusals are only logged.
+/// Maximal number of rows per principal in that time. Further kinds of refusals are only logged.
 const ROWS: usize = 10;
-/// The most principals that are counted at once; refusals of others are only logged.
+/// Maximal number of principals counted at once. Refusals of further principals are only logged.
 const PRINCIPALS: usize = 10_000;
 
 /// The refusals of the last minute.
@@ -26,13 +27,13 @@ struct Minute {
 #[derive(Debug)]
 struct Row {
     kind: Kind,
-    /// `None` while it is being written.
+    /// The row in the audit log; `None` while it is being written.
     id: Option<AuditId>,
-    /// Refusals since the count was last written.
+    /// Number of refusals since the count was last written.
     more: u32,
 }
 
-/// The kind of a refused call: refusals in different wikis are counted in different rows.
+/// The kind of a refused call. Each wiki has its own kinds, and so its own rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     action: String,
@@ -48,7 +49,8 @@ impl Kind {
 }
 
 impl Refusals {
-    /// Counts a refusal. `true`: it is the first of its kind, and a row has to be [written](Self::written).
+    /// Counts a refusal. Returns `true` for the first of its kind: the caller must write a row and report
+    /// [`written`](Self::written).
     pub(crate) fn count(&self, entry: &NewAuditEntry, now: Instant) -> bool {
         let principal = entry.subject.clone().unwrap_or_default();
         let mut principals = self.principals();
@@ -71,7 +73,7 @@ impl Refusals {
         true
     }
 
-    /// Notes which row counts refusals of this kind; `None`: it could not be written, and the next refusal
+    /// Records the row that counts refusals of this kind. `None` means that writing it failed; then the next refusal
     /// tries again.
     pub(crate) fn written(&self, entry: &NewAuditEntry, id: Option<AuditId>) {
         let mut principals = self.principals();
@@ -87,7 +89,7 @@ impl Refusals {
         }
     }
 
-    /// Takes out the counts that aren't written yet, and forgets minutes that are over.
+    /// Takes the counts that aren't written yet, and drops minutes that have passed.
     pub(crate) fn take(&self, now: Instant) -> Vec<(AuditId, u32)> {
         let mut principals = self.principals();
         let rows = principals.values_mut().flat_map(|minute| &mut minute.rows);
@@ -128,7 +130,7 @@ mod tests {
         let (refusals, began) = (Refusals::default(), Instant::now());
         let change = entry("ann", "preferences.change", "garden");
         assert!(refusals.count(&change, began));
-        // Also while it is being written.
+        // Counted even while the row is being written.
         assert!(!refusals.count(&change, began));
         assert_eq!(refusals.take(began), []);
         refusals.written(&change, Some(AuditId(7)));

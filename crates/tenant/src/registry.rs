@@ -1,5 +1,5 @@
-//! Open wikis: each opened once however many ask for it, bounded in number, closed when idle and
-//! never while in use.
+//! The registry of open wikis. A wiki is opened once for any number of concurrent requests; the number of open wikis is
+//! limited; idle wikis are closed, and wikis in use never are.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,25 +15,26 @@ use crate::figures::Comings;
 use crate::live::Live;
 use crate::{Error, TenantId};
 
-/// How long a request waits for a place when as many wikis are in use as may be open.
+/// The longest wait of a request while the limit of open wikis is reached and all are in use.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How many wikis are closed at once when all are. Each may wait for its disk, or for work that goes on.
+/// Maximal number of wikis closed concurrently when the platform is closed. Each may wait for its disk, or for running
+/// work.
 const CLOSED_AT_ONCE: usize = 16;
 
 /// The open wikis of one platform.
 ///
-/// Its methods must not be cancelled halfway: they are called from tasks of their own.
+/// The methods must not be cancelled halfway, so they are called from tasks of their own.
 pub(crate) struct Registry {
     slots: Mutex<Slots>,
     /// One permit per wiki that is open or being opened.
     places: Arc<Semaphore>,
-    /// What those are told by who follow a wiki, open or not.
+    /// The signals to the followers of each wiki, open or not.
     signals: Mutex<HashMap<TenantId, Arc<watch::Sender<()>>>>,
     started: Instant,
     counts: Counts,
 }
 
-/// What happened so far.
+/// Counters since the platform was opened.
 #[derive(Default)]
 struct Counts {
     opened: AtomicU64,
@@ -45,23 +46,23 @@ struct Counts {
 #[derive(Default)]
 struct Slots {
     of: HashMap<TenantId, Arc<Slot>>,
-    /// Nothing is opened any more.
+    /// `true` if no wiki may be opened any more.
     shut: bool,
 }
 
-/// The place of one wiki, open or not.
+/// The entry of one wiki, open or not.
 #[derive(Default)]
 struct Slot {
     open: Mutex<Option<Open>>,
-    /// Held while the wiki is being opened or closed: there is never more than one handle.
+    /// Held while the wiki is being opened or closed, so that at most one handle exists.
     gate: Arc<tokio::sync::Mutex<()>>,
-    /// When the wiki was last asked for, in milliseconds since the registry was made.
+    /// The time of the last request for the wiki, in milliseconds since the registry was made.
     used: AtomicU64,
 }
 
 struct Open {
     wiki: Arc<Live>,
-    /// How many hold the wiki only for work that gives way to whoever wants to close it.
+    /// Number of holders that only do background work, which doesn't prevent closing.
     background: usize,
     _place: OwnedSemaphorePermit,
 }
@@ -75,11 +76,10 @@ impl Slot {
         lock(&self.open).as_ref().is_some_and(Open::gives_way)
     }
 
-    /// Takes the wiki out if nobody holds it; with `force`, also if somebody does for work that gives
-    /// way.
+    /// Takes the wiki out of the slot if it is unused. With `force`, background work doesn't count as use.
     fn take_if_unused(&self, force: bool) -> Option<Open> {
         let mut open = lock(&self.open);
-        // Nobody can get hold of it meanwhile: that takes this lock.
+        // No other task can acquire the wiki meanwhile: that takes this lock.
         open.take_if(|open| open.gives_way() && (force || open.background == 0))
     }
 }
@@ -90,7 +90,7 @@ impl Open {
     }
 }
 
-/// An open wiki that is held for work that gives way: it may be closed at any moment.
+/// An open wiki held for background work: it may be closed at any moment.
 pub(crate) struct InBackground {
     wiki: Option<Arc<Live>>,
     slot: Arc<Slot>,
@@ -118,12 +118,13 @@ impl Drop for InBackground {
         let Some(wiki) = self.wiki.take() else { return };
         let mut open = lock(&self.slot.open);
         match open.as_mut().filter(|open| Arc::ptr_eq(&open.wiki, &wiki)) {
-            // In one step for whoever counts.
+            // Both under the lock, so that `gives_way` never sees one of them without the other.
             Some(open) => {
                 open.background -= 1;
                 drop(wiki);
             }
-            // It was closed meanwhile. With it may go its connections, which takes a while.
+            // The wiki was closed meanwhile. Dropping it may close its connections, which takes a while, so the lock is
+            // freed first.
             None => {
                 drop(open);
                 drop(wiki);
@@ -133,7 +134,7 @@ impl Drop for InBackground {
 }
 
 impl Registry {
-    /// A registry for at most `limit` open wikis.
+    /// Makes a registry for at most `limit` open wikis.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             slots: Mutex::default(),
@@ -144,7 +145,7 @@ impl Registry {
         }
     }
 
-    /// The wiki, if it is open and can be used.
+    /// The wiki, if it is open and intact. Counts as a request for it.
     pub(crate) fn get(&self, id: TenantId) -> Option<Arc<Live>> {
         let slots = lock(&self.slots);
         let slot = slots.of.get(&id)?;
@@ -156,27 +157,27 @@ impl Registry {
         Some(wiki)
     }
 
-    /// As [`get`](Self::get), by somebody who only watches.
+    /// Like [`get`](Self::get), but doesn't count as a request for the wiki, and doesn't check it.
     pub(crate) fn peek(&self, id: TenantId) -> Option<Arc<Live>> {
         let slots = lock(&self.slots);
         let slot = slots.of.get(&id)?;
         lock(&slot.open).as_ref().map(|open| open.wiki.clone())
     }
 
-    /// Whether a wiki can be opened without closing another one.
+    /// Returns `true` if a wiki can be opened without closing another one.
     pub(crate) fn has_room(&self) -> bool {
         self.places.available_permits() > 0
     }
 
-    /// What those are told by who follow this wiki.
+    /// The signal to the followers of this wiki.
     pub(crate) fn signal(&self, id: TenantId) -> Arc<watch::Sender<()>> {
         lock(&self.signals).entry(id).or_default().clone()
     }
 
-    /// The wiki, opened by `open` if need be, and whether it was.
+    /// The wiki, opened with `open` if need be, and `true` if this call opened it.
     ///
     /// # Errors
-    /// What `open` says, or that no place became free.
+    /// The error of `open`, or [`Error::Busy`] if the limit of open wikis stays reached.
     pub(crate) async fn open(
         &self,
         id: TenantId,
@@ -195,7 +196,7 @@ impl Registry {
         Ok((wiki, true))
     }
 
-    /// Keeps a wiki from being opened or closed by anybody else.
+    /// Waits for the gate of a wiki, which keeps other tasks from opening or closing the wiki.
     ///
     /// # Errors
     /// The platform is being closed.
@@ -211,14 +212,14 @@ impl Registry {
         Ok(Gate { registry: self, id, slot, _guard: guard })
     }
 
-    /// As [`gate`](Self::gate), for a wiki that is there and that nobody opens or closes just now.
+    /// Like [`gate`](Self::gate), if the wiki has a slot and its gate is free.
     fn try_gate(&self, id: TenantId) -> Option<Gate<'_>> {
         let slot = lock(&self.slots).of.get(&id)?.clone();
         let guard = slot.gate.clone().try_lock_owned().ok()?;
         Some(Gate { registry: self, id, slot, _guard: guard })
     }
 
-    /// A place for one more wiki, made by closing the one that was unused for the longest time.
+    /// A permit for one more open wiki, if need be by closing the least recently used wiki.
     async fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -233,7 +234,7 @@ impl Registry {
                     "as many wikis are in use as may be open at once".to_owned(),
                 ));
             }
-            // All are in use. A handle that is dropped tells nobody, so look again soon.
+            // All are in use. Dropping a handle sends no signal, so poll.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -254,7 +255,7 @@ impl Registry {
         false
     }
 
-    /// Closes what nobody asked for within `idle`, and checkpoints what stays open.
+    /// Closes wikis without requests for `idle`, and checkpoints the others.
     pub(crate) async fn tidy(&self, idle: Duration) {
         let now = self.now();
         let slots: Vec<(TenantId, u64)> = lock(&self.slots)
@@ -273,7 +274,7 @@ impl Registry {
             Arc::strong_count(signal) > 1 || signal.receiver_count() > 0
         };
         lock(&self.signals).retain(|_, signal| is_used(signal));
-        // Left by those who gave up waiting at a gate.
+        // Empty slots stay behind when a task is cancelled while it waits at a gate.
         lock(&self.slots).of.retain(|_, slot| slot.is_open() || Arc::strong_count(slot) > 1);
     }
 
@@ -292,7 +293,7 @@ impl Registry {
         held.filter(|held| held.wiki().takes_written()).collect()
     }
 
-    /// Closes a wiki unless somebody holds it, or is opening or closing it.
+    /// Closes a wiki unless it is in use, or being opened or closed. Returns `true` if it was closed.
     async fn close_unused(&self, id: TenantId, force: bool) -> bool {
         let Some(gate) = self.try_gate(id) else { return false };
         match gate.slot.take_if_unused(force) {
@@ -306,14 +307,14 @@ impl Registry {
         }
     }
 
-    /// Closes all wikis, even those that are in use, and opens none from now on.
+    /// Closes all wikis, even those in use, and refuses to open any from now on.
     pub(crate) async fn shut(self: &Arc<Self>) {
         let slots: Vec<_> = {
             let mut slots = lock(&self.slots);
             slots.shut = true;
             slots.of.iter().map(|(id, slot)| (*id, slot.clone())).collect()
         };
-        // In all of them first, so that no work goes on while other wikis are closed.
+        // Cancels the work in all wikis first, so that none continues while other wikis are being closed.
         for (_, slot) in &slots {
             if let Some(open) = lock(&slot.open).as_ref() {
                 open.wiki.end_work();
@@ -333,23 +334,23 @@ impl Registry {
         while closing.join_next().await.is_some() {}
     }
 
-    /// The open wikis.
+    /// The ids of the open wikis.
     pub(crate) fn ids(&self) -> Vec<TenantId> {
         let slots = lock(&self.slots);
         slots.of.iter().filter(|(_, slot)| slot.is_open()).map(|(id, _)| *id).collect()
     }
 
-    /// Whether [`shut`](Self::shut) was called.
+    /// Returns `true` if [`shut`](Self::shut) was called.
     pub(crate) fn is_shut(&self) -> bool {
         lock(&self.slots).shut
     }
 
-    /// The number of open wikis.
+    /// Number of open wikis.
     pub(crate) fn len(&self) -> usize {
         lock(&self.slots).of.values().filter(|slot| slot.is_open()).count()
     }
 
-    /// How often wikis were opened and closed.
+    /// Number of wikis opened and closed so far.
     pub(crate) fn comings(&self) -> Comings {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let Counts { opened, idle, displaced, ended } = &self.counts;
@@ -357,12 +358,12 @@ impl Registry {
         Comings { opened, idle, displaced, ended }
     }
 
-    /// How much of the pools of all open wikis is in use.
+    /// Usage of the connection pools of all open wikis together.
     pub(crate) fn pool_use(&self) -> PoolUse {
         let slots: Vec<_> = lock(&self.slots).of.values().cloned().collect();
         let mut all = PoolUse::default();
         for slot in slots {
-            // Not held longer than that: whoever holds a wiki keeps it from being closed.
+            // The lock is held, and the wiki isn't cloned: holding it would keep it from being closed.
             if let Some(open) = lock(&slot.open).as_ref() {
                 all += open.wiki.pool_use();
             }
@@ -380,7 +381,7 @@ impl Registry {
     }
 }
 
-/// While this is held nobody else opens or closes the wiki.
+/// The exclusive right to open or close a wiki.
 pub(crate) struct Gate<'a> {
     registry: &'a Registry,
     id: TenantId,
@@ -389,7 +390,7 @@ pub(crate) struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Closes the wiki if it has to be opened again.
+    /// Closes the wiki if it must be opened again.
     async fn close_damaged(&self) {
         let damaged = {
             let mut open = lock(&self.slot.open);
@@ -407,7 +408,7 @@ impl Gate<'_> {
         lock(&self.slot.open).as_ref().map(|open| open.wiki.clone())
     }
 
-    /// Closes the wiki, if it is open, even if somebody holds it; they get errors from then on.
+    /// Closes the wiki if it is open, even while it is in use; its users get errors from then on.
     pub(crate) async fn close(&self) {
         let open = lock(&self.slot.open).take();
         if let Some(open) = open {
@@ -418,22 +419,22 @@ impl Gate<'_> {
 }
 
 impl Drop for Gate<'_> {
-    /// Forgets a slot with nothing in it, unless somebody else is waiting at its gate.
+    /// Removes an empty slot, unless another task is waiting at its gate.
     fn drop(&mut self) {
         let mut slots = lock(&self.registry.slots);
-        // One count is the map's, one is ours.
+        // The map and this gate hold one reference each.
         if Arc::strong_count(&self.slot) <= 2 && !self.slot.is_open() {
             slots.of.remove(&self.id);
         }
     }
 }
 
-/// Closes what was taken out of its slot, by whoever holds its gate.
+/// Closes a wiki that was taken out of its slot. The caller holds the gate.
 async fn finish(open: Open) {
     open.wiki.shut().await;
     let closed = try_blocking(move || {
         let closed = open.wiki.close();
-        // With its connections, which takes a while.
+        // Drops the connections, too, which takes a while.
         drop(open);
         closed
     });
@@ -444,8 +445,8 @@ fn closing() -> Error {
     Error::Busy("the platform is being closed".to_owned())
 }
 
-/// A failing checkpoint loses nothing, but the operator should know; and one wiki that panics must
-/// not keep the others from being closed.
+/// Logs a failure. A failed checkpoint loses no data, but the operator should know. A panic of one wiki must not keep
+/// the others from being closed.
 fn log(done: Result<Result<(), wikigrove_storage::Error>, tokio::task::JoinError>, what: &str) {
     let error: Box<dyn std::error::Error> = match done {
         Ok(Ok(()) | Err(wikigrove_storage::Error::Closed)) => return,

@@ -1,4 +1,4 @@
-//! Who asks.
+//! The caller of a request.
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -7,85 +7,85 @@ use crate::access::Role;
 use crate::token::{Token, TokenRole};
 use crate::{Author, InvalidSubject, TenantId, check_subject};
 
-/// What the addresses of those end with who have none. The domain can never receive mail.
+/// The domain of the stand-in addresses of users without an e-mail address. It can never receive mail.
 pub(crate) const STAND_IN: &str = "@users.invalid";
 
-/// Who asks, and whom commits name: a stable subject and an author.
+/// The caller of a request: a stable subject, and the author that its commits name.
 ///
-/// A user's role comes from the wiki's list of members, unless the application around us decides
-/// it with [`with_role`](Self::with_role). Cheap to clone.
+/// A user's role comes from the wiki's list of members, unless the embedding application sets it with
+/// [`with_role`](Self::with_role). Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Caller {
     who: Arc<Who>,
-    /// Where the request came from, if that is known.
+    /// The network address that the request came from, if known.
     client: Option<IpAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Who {
-    /// What identifies the caller; `None` is nobody in particular.
+    /// The stable identifier of the caller; `None` for an anonymous caller.
     subject: Option<String>,
-    /// Whether the subject is a user's, and not the operator's or a token's.
+    /// `true` if the subject is a user's, and not the operator's or a token's.
     is_user: bool,
     author: Author,
     standing: Standing,
     ceiling: Ceiling,
     act_as: bool,
-    /// The token that was shown.
+    /// The id of the token that the request was authenticated with.
     token: Option<String>,
 }
 
-/// Where a caller's role comes from.
+/// The source of a caller's role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// From the wiki's visibility alone.
+    /// The wiki's visibility alone.
     Anonymous,
-    /// From the wiki's list of members.
+    /// The wiki's list of members.
     User,
-    /// From the token that was shown, in the wiki it was made for.
+    /// The caller's token, in the wiki it is for.
     Token { wiki: TenantId, role: Role },
-    /// From the application around us, in every wiki.
+    /// The embedding application, in every wiki.
     Given(Role),
-    /// From running the platform.
+    /// The caller is the platform's operator.
     Operator,
 }
 
-/// What a caller's role can't exceed, wherever it comes from.
+/// An upper limit of a caller's role, whatever its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ceiling {
-    /// It isn't limited.
+    /// No limit.
     None,
     At(Role),
-    /// It is nobody, and sees nothing.
+    /// The caller has no role, and sees no wiki.
     Nothing,
 }
 
 impl Caller {
-    /// Somebody who showed no credential.
+    /// A caller without credentials.
     pub fn anonymous() -> Self {
-        // Most requests of a public wiki come from nobody.
+        // A shared value: most requests of a public wiki are anonymous.
         static NOBODY: LazyLock<Caller> = LazyLock::new(|| {
             Caller::new(None, stand_in("anonymous", "anonymous"), Standing::Anonymous, false)
         });
         NOBODY.clone()
     }
 
-    /// A user: `subject` is the stable identifier that the identity provider gave, never a name or
-    /// an address that could pass to somebody else. One that [can't be](crate::check_subject) a
-    /// user's gets in nowhere.
+    /// A user. `subject` is the stable identifier from the identity provider, never a name or an address that could
+    /// later belong to another person. A user whose subject is [invalid](crate::check_subject) is refused by every
+    /// wiki.
     pub fn user(subject: impl Into<String>, author: Author) -> Self {
         Self::new(Some(subject.into()), author, Standing::User, true)
     }
 
-    /// A user without an e-mail address: commits say `<subject>@users.invalid`, a domain that can
-    /// never receive mail.
+    /// A user without an e-mail address. The address in commits is `<subject>@users.invalid`, a domain that can never
+    /// receive mail.
     pub fn user_without_email(subject: impl Into<String>, name: &str) -> Self {
         let subject = subject.into();
         let author = stand_in(name, &subject);
         Self::user(subject, author)
     }
 
-    /// Whoever runs the platform.
+    /// The platform's operator.
     pub fn operator() -> Self {
         static OPERATOR: LazyLock<Caller> = LazyLock::new(|| {
             let author = stand_in("operator", "operator");
@@ -94,7 +94,7 @@ impl Caller {
         OPERATOR.clone()
     }
 
-    /// The bearer of a token: the user whose it is, if it is somebody's.
+    /// The bearer of a token: the user it belongs to, if it belongs to one.
     pub fn token(token: &Token) -> Self {
         let standing = match token.role {
             TokenRole::Operator => Standing::Operator,
@@ -116,17 +116,17 @@ impl Caller {
         })
     }
 
-    /// Gives the caller this role in every wiki it enters. The lists of members aren't consulted:
-    /// the application around us has decided.
+    /// Gives the caller this role in every wiki. The lists of members aren't consulted: the embedding application has
+    /// decided.
     #[must_use]
     pub fn with_role(mut self, role: Role) -> Self {
         Arc::make_mut(&mut self.who).standing = Standing::Given(role);
         self
     }
 
-    /// The same caller, nowhere with a greater role than this, whatever grants it: a token, the list
-    /// of members, the wiki's visibility, running the platform. `None` leaves no role at all, and no
-    /// wiki to be seen. It only ever narrows: of several limits the smallest holds.
+    /// The same caller with an upper limit on its role, whatever grants it: a token, the list of members, the wiki's
+    /// visibility, being the operator. `None` leaves no role at all, and no visible wiki. Limits only narrow: of
+    /// several, the smallest holds.
     #[must_use]
     pub fn limited_to(mut self, role: Option<Role>) -> Self {
         let who = Arc::make_mut(&mut self.who);
@@ -138,57 +138,57 @@ impl Caller {
         self
     }
 
-    /// The same caller making changes in `author`'s name; `None` if it may not.
+    /// The same caller with changes authored by `author`; `None` if the caller's token doesn't allow that.
     pub fn acting_as(&self, author: Author) -> Option<Self> {
         let who = || Arc::new(Who { author, ..Who::clone(&self.who) });
         self.who.act_as.then(|| Self { who: who(), client: self.client })
     }
 
-    /// The same caller, asking from a network address. Callers without a subject are told apart by it where
-    /// they share what is limited.
+    /// The same caller with a network address. Where a quota is shared, callers without a subject are told apart by
+    /// their addresses.
     #[must_use]
     pub fn at(mut self, client: Option<IpAddr>) -> Self {
         self.client = client;
         self
     }
 
-    /// The network address that the request came from, if it is known.
+    /// The network address that the request came from, if known.
     pub fn client(&self) -> Option<IpAddr> {
         self.client
     }
 
-    /// What identifies the caller; `None` for an anonymous one.
+    /// The stable identifier of the caller; `None` for an anonymous one.
     pub fn subject(&self) -> Option<&str> {
         self.who.subject.as_deref()
     }
 
-    /// Whom commits name.
+    /// The author that the caller's commits name.
     pub fn author(&self) -> &Author {
         &self.who.author
     }
 
-    /// The user that the caller is: who showed nothing, a token that is nobody's and the operator
-    /// are none.
+    /// The subject of the user that the caller is. `None` for anonymous callers, tokens without a user, and the
+    /// operator.
     pub fn user_subject(&self) -> Option<&str> {
         if self.is_user() { self.subject() } else { None }
     }
 
-    /// The id of the token that was shown, if one was.
+    /// The id of the caller's token, if it has one.
     pub fn token_id(&self) -> Option<&str> {
         self.who.token.as_deref()
     }
 
-    /// Whether the caller runs the platform. One that is [limited](Self::limited_to) doesn't.
+    /// Returns `true` if the caller is the operator. A [limited](Self::limited_to) one isn't.
     pub fn is_operator(&self) -> bool {
         self.who.standing == Standing::Operator && self.who.ceiling == Ceiling::None
     }
 
-    /// Whether the caller showed no credential, and no role was given to it either.
+    /// Returns `true` if the caller has no credentials, and no role from the embedding application.
     pub fn is_anonymous(&self) -> bool {
         self.who.standing == Standing::Anonymous
     }
 
-    /// The subject to look for in a wiki's list of members, if that list counts for this caller.
+    /// The subject to look up in a wiki's list of members, if that list applies to this caller.
     pub fn member_subject(&self) -> Option<&str> {
         match self.who.standing {
             Standing::User | Standing::Token { .. } => self.user_subject(),
@@ -201,12 +201,12 @@ impl Caller {
         Self::from(Who { subject, is_user, author, standing, ceiling, act_as, token })
     }
 
-    /// Checks that the caller, if it is a user, has a subject that can be a user's.
+    /// Checks that the subject of a caller that is a user is valid.
     pub(crate) fn check(&self) -> Result<(), InvalidSubject> {
         self.user_subject().map_or(Ok(()), check_subject)
     }
 
-    /// Whether the caller is known by nothing but a token that was made for another wiki.
+    /// Returns `true` if the caller's only credential is a token for another wiki.
     pub(crate) fn is_stranger_in(&self, wiki: TenantId) -> bool {
         matches!(self.standing(), Standing::Token { wiki: of, .. } if of != wiki) && !self.is_user()
     }
@@ -246,7 +246,7 @@ impl std::fmt::Debug for Caller {
     }
 }
 
-/// The author of a user's commits, made of what is known of them.
+/// The author of a user's commits, from the user's name and address as far as they are known.
 pub(crate) fn author_of(subject: &str, name: Option<&str>, email: Option<&str>) -> Author {
     let name = name.unwrap_or(subject);
     match email {
@@ -255,7 +255,7 @@ pub(crate) fn author_of(subject: &str, name: Option<&str>, email: Option<&str>) 
     }
 }
 
-/// An author made from a name and a subject that may contain what git can't store.
+/// An author from a name and a subject that may contain characters that git can't store.
 fn stand_in(name: &str, subject: &str) -> Author {
     let email = format!("{}{STAND_IN}", subject.replace(char::is_whitespace, "-"));
     Author::new(name, email)

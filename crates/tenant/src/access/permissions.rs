@@ -1,38 +1,38 @@
-//! What somebody may do in a wiki, and why, in words.
+//! An explanation of a caller's rights in a wiki.
 
 use super::{Action, Caller, Decision, Grant, Membership, Role, Source, decide, effective};
 use crate::{State, Tenant};
 
-/// What somebody may do in a wiki at this moment, and where it comes from.
+/// The rights of a subject in a wiki at present, and their source.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Permissions {
-    /// Who: a user's subject, `anonymous`, `operator`, or `token:` and a token's id.
+    /// The subject: a user's, `anonymous`, `operator`, or `token:` and a token's id.
     pub subject: String,
-    /// Their effective role, if they have any.
+    /// The effective role, if any.
     pub role: Option<Role>,
-    /// Where the role comes from.
+    /// The source of the role.
     pub source: Option<Source>,
-    /// All that matters, in a sentence or two.
+    /// An explanation in one or two sentences.
     pub why: String,
-    /// Why the user may do nothing anywhere, if that is so.
+    /// The reason of the user's suspension, if the user is suspended.
     pub suspended: Option<String>,
-    /// Every action.
+    /// The decision about every action.
     pub actions: Vec<Permission>,
 }
 
-/// Whether somebody may do one thing.
+/// The decision about one action.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Permission {
-    /// What.
+    /// The action.
     pub action: Action,
-    /// Whether they may.
+    /// `true` if it is permitted.
     pub allowed: bool,
-    /// Why, or why not.
+    /// The reason of the decision.
     pub why: String,
 }
 
 impl Permissions {
-    /// Asks [`decide`] about every action.
+    /// Collects the decisions of [`decide`] about every action.
     pub(crate) fn of(subject: &str, wiki: &Tenant, caller: &Caller, known: &Membership) -> Self {
         let grant = effective(wiki, caller, known.role);
         let actions = Action::ALL.iter().map(|action| {

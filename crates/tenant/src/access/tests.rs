@@ -41,7 +41,7 @@ fn bearer(role: TokenRole, act_as: bool) -> Caller {
     })
 }
 
-/// One letter a decision: Allowed, Hidden, Denied, Read-only, Suspended, User suspended.
+/// One letter per decision: Allowed, Hidden, Denied, Read-only, Suspended, User suspended.
 fn letter(decision: &Decision) -> char {
     match decision {
         Decision::Allowed(_) => 'A',
@@ -63,7 +63,7 @@ fn letters(visibility: Visibility, state: &State, caller: &Caller, member: Optio
         .collect()
 }
 
-/// The columns: a stranger, reader, editor, admin, owner, operator.
+/// One column per caller: a stranger, reader, editor, admin, owner, operator.
 fn row(visibility: Visibility, state: &State) -> String {
     let mut cells = vec![letters(visibility, state, &ann(), None)];
     cells.extend(Role::ALL.iter().map(|role| letters(visibility, state, &ann(), Some(*role))));
@@ -229,7 +229,7 @@ fn suspended(role: Option<Role>) -> Membership {
     Membership { role, suspended: Some(Arc::new(suspension)) }
 }
 
-/// A token of the wiki's that belongs to the user `ann`.
+/// A token for the wiki that belongs to the user `ann`.
 fn anns_token(wiki: &Tenant, role: Role) -> Caller {
     Caller::token(&Token {
         id: "0123".to_owned(),
@@ -282,7 +282,7 @@ fn a_users_token_is_worth_what_the_user_is_at_most() {
     assert_eq!((caller.subject(), caller.token_id()), (Some("ann"), Some("0123")));
     assert_eq!(caller.author(), &Author::new("Ann", "ann@example.org"));
     assert_eq!(letter(&decide(&here, &caller, &suspended(Some(Role::Owner)), Action::Read)), 'U');
-    // What everybody may do, the token's bearer may, too.
+    // The bearer of a token has at least the rights that the visibility gives to every caller.
     let public = Tenant { visibility: Visibility::PublicWrite, ..here };
     assert_eq!(letter(&decide(&public, &caller, &None.into(), Action::Write)), 'A');
 }

@@ -1,26 +1,26 @@
-//! Lists of etags, as RFC 9110 section 8.8.3 writes them.
+//! Lists of etags in the syntax of RFC 9110, section 8.8.3.
 
 /// One etag of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Etag<'a> {
     pub(super) weak: bool,
-    /// What stands between the quotes.
+    /// The text between the quotes.
     pub(super) value: &'a str,
 }
 
-/// What wasn't an etag.
+/// A list element that isn't an etag.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// The rest of a list: `"a", W/"b"`. A comma may also stand inside the quotes. Ends after the
-/// first malformed etag.
+/// Iterator over a list such as `"a", W/"b"`. A comma may also stand inside the quotes. Ends after the first malformed
+/// etag.
 pub(super) struct Etags<'a>(pub(super) &'a str);
 
 impl<'a> Iterator for Etags<'a> {
     type Item = Result<Etag<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Empty elements are to be tolerated (RFC 9110, section 5.6.1.2).
+        // Empty elements must be tolerated (RFC 9110, section 5.6.1.2).
         let rest = self.0.trim_start_matches([' ', '\t', ',']);
         if rest.is_empty() {
             return None;
@@ -31,7 +31,7 @@ impl<'a> Iterator for Etags<'a> {
     }
 }
 
-/// The etag that `list` begins with, and what follows it.
+/// The first etag of `list`, and the rest after it.
 fn first(list: &str) -> Option<(Etag<'_>, &str)> {
     let (weak, quoted) = list.strip_prefix("W/").map_or((false, list), |rest| (true, rest));
     let (value, rest) = quoted.strip_prefix('"')?.split_once('"')?;
