@@ -42,45 +42,44 @@ pub use answers::Answers;
 pub use audit::AuditLog;
 use lock::DirLock;
 
-/// How often wikis are looked at that could be closed or checkpointed, at least.
+/// Maximal interval between two searches for wikis to close or checkpoint.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
-/// How many changes a slow listener may be behind before it is told that it lags.
+/// Number of changes that a slow listener may be behind before it gets an error.
 const CHANGES_KEPT: usize = 1024;
 
-/// What a platform may use.
+/// The limits and options of a platform.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The most wikis open at once, at least one. Each costs about 300 kB and up to 15 descriptors.
+    /// Maximal number of open wikis, at least one. Each costs about 300 kB and up to 15 descriptors.
     pub open_wikis: usize,
-    /// A wiki that nobody asked for this long is closed.
+    /// The time without requests after which a wiki is closed.
     pub idle: Duration,
-    /// Memory for pages, in bytes, for all wikis together.
+    /// Size of the page cache in bytes, for all wikis together.
     pub cache_bytes: u64,
-    /// The largest page, in bytes.
+    /// Maximal size of a page in bytes.
     pub page_limit: u64,
-    /// The largest attachment, in bytes.
+    /// Maximal size of an attachment in bytes.
     pub attachment_limit: u64,
-    /// How many bytes of the disk a wiki may take, with its history, its index and its drafts, that has no limit
-    /// of its own. One that has a limit for its content may take four times that and 64 MiB instead.
+    /// Maximal size on disk in bytes, including history, index and drafts, of a wiki without a limit of its own. For a
+    /// wiki with a limit of its content, the default is four times that limit and 64 MiB instead.
     pub disk_limit: u64,
-    /// The file with the key of the wikis' secrets; `None` is `secret-key` in the data directory. It
-    /// is made when it is first needed, 32 random bytes.
+    /// The file with the key of the wikis' secrets, 32 random bytes; `None` is `secret-key` in the data directory. The
+    /// file is made when it is first needed.
     pub secret_key_file: Option<PathBuf>,
-    /// How long the audit log is kept.
+    /// The retention of the audit log.
     pub audit_kept_for: Duration,
-    /// The most rows of the audit log, of about 300 bytes each; the oldest go first.
+    /// Maximal number of rows of the audit log, of about 300 bytes each. The oldest are removed first.
     pub audit_rows: u64,
-    /// How many pieces of heavy work (searches, blames, comparisons, moves, large pages to render) may go on
-    /// at once, at least two. A wiki and a caller may each have half of them.
+    /// Maximal number of concurrent pieces of heavy work (searches, blames, comparisons, moves, rendering of large
+    /// pages), at least two. A wiki and a caller may each have half of them.
     pub heavy_places: usize,
-    /// How long a piece of heavy work may take before it is interrupted.
+    /// The time after which heavy work is interrupted.
     pub heavy_longest: Duration,
 }
 
 impl Default for Settings {
-    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, 10 GB, the key in the data directory; a year and five
-    /// million rows of the audit log; as many pieces of
-    /// heavy work as there are cores, each for 30 seconds.
+    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, 10 GB, the key in the data directory; a year and five million
+    /// rows of the audit log; as many pieces of heavy work as there are cores, each for 30 seconds.
     fn default() -> Self {
         Self {
             open_wikis: 500,
@@ -98,12 +97,12 @@ impl Default for Settings {
     }
 }
 
-/// What a wiki with a limit for its content may take of the disk besides four times that: saves that aren't
-/// packed yet.
+/// The additional size on disk of a wiki with a limit of its content, besides four times that limit: room for saves
+/// that aren't packed yet.
 const DISK_BESIDES: u64 = 64 << 20;
 
 impl Settings {
-    /// A wiki's quota, with the limit of the disk that it has if none was given.
+    /// Fills in the default limit of the size on disk if the quota has none.
     pub fn quota(&self, quota: Quota) -> Quota {
         let default = match quota.bytes {
             Some(bytes) => bytes.saturating_mul(4).saturating_add(DISK_BESIDES),
@@ -115,9 +114,9 @@ impl Settings {
 
 /// Many wikis in one process. Cheap to clone; all clones are the same platform.
 ///
-/// Its methods need a tokio runtime, but not the one in which it was opened, nor timers: it can be kept
-/// in a static and be used from the runtimes of many tests, one after the other or at once. Wikis are
-/// closed and looked after on a thread of the platform's own.
+/// The methods need a tokio runtime, but not the one in which the platform was opened, nor timers: a platform can be
+/// kept in a static and be used from the runtimes of many tests, one after the other or at once. A thread of the
+/// platform's own closes and maintains the wikis.
 #[derive(Clone)]
 pub struct Platform(pub(crate) Arc<Inner>);
 
@@ -126,7 +125,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) registry: Arc<Registry>,
-    /// Held by whoever looks after repositories: one git program packs at a time.
+    /// Held while repositories are maintained: at most one git program packs at a time.
     maintaining: Arc<tokio::sync::Semaphore>,
     resources: Resources,
     pub(crate) heavy: HeavyPlaces,
@@ -135,17 +134,17 @@ pub(crate) struct Inner {
     announced: Announced,
     pub(crate) memory: Memory,
     vault: Vault,
-    /// Requests that may be the same one, sent twice.
+    /// The queues of idempotent requests.
     pub(crate) turns: Arc<Turns>,
     pub(crate) background: Background,
     refusals: Refusals,
-    /// How often the catalog was asked.
+    /// Number of calls of the catalog.
     #[cfg(test)]
     catalog_calls: std::sync::atomic::AtomicU64,
-    /// Held by whoever tells a wiki its links.
+    /// Held while the list of a wiki's links is passed to the wiki.
     telling_links: Mutex<()>,
     lock: DirLock,
-    /// Removed with the platform, if it lives in memory. After everything that uses it.
+    /// The directory of an in-memory platform, declared last so that it is removed after all its users.
     _scratch: Option<tempfile::TempDir>,
 }
 
@@ -153,15 +152,15 @@ impl Platform {
     /// Opens the platform in `dir`, creating it if need be, with the default settings.
     ///
     /// # Errors
-    /// [`Error::AlreadyOpen`]: this process has it open; use a clone of that platform, or drop all of
-    /// its clones, wikis and layers first. [`Error::InUse`]: another process has it open. Or it can't
-    /// be created, read or migrated.
+    /// [`Error::AlreadyOpen`]: this process has the directory open; use a clone of that platform, or drop all of its
+    /// clones, wikis and layers first. [`Error::InUse`]: another process has the directory open. Any other error: the
+    /// directory can't be created, read or migrated.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(dir, Settings::default()).await
     }
 
-    /// Opens the platform in `dir`, creating it if need be. What a crash left half done, such as
-    /// the creation of a wiki, is finished or undone first.
+    /// Opens the platform in `dir`, creating it if need be. Operations that a crash interrupted, such as the creation
+    /// of a wiki, are finished or undone first.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -170,8 +169,8 @@ impl Platform {
         blocking(move || Self::assemble(dir, settings, None)).await?.started().await
     }
 
-    /// A platform for tests: a private directory, in memory where the system offers that, which
-    /// is gone when the last clone is dropped. Otherwise it is the same as any.
+    /// A platform for tests, in a private directory, which is in memory if the system supports that. Dropping the last
+    /// clone removes it. In all other respects it is a normal platform.
     ///
     /// # Errors
     /// The directory can't be created.
@@ -179,7 +178,7 @@ impl Platform {
         Self::in_memory_with(Settings::default()).await
     }
 
-    /// As [`in_memory`](Self::in_memory), for tests of what happens at a limit.
+    /// Like [`in_memory`](Self::in_memory) with other settings, for tests of limits.
     ///
     /// # Errors
     /// The directory can't be created.
@@ -199,7 +198,8 @@ impl Platform {
         settings: Settings,
         scratch: Option<tempfile::TempDir>,
     ) -> Result<Self, Error> {
-        // Other processes may look for a moment before they find the lock; nothing else is touched.
+        // Harmless before the lock is taken: another process may have the directory open, and nothing but missing
+        // directories is touched.
         for needed in [dir.clone(), dir.join("wikis"), dir.join("trash"), push::incoming(&dir)] {
             create_if_missing(&needed)?;
         }
@@ -254,9 +254,8 @@ impl Platform {
         &self.0.dir
     }
 
-    /// The lock on the data directory, to be handed to a program that writes into it, as its standard
-    /// input for example: while that runs, nobody else can open the directory, even if this process
-    /// is killed.
+    /// The lock on the data directory, to be passed to a program that writes into it, for example as its standard
+    /// input. While the program runs, no other process can open the directory, even if this process is killed.
     ///
     /// # Errors
     /// The process has no descriptors left.
@@ -264,7 +263,7 @@ impl Platform {
         self.0.lock.for_child()
     }
 
-    /// The changes of all wikis from now on.
+    /// A stream of the changes of all wikis from now on.
     pub fn changes(&self) -> Changes {
         match &*self.0.changes() {
             Some(sender) => Changes(sender.subscribe()),
@@ -272,15 +271,14 @@ impl Platform {
         }
     }
 
-    /// The number of wikis that are open now.
+    /// Number of wikis that are open now.
     pub fn open_wikis(&self) -> usize {
         self.0.registry.len()
     }
 
-    /// Checkpoints and closes all wikis, for good: after this all clones answer that the platform
-    /// is closed ([`Error::is_busy`]), and listeners for changes have heard the last one. Work that
-    /// has begun is finished first. The directory can be opened again when the last clone is dropped,
-    /// with the wikis and layers that were made of it.
+    /// Checkpoints and closes all wikis, for good: afterwards all clones report that the platform is closed
+    /// ([`Error::is_busy`]), and the streams of changes end after the last change. Running work is finished first. The
+    /// directory can be opened again when the last clone, wiki and layer of this platform is dropped.
     pub async fn close(&self) {
         let platform = self.clone();
         let closing = async move {
@@ -303,8 +301,8 @@ impl Platform {
         blocking(move || Ok(work(&catalog)?)).await
     }
 
-    /// Changes the catalog, and forgets what that makes untrue. The change may have happened even
-    /// when it failed, and happens even when the caller goes away, so nothing stands between the two.
+    /// Changes the catalog and invalidates cached rows. Both run in one blocking task: the change may have been written
+    /// even if it failed, and continues if the caller is cancelled.
     pub(crate) async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Catalog) -> Result<T, CatalogError> + Send + 'static,
@@ -321,7 +319,7 @@ impl Platform {
 }
 
 impl Inner {
-    /// To be called after every change of a wiki's row.
+    /// Must be called after every change of a wiki's row.
     fn changed(&self, slug: &Slug) {
         self.memory.forget(|memory| memory.tenants.invalidate(slug));
     }
@@ -329,12 +327,12 @@ impl Inner {
     pub(crate) fn announce(&self, change: Change) {
         self.announced.count(change.origin);
         if let Some(sender) = &*self.changes() {
-            // Nobody listening is no error.
+            // An error means that no listener exists, which is fine.
             let _ = sender.send(change);
         }
     }
 
-    /// Held to send or subscribe, which wait for nobody.
+    /// A lock to send or subscribe, neither of which blocks.
     fn changes(&self) -> MutexGuard<'_, Option<broadcast::Sender<Change>>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -350,7 +348,7 @@ impl Inner {
 
 fn create_if_missing(dir: &Path) -> Result<(), Error> {
     match create_private_dir(dir) {
-        // By now, perhaps: two processes may be starting.
+        // Perhaps exists by now: two processes may be starting.
         Err(_) if dir.is_dir() => Ok(()),
         created => Ok(created?),
     }
@@ -365,14 +363,14 @@ impl std::fmt::Debug for Platform {
     }
 }
 
-/// Lives as long as the platform.
+/// Tidies the platform until the last clone is dropped.
 async fn tidy(platform: Weak<Inner>, idle: Duration) {
-    // A wiki is closed at most half as late again as was asked for.
+    // A wiki is closed after at most one and a half times its idle time.
     let mut every = tokio::time::interval((idle / 2).clamp(Duration::from_millis(10), TIDY_EVERY));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        // Held while tidying: with the platform would go the lock on the directory.
+        // Held while tidying: dropping the platform would release the lock on the directory.
         let Some(platform) = platform.upgrade().map(Platform) else { return };
         platform.write_uses().await;
         platform.write_refusals().await;

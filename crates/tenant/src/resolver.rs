@@ -1,4 +1,4 @@
-//! Which wiki a request is for. Pure: nothing is looked up, and no wiki need exist.
+//! Determines the wiki that a request is for. Pure: nothing is looked up, and the wiki need not exist.
 
 mod host;
 mod path;
@@ -15,11 +15,12 @@ use crate::{Domain, Slug, SlugError};
 use host::HostPattern;
 use path::PathPattern;
 
-/// How to tell from a request which wiki it is for. Cheap to clone.
+/// A rule, or a sequence of rules, that reads a wiki's name or domain from a request. Cheap to clone.
 ///
 /// # Example
 /// ```
 /// use wikigrove_tenant::{Resolution, Resolver};
+///
 /// let resolver = Resolver::host("{slug}.example.org").or(Resolver::path("/w/{slug}"));
 /// let request = http::Request::get("/w/garden/home").header("host", "example.org").body(()).unwrap();
 /// let (parts, ()) = request.into_parts();
@@ -38,43 +39,42 @@ enum Rule {
     Closure(Arc<Find>),
 }
 
-/// What a [`Resolver`] read from a request.
+/// The result of a [`Resolver`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// The request is for the wiki of this name, if there is one.
+    /// The request is for the wiki with this name. The wiki may not exist.
     Slug(Slug),
-    /// The request is for the wiki that owns this domain. If none does, `otherwise` holds.
+    /// The request is for the wiki that owns this domain. If no wiki owns it, `otherwise` applies.
     Domain {
-        /// The host that was named.
+        /// The host of the request.
         domain: Domain,
-        /// What the resolvers that come later say.
+        /// The result of the later rules.
         otherwise: Box<Resolution>,
     },
-    /// The request is for a wiki, by a name that none can have, such as `Garden` or `a_b`.
+    /// The request is for a wiki, but under an invalid name, such as `Garden` or `a_b`.
     InvalidSlug,
     /// The request is for no wiki.
     NotFound,
-    /// The request contradicts itself or can't be read: an answer 400 with this reason.
+    /// The request is ambiguous or malformed: the answer is 400 with this reason.
     Invalid(&'static str),
 }
 
 impl Resolver {
-    /// By the beginning of the path: `/w/{slug}` finds `garden` in `/w/garden` and below it.
+    /// Finds the name at the beginning of the path: `/w/{slug}` finds `garden` in `/w/garden` and below it.
     ///
-    /// The path is the one that the client sent, also under axum's `nest` (feature `axum`), and is
-    /// compared as it was sent: a percent-encoded slug is no slug. A path that begins as the pattern
-    /// says is for a wiki, even by a name that none can have; an empty name or one that is reserved,
-    /// as `admin` is, names no wiki.
+    /// The path is the one that the client sent, also under axum's `nest` (feature `axum`). It is compared without
+    /// decoding: a percent-encoded slug is invalid. A path that matches the pattern is for a wiki, even if the name is
+    /// invalid; but an empty name or a reserved one, such as `admin`, names no wiki.
     ///
     /// # Panics
-    /// The pattern doesn't start with `/`, has an empty segment, or hasn't exactly one `{slug}`.
+    /// The pattern doesn't start with `/`, has an empty segment, or doesn't have exactly one `{slug}`.
     pub fn path(pattern: &str) -> Self {
         Self::of(Rule::Path(PathPattern::new(pattern)))
     }
 
-    /// By one label below a base domain: `{slug}.example.org`. Case, port and a trailing dot of
-    /// the request's host don't matter. The base domain itself is no wiki, nor is a reserved label,
-    /// such as `www`; any other label names one, even if none can have that name.
+    /// Finds the name in one label below a base domain: `{slug}.example.org`. Case, port and a trailing dot of the
+    /// request's host don't matter. The base domain itself is no wiki, nor is a reserved label, such as `www`; any
+    /// other label names a wiki, even if it is invalid.
     ///
     /// # Panics
     /// The pattern isn't `{slug}.` and a domain.
@@ -82,24 +82,24 @@ impl Resolver {
         Self::of(Rule::Host(HostPattern::new(pattern)))
     }
 
-    /// By the domains that wikis own. Put what should hold on all other hosts after it. To a caller
-    /// who may not see the wiki, its domain is like one that no wiki owns.
+    /// Finds the wiki by its own domain. Rules for all other hosts must come after this one. For a caller who may not
+    /// see the wiki, the domain behaves like one that no wiki owns.
     pub fn domains() -> Self {
         Self::of(Rule::Domains)
     }
 
-    /// By a function of the request's head; `None`: it names no wiki. It must not block.
+    /// Finds the name with a function of the request's head; `None` means no wiki. The function must not block.
     pub fn closure(find: impl Fn(&Parts) -> Option<Slug> + Send + Sync + 'static) -> Self {
         Self::of(Rule::Closure(Arc::new(find)))
     }
 
-    /// Asks `next` when this one finds no wiki. A host that can't be read ends the search.
+    /// Adds rules that apply if these find no wiki. A malformed host ends the search.
     #[must_use]
     pub fn or(self, next: Self) -> Self {
         Self(self.0.iter().chain(next.0.iter()).cloned().collect())
     }
 
-    /// Reads which wiki a request is for.
+    /// Applies the rules to a request.
     pub fn resolve(&self, parts: &Parts) -> Resolution {
         resolve(&self.0, parts)
     }
@@ -125,7 +125,7 @@ fn resolve(rules: &[Rule], parts: &Parts) -> Resolution {
             Ok(Ok(domain)) => {
                 return Resolution::Domain { domain, otherwise: Box::new(resolve(later, parts)) };
             }
-            // An address: nobody owns it.
+            // An IP address, which no wiki can own.
             Ok(Err(_)) => None,
             Err(why) => return Resolution::Invalid(why),
         },
@@ -137,19 +137,19 @@ fn resolve(rules: &[Rule], parts: &Parts) -> Resolution {
     }
 }
 
-/// Which wiki a name stands for, in the place where a request names one.
+/// The wiki for a name that stands in a wiki's place.
 fn by_name(name: &str) -> Option<Resolution> {
     match Slug::try_from(name) {
         Ok(slug) => Some(Resolution::Slug(slug)),
-        // Reserved for the app's own pages and hosts.
+        // Reserved for the application's own pages and hosts.
         Err(SlugError::Reserved { .. }) => None,
         Err(SlugError::Invalid { .. }) if name.is_empty() => None,
         Err(SlugError::Invalid { .. }) => Some(Resolution::InvalidSlug),
     }
 }
 
-/// What later resolvers say of a request that names a wiki by an invalid slug: if they find none, it
-/// is still for a wiki.
+/// The result of the later rules for a request with an invalid name. If they find no wiki, the request is still for a
+/// wiki.
 fn or_invalid_slug(later: Resolution) -> Resolution {
     match later {
         Resolution::NotFound => Resolution::InvalidSlug,
@@ -160,7 +160,7 @@ fn or_invalid_slug(later: Resolution) -> Resolution {
     }
 }
 
-/// What the client asked for: `nest` takes its prefix off `parts.uri` and leaves the whole here.
+/// The URI that the client sent: `nest` strips its prefix from `parts.uri` and keeps the original here.
 #[cfg(feature = "axum")]
 fn original_uri(parts: &Parts) -> &Uri {
     parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |original| &original.0)

@@ -1,7 +1,7 @@
-//! Secrets of wikis, sealed under a key that is kept apart from them.
+//! Secrets of wikis, sealed with a key that is stored apart from them.
 //!
-//! Whoever gets hold of platform.db alone, from a backup perhaps, can read none of them. Each value
-//! is bound to its wiki and its name: a row that is moved to another wiki doesn't open there.
+//! platform.db alone, for example in a backup, reveals none of them. Each value is bound to its wiki and its name: a
+//! row that is moved to another wiki can't be opened there.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,24 +16,24 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::catalog::Catalog;
 use crate::{Error, Secret, TenantId, random};
 
-/// Bytes of a key.
+/// Size of a key in bytes.
 const KEY_BYTES: usize = 32;
-/// Bytes of a nonce. Random ones of this size never meet.
+/// Size of a nonce in bytes. Random nonces of this size never collide in practice.
 const NONCE_BYTES: usize = 24;
 
-/// A sealed value as it is stored.
+/// A sealed value as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sealed {
     pub(crate) nonce: Vec<u8>,
     pub(crate) sealed: Vec<u8>,
 }
 
-/// Seals and opens, with the key in a file that is read when it is first needed.
+/// Seals and opens values, with a key from a file that is read on first use.
 pub(crate) struct Vault {
     file: PathBuf,
     keeper: Keeper,
     cipher: Mutex<Option<XChaCha20Poly1305>>,
-    /// Why the key must not be used, nor another one made.
+    /// The reason why the key must not be used or made, if there is one.
     refused: OnceLock<&'static str>,
 }
 
@@ -42,8 +42,9 @@ impl Vault {
         Self { file, keeper, cipher: Mutex::new(None), refused: OnceLock::new() }
     }
 
-    /// Refuses the key from now on, or the making of one, if there are stored values and it opens none of them.
-    /// With a second key some values would open with the one and some with the other.
+    /// Tests the key against the stored values. If there are some and the key opens none of them, the vault refuses to
+    /// use the key, or to make one, from now on: with a second key some values would open with one key and some with
+    /// the other.
     ///
     /// # Errors
     /// The stored values can't be listed.
@@ -68,7 +69,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Seals a value. The key is made if there is none.
+    /// Seals a value. Makes the key if there is none.
     ///
     /// # Errors
     /// The key can't be read or made.
@@ -85,7 +86,7 @@ impl Vault {
     /// Opens a value that was sealed for this wiki and name.
     ///
     /// # Errors
-    /// The key is missing or another one; or the value is damaged, or was sealed for something else.
+    /// The key is missing or a different one; the value is damaged, or was sealed for another wiki or name.
     pub(crate) fn open(
         &self,
         wiki: TenantId,
@@ -108,7 +109,7 @@ impl Vault {
         Ok(Secret::new(text))
     }
 
-    /// Makes sure that there is a key of the right form, as far as there has to be one.
+    /// Reads the key and checks its form. With `create`, makes the key if it is missing.
     fn cipher(&self, create: bool) -> Result<XChaCha20Poly1305, Error> {
         if let Some(why) = self.refused.get() {
             return Err(self.error(why));
@@ -125,7 +126,7 @@ impl Vault {
         let key = Key::try_from(key.as_slice())
             .map_err(|_| self.error("a key is 32 bytes, and these are more or fewer"))?;
         if key.iter().all(|byte| *byte == key[0]) {
-            // As a file is after a power cut, or after a copy that failed.
+            // Zeros are the content of a file after a power cut or a failed copy.
             return Err(self.error("its bytes are all the same, which no random key is"));
         }
         let cipher = XChaCha20Poly1305::new(&key);
@@ -133,8 +134,7 @@ impl Vault {
         Ok(cipher)
     }
 
-    /// Makes the key, durably, before anything is sealed with it. Somebody else being faster is no
-    /// error: their key holds.
+    /// Makes the key, durably, before any value is sealed with it. If another process was faster, its key is used.
     fn create(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         let key = Zeroizing::new(random::bytes::<KEY_BYTES>());
         let private = self.file.with_extension("new");
@@ -144,7 +144,7 @@ impl Vault {
             return Err(self.file_error("remove a leftover beside", source));
         }
         write_new(&private, key.as_slice())?;
-        // Linked and not renamed: a key that is there is never replaced.
+        // Linked and not renamed, so that an existing key is never replaced.
         let linked = std::fs::hard_link(&private, &self.file);
         std::fs::remove_file(&private)
             .map_err(|source| self.file_error("tidy up beside", source))?;
@@ -190,7 +190,8 @@ pub(crate) fn channel_name(channel: &str) -> String {
     format!("channel {channel}")
 }
 
-/// What a value belongs to. The id has a fixed length, so no two pairs are the same bytes.
+/// The bytes that bind a value to its wiki and name. The id has a fixed length, so different pairs give different
+/// bytes.
 fn bound_to(wiki: TenantId, name: &str) -> Vec<u8> {
     format!("{wiki}{name}").into_bytes()
 }

@@ -1,10 +1,10 @@
-//! Text from outside, made fit for a message or a log line.
+//! Makes untrusted text fit for a message or a log line.
 
-/// Characters of the text that are shown; the rest is cut off.
+/// Number of characters that are kept; the rest is cut off.
 const LONGEST: usize = 64;
 
-/// Escapes control and other invisible characters, and cuts after 64 characters: a refused name
-/// must neither forge a log line nor fill the log.
+/// Escapes control and other invisible characters, and cuts after 64 characters, so that a refused name can neither
+/// forge a log line nor fill the log.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if text.chars().nth(LONGEST).is_some() {

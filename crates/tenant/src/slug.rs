@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::shown::shown;
 
-/// The longest a DNS label may be, because a slug may be one.
+/// The maximal length of a DNS label, because a slug may be one.
 const LONGEST: usize = 63;
 
-/// Names that mean something else somewhere: on the hosts and paths we serve, to the file systems
-/// a data directory may be moved to, or to programs that trust a host for its first label.
+/// Names with another meaning: on the hosts and paths of the platform, on file systems that a data directory may be
+/// moved to, or for programs that trust a host because of its first label.
 #[rustfmt::skip] // One name a line would be a page of names.
 const RESERVED: &[&str] = &[
-    // Devices: Windows opens them whatever the directory.
+    // Devices, which Windows opens in any directory.
     "aux", "con", "nul", "prn",
     "com0", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
     "lpt0", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
@@ -31,13 +31,14 @@ const RESERVED: &[&str] = &[
 
 /// A wiki's name: 1 to 63 of `a-z`, `0-9` and `-`.
 ///
-/// It doesn't start or end with `-`, doesn't look like punycode, and isn't reserved. So it is at
-/// once a DNS label, a URL segment and a file name, and nothing in it needs escaping. It can
-/// change; what stays is the [`TenantId`](crate::TenantId). Cheap to clone.
+/// A slug doesn't start or end with `-`, doesn't look like punycode, and isn't reserved. So it is a DNS label, a URL
+/// segment and a file name at once, and never needs escaping. A wiki's slug can change; its
+/// [`TenantId`](crate::TenantId) can't. Cheap to clone.
 ///
 /// # Example
 /// ```
 /// use wikigrove_tenant::Slug;
+///
 /// let slug: Slug = "garden".parse()?;
 /// assert_eq!(slug.as_str(), "garden");
 /// assert_eq!("../etc".parse::<Slug>().unwrap_err().code(), "invalid_slug");
@@ -54,8 +55,8 @@ impl Slug {
         &self.0
     }
 
-    /// A name that a wiki has already. It may have been reserved since, and one such wiki must not
-    /// make the list of all unreadable.
+    /// The name of an existing wiki. The name may have become reserved since, and one such wiki must not make the list
+    /// of all wikis unreadable.
     pub(crate) fn stored(text: &str) -> Result<Self, SlugError> {
         match broken_rule(text) {
             Some(why) => Err(SlugError::Invalid { shown: shown(text), why }),
@@ -64,11 +65,11 @@ impl Slug {
     }
 }
 
-/// Why a text can't be a wiki's name.
+/// The reason why a text isn't a valid name for a wiki.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SlugError {
-    /// It breaks a rule of form.
+    /// The text breaks a rule of form.
     #[error("`{shown}` is not a valid slug: {why}")]
     Invalid {
         /// The text, escaped and cut to 64 characters.
@@ -76,7 +77,7 @@ pub enum SlugError {
         /// The rule it breaks.
         why: &'static str,
     },
-    /// It is well formed, but means something else.
+    /// The text is well-formed, but reserved.
     #[error("the slug `{slug}` is reserved")]
     Reserved {
         /// The text.
@@ -94,7 +95,7 @@ impl SlugError {
     }
 }
 
-/// The rule of form that `text` breaks.
+/// The rule of form that `text` breaks, if any.
 fn broken_rule(text: &str) -> Option<&'static str> {
     let bytes = text.as_bytes();
     let allowed = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
@@ -107,7 +108,7 @@ fn broken_rule(text: &str) -> Option<&'static str> {
     } else if bytes.starts_with(b"-") || bytes.ends_with(b"-") {
         Some("it starts or ends with -")
     } else if bytes.get(2..4) == Some(b"--") {
-        // Such labels are internationalised names (RFC 5891, 4.2.3.1) and display as other text.
+        // Such labels are internationalised names (RFC 5891, 4.2.3.1), displayed as a different text.
         Some("its third and fourth characters are --")
     } else {
         None

@@ -1,28 +1,28 @@
-//! What a user is known by.
+//! Subjects: the identifiers of users.
 
-/// The longest subject, in bytes.
+/// Maximal length of a subject in bytes.
 const LONGEST: usize = 255;
-/// What others are called who act on the platform.
+/// The subjects of principals that aren't users.
 const TAKEN: [&str; 2] = ["operator", "anonymous"];
-/// What the subjects of others begin with: tokens, and addresses that imported drafts were kept under.
+/// The prefixes of other subjects: of tokens, and of the addresses that imported drafts were stored under.
 const TAKEN_SCHEMES: [&str; 2] = ["token:", "mailto:"];
 
-/// A text that can't be a user's subject.
+/// The error for a text that isn't a valid subject of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a subject {0}")]
 pub struct InvalidSubject(&'static str);
 
 impl InvalidSubject {
-    /// A subject where none is wanted.
+    /// The error for a subject where none is allowed.
     pub(crate) const NOT_HERE: Self = Self("isn't given to a token for the whole platform");
 }
 
-/// Checks a user's subject: the stable identifier that the identity provider gave, such as a DID, or
-/// an issuer and what it calls the user. It is stored and compared byte by byte.
+/// Checks a user's subject: the stable identifier from the identity provider, such as a DID, or an issuer and its name
+/// for the user. Subjects are stored and compared byte by byte.
 ///
 /// # Errors
-/// It is empty or longer than 255 bytes; it has control characters, or white space at an end; or it
-/// could be taken for somebody else who acts here, such as `operator` or `token:…`, in any case.
+/// The subject is empty or longer than 255 bytes; it has control characters, or white space at an end; or it could be
+/// mistaken for a principal that isn't a user, such as `operator` or `token:…`, in any case.
 pub fn check_subject(text: &str) -> Result<(), InvalidSubject> {
     if text.is_empty() || text.len() > LONGEST {
         return Err(InvalidSubject("has 1 to 255 bytes"));

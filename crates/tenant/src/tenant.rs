@@ -1,4 +1,4 @@
-//! A wiki as the platform sees it.
+//! The catalog's data about a wiki.
 
 use std::fmt;
 
@@ -7,48 +7,48 @@ use time::OffsetDateTime;
 use crate::access::Visibility;
 use crate::{Quota, RawPreferences, Slug, TenantId};
 
-/// What the platform knows about one wiki: the values of its row, at the time it was read.
+/// A wiki's row in the catalog, as of the time it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// Its identity, which never changes.
+    /// The immutable id.
     pub id: TenantId,
-    /// Its present name; of a deleted wiki, its last one.
+    /// The present name; of a deleted wiki, its last one.
     pub slug: Slug,
-    /// What people call it.
+    /// The title for people.
     pub title: String,
-    /// The first of its members with [`Role::Owner`](crate::Role::Owner), by subject.
+    /// The subject of the first member with [`Role::Owner`](crate::Role::Owner).
     pub owner: Option<String>,
-    /// What those may do who aren't members.
+    /// The access of non-members.
     pub visibility: Visibility,
-    /// Where it is in its life.
+    /// The state in the wiki's life cycle.
     pub state: State,
-    /// The settings given when it was created, written into its own files when they are born and
-    /// not looked at again.
+    /// The settings given at creation. They are written into the wiki's own files when these are created, and ignored
+    /// afterwards.
     pub preferences: RawPreferences,
     /// When it was created, to the second.
     pub created: OffsetDateTime,
-    /// How much it may hold.
+    /// The quota of pages and bytes.
     pub quota: Quota,
 }
 
-/// Where a wiki is in its life.
+/// A state in a wiki's life cycle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
-    /// Its row exists, its files maybe not yet. Nobody can enter it.
+    /// The row exists, the files maybe not yet. No caller is admitted.
     Creating,
     /// In use.
     Active,
-    /// It can be read, but not changed.
+    /// The wiki can be read, but not changed.
     ReadOnly,
-    /// Nobody can enter it until it is active again.
+    /// No reader or editor is admitted until the wiki is active again.
     Suspended {
-        /// Why, in words for its readers.
+        /// The reason, for the wiki's readers.
         reason: String,
     },
-    /// Its files are being removed. Nobody can enter it.
+    /// The files are being removed. No caller is admitted.
     Deleting,
-    /// It is gone; only the row remembers it.
+    /// The files are removed; only the row remains.
     Deleted,
 }
 
@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// Why the wiki is suspended, if it is.
+    /// The reason of a suspension, if the wiki is suspended.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Suspended { reason } => Some(reason),
@@ -73,12 +73,12 @@ impl State {
         }
     }
 
-    /// Whether the wiki exists for its users: active, read-only or suspended.
+    /// Returns `true` if the wiki exists for its users: active, read-only or suspended.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Active | Self::ReadOnly | Self::Suspended { .. })
     }
 
-    /// Whether a wiki in this state may be put into `next`. Staying as it is always may.
+    /// Returns `true` if the state may change to `next`. An unchanged state is always permitted.
     pub fn may_become(&self, next: &Self) -> bool {
         match next {
             Self::Creating => *self == Self::Creating,
@@ -89,7 +89,7 @@ impl State {
         }
     }
 
-    /// Puts together what [`as_str`](Self::as_str) and [`reason`](Self::reason) took apart.
+    /// Combines the results of [`as_str`](Self::as_str) and [`reason`](Self::reason).
     pub(crate) fn from_parts(word: &str, reason: Option<String>) -> Option<Self> {
         Some(match word {
             "creating" => Self::Creating,
@@ -109,26 +109,26 @@ impl fmt::Display for State {
     }
 }
 
-/// What a new wiki starts with.
+/// The initial values of a new wiki.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTenant {
-    /// Its name; no other wiki may have it.
+    /// The name, which must not be taken.
     pub slug: Slug,
-    /// What people call it.
+    /// The title for people.
     pub title: String,
-    /// The subject of its first member, with [`Role::Owner`](crate::Role::Owner).
+    /// The subject of the first member, who gets [`Role::Owner`](crate::Role::Owner).
     pub owner: Option<String>,
-    /// What those may do who aren't members.
+    /// The access of non-members.
     pub visibility: Visibility,
-    /// Settings to start with, as rows of wiki.db: an upper-case name and a text each. Make them with
-    /// [`preference_rows`](crate::storage::preference_rows), or take them from another wiki.
+    /// Initial settings as rows of wiki.db: an upper-case name and a text each. Make them with
+    /// [`preference_rows`](crate::storage::preference_rows), or copy them from another wiki.
     pub preferences: RawPreferences,
-    /// How much it may hold.
+    /// The quota of pages and bytes.
     pub quota: Quota,
 }
 
 impl NewTenant {
-    /// A private wiki that nobody owns, titled like its slug.
+    /// A private wiki without an owner, titled like its slug.
     pub fn new(slug: Slug) -> Self {
         Self {
             title: slug.to_string(),
@@ -141,7 +141,7 @@ impl NewTenant {
     }
 }
 
-/// What to change about a wiki; `None` leaves a value as it is.
+/// Changes to a wiki; fields that are `None` stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TenantUpdate {
     /// The new title.
@@ -150,28 +150,27 @@ pub struct TenantUpdate {
     pub visibility: Option<Visibility>,
     /// The new state: active, read-only or suspended.
     pub state: Option<State>,
-    /// How many bytes it may hold from now on, `Some(None)` as many as there is room for. What it
-    /// holds already stays.
+    /// The new maximal size of the content in bytes; `Some(None)` is unlimited. Existing content stays.
     pub max_bytes: Option<Option<u64>>,
-    /// How many pages, likewise.
+    /// The new maximal number of pages, likewise.
     pub max_pages: Option<Option<u64>>,
-    /// How many bytes of the disk it may take, with its history, its index and its drafts. `Some(None)` is
-    /// what the platform gives: see [`Settings::disk_limit`](crate::Settings).
+    /// The new maximal size on disk in bytes, including history, index and drafts. `Some(None)` is the platform's
+    /// default: see [`Settings::disk_limit`](crate::Settings).
     pub max_disk_bytes: Option<Option<u64>>,
 }
 
-/// Somebody's place in a wiki.
+/// A member of a wiki.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Member {
-    /// Who: the stable identifier that the identity provider gave.
+    /// The stable identifier from the identity provider.
     pub subject: String,
-    /// What they are there.
+    /// The role in the wiki.
     pub role: crate::Role,
-    /// What they are called.
+    /// The user's name.
     pub name: Option<String>,
-    /// Their e-mail address.
+    /// The user's e-mail address.
     pub email: Option<String>,
-    /// Whether they may do nothing at present, here and everywhere.
+    /// `true` if the user is suspended in all wikis.
     pub suspended: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Bearer tokens: what programs show instead of a user.
+//! Bearer tokens: credentials for programs.
 
 use std::fmt;
 
@@ -9,22 +9,22 @@ use zeroize::Zeroizing;
 
 use crate::{Author, Role, TenantId, random};
 
-/// What a token is good for.
+/// The rights that a token gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRole {
-    /// Everything on the whole platform.
+    /// The operator's rights on the whole platform.
     Operator,
-    /// One role in one wiki, nothing elsewhere.
+    /// One role in one wiki, and no rights elsewhere.
     Wiki {
-        /// Where.
+        /// The wiki's id.
         wiki: TenantId,
-        /// What the bearer is there.
+        /// The bearer's role.
         role: Role,
     },
 }
 
 impl TokenRole {
-    /// The wiki it is limited to; `None` is the platform.
+    /// The wiki that the token is limited to; `None` for an operator's token.
     pub fn wiki(&self) -> Option<TenantId> {
         match self {
             Self::Operator => None,
@@ -32,7 +32,7 @@ impl TokenRole {
         }
     }
 
-    /// The role as one word: `operator`, or the role in the wiki.
+    /// The role in one word: `operator`, or the role in the wiki.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Operator => "operator",
@@ -41,82 +41,83 @@ impl TokenRole {
     }
 }
 
-/// A token as it is listed. Its secret isn't known to us.
+/// A token as it is listed, without its secret, which isn't stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Names the token without giving it away: 16 hexadecimal digits.
+    /// The public id: 16 hexadecimal digits.
     pub id: String,
-    /// What its maker calls it.
+    /// The name given by the token's creator.
     pub name: String,
-    /// What it is good for.
+    /// The rights that the token gives.
     pub role: TokenRole,
-    /// Whether its bearer may name somebody else as the author of a change.
+    /// `true` if the bearer may name another author for a change.
     pub act_as: bool,
-    /// When it was made, to the second.
+    /// The time of creation, to the second.
     pub created: OffsetDateTime,
-    /// From when on it is refused.
+    /// The time from which on it is refused.
     pub expires: Option<OffsetDateTime>,
-    /// Whose it is; `None` is nobody's. It is worth no more than that user is, at any moment.
+    /// The user that the token belongs to, if any. The token gives at most the rights that the user has at the moment
+    /// of use.
     pub subject: Option<String>,
-    /// Whom its bearer's commits name, if it is somebody's.
+    /// The author of the bearer's commits, if the token belongs to a user.
     pub author: Option<Author>,
-    /// When it was last shown to us, to the minute.
+    /// The time of the last use, to the minute.
     pub used: Option<OffsetDateTime>,
 }
 
 impl Token {
-    /// The subject its bearer has in logs and idempotency keys: the user's, or else `token:` and the
-    /// token's id.
+    /// The bearer's subject in logs and idempotency keys: the user's, or else `token:` and the token's id.
     pub fn principal(&self) -> String {
         self.subject.clone().unwrap_or_else(|| format!("token:{}", self.id))
     }
 }
 
-/// What a new token is good for, and for how long.
+/// The values of a new token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
-    /// What its maker calls it.
+    /// The name given by the token's creator.
     pub name: String,
-    /// What it is good for.
+    /// The rights that the token gives.
     pub role: TokenRole,
-    /// Whether its bearer may name somebody else as the author of a change.
+    /// `true` if the bearer may name another author for a change.
     pub act_as: bool,
-    /// From when on it is refused; fractions of a second are dropped.
+    /// The time from which on it is refused. Fractions of a second are dropped.
     pub expires: Option<OffsetDateTime>,
-    /// Whose it is. A token for the whole platform is nobody's.
+    /// The user that the token belongs to. An operator's token belongs to no user.
     pub subject: Option<String>,
 }
 
-/// A text that isn't for logs: what whoever holds a token shows, which is told once, when the token
-/// is made, or a password kept for a wiki. It is wiped from memory when it is dropped.
+/// A text that must not be logged: the secret of a token, which is returned once, when the token is created, or a
+/// password kept for a wiki. Wiped from memory on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a text that is a secret from now on.
+    /// Wraps a secret text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// `wg_` and 256 random bits in base64url. The prefix lets scanners find leaked ones.
+    /// `wg_` and 256 random bits in base64url. The prefix lets scanners find leaked secrets.
     pub(crate) fn random() -> Self {
         Self::with_prefix("wg_")
     }
 
-    /// As [`random`](Self::random), and begins with this, which tells what it is for.
+    /// Like [`random`](Self::random), with a prefix that tells the purpose of the secret.
     pub(crate) fn with_prefix(prefix: &str) -> Self {
         let random = Zeroizing::new(BASE64URL_NOPAD.encode(&random::bytes::<32>()));
         Self::new(format!("{prefix}{}", *random))
     }
 
-    /// `whsec_` and 256 random bits in base64, as [Standard Webhooks](https://www.standardwebhooks.com)
-    /// wants keys written. Hosts that sign with a text take the whole of it as that text.
+    /// `whsec_` and 256 random bits in base64, the format of keys in [Standard
+    /// Webhooks](https://www.standardwebhooks.com). Hosts that sign with a text take the whole string, prefix included,
+    /// as that text.
     pub fn for_webhooks() -> Self {
         let random = Zeroizing::new(BASE64.encode(&*Zeroizing::new(random::bytes::<32>())));
         Self::new(format!("whsec_{}", *random))
     }
 
-    /// The text itself: not for logs.
+    /// The text itself, which must not be logged.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -128,13 +129,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An identifier for a new token or invitation. Random, because a counter would tell one wiki how many
-/// the others have.
+/// An id for a new token or invitation. Random, because a counter would reveal to one wiki the number of tokens and
+/// invitations of all others.
 pub(crate) fn random_id() -> String {
     HEXLOWER.encode(&random::bytes::<8>())
 }
 
-/// What is stored in a secret's place. Secrets are random, so a plain hash can't be guessed back.
+/// The hash stored in place of a secret. Secrets are random, so a plain hash can't be reversed by guessing.
 pub(crate) fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }

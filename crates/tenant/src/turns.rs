@@ -1,4 +1,4 @@
-//! Requests that may be the same one, sent twice: each waits for its turn.
+//! Serialises requests with the same idempotency key, which may be retries of each other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,11 +8,11 @@ use wikigrove_storage::IdempotentRequest;
 
 use crate::{Error, TenantId};
 
-/// The most requests of one key that wait or are answered at once. A client sends a request again a few
-/// times; more of them would only hold their bodies in memory.
+/// Maximal number of requests with one key that wait or are being answered. A client retries a few times; more requests
+/// would only hold their bodies in memory.
 const MOST_AT_ONCE: usize = 16;
 
-/// Which requests may be the same one.
+/// The identity of an idempotent request: requests with the same key may be retries of each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TurnKey {
     wiki: Option<TenantId>,
@@ -29,26 +29,26 @@ impl TurnKey {
     }
 }
 
-/// The queues of all keys that are in use. Unused keys take no memory. No two keys share a queue, so that one
-/// caller can't hold up another.
+/// The queues of all keys in use. Unused keys take no memory. No two keys share a queue, so one caller can't delay
+/// another.
 #[derive(Debug, Default)]
 pub(crate) struct Turns(Mutex<HashMap<TurnKey, Queue>>);
 
 #[derive(Debug)]
 struct Queue {
     turn: Arc<Semaphore>,
-    /// Requests that wait or have their turn.
+    /// Number of requests that wait or are being answered.
     places: usize,
 }
 
-/// The right to answer a request, while this is held.
+/// The right to answer a request. Ends on drop.
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
     _place: Place,
 }
 
-/// A place in the queue of a key, from the moment a request begins to wait.
+/// A place in the queue of a key, taken when a request begins to wait.
 #[derive(Debug)]
 struct Place {
     turns: Arc<Turns>,
@@ -59,7 +59,7 @@ impl Turns {
     /// Waits for the turn of a request. Dropping the future leaves the queue.
     ///
     /// # Errors
-    /// [`Error::Busy`]: too many wait.
+    /// [`Error::Busy`]: too many requests wait.
     pub(crate) async fn take(self: &Arc<Self>, key: TurnKey) -> Result<Turn, Error> {
         let (turn, place) = self.enter(key)?;
         let permit = turn.acquire_owned().await.expect("the queues are never closed");
@@ -116,7 +116,7 @@ mod tests {
         Box::pin(turns.take(key))
     }
 
-    /// The result, if there was one without waiting.
+    /// The result, if the future is ready without waiting.
     fn at_once(taking: &mut Taking<'_>) -> Option<Result<Turn, Error>> {
         match taking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(taken) => Some(taken),

@@ -1,31 +1,30 @@
-//! People, as the platform knows them.
+//! Users of the platform.
 
 use std::fmt;
 
 use time::OffsetDateTime;
 
-/// Somebody who was here, or was named as a member.
+/// A user who has logged in or was named as a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Who: the stable identifier that the identity provider gave. See
-    /// [`check_subject`](crate::check_subject).
+    /// The stable identifier from the identity provider. See [`check_subject`](crate::check_subject).
     pub subject: String,
-    /// For showing, never for recognising somebody.
+    /// The name, for display only: it identifies no user.
     pub name: Option<String>,
-    /// For showing, and for the author of commits.
+    /// The e-mail address, for display and as the author of commits.
     pub email: Option<String>,
-    /// When the platform first heard of them, to the second.
+    /// The time when the platform first heard of the user, to the second.
     pub created: OffsetDateTime,
-    /// Whether they may do nothing at all at present.
+    /// The suspension, if the user is suspended.
     pub suspended: Option<Suspension>,
 }
 
-/// A time in which a user may do nothing, in no wiki, and none of their tokens counts.
+/// A suspension of a user: the user has no rights in any wiki, and the user's tokens are refused.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Suspension {
-    /// Since when, to the second.
+    /// The beginning, to the second.
     pub since: OffsetDateTime,
-    /// Why, in words for the user.
+    /// The reason, for the user.
     pub reason: String,
 }
 
@@ -35,25 +34,25 @@ impl fmt::Debug for Suspension {
     }
 }
 
-/// A user to be made before their first login.
+/// A user created before their first login.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewUser {
-    /// Who.
+    /// The subject.
     pub subject: String,
-    /// For showing.
+    /// The name, for display.
     pub name: Option<String>,
-    /// For showing, and for the author of commits.
+    /// The e-mail address, for display and as the author of commits.
     pub email: Option<String>,
 }
 
-/// What to change about a user; `None` leaves a value as it is.
+/// Changes to a user; fields that are `None` stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserUpdate {
-    /// The new name, or none.
+    /// The new name; `Some(None)` removes it.
     pub name: Option<Option<String>>,
-    /// The new address, or none.
+    /// The new address; `Some(None)` removes it.
     pub email: Option<Option<String>>,
-    /// The reason of a suspension that begins; `Some(None)` ends one. Who is suspended already stays
-    /// so since then, with the new reason.
+    /// The reason of a new suspension; `Some(None)` ends the present one. A user who is already suspended keeps the
+    /// beginning of the suspension and gets the new reason.
     pub suspended: Option<Option<String>>,
 }

@@ -1,13 +1,13 @@
-//! Small closed sets that are written as one word in JSON, in SQL and on the command line.
+//! Enums that are one word in JSON, in SQL and on the command line.
 
-/// Gives an enum of plain variants its word per variant: `as_str`, `Display`, `FromStr`, serde.
+/// Gives an enum of plain variants a word per variant: `as_str`, `Display`, `FromStr`, serde.
 macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),+ $(,)? }, $unknown:literal) => {
         impl $type {
-            /// Every value, in order.
+            /// All values, in order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The word for it, as in JSON and on the command line.
+            /// The word for the value, as in JSON and on the command line.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
@@ -46,7 +46,7 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-/// A word that isn't one of those that are possible here; the message lists them.
+/// The error for an unknown word; the message lists the known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnknownWord(pub(crate) &'static str);

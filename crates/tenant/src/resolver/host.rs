@@ -1,20 +1,20 @@
-//! Slugs in host names, and which host a request names.
+//! Slugs in host names, and the host of a request.
 
 use http::{HeaderMap, Uri, header};
 
 use super::path::SLUG;
 use crate::Domain;
 
-/// One label below a base domain.
+/// A pattern for one label below a base domain.
 #[derive(Clone, Debug)]
 pub(super) struct HostPattern {
-    /// The base domain after a dot, so that `evilexample.org` isn't below `example.org`.
+    /// A dot and the base domain, so that `evilexample.org` isn't below `example.org`.
     suffix: String,
 }
 
 impl HostPattern {
     /// # Panics
-    /// The pattern isn't one. It is part of the program, as a route is.
+    /// The pattern is malformed. It is part of the program, like a route.
     pub(super) fn new(pattern: &str) -> Self {
         let base = pattern.strip_prefix(SLUG).and_then(|rest| rest.strip_prefix('.'));
         let base =
@@ -24,7 +24,7 @@ impl HostPattern {
         Self { suffix: format!(".{base}") }
     }
 
-    /// The label before the base domain, in a host as [`named`] gives it.
+    /// The label before the base domain of a host that [`named`] returned.
     pub(super) fn find<'a>(&self, host: &'a str) -> Option<&'a str> {
         host.strip_suffix(&self.suffix).filter(|label| !label.contains('.'))
     }
@@ -32,9 +32,9 @@ impl HostPattern {
 
 /// The one host that a request names: lower-case, without port and trailing dot.
 ///
-/// HTTP/2 and the absolute form of HTTP/1.1 name it in the URI, which then takes precedence over
-/// the header (RFC 9112, 3.2.2). Two hosts that differ are how caches and proxies are fooled into
-/// mixing wikis up, so they are refused rather than chosen from.
+/// HTTP/2 and the absolute form of HTTP/1.1 name the host in the URI, which then takes precedence over the header (RFC
+/// 9112, 3.2.2). Two different hosts are an attack that makes caches and proxies mix up wikis, so such a request is
+/// refused.
 pub(super) fn named(uri: &Uri, headers: &HeaderMap) -> Result<String, &'static str> {
     let mut sent = headers.get_all(header::HOST).iter();
     let header = match (sent.next(), sent.next()) {
@@ -73,7 +73,7 @@ fn normalised(text: &str) -> Result<String, &'static str> {
     Ok(name.to_ascii_lowercase())
 }
 
-/// Splits at the first colon after the brackets that an IPv6 address stands in.
+/// Splits at the first colon after the brackets of an IPv6 address.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     let after_address = text.find(']').unwrap_or(0);
     match text[after_address..].find(':') {
@@ -83,7 +83,7 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
 }
 
 fn is_port(text: &str) -> bool {
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a sign.
     text.bytes().all(|byte| byte.is_ascii_digit())
         && text.parse::<u16>().is_ok_and(|port| port != 0)
 }

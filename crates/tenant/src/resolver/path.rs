@@ -1,6 +1,6 @@
 //! Slugs in paths.
 
-/// What stands for the slug in a pattern.
+/// The placeholder for the slug in a pattern.
 pub(super) const SLUG: &str = "{slug}";
 
 /// The first segments of a path, one of which is the slug.
@@ -15,7 +15,7 @@ enum Segment {
 
 impl PathPattern {
     /// # Panics
-    /// The pattern isn't one. It is part of the program, as a route is.
+    /// The pattern is malformed. It is part of the program, like a route.
     pub(super) fn new(pattern: &str) -> Self {
         let rest = pattern.strip_prefix('/');
         let rest = rest.unwrap_or_else(|| panic!("path pattern `{pattern}` must start with /"));
@@ -35,8 +35,8 @@ impl PathPattern {
         Self(segments)
     }
 
-    /// The segment of `path` in the slug's place, if the path begins as the pattern says. Nothing is
-    /// decoded: what needs decoding is no slug, and would be another segment to a router.
+    /// The segment of `path` in the slug's place, if the path matches the pattern. Nothing is decoded: a name that
+    /// needs decoding is no slug, and a router would see a different segment.
     pub(super) fn find<'a>(&self, path: &'a str) -> Option<&'a str> {
         let mut sent = path.strip_prefix('/')?.split('/');
         let mut found = None;

@@ -183,7 +183,7 @@ fn resolvers_are_asked_in_order() {
     assert_eq!(resolve("/w/kitchen", &["garden.example.org"]), slug("garden"));
     assert_eq!(resolve("/w/kitchen", &["example.org"]), slug("kitchen"));
     assert_eq!(resolve("/kitchen", &["example.org"]), Resolution::NotFound);
-    // A name that no wiki can have is the answer only if no later resolver finds one.
+    // An invalid name is the result only if no later rule finds a wiki.
     assert_eq!(resolve("/w/kitchen", &["a_b.example.org"]), slug("kitchen"));
     assert_eq!(resolve("/kitchen", &["a_b.example.org"]), Resolution::InvalidSlug);
     assert!(is_invalid(&resolve("/w/kitchen", &["a", "b"])));
