@@ -1,7 +1,7 @@
-//! platform.db: which wikis there are, and who may use them.
+//! The catalog, platform.db: the wikis of the platform, their members, tokens, links and settings.
 //!
-//! One small file for the whole platform. Everything is found through an index and listed by
-//! page, so a hundred thousand wikis cost no more to start with than one. Every call blocks.
+//! One small file for the whole platform. Every query uses an index, and every list is paginated, so a start with a
+//! hundred thousand wikis is as fast as with one. Every call blocks.
 
 mod audit;
 mod census;
@@ -41,14 +41,14 @@ mod embedded {
     refinery::embed_migrations!("../../migrations/platform");
 }
 
-/// Shared by all platforms of the process: it holds an empty file, which takes long to make.
+/// Shared by all platforms of the process, because it holds an empty database, which is slow to make.
 static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::new(embedded::migrations::runner().get_migrations().clone()));
 
-/// The file's name within the data directory.
+/// The file's name in the data directory.
 const FILE: &str = "platform.db";
 
-/// Every request asks here first, so it may take more than a single wiki's file.
+/// Every request queries the catalog first, so it may use more memory than the file of a single wiki.
 const SIZING: Sizing = Sizing { connections: 8, cache_kib: 2048 };
 
 /// The open platform.db.
@@ -61,25 +61,25 @@ impl Catalog {
     /// Opens `platform.db` in the directory, or creates it there.
     ///
     /// # Errors
-    /// The file can't be created or opened, is corrupt, or is of a newer version. [`CatalogError::Lost`]: the
-    /// directory has wikis, and this isn't their catalog.
+    /// The file can't be created or opened, is corrupt, or is of a newer version. [`CatalogError::Lost`]: the directory
+    /// has wikis, and the file isn't their catalog.
     pub(crate) fn open(dir: &Path, scheduler: &Scheduler) -> Result<Self, CatalogError> {
         let db = CatalogFile::open(dir, &dir.join(FILE), &SCHEMA, scheduler, SIZING)?;
         Ok(Self { db })
     }
 
-    /// How much of its pool is in use.
+    /// Usage of the connection pool.
     pub(crate) fn pool_use(&self) -> PoolUse {
         self.db.pool_use()
     }
 }
 
-/// The clock of everything that is stored here: to the second, as the columns are.
+/// The present time, to the second, as the columns store it.
 fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc().truncate_to_second()
 }
 
-/// Refuses to attach anything to a wiki that doesn't exist, or no longer does.
+/// Returns an error unless the wiki exists, before a row that refers to the wiki is written.
 fn require_wiki(transaction: &Transaction<'_>, id: TenantId) -> Result<(), CatalogError> {
     let mut statement =
         transaction.prepare_cached("select 1 from wikis where id = ?1 and state <> 'deleted'")?;

@@ -1,5 +1,5 @@
 //! The audit log. Rows are added and never changed, except for the result, which is written once, and the count of
-//! refusals, which only grows. Only the oldest rows are removed, by the retention. Triggers refuse anything else.
+//! refusals, which only grows. Only the oldest rows are removed, by the retention. Triggers refuse any other change.
 
 use rusqlite::types::Value;
 use rusqlite::{Row, Transaction, params, params_from_iter};
@@ -9,11 +9,11 @@ use super::{Catalog, CatalogError, now, row};
 use crate::TenantId;
 use crate::audit::{AuditEntry, AuditFilter, AuditId, NewAuditEntry};
 
-/// Rows that are removed in one transaction. Others can write in between.
+/// Maximal number of rows removed in one transaction. Other writers run in between.
 pub(crate) const FORGOTTEN_AT_ONCE: usize = 1000;
 
 impl Catalog {
-    /// Adds a row; it is durable when this returns.
+    /// Adds a row, which is durable when this returns.
     ///
     /// # Errors
     /// The file can't be written.
@@ -21,7 +21,7 @@ impl Catalog {
         self.db.write(|transaction| insert(transaction, new, None))
     }
 
-    /// Adds a row for something that was refused with this status.
+    /// Adds a row for a call that was refused with this status.
     ///
     /// # Errors
     /// The file can't be written.
@@ -33,7 +33,7 @@ impl Catalog {
         self.db.write(|transaction| insert(transaction, new, Some(result)))
     }
 
-    /// Adds to how often something was refused.
+    /// Adds to the counts of refusals.
     ///
     /// # Errors
     /// The file can't be written.
@@ -48,8 +48,8 @@ impl Catalog {
         })
     }
 
-    /// Forgets the oldest rows that are from before a time, or that are more than `most`. Returns how many
-    /// there were: [`FORGOTTEN_AT_ONCE`] at most.
+    /// Removes the oldest rows that are from before a time, or that exceed `most` rows. Returns the number of removed
+    /// rows, at most [`FORGOTTEN_AT_ONCE`].
     ///
     /// # Errors
     /// The file can't be read or written.
@@ -59,7 +59,7 @@ impl Catalog {
         most: u64,
     ) -> Result<usize, CatalogError> {
         let (before, most) = (before.unix_timestamp(), i64::try_from(most).unwrap_or(i64::MAX));
-        // Rows go from the front only, so their number is how far apart the first and the last are.
+        // Rows are removed from the front only, so the difference of the ids is the number of rows.
         let through: Option<i64> = self.db.read::<_, CatalogError>(|connection| {
             let sql = format!(
                 "select max(id) from (select id, at from audit order by id limit {FORGOTTEN_AT_ONCE})
@@ -76,7 +76,7 @@ impl Catalog {
         })
     }
 
-    /// Says how it ended; `false` if that was said before, or there is no such row.
+    /// Records the result of a call. Returns `false` if a result was recorded before, or if the row doesn't exist.
     ///
     /// # Errors
     /// The file can't be written.
@@ -228,7 +228,7 @@ mod tests {
                 catalog.db.write(|transaction| Ok(transaction.execute(sql, [])?));
             assert!(changed.is_err(), "{sql}");
         }
-        // Nor is an id given a second time.
+        // An id isn't given a second time either.
         assert!(catalog.record(&entry("ann", "x", "garden")).unwrap() > id);
     }
 
@@ -262,7 +262,7 @@ mod tests {
             })
         };
         remove(ids[5]).unwrap_err();
-        // All of them are old.
+        // All rows are old.
         assert_eq!(catalog.forget_audit(future, 99).unwrap(), 7);
         assert_eq!(listed(), []);
         let next = catalog.record(&entry("ann", "x", "garden")).unwrap();

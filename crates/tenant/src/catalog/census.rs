@@ -1,4 +1,4 @@
-//! Counts what there is.
+//! Counts of the catalog's rows.
 
 use rusqlite::params;
 
@@ -6,8 +6,8 @@ use super::{Catalog, CatalogError};
 use crate::figures::{Census, LinkCount};
 
 impl Catalog {
-    /// Counts the wikis, the links and what people are to be told. The reasons of links are told apart
-    /// where the state is one of `with_reason`: elsewhere an index is all that is looked at.
+    /// Counts the wikis, the links and the waiting notices. Links are counted per reason only in the states of
+    /// `with_reason`: for all other states an index suffices.
     ///
     /// # Errors
     /// The file can't be read.
@@ -34,7 +34,7 @@ impl Catalog {
         })
     }
 
-    /// Those of these links that there still are.
+    /// The given links that still exist.
     ///
     /// # Errors
     /// The file can't be read.

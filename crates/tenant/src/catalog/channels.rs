@@ -1,4 +1,4 @@
-//! Who is told of what links can't do by themselves.
+//! Channels for notices about links that need attention.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -9,7 +9,7 @@ use crate::secrets::Sealed;
 
 const SELECT: &str = "select id, wiki, kind, target, created from channels ";
 
-/// A wiki's channel whose secret is sealed.
+/// A wiki's channel with a sealed secret.
 #[derive(Clone, Debug)]
 pub(crate) struct SealedChannel {
     pub(crate) id: String,
@@ -20,10 +20,10 @@ pub(crate) struct SealedChannel {
 }
 
 impl Catalog {
-    /// Makes a channel, unless the wiki has `most` of them.
+    /// Creates a channel, unless the wiki has `most` channels already.
     ///
     /// # Errors
-    /// There is no such wiki; it has too many; the file can't be written.
+    /// The wiki doesn't exist or has too many channels; the file can't be written.
     pub(crate) fn create_channel(
         &self,
         new: &SealedChannel,
@@ -85,7 +85,7 @@ impl Catalog {
         })
     }
 
-    /// What is sealed of a channel; `None`: nothing, or there is no such channel.
+    /// The sealed secret of a channel; `None` if the channel has none or doesn't exist.
     ///
     /// # Errors
     /// The file can't be read.
@@ -99,7 +99,7 @@ impl Catalog {
         })
     }
 
-    /// Forgets a wiki's channel, with its secret and what it was to be told; `false` if there was none.
+    /// Removes a wiki's channel with its secret and its waiting notices. Returns `false` if the channel didn't exist.
     ///
     /// # Errors
     /// The file can't be written.
@@ -110,7 +110,7 @@ impl Catalog {
         })
     }
 
-    /// Makes these the platform's channels. Those that stay keep what they are to be told.
+    /// Replaces the platform's channels. Channels that stay keep their waiting notices.
     ///
     /// # Errors
     /// The file can't be written.

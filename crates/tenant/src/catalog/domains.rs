@@ -1,4 +1,4 @@
-//! Host names that wikis own.
+//! The host names of wikis.
 
 use rusqlite::params;
 
@@ -6,10 +6,10 @@ use super::{Catalog, CatalogError, require_wiki, row};
 use crate::{Domain, TenantId};
 
 impl Catalog {
-    /// Gives a wiki a domain. Giving it again changes nothing.
+    /// Gives a wiki a domain. Idempotent.
     ///
     /// # Errors
-    /// There is no such wiki; another one owns the domain; the file can't be written.
+    /// The wiki doesn't exist; another wiki owns the domain; the file can't be written.
     pub(crate) fn add_domain(&self, id: TenantId, domain: &Domain) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
             require_wiki(transaction, id)?;
@@ -25,7 +25,7 @@ impl Catalog {
         })
     }
 
-    /// Takes a domain from a wiki; `false` if it didn't own it.
+    /// Takes a domain from a wiki. Returns `false` if the wiki didn't own it.
     ///
     /// # Errors
     /// The file can't be written.
@@ -43,7 +43,7 @@ impl Catalog {
         })
     }
 
-    /// The domains of a wiki, in their order.
+    /// The domains of a wiki in alphabetical order.
     ///
     /// # Errors
     /// The file can't be read.

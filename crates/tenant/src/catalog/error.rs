@@ -1,52 +1,52 @@
-//! What can go wrong with the platform's database.
+//! The errors of the catalog.
 
 use wikigrove_storage::FileError;
 use wikigrove_storage::db::DbError;
 
 use crate::{Domain, InvalidSubject, Slug, State, TenantId};
 
-/// Why the catalog refused or failed.
+/// The reason why the catalog refused a call or failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CatalogError {
-    /// Another wiki has, or is about to have or give up, this name.
+    /// Another wiki has this name, or is being created or deleted under it.
     #[error("the slug `{0}` is taken")]
     SlugTaken(Slug),
-    /// There is no such wiki, or no more.
+    /// The wiki doesn't exist, or was deleted.
     #[error("there is no wiki with the id {0}")]
     UnknownWiki(TenantId),
     /// Another wiki owns this domain.
     #[error("the domain `{0}` belongs to another wiki")]
     DomainTaken(Domain),
-    /// There is no such link, or no more.
+    /// The link doesn't exist.
     #[error("there is no such link")]
     UnknownLink,
-    /// The wiki tells as many as it may.
+    /// The wiki has the maximum number of channels already.
     #[error("a wiki has at most {most} channels")]
     TooManyChannels {
-        /// How many it may tell.
+        /// The maximum.
         most: u32,
     },
-    /// The wiki's life doesn't go that way.
+    /// A forbidden state transition of the wiki.
     #[error("a wiki that is {from} can't become {to}")]
     Transition {
-        /// What it is.
+        /// The present state.
         from: State,
-        /// What it should have become.
+        /// The refused state.
         to: State,
     },
-    /// The text can't be a user's subject.
+    /// The text isn't a valid subject of a user.
     #[error(transparent)]
     InvalidSubject(#[from] InvalidSubject),
-    /// There is a user with this subject.
+    /// A user with this subject exists already.
     #[error("there is a user with this subject")]
     UserExists,
-    /// There is no user with this subject.
+    /// No user has this subject.
     #[error("there is no such user")]
     UnknownUser,
     /// The user is suspended.
     #[error("the user is suspended: {reason}")]
     SuspendedUser {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The wiki would have no owner left.
@@ -55,13 +55,13 @@ pub(crate) enum CatalogError {
     /// The wiki has no invitation with this secret.
     #[error("there is no such invitation")]
     UnknownInvitation,
-    /// The invitation was good, once.
+    /// The invitation was used or has expired.
     #[error("the invitation is over")]
     SpentInvitation {
-        /// Whether nobody accepted it in time.
+        /// `true` if it expired before it was accepted.
         expired: bool,
     },
-    /// The file is missing, empty or another one's, in a data directory that has wikis. Nothing was changed.
+    /// The data directory has wikis, but the file is missing, empty or from another platform. Nothing was changed.
     #[error("{0}")]
     Lost(String),
     /// The file could not be read or written.
@@ -71,12 +71,12 @@ pub(crate) enum CatalogError {
 
 #[cfg(test)]
 impl CatalogError {
-    /// Whether the wiki doesn't exist.
+    /// Returns `true` if the wiki doesn't exist.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::UnknownWiki(_))
     }
 
-    /// Whether what was asked for contradicts what is there.
+    /// Returns `true` if the call contradicts the stored state.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::SlugTaken(_) | Self::DomainTaken(_) | Self::Transition { .. })
     }

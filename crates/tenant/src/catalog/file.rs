@@ -1,7 +1,7 @@
-//! platform.db as a file that may be missing, emptied, or lie beside the log of another one.
+//! platform.db as a file that may be missing, emptied, or next to another file's log.
 //!
-//! SQLite takes a log (`-wal`) for the file's own by its name alone, and an empty file for a new database.
-//! Either would replace the list of all wikis without a word, so both are looked at before SQLite is.
+//! SQLite takes a log (`-wal`) for the file's own because of its name alone, and an empty file for a new database.
+//! Either would silently replace the list of all wikis, so both are checked before SQLite opens the file.
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use wikigrove_storage::db::{Database, DbError, PoolUse, Scheduler, Schema, Sizin
 
 use super::CatalogError;
 
-/// Ends each refusal.
+/// The end of each refusal's message.
 const RESTORE: &str = "Put platform.db back from a backup, with the platform.db-wal of that same backup or \
                        with none, or move everything out of the data directory to begin anew";
 
-/// platform.db. Each transaction that changes something is counted in the file.
+/// platform.db. The file counts the transactions that changed it.
 #[derive(Debug)]
 pub(super) struct CatalogFile(Database);
 
@@ -44,7 +44,7 @@ impl CatalogFile {
             return Err(CatalogError::Lost(format!("{what}. {RESTORE}")));
         }
         let name = |connection: &Connection| {
-            // The template is the same for all platforms of a process.
+            // All platforms of a process are created from one template, so each needs an id of its own.
             let sql = "update catalog set id = lower(hex(randomblob(16)))";
             connection.execute(sql, []).map(drop)
         };
@@ -62,7 +62,7 @@ impl CatalogFile {
         Ok(opened)
     }
 
-    /// As [`Database::read`].
+    /// Like [`Database::read`].
     pub(super) fn read<T, E: From<DbError>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
@@ -70,7 +70,7 @@ impl CatalogFile {
         self.0.read(work)
     }
 
-    /// As [`Database::write`].
+    /// Like [`Database::write`].
     pub(super) fn write<T, E: From<DbError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
@@ -85,7 +85,7 @@ impl CatalogFile {
         })
     }
 
-    /// How much of its pool is in use.
+    /// Usage of the connection pool.
     pub(super) fn pool_use(&self) -> PoolUse {
         self.0.pool_use()
     }
@@ -102,14 +102,14 @@ fn count(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.prepare_cached("update catalog set writes = writes + 1")?.execute([]).map(drop)
 }
 
-/// The name that SQLite gives a file's log.
+/// The path of a file's log in SQLite.
 fn log_of(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push("-wal");
     name.into()
 }
 
-/// Whether there is no such file, or nothing in it.
+/// Returns `true` if the file doesn't exist or is empty.
 fn is_empty(path: &Path) -> Result<bool, FileError> {
     match std::fs::metadata(path) {
         Ok(found) => Ok(found.len() == 0),
@@ -118,8 +118,8 @@ fn is_empty(path: &Path) -> Result<bool, FileError> {
     }
 }
 
-/// A wiki in the data directory, or one in its trash. Only an empty catalog asks: a directory with a
-/// hundred thousand wikis takes long to read.
+/// A wiki in the data directory or in its trash. Called only if the catalog is empty, because reading a directory with
+/// a hundred thousand wikis takes long.
 fn first_wiki(dir: &Path) -> Result<Option<PathBuf>, FileError> {
     for place in ["wikis", "trash"] {
         let place = dir.join(place);
@@ -131,8 +131,8 @@ fn first_wiki(dir: &Path) -> Result<Option<PathBuf>, FileError> {
         };
         for entry in entries {
             let entry = entry.map_err(failed)?;
-            // A name with a dot is a wiki that was being made: its row may be the one that got lost, but
-            // nobody was ever told of it.
+            // A leading dot marks a wiki whose creation was interrupted: the lost row may be its row, but no client was
+            // told that it exists.
             let is_made = !entry.file_name().as_encoded_bytes().starts_with(b".");
             if is_made && entry.path().join("repo").is_dir() {
                 return Ok(Some(entry.path()));
@@ -142,7 +142,7 @@ fn first_wiki(dir: &Path) -> Result<Option<PathBuf>, FileError> {
     Ok(None)
 }
 
-/// Which catalog it is, and how many transactions changed it.
+/// The catalog's id, and the number of transactions that changed the catalog.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     id: String,
@@ -150,7 +150,7 @@ struct State {
 }
 
 impl State {
-    /// `None`: an older version of this program wrote the file.
+    /// Reads the state. `None`: an older version of this program wrote the file.
     fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         let sql = "select 1 from sqlite_schema where name = 'catalog'";
         if connection.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
@@ -161,10 +161,10 @@ impl State {
     }
 }
 
-/// Whether the log holds what happened to this file, and nothing else: with it, the file has the same id, and
-/// was changed at most as often more as the log has transactions. Of these the file may have some already.
+/// Returns `true` if the log belongs to this state of this file: the file has the same id with and without the log, and
+/// at most as many more changes with it as the log has transactions. (The file may contain some of these already.)
 fn belongs(file: &Path, log: &Path) -> Result<bool, CatalogError> {
-    // A file that was being written when the power went may be readable only with its log.
+    // After a power cut during a write, the file may be readable only with its log.
     let Ok(Some(alone)) = alone(file) else { return Ok(true) };
     let together = match together(file) {
         Ok(together) => together,
@@ -179,7 +179,7 @@ fn belongs(file: &Path, log: &Path) -> Result<bool, CatalogError> {
     }))
 }
 
-/// The state that the file has without its log.
+/// The state of the file without its log.
 fn alone(file: &Path) -> rusqlite::Result<Option<State>> {
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     // See <https://www.sqlite.org/uri.html#the_uri_path>.
@@ -189,15 +189,15 @@ fn alone(file: &Path) -> rusqlite::Result<Option<State>> {
     State::read(&Connection::open_with_flags(uri, flags)?)
 }
 
-/// The state that the file has with its log, which stays beside it and isn't written to it.
+/// The state of the file with its log, which isn't written back into the file.
 fn together(file: &Path) -> rusqlite::Result<Option<State>> {
     let connection = open_own(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     State::read(&connection)
 }
 
-/// How many transactions a log has: at least those that SQLite finds whole.
-/// The format is that of <https://www.sqlite.org/fileformat2.html#walformat>.
+/// Number of transactions in a log: at least the complete ones, which SQLite applies. The format is that of
+/// <https://www.sqlite.org/fileformat2.html#walformat>.
 fn transactions(log: &Path) -> Result<i64, FileError> {
     let failed = |source| FileError { action: "read", path: log.to_owned(), source };
     let mut file = std::io::BufReader::new(std::fs::File::open(log).map_err(failed)?);
@@ -208,11 +208,11 @@ fn transactions(log: &Path) -> Result<i64, FileError> {
     }
     let page = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
     while file.read_exact(&mut frame).is_ok() {
-        // What follows the frames of this log is left over from the one before.
+        // The rest is left over from the previous log.
         if frame[8..16] != header[16..24] {
             break;
         }
-        // The size of the database after it, which only the last frame of a transaction has.
+        // The size of the database after the transaction, nonzero only in the last frame of a transaction.
         count += i64::from(frame[4..8] != [0; 4]);
         file.seek_relative(page.into()).map_err(failed)?;
     }

@@ -1,4 +1,4 @@
-//! Answers of the control plane to requests that may be sent twice.
+//! Stored answers to idempotent requests of the control plane.
 
 use rusqlite::Connection;
 use wikigrove_storage::db::{DbError, idempotency};
@@ -19,7 +19,7 @@ impl Catalog {
         })
     }
 
-    /// Keeps an answer for 24 hours, unless newer ones need its place.
+    /// Stores an answer for 24 hours, unless newer ones displace it.
     ///
     /// # Errors
     /// The file can't be written.
@@ -31,12 +31,12 @@ impl Catalog {
         Ok(self.db.write(|transaction| idempotency::remember(transaction, request, answer))?)
     }
 
-    /// Forgets the answers that are older than 24 hours.
+    /// Removes the answers older than 24 hours.
     ///
     /// # Errors
     /// The file can't be read or written.
     pub(crate) fn forget_old_answers(&self) -> Result<usize, CatalogError> {
-        // Most times there is nothing to do, and the writer needn't be waited for.
+        // Usually there are none, and a read doesn't wait for the writer.
         match self.db.read::<_, DbError>(idempotency::has_old)? {
             true => Ok(self.db.write::<_, DbError>(idempotency::expire)?),
             false => Ok(0),
@@ -44,7 +44,7 @@ impl Catalog {
     }
 }
 
-/// True if the thing with this id still exists. Ids are random, so at most one of these tables has it.
+/// Returns `true` if the object with this id still exists. Ids are random, so at most one of these tables has it.
 fn exists(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! Invitations, by the hash of their secret.
+//! Invitations, stored with the hash of their secret.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -11,10 +11,10 @@ const SELECT: &str =
     "select id, wiki, role, email, created, expires, accepted, accepted_by from invitations ";
 
 impl Catalog {
-    /// Makes an invitation. The secret is in the answer and nowhere else.
+    /// Creates an invitation. Its secret is returned here and not stored.
     ///
     /// # Errors
-    /// There is no such wiki; the file can't be written.
+    /// The wiki doesn't exist; the file can't be written.
     pub(crate) fn create_invitation(
         &self,
         wiki: TenantId,
@@ -52,8 +52,8 @@ impl Catalog {
         Ok((invitation, secret))
     }
 
-    /// The invitations to a wiki whose ids come after `after`, in the order of their ids: also those
-    /// that were accepted or have expired.
+    /// The invitations to a wiki with ids after `after`, in the order of their ids, including accepted and expired
+    /// ones.
     ///
     /// # Errors
     /// The file can't be read.
@@ -73,7 +73,7 @@ impl Catalog {
         })
     }
 
-    /// Takes an invitation back, or forgets one that is over; `false` if there is none with this id.
+    /// Removes an invitation, valid or not. Returns `false` if none has this id.
     ///
     /// # Errors
     /// The file can't be written.
@@ -87,7 +87,7 @@ impl Catalog {
         })
     }
 
-    /// Whether there is an invitation with this secret, also one that is over.
+    /// Returns `true` if the wiki has an invitation with this secret, even a used or expired one.
     ///
     /// # Errors
     /// The file can't be read.
@@ -103,13 +103,13 @@ impl Catalog {
         })
     }
 
-    /// Makes `subject` a member by an invitation, and says with which role: the greater of what was
-    /// offered and what they were. Of two who accept at once one is told that it was used; who accepts
-    /// a second time is told what they became by the first.
+    /// Makes `subject` a member by an invitation, and returns the role: the greater one of the offered role and the
+    /// present one. Of two simultaneous callers one gets an error that the invitation was used; a repeated call of the
+    /// same subject returns the role from the first call.
     ///
     /// # Errors
-    /// The wiki has no such invitation; it was used or has expired; the subject can't be a user's, or
-    /// the user is suspended; the file can't be written.
+    /// The wiki has no such invitation; the invitation was used or has expired; the subject is invalid, or the user is
+    /// suspended; the file can't be written.
     pub(crate) fn accept_invitation(
         &self,
         wiki: TenantId,
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(accept("ann").unwrap(), Role::Editor);
         assert_eq!(catalog.role_of(id, "ann").unwrap(), Some(Role::Editor));
         assert!(is_spent(accept("bob"), false));
-        // An answer that was lost is given again, as long as it is true.
+        // A repeated call gets the same answer, as long as it is still true.
         assert_eq!(accept("ann").unwrap(), Role::Editor);
         catalog.remove_member(id, "ann").unwrap();
         assert!(is_spent(accept("ann"), false));

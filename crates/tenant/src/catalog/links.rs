@@ -1,4 +1,4 @@
-//! Links to git repositories elsewhere: what they are set to, and what they are doing.
+//! Links to remote git repositories: their settings and states.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::secrets::Sealed;
 const COLUMNS: &str = "id, wiki, url, branch, subdirectory, filter, mode, winner, first_run, on_rewrite,
     interval, cooldown, offline, credential, public_key, known_hosts, state, word, reason, next_at, created";
 
-/// How a link gets in, as it is stored.
+/// The credential of a link as stored.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredCredential {
     pub(crate) kind: String,
@@ -20,7 +20,7 @@ pub(crate) struct StoredCredential {
     pub(crate) sealed: Sealed,
 }
 
-/// A link whose secrets are sealed.
+/// A link with sealed secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct SealedLink {
     pub(crate) id: String,
@@ -32,7 +32,7 @@ pub(crate) struct SealedLink {
     pub(crate) progress: LinkProgress,
 }
 
-/// A change of a link, with its secrets sealed.
+/// A change of a link with sealed secrets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SealedUpdate {
     pub(crate) settings: Option<LinkSettings>,
@@ -43,10 +43,10 @@ pub(crate) struct SealedUpdate {
 }
 
 impl Catalog {
-    /// Makes a link.
+    /// Creates a link.
     ///
     /// # Errors
-    /// There is no such wiki; the file can't be written.
+    /// The wiki doesn't exist; the file can't be written.
     pub(crate) fn create_link(&self, new: &SealedLink) -> Result<Link, CatalogError> {
         self.db.write(|transaction| {
             require_wiki(transaction, new.wiki)?;
@@ -86,7 +86,7 @@ impl Catalog {
         Ok(self.some_links("where id = ?1", [id])?.pop())
     }
 
-    /// The links of a wiki whose ids come after `after`, in the order of their ids.
+    /// The links of a wiki with ids after `after`, in the order of their ids.
     ///
     /// # Errors
     /// The file can't be read.
@@ -100,7 +100,7 @@ impl Catalog {
         self.some_links(rest, params![wiki.to_string(), after.unwrap_or(""), limit])
     }
 
-    /// The ids of the links that a wiki's saves wait for.
+    /// The ids of a wiki's links that push the wiki's saves.
     ///
     /// # Errors
     /// The file can't be read.
@@ -114,7 +114,7 @@ impl Catalog {
         })
     }
 
-    /// The links of all wikis, or those in a state, whose ids come after `after`, in the order of their ids.
+    /// The links of all wikis, or those in a state, with ids after `after`, in the order of their ids.
     ///
     /// # Errors
     /// The file can't be read.
@@ -134,7 +134,7 @@ impl Catalog {
         }
     }
 
-    /// The links whose time has come, the longest due first.
+    /// The links that are due, the longest due first.
     ///
     /// # Errors
     /// The file can't be read.
@@ -142,7 +142,7 @@ impl Catalog {
         self.some_links("where next_at <= ?1 order by next_at limit ?2", params![now, limit])
     }
 
-    /// When the next link is due.
+    /// The time when the next link is due.
     ///
     /// # Errors
     /// The file can't be read.
@@ -154,10 +154,10 @@ impl Catalog {
         })
     }
 
-    /// Changes what a link is set to.
+    /// Changes a link in one transaction.
     ///
     /// # Errors
-    /// There is no such link; the file can't be written.
+    /// The link doesn't exist; the file can't be written.
     pub(crate) fn update_link(
         &self,
         id: &str,
@@ -190,10 +190,10 @@ impl Catalog {
         })
     }
 
-    /// Stores what links are doing, with what is to be told. Links that are gone are left out.
+    /// Stores new states of links and the notices about them. Links that were removed are skipped.
     ///
     /// # Errors
-    /// The file can't be written; then nothing of it is.
+    /// The file can't be written; then no state is stored.
     pub(crate) fn save_links(&self, steps: &[LinkStep]) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
             for LinkStep { link, progress, notices } in steps {
@@ -206,7 +206,7 @@ impl Catalog {
         })
     }
 
-    /// Forgets a link and its secrets; `false` if there was none.
+    /// Removes a link and its secrets. Returns `false` if the link didn't exist.
     ///
     /// # Errors
     /// The file can't be written.
@@ -216,10 +216,10 @@ impl Catalog {
         })
     }
 
-    /// How a link gets in.
+    /// The credential of a link.
     ///
     /// # Errors
-    /// There is no such link; the file can't be read.
+    /// The link doesn't exist; the file can't be read.
     pub(crate) fn link_credential(
         &self,
         id: &str,
@@ -244,10 +244,10 @@ impl Catalog {
         found.ok_or(CatalogError::UnknownLink)
     }
 
-    /// What a link's host signs its messages with.
+    /// The secret with which a link's host signs its webhook messages.
     ///
     /// # Errors
-    /// There is no such link; the file can't be read.
+    /// The link doesn't exist; the file can't be read.
     pub(crate) fn link_webhook(&self, id: &str) -> Result<Sealed, CatalogError> {
         let found = self.db.read(|connection| {
             let mut statement = connection
@@ -268,7 +268,7 @@ impl Catalog {
     }
 }
 
-/// Forgets all that a wiki is tied to, with what was to be told of it and to whom.
+/// Removes the links, notices and channels of a wiki.
 pub(super) fn forget(transaction: &Transaction<'_>, wiki: &str) -> Result<(), CatalogError> {
     transaction.execute("delete from links where wiki = ?1", [wiki])?;
     transaction.execute("delete from notices where wiki = ?1", [wiki])?;
@@ -276,7 +276,7 @@ pub(super) fn forget(transaction: &Transaction<'_>, wiki: &str) -> Result<(), Ca
     Ok(())
 }
 
-/// Returns the link's wiki, unless the link is gone.
+/// Stores a link's state and returns its wiki; `None` if the link was removed.
 fn set_progress(
     transaction: &Transaction<'_>,
     id: &str,

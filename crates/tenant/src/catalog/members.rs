@@ -1,4 +1,4 @@
-//! Who is what in which wiki.
+//! The members of wikis and their roles.
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -10,11 +10,10 @@ const SELECT: &str = "
     from acls join users on users.subject = acls.subject where wiki = ?1 ";
 
 impl Catalog {
-    /// Makes somebody a member, or changes what they are.
+    /// Makes a user a member, or changes a member's role.
     ///
     /// # Errors
-    /// There is no such wiki; the subject can't be one; the wiki would lose its last owner; the file
-    /// can't be written.
+    /// The wiki doesn't exist; the subject is invalid; the wiki would lose its last owner; the file can't be written.
     pub(crate) fn set_member(
         &self,
         id: TenantId,
@@ -30,7 +29,7 @@ impl Catalog {
         })
     }
 
-    /// Ends a membership; `false` if there was none.
+    /// Ends a membership. Returns `false` if there was none.
     ///
     /// # Errors
     /// The wiki would lose its last owner; the file can't be written.
@@ -45,7 +44,7 @@ impl Catalog {
         })
     }
 
-    /// What is known of a user in a wiki: one who isn't known at all is no member.
+    /// The membership of a subject in a wiki. An unknown subject is no member.
     ///
     /// # Errors
     /// The file can't be read.
@@ -68,7 +67,7 @@ impl Catalog {
         })
     }
 
-    /// One member.
+    /// The member of a wiki with this subject.
     ///
     /// # Errors
     /// The file can't be read.
@@ -84,7 +83,7 @@ impl Catalog {
         })
     }
 
-    /// The members whose subjects come after `after`, in the order of their subjects.
+    /// The members of a wiki with subjects after `after`, in the order of their subjects.
     ///
     /// # Errors
     /// The file can't be read.
@@ -105,7 +104,7 @@ impl Catalog {
     }
 }
 
-/// Makes somebody a member within a transaction, and a user if they are new to the platform.
+/// Makes a subject a member within a transaction, and a user if the subject is new to the platform.
 pub(super) fn set(
     transaction: &Transaction<'_>,
     id: TenantId,
@@ -122,7 +121,7 @@ pub(super) fn set(
     Ok(())
 }
 
-/// What somebody is in a wiki, within a transaction.
+/// The role of a subject in a wiki, within a transaction.
 pub(super) fn role(
     transaction: &Transaction<'_>,
     id: TenantId,
@@ -135,7 +134,7 @@ pub(super) fn role(
     Ok(role.optional()?)
 }
 
-/// Refuses to let the only owner go, within the transaction that would.
+/// Returns an error if the subject is the only owner, within the transaction that would end the ownership.
 fn keep_an_owner(
     transaction: &Transaction<'_>,
     id: TenantId,
@@ -197,7 +196,7 @@ mod tests {
         assert!(is_kept(catalog.set_member(id, "ann", Role::Admin)));
         assert!(is_kept(catalog.remove_member(id, "ann").map(drop)));
         catalog.set_member(id, "ann", Role::Owner).unwrap();
-        // Somebody else comes and goes all the same.
+        // Another member comes and goes all the same.
         catalog.set_member(id, "bob", Role::Reader).unwrap();
         assert!(catalog.remove_member(id, "bob").unwrap());
         assert!(!catalog.remove_member(id, "bob").unwrap());

@@ -1,4 +1,4 @@
-//! What people have yet to be told of links: a queue for each channel.
+//! The queues of notices about links, one per channel.
 
 use rusqlite::{Row, Transaction, named_params, params};
 use time::OffsetDateTime;
@@ -8,16 +8,16 @@ use crate::TenantId;
 use crate::channel::DueNotice;
 use crate::link::{NewNotice, Notice};
 
-/// How many notices of one wiki are kept once all were told.
+/// Number of delivered notices kept per wiki.
 const KEPT: u32 = 200;
-/// The most notices of one wiki. Older ones are dropped even if a channel was never told of them.
+/// Maximal number of notices per wiki. Older ones are dropped even if they weren't delivered.
 const MOST: u32 = 1000;
 
 impl Catalog {
-    /// Has people told something; `false` if they were told before.
+    /// Queues a notice. Returns `false` if it is a duplicate.
     ///
     /// # Errors
-    /// There is no such wiki; the file can't be written.
+    /// The wiki doesn't exist; the file can't be written.
     pub(crate) fn add_notice(
         &self,
         wiki: TenantId,
@@ -30,8 +30,8 @@ impl Catalog {
         })
     }
 
-    /// What channels are to be told next, one thing each: whoever waits longest first, and those whose time
-    /// is yet to come last. Without these channels, and without all that are of these wikis.
+    /// The next notice of each channel, the longest waiting channel first and channels that are not due yet last.
+    /// Excludes these channels, and all channels of these wikis.
     ///
     /// # Errors
     /// The file can't be read.
@@ -51,7 +51,7 @@ impl Catalog {
         })
     }
 
-    /// A channel was told something, or refused it for good.
+    /// Removes a notice from a channel's queue after it was delivered or refused for good.
     ///
     /// # Errors
     /// The file can't be written.
@@ -71,7 +71,7 @@ impl Catalog {
         })
     }
 
-    /// A channel couldn't be told; all that it is to be told waits until then.
+    /// Postpones a channel's queue after a failed delivery.
     ///
     /// # Errors
     /// The file can't be written.
@@ -85,8 +85,8 @@ impl Catalog {
         })
     }
 
-    /// Gives up telling what happened before a time. Channels that would wait for longer than `longest`
-    /// milliseconds, since the clock was put back, wait no more. Returns how much was given up.
+    /// Drops undelivered notices from before a time. Channels that would wait for longer than `longest` milliseconds,
+    /// because the clock was put back, become due now. Returns the number of dropped deliveries.
     ///
     /// # Errors
     /// The file can't be written.
@@ -123,7 +123,7 @@ impl Catalog {
     }
 }
 
-/// What [`Catalog::next_notices`] asks.
+/// The query of [`Catalog::next_notices`].
 const NEXT: &str = "
     select channels.id as channel, channels.wiki as channel_of, attempts, next_at,
         notices.id, notices.link, notices.wiki, notices.kind, notices.detail, notices.created
@@ -134,8 +134,7 @@ const NEXT: &str = "
         and (channels.wiki is null or channels.wiki not in (select value from json_each(?2)))
     order by next_at, channels.id limit ?3";
 
-/// Writes a notice, and for whom it is: the platform's channels and those of its wiki. `false`: it was told
-/// already.
+/// Writes a notice and queues it for the platform's channels and those of its wiki. Returns `false` for a duplicate.
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     link: &str,
@@ -160,7 +159,7 @@ pub(super) fn insert(
              select id, :id from channels where wiki is null or wiki = :wiki",
         )?
         .execute(named_params! { ":id": id, ":wiki": wiki })?;
-    // One that waits because it can't be reached goes on waiting.
+    // A channel that waits after a failed delivery keeps its time.
     transaction
         .prepare_cached(
             "update channels set next_at = coalesce(next_at, :now) where wiki is null or wiki = :wiki",
@@ -201,7 +200,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<DueNotice> {
     })
 }
 
-/// The clock of what is to be done.
+/// The present time in milliseconds since 1970, as `next_at` stores it.
 fn milliseconds() -> i64 {
     let milliseconds = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
     i64::try_from(milliseconds).unwrap_or(i64::MAX)

@@ -1,4 +1,4 @@
-//! Values out of columns.
+//! Conversion of columns to values.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use time::OffsetDateTime;
 
-/// A value stored as its text.
+/// A value stored as text.
 pub(super) fn parsed<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<T>
 where
     T: FromStr<Err: Error + Send + Sync + 'static>,
@@ -16,7 +16,7 @@ where
     text.parse().map_err(|error| unreadable(row, column, error))
 }
 
-/// A value stored as its text, which may be missing.
+/// A value stored as text, or null.
 pub(super) fn optional_parsed<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>>
 where
     T: FromStr<Err: Error + Send + Sync + 'static>,
@@ -30,7 +30,7 @@ pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<OffsetDateTi
     optional_time(row, column)?.ok_or_else(|| unreadable(row, column, "there is no time"))
 }
 
-/// A time that may be missing.
+/// A time stored as seconds since 1970, or null.
 pub(super) fn optional_time(
     row: &Row<'_>,
     column: &str,
@@ -40,7 +40,7 @@ pub(super) fn optional_time(
     time.map_err(|error| unreadable(row, column, error))
 }
 
-/// The error for a column that holds what we never write.
+/// The error for a column with a value that this program never writes.
 pub(super) fn unreadable(
     row: &Row<'_>,
     column: &str,

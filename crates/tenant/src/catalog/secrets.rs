@@ -8,10 +8,10 @@ use crate::TenantId;
 use crate::secrets::{Sealed, channel_name, credential_name, webhook_name};
 
 impl Catalog {
-    /// Keeps a sealed value, in place of the one that had the name.
+    /// Stores a sealed value, replacing the previous one of this name.
     ///
     /// # Errors
-    /// There is no such wiki; the name is empty; the file can't be written.
+    /// The wiki doesn't exist; the name is empty; the file can't be written.
     pub(crate) fn put_secret(
         &self,
         wiki: TenantId,
@@ -48,8 +48,8 @@ impl Catalog {
         })
     }
 
-    /// Shows each sealed value of all wikis, with the name it was sealed under, until `is_found` says that it
-    /// has seen enough. `false`: it never did.
+    /// Passes each sealed value of all wikis, with the name it was sealed under, to `is_found` until that returns
+    /// `true`. Returns `false` if it never does.
     ///
     /// # Errors
     /// The file can't be read.
@@ -86,7 +86,7 @@ impl Catalog {
         })
     }
 
-    /// Forgets a secret; `false` if there was none.
+    /// Removes a secret. Returns `false` if it didn't exist.
     ///
     /// # Errors
     /// The file can't be written.
@@ -100,7 +100,7 @@ impl Catalog {
         })
     }
 
-    /// The names of a wiki's secrets, in their order.
+    /// The names of a wiki's secrets in alphabetical order.
     ///
     /// # Errors
     /// The file can't be read.

@@ -1,4 +1,4 @@
-//! What the tests of the tables share, and those of the file as a whole.
+//! Helpers of the tables' tests, and tests of the file as a whole.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ fn a_missing_directory_is_not_made() {
     assert!(!missing.exists());
 }
 
-/// The macro silently leaves out a file whose name it can't read.
+/// The macro silently leaves out a file whose name it can't parse.
 #[test]
 fn every_migration_on_disk_is_embedded_without_a_gap() {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../migrations/platform");

@@ -1,4 +1,4 @@
-//! Bearer tokens, by the hash of their secret.
+//! Bearer tokens, stored with the hash of their secret.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -13,11 +13,10 @@ const SELECT: &str = "
     from tokens left join users on users.subject = tokens.subject ";
 
 impl Catalog {
-    /// Makes a token. The secret is in the answer and nowhere else.
+    /// Creates a token. Its secret is returned here and not stored.
     ///
     /// # Errors
-    /// There is no such wiki; the subject can't be one, or is one where nobody's token is wanted; the
-    /// file can't be written.
+    /// The wiki doesn't exist; the subject is invalid, or given for an operator's token; the file can't be written.
     pub(crate) fn create_token(&self, new: &NewToken) -> Result<(Token, Secret), CatalogError> {
         let secret = Secret::random();
         if new.role == TokenRole::Operator && new.subject.is_some() {
@@ -63,8 +62,7 @@ impl Catalog {
         Ok((token, secret))
     }
 
-    /// The token with this secret, unless it has expired, was revoked, or belongs to a user who is
-    /// suspended.
+    /// The token with this secret, unless it has expired, was revoked, or belongs to a user who is suspended.
     ///
     /// # Errors
     /// The file can't be read.
@@ -79,7 +77,7 @@ impl Catalog {
         })
     }
 
-    /// Whether there is a token with this id that hasn't expired.
+    /// Returns `true` if a token with this id exists and hasn't expired.
     ///
     /// # Errors
     /// The file can't be read.
@@ -92,7 +90,7 @@ impl Catalog {
         })
     }
 
-    /// The token of one wiki with this id, unless it has expired.
+    /// The token with this id for this wiki, unless it has expired.
     ///
     /// # Errors
     /// The file can't be read.
@@ -111,7 +109,7 @@ impl Catalog {
         })
     }
 
-    /// Notes when tokens were last used, in seconds since 1970, by their ids.
+    /// Records the times when tokens were last used, in seconds since 1970, by their ids.
     ///
     /// # Errors
     /// The file can't be written.
@@ -127,8 +125,8 @@ impl Catalog {
         })
     }
 
-    /// The tokens of one wiki, or (`None`) of the platform, whose ids come after `after`, in the
-    /// order of their ids, expired ones too.
+    /// The tokens of one wiki, or (`None`) of the platform, with ids after `after`, in the order of their ids,
+    /// including expired ones.
     ///
     /// # Errors
     /// The file can't be read.
@@ -148,7 +146,7 @@ impl Catalog {
         })
     }
 
-    /// Ends a token of one wiki, or (`None`) of the platform; `false` if there is none with this id.
+    /// Revokes a token of one wiki, or (`None`) of the platform. Returns `false` if none has this id.
     ///
     /// # Errors
     /// The file can't be written.
@@ -283,12 +281,12 @@ mod tests {
         };
         suspend(Some("spam"));
         assert_eq!(catalog.find_token(secret.expose()).unwrap(), None);
-        // It is listed all the same, and still there.
+        // The token still exists and is listed.
         assert_eq!(catalog.tokens(Some(id), None, 9).unwrap()[0], token);
         assert!(catalog.has_token(&token.id).unwrap());
         suspend(None);
         assert_eq!(catalog.find_token(secret.expose()).unwrap(), Some(token));
-        // Somebody unknown becomes known; the operator's tokens are nobody's.
+        // An unknown subject becomes a user; the operator's tokens belong to no user.
         let of_new = NewToken { subject: Some("bob".to_owned()), ..new(editor(id)) };
         catalog.create_token(&of_new).unwrap();
         assert!(catalog.user("bob").unwrap().is_some());

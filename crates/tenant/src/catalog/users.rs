@@ -1,4 +1,4 @@
-//! People: who was here, or was named as a member.
+//! Users: subjects that logged in or were named as members.
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -8,10 +8,10 @@ use crate::{NewUser, Suspension, User, UserUpdate, check_subject};
 const SELECT: &str = "select subject, name, email, created, suspended, reason from users ";
 
 impl Catalog {
-    /// Makes a user before their first login.
+    /// Creates a user before their first login.
     ///
     /// # Errors
-    /// The subject can't be one, or is known; the file can't be written.
+    /// The subject is invalid or taken; the file can't be written.
     pub(crate) fn create_user(&self, new: &NewUser) -> Result<User, CatalogError> {
         check_subject(&new.subject)?;
         self.db.write(|transaction| {
@@ -26,11 +26,11 @@ impl Catalog {
         })
     }
 
-    /// Notes that somebody was here, called this. An address isn't taken back by a login without one.
-    /// Whether something about a known user changed.
+    /// Records a user's login with name and address. A login without an address keeps the known one. Returns `true` if
+    /// a known user changed.
     ///
     /// # Errors
-    /// The subject can't be one; the file can't be written.
+    /// The subject is invalid; the file can't be written.
     pub(crate) fn see_user(
         &self,
         subject: &str,
@@ -68,7 +68,7 @@ impl Catalog {
         })
     }
 
-    /// The users whose subjects come after `after`, in the order of their subjects.
+    /// The users with subjects after `after`, in the order of their subjects.
     ///
     /// # Errors
     /// The file can't be read.
@@ -81,10 +81,10 @@ impl Catalog {
         })
     }
 
-    /// Changes what is said of a user, all or nothing.
+    /// Changes a user in one transaction.
     ///
     /// # Errors
-    /// There is no such user; the file can't be written.
+    /// The user doesn't exist; the file can't be written.
     pub(crate) fn update_user(
         &self,
         subject: &str,
@@ -117,8 +117,8 @@ impl Catalog {
     }
 }
 
-/// Makes a user of a subject that is new to the platform, within a transaction. Every subject that
-/// something is given to passes here.
+/// Makes a subject a user if it is new to the platform, within a transaction. Called for every subject that gets a role
+/// or a token.
 pub(super) fn ensure(transaction: &Transaction<'_>, subject: &str) -> Result<(), CatalogError> {
     check_subject(subject)?;
     transaction
@@ -144,7 +144,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-/// Out of the columns `suspended` and `reason`, which are both there or neither.
+/// Reads the columns `suspended` and `reason`, which are both null or neither.
 pub(super) fn suspension(row: &Row<'_>) -> rusqlite::Result<Option<Suspension>> {
     let since = row::optional_time(row, "suspended")?;
     since.map(|since| Ok(Suspension { since, reason: row.get("reason")? })).transpose()

@@ -1,13 +1,12 @@
-//! The table of wikis. Each step of a wiki's life is one transaction, so that after a crash the
-//! row says how far it got.
+//! The table of wikis. Each step of a wiki's life cycle is one transaction, so that after a crash the row's state tells
+//! the last completed step.
 
 use rusqlite::{OptionalExtension as _, Params, Row, Transaction, params};
 
 use super::{Catalog, CatalogError, links, members, now, row};
 use crate::{Domain, NewTenant, Quota, Role, Slug, State, Tenant, TenantId, TenantUpdate};
 
-/// What [`read`] needs. The owner is looked up among the members: kept twice, the two would differ
-/// one day.
+/// The columns for [`read`]. The owner is looked up among the members, because a second copy could become inconsistent.
 const SELECT: &str = "
     select id, coalesce(slug, former_slug) as name, title, visibility, state, reason, preferences, created,
         max_bytes, max_pages, max_disk_bytes,
@@ -15,7 +14,7 @@ const SELECT: &str = "
     from wikis ";
 
 impl Catalog {
-    /// Reserves the name and makes the row of a wiki whose files are yet to come.
+    /// Reserves the name and makes the row of a wiki whose files don't exist yet.
     ///
     /// # Errors
     /// [`SlugTaken`](CatalogError::SlugTaken); the file can't be written.
@@ -40,18 +39,18 @@ impl Catalog {
         })
     }
 
-    /// Opens a wiki to its users: its files are complete.
+    /// Opens a wiki to its users once its files are complete.
     ///
     /// # Errors
-    /// There is no such wiki, or it is being deleted; the file can't be written.
+    /// The wiki doesn't exist, or is being deleted; the file can't be written.
     pub(crate) fn activate(&self, id: TenantId) -> Result<Tenant, CatalogError> {
         self.db.write(|transaction| put_into(transaction, id, &State::Active))
     }
 
-    /// Changes title, visibility and state, all or nothing.
+    /// Changes title, visibility, quota and state in one transaction.
     ///
     /// # Errors
-    /// There is no such wiki, or it is being created or deleted; the file can't be written.
+    /// The wiki doesn't exist, or is being created or deleted; the file can't be written.
     pub(crate) fn update(
         &self,
         id: TenantId,
@@ -87,18 +86,19 @@ impl Catalog {
         })
     }
 
-    /// Closes a wiki to its users for good: from now on its files may go.
+    /// Closes a wiki to its users for good. Afterwards its files may be removed.
     ///
     /// # Errors
-    /// There is no such wiki, or it is still being created; the file can't be written.
+    /// The wiki doesn't exist, or is still being created; the file can't be written.
     pub(crate) fn begin_delete(&self, id: TenantId) -> Result<Tenant, CatalogError> {
         self.db.write(|transaction| put_into(transaction, id, &State::Deleting))
     }
 
-    /// Frees the name and the domains of a wiki whose files are gone, and ends its tokens.
+    /// Frees the name and the domains of a wiki whose files were removed, and removes its members, tokens, secrets,
+    /// links and invitations.
     ///
     /// # Errors
-    /// There is no such wiki, or its deletion hasn't begun; the file can't be written.
+    /// The wiki doesn't exist, or its deletion hasn't begun; the file can't be written.
     pub(crate) fn finish_delete(&self, id: TenantId) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
             let from = required(transaction, id)?.state;
@@ -121,10 +121,10 @@ impl Catalog {
         })
     }
 
-    /// Removes every trace of a wiki that was never completed.
+    /// Removes the row of a wiki whose creation wasn't completed.
     ///
     /// # Errors
-    /// There is no such wiki being created; the file can't be written.
+    /// No such wiki is being created; the file can't be written.
     pub(crate) fn forget(&self, id: TenantId) -> Result<(), CatalogError> {
         self.db.write(|transaction| {
             let removed = transaction.execute(
@@ -135,7 +135,7 @@ impl Catalog {
         })
     }
 
-    /// The wiki that has this name now, whatever its state.
+    /// The wiki with this name, whatever its state.
     ///
     /// # Errors
     /// The file can't be read.
@@ -143,7 +143,7 @@ impl Catalog {
         self.one("where slug = ?1", [slug.as_str()])
     }
 
-    /// Looks for a name that no wiki can have: as much work as for one that no wiki has.
+    /// Looks up an invalid name, which costs as much as looking up the name of a wiki that doesn't exist.
     ///
     /// # Errors
     /// The file can't be read.
@@ -151,7 +151,7 @@ impl Catalog {
         self.one("where slug = ?1", [""]).map(drop)
     }
 
-    /// The wiki with this identity, even a deleted one.
+    /// The wiki with this id, even a deleted one.
     ///
     /// # Errors
     /// The file can't be read.
@@ -167,7 +167,7 @@ impl Catalog {
         self.one("where id = (select wiki from domains where domain = ?1)", [domain.as_str()])
     }
 
-    /// The settled wikis whose names come after `after`, in the order of their names.
+    /// The settled wikis with names after `after`, in the order of their names.
     ///
     /// # Errors
     /// The file can't be read.
@@ -180,7 +180,7 @@ impl Catalog {
         self.many(rest, params![after.map_or("", Slug::as_str), limit])
     }
 
-    /// The wikis whose creation or deletion was begun and not ended, the oldest first.
+    /// The wikis whose creation or deletion was begun and not completed, the oldest first.
     ///
     /// # Errors
     /// The file can't be read.
@@ -201,7 +201,7 @@ impl Catalog {
     }
 }
 
-/// In the very words of the partial index, or SQLite wouldn't use it.
+/// Must repeat the condition of the partial index literally, or SQLite doesn't use it.
 const UNFINISHED: &str = "where state in ('creating', 'deleting') order by created";
 
 fn insert(transaction: &Transaction<'_>, tenant: &Tenant) -> Result<(), CatalogError> {
@@ -227,7 +227,7 @@ fn insert(transaction: &Transaction<'_>, tenant: &Tenant) -> Result<(), CatalogE
     if inserted == 1 { Ok(()) } else { Err(CatalogError::SlugTaken(tenant.slug.clone())) }
 }
 
-/// A limit as it is stored. One that SQLite has no number for is none that anybody could reach.
+/// A limit as stored. A limit that exceeds SQLite's integers is stored as the greatest one, which no wiki reaches.
 fn stored(limit: Option<u64>) -> Option<i64> {
     limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX))
 }
@@ -245,7 +245,7 @@ fn required(transaction: &Transaction<'_>, id: TenantId) -> Result<Tenant, Catal
     found.ok_or(CatalogError::UnknownWiki(id))
 }
 
-/// Puts a wiki into any state but deleted, if its life may go that way.
+/// Puts a wiki into any state but deleted, if the transition is allowed.
 fn put_into(
     transaction: &Transaction<'_>,
     id: TenantId,

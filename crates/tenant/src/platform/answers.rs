@@ -1,12 +1,12 @@
-//! Answers to requests that may be sent twice.
+//! Stored answers to idempotent requests.
 
 use wikigrove_storage::{Answer, IdempotentRequest, Recall};
 
 use crate::turns::{Turn, TurnKey};
 use crate::{Error, Platform, Wiki};
 
-/// The answers of the last 24 hours to requests that carry a key: of the control plane, or of one wiki, which
-/// keeps them in its own file. Cheap to clone.
+/// The answers of the last 24 hours to requests with an idempotency key: of the control plane, or of one wiki, which
+/// stores them in its own file. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Answers(Kept);
 
@@ -17,22 +17,22 @@ enum Kept {
 }
 
 impl Platform {
-    /// The answers to requests about the platform.
+    /// The stored answers to requests about the platform.
     pub fn answers(&self) -> Answers {
         Answers(Kept::OfPlatform(self.clone()))
     }
 }
 
 impl Wiki {
-    /// The answers to requests to this wiki.
+    /// The stored answers to requests to this wiki.
     pub fn answers(&self) -> Answers {
         Answers(Kept::OfWiki(self.clone()))
     }
 }
 
 impl Answers {
-    /// Waits until no other request of the same caller, route and key is being answered. Dropping the future
-    /// leaves the queue.
+    /// Waits until no other request with the same caller, route and key is being answered. Dropping the future leaves
+    /// the queue.
     ///
     /// # Errors
     /// [`Error::is_busy`]: many requests with this key wait already.
@@ -44,7 +44,7 @@ impl Answers {
         turns.take(TurnKey::of(wiki, request)).await
     }
 
-    /// Looks up the answer to a request that may have been sent before.
+    /// Looks up the answer to an earlier request with the same key.
     ///
     /// # Errors
     /// The file can't be read.
@@ -57,8 +57,7 @@ impl Answers {
         }
     }
 
-    /// Keeps an answer for a day, for when the request is sent again. A caller has room for a thousand
-    /// answers, and the newest stay.
+    /// Stores an answer for 24 hours, for retries of the request. Per caller, the newest thousand answers are kept.
     ///
     /// # Errors
     /// The file can't be written.

@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use crate::{AuditEntry, AuditFilter, AuditId, Error, NewAuditEntry, Platform, Slug};
 
-/// The audit log for those who may add to it and not read it. Cheap to clone.
+/// Access to the audit log that can add rows but not read them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct AuditLog(Platform);
 
 impl AuditLog {
-    /// As [`Platform::record`]; a wiki that is only named is looked up.
+    /// Like [`Platform::record`]; the id of a wiki that is given by name only is looked up.
     ///
     /// # Errors
-    /// The catalog can't be read or written. Then what was to be done should not be.
+    /// The catalog can't be read or written. Then the action must not be done.
     pub async fn record(&self, mut entry: NewAuditEntry) -> Result<AuditId, Error> {
         let slug = entry.slug.as_deref().and_then(|slug| slug.parse::<Slug>().ok());
         if let (None, Some(slug)) = (entry.wiki, slug) {
@@ -21,12 +21,12 @@ impl AuditLog {
         self.0.record(entry).await
     }
 
-    /// As [`Platform::record_refusal`].
+    /// Like [`Platform::record_refusal`].
     pub async fn record_refusal(&self, entry: NewAuditEntry, status: u16) {
         self.0.record_refusal(entry, status).await;
     }
 
-    /// As [`Platform::record_result`].
+    /// Like [`Platform::record_result`].
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -36,21 +36,21 @@ impl AuditLog {
 }
 
 impl Platform {
-    /// What may be added to the audit log by those who may not read it.
+    /// Access to the audit log that can add rows but not read them.
     pub fn audit(&self) -> AuditLog {
         AuditLog(self.clone())
     }
 
-    /// Writes down what is about to be done; it is durable when this returns.
+    /// Records an action that is about to be done. The row is durable when this returns.
     ///
     /// # Errors
-    /// The catalog can't be written. Then it should not be done.
+    /// The catalog can't be written. Then the action must not be done.
     pub async fn record(&self, entry: NewAuditEntry) -> Result<AuditId, Error> {
         self.catalog(move |catalog| catalog.record(&entry)).await
     }
 
-    /// Records that a call was refused. Refusals of one caller and kind are one row a minute, with a count. A
-    /// row that can't be written is only logged: the call is refused anyway.
+    /// Records that a call was refused. One row counts the refusals of one caller and kind within a minute. A row that
+    /// can't be written is only logged, because the call is refused anyway.
     pub async fn record_refusal(&self, entry: NewAuditEntry, status: u16) {
         if !self.0.refusals.count(&entry, Instant::now()) {
             return;
@@ -74,7 +74,7 @@ impl Platform {
         }
     }
 
-    /// Writes down how it ended, once: a second result changes nothing.
+    /// Records the result of an action, once: a second result changes nothing.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -82,7 +82,7 @@ impl Platform {
         self.catalog(move |catalog| catalog.record_result(id, status)).await.map(drop)
     }
 
-    /// What was done, newest first: at most `limit` rows before `before`.
+    /// The rows of the audit log, newest first: at most `limit` before `before`.
     ///
     /// # Errors
     /// The catalog can't be read.

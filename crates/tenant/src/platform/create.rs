@@ -1,4 +1,4 @@
-//! Creating a wiki so that a crash leaves either a whole one or nothing.
+//! Creates wikis so that a crash leaves either a complete wiki or none.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::context::blocking;
 use crate::{Caller, Error, NewTenant, Platform, Slug, State, Tenant, TenantId, Wiki};
 
 impl Platform {
-    /// Creates a private, empty wiki and returns it for the operator; durable when this returns.
+    /// Creates a private, empty wiki and returns a handle for the operator. The wiki is durable when this returns.
     ///
     /// # Errors
     /// The slug is invalid, reserved or taken; a preference can't be stored; the disk is full.
@@ -21,7 +21,7 @@ impl Platform {
         self.bind(Known { tenant, epoch }, Caller::operator()).await
     }
 
-    /// Creates a wiki with everything said about it; durable when this returns.
+    /// Creates a wiki with these values. The wiki is durable when this returns.
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -29,17 +29,17 @@ impl Platform {
         self.create_with(new, |dir, _| storage::Wiki::create(dir)).await
     }
 
-    /// Creates a wiki whose directory is made by `make`, at the path it is given. It may take long:
-    /// the wiki is seen by nobody before it is complete.
+    /// Creates a wiki whose directory `make` builds at the path it is given. `make` may take long: the wiki is
+    /// invisible until it is complete.
     ///
     /// # Errors
-    /// As [`create`](Self::create), and what `make` says. Nothing is left then.
+    /// As [`create`](Self::create), and the error of `make`. Then no trace of the wiki is left.
     pub async fn create_with<F>(&self, new: NewTenant, make: F) -> Result<Tenant, Error>
     where
         F: FnOnce(&Path, &Tenant) -> Result<(), storage::Error> + Send + 'static,
     {
         let platform = self.clone();
-        // Not interrupted in the middle when the caller goes away.
+        // A blocking task isn't interrupted if the caller is cancelled.
         blocking(move || platform.create_blocking(new, make)).await
     }
 
@@ -50,7 +50,7 @@ impl Platform {
         storage::check_preferences(&new.preferences)
             .map_err(|wrong| Error::Wiki { wiki: new.slug.clone(), source: wrong.into() })?;
         self.refuse_orphan(&new.slug)?;
-        // A row before a directory: after a crash the row says what to finish or to sweep.
+        // The row precedes the directory: after a crash the row tells which directory to complete or to remove.
         let tenant = self.0.catalog.begin_create(&new)?;
         let unfinished = Unfinished { platform: self, tenant: &tenant };
         self.make_dir(&tenant, make)?;
@@ -60,7 +60,7 @@ impl Platform {
         Ok(active)
     }
 
-    /// A directory without a row is nobody's wiki, but it may be somebody's data.
+    /// A directory without a row is no wiki, but its data may be valuable.
     fn refuse_orphan(&self, slug: &Slug) -> Result<(), Error> {
         let dir = self.wiki_dir(slug);
         if !dir.exists() {
@@ -83,7 +83,7 @@ impl Platform {
         Ok(sync_dir(&self.wikis_dir())?)
     }
 
-    /// Finishes or undoes what a crash interrupted.
+    /// Completes or undoes the creations and deletions that a crash interrupted.
     pub(crate) async fn finish_unfinished(&self) -> Result<(), Error> {
         let platform = self.clone();
         blocking(move || {
@@ -92,7 +92,7 @@ impl Platform {
                     State::Creating => platform.finish_creating(&tenant),
                     _ => platform.finish_deleting(&tenant),
                 };
-                // The other wikis must not wait for this one.
+                // One failure must not prevent the start of the other wikis.
                 if let Err(error) = finished {
                     tracing::error!(wiki.slug = %tenant.slug, state = %tenant.state, %error, "a wiki remains unfinished until the next start");
                 }
@@ -104,7 +104,7 @@ impl Platform {
 
     fn finish_creating(&self, tenant: &Tenant) -> Result<(), Error> {
         if self.wiki_dir(&tenant.slug).exists() {
-            // The directory gets its name when it is complete; only the row was not told.
+            // The directory gets its final name when it is complete; only the row wasn't updated.
             tracing::info!(wiki.slug = %tenant.slug, "finishing a creation that was interrupted");
             self.0.catalog.activate(tenant.id)?;
             return Ok(());
@@ -113,8 +113,8 @@ impl Platform {
         self.sweep_unfinished(tenant)
     }
 
-    /// Removes a directory that isn't complete, and then the row: the other way round a crash would
-    /// leave a directory that nobody knows.
+    /// Removes an incomplete directory, and then the row: in the other order a crash would leave a directory without a
+    /// row.
     fn sweep_unfinished(&self, tenant: &Tenant) -> Result<(), Error> {
         remove_dir(&self.building_dir(tenant.id))?;
         Ok(self.0.catalog.forget(tenant.id)?)
@@ -124,18 +124,18 @@ impl Platform {
         self.0.dir.join("wikis")
     }
 
-    /// Where a wiki's files are.
+    /// The directory of a wiki.
     pub(crate) fn wiki_dir(&self, slug: &Slug) -> PathBuf {
         self.wikis_dir().join(slug.as_str())
     }
 
-    /// Where a wiki's files are while they are made. No slug begins with a dot.
+    /// The directory of a wiki that is being created. No slug begins with a dot.
     fn building_dir(&self, id: TenantId) -> PathBuf {
         self.wikis_dir().join(format!(".new-{id}"))
     }
 }
 
-/// A wiki that is being created. Dropping this, be it by an error or by a panic, undoes it.
+/// A wiki that is being created. Dropping this value, by an error or a panic, undoes the creation.
 struct Unfinished<'a> {
     platform: &'a Platform,
     tenant: &'a Tenant,
@@ -145,20 +145,20 @@ impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         let Self { platform, tenant } = self;
         let (building, made) = (platform.building_dir(tenant.id), platform.wiki_dir(&tenant.slug));
-        // In one step, so that no crash leaves half of a wiki where a whole one would be.
+        // A rename is one step, so a crash can't leave an incomplete wiki under its final name.
         if !building.exists() && made.exists() {
             let _ = std::fs::rename(&made, &building);
         }
         let swept = platform.sweep_unfinished(tenant);
         platform.0.changed(&tenant.slug);
-        // What went wrong before matters more than a failure to clean up.
+        // The caller reports the original error, so a failed clean-up is only logged.
         if let Err(error) = swept {
             tracing::error!(wiki.slug = %tenant.slug, %error, "a half-created wiki remains until the next start");
         }
     }
 }
 
-/// Moves a directory to where nothing may be yet.
+/// Renames a directory; the target must not exist.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     if to.exists() {
         return Err(exists(to));

@@ -1,10 +1,10 @@
-//! What can be said of a platform without opening a wiki.
+//! Statistics of a platform, without opening a wiki.
 
 use crate::figures::{Census, Figures};
 use crate::{Error, Platform};
 
 impl Platform {
-    /// What is in memory now, and what happened since the platform was opened. Asks no file.
+    /// Present memory use, and counters since the platform was opened. Reads no file.
     pub fn figures(&self) -> Figures {
         let inner = &self.0;
         Figures {
@@ -19,8 +19,8 @@ impl Platform {
         }
     }
 
-    /// Counts the wikis, the links and the notices in the catalog. The reasons of links are told apart
-    /// where their state is one of `with_reason`.
+    /// Counts the wikis, the links and the notices in the catalog. Links are counted per reason only in the states of
+    /// `with_reason`.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -28,7 +28,7 @@ impl Platform {
         self.catalog(move |catalog| catalog.census(with_reason)).await
     }
 
-    /// Those of these links, by id, that there still are.
+    /// The given links, by id, that still exist.
     ///
     /// # Errors
     /// The catalog can't be read.

@@ -1,28 +1,28 @@
-//! The data directories whose locks this process holds, so that the error of a second `open` can
-//! tell a mistake in this process from another process at work.
+//! The data directories locked by this process, so that the error of a second `open` can distinguish a mistake in this
+//! process from another running process.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The locked files, by identity: a directory has many paths, but one lock.
+/// The locked directories, by identity: a directory may have many paths, but has one lock.
 static HELD: Mutex<BTreeSet<FileId>> = Mutex::new(BTreeSet::new());
 
-/// A file, as the process knows it that has it open.
+/// The identity of a file that a process has open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct FileId {
-    /// A forked child has a copy of the list, and holds none of the locks in it.
+    /// A forked child has a copy of the list, but holds none of its locks.
     process: u32,
     device: u64,
     inode: u64,
 }
 
-/// An entry in the list, removed when this is dropped.
+/// An entry in the list, removed on drop.
 pub(super) struct Held(Option<FileId>);
 
 impl Held {
-    /// Enters `file`, which this process has just locked. The file must stay open for as long as
-    /// the entry: its number would be another file's otherwise.
+    /// Adds `file`, which this process has just locked. The file must stay open as long as the entry exists, because
+    /// the system may reuse its inode number afterwards.
     pub(super) fn enter(file: &File) -> Self {
         let id = id(file);
         held().extend(id);
@@ -38,7 +38,7 @@ impl Drop for Held {
     }
 }
 
-/// Whether this process holds the lock on `file`.
+/// Returns `true` if this process holds the lock on `file`.
 pub(super) fn is_held(file: &File) -> bool {
     id(file).is_some_and(|id| held().contains(&id))
 }
@@ -51,7 +51,7 @@ fn id(file: &File) -> Option<FileId> {
     Some(FileId { process: std::process::id(), device, inode })
 }
 
-/// Without identities of files, every lock counts as another process's.
+/// On systems without file identities, every lock counts as another process's.
 #[cfg(not(unix))]
 fn id(_: &File) -> Option<FileId> {
     None

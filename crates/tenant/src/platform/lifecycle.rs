@@ -1,4 +1,4 @@
-//! What becomes of a wiki after it was created.
+//! Changes and deletion of wikis.
 
 use wikigrove_storage::files::sync_dir;
 use wikigrove_storage::{Quota, Usage, Wiki};
@@ -10,7 +10,7 @@ use crate::memory::Memory;
 use crate::{Domain, Error, Platform, Slug, State, Tenant, TenantId, TenantUpdate};
 
 impl Platform {
-    /// The wikis that exist, in the order of their slugs: at most `limit` after `after`.
+    /// The settled wikis in the order of their slugs: at most `limit` after `after`.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -19,24 +19,24 @@ impl Platform {
         self.catalog(move |catalog| catalog.list(after.as_ref(), limit)).await
     }
 
-    /// Changes what is said of a wiki: its title, who may see it, whether it is suspended.
+    /// Changes a wiki's title, visibility, state or quota.
     ///
     /// # Errors
-    /// There is no such wiki; or it is being created or deleted.
+    /// The wiki doesn't exist, or is being created or deleted.
     pub async fn update(&self, slug: &Slug, update: TenantUpdate) -> Result<Tenant, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         let limits = [update.max_bytes, update.max_pages, update.max_disk_bytes];
         let is_limit = limits.iter().any(Option::is_some);
         let (platform, name) = (self.clone(), slug.clone());
         let updating = async move {
-            // Nobody opens it meanwhile with the limits of before, and of two changes the later one
-            // counts in the open wiki, too.
+            // The gate prevents that the wiki is opened with the old limits meanwhile, and puts concurrent changes in
+            // order, so that the open wiki, too, gets the limits of the last one.
             let gate = if is_limit { Some(platform.0.registry.gate(id).await?) } else { None };
             let forget = move |memory: &Memory| memory.tenants.invalidate(&name);
             let updated =
                 platform.change(move |catalog| catalog.update(id, &update), forget).await?;
             if let Some(live) = gate.as_ref().and_then(|gate| gate.open_wiki()) {
-                // One that is being closed reads its limits when it is opened again.
+                // A wiki that is being closed reads its limits when it is opened again.
                 let _ = live.with(|wiki| {
                     wiki.set_quota(platform.0.settings.quota(updated.quota));
                     Ok(())
@@ -47,15 +47,15 @@ impl Platform {
         self.0.background.finish(updating).await
     }
 
-    /// How much a wiki may hold, with the limit of the disk that the platform gives if it has none of its own.
+    /// The wiki's quota, with the platform's default limit of the size on disk if the wiki has none of its own.
     pub fn quota_of(&self, tenant: &Tenant) -> Quota {
         self.0.settings.quota(tenant.quota)
     }
 
-    /// How much a wiki holds, also one that is suspended.
+    /// The present size of a wiki, even of a suspended one.
     ///
     /// # Errors
-    /// There is no such wiki; it can't be opened or read.
+    /// The wiki doesn't exist; it can't be opened or read.
     pub async fn usage(&self, slug: &Slug) -> Result<Usage, Error> {
         let tenant = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?;
         if !tenant.state.is_settled() {
@@ -71,7 +71,7 @@ impl Platform {
         .await
     }
 
-    /// Suspends a wiki: everybody who may see it is told the reason, nobody reads or writes.
+    /// Suspends a wiki: callers who may see it get the reason, and none can read or write.
     ///
     /// # Errors
     /// As [`update`](Self::update).
@@ -80,7 +80,7 @@ impl Platform {
         self.update(slug, TenantUpdate { state, ..TenantUpdate::default() }).await
     }
 
-    /// Ends a suspension, or a time of being read-only.
+    /// Ends a suspension or a read-only period.
     ///
     /// # Errors
     /// As [`update`](Self::update).
@@ -89,11 +89,11 @@ impl Platform {
             .await
     }
 
-    /// Deletes a wiki: its files are moved aside, into `trash/<id>`, and its slug is free again.
-    /// Whoever holds a handle gets errors from then on; a save that was acknowledged is in the files.
+    /// Deletes a wiki: moves its files into `trash/<id>` and frees its slug. Open handles return errors from then on.
+    /// The moved files contain all acknowledged saves.
     ///
     /// # Errors
-    /// There is no such wiki; its directory can't be moved.
+    /// The wiki doesn't exist; its directory can't be moved.
     pub async fn delete(&self, slug: &Slug) -> Result<(), Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         let platform = self.clone();
@@ -101,8 +101,8 @@ impl Platform {
     }
 
     async fn delete_by_id(&self, id: TenantId) -> Result<(), Error> {
-        // Nobody opens it, or deletes it too, until its name is free: a directory of that name
-        // would be another wiki's then.
+        // The gate keeps other tasks from opening or deleting the wiki until its name is free. Afterwards a directory
+        // of that name would be another wiki's.
         let gate = self.0.registry.gate(id).await?;
         let platform = self.clone();
         let tenant = blocking(move || platform.begin_deleting(id)).await?;
@@ -120,7 +120,7 @@ impl Platform {
     }
 
     fn begin_deleting(&self, id: TenantId) -> Result<Tenant, Error> {
-        // Somebody else may have deleted it while we waited for the gate.
+        // The wiki may have been deleted while this task waited for the gate.
         let found = self.0.catalog.by_id(id)?.filter(|tenant| tenant.state != State::Deleted);
         found.ok_or(Error::UnknownWiki)?;
         let begun = self.0.catalog.begin_delete(id)?;
@@ -128,9 +128,9 @@ impl Platform {
         Ok(begun)
     }
 
-    /// Moves the files aside and ends the row; also at start, when a crash came in between.
+    /// Moves the files aside and completes the deletion in the catalog. Also called at start, after a crash in between.
     pub(super) fn finish_deleting(&self, tenant: &Tenant) -> Result<(), Error> {
-        // The name is this wiki's for as long as its row says so, and no longer.
+        // The name belongs to this wiki only as long as its row is in this state.
         let row = self.0.catalog.by_id(tenant.id)?;
         if row.is_none_or(|row| row.state != State::Deleting) {
             return Err(Error::UnknownWiki);
@@ -144,19 +144,19 @@ impl Platform {
         Ok(self.0.catalog.finish_delete(tenant.id)?)
     }
 
-    /// Makes a wiki answer on a domain of its own (see [`Resolver::domains`](crate::Resolver::domains)).
+    /// Gives a wiki a domain of its own (see [`Resolver::domains`](crate::Resolver::domains)).
     ///
     /// # Errors
-    /// There is no such wiki; the domain belongs to another one.
+    /// The wiki doesn't exist; the domain belongs to another wiki.
     pub async fn add_domain(&self, slug: &Slug, domain: Domain) -> Result<(), Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         self.catalog(move |catalog| catalog.add_domain(id, &domain)).await
     }
 
-    /// Ends that. `false`: the domain wasn't this wiki's.
+    /// Takes a domain from a wiki. Returns `false` if the wiki didn't own it.
     ///
     /// # Errors
-    /// There is no such wiki.
+    /// The wiki doesn't exist.
     pub async fn remove_domain(&self, slug: &Slug, domain: Domain) -> Result<bool, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         self.catalog(move |catalog| catalog.remove_domain(id, &domain)).await
@@ -165,7 +165,7 @@ impl Platform {
     /// The domains of a wiki.
     ///
     /// # Errors
-    /// There is no such wiki.
+    /// The wiki doesn't exist.
     pub async fn domains(&self, slug: &Slug) -> Result<Vec<Domain>, Error> {
         let id = self.tenant(slug).await?.ok_or(Error::UnknownWiki)?.id;
         self.catalog(move |catalog| catalog.domains(id)).await

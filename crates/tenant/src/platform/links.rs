@@ -1,4 +1,4 @@
-//! Links between wikis and git repositories elsewhere.
+//! Links of wikis to remote git repositories.
 
 use wikigrove_storage::LinkId;
 
@@ -11,10 +11,10 @@ use crate::secrets::{credential_name, webhook_name};
 use crate::{Error, Platform, Secret, TenantId};
 
 impl Platform {
-    /// Ties a wiki to a remote. The second value is what the remote's host signs its messages with.
+    /// Creates a link. The second value is the secret with which the remote's host signs its webhook messages.
     ///
     /// # Errors
-    /// There is no such wiki; the platform's key can't be used.
+    /// The wiki doesn't exist; the platform's key can't be used.
     pub async fn create_link(&self, new: NewLink) -> Result<(Link, Secret), Error> {
         let platform = self.clone();
         let (link, secret) = blocking(move || {
@@ -75,7 +75,7 @@ impl Platform {
             .await
     }
 
-    /// The links whose time (in milliseconds since 1970) has come, the longest due first.
+    /// The links that are due (in milliseconds since 1970), the longest due first.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -83,7 +83,7 @@ impl Platform {
         self.catalog(move |catalog| catalog.due_links(now, limit)).await
     }
 
-    /// When the next link is due, in milliseconds since 1970.
+    /// The time when the next link is due, in milliseconds since 1970.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -91,10 +91,10 @@ impl Platform {
         self.catalog(|catalog| catalog.next_link_at()).await
     }
 
-    /// Changes a link, all or nothing.
+    /// Changes a link in one transaction.
     ///
     /// # Errors
-    /// There is no such link; the platform's key can't be used.
+    /// The link doesn't exist; the platform's key can't be used.
     pub async fn update_link(&self, id: &str, update: LinkUpdate) -> Result<Link, Error> {
         let (platform, id) = (self.clone(), id.to_owned());
         let link = blocking(move || {
@@ -112,10 +112,10 @@ impl Platform {
         Ok(link)
     }
 
-    /// Gives a link's host something new to sign its messages with.
+    /// Replaces the secret with which a link's host signs its webhook messages.
     ///
     /// # Errors
-    /// There is no such link; the platform's key can't be used.
+    /// The link doesn't exist; the platform's key can't be used.
     pub async fn renew_webhook_secret(&self, link: &Link) -> Result<Secret, Error> {
         let (platform, link) = (self.clone(), link.clone());
         blocking(move || {
@@ -128,7 +128,7 @@ impl Platform {
         .await
     }
 
-    /// Stores what links are doing, with what is to be told of it, all or nothing.
+    /// Stores new states of links and the notices about them in one transaction.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -136,7 +136,7 @@ impl Platform {
         self.catalog(move |catalog| catalog.save_links(&steps)).await
     }
 
-    /// Forgets a link and its secrets. `false`: there was none.
+    /// Removes a link and its secrets. Returns `false` if the link didn't exist.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -148,22 +148,22 @@ impl Platform {
         Ok(removed)
     }
 
-    /// The wikis that are open now, and thus those that somebody changed of late.
+    /// The ids of the wikis that are open now, which include all recently changed ones.
     pub fn open_wiki_ids(&self) -> Vec<TenantId> {
         self.0.registry.ids()
     }
 
-    /// Has the wiki queue its saves for the links that it has now. A wiki that isn't open asks the
-    /// catalog when it is opened; one that is being opened is waited for.
+    /// Passes the present list of pushing links to the wiki, which queues its saves for them. Waits for a wiki that is
+    /// being opened; a closed wiki reads the list from the catalog when it is opened.
     async fn tell_links(&self, wiki: TenantId) {
         let platform = self.clone();
         let told = self.0.background.finish(async move {
             let live = platform.open_by_id(wiki).await?;
             blocking(move || {
-                // Two who change links at once: the last one to look sees what both did.
+                // Of two concurrent changes, the one that reads the catalog last sees both.
                 let _one_at_a_time = platform.0.telling_links();
                 let links = platform.pushing_links(wiki)?;
-                // One that was closed meanwhile asks when it is opened again.
+                // A wiki that was closed meanwhile reads the list when it is opened again.
                 let _ = live.with(|wiki| {
                     wiki.set_links(links);
                     Ok(())
@@ -178,16 +178,17 @@ impl Platform {
         }
     }
 
-    /// The numbers of the links that a wiki's saves wait for. Blocks.
+    /// The numbers of the links that push the wiki's saves. Blocks.
     pub(super) fn pushing_links(&self, wiki: TenantId) -> Result<Vec<LinkId>, Error> {
         let numbers = self.0.catalog.pushing_links(wiki)?;
         Ok(numbers.iter().map(|id| LinkId(number(id))).collect())
     }
 
-    /// How a link gets in; `None` is without showing anything.
+    /// The credential of a link; `None` if the remote needs none.
     ///
     /// # Errors
-    /// There is no such link; [`Error::SecretKey`]: the platform's key isn't the one it was sealed under.
+    /// The link doesn't exist; [`Error::SecretKey`]: the platform's key isn't the one that the credential was sealed
+    /// with.
     pub async fn link_credential(&self, link: &Link) -> Result<Option<LinkCredential>, Error> {
         let (platform, link) = (self.clone(), link.clone());
         blocking(move || {
@@ -201,7 +202,7 @@ impl Platform {
         .await
     }
 
-    /// What a link's host signs its messages with.
+    /// The secret with which a link's host signs its webhook messages.
     ///
     /// # Errors
     /// As [`link_credential`](Self::link_credential).
@@ -226,9 +227,9 @@ impl Platform {
     }
 }
 
-/// What a link's secrets are bound to, beside their wiki.
+/// The place of a remote, to which a link's secrets belong.
 impl LinkSettings {
-    /// Whether this is the same place of the same remote as `other`.
+    /// Returns `true` if both settings name the same URL, branch, directory and filter.
     pub fn same_remote(&self, other: &Self) -> bool {
         self.url == other.url
             && self.branch == other.branch
@@ -297,7 +298,7 @@ mod tests {
             let renewed = platform.renew_webhook_secret(&link).await.unwrap();
             assert_ne!(renewed, webhook);
             assert_eq!(platform.webhook_secret(&link).await.unwrap(), renewed);
-            // One link's secret opens no other's.
+            // The secret of one link can't be opened as another link's.
             let changed = LinkUpdate {
                 credential: Some(Some(LinkCredential {
                     kind: "token".to_owned(),
@@ -317,7 +318,7 @@ mod tests {
         };
         platform.create_notice_channel(channel, 1).await.unwrap();
         platform.put_secret(wiki, "A", Secret::new(canary.to_owned())).await.unwrap();
-        // Each is found by the name under which it was sealed.
+        // Each secret is listed with the name under which it was sealed.
         let mut opened = Vec::new();
         let every = |wiki, name: &str, sealed: &_| {
             opened.push(platform.0.vault.open(wiki, name, sealed).is_ok());

@@ -1,4 +1,4 @@
-//! One process owns a data directory.
+//! The lock of a data directory: at most one process uses a directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::MetadataExt as _;
@@ -11,25 +11,24 @@ use wikigrove_storage::FileError;
 use super::held::{self, Held};
 use crate::Error;
 
-/// The prefix of the directories that platforms in memory live in.
+/// The prefix of the directories of in-memory platforms.
 const SCRATCH_PREFIX: &str = "wikigrove-memory-";
 
-/// How long to wait for whoever has the lock: a platform that was just dropped may be finishing what
-/// it had begun.
+/// The longest wait for the lock: a platform that was just dropped may still be finishing its work.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// A directory in memory younger than this is left alone: its owner may not have locked it yet.
+/// A younger in-memory directory is kept: its owner may not have locked it yet.
 const YOUTH: Duration = Duration::from_secs(60);
 
-/// The lock on a data directory, released when this and all its clones are dropped or the processes
+/// The lock on a data directory. It is released when this value and all its clones are dropped, or when the processes
 /// that hold them end in any way.
 ///
-/// It is on the directory itself, which can't be removed as a file in it can, and on `<data>/lock`, where
-/// earlier versions of this program look.
+/// The lock is on the directory itself, which, unlike a file in it, can't be removed, and on `<data>/lock`, which
+/// earlier versions of this program check.
 pub(crate) struct DirLock {
-    /// Before the locks, and so dropped before them: what is said to be held must be locked.
+    /// Declared before the locks, and so dropped before them: every directory in the list must be locked.
     _held: Held,
     dir: File,
-    /// Whether the directory itself is locked: some file systems lock files only.
+    /// `true` if the directory itself is locked: some file systems lock files only.
     is_dir_locked: bool,
     file: File,
 }
@@ -44,20 +43,20 @@ impl DirLock {
         Ok(Self { _held: Held::enter(&dir), dir, is_dir_locked, file })
     }
 
-    /// The same lock once more, for a program we start.
+    /// A second handle of the same lock, for a child process.
     pub(crate) fn for_child(&self) -> Result<File, Error> {
         let lock = if self.is_dir_locked { &self.dir } else { &self.file };
         lock.try_clone().map_err(|source| file_error("share", Path::new("lock"), source))
     }
 }
 
-/// Locks the directory; `false`: its file system doesn't lock directories.
+/// Locks the directory. Returns `false` if its file system doesn't lock directories.
 fn lock_directory(dir: &File, path: &Path, deadline: Instant) -> Result<bool, Error> {
     match lock(dir, deadline) {
         Ok(true) => Ok(true),
         Ok(false) => Err(taken(dir, path)),
         Err(error) => {
-            // NFS, for one, locks only what is open for writing.
+            // NFS, for example, locks only files that are open for writing.
             tracing::warn!(dir = %path.display(), %error, "only the file `lock` in it can be locked: never remove it");
             Ok(false)
         }
@@ -69,7 +68,7 @@ fn lock_file(dir: &File, dir_path: &Path, deadline: Instant) -> Result<File, Err
     loop {
         let file = open(&path).map_err(|source| file_error("open", &path, source))?;
         match lock(&file, deadline) {
-            // Another one may have its name by now, which nothing holds.
+            // The file may have been removed or replaced meanwhile; then the lock protects nothing.
             Ok(true) if is_at(&file, &path) => return Ok(file),
             Ok(true) => {}
             Ok(false) => return Err(taken(dir, dir_path)),
@@ -78,14 +77,14 @@ fn lock_file(dir: &File, dir_path: &Path, deadline: Instant) -> Result<File, Err
     }
 }
 
-/// Why the lock on a directory can't be had.
+/// The error for a lock that is taken.
 fn taken(dir: &File, path: &Path) -> Error {
     let is_here = held::is_held(dir);
     let dir = path.to_owned();
     if is_here { Error::AlreadyOpen { dir } } else { Error::InUse { dir } }
 }
 
-/// Waits for a lock until `deadline`; `false`: another process has it.
+/// Waits for a lock until `deadline`. Returns `false` if another process has it.
 fn lock(file: &File, deadline: Instant) -> std::io::Result<bool> {
     loop {
         match file.try_lock() {
@@ -99,7 +98,7 @@ fn lock(file: &File, deadline: Instant) -> std::io::Result<bool> {
     }
 }
 
-/// Whether the open file still has this name.
+/// Returns `true` if `path` still names the open file.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), std::fs::metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
@@ -115,8 +114,8 @@ fn open(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// A private directory for a platform in memory, on tmpfs where there is one. What a killed process
-/// left there is removed first: its lock is free.
+/// A private directory for an in-memory platform, on tmpfs if there is one. Directories left behind by killed
+/// processes, whose locks are free, are removed first.
 pub(crate) fn scratch() -> Result<tempfile::TempDir, Error> {
     static SWEPT: Once = Once::new();
     let parent = memory_dir();
@@ -181,7 +180,7 @@ mod tests {
         assert!(is_in_use(DirLock::take(dir.path())));
         std::fs::write(dir.path().join("lock"), "").unwrap();
         assert!(is_in_use(DirLock::take(dir.path())));
-        // A program that was given the lock holds it alone.
+        // The child process now holds the lock alone.
         let child = lock.for_child().unwrap();
         drop(lock);
         assert!(is_in_use(DirLock::take(dir.path())));

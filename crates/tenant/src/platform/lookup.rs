@@ -1,4 +1,4 @@
-//! From a name to a wiki that is open, for a caller who may see it.
+//! Looks up wikis and opens them for callers who may see them.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use crate::{
     Action, Caller, Domain, Error, Membership, Platform, Settings, Slug, Tenant, TenantId, Wiki,
 };
 
-/// What the catalog says of a wiki, and the epoch before it was asked.
+/// A wiki's row, and the cache's epoch before the row was read.
 #[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) epoch: u64,
 }
 
-/// A wiki that a caller may read, and what the catalog says of the two.
+/// A wiki that a caller may read, with the caller's membership.
 pub(crate) struct Admitted {
     pub(crate) known: Known,
     membership: Membership,
 }
 
-/// The queries that a look-up made. The others were answered from memory, or weren't needed.
+/// The catalog queries that a look-up made. The other queries were answered from the cache, or weren't needed.
 #[derive(Default)]
 struct Asked {
     wiki: bool,
@@ -31,17 +31,17 @@ struct Asked {
 }
 
 impl Platform {
-    /// The wiki of this name, for this caller.
+    /// A handle of the wiki with this name, for this caller.
     ///
     /// # Errors
-    /// There is no such wiki, or the caller may not see it; it is suspended; it can't be opened.
+    /// The wiki doesn't exist, or the caller may not see it; the wiki is suspended; the wiki can't be opened.
     pub async fn wiki(&self, slug: &str, caller: Caller) -> Result<Wiki, Error> {
         caller.check()?;
         let admitted = self.admitted(Resolution::Slug(slug.parse()?), &caller).await?;
         self.bind_admitted(admitted.ok_or(Error::UnknownWiki)?, caller).await
     }
 
-    /// The wiki with this id, for this caller.
+    /// A handle of the wiki with this id, for this caller.
     ///
     /// # Errors
     /// As [`wiki`](Self::wiki).
@@ -52,7 +52,7 @@ impl Platform {
         self.bind(Known { tenant: tenant.into(), epoch }, caller).await
     }
 
-    /// What a wiki is called now; `None` if there is no such wiki, or no more.
+    /// The present name of a wiki; `None` if the wiki doesn't exist or was deleted.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -61,7 +61,7 @@ impl Platform {
         Ok(found.filter(|tenant| tenant.state.is_settled()).map(|tenant| tenant.slug))
     }
 
-    /// What the catalog says of a wiki, for whoever runs the platform. Callers' rights are not asked.
+    /// The row of a wiki, for the operator. The rights of callers aren't checked.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -88,7 +88,7 @@ impl Platform {
         }))
     }
 
-    /// The wiki with this id, which was called `slug` when it was last seen.
+    /// The wiki with this id, whose last known name is `slug`.
     pub(crate) async fn known_by_id(&self, id: TenantId, slug: &Slug) -> Result<Known, Error> {
         match self.known(slug).await? {
             Some(known) if known.tenant.id == id => Ok(known),
@@ -107,8 +107,8 @@ impl Platform {
         Ok(found.map(|tenant| Known { tenant: tenant.into(), epoch }))
     }
 
-    /// The wiki that a request is for, whether or not its caller may see it; `None` if there is no such
-    /// wiki, or the request is for none.
+    /// The wiki that a request is for, without checking that its caller may see it; `None` if the wiki doesn't exist,
+    /// or if the request is for no wiki.
     pub(crate) async fn resolved(
         &self,
         mut resolution: Resolution,
@@ -135,8 +135,8 @@ impl Platform {
     /// The wiki that a request is for, if its caller may read it; `None` if the request is for no wiki.
     ///
     /// # Errors
-    /// A wiki that the caller may not see and one that doesn't exist are the same
-    /// [`Error::UnknownWiki`]; the domain of either is one that no wiki owns.
+    /// [`Error::UnknownWiki`], both for a wiki that the caller may not see and for one that doesn't exist. The domain
+    /// of such a wiki behaves like one that no wiki owns.
     pub(crate) async fn resolved_for(
         &self,
         resolution: Resolution,
@@ -145,14 +145,14 @@ impl Platform {
         if resolution == Resolution::NotFound {
             return Ok(None);
         }
-        // Asked later, it would tell whether there is a wiki to be asked for.
+        // Checked first: an error after the look-up would reveal that the wiki exists.
         caller.check()?;
         self.admitted(resolution, caller).await
     }
 
-    /// As [`resolved_for`](Self::resolved_for). A wiki that the caller may not see takes as many queries as
-    /// one that doesn't exist: what a query finds in memory is asked for in vain, so that the time tells
-    /// nothing either.
+    /// Like [`resolved_for`](Self::resolved_for), with the same number of queries for a wiki that the caller may not
+    /// see as for one that doesn't exist. A row that is found in the cache costs a dummy query, so that the response
+    /// time reveals nothing either.
     async fn admitted(
         &self,
         resolution: Resolution,
@@ -196,7 +196,7 @@ impl Platform {
         }
     }
 
-    /// Whether this caller may at least read.
+    /// Checks that the caller may at least read.
     async fn admit(
         &self,
         known: Known,
@@ -208,7 +208,7 @@ impl Platform {
         Ok(Admitted { known, membership })
     }
 
-    /// Makes the queries that weren't made, for rows that don't exist, so that the number of queries is the same.
+    /// Makes the missing queries for rows that don't exist, so that the total number of queries is always the same.
     async fn ask_in_vain(&self, asked: &Asked, caller: &Caller) -> Result<(), Error> {
         if !asked.wiki {
             self.catalog(|catalog| catalog.look_for_no_wiki()).await?;
@@ -221,13 +221,13 @@ impl Platform {
         Ok(())
     }
 
-    /// A handle for this caller, if it may at least read.
+    /// A handle for this caller, if the caller may at least read.
     pub(crate) async fn bind(&self, known: Known, caller: Caller) -> Result<Wiki, Error> {
         let admitted = self.admit(known, &caller, &mut Asked::default()).await?;
         self.bind_admitted(admitted, caller).await
     }
 
-    /// A handle for the caller that was admitted.
+    /// A handle for an admitted caller.
     pub(crate) async fn bind_admitted(
         &self,
         admitted: Admitted,
@@ -243,7 +243,7 @@ impl Platform {
             Some(open) => Ok(open),
             None => {
                 let (platform, id) = (self.clone(), tenant.id);
-                // A caller who goes away must not leave a half-opened wiki behind.
+                // The opening continues if the caller is cancelled, so that no half-opened wiki is left behind.
                 self.0.background.finish(async move { platform.open_by_id(id).await }).await
             }
         }
@@ -258,8 +258,8 @@ impl Platform {
         Ok(live)
     }
 
-    /// Asks the catalog again: a deletion holds the same gate, so here it has not begun or is over.
-    /// What the caller read earlier may be older, and the directory another wiki's by now.
+    /// Opens a wiki whose gate the caller holds. The row is read again: a deletion holds the same gate, so here it has
+    /// not begun or is complete. An older row may be outdated, and its directory may belong to another wiki by now.
     fn open_behind_gate(&self, id: TenantId) -> Result<storage::Wiki, Error> {
         let found = self.0.catalog.by_id(id)?.filter(|tenant| tenant.state.is_settled());
         let Tenant { slug, preferences, quota, .. } = found.ok_or(Error::UnknownWiki)?;
@@ -273,13 +273,14 @@ impl Platform {
         Ok(wiki)
     }
 
-    /// Reads and saves go on meanwhile; lists are answered from the history, or say how far it is.
+    /// Updates the page index. Reads and saves continue meanwhile; lists are answered from the history, or with the
+    /// progress of the index.
     pub(crate) fn update_index_in_background(&self, id: TenantId, live: &Arc<Live>) {
-        // The platform stays until this is over: with it would go the lock on the directory.
+        // The task holds the platform: dropping it would release the lock on the directory.
         let (platform, live) = (self.clone(), live.clone());
         self.0.background.spawn_blocking(move || {
             let updated = live.with(|wiki| match wiki.head()? {
-                // Nothing to index, and no reason to create a wiki.db.
+                // The wiki is empty: no index is needed, and no wiki.db should be created.
                 None => Ok(()),
                 Some(_) => wiki.update_index(|_| ()),
             });

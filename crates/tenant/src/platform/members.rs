@@ -1,4 +1,4 @@
-//! Who is what in a wiki, by invitation or because somebody said so; and what that lets them do.
+//! Members, invitations and permissions.
 
 use std::sync::Arc;
 
@@ -10,11 +10,10 @@ use crate::{
 };
 
 impl Platform {
-    /// Gives a user a role in a wiki, or another role.
+    /// Gives a user a role in a wiki, in place of the previous one.
     ///
     /// # Errors
-    /// There is no such wiki; the subject [can't be](crate::check_subject) a user's;
-    /// [`Error::LastOwner`].
+    /// The wiki doesn't exist; the subject is [invalid](crate::check_subject); [`Error::LastOwner`].
     pub async fn set_member(&self, slug: &Slug, subject: &str, role: Role) -> Result<(), Error> {
         let id = self.settled(slug).await?.id;
         let name = subject.to_owned();
@@ -25,10 +24,10 @@ impl Platform {
         .await
     }
 
-    /// Takes a user's role in a wiki away. `false`: there was none.
+    /// Ends a user's membership in a wiki. Returns `false` if there was none.
     ///
     /// # Errors
-    /// There is no such wiki; [`Error::LastOwner`].
+    /// The wiki doesn't exist; [`Error::LastOwner`].
     pub async fn remove_member(&self, slug: &Slug, subject: &str) -> Result<bool, Error> {
         let id = self.settled(slug).await?.id;
         let name = subject.to_owned();
@@ -39,10 +38,10 @@ impl Platform {
         .await
     }
 
-    /// One member of a wiki.
+    /// The member of a wiki with this subject.
     ///
     /// # Errors
-    /// There is no such wiki.
+    /// The wiki doesn't exist.
     pub async fn member(&self, slug: &Slug, subject: &str) -> Result<Option<Member>, Error> {
         let id = self.settled(slug).await?.id;
         let subject = subject.to_owned();
@@ -52,7 +51,7 @@ impl Platform {
     /// The members of a wiki in the order of their subjects: at most `limit` after `after`.
     ///
     /// # Errors
-    /// There is no such wiki.
+    /// The wiki doesn't exist.
     pub async fn members(
         &self,
         slug: &Slug,
@@ -64,11 +63,11 @@ impl Platform {
         self.catalog(move |catalog| catalog.members(id, after.as_deref(), limit)).await
     }
 
-    /// What somebody may do in a wiki, and why: a user, whether the platform knows them or not,
-    /// `anonymous`, `operator`, or `token:` and the id of a token made for this wiki.
+    /// The rights of a subject in a wiki, with reasons. The subject is a user's, known to the platform or not,
+    /// `anonymous`, `operator`, or `token:` and the id of a token for this wiki.
     ///
     /// # Errors
-    /// There is no such wiki, or no such token; nobody can have this subject.
+    /// The wiki or the token doesn't exist; the subject is invalid.
     pub async fn permissions(&self, slug: &Slug, subject: &str) -> Result<Permissions, Error> {
         let tenant = self.settled(slug).await?;
         let caller = match subject.split_once(':') {
@@ -85,10 +84,10 @@ impl Platform {
         Ok(Permissions::of(subject, &tenant, &caller, &known))
     }
 
-    /// Offers a role in a wiki to whoever shows the secret first. The secret is shown once, here.
+    /// Creates an invitation: the first user with its secret may become a member. The secret is returned only here.
     ///
     /// # Errors
-    /// There is no such wiki.
+    /// The wiki doesn't exist.
     pub async fn create_invitation(
         &self,
         slug: &Slug,
@@ -98,10 +97,10 @@ impl Platform {
         self.catalog(move |catalog| catalog.create_invitation(id, &new)).await
     }
 
-    /// The invitations to a wiki, by id, also those that are over: at most `limit` after `after`.
+    /// The invitations to a wiki by id, including accepted and expired ones: at most `limit` after `after`.
     ///
     /// # Errors
-    /// There is no such wiki.
+    /// The wiki doesn't exist.
     pub async fn invitations(
         &self,
         slug: &Slug,
@@ -113,30 +112,28 @@ impl Platform {
         self.catalog(move |catalog| catalog.invitations(id, after.as_deref(), limit)).await
     }
 
-    /// Takes an invitation back. `false`: there was none of this id. Who accepted it stays a member.
+    /// Removes an invitation. Returns `false` if none has this id. A user who accepted it stays a member.
     ///
     /// # Errors
-    /// There is no such wiki.
+    /// The wiki doesn't exist.
     pub async fn revoke_invitation(&self, slug: &Slug, id: &str) -> Result<bool, Error> {
         let (wiki, id) = (self.settled(slug).await?.id, id.to_owned());
         self.catalog(move |catalog| catalog.revoke_invitation(wiki, &id)).await
     }
 
-    /// Makes the caller a member of a wiki by an invitation, and says with which role: a greater one
-    /// that they have stays. They need not be able to see the wiki before; it is the secret that
-    /// counts.
+    /// Makes the caller a member of a wiki by an invitation, and returns the caller's role. A greater role that the
+    /// caller has already stays. The caller need not be able to see the wiki before: the secret suffices.
     ///
     /// # Errors
-    /// [`Error::UnknownWiki`]: the wiki has no such invitation, or isn't there.
-    /// [`Error::InvitationSpent`]: it was used, or has expired. [`Error::IdentityRequired`]: the caller
-    /// is no user. [`Error::UserSuspended`].
+    /// [`Error::UnknownWiki`]: the wiki doesn't exist or has no such invitation. [`Error::InvitationSpent`]: it was
+    /// used, or has expired. [`Error::IdentityRequired`]: the caller is no user. [`Error::UserSuspended`].
     pub async fn accept_invitation(
         &self,
         slug: &Slug,
         secret: &str,
         caller: &Caller,
     ) -> Result<Role, Error> {
-        // Whoever guesses must neither wait for the writer nor make everybody else look again.
+        // Checked before the write: a wrong guess must neither wait for the writer nor invalidate cached rows.
         let id = self.settled(slug).await?.id;
         self.check_invitation(id, secret).await?;
         let subject = caller.user_subject().ok_or(Error::IdentityRequired)?;
@@ -154,13 +151,13 @@ impl Platform {
         if is_known { Ok(()) } else { Err(Error::UnknownWiki) }
     }
 
-    /// A wiki that exists for its users.
+    /// The wiki of this name, if it is settled.
     async fn settled(&self, slug: &Slug) -> Result<Arc<Tenant>, Error> {
         let found = self.tenant(slug).await?.filter(|tenant| tenant.state.is_settled());
         found.ok_or(Error::UnknownWiki)
     }
 
-    /// What the catalog knows of the caller in a wiki.
+    /// The caller's membership in a wiki.
     pub(crate) async fn membership(
         &self,
         id: TenantId,
@@ -169,7 +166,7 @@ impl Platform {
         self.membership_asking(id, caller, &mut false).await
     }
 
-    /// As [`membership`](Self::membership); notes whether the catalog was asked.
+    /// Like [`membership`](Self::membership); sets `asked` if the catalog was queried.
     pub(super) async fn membership_asking(
         &self,
         id: TenantId,
@@ -192,7 +189,7 @@ impl Platform {
     }
 }
 
-/// The wiki's row names its first owner, so it goes too.
+/// The change to the cache after a change of a member. The wiki's row names its first owner, so it is removed, too.
 fn forget_member(slug: &Slug, id: TenantId, subject: &str) -> impl FnOnce(&Memory) + use<> {
     let (slug, key) = (slug.clone(), (id, subject.to_owned()));
     move |memory| {

@@ -1,4 +1,4 @@
-//! Who is told of what links can't do by themselves, and what.
+//! Notices about links that need attention, and their channels.
 
 use time::OffsetDateTime;
 
@@ -10,10 +10,10 @@ use crate::secrets::channel_name;
 use crate::{Error, Platform, Secret, TenantId, token};
 
 impl Platform {
-    /// Has somebody told of a wiki's links from now on, unless the wiki tells `most` already.
+    /// Creates a channel for notices about a wiki's links, unless the wiki has `most` channels already.
     ///
     /// # Errors
-    /// There is no such wiki; it has too many channels; the platform's key can't be used.
+    /// The wiki doesn't exist or has too many channels; the platform's key can't be used.
     pub async fn create_notice_channel(
         &self,
         new: NewNoticeChannel,
@@ -54,10 +54,10 @@ impl Platform {
         self.catalog(move |catalog| catalog.channels(wiki, after.as_deref(), limit)).await
     }
 
-    /// What is secret of a channel, as it was given; `None`: nothing is.
+    /// The secret of a channel, in the caller's own format; `None` if the channel has none.
     ///
     /// # Errors
-    /// [`Error::SecretKey`]: the platform's key isn't the one it was sealed under.
+    /// [`Error::SecretKey`]: the platform's key isn't the one that the secret was sealed with.
     pub async fn notice_channel_secret(
         &self,
         channel: &NoticeChannel,
@@ -72,7 +72,7 @@ impl Platform {
         .await
     }
 
-    /// Forgets a wiki's channel, with what it was to be told. `false`: there was none.
+    /// Removes a wiki's channel with its waiting notices. Returns `false` if the channel didn't exist.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -81,8 +81,8 @@ impl Platform {
         self.catalog(move |catalog| catalog.remove_channel(&id)).await
     }
 
-    /// Has these told of the links of all wikis, and nobody else of all. Who they are is for the caller to
-    /// know; what they have yet to be told is kept under their ids.
+    /// Replaces the channels that get the notices of all wikis. The catalog stores only their ids and waiting notices;
+    /// the caller knows their settings.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -90,10 +90,10 @@ impl Platform {
         self.catalog(move |catalog| catalog.set_platform_channels(&ids)).await
     }
 
-    /// Has people told something of a wiki's link. `false`: they were told already.
+    /// Queues a notice about a wiki's link. Returns `false` if it is a duplicate.
     ///
     /// # Errors
-    /// There is no such wiki.
+    /// The wiki doesn't exist.
     pub async fn add_notice(
         &self,
         wiki: TenantId,
@@ -104,8 +104,8 @@ impl Platform {
         self.catalog(move |catalog| catalog.add_notice(wiki, &link, &notice)).await
     }
 
-    /// What channels are to be told next, one thing each: whoever waits longest first, and those whose time
-    /// is yet to come last. Without these channels, and without all that are of these wikis.
+    /// The next notice of each channel, the longest waiting channel first and channels that are not due yet last.
+    /// Excludes these channels, and all channels of these wikis.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -122,7 +122,7 @@ impl Platform {
         .await
     }
 
-    /// A channel was told something, or refused it for good.
+    /// Removes a notice from a channel's queue after it was delivered or refused for good.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -131,7 +131,7 @@ impl Platform {
         self.catalog(move |catalog| catalog.notice_settled(&channel, notice)).await
     }
 
-    /// A channel couldn't be told; all that it is to be told waits until then (milliseconds since 1970).
+    /// Postpones a channel's queue until a time (milliseconds since 1970) after a failed delivery.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -140,8 +140,8 @@ impl Platform {
         self.catalog(move |catalog| catalog.notice_postponed(&channel, until)).await
     }
 
-    /// Gives up telling what happened before a time. Channels that would wait for longer than `longest`
-    /// milliseconds, since the clock was put back, wait no more. Returns how much was given up.
+    /// Drops undelivered notices from before a time. Channels that would wait for longer than `longest` milliseconds,
+    /// because the clock was put back, become due now. Returns the number of dropped deliveries.
     ///
     /// # Errors
     /// The catalog can't be written.

@@ -1,23 +1,23 @@
-//! Secrets that a wiki needs for something elsewhere.
+//! Secrets that wikis need for external services.
 
 use crate::context::blocking;
 use crate::{Error, Platform, Secret, TenantId};
 
 impl Platform {
-    /// Keeps a secret for a wiki, in place of the one that had the name. It is sealed under the
-    /// platform's key, which is made if there is none.
+    /// Stores a secret of a wiki, replacing the previous one of this name. It is sealed with the platform's key, which
+    /// is made if there is none.
     ///
     /// # Errors
-    /// There is no such wiki; the key can't be read or made.
+    /// The wiki doesn't exist; the key can't be read or made.
     pub async fn put_secret(&self, wiki: TenantId, name: &str, value: Secret) -> Result<(), Error> {
         let (platform, name) = (self.clone(), name.to_owned());
         blocking(move || platform.put_secret_blocking(wiki, &name, &value)).await
     }
 
-    /// As [`put_secret`](Self::put_secret), for code that may block.
+    /// Like [`put_secret`](Self::put_secret), for code that may block.
     ///
     /// # Errors
-    /// As there.
+    /// As [`put_secret`](Self::put_secret).
     pub fn put_secret_blocking(
         &self,
         wiki: TenantId,
@@ -31,7 +31,7 @@ impl Platform {
     /// The secret of this name.
     ///
     /// # Errors
-    /// [`Error::SecretKey`]: the platform's key isn't the one it was sealed under.
+    /// [`Error::SecretKey`]: the platform's key isn't the one that the secret was sealed with.
     pub async fn secret(&self, wiki: TenantId, name: &str) -> Result<Option<Secret>, Error> {
         let (platform, name) = (self.clone(), name.to_owned());
         blocking(move || match platform.0.catalog.secret(wiki, &name)? {
@@ -41,7 +41,7 @@ impl Platform {
         .await
     }
 
-    /// Forgets a secret. `false`: there was none.
+    /// Removes a secret. Returns `false` if it didn't exist.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -50,7 +50,7 @@ impl Platform {
         self.catalog(move |catalog| catalog.remove_secret(wiki, &name)).await
     }
 
-    /// The names of a wiki's secrets, in their order.
+    /// The names of a wiki's secrets in alphabetical order.
     ///
     /// # Errors
     /// The catalog can't be read.

@@ -1,4 +1,4 @@
-//! Races that no caller from outside can arrange: what was read from the catalog before it changed.
+//! Races that can't be arranged from outside: data read from the catalog before it changed.
 
 use crate::*;
 
@@ -69,14 +69,14 @@ async fn closed_wikis_leave_no_trace_in_the_registry() {
 async fn what_is_held_in_the_background_gives_way_to_whoever_needs_the_place() {
     let settings = Settings { open_wikis: 1, ..Settings::default() };
     let platform = Platform::in_memory_with(settings).await.unwrap();
-    // The platform looks once at its beginning, and would be told in our place.
+    // The platform's first check must be over, because it would take the flag before this test does.
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     platform.create("garden").await.unwrap().save("home", "text", Base::New).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     let mut held = platform.0.registry.written();
     assert_eq!(held.len(), 1);
     assert!(platform.0.registry.written().is_empty(), "it is told once");
-    // Being idle alone is no reason to disturb it.
+    // Being idle alone doesn't end background work.
     platform.0.registry.tidy(std::time::Duration::ZERO).await;
     assert_eq!(platform.open_wikis(), 1);
     let kitchen = platform.create("kitchen").await.unwrap();
@@ -84,7 +84,7 @@ async fn what_is_held_in_the_background_gives_way_to_whoever_needs_the_place() {
     assert!(held.wiki().with(|wiki| wiki.head()).is_err());
     held.wiki().maintain();
     drop(kitchen);
-    // It opens again beside what is left of it, and that may go without harm.
+    // The wiki can be opened again beside the old handle, and dropping the old handle does no harm.
     let garden = platform.wiki("garden", Caller::operator()).await.unwrap();
     drop(held);
     assert_eq!(garden.read("home").await.unwrap().content, "text");
@@ -100,7 +100,7 @@ async fn what_many_saves_leave_is_packed_in_the_background() {
     let settings = Settings { idle: std::time::Duration::from_secs(1), ..Settings::default() };
     let platform = Platform::in_memory_with(settings).await.unwrap();
     let garden = platform.create("garden").await.unwrap();
-    // How many files they leave is estimated from a part of them: so many are enough by any estimate.
+    // The number of loose objects is estimated from a sample: 800 saves are enough by any estimate.
     for number in 0..800 {
         let page = format!("page-{number}");
         garden.save(&page, format!("text {number}"), Base::New).await.unwrap();
@@ -119,11 +119,11 @@ async fn what_many_saves_leave_is_packed_in_the_background() {
         garden.read(&format!("page-{number}")).await.unwrap();
     }
     garden.save("more", "text", Base::New).await.unwrap();
-    // What still runs ends with the platform.
+    // Running work ends when the platform is closed.
     tokio::time::timeout(std::time::Duration::from_secs(30), platform.close()).await.unwrap();
 }
 
-/// The number of calls of the catalog for a caller who may not see the wiki: in the layer, and for an invitation.
+/// The number of catalog calls for a caller who may not see the wiki: in the layer, and for an invitation.
 async fn asked(platform: &Platform, resolution: &Resolution, caller: &Caller) -> (u64, u64) {
     let calls = || platform.0.catalog_calls.load(std::sync::atomic::Ordering::Relaxed);
     let before = calls();
@@ -173,7 +173,7 @@ async fn a_wiki_that_is_hidden_takes_as_many_queries_as_none() {
     for caller in &callers {
         for all in [&by_name[..], &by_domain[..]] {
             let mut seen = Vec::new();
-            // First with nothing in memory, then with everything that the first requests put there.
+            // First with an empty cache, then with the rows that the first requests cached.
             for _ in 0..2 {
                 platform.0.memory.tenants.invalidate_all();
                 platform.0.memory.members.invalidate_all();

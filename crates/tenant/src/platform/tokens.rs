@@ -8,17 +8,16 @@ use crate::memory::KnownToken;
 use crate::{Caller, Error, NewToken, Platform, Secret, TenantId, Token};
 
 impl Platform {
-    /// Makes a token. The secret is shown once, here.
+    /// Creates a token. The secret is returned only here.
     ///
     /// # Errors
-    /// There is no such wiki; the subject [can't be](crate::check_subject) a user's, or is given to a
-    /// token for the whole platform.
+    /// The wiki doesn't exist; the subject is [invalid](crate::check_subject), or given for an operator's token.
     pub async fn create_token(&self, new: NewToken) -> Result<(Token, Secret), Error> {
         self.catalog(move |catalog| catalog.create_token(&new)).await
     }
 
-    /// The token with this secret, unless it has expired, was revoked, or belongs to a user who is
-    /// suspended. That it was used is written down later.
+    /// The token with this secret, unless it has expired, was revoked, or belongs to a user who is suspended. The time
+    /// of use is written later.
     ///
     /// # Errors
     /// The catalog can't be read.
@@ -59,7 +58,7 @@ impl Platform {
         self.catalog(move |catalog| catalog.tokens(wiki, after.as_deref(), limit)).await
     }
 
-    /// Revokes a token at once. `false`: there was none of this id in this scope.
+    /// Revokes a token at once. Returns `false` if none has this id in this scope.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -72,7 +71,7 @@ impl Platform {
         .await
     }
 
-    /// Refuses a caller whose token was revoked since it was shown.
+    /// Refuses a caller whose token was revoked or has expired since it was authenticated.
     pub(crate) async fn require_token(&self, caller: &Caller) -> Result<(), Error> {
         let Some(id) = caller.token_id() else { return Ok(()) };
         let memory = &self.0.memory;
@@ -88,8 +87,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Writes down when tokens were last used. What can't be written is forgotten: it is for people to
-    /// look at, and not worth more.
+    /// Writes the times when tokens were last used. On failure they are dropped, because they are only for display.
     pub(super) async fn write_uses(&self) {
         let uses = self.0.memory.take_uses();
         if uses.is_empty() {

@@ -1,4 +1,4 @@
-//! People, over all wikis.
+//! Users of the platform.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,15 +7,15 @@ use crate::access::STAND_IN;
 use crate::memory::{Memory, Seen};
 use crate::{Caller, Error, NewUser, Platform, User, UserUpdate};
 
-/// How often what is said of a user at their logins is written, at most: two sources that contradict
-/// each other must not keep the disk busy.
+/// Minimal interval between two writes of a user's details at login: two contradicting sources must not keep the disk
+/// busy.
 const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
 impl Platform {
-    /// Makes a user before their first login.
+    /// Creates a user before their first login.
     ///
     /// # Errors
-    /// The subject [can't be](crate::check_subject) one; there is such a user already.
+    /// The subject is [invalid](crate::check_subject) or taken.
     pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
         self.catalog(move |catalog| catalog.create_user(&new)).await
     }
@@ -38,11 +38,11 @@ impl Platform {
         self.catalog(move |catalog| catalog.users(after.as_deref(), limit)).await
     }
 
-    /// Changes what is said of a user. A suspension holds at once, also for handles that are out, and
-    /// for the user's tokens, which aren't found any more until it ends.
+    /// Changes a user. A suspension takes effect at once, also for open handles and for the user's tokens, which are
+    /// refused until it ends.
     ///
     /// # Errors
-    /// There is no such user.
+    /// The user doesn't exist.
     pub async fn update_user(&self, subject: &str, update: UserUpdate) -> Result<User, Error> {
         let (name, gone) = (subject.to_owned(), subject.to_owned());
         self.change(
@@ -52,12 +52,11 @@ impl Platform {
         .await
     }
 
-    /// Notes that a user was here: makes one of a subject that is new, and keeps name and e-mail
-    /// address as the caller's author has them. Costs next to nothing when nothing is new. Callers
-    /// who aren't users, and tokens, are none of its business.
+    /// Records a user's login: creates the user if the subject is new, and stores name and e-mail address of the
+    /// caller's author. Costs next to nothing if nothing changed. Ignores callers who aren't users, and tokens.
     ///
     /// # Errors
-    /// The caller's subject [can't be](crate::check_subject) a user's; the catalog can't be written.
+    /// The caller's subject is [invalid](crate::check_subject); the catalog can't be written.
     pub async fn see_user(&self, caller: &Caller) -> Result<(), Error> {
         let Some(subject) = caller.user_subject() else { return Ok(()) };
         if caller.token_id().is_some() {

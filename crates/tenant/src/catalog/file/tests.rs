@@ -2,7 +2,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::catalog::tests::{garden, scratch, settled};
 
-/// Copies a file, or removes the copy where there is none.
+/// Copies a file, or removes the copy if the file doesn't exist.
 fn put(from: &Path, to: &Path) {
     match std::fs::copy(from, to) {
         Ok(_) => {}
@@ -10,7 +10,7 @@ fn put(from: &Path, to: &Path) {
     }
 }
 
-/// What a process that is killed now leaves behind.
+/// A copy of the files as a process that is killed now would leave them.
 fn killed(dir: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in ["platform.db", "platform.db-wal"] {
@@ -80,7 +80,7 @@ fn a_log_is_refused_beside_an_older_or_a_newer_state_of_its_file() {
     garden(&catalog);
     let first_log = killed(dir.path());
     drop(catalog);
-    // Closing wrote all of it back.
+    // Closing wrote the whole log back.
     let closed = killed(dir.path());
     let catalog = opened(dir.path()).unwrap();
     settled(&catalog, "kitchen");

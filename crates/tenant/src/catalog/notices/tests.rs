@@ -7,7 +7,7 @@ use super::*;
 use crate::catalog::SealedChannel;
 use crate::catalog::tests::{garden, scratch, settled};
 
-/// What a platform's channel is called here.
+/// The id of the platform's channel.
 const PLATFORM: &str = "platform";
 
 fn notice(kind: &str) -> NewNotice {
@@ -24,7 +24,7 @@ fn platform(catalog: &Catalog) {
     catalog.set_platform_channels(&[PLATFORM.to_owned()]).unwrap();
 }
 
-/// Who is to be told what next.
+/// The channel and kind of each next notice.
 fn next(catalog: &Catalog) -> Vec<(String, String)> {
     let due = catalog.next_notices(&[], &[], 9).unwrap();
     due.into_iter().map(|due| (due.channel, due.notice.kind)).collect()
@@ -55,7 +55,7 @@ fn a_notice_is_for_the_platform_and_for_its_wiki() {
     let mut told = next(&catalog);
     told.sort();
     assert_eq!(told, pairs(&[("ann", "paused"), (PLATFORM, "paused")]));
-    // A platform that is set up again keeps what waits.
+    // A platform that is set up again keeps the waiting notices.
     platform(&catalog);
     assert_eq!(next(&catalog).len(), 2);
     catalog.set_platform_channels(&[]).unwrap();
@@ -77,7 +77,7 @@ fn who_has_it_gets_it_no_more_while_others_wait() {
     let late = i64::MAX;
     catalog.notice_postponed("bob", late).unwrap();
     assert_eq!(next(&catalog), pairs(&[("ann", "second"), ("bob", "first")]));
-    // Who can't be reached isn't tried sooner because there is more to tell.
+    // More notices don't make an unreachable channel due sooner.
     catalog.add_notice(wiki, "a", &notice("third")).unwrap();
     let due = catalog.next_notices(&["ann"], &[], 9).unwrap();
     assert_eq!((due[0].at, due[0].attempts, due.len()), (late, 1, 1));
