@@ -1,4 +1,4 @@
-//! The handler of SIGBUS. Everything that it calls is async-signal-safe: system calls and plain memory.
+//! The handler of SIGBUS. It calls only async-signal-safe code: system calls and plain memory accesses.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,12 +9,12 @@ use crate::noted;
 
 /// The list of the process's maps.
 const MAPS: &[u8] = b"/proc/self/maps\0";
-/// The longest line of it that is understood, in bytes.
+/// Maximal number of bytes of a line that are used.
 const LINE: usize = noted::LONGEST + 128;
 
 pub(crate) fn install() -> io::Result<()> {
-    // SAFETY: the structure is valid for the time of the calls, `handle` has the signature that `SA_SIGINFO` asks
-    // for, and it is async-signal-safe.
+    // SAFETY: the structure is valid during the calls, `handle` has the signature that `SA_SIGINFO` requires, and it is
+    // async-signal-safe.
     let done = unsafe {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
         action.sa_sigaction = handle as *const () as usize;
@@ -26,7 +26,7 @@ pub(crate) fn install() -> io::Result<()> {
 }
 
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
-    // SAFETY: the system gives a valid `info`. The handler leaves `errno` as the interrupted code knows it.
+    // SAFETY: the system passes a valid `info`. The handler restores `errno` for the interrupted code.
     unsafe {
         let errno = libc::__errno_location();
         let kept = *errno;
@@ -38,10 +38,10 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     }
 }
 
-/// Lets the signal end the process. A fault happens again as soon as the handler returns; a signal that was
-/// sent is sent again.
+/// Lets the signal end the process. A fault recurs as soon as the handler returns; a signal that was sent by a process
+/// is raised again.
 fn give_up(signal: c_int, code: c_int) {
-    // SAFETY: both calls are async-signal-safe and take any signal.
+    // SAFETY: both calls are async-signal-safe and accept any signal.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         // Positive codes are the kernel's, for faults.
@@ -51,18 +51,18 @@ fn give_up(signal: c_int, code: c_int) {
     }
 }
 
-/// Puts zeros from the page of `address` on to the end of its map, if it is one of a file of git's objects that
-/// can only be read.
+/// Replaces the pages from the one of `address` to the end of its map with zeros, if it is a read-only map of a git
+/// object file. Returns `false` if it isn't.
 fn mend(address: usize) -> bool {
     let mut path = [0; noted::LONGEST];
     let Some((map, length)) = find(address, &mut path) else { return false };
-    // SAFETY: `sysconf` has no conditions.
+    // SAFETY: `sysconf` has no preconditions.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let start = address & !(page - 1);
     noted::note(&path[..length]);
     let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: the pages belong to a map of a file that is only read. They raised a signal, or will, so nothing
-    // relies on what they hold; zeros take their place under the same address and protection.
+    // SAFETY: the pages belong to a read-only map of a file. Accesses to them raise a signal, so no code relies on
+    // their content; zero pages replace them at the same address with the same protection.
     let mapped =
         unsafe { libc::mmap(start as *mut c_void, map.end - start, libc::PROT_READ, flags, -1, 0) };
     mapped != libc::MAP_FAILED
@@ -74,8 +74,8 @@ struct Map {
     end: usize,
 }
 
-/// The map with this address and the length of its file's path, which is written to `path`; `None` if it isn't
-/// one that may be mended.
+/// The map that contains this address. Writes its file's path to `path` and returns the path's length, too. `None` if
+/// the map must not be changed.
 fn find(address: usize, path: &mut [u8; noted::LONGEST]) -> Option<(Map, usize)> {
     let mut lines = Lines::open()?;
     while let Some(line) = lines.next() {
@@ -91,7 +91,7 @@ fn find(address: usize, path: &mut [u8; noted::LONGEST]) -> Option<(Map, usize)>
 }
 
 impl Map {
-    /// A line begins with `start-end`, in hexadecimal digits.
+    /// Parses `start-end`, in hexadecimal digits, at the beginning of a line.
     fn of(line: &[u8]) -> Option<Self> {
         let dash = line.iter().position(|byte| *byte == b'-')?;
         let space = line.iter().position(|byte| *byte == b' ')?;
@@ -106,19 +106,19 @@ fn number(digits: &[u8]) -> Option<usize> {
     })
 }
 
-/// The file of a map that is only read, if it is one of git's objects: `start-end r--s offset device inode path`.
+/// The path of a read-only map of a git object file, from a line `start-end r--s offset device inode path`.
 fn mendable(line: &[u8]) -> Option<&[u8]> {
     let permissions = line.split(|byte| *byte == b' ').nth(1)?;
     let path = &line[line.iter().position(|byte| *byte == b'/')?..];
     (permissions.starts_with(b"r--") && is_of_objects(path)).then_some(path)
 }
 
-/// Whether it is below the objects of a repository: a pack, an index, a commit-graph or a loose object.
+/// Returns `true` for a file among a repository's objects (pack, index, commit-graph, loose object) or `packed-refs`.
 fn is_of_objects(path: &[u8]) -> bool {
     path.windows(9).any(|part| part == b"/objects/") || path.ends_with(b"/packed-refs")
 }
 
-/// The lines of the list of maps, one after the other. What doesn't fit into a line is left out.
+/// The lines of the list of maps. The part of a line that exceeds the buffer is dropped.
 struct Lines {
     file: c_int,
     buffer: [u8; 4096],
@@ -129,7 +129,7 @@ struct Lines {
 
 impl Lines {
     fn open() -> Option<Self> {
-        // SAFETY: the path ends with a zero.
+        // SAFETY: the path ends with a zero byte.
         let file = unsafe { libc::open(MAPS.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
         (file >= 0).then_some(Self { file, buffer: [0; 4096], at: 0, length: 0, line: [0; LINE] })
     }
@@ -151,7 +151,7 @@ impl Lines {
     fn byte(&mut self) -> Option<u8> {
         if self.at == self.length {
             let (buffer, room) = (self.buffer.as_mut_ptr().cast(), self.buffer.len());
-            // SAFETY: the buffer has this room.
+            // SAFETY: the buffer has this size.
             let read = unsafe { libc::read(self.file, buffer, room) };
             (self.at, self.length) = (0, usize::try_from(read).ok().filter(|read| *read > 0)?);
         }
@@ -162,7 +162,7 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is this value's own.
+        // SAFETY: the descriptor is owned by this value.
         unsafe { libc::close(self.file) };
     }
 }

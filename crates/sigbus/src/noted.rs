@@ -1,19 +1,20 @@
-//! The files that were found to be cut, in memory that a signal handler may write to.
+//! The truncated files, in memory that a signal handler may write to.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-/// How many cuts are remembered.
+/// Number of remembered files.
 const REMEMBERED: usize = 32;
-/// How much of a path is remembered, in bytes; a longer one counts as below every directory.
+/// Maximal length of a remembered path in bytes. A longer path counts as below every directory.
 pub(crate) const LONGEST: usize = 1024;
 
-/// How many places were given out.
+/// Number of recorded truncations.
 static GIVEN: AtomicU64 = AtomicU64::new(0);
 static CUTS: [Cut; REMEMBERED] = [const { Cut::new() }; REMEMBERED];
 
-/// The path of a file. Bytes are atomic so that they may be read while another cut overwrites them.
+/// The path of a truncated file. The bytes are atomic, so that they may be read while another truncation overwrites
+/// them.
 struct Cut {
-    /// Which cut this is, counted from 1, once the path is complete.
+    /// The number of this truncation, counted from 1; set when the path is complete.
     number: AtomicU64,
     length: AtomicUsize,
     path: [AtomicU8; LONGEST],
@@ -28,9 +29,9 @@ impl Cut {
         }
     }
 
-    /// Whether the path is below the directory; `None`: it isn't that cut's any more.
+    /// `Some(true)` if the path is below the directory; `None` if a later truncation has overwritten this one.
     fn is_below(&self, dir: &[u8], number: u64) -> Option<bool> {
-        // Its writer is a signal handler that began and ends within microseconds.
+        // The writer is a signal handler that began and ends within microseconds.
         while self.number.load(Ordering::Acquire) < number {
             std::hint::spin_loop();
         }
@@ -44,7 +45,7 @@ impl Cut {
     }
 }
 
-/// Notes a file. Async-signal-safe: it neither allocates nor locks.
+/// Records a file. Async-signal-safe: it neither allocates nor locks.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is noted there"))]
 pub(crate) fn note(path: &[u8]) {
     let number = GIVEN.fetch_add(1, Ordering::AcqRel) + 1;
@@ -77,7 +78,7 @@ pub(crate) fn is_below(dir: &[u8], known: u64) -> bool {
 mod tests {
     use super::*;
 
-    /// One test, since what is noted is the whole process's.
+    /// One test, because the records belong to the whole process.
     #[test]
     fn a_cut_concerns_the_directories_above_the_file() {
         let known = count();

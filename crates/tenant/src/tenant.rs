@@ -41,7 +41,7 @@ pub enum State {
     Active,
     /// The wiki can be read, but not changed.
     ReadOnly,
-    /// No reader or editor is admitted until the wiki is active again.
+    /// No caller may read or write until the wiki is active again.
     Suspended {
         /// The reason, for the wiki's readers.
         reason: String,

@@ -1,4 +1,4 @@
-//! A wiki in the hands of one caller.
+//! A handle of a wiki for one caller.
 
 mod attachments;
 mod drafts;
@@ -42,9 +42,9 @@ pub use storage_access::Storage;
 pub use sync::{Quarantine, SyncOrder};
 pub use versions::UndoOptions;
 
-/// One wiki, open, bound to one caller whose rights every method checks. Cheap to clone.
+/// A handle of one open wiki, bound to one caller. Every method checks the caller's rights. Cheap to clone.
 ///
-/// While a handle is held the wiki stays open; when the wiki is deleted all handles end.
+/// While a handle is held the wiki stays open. When the wiki is deleted, all handles return errors.
 #[derive(Clone)]
 pub struct Wiki(Arc<Bound>);
 
@@ -54,7 +54,7 @@ struct Bound {
     live: Arc<Live>,
     caller: Caller,
     known: Membership,
-    /// The epoch of the catalog in which `tenant` and `known` were read.
+    /// The epoch of the catalog cache at which `tenant` and `known` were read.
     epoch: u64,
 }
 
@@ -71,21 +71,21 @@ pub struct Page {
     pub etag: Etag,
     /// The commit that last changed the page.
     pub revision: Revision,
-    /// Who made it.
+    /// The author of the commit.
     pub author: Author,
-    /// When, in UTC.
+    /// The time of the commit, in UTC.
     pub modified: time::OffsetDateTime,
 }
 
-/// How a save is to be made, beyond what it says.
+/// Options of a save.
 #[derive(Clone, Debug)]
 pub struct SaveOptions {
-    /// The commit message; a sentence is made up when there is none.
+    /// The commit message; generated if there is none.
     pub message: Option<String>,
-    /// Who is named as the author; the caller when nobody is.
+    /// The author of the commit; the caller if there is none.
     pub author: Option<Author>,
-    /// Whether a change that was saved meanwhile may be merged with, if it is somewhere else in the
-    /// page. Otherwise such a save is refused.
+    /// `true` if the save may be merged with a concurrent change in another part of the page. Otherwise such a save is
+    /// refused.
     pub merge: bool,
 }
 
@@ -112,22 +112,22 @@ impl Wiki {
         self.0.tenant.id
     }
 
-    /// The name, as it was when the handle was made.
+    /// The name, as of the time the handle was made.
     pub fn slug(&self) -> &Slug {
         &self.0.tenant.slug
     }
 
-    /// The title, as it was when the handle was made.
+    /// The title, as of the time the handle was made.
     pub fn title(&self) -> &str {
         &self.0.tenant.title
     }
 
-    /// What the platform says of this wiki, as it was when the handle was made.
+    /// The wiki's row in the catalog, as of the time the handle was made.
     pub fn tenant(&self) -> &Tenant {
         &self.0.tenant
     }
 
-    /// Who asks.
+    /// The caller.
     pub fn caller(&self) -> &Caller {
         &self.0.caller
     }
@@ -140,7 +140,7 @@ impl Wiki {
         self.0.tenant.clone()
     }
 
-    /// Where it is written down who does what.
+    /// The audit log of the platform.
     pub fn audit(&self) -> AuditLog {
         self.0.platform.audit()
     }
@@ -148,25 +148,25 @@ impl Wiki {
     /// The same wiki for another caller.
     ///
     /// # Errors
-    /// That caller may not see it.
+    /// The other caller may not see the wiki.
     pub async fn for_caller(&self, caller: Caller) -> Result<Self, Error> {
         let known = self.0.platform.known_by_id(self.id(), self.slug()).await?;
         self.0.platform.bind(known, caller).await
     }
 
-    /// A page as it is now.
+    /// The present version of a page.
     ///
     /// # Errors
-    /// There is no such page; it isn't UTF-8 text (see [`read_raw`](Self::read_raw)).
+    /// The page doesn't exist, or isn't UTF-8 text (see [`read_raw`](Self::read_raw)).
     pub async fn read(&self, path: &str) -> Result<Page, Error> {
         let page = self.read_raw(path).await?;
         self.to_text(&page)
     }
 
-    /// A page as it is now, as bytes; from memory when it was read before.
+    /// The present version of a page, as bytes; from the cache if it was read before.
     ///
     /// # Errors
-    /// There is no such page.
+    /// The page doesn't exist.
     pub async fn read_raw(&self, path: &str) -> Result<Arc<storage::Page>, Error> {
         self.allow(Action::Read).await?;
         let path = self.existing(path)?;
@@ -176,7 +176,7 @@ impl Wiki {
         self.run(move |wiki| wiki.read(&path)).await
     }
 
-    /// A page as it was in the commit `at`, as bytes.
+    /// A page as of the commit `at`, as bytes.
     ///
     /// # Errors
     /// `at` isn't part of this wiki's history, or had no such page.
@@ -186,7 +186,7 @@ impl Wiki {
         self.run(move |wiki| wiki.read_at(&path, at)).await
     }
 
-    /// Up to `limit` pages whose path starts with `prefix`, after the path `after`, in byte order.
+    /// Up to `limit` pages with paths that start with `prefix` and come after the path `after`, in byte order.
     ///
     /// # Errors
     /// The wiki can't be read.
@@ -201,11 +201,11 @@ impl Wiki {
         self.run(move |wiki| wiki.pages(&prefix, after.as_deref(), limit)).await
     }
 
-    /// Saves a page. When this returns, the text survives a crash and a power cut. Once its turn has
-    /// come it is finished even if the future is dropped; until then it isn't begun.
+    /// Saves a page. When this returns, the text survives a crash and a power cut. Dropping the future cancels the save
+    /// while it waits for its turn; once it has begun, it is finished.
     ///
     /// # Errors
-    /// An edit [conflict](Error::conflict); the base isn't this page's; the path can't name a page.
+    /// An edit [conflict](Error::conflict); the base isn't a version of this page; the path is invalid for a page.
     pub async fn save(
         &self,
         path: &str,
@@ -215,8 +215,8 @@ impl Wiki {
         self.save_with(path, text.into().into_bytes(), base, SaveOptions::default()).await
     }
 
-    /// Saves a page, with a message, as somebody else, or without merging. The caller's draft of the
-    /// page, if there is one, goes with it.
+    /// Saves a page with options: a message, another author, or without merging. Removes the caller's draft of the
+    /// page, if there is one.
     ///
     /// # Errors
     /// As [`save`](Self::save).
@@ -252,10 +252,10 @@ impl Wiki {
         .await
     }
 
-    /// Deletes a page that has the version `base`, and returns the commit that did.
+    /// Deletes a page with the version `base`, and returns the deleting commit.
     ///
     /// # Errors
-    /// There is no such page, or it changed meanwhile.
+    /// The page doesn't exist, or changed meanwhile.
     pub async fn delete(
         &self,
         path: &str,
@@ -275,7 +275,7 @@ impl Wiki {
         .await
     }
 
-    /// For each list of candidates, the first path that exists in the commit `at`, or now; see
+    /// Finds, for each list of candidates, the first path that exists in the commit `at`, or at present; see
     /// [`storage::Wiki::resolve`].
     ///
     /// # Errors
@@ -289,19 +289,19 @@ impl Wiki {
         self.run(move |wiki| wiki.resolve(at, &candidates)).await
     }
 
-    /// All preferences that this program knows, typed, with defaults where nothing is set.
+    /// All known preferences, typed, with defaults for the ones that aren't set.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki, or it can't be read.
+    /// The caller isn't an admin of the wiki, or the wiki can't be read.
     pub async fn preferences(&self) -> Result<Arc<Preferences>, Error> {
         self.allow(Action::Inspect).await?;
         self.run(|wiki| wiki.preferences()).await
     }
 
-    /// Changes some preferences, all or none, and returns all.
+    /// Changes preferences in one transaction, and returns all preferences.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; a name isn't known, or a value isn't one for it.
+    /// The caller isn't an admin of the wiki; a name is unknown, or a value is invalid.
     pub async fn change_preferences(
         &self,
         changes: PreferenceChanges,
@@ -310,11 +310,11 @@ impl Wiki {
         self.run_writing(move |wiki| wiki.change_preferences(&changes)).await
     }
 
-    /// Moves the branch to a commit that `fetch` brings into the repository at the path it is given.
-    /// `false`: the wiki has commits that this one doesn't build on, and nothing was changed.
+    /// Fast-forwards the branch to a commit that `fetch` brings into the repository at the given path. Returns `false`,
+    /// without a change, if the wiki has commits that aren't ancestors of the new one.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; what `fetch` says; the disk is failing.
+    /// The caller isn't an admin of the wiki; the error of `fetch`; the disk is failing.
     pub async fn fast_forward(
         &self,
         fetch: impl FnOnce(&std::path::Path) -> Result<Revision, storage::Error> + Send + 'static,
@@ -327,38 +327,38 @@ impl Wiki {
         .await
     }
 
-    /// How much the wiki holds.
+    /// The present size of the wiki.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki, or it can't be read.
+    /// The caller isn't an admin of the wiki, or the wiki can't be read.
     pub async fn usage(&self) -> Result<Usage, Error> {
         self.allow(Action::Inspect).await?;
         self.run(storage::Wiki::usage).await
     }
 
-    /// Where the repository is, for the git program to read. Ask anew for each use: a wiki that was
-    /// deleted leaves its path to the next one of its name.
+    /// The path of the repository, for reading with the git program. Must be called again for each use: after a
+    /// deletion the path may belong to the next wiki of this name.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki.
+    /// The caller isn't an admin of the wiki.
     pub fn repository(&self) -> Result<std::path::PathBuf, Error> {
         self.allow_blocking(Action::Administer)?;
         self.with(|wiki| Ok(wiki.dir().join("repo")))
     }
 
-    /// Preferences, drafts and users as rows, for taking the wiki elsewhere.
+    /// Preferences, drafts and users as rows, for an export of the wiki.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki, or it can't be read.
+    /// The caller isn't an admin of the wiki, or the wiki can't be read.
     pub async fn source_tables(&self) -> Result<storage::otterwiki::Tables, Error> {
         self.allow(Action::Administer).await?;
         self.run(|wiki| wiki.source_tables()).await
     }
 
-    /// Takes over preferences and drafts that changed where the wiki was imported from and not here.
+    /// Imports preferences and drafts that changed in the source of an earlier import and didn't change here.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki, or it can't be written.
+    /// The caller isn't an admin of the wiki, or the wiki can't be written.
     pub async fn refresh(
         &self,
         tables: storage::otterwiki::Tables,
@@ -367,7 +367,7 @@ impl Wiki {
         self.run_writing(move |wiki| wiki.refresh(&tables)).await
     }
 
-    /// What its files hold that couldn't be created here.
+    /// A report of the wiki's files that couldn't be created through this program.
     ///
     /// # Errors
     /// The wiki can't be read.
@@ -376,7 +376,7 @@ impl Wiki {
         self.run(|wiki| wiki.survey()).await
     }
 
-    /// Reading without waiting: for code that blocks anyway, such as below
+    /// Blocking access for reading: for code that blocks anyway, such as code in
     /// [`spawn_blocking`](crate::spawn_blocking).
     ///
     /// # Errors
@@ -386,15 +386,14 @@ impl Wiki {
         Ok(Storage(self.clone()))
     }
 
-    /// Reads wiki.db, on a connection of its own that can't write, nor attach other files, and that is
-    /// closed when `work` returns: what `work` leaves open or changes on it is gone. The wiki can't
-    /// be closed or deleted until then.
+    /// Reads wiki.db on a separate connection that can neither write nor attach other files, and that is closed when
+    /// `work` returns: open statements and changed settings are lost. The wiki can't be closed or deleted until then.
     ///
-    /// All of wiki.db can be read, also the drafts of other users. Tables of the app's own belong into
+    /// All of wiki.db can be read, including the drafts of other users. An application's own tables belong in
     /// [`app_db`](Self::app_db).
     ///
     /// # Errors
-    /// The caller may not read; or what `work` says.
+    /// The caller may not read; or the error of `work`.
     #[cfg(feature = "rusqlite")]
     pub async fn db<T: Send + 'static>(
         &self,
@@ -404,9 +403,9 @@ impl Wiki {
         self.run(move |wiki| wiki.look_into_db(work)).await
     }
 
-    /// Where the app keeps its own tables for this wiki: `app.db` beside wiki.db. It travels with
-    /// the wiki; what is in it is the app's. Ask anew for each use: a wiki that was deleted leaves
-    /// its path to the next one of its name.
+    /// The path of the application's own tables for this wiki: `app.db` beside wiki.db. The file is part of exports of
+    /// the wiki; its content is the application's. Must be called again for each use: after a deletion the path may
+    /// belong to the next wiki of this name.
     ///
     /// # Errors
     /// The caller may not read.
@@ -415,16 +414,16 @@ impl Wiki {
         self.with(|wiki| Ok(wiki.dir().join("app.db")))
     }
 
-    /// Whether the caller may do this, by the catalog as it is now.
+    /// Checks that the caller may do this, by the present state of the catalog.
     ///
     /// # Errors
-    /// It may not; see [`decide`].
+    /// The caller may not; see [`decide`].
     pub async fn allow(&self, action: Action) -> Result<(), Error> {
         let Bound { platform, tenant, caller, known, epoch, .. } = &*self.0;
         allowed(platform, tenant, caller, known, *epoch, action).await
     }
 
-    /// The same wiki for the same caller, without keeping it open.
+    /// The same wiki for the same caller, without keeping the wiki open.
     pub fn reference(&self) -> Reference {
         let Bound { platform, tenant, caller, known, epoch, .. } = &*self.0;
         Reference {
@@ -436,7 +435,7 @@ impl Wiki {
         }
     }
 
-    /// As [`allow`](Self::allow), for code that may block.
+    /// Like [`allow`](Self::allow), for code that may block.
     fn allow_blocking(&self, action: Action) -> Result<(), Error> {
         let Bound { platform, tenant, caller, known, .. } = &*self.0;
         if self.is_current() {
@@ -456,12 +455,12 @@ impl Wiki {
         require(&tenant, caller, &known, action)
     }
 
-    /// Whether nothing in the catalog changed since the handle was made.
+    /// Returns `true` if the catalog hasn't changed since the handle was made.
     fn is_current(&self) -> bool {
         self.0.platform.0.memory.epoch() == self.0.epoch
     }
 
-    /// Reads. It is interrupted when the future is dropped.
+    /// Runs a read. Dropping the future interrupts it.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
@@ -470,7 +469,7 @@ impl Wiki {
         self.run_in_turn(Use::Read, interrupt.0.clone(), work).await
     }
 
-    /// Writes. Once its turn has come it goes on when the future is dropped.
+    /// Runs a write. Once it has begun, dropping the future doesn't interrupt it.
     async fn run_writing<T: Send + 'static>(
         &self,
         work: impl FnOnce(&storage::Wiki) -> Result<T, storage::Error> + Send + 'static,
@@ -479,8 +478,8 @@ impl Wiki {
         self.run_in_turn(Use::Write, deadline, work).await
     }
 
-    /// Does heavy work in one of the platform's places. It is interrupted when the future is dropped, and when
-    /// it takes longer than heavy work may.
+    /// Runs heavy work under one of the platform's permits for it. The work is interrupted if the future is dropped,
+    /// and after the platform's limit for heavy work.
     async fn run_heavy<T: Send + 'static>(
         &self,
         purpose: Use,
@@ -489,19 +488,19 @@ impl Wiki {
         let place = self.heavy_place().await?;
         let interrupt = Interrupt(self.0.live.work(Some(self.heavy_longest())));
         let done = self.run_in_turn(purpose, interrupt.0.clone(), move |wiki| {
-            // Goes with the work, which may go on for a moment after it was interrupted.
+            // Held by the work itself, which may continue for a moment after it was interrupted.
             let _place = place;
             work(wiki)
         });
         done.await
     }
 
-    /// Does heavy work that concerns this wiki and doesn't touch it, such as rendering a large page, in one of
-    /// the platform's places. It should ask [`storage::deadline`] now and then: it is interrupted when the
-    /// future is dropped, and when it takes longer than heavy work may.
+    /// Runs heavy work that belongs to this wiki without accessing it, such as rendering a large page, under one of the
+    /// platform's permits for heavy work. The work should poll [`storage::deadline`]: it is interrupted if the future
+    /// is dropped, and after the platform's limit for heavy work.
     ///
     /// # Errors
-    /// [`Error::Busy`]: no place became free in time.
+    /// [`Error::Busy`]: no permit became free in time.
     pub async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -536,7 +535,7 @@ impl Wiki {
         let this = self.clone();
         let turn = self.0.live.turn(purpose).await;
         blocking(move || {
-            // Goes with the work, which may go on when the future is dropped.
+            // Held by the work itself, which may continue after the future is dropped.
             let _turn = turn;
             this.with(|wiki| {
                 let done = deadline.enter(|| work(wiki));
@@ -561,12 +560,12 @@ impl Wiki {
         }
     }
 
-    /// Why a wiki is closed although this handle was held.
+    /// The error if the wiki was closed while this handle was held.
     fn ended(&self) -> Error {
         if self.0.platform.0.is_closed() {
             Error::Busy("the platform is being closed".to_owned())
         } else {
-            // It was deleted. Who still held it sees what everybody sees now.
+            // The wiki was deleted. Its handles report the same as a request for a deleted wiki.
             Error::UnknownWiki
         }
     }
@@ -640,7 +639,8 @@ impl Drop for Interrupt {
     }
 }
 
-/// Whether a caller may do this now, who was found to have these rights in that epoch of the catalog.
+/// Checks that a caller may do this at present. `tenant` and `known` were read at this epoch of the catalog cache, and
+/// are read again if the epoch changed.
 async fn allowed(
     platform: &Platform,
     tenant: &Tenant,
@@ -652,14 +652,14 @@ async fn allowed(
     if platform.0.memory.epoch() == epoch {
         return require(tenant, caller, known, action);
     }
-    // Something on the platform changed since then; perhaps this wiki.
+    // The catalog changed since then, possibly the rows of this wiki.
     let tenant = platform.known_by_id(tenant.id, &tenant.slug).await?.tenant;
     platform.require_token(caller).await?;
     let known = platform.membership(tenant.id, caller).await?;
     require(&tenant, caller, &known, action)
 }
 
-/// Turns a decision into an answer.
+/// Converts a decision to a result.
 pub(crate) fn require(
     tenant: &Tenant,
     caller: &Caller,

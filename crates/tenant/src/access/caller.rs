@@ -50,7 +50,7 @@ pub(super) enum Standing {
     Operator,
 }
 
-/// An upper limit of a caller's role, whatever its source.
+/// An upper limit of a caller's role, regardless of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ceiling {
     /// No limit.
@@ -124,7 +124,7 @@ impl Caller {
         self
     }
 
-    /// The same caller with an upper limit on its role, whatever grants it: a token, the list of members, the wiki's
+    /// The same caller with an upper limit on its role, regardless of the source: a token, the list of members, the wiki's
     /// visibility, being the operator. `None` leaves no role at all, and no visible wiki. Limits only narrow: of
     /// several, the smallest holds.
     #[must_use]
@@ -144,7 +144,7 @@ impl Caller {
         self.who.act_as.then(|| Self { who: who(), client: self.client })
     }
 
-    /// The same caller with a network address. Where a quota is shared, callers without a subject are told apart by
+    /// The same caller with a network address. Where a limit is shared, callers without a subject are told apart by
     /// their addresses.
     #[must_use]
     pub fn at(mut self, client: Option<IpAddr>) -> Self {

@@ -135,7 +135,7 @@ impl Catalog {
         })
     }
 
-    /// The wiki with this name, whatever its state.
+    /// The wiki with this name, in any state.
     ///
     /// # Errors
     /// The file can't be read.
@@ -159,7 +159,7 @@ impl Catalog {
         self.one("where id = ?1", [id.to_string()])
     }
 
-    /// The wiki that owns this domain, whatever its state.
+    /// The wiki that owns this domain, in any state.
     ///
     /// # Errors
     /// The file can't be read.

@@ -1,4 +1,4 @@
-//! Attachments of a wiki: sent and read piece by piece.
+//! Attachments of a wiki, written and read in pieces.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use crate::base::Base;
 use crate::context::blocking;
 use crate::{Action, Error};
 
-/// How much is gathered before a thread is taken to write it, in bytes.
+/// Number of bytes gathered before a thread is used to write them.
 const GATHERED: usize = 256 * 1024;
-/// How much is read at once, in bytes.
+/// Number of bytes read at once.
 const PIECE: u64 = 128 * 1024;
 
 impl Wiki {
-    /// Up to `limit` attachments of a page, which need not exist, after the name `after`, in byte
-    /// order; those at the root of the tree for the page `""`.
+    /// Up to `limit` attachments of a page, with names after `after`, in byte order. The page need not exist; the page
+    /// `""` has the attachments at the root of the tree.
     ///
     /// # Errors
-    /// The path can't be a page's; the wiki can't be read.
+    /// The path is invalid for a page; the wiki can't be read.
     pub async fn attachments(
         &self,
         page: &str,
@@ -37,11 +37,11 @@ impl Wiki {
         self.run(move |wiki| wiki.attachments(&page, after.as_deref(), limit)).await
     }
 
-    /// Opens an attachment, as it is now or as it was in the commit `at`. What is open is read to its
-    /// end even if it is deleted meanwhile.
+    /// Opens the present version of an attachment, or its version as of the commit `at`. An open attachment can be read
+    /// to its end even if it is deleted meanwhile.
     ///
     /// # Errors
-    /// There is no such attachment; `at` isn't part of this wiki's history.
+    /// The attachment doesn't exist; `at` isn't part of this wiki's history.
     pub async fn attachment(&self, path: &str, at: Option<Revision>) -> Result<Download, Error> {
         self.allow(Action::Read).await?;
         let path = ExistingAttachment::new(path).map_err(|error| self.failed(error.into()))?;
@@ -59,11 +59,11 @@ impl Wiki {
         })
     }
 
-    /// Begins to save an attachment. Nothing is changed, and nobody is kept waiting, until all of it
-    /// was sent and [`finish`](Upload::finish) is called.
+    /// Begins to save an attachment. The wiki isn't changed, and other writers don't wait, until
+    /// [`finish`](Upload::finish) is called after the whole content was written.
     ///
     /// # Errors
-    /// The caller may not write; no attachment can have this path.
+    /// The caller may not write; the path is invalid for an attachment.
     pub async fn upload(&self, path: &str, base: Base) -> Result<Upload, Error> {
         self.allow(Action::Write).await?;
         let path = AttachmentPath::new(path).map_err(|error| self.failed(error.into()))?;
@@ -93,10 +93,10 @@ impl Wiki {
         upload.finish(options).await
     }
 
-    /// Deletes an attachment that has the version `base`, and returns the commit that did.
+    /// Deletes an attachment with the version `base`, and returns the deleting commit.
     ///
     /// # Errors
-    /// There is no such attachment, or it changed meanwhile.
+    /// The attachment doesn't exist, or changed meanwhile.
     pub async fn delete_attachment(
         &self,
         path: &str,
@@ -117,28 +117,28 @@ impl Wiki {
         .await
     }
 
-    /// The largest attachment, in bytes.
+    /// Maximal size of an attachment in bytes.
     pub fn attachment_limit(&self) -> u64 {
         self.0.platform.0.settings.attachment_limit
     }
 }
 
-/// An attachment on its way into the wiki. Dropping it leaves nothing behind.
+/// An attachment being uploaded. Dropping the value discards the upload.
 #[derive(Debug)]
 pub struct Upload {
     wiki: Wiki,
     path: AttachmentPath,
     base: storage::Base,
-    /// Away while a thread writes to it; for good once that failed or was given up.
+    /// `None` while a thread writes to it, and for ever after a failure or a cancelled write.
     spool: Option<storage::Upload>,
     gathered: BytesMut,
 }
 
 impl Upload {
-    /// Adds bytes.
+    /// Appends bytes.
     ///
     /// # Errors
-    /// There are more than the wiki allows; the disk is full. The upload is over then.
+    /// The attachment is too large; the disk is full. The upload can't be continued then.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         for piece in bytes.chunks(GATHERED) {
             self.gathered.extend_from_slice(piece);
@@ -149,8 +149,8 @@ impl Upload {
         Ok(())
     }
 
-    /// A thread is taken for each quarter of a megabyte and not for the whole upload, which lasts as
-    /// long as the client likes.
+    /// Writes the gathered bytes to disk. A thread is used for each 256 KiB and not for the whole upload, which takes
+    /// as long as the client likes.
     async fn spool(&mut self) -> Result<(), Error> {
         let mut spool = self.spool.take().ok_or_else(over)?;
         let gathered = self.gathered.split().freeze();
@@ -162,11 +162,11 @@ impl Upload {
         Ok(())
     }
 
-    /// Saves what was sent. When this returns, it survives a crash and a power cut.
+    /// Saves the attachment. When this returns, the attachment survives a crash and a power cut.
     ///
     /// # Errors
-    /// The attachment exists, or doesn't have the version of the base; the name collides; the caller
-    /// may not write any more.
+    /// The attachment exists, or doesn't have the version of the base; the name collides; the caller may not write any
+    /// more.
     pub async fn finish(mut self, options: SaveOptions) -> Result<SavedAttachment, Error> {
         self.spool().await?;
         let spool = self.spool.take().ok_or_else(over)?;
@@ -175,7 +175,7 @@ impl Upload {
             let path = path.clone();
             self.wiki.run(move |wiki| wiki.stage(&path, base, spool)).await?
         };
-        // Sending it may have taken long: the caller's rights may be others by now.
+        // The upload may have taken long, and the caller's rights may have changed meanwhile.
         self.wiki.allow(Action::Write).await?;
         let this = self.wiki.clone();
         let save = move |wiki: &storage::Wiki| {
@@ -196,14 +196,14 @@ fn over() -> Error {
     Error::Busy("an upload was used after it had failed".to_owned())
 }
 
-/// An open attachment. It reads on as it was, whatever becomes of it in the wiki.
+/// An open attachment. Its content stays the same, even if the attachment is changed or deleted meanwhile.
 pub struct Download {
     path: ExistingAttachment,
     etag: Etag,
     size: u64,
-    /// Where to wait for a turn. The wiki itself needn't stay open.
+    /// The queue of readers. The wiki itself needn't stay open.
     readers: Arc<Semaphore>,
-    /// Away while a thread reads from it; for good once that failed or was given up.
+    /// `None` while a thread reads from it, and for ever after a failure or a cancelled read.
     attachment: Option<storage::Attachment>,
     is_in_memory: bool,
     skip: u64,
@@ -211,7 +211,7 @@ pub struct Download {
 }
 
 impl Download {
-    /// Where it was found.
+    /// The path at which the attachment was found.
     pub fn path(&self) -> &ExistingAttachment {
         &self.path
     }
@@ -226,7 +226,7 @@ impl Download {
         self.size
     }
 
-    /// All that is left to read, if it is in memory already.
+    /// The unread rest, if the attachment is in memory.
     pub fn in_memory(&mut self) -> Option<std::io::Result<Bytes>> {
         if !self.is_in_memory {
             return None;
@@ -242,7 +242,7 @@ impl Download {
         Some(read())
     }
 
-    /// Only `length` bytes are read, after the first `start`; fewer if there are fewer.
+    /// Restricts reading to `length` bytes after the first `start`, or to as many as there are.
     #[must_use]
     pub fn part(mut self, start: u64, length: u64) -> Self {
         self.skip = start.min(self.size);
@@ -253,7 +253,7 @@ impl Download {
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// The disk is failing, or the object is damaged. The download is over then.
+    /// The disk is failing, or the object is damaged. The download can't be continued then.
     pub async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
         if self.left == 0 {
             return Ok(None);
@@ -269,7 +269,7 @@ impl Download {
         let (attachment, piece) = if self.is_in_memory {
             read()?
         } else {
-            // A turn for each piece: a slow client holds up nobody.
+            // A turn for each piece, so that a slow client doesn't delay other readers.
             let turn = self.readers.clone().acquire_owned().await;
             let read = blocking(move || {
                 let _turn = turn;

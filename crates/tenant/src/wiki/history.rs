@@ -1,4 +1,4 @@
-//! What happened in a wiki, and where words stand.
+//! The history of a wiki, and the search.
 
 use wikigrove_storage::{
     Commit, History, HistoryPosition, IndexProgress, Log, Most, Revision, SearchResult,
@@ -10,7 +10,7 @@ use crate::live::Use;
 use crate::{Action, Error};
 
 impl Wiki {
-    /// The newest revision; `None` while nothing was ever saved.
+    /// The newest revision; `None` before the first save.
     ///
     /// # Errors
     /// The wiki can't be read.
@@ -19,7 +19,7 @@ impl Wiki {
         self.run(|wiki| wiki.head()).await
     }
 
-    /// The commits that `known` has not, oldest first; all of them from `None`.
+    /// The commits that aren't ancestors of `known`, oldest first; `None` gives all commits.
     ///
     /// # Errors
     /// `known` isn't part of the history (any more).
@@ -51,7 +51,7 @@ impl Wiki {
         self.run(move |wiki| wiki.log_since(known, most)).await
     }
 
-    /// Whether a commit is part of the history: the head, or something that it is built on.
+    /// Returns `true` if a commit is part of the history: the head, or one of its ancestors.
     ///
     /// # Errors
     /// The wiki can't be read.
@@ -60,8 +60,8 @@ impl Wiki {
         self.run(move |wiki| wiki.contains(revision)).await
     }
 
-    /// Tells from now on when to look at this wiki again. It says nothing about the wiki, so nobody's
-    /// rights are asked.
+    /// A signal to check this wiki for news, from now on. It reveals nothing about the wiki, so the caller's rights
+    /// aren't checked.
     pub fn moves(&self) -> Moves {
         Moves(self.0.live.moves())
     }
@@ -69,7 +69,7 @@ impl Wiki {
     /// Up to `most` commits that changed a page, newest first; renames are followed.
     ///
     /// # Errors
-    /// There never was such a page.
+    /// The page never existed.
     pub async fn history(
         &self,
         path: &str,
@@ -81,8 +81,8 @@ impl Wiki {
         self.run(move |wiki| wiki.history(&path, from, most)).await
     }
 
-    /// Pages below `prefix` that hold all words of the query, best first, without the first `skip`;
-    /// see [`Wiki::search`](wikigrove_storage::Wiki::search) for what a query may say.
+    /// Pages below `prefix` that contain all words of the query, best first, without the first `skip`; see
+    /// [`Wiki::search`](wikigrove_storage::Wiki::search) for the syntax of queries.
     ///
     /// # Errors
     /// The wiki can't be read.
@@ -98,8 +98,8 @@ impl Wiki {
         self.run_heavy(Use::Read, move |wiki| wiki.search(&query, &prefix, skip, limit)).await
     }
 
-    /// How far the index is, while it is being built: until then histories, the log and searches have
-    /// only what it has.
+    /// The progress of the index while it is being built. Until it is complete, histories, the log and searches contain
+    /// only the indexed commits.
     ///
     /// # Errors
     /// The caller may not read.

@@ -1,4 +1,4 @@
-//! Answers to requests to this wiki that may be sent twice.
+//! Stored answers to idempotent requests to this wiki.
 
 use wikigrove_storage::{Answer, IdempotentRequest, Recall};
 
@@ -6,13 +6,13 @@ use super::Wiki;
 use crate::Error;
 
 impl Wiki {
-    /// Looks up an earlier answer. The caller's rights aren't checked again: the request was let in, and an
-    /// answer is found only by its own principal.
+    /// Looks up an earlier answer. The caller's rights aren't checked again: the request was admitted, and an answer
+    /// can be found only by its own principal.
     pub(crate) async fn recall(&self, request: IdempotentRequest) -> Result<Recall, Error> {
         self.run(move |wiki| wiki.recall(&request)).await
     }
 
-    /// Keeps an answer. It takes no turn among the writers of pages, who may be many.
+    /// Stores an answer. Uses a reader's turn, because the queue of writers may be long.
     pub(crate) async fn remember(
         &self,
         request: IdempotentRequest,

@@ -1,4 +1,4 @@
-//! Moving and deleting a page with everything below it, and links.
+//! Moving and deleting pages with their sub-pages, and the links between pages.
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{Deleted, Etag, Moved, PageLinks, PagePath};
@@ -8,12 +8,12 @@ use crate::live::Use;
 use crate::{Action, Error};
 
 impl Wiki {
-    /// Moves a page with its sub-pages and attachments, in one commit; with `update_links`, links that
-    /// would lead to nothing then are rewritten on all pages.
+    /// Moves a page with its sub-pages and attachments, in one commit. With `update_links`, links on all pages that
+    /// would break are rewritten.
     ///
     /// # Errors
-    /// The caller may not write; there is no such page and nothing below it; a name collides with what
-    /// stays; a path can't name a page.
+    /// The caller may not write; there is no such page and no page below it; a new name collides with an existing one;
+    /// a path is invalid for a page.
     pub async fn move_page(
         &self,
         from: &str,
@@ -39,7 +39,7 @@ impl Wiki {
         .await
     }
 
-    /// Deletes a page that has the version `base` with its sub-pages and attachments.
+    /// Deletes a page with the version `base`, with its sub-pages and attachments.
     ///
     /// # Errors
     /// As [`delete`](Self::delete).
@@ -65,10 +65,10 @@ impl Wiki {
         .await
     }
 
-    /// The links of a page, and up to `limit` pages after the path `after` that link to it.
+    /// The links on a page, and up to `limit` pages after the path `after` that link to it.
     ///
     /// # Errors
-    /// There is no such page and nothing links to it.
+    /// The page doesn't exist and no page links to it.
     pub async fn page_links(
         &self,
         path: &str,

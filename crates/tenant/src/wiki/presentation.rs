@@ -1,4 +1,4 @@
-//! What a wiki's readers are shown it by.
+//! The presentation of a wiki to its readers.
 
 use crate::storage::otterwiki::CaseMode;
 use crate::storage::{LegacyUrls, Preferences, links::LinkStyle};
@@ -6,22 +6,22 @@ use crate::{Action, Error};
 
 use super::Wiki;
 
-/// The preferences that shape what readers see. All others are for those who administer the wiki.
+/// The preferences that affect readers. All others are visible only to admins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presentation {
-    /// The wiki's name for its readers.
+    /// The wiki's name for readers.
     pub site_name: String,
     /// The language of the pages, as in HTML's `lang`.
     pub site_lang: String,
-    /// Whether search engines are welcome.
+    /// `true` if search engines may index the wiki.
     pub allows_robots: bool,
-    /// The path of the page that a visitor sees first.
+    /// The path of the start page.
     pub home_page: String,
-    /// Which side of a wiki link is its target.
+    /// The side of a wiki link that is its target.
     pub link_style: LinkStyle,
-    /// Which addresses lead to the pages besides our own.
+    /// The supported legacy addresses of pages.
     pub legacy_urls: LegacyUrls,
-    /// How those addresses are spelt.
+    /// The case of names in legacy addresses.
     pub legacy_case: CaseMode,
 }
 
@@ -43,7 +43,7 @@ impl Presentation {
 }
 
 impl Wiki {
-    /// How the wiki is to be shown to its readers.
+    /// The presentation of the wiki to its readers.
     ///
     /// # Errors
     /// The caller may not read; the wiki can't be read.

@@ -1,4 +1,4 @@
-//! Receiving a push: a place outside the wiki for git to put it, and taking over what it put there.
+//! Receives pushes: git writes into a repository outside the wiki, and the wiki takes the result over.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,27 +12,27 @@ use crate::changes::Origin;
 use crate::live::Use;
 use crate::{Action, Error, Platform, TenantId, random};
 
-/// An empty repository for git to receive one push in. It is removed when this is dropped, or, if the
-/// process dies, at the next start.
+/// An empty repository for git to receive one push in. It is removed when this is dropped, or, if the process dies, at
+/// the next start.
 pub struct Incoming(Arc<Space>);
 
-/// Stays for as long as something is done with it, even if nobody waits for that any more.
+/// The directory, which exists as long as an operation uses it, even one whose caller was cancelled.
 struct Space {
     dir: PathBuf,
     wiki: TenantId,
-    /// With it would go the lock on the directory.
+    /// Keeps the lock on the data directory.
     platform: Platform,
 }
 
 impl Incoming {
-    /// Where the repository is.
+    /// The path of the repository.
     pub fn dir(&self) -> &Path {
         &self.0.dir
     }
 }
 
 impl Wiki {
-    /// Makes room for a push, outside the wiki and without keeping anybody waiting.
+    /// Makes a repository for a push, outside the wiki and without delaying other writers.
     ///
     /// # Errors
     /// The caller may not write; [`Error::GitDisabled`]; the disk is full.
@@ -41,7 +41,7 @@ impl Wiki {
         let platform = self.platform().clone();
         let name = HEXLOWER.encode(&random::bytes::<16>());
         let space = Space { dir: incoming(platform.dir()).join(name), wiki: self.id(), platform };
-        // What was made is removed with it, however this ends.
+        // The closure owns `space`, so the directory is removed on every exit.
         let made = self
             .run(move |wiki| {
                 if !wiki.preferences()?.git_enabled() {
@@ -54,13 +54,13 @@ impl Wiki {
         made.ok_or_else(|| Error::GitDisabled { wiki: self.slug().clone() })
     }
 
-    /// Takes over what git put there: the branch goes to `new`. When this returns, the push survives a
-    /// crash and a power cut. It is checked without keeping saves waiting; once begun, it is finished
-    /// even if the future is dropped.
+    /// Takes over a received push: the branch moves to `new`. When this returns, the push survives a crash and a power
+    /// cut. Saves don't wait while the push is checked. Once begun, the operation is finished even if the future is
+    /// dropped.
     ///
     /// # Errors
-    /// [`push_refused`](Error::push_refused) says what is wrong with it; nothing of it is in the wiki
-    /// then. The caller may not write (any more); it is another wiki's push; the disk is full.
+    /// [`push_refused`](Error::push_refused) tells the reason; then the wiki contains no part of the push. The caller
+    /// may not write (any more); the push is for another wiki; the disk is full.
     pub async fn receive(&self, incoming: &Incoming, new: Revision) -> Result<Received, Error> {
         self.allow(Action::Write).await?;
         let space = incoming.0.clone();
@@ -83,8 +83,8 @@ impl Wiki {
 }
 
 impl Platform {
-    /// A directory for files that are needed for a while, on the wikis' file system. A start removes what a
-    /// killed process left there.
+    /// A directory for temporary files, on the wikis' file system. The next start removes the files that a killed
+    /// process left there.
     ///
     /// # Errors
     /// The disk is full or failing.
@@ -99,13 +99,13 @@ impl Platform {
     }
 }
 
-/// Where pushes are received: on the wikis' file system, since files are moved over.
+/// The directory of received pushes: on the wikis' file system, because files are moved from there.
 pub(crate) fn incoming(data: &Path) -> PathBuf {
     data.join("incoming")
 }
 
-/// Removes what a killed process had received. Called by whoever has the lock on the directory. What
-/// can't be removed takes room and does no harm.
+/// Removes the pushes of a killed process. The caller holds the lock on the directory. Files that can't be removed take
+/// space and do no harm.
 pub(crate) fn sweep(data: &Path) {
     let Ok(entries) = std::fs::read_dir(incoming(data)) else { return };
     for entry in entries.flatten() {
@@ -131,7 +131,7 @@ impl Drop for Space {
             }
             drop(platform);
         };
-        // It may be a lot, and whoever drops it may have others to serve.
+        // Removal may take long, so it doesn't run on the dropping thread.
         self.platform.0.background.spawn_blocking(remove);
     }
 }

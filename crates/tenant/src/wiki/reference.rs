@@ -1,4 +1,4 @@
-//! A wiki in the hands of one caller that needn't be open.
+//! A reference to a wiki for one caller that doesn't keep the wiki open.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use super::{Wiki, allowed};
 use crate::changes::Moves;
 use crate::{Action, Caller, Error, Membership, Platform, Slug, Tenant, TenantId};
 
-/// As [`Wiki`], for what lasts long and mostly waits, such as listening: it keeps no wiki open, so that another
-/// one can have the place, and opens it when it is needed. Cheap to clone.
+/// A reference to a wiki for long-running tasks that mostly wait, such as listening for changes. Unlike [`Wiki`], a
+/// reference doesn't keep the wiki open; it opens the wiki on demand. Cheap to clone.
 #[derive(Clone)]
 pub struct Reference {
     pub(super) platform: Platform,
@@ -23,20 +23,20 @@ impl Reference {
         self.tenant.id
     }
 
-    /// The name, as it was when this was made.
+    /// The name, as of the time the reference was made.
     pub fn slug(&self) -> &Slug {
         &self.tenant.slug
     }
 
-    /// On whose behalf it is opened.
+    /// The caller.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// Whether the caller may do this, by the catalog as it is now.
+    /// Checks that the caller may do this, by the present state of the catalog.
     ///
     /// # Errors
-    /// It may not; see [`decide`](crate::decide).
+    /// The caller may not; see [`decide`](crate::decide).
     pub async fn allow(&self, action: Action) -> Result<(), Error> {
         let Self { platform, tenant, caller, known, epoch } = self;
         allowed(platform, tenant, caller, known, *epoch, action).await
@@ -51,8 +51,8 @@ impl Reference {
         self.platform.bind(known, self.caller.clone()).await
     }
 
-    /// The wiki, if it is open or if no other has to be closed for it. This doesn't count as a use: a wiki that is
-    /// only watched is the first to be closed.
+    /// The wiki, if it is open or can be opened without closing another one. This doesn't count as a use: a wiki that
+    /// is only watched is the first to be closed.
     ///
     /// # Errors
     /// The caller may not read it; it can't be opened.
@@ -69,7 +69,7 @@ impl Reference {
         if registry.has_room() { self.open().await.map(Some) } else { Ok(None) }
     }
 
-    /// As [`Wiki::moves`]. It goes on while the wiki is closed, and when it is opened again.
+    /// Like [`Wiki::moves`]. The signal continues while the wiki is closed, and when it is opened again.
     pub fn moves(&self) -> Moves {
         Moves(self.platform.0.registry.signal(self.id()).subscribe())
     }

@@ -1,4 +1,4 @@
-//! The repository in the hands of the git program.
+//! Access to the repository for the git program.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -8,10 +8,10 @@ use super::Wiki;
 use crate::live::Stay;
 use crate::{Action, AuditId, Error, NewAuditEntry, Revision};
 
-/// A wiki's repository for the git program to read, for as long as this is held.
+/// A wiki's repository for the git program to read, as long as this is held.
 ///
-/// The wiki isn't closed meanwhile. If it is deleted, the deletion waits until this is dropped, so
-/// whoever holds it has to listen to [`closing`](Self::closing).
+/// The wiki isn't closed meanwhile, and its deletion waits until this is dropped. So the holder must listen to
+/// [`closing`](Self::closing).
 pub struct Repository {
     stay: Stay,
     dir: PathBuf,
@@ -19,7 +19,7 @@ pub struct Repository {
 }
 
 impl Wiki {
-    /// Opens the repository to the git program, which only reads it.
+    /// Opens the repository for reading with the git program.
     ///
     /// # Errors
     /// The caller may not read.
@@ -32,7 +32,7 @@ impl Wiki {
         Ok(Repository { stay, dir, branch })
     }
 
-    /// Those of some commits that are part of the history. Others may not be there, or not be shown.
+    /// The given commits that are part of the history. All others may not exist, or may not be shown.
     ///
     /// # Errors
     /// The caller may not read; the wiki can't be read.
@@ -41,7 +41,7 @@ impl Wiki {
         self.run(move |wiki| wiki.in_history(ids)).await
     }
 
-    /// Writes down that the caller is about to do something here, for the operator.
+    /// Records in the audit log that the caller is about to do an action here.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -64,7 +64,7 @@ impl Wiki {
         self.0.platform.record(entry).await
     }
 
-    /// Writes down how that ended, as the status of its answer.
+    /// Records the result of an action, as the status of its answer.
     ///
     /// # Errors
     /// The catalog can't be written.
@@ -72,7 +72,7 @@ impl Wiki {
         self.0.platform.record_result(entry, status).await
     }
 
-    /// Whether the wiki can be cloned and pushed to with git; see the preference `git_enabled`.
+    /// Returns `true` if the wiki can be cloned and pushed to with git; see the preference `git_enabled`.
     ///
     /// # Errors
     /// The caller may not read.
@@ -81,8 +81,8 @@ impl Wiki {
         self.run(|wiki| Ok(wiki.preferences()?.git_enabled())).await
     }
 
-    /// Whether the caller may push a history that isn't built on what is there: an admin may, where the
-    /// preference `git_force_push` says so.
+    /// Returns `true` if the caller may push a history that doesn't contain the present one: admins may, if the
+    /// preference `git_force_push` is set.
     ///
     /// # Errors
     /// The caller may not read.
@@ -94,18 +94,18 @@ impl Wiki {
 }
 
 impl Repository {
-    /// Where it is.
+    /// The path of the repository.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The full name of the branch that the wiki is, such as `refs/heads/main`. What else there may be
-    /// in the repository is nobody's business.
+    /// The full name of the wiki's branch, such as `refs/heads/main`. Other references in the repository must not be
+    /// shown to clients.
     pub fn branch(&self) -> &str {
         &self.branch
     }
 
-    /// Waits until the wiki is to be closed: whatever reads the repository has to end now.
+    /// Waits until the wiki is being closed: all reads of the repository must end now.
     pub async fn closing(&mut self) {
         self.stay.asked_to_leave().await;
     }

@@ -1,4 +1,4 @@
-//! All of a wiki at one moment, for taking it elsewhere.
+//! A consistent snapshot of a whole wiki, for exports.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use super::Wiki;
 use crate::{Action, Error};
 
 impl Wiki {
-    /// Puts preferences, drafts and users into `into`, row by row, as they were when the branch was at
-    /// the head that is returned; see [`storage::Wiki::snapshot`]. Drafts are everybody's.
+    /// Passes preferences, drafts and users row by row to `take` with `into`, as of the moment when the branch was at
+    /// the returned head; see [`storage::Wiki::snapshot`]. Includes the drafts of all users.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; it can't be read; what `take` says.
+    /// The caller isn't an admin of the wiki; the wiki can't be read; the error of `take`.
     pub async fn snapshot<I: Send + 'static>(
         &self,
         mut into: I,
@@ -29,38 +29,38 @@ impl Wiki {
         .await
     }
 
-    /// A complete copy of the app's own database, without a name; `None` if there is none.
+    /// A complete copy of the application's own database, as an unnamed file; `None` if there is no such database.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; it is no database; the disk is full.
+    /// The caller isn't an admin of the wiki; the file is no database; the disk is full.
     pub async fn copy_app_db(&self) -> Result<Option<File>, Error> {
         self.allow(Action::Inspect).await?;
         self.run(storage::Wiki::copy_app_db).await
     }
 
-    /// A file without a name on the disk of the wiki, for as long as it is open.
+    /// An unnamed temporary file on the disk of the wiki, which exists as long as it is open.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; the disk is full.
+    /// The caller isn't an admin of the wiki; the disk is full.
     pub async fn scratch_file(&self) -> Result<File, Error> {
         self.allow(Action::Inspect).await?;
         self.run(storage::Wiki::scratch_file).await
     }
 
-    /// The names of the wiki's secrets. Their values are the operator's.
+    /// The names of the wiki's secrets. Only the operator may see their values.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki.
+    /// The caller isn't an admin of the wiki.
     pub async fn secret_names(&self) -> Result<Vec<String>, Error> {
         self.allow(Action::Inspect).await?;
         self.0.platform.secret_names(self.id()).await
     }
 
-    /// Where the repository is, for the git program to read and not to change. As
-    /// [`repository`](Self::repository), it is asked for anew for each use.
+    /// The path of the repository, for the git program to read and not to change. Like
+    /// [`repository`](Self::repository), it must be called again for each use.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki.
+    /// The caller isn't an admin of the wiki.
     pub async fn repository_to_read(&self) -> Result<PathBuf, Error> {
         self.allow(Action::Inspect).await?;
         self.with(|wiki| Ok(wiki.dir().join("repo")))

@@ -1,4 +1,4 @@
-//! What code that may block reads of a wiki.
+//! Blocking reads of a wiki.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use wikigrove_storage::{Commit, ExistingPath, Revision};
 use super::Wiki;
 use crate::{Action, Error};
 
-/// A wiki's pages and history, to be read by code that may block. The caller's rights hold here too.
+/// A wiki's pages and history for code that may block. The caller's rights are checked here, too.
 #[derive(Clone, Debug)]
 pub struct Storage(pub(super) Wiki);
 
 impl Storage {
-    /// The newest revision; `None` while nothing was ever saved.
+    /// The newest revision; `None` before the first save.
     ///
     /// # Errors
     /// The caller may not read (any more); the branch is damaged.
@@ -21,24 +21,23 @@ impl Storage {
         self.with(storage::Wiki::head)
     }
 
-    /// A page as it is now.
+    /// The present version of a page.
     ///
     /// # Errors
-    /// The caller may not read (any more); there is no such page.
+    /// The caller may not read (any more); the page doesn't exist.
     pub fn read(&self, path: &ExistingPath) -> Result<Arc<storage::Page>, Error> {
         self.with(|wiki| wiki.read(path))
     }
 
-    /// A page as it was in the commit `at`.
+    /// A page as of the commit `at`.
     ///
     /// # Errors
-    /// The caller may not read (any more); `at` isn't part of this wiki's history, or had no such
-    /// page.
+    /// The caller may not read (any more); `at` isn't part of this wiki's history, or had no such page.
     pub fn read_at(&self, path: &ExistingPath, at: Revision) -> Result<storage::Page, Error> {
         self.with(|wiki| wiki.read_at(path, at))
     }
 
-    /// The commits that `known` has not, oldest first; all of them from `None`.
+    /// The commits that aren't ancestors of `known`, oldest first; `None` gives all commits.
     ///
     /// # Errors
     /// The caller may not read (any more); `known` isn't part of the history (any more).

@@ -1,5 +1,5 @@
-//! What synchronising a wiki with a repository elsewhere takes. What was fetched lies in quarantine,
-//! outside the wiki, until it is taken over.
+//! The operations for synchronising a wiki with a remote repository. Fetched commits stay in quarantine, outside the
+//! wiki, until they are integrated.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -15,32 +15,31 @@ use crate::changes::Origin;
 use crate::live::Use;
 use crate::{Action, Author, Error};
 
-/// A repository that one fetch is made into. It borrows the wiki's objects, and is gone when the value
-/// is dropped.
+/// A temporary repository for one fetch. It borrows the wiki's objects, and is removed when the value is dropped.
 #[derive(Debug)]
 pub struct Quarantine {
     dir: tempfile::TempDir,
 }
 
 impl Quarantine {
-    /// The repository.
+    /// The path of the repository.
     pub fn path(&self) -> std::path::PathBuf {
         self.dir.path().join("repo")
     }
 }
 
-/// An order to take over what was fetched.
+/// The parameters of an integration of fetched commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncOrder {
-    /// The number of the link it came by.
+    /// The number of the link that fetched them.
     pub link: i64,
-    /// The tip of what was fetched.
+    /// The fetched tip.
     pub incoming: Revision,
-    /// Whose text stays where both want the same place.
+    /// The side whose text stays in a conflict.
     pub winner: Winner,
-    /// The state that both are taken to come from, instead of what the histories say.
+    /// The merge base to use instead of the one from the histories.
     pub base: Option<Revision>,
-    /// With more conflicts nothing is done.
+    /// Maximal number of conflicts. With more, the integration changes nothing.
     pub max_conflicts: usize,
 }
 
@@ -60,10 +59,10 @@ impl SyncOrder {
 }
 
 impl Wiki {
-    /// Makes a place for one fetch.
+    /// Makes a quarantine for one fetch.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; the disk is full.
+    /// The caller isn't an admin of the wiki; the disk is full.
     pub async fn quarantine(&self) -> Result<Quarantine, Error> {
         self.allow(Action::Administer).await?;
         let parent = self.0.platform.dir().join("sync").join("fetched");
@@ -83,11 +82,10 @@ impl Wiki {
         .await
     }
 
-    /// How the wiki stands to the tip `incoming` of what was fetched; `seen` is the tip that was there
-    /// before.
+    /// Compares the wiki with the fetched tip `incoming`; `seen` is the previous tip of the remote.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; what was fetched can't be used.
+    /// The caller isn't an admin of the wiki; the fetched commits are unusable.
     pub async fn compare(
         &self,
         quarantine: &Quarantine,
@@ -99,10 +97,10 @@ impl Wiki {
         self.run(move |wiki| wiki.compare(&scratch, incoming, seen)).await
     }
 
-    /// As [`compare`](Self::compare), of a link that covers a part.
+    /// Like [`compare`](Self::compare), for a link that covers a part of the wiki.
     ///
     /// # Errors
-    /// As there; or a directory is none there.
+    /// As [`compare`](Self::compare); or a path that must be a directory isn't one.
     pub async fn compare_part(
         &self,
         quarantine: &Quarantine,
@@ -117,10 +115,10 @@ impl Wiki {
             .await
     }
 
-    /// What [`integrate`](Self::integrate) would do. `None`: nothing.
+    /// A preview of [`integrate`](Self::integrate); `None` if it would change nothing.
     ///
     /// # Errors
-    /// As there.
+    /// As [`integrate`](Self::integrate).
     pub async fn preview_integration(
         &self,
         quarantine: &Quarantine,
@@ -131,10 +129,10 @@ impl Wiki {
         self.run(move |wiki| wiki.preview(&order.of(&scratch))).await
     }
 
-    /// What [`integrate_part`](Self::integrate_part) would do. `None`: nothing.
+    /// A preview of [`integrate_part`](Self::integrate_part); `None` if it would change nothing.
     ///
     /// # Errors
-    /// As there.
+    /// As [`integrate_part`](Self::integrate_part).
     pub async fn preview_part(
         &self,
         quarantine: &Quarantine,
@@ -146,12 +144,12 @@ impl Wiki {
         self.run(move |wiki| wiki.preview_part(&order.of(&scratch), &mapping)).await
     }
 
-    /// Takes over what was fetched, as one change, and tells whoever listens. If that is insisted on, saves
-    /// wait until it is done, so that none can come in between.
+    /// Integrates the fetched commits, as one change, and announces it. With `insist`, saves wait until it is complete,
+    /// so that no save can intervene.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki, or it is read-only; what was fetched can't be used; the
-    /// disk is full.
+    /// The caller isn't an admin of the wiki, or the wiki is read-only; the fetched commits are unusable; the disk is
+    /// full.
     pub async fn integrate(
         &self,
         quarantine: &Quarantine,
@@ -175,10 +173,10 @@ impl Wiki {
         .await
     }
 
-    /// As [`integrate`](Self::integrate), of a link that covers a part.
+    /// Like [`integrate`](Self::integrate), for a link that covers a part of the wiki.
     ///
     /// # Errors
-    /// As there.
+    /// As [`integrate`](Self::integrate).
     pub async fn integrate_part(
         &self,
         quarantine: &Quarantine,
@@ -200,11 +198,12 @@ impl Wiki {
         .await
     }
 
-    /// Makes the commits that the other end of a link lacks which covers a part, in quarantine, on top of
-    /// `tip`. `None`: the wiki is empty.
+    /// Makes the commits that the remote of a partial link lacks, in quarantine, on top of `tip`. `None`: the wiki is
+    /// empty.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; `tip` has to be taken over first; a directory is none there.
+    /// The caller isn't an admin of the wiki; `tip` must be integrated first; a path that must be a directory isn't
+    /// one.
     pub async fn project(
         &self,
         quarantine: &Quarantine,
@@ -217,29 +216,29 @@ impl Wiki {
         self.run(move |wiki| wiki.project(&scratch, tip, LinkId(link), &mapping)).await
     }
 
-    /// Keeps a tip that a remote gave up, durably.
+    /// Keeps a tip that the remote's branch no longer contains, durably.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; it has no such commit; the disk is full.
+    /// The caller isn't an admin of the wiki; the wiki has no such commit; the disk is full.
     pub async fn back_up_tip(&self, link: i64, tip: Revision) -> Result<(), Error> {
         self.allow(Action::Administer).await?;
         self.run(move |wiki| wiki.back_up(LinkId(link), tip)).await
     }
 
-    /// How much waits for a link, and for how long.
+    /// The length and the age of a link's queue.
     ///
     /// # Errors
-    /// The caller may not look at the wiki's settings; wiki.db can't be read.
+    /// The caller may not see the wiki's settings; wiki.db can't be read.
     pub async fn sync_queue(&self, link: i64) -> Result<Queue, Error> {
         self.allow(Action::Inspect).await?;
         self.run(move |wiki| wiki.queue(LinkId(link))).await
     }
 
-    /// Takes out of a link's queue what the remote has been seen to have. `false`: `verified` is no
-    /// commit of the wiki's, so nothing can be said.
+    /// Removes the commits that the remote has been seen to have from a link's queue. Returns `false`, without a
+    /// change, if the wiki has no commit `verified`.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; wiki.db can't be written.
+    /// The caller isn't an admin of the wiki; wiki.db can't be written.
     pub async fn jobs_done(&self, link: i64, verified: Revision) -> Result<bool, Error> {
         self.allow(Action::Administer).await?;
         self.run(move |wiki| match wiki.jobs_done(LinkId(link), verified) {
@@ -249,11 +248,11 @@ impl Wiki {
         .await
     }
 
-    /// As [`jobs_done`](Self::jobs_done), of a link that covers a part: `verified` is a commit of the
-    /// remote's. Of one that stands for none of ours nothing is done.
+    /// Like [`jobs_done`](Self::jobs_done), for a partial link: `verified` is a commit of the remote. A commit without
+    /// a counterpart in the wiki changes nothing.
     ///
     /// # Errors
-    /// As there.
+    /// As [`jobs_done`](Self::jobs_done).
     pub async fn part_jobs_done(
         &self,
         link: i64,
@@ -264,16 +263,16 @@ impl Wiki {
         self.run(move |wiki| wiki.part_jobs_done(LinkId(link), &mapping, verified).map(drop)).await
     }
 
-    /// Forgets the queue of a link that was removed.
+    /// Removes the queue of a link that was removed.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; wiki.db can't be written.
+    /// The caller isn't an admin of the wiki; wiki.db can't be written.
     pub async fn forget_jobs(&self, link: i64) -> Result<(), Error> {
         self.allow(Action::Administer).await?;
         self.run(move |wiki| wiki.forget_jobs(LinkId(link))).await
     }
 
-    /// Up to `limit` conflicts that nobody has looked at, after the number `after`.
+    /// Up to `limit` unresolved conflicts with numbers after `after`.
     ///
     /// # Errors
     /// The caller may not read; wiki.db can't be read.
@@ -286,10 +285,10 @@ impl Wiki {
         self.run(move |wiki| wiki.sync_conflicts(after, limit)).await
     }
 
-    /// A conflict, open or not, and its three texts: what both began with, the wiki's, and the other end's.
+    /// A conflict, open or not, and its three texts: the base, the wiki's, and the remote's.
     ///
     /// # Errors
-    /// The caller may not read; there is no such conflict.
+    /// The caller may not read; the conflict doesn't exist.
     pub async fn sync_conflict(
         &self,
         id: i64,
@@ -298,13 +297,11 @@ impl Wiki {
         self.run(move |wiki| Ok((wiki.sync_conflict(id)?, wiki.sync_conflict_texts(id)?))).await
     }
 
-    /// Closes a conflict: one commit saves the page, if a text for it is given together with the version it
-    /// was made from, and removes the file beside it that holds the text which lost. `None`: there was
-    /// nothing to change.
+    /// Closes a conflict in one commit. The commit saves the page, if a text and the version it is based on are given,
+    /// and removes the file beside the page that holds the losing text. `None`: no change was needed.
     ///
     /// # Errors
-    /// The caller may not write; there is no such open conflict; the page, or the file beside it, changed
-    /// meanwhile.
+    /// The caller may not write; there is no such open conflict; the page, or the file beside it, changed meanwhile.
     pub async fn resolve_conflict(
         &self,
         id: i64,
@@ -329,7 +326,7 @@ impl Wiki {
     }
 }
 
-/// Whoever insists keeps others from writing until it is done.
+/// The kind of turn: with `insist`, a writer's, which makes saves wait.
 fn turn(insist: bool) -> Use {
     if insist { Use::Write } else { Use::Read }
 }

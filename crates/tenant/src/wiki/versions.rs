@@ -1,4 +1,4 @@
-//! Versions of a wiki's pages: compared, asked for who wrote what, and brought back.
+//! Versions of a wiki's pages: comparing, attributing lines, and undoing changes.
 
 use wikigrove_storage as storage;
 use wikigrove_storage::{Author, Blame, Diff, Revision, Undone};
@@ -7,26 +7,26 @@ use super::Wiki;
 use crate::live::Use;
 use crate::{Action, Error};
 
-/// How something is to be undone.
+/// Options of an undo.
 #[derive(Clone, Debug, Default)]
 pub struct UndoOptions {
-    /// The commit message; a sentence is made up when there is none.
+    /// The commit message; generated if there is none.
     pub message: Option<String>,
-    /// Who is named as the author; the caller when nobody is.
+    /// The author of the commit; the caller if there is none.
     pub author: Option<Author>,
-    /// Whether only to say what would be done.
+    /// `true` to report the changes without making them.
     pub dry_run: bool,
 }
 
-/// What storage undoes in one of its ways.
+/// A way to undo in storage.
 type Undo = fn(&storage::Wiki, &storage::Undo<'_>) -> Result<Undone, storage::Error>;
 
 impl Wiki {
-    /// Compares two states of a page, found under the names it had; see
-    /// [`diff`](storage::Wiki::diff) for what is compared by default.
+    /// Compares two versions of a page, found under the names it had; see [`diff`](storage::Wiki::diff) for the
+    /// defaults.
     ///
     /// # Errors
-    /// There was no such page in either state; a revision isn't part of the history.
+    /// The page existed in neither version; a revision isn't part of the history.
     pub async fn diff(
         &self,
         path: &str,
@@ -38,32 +38,31 @@ impl Wiki {
         self.run_heavy(Use::Read, move |wiki| wiki.diff(&path, from, to)).await
     }
 
-    /// Says which commit brought each line of a page, as it is now or was at a commit. That may take
-    /// long; it ends soon after the future is dropped.
+    /// Attributes each line of a page, at present or as of a commit, to the commit that added it. May take long; ends
+    /// soon after the future is dropped.
     ///
     /// # Errors
-    /// There is no such page; `at` isn't part of the history.
+    /// The page doesn't exist; `at` isn't part of the history.
     pub async fn blame(&self, path: &str, at: Option<Revision>) -> Result<Blame, Error> {
         self.allow(Action::Read).await?;
         let path = self.existing(path)?;
         self.run_heavy(Use::Read, move |wiki| wiki.blame(&path, at)).await
     }
 
-    /// Undoes one commit by a new one: what it changed becomes what it was before, merged with what
-    /// changed since.
+    /// Undoes one commit by a new one: the state before the commit is merged with all later changes.
     ///
     /// # Errors
-    /// The caller may not write; the commit isn't part of the history, or is a merge; something
-    /// changed since in the same place, which is a [conflict](Error::conflict).
+    /// The caller may not write; the commit isn't part of the history, or is a merge; a later change in the same place,
+    /// which is a [conflict](Error::conflict).
     pub async fn revert(&self, revision: Revision, options: UndoOptions) -> Result<Undone, Error> {
         self.undo(Action::Write, storage::Wiki::revert, revision, options).await
     }
 
-    /// Brings the whole wiki back to a commit by a new one. This takes the right to administer:
-    /// whoever may write could do it page by page, and would see what others lose by it.
+    /// Restores the state of the whole wiki as of a commit, in a new commit. Only admins may: an editor could do the
+    /// same page by page, but would see the lost changes of others.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; the commit isn't part of the history.
+    /// The caller isn't an admin of the wiki; the commit isn't part of the history.
     pub async fn restore(&self, revision: Revision, options: UndoOptions) -> Result<Undone, Error> {
         self.undo(Action::Administer, storage::Wiki::restore, revision, options).await
     }
