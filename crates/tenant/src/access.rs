@@ -95,7 +95,7 @@ impl Action {
 pub struct Grant {
     /// The role.
     pub role: Role,
-    /// Why the caller has it.
+    /// The source of the role.
     pub source: Source,
 }
 

@@ -30,13 +30,13 @@ pub struct Figures {
 /// Number of wikis opened, and closed per reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Comings {
-    /// Opened.
+    /// Number of wikis opened.
     pub opened: u64,
-    /// Closed after being idle.
+    /// Number of wikis closed after being idle.
     pub idle: u64,
-    /// Closed to make room for another wiki.
+    /// Number of wikis closed to make room for another wiki.
     pub displaced: u64,
-    /// Closed because the wiki was deleted or the platform closed.
+    /// Number of wikis closed because they were deleted or the platform was closed.
     pub ended: u64,
 }
 

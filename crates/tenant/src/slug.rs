@@ -80,7 +80,7 @@ pub enum SlugError {
     /// The text is well-formed, but reserved.
     #[error("the slug `{slug}` is reserved")]
     Reserved {
-        /// The text.
+        /// The reserved name.
         slug: &'static str,
     },
 }

@@ -37,7 +37,7 @@ pub struct Tenant {
 pub enum State {
     /// The row exists, the files maybe not yet. No caller is admitted.
     Creating,
-    /// In use.
+    /// In normal use.
     Active,
     /// The wiki can be read, but not changed.
     ReadOnly,
