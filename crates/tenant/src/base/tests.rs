@@ -29,7 +29,6 @@ fn a_write_names_what_it_is_based_on() {
     assert_eq!(read(&[]), Err((428, "precondition_required")));
 }
 
-/// header-033
 #[test]
 fn a_blind_overwrite_is_refused_and_told_what_to_send() {
     assert_eq!(if_match("*"), Err((428, "precondition_required")));
@@ -37,7 +36,6 @@ fn a_blind_overwrite_is_refused_and_told_what_to_send() {
     assert!(problem.detail().contains("etag of the version"), "{problem}");
 }
 
-/// header-032 among them.
 #[test]
 fn an_etag_that_no_version_has_fails_the_precondition() {
     for etag in [
