@@ -2,8 +2,8 @@
 //!
 //! The whole process has a few permits ("places"), so that reading and saving always find a core and a thread. A wiki
 //! and a caller may each hold half of the permits. When several requests wait, the next permit goes to the one whose
-//! wiki and caller used the least recently, so that a crowd at one wiki, or a program with requests for many wikis,
-//! delays only itself.
+//! wiki and caller have used the least time lately, so that a crowd at one wiki, or a program with requests for many
+//! wikis, delays only itself.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

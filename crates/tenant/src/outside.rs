@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::{AuditLog, Caller, Error, Platform, Role, Slug, Tenant, TenantId, Wiki};
 
-/// A wiki that a request names, and the caller, before any check that the wiki exists or that the caller may see it.
-/// Both cases look the same, and answers must not reveal anything about the wiki. The layer puts this value into the
-/// extensions of requests that [`ContextLayer::outside`] lets in.
+/// A wiki that a request names, and the caller, before any check that the wiki exists or that the caller may see it. A
+/// wiki that doesn't exist must look like one that the caller may not see, so answers must not reveal anything about
+/// the wiki. The layer puts this value into the extensions of requests that [`ContextLayer::outside`] lets in.
 ///
 /// [`ContextLayer::outside`]: crate::ContextLayer::outside
 #[derive(Clone)]

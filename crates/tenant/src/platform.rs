@@ -61,7 +61,7 @@ pub struct Settings {
     /// Maximal size of an attachment in bytes.
     pub attachment_limit: u64,
     /// Maximal size on disk in bytes, including history, index and drafts, of a wiki without a limit of its own. For a
-    /// wiki with a limit of its content, the default is four times that limit and 64 MiB instead.
+    /// wiki with a limit of its content, the default is four times that limit plus 64 MiB.
     pub disk_limit: u64,
     /// The file with the key of the wikis' secrets, 32 random bytes; `None` is `secret-key` in the data directory. The
     /// file is made when it is first needed.
@@ -78,8 +78,9 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 500 open wikis, 5 minutes, 64 MiB, 5 MB, 100 MB, 10 GB, the key in the data directory; a year and five million
-    /// rows of the audit log; as many pieces of heavy work as there are cores, each for 30 seconds.
+    /// 500 open wikis, closed after 5 idle minutes; 64 MiB for the page cache; pages of 5 MB and attachments of
+    /// 100 MB; 10 GB on disk; the key in the data directory; a year and five million rows of the audit log; as many
+    /// pieces of heavy work as there are cores, each for 30 seconds.
     fn default() -> Self {
         Self {
             open_wikis: 500,

@@ -124,8 +124,8 @@ impl Caller {
         self
     }
 
-    /// The same caller with an upper limit on its role, regardless of the source: a token, the list of members, the wiki's
-    /// visibility, being the operator. `None` leaves no role at all, and no visible wiki. Limits only narrow: of
+    /// The same caller with an upper limit on its role, regardless of the source: a token, the list of members, the
+    /// wiki's visibility, being the operator. `None` leaves no role at all, and no visible wiki. Limits only narrow: of
     /// several, the smallest holds.
     #[must_use]
     pub fn limited_to(mut self, role: Option<Role>) -> Self {

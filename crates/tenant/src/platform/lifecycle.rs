@@ -29,8 +29,8 @@ impl Platform {
         let is_limit = limits.iter().any(Option::is_some);
         let (platform, name) = (self.clone(), slug.clone());
         let updating = async move {
-            // The gate prevents that the wiki is opened with the old limits meanwhile, and puts concurrent changes in
-            // order, so that the open wiki, too, gets the limits of the last one.
+            // The gate keeps the wiki from being opened with the old limits meanwhile, and orders concurrent changes,
+            // so that the open wiki, too, gets the limits of the last one.
             let gate = if is_limit { Some(platform.0.registry.gate(id).await?) } else { None };
             let forget = move |memory: &Memory| memory.tenants.invalidate(&name);
             let updated =
