@@ -75,7 +75,7 @@ pub enum Error {
         /// The role that the action needs.
         needs: Role,
     },
-    /// The data is kept per caller, and this caller is anonymous.
+    /// The operation needs a user's identity, and this caller has none that counts here.
     #[error("this is only for users who show who they are")]
     IdentityRequired,
     /// The caller's token was revoked meanwhile, or has expired.

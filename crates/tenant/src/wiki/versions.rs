@@ -18,7 +18,7 @@ pub struct UndoOptions {
     pub dry_run: bool,
 }
 
-/// A way to undo in storage.
+/// The signature of the storage methods that undo changes.
 type Undo = fn(&storage::Wiki, &storage::Undo<'_>) -> Result<Undone, storage::Error>;
 
 impl Wiki {
