@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::future::{Future, IntoFuture};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
@@ -235,12 +236,16 @@ impl OnWiki {
         }
     }
 
-    /// All pages with certain words, best first.
+    /// All pages with certain words, best first, once all pages are indexed.
     ///
     /// # Panics
     /// It is refused.
     pub async fn search(&self, query: &str) -> Vec<Value> {
-        all(|| self.api(Method::GET, "/search").query("q", query)).await
+        let search = || self.api(Method::GET, "/search").query("q", query);
+        while search().await.good().json().get("index").is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        all(search).await
     }
 
     /// Compares two states of a page.
