@@ -19,6 +19,7 @@ mod embedding;
 mod events;
 mod export;
 mod feed;
+mod field_cases;
 mod git_http;
 mod git_push_inputs;
 mod growth;

@@ -1,0 +1,58 @@
+//! Files and habits of real wikis, driven from `field_cases.json`: each case says how its input is made, and which
+//! answer a user rightly expects.
+
+mod old_repositories;
+mod rendering;
+mod scripts;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize;
+
+/// A case of the file.
+#[allow(dead_code, reason = "until all parts use it")]
+#[derive(Debug, Deserialize)]
+struct Case {
+    id: String,
+    /// Shell commands that make a repository, or `content "…"`, or a description.
+    input: String,
+}
+
+/// The case with this id.
+///
+/// # Panics
+/// The file isn't there or hasn't the case.
+#[allow(dead_code, reason = "until all parts use it")]
+fn case(id: &str) -> Case {
+    let text = std::fs::read_to_string(testkit::test_data("field_cases.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(&text).unwrap();
+    cases.into_iter().find(|case| case.id == id).unwrap_or_else(|| panic!("there is no case {id}"))
+}
+
+#[allow(dead_code, reason = "until all parts use it")]
+impl Case {
+    /// The text of an input that reads `content "…"`, with its escapes as Python has them: `\n`, `\"`, `\\`.
+    fn content(&self) -> String {
+        let start = self.input.find('"').unwrap();
+        let mut values = serde_json::Deserializer::from_str(&self.input[start..]).into_iter();
+        values.next().unwrap().unwrap()
+    }
+
+    /// Runs the shell commands of the input in a directory, with an author who is the same on every machine.
+    fn make_in(&self, dir: &Path) {
+        let mut bash = Command::new("bash");
+        bash.args(["-euc", &self.input]).current_dir(dir).env("HOME", dir);
+        for role in ["AUTHOR", "COMMITTER"] {
+            bash.env(format!("GIT_{role}_NAME"), "Ann")
+                .env(format!("GIT_{role}_EMAIL"), "ann@example.org");
+        }
+        let output = bash.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            self.id,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Pages as people write them are shown as they mean them.

@@ -1,0 +1,1 @@
+//! Names, searches and histories in every script.
