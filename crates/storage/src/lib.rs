@@ -44,6 +44,7 @@ mod error;
 mod fast_forward;
 pub mod files;
 mod front_matter;
+pub mod fsck;
 pub mod git_program;
 mod history;
 mod idempotency;

@@ -16,6 +16,7 @@ mod keep;
 mod loose;
 mod mend_packs;
 mod merge;
+mod old_commits;
 mod packs;
 mod read;
 mod region;

@@ -39,13 +39,27 @@ impl Entry<'_> {
     }
 }
 
+/// The most digits of a mode that gix reads.
+const MODE: usize = 7;
+
+/// A mode as git reads it: of a file only its kind and whether its owner may execute it. What is no kind that
+/// git stores stays as it is.
+pub(crate) fn canonical(mode: u32) -> u32 {
+    match mode & 0o170_000 {
+        0o100_000 if mode & 0o100 == 0 => 0o100_644,
+        0o100_000 => 0o100_755,
+        kind @ (0o40_000 | 0o120_000 | 0o160_000) => kind,
+        _ => mode,
+    }
+}
+
 /// All entries of a tree; `None` if it isn't one.
 pub(crate) fn entries(mut tree: &[u8]) -> Option<Vec<Entry<'_>>> {
     let mut entries = Vec::with_capacity(tree.len() / 48);
     while !tree.is_empty() {
         let space = tree.iter().position(|byte| *byte == b' ')?;
-        let mode = std::str::from_utf8(&tree[..space]).ok()?;
-        let mode = u32::from_str_radix(mode, 8).ok()?;
+        let mode = std::str::from_utf8(&tree[..space]).ok().filter(|mode| mode.len() <= MODE)?;
+        let mode = canonical(u32::from_str_radix(mode, 8).ok()?);
         tree = &tree[space + 1..];
         let end = tree.iter().position(|byte| *byte == 0)?;
         let (name, rest) = tree.split_at(end);

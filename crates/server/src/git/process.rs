@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use wikigrove_tenant::storage::fsck::{self, Door};
 use wikigrove_tenant::storage::git_program::{Limits, limited};
 
 use super::service::Service;
@@ -23,10 +24,8 @@ const GIVING: &[&str] = &[
     "uploadpack.allowRefInWant=false",
     "uploadpack.allowFilter=false",
 ];
-/// Settings of receive-pack. It checks every object and keeps objects in a pack, however few there are.
-/// It accepts no push certificates and no push options.
+/// Objects are kept in a pack however few there are. No certificates, no options.
 const TAKING: &[&str] = &[
-    "receive.fsckObjects=true",
     "receive.unpackLimit=1",
     "transfer.unpackLimit=1",
     "receive.denyDeletes=true",
@@ -89,6 +88,11 @@ pub(super) fn command(
     };
     for setting in settings {
         command.args(["-c", setting]);
+    }
+    if service == Service::ReceivePack {
+        for setting in fsck::settings(Door::Receive) {
+            command.args(["-c", &setting]);
+        }
     }
     command
 }

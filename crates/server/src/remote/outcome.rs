@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use wikigrove_tenant::storage::fsck::{Finding, Harm};
+
 use super::address::Blocked;
 use super::git::GitUnusable;
 use super::process::Ran;
@@ -73,13 +75,13 @@ pub enum Failure {
         /// The wait that the remote asked for. At most a day.
         retry_after: Option<Duration>,
     },
-    /// The objects aren't valid git objects, or have forbidden names.
+    /// A clone of it would write where it must not, or run a command.
     #[error("the remote's history holds what can't be taken over: {text}")]
     HostileTree {
         /// git's message.
         text: String,
     },
-    /// The remote's format isn't supported: SHA-256, or shallow.
+    /// The remote is of a kind that can't be synchronised with: SHA-256, shallow, or with broken objects.
     #[error("the remote can't be synchronised with: {text}")]
     Unsupported {
         /// The reason.
@@ -257,8 +259,15 @@ pub(super) fn of_failure(call: Call, ran: &Ran, said: &str, http: &HttpTrace) ->
     if says(&["shallow update not allowed", "shallow file"]) {
         return Failure::Unsupported { text: "its history is cut off (shallow)".to_owned() };
     }
+    if let Some(finding) = Finding::of(said) {
+        let text = finding.to_string();
+        return match finding.harm {
+            Harm::Clone => Failure::HostileTree { text },
+            Harm::Broken => Failure::Unsupported { text },
+        };
+    }
     if says(&["fsck error", "in packed object", "invalid tree entry"]) {
-        return Failure::HostileTree { text: text() };
+        return Failure::Unsupported { text: text() };
     }
     // Before a connection is established, nothing can have landed.
     let unconnected = [

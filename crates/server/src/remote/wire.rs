@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wikigrove_tenant::Revision;
+use wikigrove_tenant::storage::fsck::{self, Door};
 use wikigrove_tenant::storage::git_program::command as git;
 
 use super::address::{Policy, ResolveError, Resolver, SystemResolver};
@@ -327,7 +328,6 @@ impl Wire {
             "http.lowSpeedLimit=1000",
             "http.lowSpeedTime=30",
             "core.fsync=all",
-            "transfer.fsckObjects=true",
             "fetch.unpackLimit=1",
             "gc.auto=0",
             "maintenance.auto=false",
@@ -336,6 +336,9 @@ impl Wire {
             "push.followTags=false",
         ] {
             command.args(["-c", setting]);
+        }
+        for setting in fsck::settings(Door::Fetch) {
+            command.args(["-c", &setting]);
         }
         access.apply(&mut command);
         command

@@ -80,6 +80,8 @@ pub enum Outcome {
     HostileTree {
         /// The tip.
         incoming: Revision,
+        /// Which they are, and what is wrong with them.
+        text: String,
     },
     /// The link's subdirectory is a file or a symlink in the tip.
     Unmappable {

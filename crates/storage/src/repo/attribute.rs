@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
+use super::old_commits::committed;
 use super::read::{changes, lookup, tree_of};
 use super::{Repo, RepoError, object_id, revision};
 use crate::deadline;
@@ -88,7 +89,7 @@ impl Queue {
                 let id = object_id(commit.as_bytes());
                 let object =
                     local.find_commit(id).map_err(|e| RepoError::reading_object(&id, e))?;
-                self.order.push((object.time().map_or(0, |time| time.seconds), commit));
+                self.order.push((committed(&object.data), commit));
                 self.paths.insert(commit, paths);
             }
         }

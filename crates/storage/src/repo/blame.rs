@@ -3,6 +3,7 @@
 use gix::bstr::BStr;
 
 use super::interruptible::{Interruptible, unwrapped};
+use super::old_commits::Walkable;
 use super::{Repo, RepoError, object_id, revision};
 use crate::revision::Revision;
 
@@ -31,7 +32,7 @@ impl Repo {
             ..Default::default()
         };
         let outcome = gix::blame::file(
-            Interruptible { objects: &local.objects, most_lines: MOST_LINES },
+            Interruptible { objects: Walkable(&local.objects), most_lines: MOST_LINES },
             gix::blame::Start::Commit(object_id(at.as_bytes())),
             local.commit_graph_if_enabled()?,
             &mut local.diff_resource_cache_for_tree_diff()?,

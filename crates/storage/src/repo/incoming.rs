@@ -12,6 +12,7 @@ use gix::prelude::{Find as _, HeaderExt as _};
 
 use super::{Commit, MAX_TREE, Repo, RepoError, View, loose, object_id};
 use crate::files::{At as _, FileError, FileSystem, size_below, size_of};
+use crate::fsck::{self, Door};
 use crate::git_program;
 use crate::revision::Revision;
 
@@ -87,7 +88,7 @@ impl Incoming {
         // Git reads a quoted string like one of C.
         let quoted = branch.replace('\\', "\\\\").replace('"', "\\\"");
         write("HEAD", format!("ref: {branch}\n"))?;
-        write("config", format!("{CONFIG}\talternateRefsPrefixes = \"{quoted}\"\n"))?;
+        write("config", format!("{}\talternateRefsPrefixes = \"{quoted}\"\n", config()))?;
         write("objects/info/alternates", alternates(wiki)?)?;
         std::fs::create_dir_all(dir.join("refs/heads")).at("create directory", dir)?;
         if let Some(head) = wiki.head()? {
@@ -419,12 +420,22 @@ fn alternates(wiki: &Repo) -> Result<String, RepoError> {
     }
 }
 
-/// What git is told about the place a push arrives in. Nothing here is used a second time, so
-/// nothing is cleaned up; what is pushed is checked as strictly as git can, and stays packed; large
+/// What git is told about the place a push arrives in, with [which objects it refuses](fsck).
+fn config() -> String {
+    let checks = fsck::settings(Door::Receive).into_iter().map(|setting| {
+        let name = setting.rsplit('.').next().unwrap_or_default().replace('=', " = ");
+        match setting.contains(".fsck.") {
+            true => format!("[receive \"fsck\"]\n\t{name}\n"),
+            false => format!("[receive]\n\t{name}\n"),
+        }
+    });
+    checks.chain([CONFIG.to_owned()]).collect()
+}
+
+/// Nothing here is used a second time, so nothing is cleaned up; what is pushed stays packed; large
 /// blobs pass through a buffer. The names of hidden commits aren't told (`alternateRefsPrefixes`).
 const CONFIG: &str = "[receive]
 \tunpackLimit = 1
-\tfsckObjects = true
 \tautogc = false
 \tdenyDeletes = true
 [transfer]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::old_commits::Walkable;
 use super::{Edit, Entry, FileChange, RepoError, Revision, View, object_id, revision};
 use crate::merge::files::{
     Contents, Files, MergeConflict, Sides, Winner, all_renames, merge_bases, merge_files,
@@ -148,8 +149,10 @@ impl View {
         one: Revision,
         other: Revision,
     ) -> Result<BTreeSet<Revision>, RepoError> {
-        let others = [object_id(other.as_bytes())];
-        let bases = self.0.merge_bases_many(object_id(one.as_bytes()), &others)?;
-        Ok(bases.iter().map(|id| revision(id)).collect())
+        let cache = self.0.commit_graph_if_enabled()?;
+        let mut graph = gix::revwalk::Graph::new(Walkable(&self.0.objects), cache.as_ref());
+        let (one, others) = (object_id(one.as_bytes()), [object_id(other.as_bytes())]);
+        let bases = gix::revision::plumbing::merge_base(one, &others, &mut graph)?;
+        Ok(bases.into_iter().flatten().map(|id| revision(&id)).collect())
     }
 }

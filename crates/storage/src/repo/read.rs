@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use gix::bstr::{BStr, ByteSlice as _};
 use gix::objs::{TreeRefIter, tree::EntryMode};
 use gix::prelude::FindExt as _;
+use gix::traverse::commit::Info;
+use gix::traverse::commit::Simple;
+use gix::traverse::commit::simple::{CommitTimeOrder, Sorting};
 
 use super::interruptible::{Interruptible, unwrapped};
+use super::old_commits::{Said, Walkable};
 use super::{Edit, Entry, Repo, RepoError, etag, object_id, revision};
 use crate::author::Author;
 use crate::deadline;
 use crate::revision::{Etag, Revision};
+use crate::tree::canonical;
 
 /// The parts of a commit that a wiki shows.
 #[derive(Clone, Debug)]
@@ -100,17 +105,11 @@ impl View {
         let local = &self.0;
         let oid = object_id(id.as_bytes());
         let commit = local.find_commit(oid).map_err(|e| RepoError::reading_object(&oid, e))?;
-        let decoded = commit.decode().map_err(|e| RepoError::object(&oid, e))?;
-        let author = decoded.author().map_err(|e| RepoError::object(&oid, e))?;
-        Ok(Commit {
-            parents: decoded.parents().map(|id| revision(&id)).collect(),
-            time: author.time().map_or(0, |time| time.seconds),
-            author: Author::recorded(
-                author.name.to_str_lossy().into_owned(),
-                author.email.to_str_lossy().into_owned(),
-            ),
-            message: decoded.message.to_str_lossy().into_owned(),
-        })
+        commit.tree_id().map_err(|e| RepoError::object(&oid, e))?;
+        let said = Said::of(&commit.data);
+        let (author, time) = said.author();
+        let parents = commit.parent_ids().map(|id| revision(&id)).collect();
+        Ok(Commit { parents, author, time, message: said.message() })
     }
 
     /// As [`Repo::is_commit`].
@@ -243,11 +242,7 @@ impl Repo {
         content: Etag,
     ) -> Result<Option<Revision>, RepoError> {
         let local = self.local();
-        let order = gix::revision::walk::Sorting::ByCommitTime(
-            gix::traverse::commit::simple::CommitTimeOrder::NewestFirst,
-        );
-        let walk = local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()?;
-        for info in walk {
+        for info in walk(&local, head, None, NEWEST_FIRST)? {
             deadline::check()?;
             let id = revision(&info?.id);
             let entry = lookup(&local, tree_of(&local, id)?, path)?;
@@ -266,10 +261,7 @@ impl Repo {
     ) -> Result<HashSet<Revision>, RepoError> {
         let local = self.local();
         // Newest first: clients ask for what they saw a moment ago.
-        let order = gix::revision::walk::Sorting::ByCommitTime(
-            gix::traverse::commit::simple::CommitTimeOrder::NewestFirst,
-        );
-        for info in local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()? {
+        for info in walk(&local, head, None, NEWEST_FIRST)? {
             deadline::check()?;
             wanted.remove(&revision(&info?.id));
             if wanted.is_empty() {
@@ -287,13 +279,9 @@ impl Repo {
         most: usize,
     ) -> Result<bool, RepoError> {
         let local = self.local();
-        let order = gix::revision::walk::Sorting::ByCommitTime(
-            gix::traverse::commit::simple::CommitTimeOrder::NewestFirst,
-        );
         // Newest first, `known` comes soon or the head isn't near: a cheap look before the exact one.
-        let walk = local.rev_walk([object_id(head.as_bytes())]).sorting(order).all()?;
         let mut seen = 0;
-        for info in walk {
+        for info in walk(&local, head, None, NEWEST_FIRST)? {
             if Some(revision(&info?.id)) == known {
                 return Ok(self.commits_since(known, head)?.len() <= most);
             }
@@ -312,10 +300,8 @@ impl Repo {
         head: Revision,
     ) -> Result<Vec<Revision>, RepoError> {
         let local = self.local();
-        let hidden: Vec<_> = known.iter().map(|id| object_id(id.as_bytes())).collect();
-        let walk = local.rev_walk([object_id(head.as_bytes())]).with_hidden(hidden).all()?;
         let mut parents = HashMap::new();
-        for info in walk {
+        for info in walk(&local, head, known, Sorting::default())? {
             deadline::check()?;
             let info = info?;
             parents.insert(
@@ -325,6 +311,22 @@ impl Repo {
         }
         Ok(parents_first(head, &parents))
     }
+}
+
+const NEWEST_FIRST: Sorting = Sorting::ByCommitTime(CommitTimeOrder::NewestFirst);
+
+/// The commits of `head` that `known` has not.
+fn walk(
+    local: &gix::Repository,
+    head: Revision,
+    known: Option<Revision>,
+    sorting: Sorting,
+) -> Result<impl Iterator<Item = Result<Info, gix::Error>>, RepoError> {
+    let hidden = known.map(|id| object_id(id.as_bytes()));
+    Ok(Simple::new([object_id(head.as_bytes())], Walkable(&local.objects))
+        .sorting(sorting)?
+        .commit_graph(local.commit_graph_if_enabled()?)
+        .hide(hidden)?)
 }
 
 /// Orders commits so that each comes after those of its parents that are among them.
@@ -497,5 +499,5 @@ fn file_change(change: gix::diff::tree::recorder::Change) -> Option<FileChange> 
 }
 
 pub(super) fn to_entry(mode: EntryMode, id: &gix::oid) -> Entry {
-    Entry { mode: mode.value(), id: etag(id) }
+    Entry { mode: canonical(mode.value().into()) as u16, id: etag(id) }
 }

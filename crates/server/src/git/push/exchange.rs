@@ -12,6 +12,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::oneshot;
 use wikigrove_tenant::Slug;
 use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::storage::fsck::Finding;
 
 use super::commands::{Asked, Command};
 use super::report::{Out, Refused, said_of};
@@ -123,6 +124,8 @@ pub(super) fn start(
 pub(super) struct Told {
     name: String,
     report: Vec<u8>,
+    /// What it said to people: its beginning.
+    words: Vec<u8>,
     errors: String,
 }
 
@@ -135,6 +138,10 @@ impl Told {
         }
         match said {
             Some(Ok(())) if !is_success => Err(Refused::because("the server failed to receive it")),
+            Some(Err(refused)) => match Finding::of(&String::from_utf8_lossy(&self.words)) {
+                Some(finding) => Err(Refused::explained(vec![finding.to_string()])),
+                None => Err(refused),
+            },
             Some(said) => said,
             None => Err(Refused::because("the server failed to receive it")),
         }
@@ -167,8 +174,8 @@ pub(super) async fn run(
         Ok(())
     };
     let listen = async { Ok(heard(stderr).await) };
-    let ((), report, errors) = tokio::try_join!(give, hear(stdout, head, out), listen)?;
-    Ok(Some(Told { name: command.name.clone(), report, errors }))
+    let ((), (report, words), errors) = tokio::try_join!(give, hear(stdout, head, out), listen)?;
+    Ok(Some(Told { name: command.name.clone(), report, words, errors }))
 }
 
 /// Reads the pack to its end, and writes it to git until git stops reading.
@@ -196,9 +203,13 @@ async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> R
     }
 }
 
-/// Collects git's report, and passes its messages to the client.
-async fn hear(mut stdout: ChildStdout, head: &Head, out: &Out) -> Result<Vec<u8>, Ended> {
-    let mut report = Vec::new();
+/// Holds git's report back, and lets through what it says to people. Returns both, of the latter the beginning.
+async fn hear(
+    mut stdout: ChildStdout,
+    head: &Head,
+    out: &Out,
+) -> Result<(Vec<u8>, Vec<u8>), Ended> {
+    let (mut report, mut said) = (Vec::new(), Vec::new());
     let mut buffer = BytesMut::new();
     loop {
         let malformed = |_| Ended::Git(io::ErrorKind::InvalidData.into());
@@ -213,13 +224,15 @@ async fn hear(mut stdout: ChildStdout, head: &Head, out: &Out) -> Result<Vec<u8>
                     // The client must read the messages before git can continue.
                     head.begin(Ok(()));
                     out.say(words).await;
+                    let room = LONGEST_REPORT.saturating_sub(said.len());
+                    said.extend_from_slice(&words[..words.len().min(room)]);
                 }
                 _ => return Err(malformed(Malformed)),
             }
         }
         buffer.reserve(PIECE);
         if stdout.read_buf(&mut buffer).await.map_err(Ended::Git)? == 0 {
-            return Ok(report);
+            return Ok((report, said));
         }
     }
 }

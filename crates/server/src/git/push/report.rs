@@ -7,8 +7,8 @@ use super::commands::{Asked, Wishes};
 use crate::git::fetch::Piece;
 use crate::git::packet::{self, FLUSH, Packet};
 
-/// Maximum length of a reason that is shown on the line of its branch.
-const SHORT: usize = 120;
+/// The longest reason for a refusal that stands in one line with the branch.
+const SHORT: usize = 160;
 
 /// A refusal of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]

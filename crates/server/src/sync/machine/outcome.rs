@@ -21,7 +21,8 @@ impl Machine<'_> {
             (Phase::Fetching, Outcome::BranchAbsent { empty, local }) => {
                 self.absent(*empty, *local)
             }
-            (Phase::Fetching, Outcome::HostileTree { incoming }) => {
+            (Phase::Fetching, Outcome::HostileTree { incoming, text }) => {
+                self.state.last_error = Some(text.clone());
                 self.ask(DecisionReason::HostileTree, *incoming);
             }
             (Phase::Fetching, Outcome::Unmappable { incoming }) => {

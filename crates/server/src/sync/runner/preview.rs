@@ -53,7 +53,7 @@ pub(crate) async fn preview(
 
 fn said(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Failed { text, .. } => text,
+        Outcome::Failed { text, .. } | Outcome::HostileTree { text, .. } => text,
         _ => "the remote can't be looked at now".to_owned(),
     }
 }

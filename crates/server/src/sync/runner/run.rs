@@ -131,7 +131,9 @@ impl Run {
         };
         let incoming = match self.bring(incoming).await? {
             Ok(incoming) => incoming,
-            Err(WireFailure::HostileTree { .. }) => return Ok(Outcome::HostileTree { incoming }),
+            Err(failure @ WireFailure::HostileTree { .. }) => {
+                return Ok(Outcome::HostileTree { incoming, text: failure.to_string() });
+            }
             Err(failure) => return Ok(of_look(&failure)),
         };
         if !self.mapping.is_whole() {
@@ -405,7 +407,9 @@ fn refused(error: &Error, incoming: Revision) -> Option<Outcome> {
         StorageError::PushRefused(refusal) if refusal.is_too_large => {
             failed(Failure::TooLarge, refusal.lines.join("; "))
         }
-        StorageError::PushRefused(_) => Some(Outcome::HostileTree { incoming }),
+        StorageError::PushRefused(refusal) => {
+            Some(Outcome::HostileTree { incoming, text: refusal.lines.join("; ") })
+        }
         StorageError::Sync(SyncError::Shallow) => failed(Failure::Unsupported, source.to_string()),
         StorageError::Sync(SyncError::NoDirectory { .. }) => Some(Outcome::Unmappable { incoming }),
         _ => None,

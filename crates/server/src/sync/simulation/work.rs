@@ -136,7 +136,7 @@ impl World {
         }
         match self.tip(remote) {
             Some(tip) if self.git.is_hostile(tip) => {
-                Outcome::HostileTree { incoming: revision(tip) }
+                Outcome::HostileTree { incoming: revision(tip), text: String::new() }
             }
             Some(tip) => Outcome::Fetched { incoming: revision(tip) },
             None => Outcome::BranchAbsent {

@@ -191,7 +191,7 @@ fn to_have_chosen_to_merge_isnt_to_have_chosen_a_thousand_conflicts() {
 #[test]
 fn a_tree_that_no_wiki_may_have_waits_until_it_is_mended_there() {
     for (outcome, reason) in [
-        (Outcome::HostileTree { incoming: TIP }, DecisionReason::HostileTree),
+        (Outcome::HostileTree { incoming: TIP, text: String::new() }, DecisionReason::HostileTree),
         (Outcome::Unmappable { incoming: TIP }, DecisionReason::Mapping),
     ] {
         let mut desk = Desk::new();

@@ -199,7 +199,8 @@ fn offline_ends_what_is_on_and_nothing_runs_until_it_is_over() {
 fn an_answer_given_offline_waits_for_the_network() {
     let mut desk = Desk::new();
     desk.fetching();
-    desk.done(Outcome::HostileTree { incoming: TIP });
+    desk.done(Outcome::HostileTree { incoming: TIP, text: "has a `.git`".to_owned() });
+    assert_eq!(desk.state.last_error.as_deref(), Some("has a `.git`"));
     desk.tell(&Event::Offline);
     assert_eq!(desk.state.state(), State::NeedsDecision);
     let again = Event::Decided { choice: crate::sync::Choice::Retry, tip: None };
