@@ -9,6 +9,7 @@ mod archived;
 mod error;
 mod foreign;
 pub(crate) mod git;
+mod linked;
 mod otterwiki;
 mod report;
 mod repository;
@@ -26,6 +27,7 @@ use wikigrove_tenant::{NewTenant, Platform, Revision, Secret, Slug, Tenant, stor
 
 use crate::archive::Incoming;
 pub use error::ImportError;
+use git::Checks;
 use otterwiki::Plan;
 pub(crate) use report::shown;
 pub use report::{Hint, Left, Report, Updated};
@@ -159,16 +161,18 @@ fn taken(
     report: &mut Report,
 ) -> Result<(String, Option<Revision>), ImportError> {
     let branch = refs.branch.ok_or_else(|| ImportError::NoBranch { path: path.to_owned() })?;
-    for name in refs.others {
-        report.leave("branch", name, "only the branch that HEAD names is taken");
+    if refs.is_detached {
+        let why = format!("it is detached: the commit that it names became {branch}");
+        report.leave("branch", "HEAD", why);
     }
+    report.note_refs(&refs.others);
     Ok((branch, refs.head))
 }
 
 /// Where the history is.
 enum History {
-    /// In a bundle that git reads.
-    Bundle(PathBuf),
+    /// In a bundle that git reads; whether its HEAD is detached, and the commit that it names.
+    Bundle(PathBuf, bool, Option<Revision>),
     /// In a repository that git doesn't get to see, on this branch and commit.
     Repository(Repository, String, Revision),
     /// In an exported wiki, with everything else.
@@ -192,8 +196,10 @@ impl Prepared {
             Source::OtterWiki(layout) => (layout.repository, layout.work_tree),
             Source::Repository(repository) => (repository, None),
             Source::Bundle(path) => {
-                let branch = taken(&path, git::refs(&path)?, &mut report)?.0;
-                let history = History::Bundle(path);
+                let refs = git::refs(&path)?;
+                let is_detached = refs.is_detached;
+                let (branch, head) = taken(&path, refs, &mut report)?;
+                let history = History::Bundle(path, is_detached, head);
                 return Ok(Self { work_tree: None, branch, history, plan, report });
             }
             Source::Archive(path) => return archived::read(path, report),
@@ -201,6 +207,11 @@ impl Prepared {
         let (branch, head) = taken(repository.path(), repository.refs()?, &mut report)?;
         let head =
             head.ok_or_else(|| ImportError::NoBranch { path: repository.path().to_owned() })?;
+        if let Some(grafts) = repository.grafts()? {
+            let why =
+                "grafts are no part of the history: the parents are those that the commits name";
+            report.leave("grafts", grafts.display().to_string(), why);
+        }
         let history = History::Repository(repository, branch.clone(), head);
         Ok(Self { work_tree, branch, history, plan, report })
     }
@@ -209,7 +220,7 @@ impl Prepared {
         match (&self.plan, &self.history) {
             (Some(plan), _) => plan.site_name.as_deref(),
             (None, History::Archive(archive)) => archived::title(archive),
-            (None, History::Bundle(_) | History::Repository(..)) => None,
+            (None, History::Bundle(..) | History::Repository(..)) => None,
         }
     }
 
@@ -224,14 +235,18 @@ impl Prepared {
     ) -> Result<Report, storage::Error> {
         storage::Wiki::create_on(dir, &self.branch)?;
         let (repo, branch) = (dir.join("repo"), &self.branch);
-        let history = self.history.in_dir(dir).map_err(ImportError::boxed)?;
+        let mut step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
+        let history = self.history.in_dir(dir, branch, &mut step).map_err(ImportError::boxed)?;
         if let Some(history) = &history {
-            let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
-            git::fetch(&repo, history.path(), branch, branch, lock, step)
-                .map_err(ImportError::boxed)?;
+            let refspec = format!("{branch}:{branch}");
+            git::fetch(&repo, history.path(), &refspec, lock, Checks::Objects, step)
+                .map_err(|error| self.history.explained(error).boxed())?;
         }
         drop(history);
         let wiki = storage::Wiki::open(dir, options, &storage::Resources::default())?;
+        if wiki.head()? != self.history.head() {
+            return Err(ImportError::NotArrived { branch: branch.clone() }.boxed());
+        }
         wiki.check_whole_history()?;
         if let Some(plan) = &self.plan {
             for (name, value) in &plan.secrets {

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use wikigrove_tenant::storage;
 use wikigrove_tenant::storage::otterwiki::{Room, TableRow, Tables};
+use wikigrove_tenant::{Revision, storage};
 
 use super::{History, ImportError, Prepared, Report, git};
 use crate::archive::{ArchiveError, Incoming, Member};
@@ -44,7 +44,6 @@ pub(super) fn title(archive: &Incoming) -> Option<&str> {
 
 /// A history that git can read. What was written for that goes with it.
 pub(super) enum Readable {
-    InPlace(PathBuf),
     /// A bundle.
     Extracted(PathBuf),
     /// A repository.
@@ -54,7 +53,7 @@ pub(super) enum Readable {
 impl Readable {
     pub(super) fn path(&self) -> &Path {
         match self {
-            Self::InPlace(path) | Self::Extracted(path) | Self::Copied(path) => path,
+            Self::Extracted(path) | Self::Copied(path) => path,
         }
     }
 }
@@ -63,7 +62,6 @@ impl Drop for Readable {
     fn drop(&mut self) {
         // In a directory that ends up either swept or complete.
         let _ = match self {
-            Self::InPlace(_) => Ok(()),
             Self::Extracted(path) => std::fs::remove_file(path),
             Self::Copied(path) => std::fs::remove_dir_all(path),
         };
@@ -71,25 +69,60 @@ impl Drop for Readable {
 }
 
 impl History {
-    /// Makes the history readable by git, with the help of a directory that is ours alone. `None`:
-    /// there is no commit in it.
-    pub(super) fn in_dir(&self, dir: &Path) -> Result<Option<Readable>, ImportError> {
-        let archive = match self {
-            Self::Bundle(path) => return Ok(Some(Readable::InPlace(path.clone()))),
-            Self::Repository(repository, branch, head) => {
-                let copied = Readable::Copied(dir.join("source"));
-                repository.put(branch, *head, copied.path())?;
-                return Ok(Some(copied));
+    /// Puts the history into a repository in a directory that is ours alone. `None`: there is no commit in
+    /// it.
+    pub(super) fn in_dir(
+        &self,
+        dir: &Path,
+        branch: &str,
+        progress: impl FnMut(&str, u8),
+    ) -> Result<Option<Readable>, ImportError> {
+        let copied = Readable::Copied(dir.join("source"));
+        match self {
+            Self::Bundle(path, is_detached, _) => {
+                git::unbundle(path, branch, *is_detached, copied.path(), progress)?;
             }
-            Self::Archive(archive) => archive,
-        };
-        let bundle = dir.join(Member::History.name());
-        let extracted = Readable::Extracted(bundle);
-        if !archive.extract(Member::History, extracted.path()).map_err(damaged(archive))? {
-            return Ok(None);
+            Self::Repository(repository, branch, head) => {
+                repository.put(branch, *head, copied.path())?;
+            }
+            Self::Archive(archive) => {
+                let extracted = Readable::Extracted(dir.join(Member::History.name()));
+                let bundle = extracted.path();
+                if !archive.extract(Member::History, bundle).map_err(damaged(archive))? {
+                    return Ok(None);
+                }
+                check(archive, bundle)?;
+                git::unbundle(bundle, branch, false, copied.path(), progress)?;
+            }
         }
-        check(archive, extracted.path())?;
-        Ok(Some(extracted))
+        Ok(Some(copied))
+    }
+
+    /// The newest commit of the history; `None` if there is none.
+    pub(super) fn head(&self) -> Option<Revision> {
+        match self {
+            Self::Bundle(_, _, head) => *head,
+            Self::Repository(_, _, head) => Some(*head),
+            Self::Archive(archive) => archive.manifest().head.as_ref()?.parse().ok(),
+        }
+    }
+
+    /// Why fetching failed, if grafts stand in for what is missing.
+    pub(super) fn explained(&self, error: ImportError) -> ImportError {
+        match (self, error) {
+            (
+                Self::Repository(repository, ..),
+                error @ (ImportError::Git { .. } | ImportError::CutOff),
+            ) => {
+                let Ok(Some(path)) = repository.grafts() else { return error };
+                let why = "parts of the history are missing that its grafts stand in for; make a new \
+                           repository that has them as parents, by `git fast-export --all | git -C NEW \
+                           fast-import`, and import that"
+                    .to_owned();
+                ImportError::Foreign { path, why }
+            }
+            (_, error) => error,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use wikigrove_tenant::storage::fsck::Finding;
 use wikigrove_tenant::{Error, Slug, storage};
 
 use crate::archive::ArchiveError;
@@ -37,6 +38,24 @@ pub enum ImportError {
     NoBranch {
         /// The path.
         path: PathBuf,
+    },
+    /// An object of the history is broken, or would do harm.
+    #[error("the history can't be imported: {finding}; nothing was changed")]
+    Refused {
+        /// The object, and what is wrong with it.
+        finding: Finding,
+    },
+    /// Commits name parents that the source doesn't have.
+    #[error(
+        "the history is cut off, its beginning is missing; `git fetch --unshallow` helps where it was cloned \
+         with --depth, and a bundle has to be made of the whole branch"
+    )]
+    CutOff,
+    /// git fetched without a complaint, and the branch isn't there.
+    #[error("`{branch}` didn't arrive: its history is cut off (shallow) or damaged")]
+    NotArrived {
+        /// The branch.
+        branch: String,
     },
     /// A part of the source is damaged.
     #[error("`{}` can't be read: {source}", path.display())]

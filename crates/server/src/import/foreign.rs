@@ -82,6 +82,17 @@ impl Folder {
         Ok(dir.map(|dir| Self { dir, path: self.path.join(name.as_ref()) }))
     }
 
+    /// The directory that this one is in, by now.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub(super) fn parent(&self) -> Result<Self, ImportError> {
+        let path = self.path.parent().unwrap_or(&self.path);
+        let opened = openat(&self.dir, "..", OFlags::DIRECTORY | flags(), Mode::empty());
+        let dir = opened.map_err(|error| unreadable(path, error))?;
+        Ok(Self { dir, path: path.to_owned() })
+    }
+
     /// The file of this name; `None` if there is none, or something that isn't one.
     ///
     /// # Errors

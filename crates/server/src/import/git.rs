@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use wikigrove_tenant::Revision;
+use wikigrove_tenant::storage::fsck::{self, Door, Finding};
 pub(crate) use wikigrove_tenant::storage::git_program::command as git;
 
 use super::ImportError;
@@ -13,12 +14,18 @@ use super::ImportError;
 /// Where commits are fetched to before the branch is moved. Nobody who clones sees it.
 const INCOMING: &str = "refs/wiki/incoming";
 
+/// The branch of a wiki whose source has none: its HEAD is detached.
+const DETACHED_AS: &str = "refs/heads/main";
+
 /// The branches of a source.
 pub(crate) struct Refs {
     /// The branch that the source's HEAD names, such as `refs/heads/master`.
     ///
-    /// A bundle doesn't say what its HEAD names: there it is the branch with the same commit.
+    /// A bundle doesn't say what its HEAD names: there it is the branch with the same commit. The commit of a
+    /// detached HEAD, which no branch has, becomes `refs/heads/main`.
     pub(crate) branch: Option<String>,
+    /// Whether no branch of the source is at that commit.
+    pub(crate) is_detached: bool,
     /// Its commit.
     pub(crate) head: Option<Revision>,
     /// The other branches and tags.
@@ -36,14 +43,19 @@ pub(crate) fn refs(source: &Path) -> Result<Refs, ImportError> {
 impl Refs {
     /// Reads what `ls-remote --symref` prints.
     pub(super) fn of(listed: &str) -> Self {
-        let branch = head_branch(listed);
         let lines = || listed.lines().filter_map(|line| line.split_once('\t'));
-        let is_head = |(_, name): &(&str, &str)| branch.as_deref() == Some(*name);
-        let head = lines().find(is_head).and_then(|(id, _)| id.parse().ok());
+        let at_head = || lines().find(|(id, name)| *name == "HEAD" && !id.starts_with("ref: "));
+        let branch = head_branch(listed);
+        let is_detached = branch.is_none() && at_head().is_some();
+        let taken = if is_detached { Some("HEAD") } else { branch.as_deref() };
+        let is_head = |(_, name): &(&str, &str)| taken == Some(*name);
+        let is_id = |(id, _): &(&str, &str)| !id.starts_with("ref: ");
+        let head = lines().filter(is_id).find(is_head).and_then(|(id, _)| id.parse().ok());
         let is_other = |name: &&str| name.starts_with("refs/") && !name.ends_with("^{}");
         let names = lines().filter(|line| !is_head(line)).map(|(_, name)| name);
         let others = names.filter(is_other).map(str::to_owned).collect();
-        Self { branch, head, others }
+        let branch = branch.or_else(|| is_detached.then(|| DETACHED_AS.to_owned()));
+        Self { branch, is_detached, head, others }
     }
 }
 
@@ -105,17 +117,18 @@ pub(super) fn fetch_beside(
     lock: File,
     progress: impl FnMut(&str, u8),
 ) -> Result<Revision, ImportError> {
-    fetch(repo, source, branch, INCOMING, Some(lock), progress)?;
+    fetch(repo, source, &format!("{branch}:{INCOMING}"), Some(lock), Checks::Objects, progress)?;
     let in_repo = || {
         let mut command = git();
         command.env("GIT_DIR", repo);
         command
     };
     let commit = format!("{INCOMING}^{{commit}}");
-    let found = output(
-        "rev-parse",
-        in_repo().args(["rev-parse", "--verify", "--end-of-options", &commit]),
-    )?;
+    let mut find = in_repo();
+    find.args(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]);
+    // git leaves out what it can't take, and doesn't call that a failure.
+    let found = output("rev-parse", &mut find)
+        .map_err(|_| ImportError::NotArrived { branch: branch.to_owned() })?;
     // The commits stay; the name was only for the way here.
     output("update-ref", in_repo().args(["update-ref", "-d", INCOMING]))?;
     let text = String::from_utf8_lossy(&found);
@@ -159,7 +172,9 @@ fn head_branch(refs: &str) -> Option<String> {
     let mut branches = Vec::new();
     for (id, name) in refs.lines().filter_map(|line| line.split_once('\t')) {
         match (id.strip_prefix("ref: "), name) {
-            (Some(branch), "HEAD") => return Some(branch.to_owned()),
+            (Some(branch), "HEAD") if branch.starts_with("refs/heads/") => {
+                return Some(branch.to_owned());
+            }
             (None, "HEAD") => head = Some(id),
             (None, name) if name.starts_with("refs/heads/") => branches.push((id, name)),
             _ => {}
@@ -171,30 +186,56 @@ fn head_branch(refs: &str) -> Option<String> {
     found.or_else(|| branches.iter().find(is_head)).map(|(_, name)| (*name).to_owned())
 }
 
-/// Fetches one branch into a bare repository under the name `into`, checking every object. While git
-/// runs it holds `lock`, as a standard input that it doesn't read.
+/// What git says of a history whose beginning is missing.
+const CUT_OFF: [&str; 2] = ["lacks these prerequisite commits", "Failed to traverse parents"];
+
+/// What git checks of a history that it fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    /// Every object.
+    Objects,
+    /// That it is whole.
+    Whole,
+}
+
+/// Puts the history in a bundle into a new repository in `to`, under the name `branch`. Its objects aren't
+/// checked yet: before version 2.48 git can't be told which findings to let pass while it reads a bundle.
+pub(super) fn unbundle(
+    bundle: &Path,
+    branch: &str,
+    is_detached: bool,
+    to: &Path,
+    progress: impl FnMut(&str, u8),
+) -> Result<(), ImportError> {
+    let short = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+    let mut init = git();
+    init.args(["init", "--quiet", "--bare", "--template=", "--object-format=sha1"]);
+    output("init", init.arg(format!("--initial-branch={short}")).arg("--").arg(to))?;
+    let from = if is_detached { "HEAD" } else { branch };
+    fetch(to, bundle, &format!("{from}:{branch}"), None, Checks::Whole, progress)
+}
+
+/// Fetches what `refspec` names into a bare repository. While git runs it holds `lock`, as a standard input
+/// that it doesn't read.
 pub(super) fn fetch(
     repo: &Path,
     source: &Path,
-    branch: &str,
-    into: &str,
+    refspec: &str,
     lock: Option<File>,
+    checks: Checks,
     progress: impl FnMut(&str, u8),
 ) -> Result<(), ImportError> {
     // git is in another directory, from which a relative name leads elsewhere.
     let source =
         &std::path::absolute(source).map_err(|error| failed("fetch", &error.to_string()))?;
     let mut command = git();
+    let checked = fsck::settings(Door::Fetch);
+    for setting in checked.iter().filter(|_| checks == Checks::Objects) {
+        command.args(["-c", setting]);
+    }
     command
         .current_dir(repo)
-        .args([
-            "-c",
-            "transfer.fsckObjects=true",
-            "-c",
-            "fetch.unpackLimit=1",
-            "-c",
-            "core.fsync=all",
-        ])
+        .args(["-c", "fetch.unpackLimit=1", "-c", "core.fsync=all"])
         .args([
             "fetch",
             "--progress",
@@ -204,14 +245,19 @@ pub(super) fn fetch(
             "--",
         ])
         .arg(source)
-        .arg(format!("+{branch}:{into}"))
+        .arg(format!("+{refspec}"))
         .stdin(lock.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| missing("fetch", &error))?;
     let said = child.stderr.take().map(|stderr| follow(stderr, progress)).unwrap_or_default();
     let status = child.wait().map_err(|error| missing("fetch", &error))?;
-    if status.success() { Ok(()) } else { Err(failed("fetch", &said)) }
+    match Finding::of(&said) {
+        _ if status.success() => Ok(()),
+        Some(finding) => Err(ImportError::Refused { finding }),
+        None if CUT_OFF.iter().any(|words| said.contains(words)) => Err(ImportError::CutOff),
+        None => Err(failed("fetch", &said)),
+    }
 }
 
 /// Reads git's progress lines as they come and returns the others.
@@ -251,8 +297,9 @@ impl Heard {
     }
 }
 
-/// `Receiving objects:  45% (…)` as its parts.
+/// `Receiving objects:  45% (…)` as its parts, also where the other side says it.
 fn percentage(line: &str) -> Option<(&str, u8)> {
+    let line = line.strip_prefix("remote: ").unwrap_or(line);
     let (what, rest) = line.split_once(": ")?;
     let percent = rest.trim_start().split_once('%')?.0.parse().ok()?;
     Some((what, percent))
@@ -263,7 +310,12 @@ pub(crate) fn missing(command: &'static str, error: &std::io::Error) -> ImportEr
 }
 
 pub(crate) fn failed(command: &'static str, said: &str) -> ImportError {
-    let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let is_progress = |line: &str| {
+        let told = ["Enumerating objects:", "Total "];
+        line.strip_prefix("remote: ").is_some_and(|of| told.iter().any(|word| of.starts_with(word)))
+    };
+    let lines = said.lines().map(str::trim);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !is_progress(line)).collect();
     let last = lines[lines.len().saturating_sub(5)..].join("; ");
     ImportError::Git { command, detail: last }
 }
@@ -288,7 +340,7 @@ mod tests {
     fn progress_is_told_apart_from_messages() {
         let mut heard = Vec::new();
         let said = follow(
-            &b"Receiving objects:   5% (1/20)\rReceiving objects: 100% (20/20), done.\nfatal: no\n"
+            &b"Receiving objects:   5% (1/20)\rremote: Receiving objects: 100% (20/20), done.\nfatal: no\n"
                 [..],
             |what, percent| heard.push((what.to_owned(), percent)),
         );
@@ -297,5 +349,21 @@ mod tests {
             [("Receiving objects".to_owned(), 5), ("Receiving objects".to_owned(), 100)]
         );
         assert_eq!(said, "fatal: no\n");
+        let said = "remote: Enumerating objects: 3, done.\nremote: Total 3 (delta 0)\nfatal: no\n";
+        assert_eq!(failed("fetch", said).to_string(), "git fetch failed: fatal: no");
+    }
+
+    #[test]
+    fn the_commit_of_a_detached_head_is_a_branch_too() {
+        let (one, other) = ("1".repeat(40), "2".repeat(40));
+        let refs = Refs::of(&format!("{one}\tHEAD\n{other}\trefs/heads/trunk\n"));
+        assert_eq!(refs.branch.as_deref(), Some("refs/heads/main"));
+        assert_eq!(
+            (refs.is_detached, refs.head.map(|id| id.to_string())),
+            (true, Some(one.clone()))
+        );
+        assert_eq!(refs.others, ["refs/heads/trunk"]);
+        let refs = Refs::of(&format!("{one}\tHEAD\n{one}\trefs/heads/trunk\n"));
+        assert_eq!((refs.branch.as_deref(), refs.is_detached), (Some("refs/heads/trunk"), false));
     }
 }

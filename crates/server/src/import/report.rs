@@ -8,6 +8,9 @@ use serde::Serialize;
 use wikigrove_tenant::storage::Survey;
 use wikigrove_tenant::storage::otterwiki::CaseMode;
 
+/// So many branches and tags that aren't taken are named.
+const NAMED_REFS: usize = 5;
+
 /// What became of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -93,6 +96,23 @@ impl Report {
         why: impl Into<String>,
     ) {
         self.left.push(Left { what, name: name.into(), why: why.into() });
+    }
+
+    /// Says which branches and tags aren't taken: a few by name, more by number.
+    pub(super) fn note_refs(&mut self, others: &[String]) {
+        let why = "only the branch that HEAD names is taken";
+        if others.len() <= NAMED_REFS {
+            others.iter().for_each(|name| self.leave("branch", name, why));
+            return;
+        }
+        let count = |prefix: &str| others.iter().filter(|name| name.starts_with(prefix)).count();
+        let (branches, tags) = (count("refs/heads/"), count("refs/tags/"));
+        let rest = others.len() - branches - tags;
+        let name = format!(
+            "{} others: {branches} branches, {tags} tags, {rest} of other kinds",
+            others.len()
+        );
+        self.leave("branch", name, why);
     }
 
     /// Says what the files hold that couldn't be created here; `case` is how the source named pages.

@@ -15,6 +15,7 @@ use wikigrove_tenant::Revision;
 use super::ImportError;
 use super::foreign::{Folder, Kind, link, put};
 use super::git::Refs;
+use super::linked::{Linked, linked};
 
 /// The largest list of packed refs, in bytes.
 const PACKED_REFS: u64 = 64 << 20;
@@ -28,6 +29,8 @@ const DEPTH: usize = 20;
 #[derive(Debug)]
 pub(super) struct Repository {
     folder: Folder,
+    /// Where its HEAD is: of a linked work tree somewhere else than its objects and branches.
+    head: Folder,
 }
 
 impl Repository {
@@ -37,12 +40,13 @@ impl Repository {
     /// A part of it is a link, or stands elsewhere.
     pub(super) fn find(folder: Folder) -> Result<Option<Self>, ImportError> {
         if let Some(Kind::File) = folder.kind(".git")? {
-            let why = "it says that the repository is elsewhere: import that one".to_owned();
-            return Err(ImportError::Foreign { path: folder.path().join(".git"), why });
+            let Linked { head, folder } = linked(&folder)?;
+            return Ok(Some(Self { folder, head }));
         }
         for folder in [folder.folder(".git")?, Some(folder)].into_iter().flatten() {
             if folder.file("HEAD")?.is_some() && folder.folder("objects")?.is_some() {
-                return Ok(Some(Self { folder }));
+                let head = folder.try_clone()?;
+                return Ok(Some(Self { folder, head }));
             }
         }
         Ok(None)
@@ -72,8 +76,20 @@ impl Repository {
             let mut loose = Loose { found: &mut found, files: 0 };
             loose.add(&refs, "refs", 0)?;
         }
-        let head = self.folder.read("HEAD", REF)?.unwrap_or_default();
+        let head = self.head.read("HEAD", REF)?.unwrap_or_default();
         Ok(Refs::of(&listing(&head, &found)))
+    }
+
+    /// The file in which grafts stand, if there are any: parents that commits don't have and git shows.
+    ///
+    /// # Errors
+    /// A part of it is a link; it can't be read.
+    pub(super) fn grafts(&self) -> Result<Option<PathBuf>, ImportError> {
+        let Some(info) = self.folder.folder("info")? else { return Ok(None) };
+        let grafts = info.read("grafts", PACKED_REFS)?.unwrap_or_default();
+        let is_graft = |line: &[u8]| !line.trim_ascii().is_empty() && !line.starts_with(b"#");
+        let has_one = grafts.split(|byte| *byte == b'\n').any(is_graft);
+        Ok(has_one.then(|| info.path().join("grafts")))
     }
 
     /// Refuses what would lead git elsewhere, with what helps.

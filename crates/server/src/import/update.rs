@@ -23,22 +23,23 @@ pub async fn update(
     let Prepared { work_tree, branch, history, plan, mut report } =
         Prepared::read(source, slug, options)?;
     let scratch = Scratch::new_in(&platform.scratch()?)?;
-    let fetched = history.in_dir(scratch.path())?;
+    let mut step = move |what: &str, percent: u8| progress(Progress::Git(what, percent));
+    let fetched = history.in_dir(scratch.path(), &branch, &mut step)?;
     // Before anything is changed, because it may turn out to be damaged.
     let tables = match &history {
         History::Archive(archive) => {
             archived::note_kept(archive, &mut report);
             Some(archived::tables(archive)?)
         }
-        History::Bundle(_) | History::Repository(..) => None,
+        History::Bundle(..) | History::Repository(..) => None,
     };
     let wiki = platform.wiki(slug.as_str(), Caller::operator()).await?;
     let from = wiki.head().await?;
     let lock = platform.lock_for_child()?;
     if let Some(fetched) = fetched {
         let fetch = move |repo: &Path| {
-            let step = |what: &str, percent: u8| progress(Progress::Git(what, percent));
-            git::fetch_beside(repo, fetched.path(), &branch, lock, step).map_err(ImportError::boxed)
+            let fetched = git::fetch_beside(repo, fetched.path(), &branch, lock, step);
+            fetched.map_err(|error| history.explained(error).boxed())
         };
         if !wiki.fast_forward(fetch).await? {
             return Err(ImportError::Diverged { slug: slug.clone() });
