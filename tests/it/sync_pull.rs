@@ -236,7 +236,7 @@ async fn names_that_differ_in_case_only_are_both_kept() {
 
 #[tokio::test]
 async fn readers_cause_one_look_and_an_order_another() {
-    let linked = Linked::with(json!({ "cooldown_seconds": 0 })).await;
+    let linked = Linked::with(json!({ "branch": "main", "cooldown_seconds": 0 })).await;
     linked.synced().await;
     linked.remote.seen();
     for _ in 0..3 {

@@ -65,7 +65,8 @@ async fn hear(
     let delivery = verify(Some(&secret), &headers, &body, SystemTime::now());
     let delivery = delivery.map_err(|_| refused())?;
     let is_new = hooks.heard.is_new(&link.id, &delivery);
-    if is_new && delivery.concerns(&link.settings.branch) {
+    let settings = &link.settings;
+    if is_new && (!settings.is_branch_named() || delivery.concerns(&settings.branch)) {
         let (remotes, event) = (hooks.remotes.clone(), Event::Webhook { after: delivery.after });
         spawn(async move {
             if let Err(error) = remotes.tell(&link.id, event).await {

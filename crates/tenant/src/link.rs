@@ -14,7 +14,7 @@ use crate::{Secret, TenantId, random};
 pub struct LinkSettings {
     /// The URL of the remote, without any secret.
     pub url: String,
-    /// The remote branch.
+    /// The branch there, or [`UNNAMED`](Self::UNNAMED).
     pub branch: String,
     /// The remote directory that holds the wiki; `None` is the root.
     pub subdirectory: Option<String>,
@@ -36,7 +36,19 @@ pub struct LinkSettings {
     pub offline: bool,
 }
 
-/// The credential of a link. Its secret part is stored sealed.
+impl LinkSettings {
+    /// The branch until the first run has found out which one the remote's HEAD names.
+    pub const UNNAMED: &str = "";
+    /// The branch that is made in an empty remote, if none was named.
+    pub const NEW_BRANCH: &str = "main";
+
+    /// Whether it is known which branch it is.
+    pub fn is_branch_named(&self) -> bool {
+        self.branch != Self::UNNAMED
+    }
+}
+
+/// How a link gets in. What is secret of it is sealed where it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkCredential {
     /// The kind: `token`, `token_file`, `deploy_key` or `key_file`.

@@ -1,6 +1,7 @@
 //! Repositories of all ages and habits come in, and go out again, byte for byte.
 
 mod objects;
+mod remotes;
 mod sources;
 
 use std::path::{Path, PathBuf};

@@ -291,7 +291,10 @@ async fn test(
     };
     Ok(Json(match tried {
         Ok(branches) => {
-            let has_branch = branches.all.iter().any(|(name, _)| *name == link.settings.branch);
+            let has_branch = match link.settings.is_branch_named() {
+                true => branches.all.iter().any(|(name, _)| *name == link.settings.branch),
+                false => branches.usual().is_some(),
+            };
             let names: Vec<_> = branches.all.iter().take(200).map(|(name, _)| name).collect();
             json!({
                 "ok": has_branch || names.is_empty(),

@@ -14,9 +14,9 @@ pub struct Remote {
     pub wiki: Option<String>,
     /// URL of the repository, without secrets.
     pub url: String,
-    /// Branch of the repository.
-    pub branch: String,
-    /// Directory of the repository that holds the wiki; null for its root.
+    /// The branch there. Null until the first run has found out which one the remote's HEAD names.
+    pub branch: Option<String>,
+    /// The directory there that the wiki is; null is all of it.
     pub subdirectory: Option<String>,
     /// Page that is synchronised with the pages below it; null for all pages.
     pub filter: Option<String>,

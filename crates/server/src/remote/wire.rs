@@ -75,7 +75,19 @@ pub struct Branches {
     pub all: Vec<(String, Revision)>,
 }
 
-/// The client that calls git and ssh.
+impl Branches {
+    /// The branch of those who name none: the one that `HEAD` names, or the only one, or one that is usually
+    /// called so.
+    pub fn usual(&self) -> Option<&str> {
+        let names = || self.all.iter().map(|(name, _)| name.as_str());
+        let only = (self.all.len() == 1).then(|| names().next()).flatten();
+        let head = self.head.as_deref().filter(|head| names().any(|name| name == *head));
+        let called = |usual: &str| names().find(|name| *name == usual);
+        head.or(only).or_else(|| called("main")).or_else(|| called("master"))
+    }
+}
+
+/// Calls git and ssh.
 #[derive(Debug, Clone)]
 pub struct Wire {
     git: GitProgram,

@@ -190,7 +190,19 @@ impl Catalog {
         })
     }
 
-    /// Stores new states of links and the notices about them. Links that were removed are skipped.
+    /// Names the branch of a link, unless it names one by now.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn name_branch(&self, id: &str, branch: &str) -> Result<(), CatalogError> {
+        self.db.write(|transaction| {
+            let sql = "update links set branch = ?2 where id = ?1 and branch = ?3";
+            transaction.execute(sql, params![id, branch, LinkSettings::UNNAMED])?;
+            Ok(())
+        })
+    }
+
+    /// Stores what links are doing, with what is to be told. Links that are gone are left out.
     ///
     /// # Errors
     /// The file can't be written; then no state is stored.

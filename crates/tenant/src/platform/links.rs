@@ -112,7 +112,16 @@ impl Platform {
         Ok(link)
     }
 
-    /// Replaces the secret with which a link's host signs its webhook messages.
+    /// Names the branch of a link that names none.
+    ///
+    /// # Errors
+    /// The catalog can't be written.
+    pub async fn name_branch(&self, id: &str, branch: &str) -> Result<(), Error> {
+        let (id, branch) = (id.to_owned(), branch.to_owned());
+        self.catalog(move |catalog| catalog.name_branch(&id, &branch)).await
+    }
+
+    /// Gives a link's host something new to sign its messages with.
     ///
     /// # Errors
     /// The link doesn't exist; the platform's key can't be used.

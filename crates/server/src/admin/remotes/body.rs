@@ -3,7 +3,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{Caller, Link, Revision, Secret};
+use wikigrove_tenant::{Caller, Link, LinkSettings, Revision, Secret};
 
 use crate::admin::Admin;
 use crate::sync::runner::state_of;
@@ -14,7 +14,8 @@ pub(super) struct LinkBody {
     /// The wiki's slug.
     wiki: Option<String>,
     url: String,
-    branch: String,
+    /// Null until it is known: the one that the remote's HEAD names.
+    branch: Option<String>,
     subdirectory: Option<String>,
     filter: Option<String>,
     mode: String,
@@ -69,8 +70,8 @@ impl LinkBody {
         Ok(Self {
             id: link.id.clone(),
             wiki: slug.map(|slug| slug.to_string()),
+            branch: Some(settings.branch).filter(|branch| branch != LinkSettings::UNNAMED),
             url: settings.url,
-            branch: settings.branch,
             subdirectory: settings.subdirectory,
             filter: settings.filter,
             mode: settings.mode,

@@ -27,7 +27,7 @@ const MONTH: u64 = 31 * 24 * 60 * 60;
 pub(super) struct Create {
     /// `https://host/path`, `ssh://user@host/path` or `user@host:path`.
     url: String,
-    /// `main` by default.
+    /// The one that the remote's HEAD names if it isn't given; the first run finds out which.
     branch: Option<String>,
     /// The repository's directory that holds the wiki; its root by default.
     subdirectory: Option<String>,
@@ -115,7 +115,7 @@ impl Create {
         let defaults = Settings::default();
         let before = LinkSettings {
             url: String::new(),
-            branch: "main".to_owned(),
+            branch: LinkSettings::UNNAMED.to_owned(),
             subdirectory: None,
             filter: None,
             mode: defaults.mode.to_string(),

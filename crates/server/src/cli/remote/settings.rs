@@ -10,7 +10,7 @@ use crate::sync::{FirstRun, Mode, OnRewrite, Winner};
 
 #[derive(Args, Debug)]
 pub(super) struct SettingArgs {
-    /// The branch of the repository [default: main].
+    /// The branch there [default: the one that the remote's HEAD names].
     #[arg(long)]
     branch: Option<String>,
     /// The directory of the repository that holds the wiki.

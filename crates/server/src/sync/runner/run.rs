@@ -12,7 +12,7 @@ use wikigrove_tenant::{Caller, Error, Link, LinkSettings, Quarantine, Revision, 
 
 use super::outcome::{of_look, of_ours, of_push};
 use super::{Shared, access};
-use crate::remote::{Branch, Failure as WireFailure, Remote, Wire};
+use crate::remote::{Branch, Branches, Failure as WireFailure, Remote, Wire};
 use crate::sync::{
     Deletions, Effect, Facts, Failure, Landing, MANY_CONFLICTS, Outcome, Plan, Relation, Winner,
 };
@@ -43,6 +43,8 @@ struct Found {
     preview: Option<(Revision, Option<Preview>)>,
     /// Number of commits waiting for the remote when the run last asked for its branch.
     waiting: Option<usize>,
+    /// The remote's branches, if they were listed to find out which is its own, and not used yet.
+    listed: Option<Branches>,
 }
 
 impl Run {
@@ -51,13 +53,23 @@ impl Run {
         let ours = |error: Error| of_ours(&told(&error));
         let wiki = shared.platform.wiki_by_id(link.wiki, Caller::operator()).await.map_err(ours)?;
         let remote = access::opened(shared, link).await?;
-        let branch = link.settings.branch.parse().map_err(|error| of_ours(&error))?;
+        let mut found = Found::default();
+        let branch = match link.settings.is_branch_named() {
+            true => link.settings.branch.clone(),
+            false => {
+                let listed = wire.branches(&remote).await.map_err(|failure| of_look(&failure))?;
+                let usual = named(shared, link, &listed).await?;
+                found.listed = Some(listed);
+                usual
+            }
+        };
+        let branch = branch.parse().map_err(|error| of_ours(&error))?;
         let LinkSettings { subdirectory, filter, .. } = &link.settings;
         let (directory, prefix) = (subdirectory.as_deref(), filter.as_deref());
         let mapping = Mapping::new(directory.unwrap_or_default(), prefix.unwrap_or_default());
         let mapping = mapping.map_err(|error| of_ours(&error))?;
         let quarantine = Mutex::new(Arc::new(wiki.quarantine().await.map_err(ours)?));
-        let found = Mutex::default();
+        let found = Mutex::new(found);
         Ok(Self {
             link: link.clone(),
             wiki,
@@ -183,10 +195,19 @@ impl Run {
 
     /// The tip of the branch, or the outcome if there is nothing to fetch.
     async fn tip(&self) -> Result<Result<Revision, Outcome>, Error> {
-        match self.wire.tip(&self.remote, &self.branch).await {
+        let listed = self.found().listed.take();
+        let tip = match listed {
+            Some(_) => Err(WireFailure::BranchMissing),
+            None => self.wire.tip(&self.remote, &self.branch).await,
+        };
+        match tip {
             Ok(tip) => Ok(Ok(tip)),
             Err(WireFailure::BranchMissing) => {
-                let branches = match self.wire.branches(&self.remote).await {
+                let branches = match listed {
+                    Some(listed) => Ok(listed),
+                    None => self.wire.branches(&self.remote).await,
+                };
+                let branches = match branches {
                     Ok(branches) => branches.all,
                     Err(failure) => return Ok(Err(of_look(&failure))),
                 };
@@ -399,7 +420,20 @@ impl Run {
     }
 }
 
-/// Maps a storage error that refuses the fetched tree to its outcome. `None` for any other error.
+/// The branch of a link that names none, which is kept with it from now on. An empty remote has none yet.
+async fn named(shared: &Shared, link: &Link, listed: &Branches) -> Result<String, Outcome> {
+    if listed.all.is_empty() {
+        return Ok(LinkSettings::NEW_BRANCH.to_owned());
+    }
+    let Some(usual) = listed.usual() else {
+        return Err(Outcome::BranchAbsent { empty: false, local: None });
+    };
+    let kept = shared.platform.name_branch(&link.id, usual).await;
+    kept.map_err(|error| of_ours(&told(&error)))?;
+    Ok(usual.to_owned())
+}
+
+/// What was fetched, if it is that which can't be taken over.
 fn refused(error: &Error, incoming: Revision) -> Option<Outcome> {
     let Error::Wiki { source, .. } = error else { return None };
     let failed = |failure, text: String| Some(Outcome::Failed { failure, text });
