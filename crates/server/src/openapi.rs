@@ -65,7 +65,7 @@ pub struct Author {
 pub struct PageItem {
     /// The path, without `.md`.
     pub path: String,
-    /// The first heading, or else the last segment of the path.
+    /// The title in the front matter, or else the first top-level heading, or else the last segment of the path.
     pub title: String,
     /// The content's ETag.
     pub etag: String,
@@ -86,7 +86,7 @@ pub struct PageItem {
 pub struct Page {
     /// The path, without `.md`.
     pub path: String,
-    /// The first heading, or else the last segment of the path.
+    /// The title in the front matter, or else the first top-level heading, or else the last segment of the path.
     pub title: String,
     /// The text.
     pub content: String,
@@ -107,7 +107,7 @@ pub struct Page {
 pub struct Rendered {
     /// The path, without `.md`.
     pub path: String,
-    /// The first heading, or else the last segment of the path.
+    /// The title in the front matter, or else the first top-level heading, or else the last segment of the path.
     pub title: String,
     /// The content's ETag.
     pub etag: String,
@@ -385,7 +385,7 @@ pub struct CommitList {
 pub struct SearchResult {
     /// The path, without `.md`.
     pub path: String,
-    /// The first heading, or else the last segment of the path.
+    /// The title in the front matter, or else the first top-level heading, or else the last segment of the path.
     pub title: String,
     /// The content's ETag.
     pub etag: String,

@@ -5,12 +5,14 @@
 //! [`Renderer::render`]. Every input takes bounded time and memory; what is over a limit is shown as
 //! the plain text that it is.
 
+mod autolinks;
 mod body;
 mod cleaner;
+mod contents;
 pub(crate) mod escape;
-mod front_matter;
 mod headings;
 mod limits;
+mod raw_html;
 #[cfg(test)]
 mod tests;
 
@@ -19,13 +21,13 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Serialize;
 use serde_json::Value;
-use wikigrove_tenant::storage::links::{LinkKind, LinkStyle, distinct_links};
+use wikigrove_tenant::storage::links::{LinkKind, LinkStyle, MarkdownSource, distinct_links};
 use wikigrove_tenant::storage::{ExistingPath, Found, FrontMatter};
 
 pub use headings::Heading;
 
 /// Changes with everything that renders a page differently.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What is known about a page besides its text.
 #[derive(Clone, Debug)]
@@ -90,7 +92,8 @@ pub fn wanted(page: &ExistingPath, text: &str, style: LinkStyle) -> Vec<Vec<Stri
         return Vec::new();
     }
     let (mut wanted, mut bytes) = (BTreeSet::new(), 0);
-    for link in distinct_links(page, text, style).take(limits::LINKS) {
+    let source = MarkdownSource::of(text);
+    for link in distinct_links(page, &source, style).take(limits::LINKS) {
         let candidates = link.target.candidates;
         let size: usize = candidates.iter().map(String::len).sum();
         if wanted.contains(&candidates) {
@@ -126,8 +129,12 @@ impl Renderer {
             return plain(text);
         }
         let front_matter = FrontMatter::find(text);
-        let start = front_matter.as_ref().map_or(0, |front_matter| front_matter.end);
-        let Some(body) = body::transform(&text[start..], context, &self.marker) else {
+        let start = match &front_matter {
+            Some(front_matter) => front_matter.end,
+            None => text.len() - text.trim_start_matches('\u{feff}').len(),
+        };
+        let source = MarkdownSource::of_body(text, start);
+        let Some(body) = body::transform(&source, context, &self.marker) else {
             return plain(text);
         };
         let mut html = String::with_capacity(text.len() * 3 / 2);
@@ -135,7 +142,7 @@ impl Renderer {
         let cleaned = cleaner::clean(&self.cleaner, &self.marker, &html);
         let Some(html) = cleaned else { return plain(text) };
         let (front_matter, front_matter_error) =
-            match front_matter.map(|f| front_matter::read(text, &f)) {
+            match front_matter.map(|front_matter| front_matter.value) {
                 None => (None, None),
                 Some(Ok(data)) => (Some(data), None),
                 Some(Err(error)) => (None, Some(error)),

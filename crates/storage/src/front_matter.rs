@@ -2,6 +2,14 @@
 
 use std::ops::Range;
 
+use serde_json::{Map, Value};
+
+/// The largest front matter that is read, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
+/// The most values in front matter, and the deepest nesting.
+const MAX_VALUES: usize = 10_000;
+const MAX_DEPTH: usize = 32;
+
 /// What the data is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrontMatterSyntax {
@@ -11,8 +19,8 @@ pub enum FrontMatterSyntax {
     Toml,
 }
 
-/// Where a page's front matter is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A page's front matter.
+#[derive(Clone, Debug, PartialEq)]
 pub struct FrontMatter {
     /// What it is written in.
     pub syntax: FrontMatterSyntax,
@@ -20,35 +28,126 @@ pub struct FrontMatter {
     pub data: Range<usize>,
     /// The byte at which the text of the page begins.
     pub end: usize,
+    /// The data, which is an object, or why it can't be read.
+    pub value: Result<Value, String>,
 }
 
 impl FrontMatter {
     /// The front matter of `text`: a first line of `---` or `+++`, a line that isn't blank, and
-    /// anything up to the same line again (or `...` for YAML).
+    /// anything up to the same line again (or `...` for YAML), if that is a mapping.
     ///
-    /// A blank second line makes the first one a rule, as those who write Markdown mean it. The
+    /// A blank second line makes the first one a rule, as those who write Markdown mean it, and so does a
+    /// block that is no mapping. A block that begins with a key and can't be read is a broken mapping. The
     /// Markdown parser finds such blocks by itself, but in the middle of a page too.
     pub fn find(text: &str) -> Option<Self> {
-        let mut lines = text.split_inclusive('\n');
-        let first = lines.next()?;
-        let (syntax, closing): (_, &[&str]) = match first.trim_start_matches('\u{feff}').trim_end()
-        {
-            "---" => (FrontMatterSyntax::Yaml, &["---", "..."]),
-            "+++" => (FrontMatterSyntax::Toml, &["+++"]),
+        let (syntax, data, end) = block(text)?;
+        let source = &text[data.clone()];
+        let value = match syntax {
+            _ if source.len() > MAX_BYTES => Err(format!("it is larger than {MAX_BYTES} bytes")),
+            FrontMatterSyntax::Yaml => yaml(source),
+            FrontMatterSyntax::Toml => toml(source),
+        };
+        let value = match value {
+            Ok(Value::Null) => Ok(Value::Object(Map::new())),
+            value => value,
+        };
+        let is_mapping = match &value {
+            Ok(value) => value.is_object(),
+            Err(_) => begins_with_key(syntax, source),
+        };
+        is_mapping.then_some(Self { syntax, data, end, value })
+    }
+
+    /// The title that it gives the page.
+    pub(crate) fn title(&self) -> Option<String> {
+        let title = match self.value.as_ref().ok()?.get("title")? {
+            Value::String(title) => title.clone(),
+            Value::Number(number) => number.to_string(),
             _ => return None,
         };
-        let start = first.len();
-        let mut at = start;
-        for line in lines {
-            if at == start && line.trim().is_empty() {
-                return None;
-            }
-            if closing.contains(&line.trim_end()) {
-                return Some(Self { syntax, data: start..at, end: at + line.len() });
-            }
-            at += line.len();
+        let words: Vec<&str> = title.split_whitespace().collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+}
+
+/// The byte at which the text of a page begins: behind its front matter, or behind a byte order mark.
+pub(crate) fn body_start(text: &str) -> usize {
+    let mark = text.len() - text.trim_start_matches('\u{feff}').len();
+    FrontMatter::find(text).map_or(mark, |front_matter| front_matter.end)
+}
+
+/// A block at the beginning of `text`: its syntax, its data and its end.
+fn block(text: &str) -> Option<(FrontMatterSyntax, Range<usize>, usize)> {
+    let mut lines = text.split_inclusive('\n');
+    let first = lines.next()?;
+    let (syntax, closing): (_, &[&str]) = match first.trim_start_matches('\u{feff}').trim_end() {
+        "---" => (FrontMatterSyntax::Yaml, &["---", "..."]),
+        "+++" => (FrontMatterSyntax::Toml, &["+++"]),
+        _ => return None,
+    };
+    let start = first.len();
+    let mut at = start;
+    for line in lines {
+        if at == start && line.trim().is_empty() {
+            return None;
         }
-        None
+        if closing.contains(&line.trim_end()) {
+            return Some((syntax, start..at, at + line.len()));
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// Whether the first line that is no comment gives a key a value.
+fn begins_with_key(syntax: FrontMatterSyntax, data: &str) -> bool {
+    let mut lines = data.lines().map(str::trim);
+    let Some(first) = lines.find(|line| !line.is_empty() && !line.starts_with('#')) else {
+        return true;
+    };
+    match syntax {
+        FrontMatterSyntax::Toml => first.starts_with('[') || first.contains('='),
+        FrontMatterSyntax::Yaml => {
+            let value = first.split_once(':').filter(|(key, _)| !key.starts_with(['-', '[', '{']));
+            value.is_some_and(|(_, value)| value.is_empty() || value.starts_with([' ', '\t']))
+        }
+    }
+}
+
+fn yaml(data: &str) -> Result<Value, String> {
+    if data.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_events: 3 * MAX_VALUES,
+            max_nodes: MAX_VALUES,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_aliases: 100,
+            max_anchors: 100,
+        },
+    };
+    serde_saphyr::from_str_with_options(data, options).map_err(|error| error.to_string())
+}
+
+fn toml(data: &str) -> Result<Value, String> {
+    let table: toml::Table = toml::from_str(data).map_err(|error| error.message().to_owned())?;
+    Ok(json(toml::Value::Table(table)))
+}
+
+fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(truth) => truth.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(key, value)| (key, json(value))).collect()
+        }
     }
 }
 
@@ -67,13 +166,42 @@ mod tests {
         assert_eq!(parts("+++\r\na = 1\r\n+++\r\nText"), Some(("a = 1\r\n", "Text")));
         assert_eq!(parts("\u{feff}--- \na: 1\n..."), Some(("a: 1\n", "")));
         assert_eq!(parts("---\n---\n"), Some(("", "")));
-        assert_eq!(FrontMatter::find("+++\na\n+++").unwrap().syntax, FrontMatterSyntax::Toml);
+        assert_eq!(parts("---\n# only a comment\n---\n"), Some(("# only a comment\n", "")));
+        let toml = FrontMatter::find("+++\na = 1\n+++").unwrap();
+        assert_eq!(toml.syntax, FrontMatterSyntax::Toml);
     }
 
     #[test]
     fn rules_and_unended_blocks_are_text() {
         for text in ["", "---", "---\na: 1\n", "---\n\ntext\n\n---\n", "text\n---\na: 1\n---\n"] {
             assert_eq!(parts(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_no_mapping_is_text() {
+        for data in
+            ["Foo", "- a\n- b", "Foo\nbar: baz", "[a, b]", "\"a\"", "12", "https://a.example", "[a"]
+        {
+            assert_eq!(parts(&format!("---\n{data}\n---\nBar\n")), None, "{data:?}");
+        }
+        assert_eq!(parts("+++\nFoo\n+++\nBar\n"), None);
+    }
+
+    #[test]
+    fn a_mapping_that_is_broken_is_no_text() {
+        for text in ["---\na: [\n---\n", "---\n# x\na: *b\n---\n", "+++\na = [\n+++\n"] {
+            assert!(FrontMatter::find(text).unwrap().value.is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_title_is_one_line_of_text() {
+        let title = |data| FrontMatter::find(&format!("---\n{data}\n---\n")).unwrap().title();
+        assert_eq!(title("title: \" Real \\n one \""), Some("Real one".to_owned()));
+        assert_eq!(title("title: 2024"), Some("2024".to_owned()));
+        for none in ["title:", "title: [a]", "title: ''", "Titel: x", "title: [", "title: true"] {
+            assert_eq!(title(none), None, "{none}");
         }
     }
 }

@@ -38,6 +38,7 @@ pub mod db;
 #[expect(unreachable_pub, reason = "public with the feature `rusqlite`")]
 mod db;
 pub mod deadline;
+mod decode;
 mod diff;
 mod drafts;
 mod error;
@@ -97,6 +98,7 @@ pub use author::{Author, InvalidAuthor};
 pub use blame::{Blame, BlameCommit, BlameRange};
 pub use cache::{CacheUse, PageCache};
 pub use changes::{ChangeKind, Commit, FileType, MAX_CHANGES, PathChange};
+pub use decode::{Decoded, decode};
 pub use diff::{Diff, DiffHunk, DiffLine, DiffSide, LineKind};
 pub use drafts::{Cursor, Draft, DraftBase, DraftSummary, NewDraft};
 pub use error::{Conflict, Error};

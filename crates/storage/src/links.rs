@@ -15,6 +15,7 @@
 //!   above the root leads nowhere: none of them is a link here.
 
 mod rewrite;
+mod source;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -28,8 +29,9 @@ use pulldown_cmark::Options;
 use crate::page_path::ExistingPath;
 
 pub use rewrite::{TooLong, rewrite};
-pub use target::{Target, resolve};
-pub use written::{WikiText, wiki_text};
+pub use source::MarkdownSource;
+pub use target::{Target, is_contents_tag, resolve};
+pub use written::{WikiText, shown_title, wiki_text};
 
 /// Which side of `[[one|other]]` is the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -91,7 +93,7 @@ pub struct Link {
     pub target: Target,
 }
 
-/// The dialect all pages are written in: GitHub's, with wiki links.
+/// The dialect all pages are written in: GitHub's, with wiki links and formulas.
 pub fn dialect() -> Options {
     Options::ENABLE_TABLES
         | Options::ENABLE_STRIKETHROUGH
@@ -99,6 +101,7 @@ pub fn dialect() -> Options {
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_GFM
         | Options::ENABLE_WIKILINKS
+        | Options::ENABLE_MATH
 }
 
 /// The links of a page that lead somewhere in the wiki, in the order in which they are used. A
@@ -108,29 +111,35 @@ pub fn dialect() -> Options {
 /// they are found and resolved one by one, as they are taken.
 pub fn links<'a>(
     page: &'a ExistingPath,
-    text: &'a str,
+    source: &'a MarkdownSource<'_>,
     style: LinkStyle,
 ) -> impl Iterator<Item = Link> + 'a {
-    written::links(text, style).filter_map(|written| inside(page, written))
+    written::links(source, style).filter_map(|written| inside(page, written))
 }
 
 /// As [`links`], each destination once for each way of linking. Repetitions aren't resolved.
 pub fn distinct_links<'a>(
     page: &'a ExistingPath,
-    text: &'a str,
+    source: &'a MarkdownSource<'_>,
     style: LinkStyle,
 ) -> impl Iterator<Item = Link> + 'a {
-    distinct(text, style).filter_map(|written| inside(page, written))
+    distinct(source, style).filter_map(|written| inside(page, written))
 }
 
 /// The destinations of the links of a page, wherever they lead, as often as [`distinct_links`] has them.
-pub(crate) fn destinations(text: &str, style: LinkStyle) -> impl Iterator<Item = String> {
-    distinct(text, style).map(|written| written.destination)
+pub(crate) fn destinations(
+    source: &MarkdownSource<'_>,
+    style: LinkStyle,
+) -> impl Iterator<Item = String> {
+    distinct(source, style).map(|written| written.destination)
 }
 
-fn distinct(text: &str, style: LinkStyle) -> impl Iterator<Item = written::Written> {
+fn distinct(
+    source: &MarkdownSource<'_>,
+    style: LinkStyle,
+) -> impl Iterator<Item = written::Written> {
     let mut seen = HashSet::new();
-    written::links(text, style)
+    written::links(source, style)
         .filter(move |written| seen.insert((written.kind, written.destination.clone())))
 }
 

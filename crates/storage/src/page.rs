@@ -3,16 +3,19 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, LinkType, Tag, TagEnd};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::author::Author;
+use crate::decode::decode;
+use crate::front_matter::FrontMatter;
+use crate::links::{LinkStyle, MarkdownSource, shown_title};
 use crate::page_path::ExistingPath;
 use crate::revision::{Etag, Revision};
 
-/// How much of a page is searched for its title, in bytes.
-const TITLE_WITHIN: usize = 16 * 1024;
+/// How much of a page is searched for its title, in bytes behind the front matter.
+const TITLE_WITHIN: usize = 64 * 1024;
 /// The longest title, in bytes. What a longer heading begins with is the title.
 pub(crate) const TITLE_BYTES: usize = 500;
 
@@ -21,7 +24,7 @@ pub(crate) const TITLE_BYTES: usize = 500;
 pub struct PageSummary {
     /// The page path, such as `garden/roses`.
     pub path: String,
-    /// The first top-level heading, or else the last segment of the path.
+    /// The title in the front matter, or else the first top-level heading, or else the last segment of the path.
     pub title: String,
     /// The version of the content.
     pub etag: Etag,
@@ -69,28 +72,53 @@ impl Page {
 }
 
 /// The title of a page with this content.
-pub(crate) fn title(path: &ExistingPath, content: &[u8]) -> String {
-    let beginning = &content[..content.len().min(TITLE_WITHIN)];
-    let text = String::from_utf8_lossy(beginning);
-    let mut title = first_heading(&text).unwrap_or_else(|| path.name().to_owned());
+pub(crate) fn title(path: &ExistingPath, content: &[u8], style: LinkStyle) -> String {
+    let decoded = decode(content);
+    let front_matter = FrontMatter::find(&decoded.text);
+    let mut title = front_matter
+        .as_ref()
+        .and_then(FrontMatter::title)
+        .or_else(|| first_heading(body_beginning(&decoded.text, front_matter.as_ref()), style))
+        .unwrap_or_else(|| path.name().to_owned());
     title.truncate(title.floor_char_boundary(TITLE_BYTES));
     title
 }
 
-fn first_heading(text: &str) -> Option<String> {
+/// The part of a page that is searched for a heading.
+fn body_beginning<'a>(text: &'a str, front_matter: Option<&FrontMatter>) -> &'a str {
+    let body = match front_matter {
+        Some(front_matter) => &text[front_matter.end..],
+        None => text.trim_start_matches('\u{feff}'),
+    };
+    &body[..body.floor_char_boundary(TITLE_WITHIN)]
+}
+
+/// The first top-level heading, with the words that a reader sees.
+fn first_heading(body: &str, style: LinkStyle) -> Option<String> {
     // Most pages without a heading are seen to have none without being parsed.
-    if !text.contains('#') && !text.contains("\n=") {
+    if !body.contains('#') && !body.contains("\n=") {
         return None;
     }
-    let mut events = Parser::new(text);
-    events.find(|event| {
+    let source = MarkdownSource::of_body(body, 0);
+    let mut events = source.parser().into_offset_iter();
+    events.find(|(event, _)| {
         matches!(event, Event::Start(Tag::Heading { level: HeadingLevel::H1, .. }))
     })?;
     let mut heading = String::new();
-    for event in events.take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_)))) {
-        match event {
+    while let Some((event, range)) = events.next() {
+        match source.reveal_event(event) {
+            Event::End(TagEnd::Heading(_)) => break,
             Event::Text(text) | Event::Code(text) => heading.push_str(&text),
+            Event::InlineMath(text) => heading.push_str(&format!("${text}$")),
+            Event::DisplayMath(text) => heading.push_str(&format!("$${text}$$")),
             Event::SoftBreak | Event::HardBreak => heading.push(' '),
+            Event::Start(Tag::Link { link_type: LinkType::WikiLink { has_pothole }, .. }) => {
+                let link = source.body().get(range).unwrap_or_default();
+                if let Some(title) = shown_title(link, style, has_pothole) {
+                    heading.push_str(title);
+                    events.find(|(event, _)| matches!(event, Event::End(TagEnd::Link)));
+                }
+            }
             _ => {}
         }
     }
@@ -108,7 +136,11 @@ mod tests {
     use super::*;
 
     fn title_of(content: &str) -> String {
-        title(&ExistingPath::new("garden/roses").unwrap(), content.as_bytes())
+        title(
+            &ExistingPath::new("garden/roses").unwrap(),
+            content.as_bytes(),
+            LinkStyle::TargetFirst,
+        )
     }
 
     #[test]
@@ -119,6 +151,41 @@ mod tests {
         assert_eq!(title_of("## only\n"), "roses");
         assert_eq!(title_of(""), "roses");
         assert_eq!(title_of("# \n"), "roses");
+    }
+
+    #[test]
+    fn the_title_of_the_front_matter_goes_before_the_heading() {
+        assert_eq!(title_of("---\ntitle: Real\n---\n# Other\n"), "Real");
+        assert_eq!(title_of("+++\ntitle = \"Real\"\n+++\ntext\n"), "Real");
+        let no_title = [
+            "---\n# generated\na: 1\n---\n",
+            "+++\n# generated\na = 1\n+++\n",
+            "---\r\n# generated\r\na: 1\r\n---\r\n",
+            "---\na: |\n  # x\n---\n",
+            "\u{feff}---\n# x\n---\n",
+            "\u{feff}",
+        ];
+        for front_matter in no_title {
+            assert_eq!(title_of(&format!("{front_matter}# Real\n")), "Real", "{front_matter:?}");
+        }
+        assert_eq!(title_of("---\n# generated\na: 1\n---\ntext\n"), "roses");
+        let long = format!("---\na: {}\n---\n# Real\n", "x".repeat(TITLE_WITHIN));
+        assert_eq!(title_of(&long), "Real");
+        assert_eq!(title_of(&format!("---\ntitle: {}\n---\n", "x".repeat(600))).len(), 500);
+    }
+
+    #[test]
+    fn the_heading_is_as_a_reader_sees_it() {
+        for (heading, title) in [
+            ("[[Mary|people/mary]] & ~~co~~", "people/mary & co"),
+            ("$x*y*$ &amp; <b>z</b>[^1]", "$x*y*$ & z[^1]"),
+            ("https://a.example/__init__.py", "https://a.example/__init__.py"),
+        ] {
+            assert_eq!(title_of(&format!("# {heading}\n")), title);
+        }
+        let path = ExistingPath::new("roses").unwrap();
+        let title_first = title(&path, b"# [[*Mary*|people/mary]]\n", LinkStyle::TitleFirst);
+        assert_eq!(title_first, "*Mary*");
     }
 
     #[test]

@@ -187,6 +187,19 @@ pub fn fold(path: &str) -> String {
     if path.is_ascii() { path.to_ascii_lowercase() } else { folded(path).collect() }
 }
 
+/// A name folded for wiki links: besides, spaces, dashes and underscores are one dash, and so are several of them.
+pub(crate) fn loose(name: &str) -> String {
+    let mut loose = String::with_capacity(name.len());
+    for c in fold(name).chars() {
+        match c {
+            ' ' | '_' | '-' if loose.ends_with('-') => {}
+            ' ' | '_' | '-' => loose.push('-'),
+            c => loose.push(c),
+        }
+    }
+    loose
+}
+
 fn folded(name: &str) -> impl Iterator<Item = char> {
     name.nfd().case_fold().nfd()
 }

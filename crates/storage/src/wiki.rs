@@ -433,7 +433,7 @@ impl Wiki {
         let commit = self.repo.commit(revision)?;
         Ok(PageSummary {
             path: path.as_str().to_owned(),
-            title: title(path, content),
+            title: title(path, content, self.preferences()?.link_style()),
             etag: entry.id,
             revision,
             size: content.len() as u64,

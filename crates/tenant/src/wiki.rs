@@ -63,7 +63,7 @@ struct Bound {
 pub struct Page {
     /// The page path, such as `garden/roses`.
     pub path: String,
-    /// The first heading, or else the last segment of the path.
+    /// The title in the front matter, or else the first top-level heading, or else the last segment of the path.
     pub title: String,
     /// The text.
     pub content: String,

@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use percent_encoding::percent_decode_str;
 use pulldown_cmark::{
-    Alignment, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Parser, Tag, TagEnd,
+    Alignment, BlockQuoteKind, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Tag, TagEnd,
 };
 use wikigrove_tenant::storage::links::{
-    LinkKind, LinkStyle, Target, WikiText, dialect, resolve, wiki_text,
+    LinkKind, MarkdownSource, Target, is_contents_tag, resolve, shown_title, wiki_text,
 };
 
-use super::headings::{Anchors, Heading, PREFIX, slug};
-use super::{Context, RenderedLink, escape, limits};
+use super::autolinks::{self, Part};
+use super::headings::{Anchors, Heading, PREFIX, anchor};
+use super::raw_html;
+use super::{Context, RenderedLink, contents, escape, limits};
 
 /// What is left to be written.
 pub(super) struct Body<'a> {
@@ -20,17 +23,22 @@ pub(super) struct Body<'a> {
     pub(super) links: Vec<RenderedLink>,
 }
 
-/// Reads `text`. `None` if it would cost too much to show. Ids begin with `marker`.
+/// Reads a page. `None` if it would cost too much to show. Ids begin with `marker`.
 pub(super) fn transform<'a>(
-    text: &'a str,
+    source: &'a MarkdownSource<'_>,
     context: &Context<'_>,
     marker: &str,
 ) -> Option<Body<'a>> {
     let mut state = State {
-        text,
+        text: source.body(),
         context,
         marker,
         body: Body { events: Vec::new(), headings: Vec::new(), links: Vec::new() },
+        pending: String::new(),
+        is_code: false,
+        html_block: None,
+        is_in_raw_link: false,
+        contents: None,
         seen: HashSet::new(),
         resolved: 0,
         addresses: 0,
@@ -48,12 +56,14 @@ pub(super) fn transform<'a>(
         whole: 0,
         escapes: 0,
     };
-    for (event, range) in Parser::new_ext(text, dialect()).into_offset_iter() {
-        state.hear(event, range);
+    for (event, range) in source.parser().into_offset_iter() {
+        state.hear(source.reveal_event(event), range);
         if state.is_too_much() {
             return None;
         }
     }
+    state.flush();
+    state.put_contents();
     Some(state.body)
 }
 
@@ -62,6 +72,17 @@ struct State<'a, 'c> {
     context: &'c Context<'c>,
     marker: &'c str,
     body: Body<'a>,
+    /// Text in which addresses may become links, until something else comes. The parser divides text at characters
+    /// that addresses have, too.
+    pending: String,
+    /// Whether this is in a block of code.
+    is_code: bool,
+    /// The block of HTML that has begun.
+    html_block: Option<String>,
+    /// Whether a link that was written as HTML is open.
+    is_in_raw_link: bool,
+    /// Where the table of contents will be in the events.
+    contents: Option<usize>,
     /// The links that are in `body.links`.
     seen: HashSet<RenderedLink>,
     /// How many links were resolved.
@@ -107,11 +128,19 @@ struct Table {
 
 enum Closing {
     /// As the Markdown says.
-    Markdown,
+    Markdown(Content),
     /// Our own `</a>`.
-    Anchor,
+    Anchor(Content),
     /// It isn't shown as a link.
     Nothing,
+}
+
+/// What is in a link.
+struct Content {
+    /// Where it begins in the events.
+    at: usize,
+    /// What is shown if there is nothing.
+    or: String,
 }
 
 impl<'a> State<'a, '_> {
@@ -147,16 +176,30 @@ impl<'a> State<'a, '_> {
             }
             return;
         }
+        if let Event::Text(text) = &event
+            && self.may_have_addresses()
+        {
+            self.pending.push_str(text);
+            return;
+        }
+        self.flush();
         match event {
             Event::Start(tag) => self.start(tag, &range),
             Event::End(end) => self.end(end),
-            Event::Html(html) => self.html(html, Event::Html),
-            Event::InlineHtml(html) if self.images == 0 => self.html(html, Event::InlineHtml),
+            Event::Html(html) => match &mut self.html_block {
+                Some(block) => block.push_str(&html),
+                None => self.html(&html, Event::Html),
+            },
+            Event::InlineHtml(html) if self.images == 0 => self.html(&html, Event::InlineHtml),
             Event::FootnoteReference(name) => {
                 self.elements += 2;
                 self.note_whole(&name);
-                let name = format!("{}fn-{name}", self.marker);
-                self.body.events.push(Event::FootnoteReference(name.into()));
+                let name = self.footnote(&name);
+                self.body.events.push(Event::FootnoteReference(name));
+            }
+            Event::InlineMath(formula) => self.formula("math math-inline", &format!("${formula}$")),
+            Event::DisplayMath(formula) => {
+                self.formula("math math-display", &format!("$${formula}$$"));
             }
             Event::Text(text) => self.text(text),
             event => {
@@ -167,10 +210,61 @@ impl<'a> State<'a, '_> {
         }
     }
 
+    fn may_have_addresses(&self) -> bool {
+        !self.is_code && self.open.is_empty() && !self.is_in_raw_link
+    }
+
+    /// Writes the text that was kept back, with its addresses as links.
+    fn flush(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        for part in autolinks::parts(&pending) {
+            let (link_type, address, shown) = match part {
+                Part::Url(url) => (LinkType::Autolink, url.to_owned(), url),
+                Part::Www(url) => (LinkType::Autolink, format!("http://{url}"), url),
+                Part::Mail(address) => (LinkType::Email, address.to_owned(), address),
+                Part::Text(text) => {
+                    self.text(text.to_owned().into());
+                    continue;
+                }
+            };
+            self.resolved += 1;
+            if self.resolved > limits::LINKS {
+                self.text(shown.to_owned().into());
+                continue;
+            }
+            self.elements += 1;
+            self.note_whole(&address);
+            let (dest_url, title, id) = (address.into(), "".into(), "".into());
+            self.body.events.push(Event::Start(Tag::Link { link_type, dest_url, title, id }));
+            self.undivided = 0;
+            self.text(shown.to_owned().into());
+            self.undivided = 0;
+            self.body.events.push(Event::End(TagEnd::Link));
+        }
+    }
+
+    /// A formula as it was written, for a program that shows formulas.
+    fn formula(&mut self, class: &str, formula: &str) {
+        self.elements += 1;
+        self.undivided = 0;
+        self.raw(format!("<span class=\"{class}\">"));
+        self.text(formula.to_owned().into());
+        self.raw("</span>");
+        self.undivided = 0;
+    }
+
+    /// The id of a footnote, whose name has no case.
+    fn footnote(&self, name: &str) -> CowStr<'a> {
+        format!("{}fn-{}", self.marker, name.to_lowercase()).into()
+    }
+
     /// Text, which is divided by comments where it is long. The cleaner removes them and leaves short
     /// nodes of text, which take less time to write than a long one (see
     /// [`limits::ESCAPES_TIMES_TEXT`]).
     fn text(&mut self, text: CowStr<'a>) {
+        if text.is_empty() {
+            return;
+        }
         self.undivided += text.len();
         if let Some(heading) = &mut self.heading {
             heading.text.push_str(&text);
@@ -210,18 +304,29 @@ impl<'a> State<'a, '_> {
             }
             Tag::FootnoteDefinition(name) => {
                 self.note_whole(&name);
-                let name = format!("{}fn-{name}", self.marker);
-                self.body.events.push(Event::Start(Tag::FootnoteDefinition(name.into())));
+                let name = self.footnote(&name);
+                self.body.events.push(Event::Start(Tag::FootnoteDefinition(name)));
             }
             Tag::Heading { .. } => {
                 self.heading =
                     Some(OpenHeading { at: self.body.events.len(), text: String::new() });
                 self.body.events.push(Event::Start(tag));
             }
-            Tag::CodeBlock(CodeBlockKind::Fenced(language)) => {
-                self.note_whole(&language);
-                let tag = Tag::CodeBlock(CodeBlockKind::Fenced(language));
-                self.body.events.push(Event::Start(tag));
+            Tag::CodeBlock(kind) => {
+                self.is_code = true;
+                if let CodeBlockKind::Fenced(language) = &kind {
+                    self.note_whole(language);
+                }
+                self.body.events.push(Event::Start(Tag::CodeBlock(kind)));
+            }
+            Tag::HtmlBlock => {
+                self.html_block = Some(String::new());
+                self.body.events.push(Event::Start(Tag::HtmlBlock));
+            }
+            Tag::BlockQuote(Some(kind)) => {
+                self.elements += 1;
+                self.body.events.push(Event::Start(Tag::BlockQuote(Some(kind))));
+                self.raw(alert_title(kind));
             }
             Tag::Table(alignments) => {
                 self.table = Table { alignments, ..Table::default() };
@@ -245,14 +350,36 @@ impl<'a> State<'a, '_> {
         self.undivided = 0;
         match end {
             TagEnd::Link | TagEnd::Image => match self.open.pop() {
-                Some(Closing::Markdown) => {
-                    self.images -= usize::from(end == TagEnd::Image);
+                Some(Closing::Markdown(content)) => {
+                    if end == TagEnd::Image {
+                        self.images -= 1;
+                    } else {
+                        self.fill(content);
+                    }
                     self.body.events.push(Event::End(end));
                 }
-                Some(Closing::Anchor) => self.raw("</a>"),
+                Some(Closing::Anchor(content)) => {
+                    self.fill(content);
+                    self.raw("</a>");
+                }
                 Some(Closing::Nothing) | None => {}
             },
+            TagEnd::CodeBlock => {
+                self.is_code = false;
+                self.body.events.push(Event::End(end));
+            }
+            TagEnd::HtmlBlock => {
+                let block = self.html_block.take().unwrap_or_default();
+                self.html(&block, Event::Html);
+                self.is_in_raw_link = false;
+                self.body.events.push(Event::End(end));
+            }
+            TagEnd::Paragraph | TagEnd::Item => {
+                self.is_in_raw_link = false;
+                self.body.events.push(Event::End(end));
+            }
             TagEnd::Heading(level) => {
+                self.is_in_raw_link = false;
                 self.end_heading(level);
                 self.body.events.push(Event::End(end));
             }
@@ -262,7 +389,10 @@ impl<'a> State<'a, '_> {
                 self.raw("</tr></thead><tbody>\n");
             }
             TagEnd::TableRow => self.raw("</tr>\n"),
-            TagEnd::TableCell => self.raw(if self.table.in_head { "</th>" } else { "</td>" }),
+            TagEnd::TableCell => {
+                self.is_in_raw_link = false;
+                self.raw(if self.table.in_head { "</th>" } else { "</td>" });
+            }
             end => self.body.events.push(Event::End(end)),
         }
     }
@@ -287,6 +417,12 @@ impl<'a> State<'a, '_> {
         let Some(OpenHeading { at, text }) = self.heading.take() else { return };
         let text = text.trim().to_owned();
         let anchor = self.anchors.next(&text);
+        if let Some(at) = self.anchors.displaced(&anchor)
+            && let Some(Event::Html(html) | Event::InlineHtml(html)) = self.body.events.get_mut(at)
+        {
+            let id = format!(" id=\"{}{anchor}\"", self.marker);
+            *html = html.replacen(&id, "", 1).into();
+        }
         if let Some(Event::Start(Tag::Heading { id, .. })) = self.body.events.get_mut(at) {
             *id = Some(format!("{}{anchor}", self.marker).into());
         }
@@ -315,15 +451,17 @@ impl<'a> State<'a, '_> {
         title: &str,
         range: &Range<usize>,
     ) {
-        let wiki = match kind {
-            LinkKind::Wiki | LinkKind::Embed => self.text.get(range.clone()),
-            LinkKind::Link | LinkKind::Image => None,
-        };
-        let wiki = wiki.and_then(|source| Some((source, wiki_text(source, self.context.style)?)));
+        let source = self.text.get(range.clone()).filter(|_| is_wiki(tag_type(&tag)));
+        let wiki = source.and_then(|source| Some((source, wiki_text(source, self.context.style)?)));
         let destination = match &wiki {
             Some((source, wiki)) => CowStr::from(&source[wiki.target.clone()]),
             None => destination,
         };
+        if kind == LinkKind::Wiki && is_contents_tag(&destination) {
+            self.begin_contents();
+            return;
+        }
+        let tag_link = tag_type(&tag);
         self.note_whole(&destination);
         self.note_whole(title);
         self.resolved += 1;
@@ -339,12 +477,48 @@ impl<'a> State<'a, '_> {
             None => self.other(kind, tag, &destination),
         };
         self.open.push(closing);
-        if let Some((source, WikiText { title: Some(title), .. })) = wiki
-            && self.context.style == LinkStyle::TitleFirst
-        {
-            // The parser takes the other side for what is shown.
-            self.text(source[title].into());
+        let is_divided = tag_link == LinkType::WikiLink { has_pothole: true };
+        let title = source.and_then(|source| shown_title(source, self.context.style, is_divided));
+        if let Some(title) = title {
+            self.text(title.into());
             self.hidden = Some(self.depth);
+        }
+    }
+
+    /// A place for the table of contents; only the first one gets it.
+    fn begin_contents(&mut self) {
+        if self.contents.is_none() {
+            self.contents = Some(self.body.events.len());
+            self.raw("");
+        }
+        self.open.push(Closing::Nothing);
+        self.hidden = Some(self.depth);
+    }
+
+    fn put_contents(&mut self) {
+        let Some(at) = self.contents else { return };
+        let is_alone = matches!(self.body.events.get(at + 1), Some(Event::End(TagEnd::Paragraph)));
+        if let Some(start) = at.checked_sub(1)
+            && is_alone
+            && matches!(self.body.events[start], Event::Start(Tag::Paragraph))
+        {
+            // A list ends a paragraph, and would leave two empty ones.
+            self.body.events[start] = Event::Html("".into());
+            self.body.events[at + 1] = Event::Html("\n".into());
+        }
+        if let Some(place) = self.body.events.get_mut(at) {
+            *place = Event::Html(contents::list(&self.body.headings).into());
+        }
+    }
+
+    fn content(&self, or: &str) -> Content {
+        Content { at: self.body.events.len(), or: or.to_owned() }
+    }
+
+    /// Makes a link visible in which there is nothing.
+    fn fill(&mut self, content: Content) {
+        if self.body.events.len() <= content.at {
+            self.text(content.or.into());
         }
     }
 
@@ -376,7 +550,7 @@ impl<'a> State<'a, '_> {
             return self.image(tag);
         }
         if let Some(fragment) = &target.fragment {
-            url = format!("{url}#{PREFIX}{}", escape::path(&slug(fragment)));
+            url = format!("{url}#{PREFIX}{}", escape::path(&anchor(fragment)));
         }
         let class = if found.is_some() { "wiki-link" } else { "wiki-link missing" };
         let title = match title {
@@ -384,7 +558,7 @@ impl<'a> State<'a, '_> {
             title => format!(" title=\"{}\"", escape::text(title)),
         };
         self.raw(format!("<a href=\"{url}\" class=\"{class}\"{title}>"));
-        Closing::Anchor
+        Closing::Anchor(self.content(path.rsplit('/').next().unwrap_or(path)))
     }
 
     /// A link to somewhere else, on this page, or to nowhere.
@@ -393,8 +567,12 @@ impl<'a> State<'a, '_> {
         if let Some(fragment) = destination.strip_prefix('#')
             && !is_image
         {
-            self.raw(format!("<a href=\"#{PREFIX}{}\">", escape::path(&slug(fragment))));
-            return Closing::Anchor;
+            let fragment = match kind {
+                LinkKind::Link => percent_decode_str(fragment).decode_utf8_lossy(),
+                _ => fragment.into(),
+            };
+            self.raw(format!("<a href=\"#{}\">", escape::path(&anchor(&fragment))));
+            return Closing::Anchor(self.content(&fragment));
         }
         if !is_address(&tag) && !leads_out(destination) {
             return Closing::Nothing;
@@ -407,23 +585,30 @@ impl<'a> State<'a, '_> {
             return self.image(tag);
         }
         self.body.events.push(Event::Start(tag));
-        Closing::Markdown
+        Closing::Markdown(self.content(destination))
     }
 
     fn image(&mut self, tag: Tag<'a>) -> Closing {
         self.images += 1;
         self.body.events.push(Event::Start(tag));
-        Closing::Markdown
+        Closing::Markdown(self.content(""))
     }
 
-    fn html(&mut self, html: CowStr<'a>, event: fn(CowStr<'a>) -> Event<'a>) {
+    fn html(&mut self, html: &str, event: fn(CowStr<'a>) -> Event<'a>) {
+        let (at, marker, anchors) = (self.body.events.len(), self.marker, &mut self.anchors);
+        let id = |name: &str| {
+            let anchor = anchor(name);
+            anchors.takes(&anchor, at).then(|| format!("{marker}{anchor}"))
+        };
+        let raw_html::Filtered { html, leaves_link_open } = raw_html::filter(html, id);
+        self.is_in_raw_link = leaves_link_open.unwrap_or(self.is_in_raw_link);
         if html.to_ascii_lowercase().contains("<table") {
             self.before_table.get_or_insert(self.elements);
         }
         self.note_whole(&html);
         self.tags += opened(&html);
         self.elements += html.matches('<').count();
-        self.body.events.push(event(html));
+        self.body.events.push(event(html.into()));
     }
 
     fn raw(&mut self, html: impl Into<CowStr<'a>>) {
@@ -450,6 +635,17 @@ fn opened(html: &str) -> usize {
     html.split('<').skip(1).filter(opens).count()
 }
 
+/// What an alert is, in the words of GitHub.
+fn alert_title(kind: BlockQuoteKind) -> &'static str {
+    match kind {
+        BlockQuoteKind::Note => "<p class=\"markdown-alert-title\">Note</p>\n",
+        BlockQuoteKind::Tip => "<p class=\"markdown-alert-title\">Tip</p>\n",
+        BlockQuoteKind::Important => "<p class=\"markdown-alert-title\">Important</p>\n",
+        BlockQuoteKind::Warning => "<p class=\"markdown-alert-title\">Warning</p>\n",
+        BlockQuoteKind::Caution => "<p class=\"markdown-alert-title\">Caution</p>\n",
+    }
+}
+
 /// Whether a destination names a host, or an address of another kind that may be shown.
 fn leads_out(destination: &str) -> bool {
     let starts = |start: &str| {
@@ -461,6 +657,14 @@ fn leads_out(destination: &str) -> bool {
 /// Whether this is `<https://example.org>` or `<ann@example.org>`.
 fn is_address(tag: &Tag<'_>) -> bool {
     matches!(tag, Tag::Link { link_type: LinkType::Autolink | LinkType::Email, .. })
+}
+
+/// How a link or an image is written.
+fn tag_type(tag: &Tag<'_>) -> LinkType {
+    match tag {
+        Tag::Link { link_type, .. } | Tag::Image { link_type, .. } => *link_type,
+        _ => LinkType::Inline,
+    }
 }
 
 fn is_wiki(link_type: LinkType) -> bool {

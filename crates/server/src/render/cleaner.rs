@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use ammonia::Url;
 use ammonia::url::ParseError;
+use percent_encoding::percent_decode_str;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::headings::PREFIX;
-use super::limits;
+use super::headings::{PREFIX, anchor};
+use super::{escape, limits};
 
 /// The elements that stay. Of others what is in them stays, unless it is a script or a style.
 const TAGS: &[&str] = &[
@@ -88,16 +89,12 @@ const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("blockquote", &["class"]),
     ("code", &["class"]),
     ("details", &["open"]),
-    ("div", &["class", "id"]),
-    ("h1", &["id"]),
-    ("h2", &["id"]),
-    ("h3", &["id"]),
-    ("h4", &["id"]),
-    ("h5", &["id"]),
-    ("h6", &["id"]),
+    ("div", &["class"]),
     ("img", &["alt", "height", "src", "title", "width"]),
     ("input", &["checked"]),
     ("ol", &["start"]),
+    ("p", &["class"]),
+    ("span", &["class"]),
     ("sup", &["class"]),
     ("td", &["align", "colspan", "rowspan"]),
     ("th", &["align", "colspan", "rowspan", "scope"]),
@@ -115,6 +112,10 @@ const CLASSES: &[&str] = &[
     "markdown-alert-important",
     "markdown-alert-warning",
     "markdown-alert-caution",
+    "markdown-alert-title",
+    "math math-inline",
+    "math math-display",
+    "toc",
 ];
 
 /// What links say of where they lead: we don't vouch for it, and it gets no hold of our window.
@@ -135,6 +136,9 @@ pub(super) fn clean(cleaner: &ammonia::Builder<'_>, marker: &str, html: &str) ->
     cleaner.clean_from_reader(read).ok()?.write_to(&mut written).ok()?;
     let cleaned = String::from_utf8(written.html).ok()?;
     let (stays, said) = (format!(" href=\"{marker}"), format!(" rel=\"{REL}\""));
+    // Browsers know `#top` where no element has that name.
+    let top = format!(" href=\"#{PREFIX}top\"");
+    let has_top = cleaned.contains(&format!(" id=\"{PREFIX}top\""));
     let mut kept = String::with_capacity(cleaned.len());
     let mut rest = cleaned.as_str();
     // What was cleaned has `<` and `>` around its elements only, so this begins one wherever it occurs.
@@ -143,14 +147,19 @@ pub(super) fn clean(cleaner: &ammonia::Builder<'_>, marker: &str, html: &str) ->
         let (tag, after) = after.split_at(after.find('>').unwrap_or(after.len()));
         kept.push_str(before);
         if tag.contains(&stays) {
-            kept.push_str(&tag.replacen(&stays, " href=\"", 1).replacen(&said, "", 1));
-        } else {
+            let tag = tag.replacen(&stays, " href=\"", 1).replacen(&said, "", 1);
+            kept.push_str(&if has_top { tag } else { tag.replacen(&top, " href=\"#top\"", 1) });
+        } else if tag.contains(" href=\"") {
             kept.push_str(tag);
+        } else {
+            // An anchor leads nowhere.
+            kept.push_str(&tag.replacen(&said, "", 1));
         }
         rest = after;
     }
     kept.push_str(rest);
-    Some(kept)
+    // Whoever knows it could write ids of any name. It is in no HTML that is taken apart rightly.
+    Some(if kept.contains(marker) { kept.replace(marker, "") } else { kept })
 }
 
 /// HTML as the cleaner reads it, a few kilobytes at a time. It ends with an error when reading it takes too
@@ -219,7 +228,7 @@ pub(super) fn new(marker: String) -> ammonia::Builder<'static> {
     builder
         .tags(TAGS.iter().copied().collect())
         .tag_attributes(attributes)
-        .generic_attributes(HashSet::from(["dir", "lang"]))
+        .generic_attributes(HashSet::from(["dir", "id", "lang"]))
         .url_schemes(HashSet::from(["http", "https", "mailto", "tel"]))
         // Whatever somebody writes as HTML, an input is the box of a task, and does nothing.
         .set_tag_attribute_value("input", "type", "checkbox")
@@ -235,12 +244,25 @@ fn keep<'a>(name: &str, value: &'a str, marker: &str) -> Option<Cow<'a, str>> {
         "id" => value.strip_prefix(marker).map(|id| format!("{PREFIX}{id}").into()),
         "class" => (CLASSES.contains(&value) || is_language(value)).then_some(value.into()),
         // The marker before an address says that it stays on this host, until `clean` has seen it.
-        "href" => match value.strip_prefix('#').and_then(|value| value.strip_prefix(marker)) {
-            Some(id) => Some(format!("{marker}#{PREFIX}{id}").into()),
+        "href" => match value.trim().strip_prefix('#') {
+            Some(fragment) => Some(format!("{marker}{}", on_this_page(fragment, marker)).into()),
             None if stays(value) => Some(format!("{marker}{value}").into()),
             None => Some(value.into()),
         },
         _ => Some(value.into()),
+    }
+}
+
+/// The address of a place on this page.
+fn on_this_page(fragment: &str, marker: &str) -> String {
+    if let Some(id) = fragment.strip_prefix(marker) {
+        return format!("#{PREFIX}{id}");
+    }
+    let anchor = anchor(&percent_decode_str(fragment).decode_utf8_lossy());
+    match anchor.as_str() {
+        // Without a name it is the beginning of the page.
+        "" => "#".to_owned(),
+        anchor => format!("#{PREFIX}{}", escape::path(anchor)),
     }
 }
 

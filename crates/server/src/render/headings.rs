@@ -28,6 +28,8 @@ pub(super) struct Anchors {
     used: HashSet<String>,
     /// How often a text occurred.
     times: HashMap<String, usize>,
+    /// Anchors that people wrote as HTML, with the numbers of their events.
+    written: HashMap<String, usize>,
 }
 
 impl Anchors {
@@ -42,6 +44,27 @@ impl Anchors {
         }
         anchor
     }
+
+    /// Whether an anchor that somebody wrote into the event `at` gets its name: nothing before it has that.
+    pub(super) fn takes(&mut self, anchor: &str, at: usize) -> bool {
+        let is_free =
+            !anchor.is_empty() && !self.used.contains(anchor) && !self.written.contains_key(anchor);
+        if is_free {
+            self.written.insert(anchor.to_owned(), at);
+        }
+        is_free
+    }
+
+    /// The event with the written anchor whose name a heading needs. Often it stands right before that heading.
+    pub(super) fn displaced(&mut self, anchor: &str) -> Option<usize> {
+        self.written.remove(anchor)
+    }
+}
+
+/// The anchor that a fragment of an address or a name in HTML means.
+pub(super) fn anchor(name: &str) -> String {
+    let name = name.trim();
+    slug(name.strip_prefix(PREFIX).unwrap_or(name))
 }
 
 /// The anchor of a heading as GitHub makes it: small letters, digits, `-` and `_`, and `-` for a space.

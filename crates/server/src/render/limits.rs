@@ -33,8 +33,3 @@ pub(super) const TAGS_TIMES_ELEMENTS: usize = 1_000_000;
 pub(super) const ELEMENTS_AFTER_TABLE: usize = 20_000;
 /// How long the cleaner may compute. The limits above keep most pages far below.
 pub(super) const CLEANING: Duration = Duration::from_secs(2);
-/// The largest front matter that is read, in bytes.
-pub(super) const FRONT_MATTER: usize = 64 * 1024;
-/// The values in front matter, and how deep it may be.
-pub(super) const FRONT_MATTER_VALUES: usize = 10_000;
-pub(super) const FRONT_MATTER_DEPTH: usize = 32;

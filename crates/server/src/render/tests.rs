@@ -86,11 +86,260 @@ fn ids_are_ours_only() {
     ] {
         let html = html(text);
         assert!(!html.contains(" name=") && !html.contains("<form"), "{html}");
-        assert!(
-            !html.contains(" id=") || html.contains("id=\"user-content-a-location\""),
-            "{html}"
+        let ids = html.split(" id=\"").skip(1);
+        assert!(ids.into_iter().all(|id| id.starts_with("user-content-")), "{html}");
+    }
+    assert!(html("<img id=body><input id=x>").matches(" id=\"user-content-").count() == 2);
+}
+
+#[test]
+fn anchors_that_people_write_are_led_to() {
+    for (text, id) in [
+        ("[t](#x)\n\n<a name=\"x\"></a>\n\ntext\n", "x"),
+        ("[t](#x)\n\n<a id='x'></a>", "x"),
+        ("[t](#X.Y)\n\n<a name=X.Y></a>", "xy"),
+        ("<a href=\"#sec\">j</a>\n\n## Sec\n", "sec"),
+        ("<a href=\"#%C3%84pfel\">j</a>\n\n## Äpfel\n", "äpfel"),
+        ("[t](#%C3%84pfel)\n\n## Äpfel\n", "äpfel"),
+        ("[t](#äpfel)\n\n<p id=\"%C3%84pfel\">x</p>", "äpfel"),
+        ("[t](#user-content-x)\n\n<span id=\"user-content-x\">x</span>", "x"),
+        ("[[#My care]]\n\nMy care\n===\n", "my-care"),
+        ("<a href=' #x'>j</a> <h2 id=x>x</h2>", "x"),
+        ("[t](#x)\n\n<a name=x></a>\n# X\n", "x"),
+        ("[t](#x)\n\n# X\n\n<a name=x></a>\n", "x"),
+        ("[t](#x)\n\n<a name=x></a>\n\n<a name=X></a>\n", "x"),
+    ] {
+        let html = html(text);
+        let address = format!("href=\"#user-content-{}\"", escape::path(id));
+        assert!(html.contains(&address), "{text}: {html}");
+        assert_eq!(
+            html.matches(&format!(" id=\"user-content-{id}\"")).count(),
+            1,
+            "{text}: {html}"
         );
     }
+    let page = render("<a name=x></a>\n\n# X\n\n# X\n");
+    assert_eq!(
+        page.headings.iter().map(|h| &*h.id).collect::<Vec<_>>(),
+        ["user-content-x", "user-content-x-1"]
+    );
+}
+
+#[test]
+fn the_beginning_of_a_page_is_led_to() {
+    for text in ["[up](#)", "<a href='#'>up</a>"] {
+        assert!(html(text).contains("<a href=\"#\">up</a>"), "{}", html(text));
+    }
+    for text in ["[up](#top)", "<a href='#top'>up</a>"] {
+        assert!(html(text).contains("<a href=\"#top\">up</a>"), "{}", html(text));
+        let html = html(&format!("{text}\n\n# Top\n"));
+        assert!(html.contains("<a href=\"#user-content-top\">up</a>"), "{html}");
+    }
+}
+
+#[test]
+fn html_that_swallows_what_follows_is_text() {
+    let names = "script style template title textarea iframe noscript xmp plaintext noembed noframes \
+                 select option svg math frameset object embed form button dialog video audio canvas \
+                 table td tr caption col details head body html frame listing marquee input";
+    let mut openings: Vec<String> = names.split(' ').map(|name| format!("<{name}>")).collect();
+    let others = [
+        "<!--",
+        "<!-- a",
+        "<?php",
+        "<![CDATA[",
+        "<!DOCTYPE",
+        "<div lang='",
+        "<div title=\"",
+        "<b lang='",
+        "<? > <b lang='?>",
+        "<ScRiPt src='",
+        "</div lang='",
+        "<p",
+        "<textarea rows='>'",
+    ];
+    openings.extend(others.map(str::to_owned));
+    for opening in openings {
+        for before in ["", "Put it in a ", "> ", "- "] {
+            let text = format!(
+                "{before}{opening} tag.\n\n## Next\n\nimportant [t](#next) [^f]\n\n[^f]: g\n"
+            );
+            let page = render(&text);
+            assert!(
+                page.html.contains("<h2 id=\"user-content-next\">Next</h2>"),
+                "{text}: {}",
+                page.html
+            );
+            assert!(
+                page.html.contains("<p>important <a href=\"#user-content-next\">"),
+                "{text}: {}",
+                page.html
+            );
+            assert_eq!(page.headings.len(), 1);
+        }
+    }
+    assert_eq!(html("Put it in a <script> tag.\n"), "<p>Put it in a &lt;script&gt; tag.</p>\n");
+    assert!(html("a <!-- b\n").contains("a &lt;!-- b"));
+    assert_eq!(html("a <!-- b --> c\n"), "<p>a  c</p>\n");
+}
+
+#[test]
+fn the_marker_of_ids_stays_here() {
+    let renderer = Renderer::new();
+    let page = ExistingPath::new("a").unwrap();
+    let found = HashMap::new();
+    let style = LinkStyle::TargetFirst;
+    let context = Context { page: &page, base: "", style, found: &found };
+    for opening in [
+        "<textarea>",
+        "<title>",
+        "<div lang='",
+        "<xmp>",
+        "<? > <b lang='?>",
+        "<a title='",
+        "<svg><style>",
+    ] {
+        let text = format!("{opening}\n\n# a [b](#c) [^d]\n\n<a name=e></a> '>\n\n[^d]: f\n");
+        let html = renderer.render(&text, &context).html;
+        assert!(!html.contains(&renderer.marker[..16]), "{opening}: {html}");
+    }
+}
+
+#[test]
+fn addresses_become_links() {
+    for (text, expected) in [
+        (
+            "See https://example.org/x\n",
+            "See <a href=\"https://example.org/x\" rel=\"nofollow noopener\">https://example.org/x</a>",
+        ),
+        (
+            "www.example.org/a_b",
+            "<a href=\"http://www.example.org/a_b\" rel=\"nofollow noopener\">www.example.org/a_b</a>",
+        ),
+        (
+            "ann@example.org",
+            "<a href=\"mailto:ann@example.org\" rel=\"nofollow noopener\">ann@example.org</a>",
+        ),
+        ("https://example.org/__init__.py", ">https://example.org/__init__.py</a>"),
+        (
+            "**https://example.org/?a=b&c=d**",
+            "<strong><a href=\"https://example.org/?a=b&amp;c=d\"",
+        ),
+        ("| https://example.org |\n|---|\n", ">https://example.org</a></th>"),
+        ("# https://example.org\n", ">https://example.org</a></h1>"),
+        ("<b>https://example.org</b>", "<b><a href=\"https://example.org\""),
+        ("(see https://example.org).", ">https://example.org</a>).</p>"),
+    ] {
+        let html = html(text);
+        assert!(html.contains(expected), "{text}: {html}");
+    }
+    for text in [
+        "`https://example.org`",
+        "```\nhttps://example.org\n```",
+        "    https://example.org",
+        "$https://example.org$",
+        "![https://example.org](https://a.example)",
+        "<!-- https://example.org -->",
+        "javascript://example.org",
+    ] {
+        let html = html(text);
+        assert!(!html.contains("<a "), "{text}: {html}");
+    }
+    for text in [
+        "[https://example.org](https://a.example)",
+        "<https://example.org>",
+        "<a href=\"https://a.example\">https://example.org</a>",
+    ] {
+        let html = html(text);
+        assert_eq!(html.matches("<a ").count(), 1, "{text}: {html}");
+    }
+}
+
+#[test]
+fn alerts_say_what_they_are() {
+    for kind in ["Note", "Tip", "Important", "Warning", "Caution"] {
+        let html = html(&format!("> [!{}]\n> hot\n", kind.to_uppercase()));
+        let class = kind.to_lowercase();
+        let expected = format!(
+            "<blockquote class=\"markdown-alert-{class}\"><p class=\"markdown-alert-title\">{kind}</p>\n<p>hot</p>"
+        );
+        assert!(html.replace(">\n<p class", "><p class").contains(&expected), "{html}");
+    }
+}
+
+#[test]
+fn formulas_keep_every_byte() {
+    for (text, expected) in [
+        (
+            "$x*y*z$ $$a \\\\ b$$\n",
+            "<p><span class=\"math math-inline\">$x*y*z$</span> <span class=\"math math-display\">$$a \\\\ b$$</span></p>\n",
+        ),
+        (
+            "$$\n\\begin{a}\n  x &= y \\\\\n\n- z_1_ <b>\n\\end{a}\n$$\n",
+            "$$\n\\begin{a}\n  x &amp;= y \\\\\n\n- z_1_ &lt;b&gt;\n\\end{a}\n$$</span>",
+        ),
+        ("> $$\n> a_b_c\n> $$\n", "$$\na_b_c\n$$</span>"),
+        ("$a_{1}^*b_{2}^*$", "$a_{1}^*b_{2}^*$</span>"),
+        ("# $x$\n", "<span class=\"math math-inline\">$x$</span></h1>"),
+        ("`$a$`", "<code>$a$</code>"),
+        ("It costs $5 or $10.", "<p>It costs $5 or $10.</p>"),
+        ("US$5 *a* US$7", "<p>US$5 <em>a</em> US$7</p>"),
+        ("\\$a$ b$", "<p>$a$ b$</p>"),
+    ] {
+        assert!(html(text).contains(expected), "{text}: {}", html(text));
+    }
+    assert_eq!(render("# a $x*y$\n").headings[0].text, "a $x*y$");
+}
+
+#[test]
+fn wiki_links_are_whole_in_tables() {
+    let page =
+        render("| a | b |\n|---|---|\n| [[roses|*Queen*]] | y |\n| [[roses\\|*Q*]] | `z` |\n");
+    assert!(
+        page.html
+            .contains("<td><a href=\"/w/g/roses\" class=\"wiki-link\">*Queen*</a></td><td>y</td>"),
+        "{}",
+        page.html
+    );
+    assert!(
+        page.html.contains("<td><a href=\"/w/g/roses\" class=\"wiki-link\"><em>Q</em></a></td>"),
+        "{}",
+        page.html
+    );
+    let page = render_as("| [[Queen|roses]] | b |\n|---|---|\n", LinkStyle::TitleFirst);
+    assert!(
+        page.html
+            .contains("<th><a href=\"/w/g/roses\" class=\"wiki-link\">Queen</a></th><th>b</th>"),
+        "{}",
+        page.html
+    );
+}
+
+#[test]
+fn links_without_text_are_visible() {
+    for (text, expected) in [
+        ("[[roses|]]", ">roses</a>"),
+        ("[](roses.md)", ">roses</a>"),
+        ("[](https://example.org)", ">https://example.org</a>"),
+        ("[](#a)", ">a</a>"),
+        ("[![](https://a.example/p.png)](https://example.org)", "alt=\"\"></a>"),
+    ] {
+        assert!(html(text).contains(expected), "{text}: {}", html(text));
+    }
+}
+
+#[test]
+fn a_table_of_contents_stands_where_its_tag_does() {
+    let page = render("[[_TOC_]]\n\n# A <b>\n\n## B\n");
+    assert!(
+        page.html.starts_with("<div class=\"toc\"><ul><li><a href=\"#user-content-a-\">A </a><ul><li><a href=\"#user-content-b\">B</a>")
+            || page.html.starts_with("<div class=\"toc\"><ul><li><a href=\"#user-content-a\">A</a><ul><li><a href=\"#user-content-b\">B</a>"),
+        "{}",
+        page.html
+    );
+    assert!(page.links.is_empty() && !page.html.contains("<p>"));
+    let page = render("x [[_TOC_]] y [[_TOC_]]\n\n# A\n");
+    assert_eq!(page.html.matches("class=\"toc\"").count(), 1, "{}", page.html);
 }
 
 #[test]
@@ -98,6 +347,14 @@ fn footnotes_lead_to_each_other_and_nowhere_else() {
     let html = html("a[^forms]\n\n[^forms]: b\n");
     assert!(html.contains("href=\"#user-content-fn-forms\""), "{html}");
     assert!(html.contains("id=\"user-content-fn-forms\""), "{html}");
+    let html = self::html("a[^Note] b[^Ä]\n\n[^note]: c\n[^ä]: d\n");
+    for id in ["user-content-fn-note", "user-content-fn-ä"] {
+        assert!(
+            html.contains(&format!(" id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")),
+            "{html}"
+        );
+    }
+    assert!(html.contains(">1</a></sup>") && html.contains("label\">1</sup>"), "{html}");
 }
 
 #[test]
@@ -172,19 +429,18 @@ fn front_matter_is_data_and_not_text() {
         let last = format!("*a{}", n - 1);
         text + &format!("a{n}: &a{n} [{}]\n", [last.as_str(); 9].join(", "))
     });
-    for data in [
-        "a: [",
-        "just text",
-        "- a",
-        "a: *b",
-        &bomb,
-        &"[".repeat(60_000),
-        &format!("a: {}", "x".repeat(70_000)),
-    ] {
+    for data in ["a: [", "a: *b", &bomb, &format!("a: {}", "x".repeat(70_000))] {
         let page = render(&format!("---\n{data}\n---\nText\n"));
         assert!(page.front_matter.is_none() && page.front_matter_error.is_some(), "{data:.40}");
         assert_eq!(page.html, "<p>Text</p>\n");
     }
+    for data in ["just text", "- a", "[a", &"[".repeat(60_000)] {
+        let page = render(&format!("---\n{data}\n---\nText\n"));
+        assert!(page.front_matter.is_none() && page.front_matter_error.is_none(), "{data:.40}");
+        assert!(page.html.starts_with("<hr>\n") && page.html.ends_with("<p>Text</p>\n"));
+        assert!(page.html.contains(data.trim_start_matches("- ")), "{}", page.html);
+    }
+    assert_eq!(html("\u{feff}# A\n"), html("# A\n"));
     let deep = format!("+++\na = {}{}\n+++\n", "[".repeat(30_000), "]".repeat(30_000));
     assert!(render(&deep).front_matter_error.is_some());
 }

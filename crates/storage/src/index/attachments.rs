@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::key::Key;
+use super::key::{BaseName, Key};
 use crate::attachments::AttachmentSummary;
 use crate::author::Author;
 use crate::db::DbError;
@@ -34,9 +34,10 @@ pub(super) fn put(
     let (page, name) = split(&attachment.path);
     transaction
         .prepare_cached(
-            "insert into attachment (page, name, key, etag, size, revision, author_name, author_email, modified)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             on conflict (page, name) do update set etag = excluded.etag, size = excluded.size,
+            "insert into attachment (page, name, key, etag, size, revision, author_name, author_email, modified,
+                                     base)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             on conflict (page, name) do update set base = excluded.base, etag = excluded.etag, size = excluded.size,
              revision = excluded.revision, author_name = excluded.author_name,
              author_email = excluded.author_email, modified = excluded.modified",
         )?
@@ -50,6 +51,7 @@ pub(super) fn put(
             attachment.author.name(),
             attachment.author.email(),
             attachment.modified.unix_timestamp(),
+            BaseName::of(name).number(),
         ])?;
     Ok(())
 }

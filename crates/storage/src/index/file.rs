@@ -7,7 +7,7 @@ use super::links::{self, LinkRows};
 use super::{pages, search};
 use crate::author::Author;
 use crate::db::DbError;
-use crate::links::{LinkStyle, distinct_links};
+use crate::links::{LinkStyle, MarkdownSource, distinct_links};
 use crate::page::{PageSummary, from_seconds, title};
 use crate::page_path::ExistingPath;
 use crate::repo::{Entry, RepoError};
@@ -62,7 +62,9 @@ struct Searched {
 impl Searched {
     fn of(page: &ExistingPath, content: &[u8], style: LinkStyle) -> Self {
         let body = beginning(content);
-        let links = distinct_links(page, &body, style).take(MAX_LINKS).map(LinkRows::of).collect();
+        let source = MarkdownSource::of(&body);
+        let links =
+            distinct_links(page, &source, style).take(MAX_LINKS).map(LinkRows::of).collect();
         Self { body, links }
     }
 }
@@ -93,7 +95,7 @@ impl FileState {
                 let content = content(entry.id)?;
                 Now::Page {
                     searched: is_searched.then(|| Searched::of(&page, &content, style)),
-                    title: title(&page, &content),
+                    title: title(&page, &content, style),
                     etag: entry.id,
                     size: content.len() as u64,
                     path: page,

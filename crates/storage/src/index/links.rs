@@ -12,7 +12,7 @@ use super::file::{MAX_LINKS, beginning};
 use super::key::Key;
 use crate::db::DbError;
 use crate::deadline;
-use crate::links::{Link, LinkKind, LinkStyle, Target, distinct_links, resolve};
+use crate::links::{Link, LinkKind, LinkStyle, MarkdownSource, Target, distinct_links, resolve};
 use crate::page_path::ExistingPath;
 use crate::resolve::Found;
 
@@ -93,7 +93,8 @@ pub(crate) fn outgoing(connection: &Connection, path: &str) -> Result<Vec<Writte
 /// As [`outgoing`], of a page that isn't searched.
 pub(crate) fn unstored(page: &ExistingPath, content: &[u8], style: LinkStyle) -> Vec<WrittenLink> {
     let text = beginning(content);
-    distinct_links(page, &text, style).take(MAX_LINKS).map(WrittenLink::of).collect()
+    let source = MarkdownSource::of(&text);
+    distinct_links(page, &source, style).take(MAX_LINKS).map(WrittenLink::of).collect()
 }
 
 /// Up to `limit` pages whose paths come after `after` and that have a link which leads to this path (or

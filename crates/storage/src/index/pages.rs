@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
-use super::key::Key;
+use super::key::{BaseName, Key};
 use crate::author::Author;
 use crate::db::DbError;
 use crate::page::{PageSummary, from_seconds};
@@ -24,10 +24,10 @@ pub(super) fn put(
     Ok(transaction
         .prepare_cached(
             "insert into page (path, key, title, etag, size, revision, author_name, author_email, modified,
-                               searched)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                               searched, base)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              on conflict (path) do update set title = excluded.title, etag = excluded.etag, size = excluded.size,
-             revision = excluded.revision, author_name = excluded.author_name,
+             base = excluded.base, revision = excluded.revision, author_name = excluded.author_name,
              author_email = excluded.author_email, modified = excluded.modified,
              searched = excluded.searched
              returning id",
@@ -44,6 +44,7 @@ pub(super) fn put(
                 page.author.email(),
                 page.modified.unix_timestamp(),
                 is_searched,
+                BaseName::of(&page.path).number(),
             ],
             |row| row.get(0),
         )?)

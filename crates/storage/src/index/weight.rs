@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::file::{MAX_BODY, MAX_LINKS, beginning, searched_names};
-use crate::links::{LinkStyle, destinations};
+use crate::links::{LinkStyle, MarkdownSource, destinations};
 use crate::measure::{Changed, Paths};
 use crate::page::TITLE_BYTES;
 use crate::page_path::ExistingPath;
@@ -143,7 +143,8 @@ impl NewFiles {
         self.weight(|id, _| {
             let content = text(id)?;
             let text = beginning(&content);
-            let links = destinations(&text, style).take(MAX_LINKS);
+            let source = MarkdownSource::of(&text);
+            let links = destinations(&source, style).take(MAX_LINKS);
             Ok(links.map(|destination| LINK + destination.len() as u64).sum())
         })
     }

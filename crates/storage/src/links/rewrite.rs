@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::target::{Start, parent};
 use super::written::{self, Written};
-use super::{LinkKind, LinkStyle, Target, resolve};
+use super::{LinkKind, LinkStyle, MarkdownSource, Target, resolve};
 use crate::page_path::ExistingPath;
 
 /// The page `from` with links that still lead to the same pages and attachments after a move; `None`
@@ -33,7 +33,8 @@ pub fn rewrite(
     let mut rewritten = String::new();
     let mut done = 0;
     let mut known: HashMap<(LinkKind, &str), Option<String>> = HashMap::new();
-    let mut links: Vec<Written> = written::links(text, style).collect();
+    let source = MarkdownSource::of(text);
+    let mut links: Vec<Written> = written::links(&source, style).collect();
     links.sort_by_key(|link| link.range.start);
     for link in links {
         let raw = &text[link.range.clone()];

@@ -53,7 +53,8 @@ pub fn resolve(page: &ExistingPath, kind: LinkKind, destination: &str) -> Option
 }
 
 fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Option<Target> {
-    if destination.contains("://") || destination.starts_with("//") {
+    if destination.contains("://") || destination.starts_with("//") || is_contents_tag(destination)
+    {
         return None;
     }
     let (name, fragment) = match destination.split_once('#') {
@@ -74,6 +75,11 @@ fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Optio
     candidates.insert(0, path);
     let form = Form { start, extension, path: name.len() };
     Some(Target { candidates, fragment, form })
+}
+
+/// Whether a wiki link stands for the table of contents, as in Gollum and GitLab.
+pub fn is_contents_tag(destination: &str) -> bool {
+    destination.trim() == "_TOC_"
 }
 
 fn resolve_url(page: &ExistingPath, destination: &str) -> Option<Target> {

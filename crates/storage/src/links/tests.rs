@@ -9,7 +9,7 @@ fn page(path: &str) -> ExistingPath {
 }
 
 fn all(page: &ExistingPath, text: &str, style: LinkStyle) -> Vec<Link> {
-    links(page, text, style).collect()
+    links(page, &MarkdownSource::of(text), style).collect()
 }
 
 fn found(text: &str) -> Vec<Link> {
@@ -36,6 +36,11 @@ fn wiki_links_are_names_from_the_root() {
         ("[[roses.md]]", &["roses.md", "roses"]),
         ("![[photo.png]]", &["photo.png", "garden/home/photo.png"]),
         ("| a |\n|---|\n| [[roses\\|Queen]] |\n", &["roses"]),
+        ("| a | b |\n|---|---|\n| [[roses|Queen]] | x |\n", &["roses"]),
+        ("| [[roses|Queen]] | b |\n|---|---|\n", &["roses"]),
+        ("\u{feff}---\nFoo\n---\n[[roses]]", &["roses"]),
+        ("[[_TOC_]] [[roses]]", &["roses"]),
+        ("$[[a]]$ $$ [[b]] $$ US$5 [[roses]] US$7", &["roses"]),
         ("[[What is it: a rose?]]", &["What is it: a rose?"]),
     ] {
         assert_eq!(candidates(text), expected, "{text}");
@@ -209,7 +214,8 @@ fn hostile_pages_take_little_time() {
 fn a_link_that_is_repeated_a_million_times_is_resolved_once() {
     let deep = page(&["d".repeat(60).as_str(); 15].join("/"));
     let text = "[a](b) ![a](b) [[b]] ".repeat(300_000);
-    let mut links = distinct_links(&deep, &text, LinkStyle::TargetFirst);
+    let source = MarkdownSource::of(&text);
+    let mut links = distinct_links(&deep, &source, LinkStyle::TargetFirst);
     let kinds: Vec<LinkKind> = links.by_ref().map(|link| link.kind).collect();
     assert_eq!(kinds, [LinkKind::Link, LinkKind::Image, LinkKind::Wiki]);
 }

@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use pulldown_cmark::{CowStr, Event, LinkType, OffsetIter, Parser, RefDefs, Tag, TagEnd};
+use pulldown_cmark::{CowStr, Event, LinkType, OffsetIter, RefDefs, Tag, TagEnd};
 
-use super::{LinkKind, LinkStyle, dialect};
-use crate::front_matter::FrontMatter;
+use super::{LinkKind, LinkStyle, MarkdownSource};
 
 /// A link as it is written, wherever it leads.
 pub(super) struct Written {
@@ -19,11 +18,9 @@ pub(super) struct Written {
 
 /// All links of a page that have a destination of their own or a definition, found one by one: a page may
 /// have a million of them.
-pub(super) fn links(text: &str, style: LinkStyle) -> Links<'_> {
-    let start = FrontMatter::find(text).map_or(0, |front_matter| front_matter.end);
-    let body = &text[start..];
-    let finder = Finder { body, style, open: Vec::new(), defined: HashSet::new() };
-    Links { start, finder, events: Parser::new_ext(body, dialect()).into_offset_iter() }
+pub(super) fn links<'a>(source: &'a MarkdownSource<'_>, style: LinkStyle) -> Links<'a> {
+    let finder = Finder { source, style, open: Vec::new(), defined: HashSet::new() };
+    Links { start: source.start(), finder, events: source.parser().into_offset_iter() }
 }
 
 pub(super) struct Links<'a> {
@@ -49,7 +46,7 @@ impl Iterator for Links<'_> {
 }
 
 struct Finder<'a> {
-    body: &'a str,
+    source: &'a MarkdownSource<'a>,
     style: LinkStyle,
     /// The links whose ends have not been reached.
     open: Vec<Open<'a>>,
@@ -133,8 +130,9 @@ impl<'a> Finder<'a> {
     }
 
     fn wiki(&self, range: &Range<usize>) -> Option<Written> {
-        let WikiText { kind, target, .. } = wiki_text(self.body.get(range.clone())?, self.style)?;
-        let destination = self.body[range.start..][target.clone()].to_owned();
+        let WikiText { kind, target, .. } =
+            wiki_text(self.source.body().get(range.clone())?, self.style)?;
+        let destination = self.source.body()[range.start..][target.clone()].to_owned();
         Some(Written {
             kind,
             range: range.start + target.start..range.start + target.end,
@@ -146,23 +144,24 @@ impl<'a> Finder<'a> {
     fn locate(
         &self,
         kind: LinkKind,
-        destination: &CowStr<'_>,
+        destination: &CowStr<'a>,
         span: Range<usize>,
         mark: &str,
     ) -> Option<Written> {
         let range = match destination {
             // As it is written: a part of the source.
-            CowStr::Borrowed(part) => position(self.body, part)?,
+            CowStr::Borrowed(part) => position(self.source.parsed(), part)?,
             // Escapes were undone.
             _ => {
-                let source = self.body.get(span.clone())?;
+                let source = self.source.parsed().get(span.clone())?;
                 let from = source.find(mark)? + mark.len();
                 let found = scan(&source[from..])?;
                 let start = span.start + from;
                 start + found.start..start + found.end
             }
         };
-        Some(Written { kind, range, destination: destination.to_string() })
+        let destination = self.source.reveal(destination.clone()).to_string();
+        Some(Written { kind, range, destination })
     }
 }
 
@@ -235,6 +234,16 @@ pub fn wiki_text(link: &str, style: LinkStyle) -> Option<WikiText> {
         LinkStyle::TitleFirst => (other, one),
     };
     Some(WikiText { kind, target, title: Some(title) })
+}
+
+/// The text that stands for a wiki link where the parser takes something else for it: the other side, or, in a table,
+/// both sides together. `is_divided`: the parser has divided the link at a bar.
+pub fn shown_title(link: &str, style: LinkStyle, is_divided: bool) -> Option<&str> {
+    if is_divided && style == LinkStyle::TargetFirst {
+        return None;
+    }
+    let title = wiki_text(link, style)?.title?;
+    link.get(title)
 }
 
 /// Where the text is without the spaces around it, given where it begins with them.

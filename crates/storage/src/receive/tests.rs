@@ -449,7 +449,7 @@ fn only_the_history_of_the_branch_is_known() {
     let blob = two.etag.to_string().parse().unwrap();
     // Before the index knows of it, and afterwards.
     for _ in 0..2 {
-        assert_eq!(known(&[]), []);
+        assert!(known(&[]).is_empty());
         assert_eq!(known(&[new]), [true]);
         assert_eq!(known(&[one, two.revision, new, blob]), [true, false, true, false]);
         wiki.update_index(|_| ()).unwrap();

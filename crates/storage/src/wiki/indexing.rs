@@ -142,6 +142,7 @@ impl Wiki {
         limit: usize,
     ) -> Result<Vec<PageSummary>, Error> {
         let Some(head) = self.head()? else { return Ok(Vec::new()) };
+        let style = self.preferences()?.link_style();
         let pages: BTreeMap<ExistingPath, Entry> = self
             .repo()
             .files(head)?
@@ -163,7 +164,7 @@ impl Wiki {
             let revision = changed.get(path.file().as_bytes()).copied().unwrap_or(head);
             let commit = view.commit(revision)?;
             Ok(PageSummary {
-                title: title(&path, &content),
+                title: title(&path, &content, style),
                 path: path.as_str().to_owned(),
                 etag: entry.id,
                 size: content.len() as u64,
