@@ -114,6 +114,6 @@ mod tests {
         let text = decode(b"\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xc3\xa9\xc3\xa8\xff");
         assert_eq!((&*text.text, text.encoding), ("äöüßéè\u{fffd}", Some("UTF-8")));
         assert_eq!(decode(b"plain"), Decoded { text: "plain".into(), encoding: None });
-        assert_eq!(decode(b"\xff").encoding.is_some(), true);
+        assert!(decode(b"\xff").encoding.is_some());
     }
 }

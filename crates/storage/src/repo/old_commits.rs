@@ -212,7 +212,7 @@ mod tests {
         ] {
             let plain = walkable(&commit(people)).unwrap();
             let mut read = CommitRefIter::from_bytes(&plain, gix::hash::Kind::Sha1);
-            assert_eq!(read.clone().committer().unwrap().seconds(), 2, "{people}");
+            assert_eq!(read.committer().unwrap().seconds(), 2, "{people}");
             assert_eq!(read.parent_ids().count(), 1, "{people}");
             assert!(read.tree_id().is_ok(), "{people}");
         }
