@@ -91,9 +91,9 @@ impl ExistingAttachment {
         self.0.name()
     }
 
-    /// This spelling, then the one in NFC if that is another.
+    /// The path as it is, composed and decomposed, each spelling once.
     pub(crate) fn spellings(&self) -> impl Iterator<Item = Self> {
-        [Some(self.clone()), self.0.composed().map(Self)].into_iter().flatten()
+        self.0.spellings().map(Self)
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use unicode_casefold::UnicodeCaseFold as _;
+use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 /// The longest page path, in bytes.
@@ -18,7 +19,7 @@ const MAX_LOOKUP_BYTES: usize = 4096;
 /// The longest segment, in bytes, with room for `.md` in a file name of 255.
 const MAX_SEGMENT_BYTES: usize = 252;
 /// The deepest page.
-const MAX_DEPTH: usize = 16;
+pub(crate) const MAX_DEPTH: usize = 16;
 /// What every page's file ends in.
 pub(crate) const EXTENSION: &str = ".md";
 
@@ -146,9 +147,12 @@ impl ExistingPath {
         format!("{}{EXTENSION}", self.0)
     }
 
-    /// The path as it is, and composed if that is another spelling: how readers find what it names.
+    /// The path as it is, composed and decomposed, each spelling once: how it may be stored.
     pub(crate) fn spellings(&self) -> impl Iterator<Item = Self> {
-        [Some(self.clone()), self.composed()].into_iter().flatten()
+        let composed = self.composed();
+        let decomposed = (!self.0.is_ascii()).then(|| Self(self.0.nfd().collect()));
+        let decomposed = decomposed.filter(|it| it != self && Some(it) != composed.as_ref());
+        [Some(self.clone()), composed, decomposed].into_iter().flatten()
     }
 
     /// The same path in NFC, if it is spelt differently there.
@@ -228,13 +232,70 @@ pub(crate) fn check_name(segment: &str) -> Result<(), &'static str> {
     if segment.chars().any(|c| matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')) {
         return Err("it holds one of \\ : * ? \" < > |");
     }
-    if segment.chars().any(is_invisible) {
+    if segment.chars().any(|c| is_invisible(c) && c != ZERO_WIDTH_SPACE) || !joiners_belong(segment)
+    {
         return Err("it holds a control or invisible character");
     }
     if is_device(segment) {
         return Err("a segment is a name that Windows reserves");
     }
     Ok(())
+}
+
+/// Stands between words of scripts that put no spaces there.
+const ZERO_WIDTH_SPACE: char = '\u{200b}';
+const NON_JOINER: char = '\u{200c}';
+const JOINER: char = '\u{200d}';
+
+/// Whether every zero width space and joiner stands where its script is written so (after UAX 31, rules A1,
+/// A2 and B): elsewhere it shows nothing and makes one name look like another.
+fn joiners_belong(segment: &str) -> bool {
+    if segment.is_ascii() {
+        return true;
+    }
+    let (mut before, mut rest) = (None, segment.chars().peekable());
+    while let Some(c) = rest.next() {
+        let after = rest.peek().copied();
+        let both = |is: fn(char) -> bool| before.is_some_and(is) && after.is_some_and(is);
+        let belongs = match c {
+            ZERO_WIDTH_SPACE => both(is_unspaced),
+            NON_JOINER => both(is_cursive) || both(is_indic),
+            // A half form may end a word.
+            JOINER => both(is_cursive) || before.is_some_and(is_indic) || both(is_emoji),
+            _ => true,
+        };
+        if !belongs {
+            return false;
+        }
+        before = Some(c);
+    }
+    true
+}
+
+/// Letters and marks of Thai, Lao, Tibetan, Myanmar, Khmer and Tai scripts.
+fn is_unspaced(c: char) -> bool {
+    (c.is_alphanumeric() || is_combining_mark(c))
+        && matches!(c, '\u{e00}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{1950}'..='\u{19df}'
+            | '\u{1a20}'..='\u{1aaf}' | '\u{a9e0}'..='\u{a9ff}' | '\u{aa60}'..='\u{aadf}')
+}
+
+/// Letters and marks of scripts whose letters join: Arabic, Syriac, N'Ko, Mandaic, Mongolian.
+fn is_cursive(c: char) -> bool {
+    (c.is_alphanumeric() || is_combining_mark(c))
+        && matches!(c, '\u{600}'..='\u{77f}' | '\u{7c0}'..='\u{7ff}' | '\u{840}'..='\u{8ff}'
+            | '\u{1800}'..='\u{18af}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
+}
+
+/// Letters and marks of scripts of India and its neighbours, whose letters form clusters.
+fn is_indic(c: char) -> bool {
+    (c.is_alphanumeric() || is_combining_mark(c))
+        && matches!(c, '\u{900}'..='\u{dff}' | '\u{f00}'..='\u{109f}' | '\u{1700}'..='\u{17ff}'
+            | '\u{1900}'..='\u{1cff}' | '\u{a800}'..='\u{abff}' | '\u{11000}'..='\u{11fff}')
+}
+
+/// Emoji, and what they are made of.
+fn is_emoji(c: char) -> bool {
+    matches!(c, '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{20e3}' | '\u{1f000}'..='\u{1faff}')
 }
 
 /// Characters that show nothing or reorder what is shown. The two joiners stay: Persian, Indic
@@ -277,6 +338,11 @@ mod tests {
             "กำ",
             "robots.txt",
             "می‌خواهم",
+            "ភាសា\u{200b}ខ្មែរ",
+            "ภาษา\u{200b}ไทย",
+            "മലയാളം ന്\u{200d}",
+            "क्\u{200d}ष क्\u{200c}ष",
+            "👩\u{200d}💻 ❤\u{fe0f}\u{200d}🔥",
             "2.0",
         ] {
             assert_eq!(PagePath::new(path).unwrap().as_str(), path);
@@ -301,6 +367,16 @@ mod tests {
             ".git /x",
             "a/.gitmodules",
             ".g\u{200c}it/config",
+            "pa\u{200b}ge",
+            "pa\u{200c}ge",
+            "pa\u{200d}ge",
+            "page\u{200d}",
+            "\u{200b}ខ្មែរ",
+            "ខ្មែរ\u{200b}",
+            "ខ្មែរ\u{200b}\u{200b}ភាសា",
+            "ខ្មែរ\u{200b}a",
+            "میx\u{200c}خواهم",
+            "می\u{200c}",
             "git~1/config",
             "a\0",
             "a\nb",
