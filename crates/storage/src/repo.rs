@@ -9,6 +9,7 @@ mod attribute;
 mod blame;
 mod blobs;
 mod constant_files;
+mod directories;
 mod error;
 mod incoming;
 mod interruptible;

@@ -9,6 +9,7 @@ use gix::traverse::commit::Info;
 use gix::traverse::commit::Simple;
 use gix::traverse::commit::simple::{CommitTimeOrder, Sorting};
 
+use super::directories::Directories;
 use super::interruptible::{Interruptible, unwrapped};
 use super::old_commits::{Said, Walkable};
 use super::{Edit, Entry, Repo, RepoError, etag, object_id, revision};
@@ -63,8 +64,20 @@ impl View {
                 _ => return Ok(None),
             }
         }
+        self.names(etag(&id)).map(Some)
+    }
+
+    /// The id of the tree of a commit.
+    pub(crate) fn root(&self, commit: Revision) -> Result<Etag, RepoError> {
+        Ok(etag(&tree_of(&self.0, commit)?))
+    }
+
+    /// The names in a tree, each with its entry. Those that aren't UTF-8 are left out.
+    pub(crate) fn names(&self, tree: Etag) -> Result<Vec<(String, Entry)>, RepoError> {
+        let id = object_id(tree.as_bytes());
         let mut buffer = Vec::new();
-        let tree = local
+        let tree = self
+            .0
             .objects
             .find_tree_iter(&id, &mut buffer)
             .map_err(|e| RepoError::reading_object(&id, e))?;
@@ -75,7 +88,12 @@ impl View {
                 names.push((name.to_owned(), to_entry(entry.mode, entry.oid)));
             }
         }
-        Ok(Some(names))
+        Ok(names)
+    }
+
+    /// The directories of a commit, each of which is read once.
+    pub(crate) fn directories(&self, commit: Revision) -> Directories<'_> {
+        Directories { view: self, commit, known: HashMap::new() }
     }
 
     /// The content of a blob, checked against its id: a flipped bit is an error, never a page.
@@ -136,10 +154,11 @@ impl View {
     ) -> Result<Vec<FileChange>, RepoError> {
         let edits: BTreeMap<&[u8], &Edit> = edits.iter().map(|edit| (&*edit.path, edit)).collect();
         let mut changes = Vec::with_capacity(edits.len());
+        let mut directories = head.map(|head| self.directories(head));
         for (path, edit) in edits {
             deadline::check()?;
-            let old = match (head, std::str::from_utf8(path)) {
-                (Some(head), Ok(path)) => self.entry(head, path)?,
+            let old = match (&mut directories, std::str::from_utf8(path)) {
+                (Some(directories), Ok(path)) => directories.entry(path)?,
                 _ => None,
             };
             changes.push(FileChange { path: path.to_vec(), old, new: edit.new });
