@@ -64,23 +64,24 @@ impl Described {
     /// Brings the index along, in the transaction of the commit `new` made on top of `old`.
     ///
     /// An index that is behind stays so, and catching up passes over this commit too. So it does if another
-    /// page is to be searched in place of one that is changed.
+    /// page is to be searched in place of one that is changed. Returns whether it came along.
     pub(crate) fn apply(
         &self,
         transaction: &Transaction<'_>,
         old: Option<Revision>,
         new: Revision,
         commit: &Commit,
-    ) -> Result<(), DbError> {
+    ) -> Result<bool, DbError> {
         if current(transaction)? != old || pages::have_unsearched(transaction, &self.before)? {
-            return Ok(());
+            return Ok(false);
         }
         log::append(transaction, new, commit, &self.changes)?;
         let by = Signature { revision: new, author: &commit.author, time: commit.time };
         for file in &self.files {
             file.apply(transaction, &by)?;
         }
-        set_indexed(transaction, Some(new))
+        set_indexed(transaction, Some(new))?;
+        Ok(true)
     }
 }
 
@@ -100,15 +101,18 @@ fn file_changes(
     head: Option<Revision>,
     edits: &[Edit],
 ) -> Result<Vec<FileChange>, RepoError> {
-    let change = |Edit { path, new, .. }: &Edit| {
+    let mut directories = head.map(|head| view.directories(head));
+    let mut change = |Edit { path, new, .. }: &Edit| {
         deadline::check()?;
-        let old = match (head, std::str::from_utf8(path)) {
-            (Some(head), Ok(path)) => view.entry(head, path)?.filter(|old| !old.is_directory()),
+        let old = match (&mut directories, std::str::from_utf8(path)) {
+            (Some(directories), Ok(path)) => {
+                directories.entry(path)?.filter(|old| !old.is_directory())
+            }
             _ => None,
         };
         Ok(FileChange { path: path.clone(), old, new: *new })
     };
-    edits.iter().map(change).collect()
+    edits.iter().map(&mut change).collect()
 }
 
 /// A file's path as users know it: pages without `.md`.
@@ -139,10 +143,20 @@ pub(crate) fn changes_of(
     Ok(with_moves(&changes, &[]))
 }
 
+/// As [`changes_of`], of a commit of which it was told what it moves.
+pub(super) fn changes_with(
+    view: &View,
+    commit: Revision,
+    parents: &[Revision],
+    moves: &[(String, String)],
+) -> Result<Vec<Change>, RepoError> {
+    Ok(with_moves(&view.changes(parents.first().copied(), commit)?, moves))
+}
+
 /// Finds out which files went on under another name.
 fn with_renames(view: &View, changes: &[FileChange]) -> Result<Vec<Change>, RepoError> {
     let changed = with_moves(changes, &moves_of(view, changes)?);
-    Ok(with_copies(changed, changes))
+    with_copies(view, changed, changes)
 }
 
 /// Files that go on under another name, before and after.
@@ -155,31 +169,44 @@ pub(crate) fn moves_of(
     if removed.is_empty() || added.is_empty() {
         return Ok(Vec::new());
     }
-    let pairs = renames::pair(&removed, &added, |id| {
-        if view.blob_size(id)? > renames::MAX_SIZE { Ok(None) } else { view.blob(id).map(Some) }
-    })?;
+    let pairs = renames::pair(&removed, &added, |id| content(view, id))?;
     let path = |file: &Candidate<'_>| file.path.to_owned();
     Ok(pairs.into_iter().map(|(i, j)| (path(&removed[i]), path(&added[j]))).collect())
 }
 
-/// Finds out which new files are what others were before the same commit changed those, as when a
-/// page is split. Other copies (of a template) have histories of their own.
-fn with_copies(mut changed: Vec<Change>, changes: &[FileChange]) -> Vec<Change> {
-    let split = changes.iter().filter(|change| change.old.is_some() && change.new.is_some());
-    let origins: HashMap<Etag, &[u8]> =
-        split.filter_map(|change| Some((change.old?.id, &*change.path))).collect();
-    if origins.is_empty() {
-        return changed;
-    }
-    let ids: HashMap<&[u8], Etag> =
-        changes.iter().filter_map(|change| Some((&*change.path, change.new?.id))).collect();
-    for change in changed.iter_mut().filter(|change| change.kind == Kind::Added) {
-        let origin = ids.get(change.path.as_bytes()).and_then(|id| origins.get(id));
-        if let Some(Ok(origin)) = origin.map(|origin| std::str::from_utf8(origin)) {
-            change.kind = Kind::Copied(origin.to_owned());
+/// A file's content, if it may be compared.
+fn content(view: &View, id: Etag) -> Result<Option<Vec<u8>>, RepoError> {
+    if view.blob_size(id)? > renames::MAX_SIZE { Ok(None) } else { view.blob(id).map(Some) }
+}
+
+/// Finds out which new files are what others were, or nearly, before the same commit changed or moved
+/// those, as when a page is split. Other copies (of a template) have histories of their own.
+fn with_copies(
+    view: &View,
+    mut changed: Vec<Change>,
+    changes: &[FileChange],
+) -> Result<Vec<Change>, RepoError> {
+    let is_added: HashSet<&str> = changed
+        .iter()
+        .filter(|change| change.kind == Kind::Added)
+        .map(|change| change.path.as_str())
+        .collect();
+    let candidate = |path, entry: Option<Entry>| {
+        let id = entry.filter(|entry| entry.is_file())?.id;
+        Some(Candidate { path: std::str::from_utf8(path).ok()?, id })
+    };
+    let origins: Vec<_> = changes.iter().filter_map(|c| candidate(&c.path, c.old)).collect();
+    let mut added: Vec<_> = changes.iter().filter_map(|c| candidate(&c.path, c.new)).collect();
+    added.retain(|file| is_added.contains(file.path));
+    let copies = renames::copies(&origins, &added, |id| content(view, id))?;
+    let copies: HashMap<&str, &str> =
+        copies.into_iter().map(|(i, j)| (added[j].path, origins[i].path)).collect();
+    for change in &mut changed {
+        if let Some(origin) = copies.get(change.path.as_str()) {
+            change.kind = Kind::Copied((*origin).to_owned());
         }
     }
-    changed
+    Ok(changed)
 }
 
 /// The files that are only in one of the two states.

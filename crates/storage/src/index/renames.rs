@@ -2,7 +2,8 @@
 //!
 //! As in git (diffcore-rename): identical contents first, then pairs by similarity, best first. Two
 //! contents are as similar as the share of the larger one's bytes that stands in lines which both
-//! have; half is enough.
+//! have, whatever the lines end with; half is enough. Where there are too many pairs, files are
+//! compared that have the same name, in folders of the same name as far up as that tells them apart.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -17,6 +18,11 @@ const MAX_TOTAL: usize = 64 << 20;
 const MAX_WORK: usize = 50_000_000;
 /// The longest piece of a line that is compared as one, in bytes, as in git.
 const CHUNK: usize = 64;
+/// So many folders above a file tell it from others of its name.
+const FOLDERS: usize = 8;
+/// As `MAX_TOTAL` and `MAX_WORK`, for copies, which are looked for in commits of every kind.
+const MAX_COPIED: usize = 16 << 20;
+const MAX_COPY_WORK: usize = 5_000_000;
 
 /// A file that a commit removes or adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,32 +42,19 @@ pub(crate) fn pair<E>(
     // A file that moved with its directory kept its name.
     pairing.take_identical(removed, added, |file| (file.id, name(file.path)));
     pairing.take_identical(removed, added, |file| (file.id, ""));
+    if pairing.left(removed, added) > MAX_PAIRS {
+        pairing.take_alike_by_name(removed, added, &mut content)?;
+    }
     let old: Vec<usize> = (0..removed.len()).filter(|at| !pairing.old.contains(at)).collect();
     let new: Vec<usize> = (0..added.len()).filter(|at| !pairing.new.contains(at)).collect();
     if old.is_empty() || new.is_empty() || old.len() * new.len() > MAX_PAIRS {
         return Ok(pairing.pairs);
     }
-    let mut total = 0;
-    let mut chunks = |files: &[Candidate<'_>], places: Vec<usize>| {
-        let mut chunks = Vec::with_capacity(places.len());
-        for at in places {
-            if let Some(text) = content(files[at].id)? {
-                total += text.len();
-                if total > MAX_TOTAL {
-                    return Ok(None);
-                }
-                chunks.push((at, Chunks::of(&text)));
-            }
-        }
-        Ok(Some(chunks))
-    };
-    let (Some(old), Some(new)) = (chunks(removed, old)?, chunks(added, new)?) else {
+    let Some((old, new)) =
+        comparable((removed, old), (added, new), (MAX_TOTAL, MAX_WORK), &mut content)?
+    else {
         return Ok(pairing.pairs);
     };
-    let pieces: usize = old.iter().map(|(_, chunks)| chunks.bytes.len()).sum();
-    if pieces.saturating_mul(new.len()) > MAX_WORK {
-        return Ok(pairing.pairs);
-    }
     let mut similar = Vec::new();
     for (i, one) in &old {
         for (j, other) in &new {
@@ -73,6 +66,73 @@ pub(crate) fn pair<E>(
     }
     pairing.take_best(similar);
     Ok(pairing.pairs)
+}
+
+/// Pairs of an origin and an added file that is the same, or similar, as indices of the two lists; each
+/// added file with the one that it is most similar to.
+pub(crate) fn copies<E>(
+    origins: &[Candidate<'_>],
+    added: &[Candidate<'_>],
+    mut content: impl FnMut(Etag) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Vec<(usize, usize)>, E> {
+    let mut same: HashMap<Etag, usize> = HashMap::new();
+    for (i, origin) in origins.iter().enumerate() {
+        same.entry(origin.id).or_insert(i);
+    }
+    // Empty files are like nothing.
+    if let Ok(empty) = crate::repo::blob_id(b"") {
+        same.remove(&empty);
+    }
+    let identical = |(j, file): (usize, &Candidate<'_>)| Some((*same.get(&file.id)?, j));
+    let mut pairs: Vec<_> = added.iter().enumerate().filter_map(identical).collect();
+    let paired: HashSet<usize> = pairs.iter().map(|(_, j)| *j).collect();
+    let left: Vec<usize> = (0..added.len()).filter(|j| !paired.contains(j)).collect();
+    if left.is_empty() || origins.is_empty() || left.len() * origins.len() > MAX_PAIRS {
+        return Ok(pairs);
+    }
+    let all = (0..origins.len()).collect();
+    let limits = (MAX_COPIED, MAX_COPY_WORK);
+    let Some((origins, left)) = comparable((origins, all), (added, left), limits, &mut content)?
+    else {
+        return Ok(pairs);
+    };
+    for (j, file) in &left {
+        let scored = origins.iter().filter_map(|(i, it)| Some((it.similarity(file)?, i)));
+        // Of the most similar the first.
+        let best = scored.max_by_key(|(score, i)| (*score, std::cmp::Reverse(**i)));
+        pairs.extend(best.map(|(_, i)| (*i, *j)));
+    }
+    Ok(pairs)
+}
+
+/// The files at some places of a list, cut into pieces.
+type Pieces = Vec<(usize, Chunks)>;
+
+/// Cuts files of two lists into pieces; `None` if there are more bytes, or more comparisons of pieces to be
+/// made, than the limits say.
+fn comparable<E>(
+    old: (&[Candidate<'_>], Vec<usize>),
+    new: (&[Candidate<'_>], Vec<usize>),
+    (bytes, work): (usize, usize),
+    content: &mut impl FnMut(Etag) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Option<(Pieces, Pieces)>, E> {
+    let mut total = 0;
+    let mut chunks = |(files, places): (&[Candidate<'_>], Vec<usize>)| {
+        let mut chunks = Vec::with_capacity(places.len());
+        for at in places {
+            if let Some(text) = content(files[at].id)? {
+                total += text.len();
+                if total > bytes {
+                    return Ok(None);
+                }
+                chunks.push((at, Chunks::of(&text)));
+            }
+        }
+        Ok(Some(chunks))
+    };
+    let (Some(old), Some(new)) = (chunks(old)?, chunks(new)?) else { return Ok(None) };
+    let pieces: usize = old.iter().map(|(_, chunks)| chunks.bytes.len()).sum();
+    Ok((pieces.saturating_mul(new.len()) <= work).then_some((old, new)))
 }
 
 /// How good a pair is: similarity in thousandths, whether the names are the same, and the pair.
@@ -106,6 +166,46 @@ impl Pairing {
         }
     }
 
+    /// How many pairs there are of files that are still alone.
+    fn left(&self, removed: &[Candidate<'_>], added: &[Candidate<'_>]) -> usize {
+        (removed.len() - self.old.len()).saturating_mul(added.len() - self.new.len())
+    }
+
+    /// Takes similar files of the same name, where one is left on either side: first with as many of the
+    /// folders above them as tell most apart.
+    fn take_alike_by_name<E>(
+        &mut self,
+        removed: &[Candidate<'_>],
+        added: &[Candidate<'_>],
+        content: &mut impl FnMut(Etag) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<(), E> {
+        let mut total = 0;
+        for folders in (0..=FOLDERS).rev() {
+            let mut alone: HashMap<&str, (Vec<usize>, Vec<usize>)> = HashMap::new();
+            for (i, file) in removed.iter().enumerate().filter(|(i, _)| !self.old.contains(i)) {
+                alone.entry(end(file.path, folders)).or_default().0.push(i);
+            }
+            for (j, file) in added.iter().enumerate().filter(|(j, _)| !self.new.contains(j)) {
+                alone.entry(end(file.path, folders)).or_default().1.push(j);
+            }
+            for (old, new) in alone.into_values() {
+                let (&[i], &[j]) = (&*old, &*new) else { continue };
+                let (Some(one), Some(other)) = (content(removed[i].id)?, content(added[j].id)?)
+                else {
+                    continue;
+                };
+                total += one.len() + other.len();
+                if total > MAX_TOTAL {
+                    return Ok(());
+                }
+                if Chunks::of(&one).similarity(&Chunks::of(&other)).is_some() {
+                    self.take(i, j);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, i: usize, j: usize) {
         self.old.insert(i);
         self.new.insert(j);
@@ -126,7 +226,12 @@ impl Pairing {
 }
 
 fn name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    end(path, 0)
+}
+
+/// The name of a file with so many of the folders above it.
+fn end(path: &str, folders: usize) -> &str {
+    path.rmatch_indices('/').nth(folders).map_or(path, |(slash, _)| &path[slash + 1..])
 }
 
 /// How many bytes of a content stand in which pieces of lines.
@@ -137,13 +242,22 @@ struct Chunks {
 
 impl Chunks {
     fn of(content: &[u8]) -> Self {
-        let mut bytes = HashMap::new();
-        for line in content.split_inclusive(|byte| *byte == b'\n') {
+        let (mut bytes, mut size) = (HashMap::new(), 0);
+        let mut unix = Vec::new();
+        for mut line in content.split_inclusive(|byte| *byte == b'\n') {
+            // As in git, the same with both ends of lines.
+            if let Some(text) = line.strip_suffix(b"\r\n") {
+                unix.clear();
+                unix.extend_from_slice(text);
+                unix.push(b'\n');
+                line = &unix;
+            }
             for chunk in line.chunks(CHUNK) {
                 *bytes.entry(chunk.to_vec()).or_default() += chunk.len();
+                size += chunk.len();
             }
         }
-        Self { size: content.len(), bytes }
+        Self { size, bytes }
     }
 
     /// In thousandths; `None` below one half. Empty files are like nothing.
@@ -210,6 +324,48 @@ mod tests {
             &[("b", "one\ntwo\nthree\n5\n"), ("c", "one\ntwo\nthree\nfour\n5")],
         );
         assert_eq!(found, is(&[("a", "c")]));
+    }
+
+    #[test]
+    fn the_ends_of_lines_make_no_difference() {
+        let old = "one\ntwo\nthree\nfour\n";
+        assert_eq!(pairs(&[("a", old)], &[("b", &old.replace('\n', "\r\n"))]), is(&[("a", "b")]));
+    }
+
+    #[test]
+    fn of_very_many_files_those_with_the_same_names_are_compared() {
+        let text = |n: usize, folder: &str| {
+            format!("page {n} of many\nwith some text\n[x](/{folder}/{n})\n")
+        };
+        let files = |folder: &str| -> Vec<(String, String)> {
+            let path = |n: usize| format!("{folder}/{}/{}.md", n % 7, n / 7);
+            (0..700).map(|n| (path(n), text(n, folder))).collect()
+        };
+        let borrowed = |files: &'static [(String, String)]| -> Vec<(&'static str, &'static str)> {
+            files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect()
+        };
+        let (old, new) = (borrowed(files("d").leak()), borrowed(files("e/f").leak()));
+        let found = pairs(&old, &new);
+        assert_eq!(found.len(), 700);
+        assert!(found.iter().all(|(one, other)| one[1..] == other[3..]));
+    }
+
+    #[test]
+    fn a_copy_comes_from_what_it_is_most_similar_to() {
+        let ids: HashMap<Etag, &str> = ["a\nb\nc\n", "a\nb\nd\n", "x\n", "a\nb\nc\nd\n"]
+            .iter()
+            .map(|text| (blob_id(text.as_bytes()).unwrap(), *text))
+            .collect();
+        let file = |path: &'static str, text: &str| Candidate {
+            path,
+            id: blob_id(text.as_bytes()).unwrap(),
+        };
+        let origins = [file("one", "a\nb\nd\n"), file("two", "a\nb\nc\n")];
+        let added = [file("near", "a\nb\nc\nd\n"), file("other", "x\n"), file("same", "a\nb\nc\n")];
+        let content = |id| Ok::<_, ()>(ids.get(&id).map(|text| text.as_bytes().to_vec()));
+        let mut found = copies(&origins, &added, content).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, [(0, 0), (1, 2)]);
     }
 
     #[test]
