@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::PushRules;
-use super::names::{check_carried, check_path};
+use super::names::{check_carried, check_folder, check_path};
 use super::refusal::{Problems, PushRefusal, shown};
 use crate::deadline;
 use crate::error::Error;
@@ -45,6 +45,34 @@ pub(crate) struct Checked {
     pub(crate) log: NewCommits,
     /// Whether any of them adds or changes a file, or moves one.
     pub(crate) has_files: bool,
+}
+
+/// Where the check is.
+#[derive(Default)]
+struct Place {
+    path: Vec<u8>,
+    depth: usize,
+    /// How many bytes of the path a parent has, too: names that were there may be odd.
+    known: usize,
+}
+
+impl Place {
+    fn enter(&mut self, name: &[u8], is_known: bool) {
+        if !self.path.is_empty() {
+            self.path.push(b'/');
+        }
+        self.path.extend(name);
+        self.depth += 1;
+        if is_known {
+            self.known = self.path.len();
+        }
+    }
+
+    fn leave(&mut self, length: usize, known: usize) {
+        self.path.truncate(length);
+        self.depth -= 1;
+        self.known = known;
+    }
 }
 
 struct Check<'a> {
@@ -271,7 +299,7 @@ impl Check<'_> {
                 olds.push(tree);
             }
         }
-        self.tree(tree, &olds, &mut Vec::new(), 0)?;
+        self.tree(tree, &olds, &mut Place::default())?;
         self.measure_commit(id, tree, &olds)?;
         self.count_changes(id, tree, &olds)
     }
@@ -358,24 +386,35 @@ impl Check<'_> {
     }
 
     /// Compares a tree with those that stand at the same path in the parents.
-    fn tree(&mut self, id: Id, olds: &[Id], path: &mut Vec<u8>, depth: usize) -> Result<(), Error> {
-        if olds.contains(&id) || !self.compared.insert((id, olds.into())) {
+    fn tree(&mut self, id: Id, olds: &[Id], place: &mut Place) -> Result<(), Error> {
+        if olds.contains(&id) {
             return Ok(());
         }
-        if depth >= self.rules.max_depth {
+        if !self.compared.insert((id, olds.into())) {
+            // What is in it was looked at under another name.
+            let named = match self.rules.carries {
+                true => check_carried(&place.path),
+                false => check_folder(&place.path, place.known),
+            };
+            if let (Err(why), false) = (named, place.path.is_empty()) {
+                self.problems.about(&place.path, why);
+            }
+            return Ok(());
+        }
+        if place.depth >= self.rules.max_depth {
             let most = self.rules.max_depth;
-            self.problems.about(path, &format!("it is more than {most} levels deep"));
+            self.problems.about(&place.path, &format!("it is more than {most} levels deep"));
             return Ok(());
         }
-        let Some(bytes) = self.read_tree(id, path)? else { return Ok(()) };
+        let Some(bytes) = self.read_tree(id, &place.path)? else { return Ok(()) };
         self.seen.insert(id);
         let Some(new) = entries(&bytes) else {
-            self.problems.about(path, "the folder can't be read");
+            self.problems.about(&place.path, "the folder can't be read");
             return Ok(());
         };
         let mut old_bytes = Vec::with_capacity(olds.len());
         for old in olds {
-            old_bytes.push(self.read_tree(*old, path)?.unwrap_or_default());
+            old_bytes.push(self.read_tree(*old, &place.path)?.unwrap_or_default());
         }
         let olds: Vec<Vec<Entry<'_>>> =
             old_bytes.iter().map(|bytes| entries(bytes).unwrap_or_default()).collect();
@@ -395,26 +434,24 @@ impl Check<'_> {
             if same.iter().any(|old| old.id == entry.id && old.mode == entry.mode) {
                 continue;
             }
-            let length = path.len();
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend(entry.name);
+            let (length, known) = (place.path.len(), place.known);
+            place.enter(entry.name, !same.is_empty());
             if entry.is_tree() {
                 let trees = same.iter().filter(|old| old.is_tree()).map(|old| old.id);
-                self.tree(entry.id, &trees.collect::<Vec<_>>(), path, depth + 1)?;
+                self.tree(entry.id, &trees.collect::<Vec<_>>(), place)?;
             } else {
-                self.file(entry, path)?;
+                self.file(entry, place)?;
             }
-            path.truncate(length);
+            place.leave(length, known);
         }
         if !self.rules.carries {
-            self.collisions(&fresh, &new, &olds, path);
+            self.collisions(&fresh, &new, &olds, &place.path);
         }
         Ok(())
     }
 
-    fn file(&mut self, entry: &Entry<'_>, path: &[u8]) -> Result<(), Error> {
+    fn file(&mut self, entry: &Entry<'_>, place: &Place) -> Result<(), Error> {
+        let path = place.path.as_slice();
         let wrong = match entry.mode {
             _ if self.rules.carries => None,
             0o100_644 | 0o100_755 => None,
@@ -422,7 +459,10 @@ impl Check<'_> {
             0o160_000 => Some("it is a submodule, which a wiki doesn't take"),
             _ => Some("its mode is not one that git gives to a file (100644 or 100755)"),
         };
-        let named = if self.rules.carries { check_carried(path) } else { check_path(path) };
+        let named = match self.rules.carries {
+            true => check_carried(path),
+            false => check_path(path, place.known),
+        };
         if let Some(wrong) = wrong.or(named.err()) {
             self.problems.about(path, wrong);
         }

@@ -25,15 +25,25 @@ const MAX_FOLDER: usize = MAX_NAME - EXTENSION.len();
 /// The longest path of a file, in bytes.
 pub(super) const MAX_PATH: usize = MAX_BYTES + EXTENSION.len();
 
-/// Whether a file may be pushed to this path. How deep it is, is somebody else's question.
-pub(super) fn check_path(path: &[u8]) -> Result<(), &'static str> {
-    let path = std::str::from_utf8(path).map_err(|_| "its name is not UTF-8")?;
+/// Whether a file may be pushed to this path, of which the first `known` bytes name what was there before.
+/// Odd names that were there may stay. How deep it is, is checked elsewhere.
+pub(super) fn check_path(path: &[u8], known: usize) -> Result<(), &'static str> {
+    let new = path.get(known..).unwrap_or_default();
+    if known > 0 {
+        check_known(&path[..known])?;
+    }
+    let new = match new.strip_prefix(b"/") {
+        Some(below) if known > 0 => below,
+        None if known > 0 && new.is_empty() => return Ok(()),
+        _ => new,
+    };
     if path.len() > MAX_PATH {
         return Err("its path is longer than 1,000 bytes");
     }
-    let (folders, name) = match path.rsplit_once('/') {
+    let new = std::str::from_utf8(new).map_err(|_| "its name is not UTF-8")?;
+    let (folders, name) = match new.rsplit_once('/') {
         Some((folders, name)) => (Some(folders), name),
-        None => (None, path),
+        None => (None, new),
     };
     for folder in folders.into_iter().flat_map(|folders| folders.split('/')) {
         if folder.len() > MAX_FOLDER {
@@ -51,6 +61,35 @@ pub(super) fn check_path(path: &[u8]) -> Result<(), &'static str> {
             Err("the file of a page ends in `.md`, in small letters")
         }
         None => check_segment(name, name),
+    }
+}
+
+/// As [`check_path`], of a folder.
+pub(super) fn check_folder(path: &[u8], known: usize) -> Result<(), &'static str> {
+    if known > 0 {
+        check_known(&path[..known])?;
+    }
+    let new = std::str::from_utf8(path.get(known..).unwrap_or_default());
+    let new = new.map_err(|_| "its name is not UTF-8")?;
+    for folder in new.split('/').filter(|folder| !folder.is_empty()) {
+        if folder.len() > MAX_FOLDER {
+            return Err("the name of a folder is longer than 252 bytes");
+        }
+        check_segment(folder, folder)?;
+    }
+    Ok(())
+}
+
+/// Whether what was there before may be changed: not what a clone is harmed by.
+fn check_known(path: &[u8]) -> Result<(), &'static str> {
+    check_carried(path)?;
+    let is_for_git = |name: &[u8]| {
+        let name = String::from_utf8_lossy(name);
+        is_for_git(&name) || name.strip_suffix(EXTENSION).is_some_and(is_for_git)
+    };
+    match path.split(|byte| *byte == b'/').any(is_for_git) {
+        true => Err("git itself would act on a file of that name"),
+        false => Ok(()),
     }
 }
 
@@ -143,9 +182,9 @@ mod tests {
             "😀.md",
             "a.md.md",
         ] {
-            assert_eq!(check_path(path.as_bytes()), Ok(()), "{path}");
+            assert_eq!(check_path(path.as_bytes(), 0), Ok(()), "{path}");
         }
-        assert_eq!(check_path(format!("{}.md", "a".repeat(252)).as_bytes()), Ok(()));
+        assert_eq!(check_path(format!("{}.md", "a".repeat(252)).as_bytes(), 0), Ok(()));
     }
 
     #[test]
@@ -194,13 +233,31 @@ mod tests {
             "a/.md",
             "README.MD",
         ] {
-            check_path(path.as_bytes()).expect_err(path);
+            check_path(path.as_bytes(), 0).expect_err(path);
         }
-        check_path(b"\xff\xfe.md").unwrap_err();
-        check_path(format!("{}.md", "a".repeat(253)).as_bytes()).unwrap_err();
-        check_path("a".repeat(300).as_bytes()).unwrap_err();
-        check_path(format!("{}/x.md", "a".repeat(253)).as_bytes()).unwrap_err();
-        check_path(format!("{}x.md", "abcdefghi/".repeat(101)).as_bytes()).unwrap_err();
+        check_path(b"\xff\xfe.md", 0).unwrap_err();
+        check_path(format!("{}.md", "a".repeat(253)).as_bytes(), 0).unwrap_err();
+        check_path("a".repeat(300).as_bytes(), 0).unwrap_err();
+        check_path(format!("{}/x.md", "a".repeat(253)).as_bytes(), 0).unwrap_err();
+        check_path(format!("{}x.md", "abcdefghi/".repeat(101)).as_bytes(), 0).unwrap_err();
+    }
+
+    #[test]
+    fn what_was_there_may_have_an_odd_name() {
+        for (known, new) in
+            [("a: b?.md", ""), ("a: b?", "/x.md"), ("cafe\u{301}", "/x/y.png"), ("con.md", "")]
+        {
+            let path = format!("{known}{new}");
+            assert_eq!(check_path(path.as_bytes(), known.len()), Ok(()), "{path}");
+            check_path(path.as_bytes(), 0).expect_err(&path);
+        }
+        assert_eq!(check_path(b"\xff.md", 4), Ok(()));
+        for (known, new) in
+            [("a: b?", "/c:d.md"), (".gitmodules", ""), ("a/.git", "/x"), ("GITMOD~1", "")]
+        {
+            let path = format!("{known}{new}");
+            check_path(path.as_bytes(), known.len()).expect_err(&path);
+        }
     }
 
     #[test]
@@ -230,7 +287,7 @@ mod tests {
         #[test]
         fn the_rules_are_those_of_the_wiki(path in "[\\PC/.~]{1,12}") {
             let page = PagePath::new(&path).is_ok_and(|page| page.as_str() == path);
-            let pushed = check_path(format!("{path}.md").as_bytes()).is_ok();
+            let pushed = check_path(format!("{path}.md").as_bytes(), 0).is_ok();
             let is_short = path.contains('~');
             if page && !is_short {
                 prop_assert!(pushed, "{path:?}");
@@ -241,7 +298,7 @@ mod tests {
             let file = format!("page/{path}");
             let attachment = AttachmentPath::new(&file).is_ok_and(|file| file.as_str().ends_with(&path));
             if attachment && !is_short && is_nfc_quick(path.chars()) == IsNormalized::Yes {
-                prop_assert!(check_path(file.as_bytes()).is_ok(), "{file:?}");
+                prop_assert!(check_path(file.as_bytes(), 0).is_ok(), "{file:?}");
             }
         }
     }

@@ -39,7 +39,7 @@ fn check_by_comparison(commits: &[Vec<(u8, u8, u8)>]) {
         }
         for (path, content) in &after {
             is_wrong |=
-                before.get(path) != Some(content) && names::check_path(path.as_bytes()).is_err();
+                before.get(path) != Some(content) && names::check_path(path.as_bytes(), 0).is_err();
         }
         before = after;
     }
