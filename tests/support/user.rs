@@ -330,7 +330,7 @@ impl OnWiki {
     }
 }
 
-/// Follows a list's cursors to its end.
+/// Follows a list's cursors to its end. If it says that it may lack something, the index is waited for.
 async fn all(list: impl Fn() -> Call) -> Vec<Value> {
     let mut items = Vec::new();
     let mut cursor: Option<String> = None;
@@ -340,6 +340,11 @@ async fn all(list: impl Fn() -> Call) -> Vec<Value> {
             call = call.query("cursor", cursor);
         }
         let answer = call.await.good().json();
+        if !answer["index"].is_null() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            (items, cursor) = (Vec::new(), None);
+            continue;
+        }
         items.extend(answer["items"].as_array().expect("items").iter().cloned());
         match answer["next_cursor"].as_str() {
             Some(next) => cursor = Some(next.to_owned()),

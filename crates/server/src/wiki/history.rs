@@ -2,8 +2,8 @@
 
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::storage::{HistoryPosition, Log, Most};
-use wikigrove_tenant::{Commit, Revision, Wiki};
+use wikigrove_tenant::storage::{HistoryPosition, IndexProgress, Log, Most};
+use wikigrove_tenant::{Commit, Error, Revision, Wiki};
 
 use crate::extract::{Listing, Paging, Tail, query};
 use crate::guard::{Needs, Routes};
@@ -24,11 +24,11 @@ pub(crate) async fn history(
 ) -> Result<Listing<Commit>, Problem> {
     let Paging { limit, cursor } = paging;
     let from = cursor.map(|cursor| position(&cursor).ok_or_else(not_a_cursor)).transpose()?;
-    let history = wiki.history(&path, from, Most::items(limit)).await;
-    let history = history.map_err(|error| error.problem())?;
+    let asked = wiki.history(&path, from, Most::items(limit));
+    let (history, index) = with_progress(&wiki, asked).await?;
     let next = history.next.as_ref().map(cursor_of);
     let listing = Listing::new(history.commits, next.as_deref());
-    Ok(listing.while_building(progress(&wiki).await?))
+    Ok(listing.while_building(index))
 }
 
 /// Lists all commits, newest first, each once and with the pages and attachments that it changes.
@@ -38,17 +38,28 @@ pub(crate) async fn changes(wiki: Wiki, paging: Paging) -> Result<Listing<Commit
     let Paging { limit, cursor } = paging;
     let after: Option<Revision> =
         cursor.map(|cursor| cursor.parse().map_err(|_| not_a_cursor())).transpose()?;
-    let log = wiki.log(after, Most::items(limit)).await;
-    let Log { commits, more } = log.map_err(|error| error.problem())?;
+    let asked = wiki.log(after, Most::items(limit));
+    let (Log { commits, more }, index) = with_progress(&wiki, asked).await?;
     let next = commits.last().filter(|_| more).map(|commit| commit.revision.to_string());
-    Ok(Listing::new(commits, next.as_deref()).while_building(progress(&wiki).await?))
+    Ok(Listing::new(commits, next.as_deref()).while_building(index))
 }
 
-/// How far the index is, for as long as a list may lack something.
-pub(super) async fn progress(
+/// Asks for what the index knows, and how far the index is if the answer may lack something.
+///
+/// The index may become complete while the answer is made, or fall behind: it is looked at before and
+/// after.
+pub(super) async fn with_progress<T>(
     wiki: &Wiki,
-) -> Result<Option<wikigrove_tenant::storage::IndexProgress>, Problem> {
-    wiki.index_progress().await.map_err(|error| error.problem())
+    asked: impl Future<Output = Result<T, Error>>,
+) -> Result<(T, Option<IndexProgress>), Problem> {
+    let progress = async || wiki.index_progress().await.map_err(|error| error.problem());
+    let before = progress().await?;
+    let answer = asked.await.map_err(|error| error.problem())?;
+    let index = match before {
+        Some(progress) => Some(progress),
+        None => progress().await?,
+    };
+    Ok((answer, index))
 }
 
 /// Two revisions, or `-` where there is none, and the path.

@@ -6,7 +6,7 @@ use wikigrove_tenant::Wiki;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::{BrokenLink, IncomingLink, OutgoingLink};
 
-use super::history::progress;
+use super::history::with_progress;
 use crate::extract::{Json, Listing, Paging, Tail};
 use crate::guard::{Needs, Routes};
 use crate::openapi;
@@ -35,8 +35,8 @@ struct Links {
 async fn links(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Json<Links>, Problem> {
     let Paging { limit, cursor } = paging;
     // One more than asked for says whether there is a next page.
-    let links = wiki.page_links(&path, cursor.as_deref(), limit + 1).await;
-    let links = links.map_err(|error| error.problem())?;
+    let asked = wiki.page_links(&path, cursor.as_deref(), limit + 1);
+    let (links, index) = with_progress(&wiki, asked).await?;
     let Listing { items, next_cursor, .. } =
         Listing::part(links.incoming, limit, |link| link.path.clone(), |link| link);
     Ok(Json(Links {
@@ -46,6 +46,6 @@ async fn links(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Json<Link
         truncated: links.truncated,
         incoming: items,
         next_cursor,
-        index: progress(&wiki).await?,
+        index,
     }))
 }

@@ -7,7 +7,7 @@ use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::{SearchResult, SnippetPart};
 use wikigrove_tenant::{PageSummary, Wiki};
 
-use super::history::progress;
+use super::history::with_progress;
 use crate::extract::{Listing, Paging, Query, query};
 use crate::guard::{Needs, Routes};
 use crate::openapi;
@@ -23,7 +23,7 @@ pub(super) fn router() -> Routes {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Search {
     /// Words that must all occur. `"two words"` must stand side by side, `begin*` may go on, `-word`
-    /// must not occur. Case and accents don't matter.
+    /// must not occur. Case, accents, points, strokes and width don't matter.
     pub(crate) q: String,
     /// What the paths begin with.
     #[serde(default)]
@@ -54,14 +54,14 @@ pub(crate) async fn search(
             query::invalid("cursor", "invalid_cursor", "this is not a cursor of this list")
         })?,
     };
-    let results = wiki.search(&q, &prefix, skip, limit + 1).await;
-    let results = results.map_err(|error| error.problem())?;
+    let asked = wiki.search(&q, &prefix, skip, limit + 1);
+    let (results, index) = with_progress(&wiki, asked).await?;
     let position = |_: &SearchResult, count: usize| (skip + count).to_string();
     let mut part = Listing::counted(results, limit, position, found);
     if skip + part.items.len() > DEEPEST {
         part.next_cursor = None;
     }
-    Ok(part.while_building(progress(&wiki).await?))
+    Ok(part.while_building(index))
 }
 
 fn found(result: SearchResult) -> Found {

@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::Wiki;
 use crate::db::Database;
 use crate::error::Error;
@@ -61,9 +63,17 @@ impl Wiki {
         updated
     }
 
-    /// How far the index is, while it is being built.
-    pub fn index_progress(&self) -> Option<IndexProgress> {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How far the index is, if it doesn't describe the newest commit and won't in a moment.
+    ///
+    /// # Errors
+    /// wiki.db can't be read.
+    pub fn index_progress(&self) -> Result<Option<IndexProgress>, Error> {
+        self.check_open()?;
+        if self.head()?.is_none() || self.catch_up_a_little(self.database()?)? {
+            return Ok(None);
+        }
+        let told = *self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(told.unwrap_or(IndexProgress { done: 0, total: 1 })))
     }
 
     /// Whether somebody met an index that is far behind since this was last asked: time to call
@@ -152,7 +162,9 @@ impl Wiki {
                 Some((ExistingPath::of_file(std::str::from_utf8(&file).ok()?)?, entry))
             })
             .filter(|(path, _)| {
-                path.as_str().starts_with(prefix) && after.is_none_or(|after| path.as_str() > after)
+                let begins = path.as_str().starts_with(prefix)
+                    || !prefix.is_ascii() && is_below(path.as_str(), prefix);
+                begins && after.is_none_or(|after| path.as_str() > after)
             })
             .collect();
         let listed: Vec<_> = pages.into_iter().take(limit).collect();
@@ -175,4 +187,10 @@ impl Wiki {
         };
         listed.into_iter().map(summary).collect()
     }
+}
+
+/// Whether a path begins with a prefix, however both are composed.
+fn is_below(path: &str, prefix: &str) -> bool {
+    let mut path = path.nfc();
+    prefix.nfc().all(|c| path.next() == Some(c))
 }

@@ -105,6 +105,6 @@ impl Wiki {
     /// The caller may not read.
     pub async fn index_progress(&self) -> Result<Option<IndexProgress>, Error> {
         self.allow(Action::Read).await?;
-        self.with(|wiki| Ok(wiki.index_progress()))
+        self.run(|wiki| wiki.index_progress()).await
     }
 }
