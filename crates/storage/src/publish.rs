@@ -18,7 +18,7 @@ use crate::db::Database;
 use crate::deadline;
 use crate::error::Error;
 use crate::files::{FileSystem, sync_filesystem};
-use crate::index::Described;
+use crate::index::{self, Described};
 use crate::merge::files::Winner;
 use crate::redo::{self, Redo};
 use crate::repo::{Commit, Draft, Edit, Prepared, RepoError};
@@ -161,8 +161,12 @@ impl Wiki {
             edits,
         };
         self.record(writer, &redo, None, |transaction| {
-            if let Some(described) = &described {
-                described.apply(transaction, head, new, &commit)?;
+            let is_indexed = match &described {
+                Some(described) => described.apply(transaction, head, new, &commit)?,
+                None => false,
+            };
+            if !is_indexed {
+                index::tell_moves(transaction, new, &moves)?;
             }
             Ok(statements.into_iter().try_for_each(|change| change(transaction))?)
         })?;

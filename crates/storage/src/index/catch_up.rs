@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Transaction};
 
-use super::commit::changes_of;
+use super::commit::{changes_of, changes_with};
 use super::file::{self, FileState, Signature};
 use super::log::{self, Change};
 use super::same_text;
@@ -122,6 +122,7 @@ impl CatchUp<'_> {
         steps: &mut Steps<'_>,
     ) -> Result<ControlFlow<()>, Error> {
         let view = self.repo.view();
+        let told = self.database.read(|connection| Ok::<_, Error>(log::told(connection)?))?;
         for batch in commits.chunks(COMMITS) {
             let missing = self.database.read(|connection| {
                 let missing = batch.iter().filter_map(|id| match log::has(connection, *id) {
@@ -134,7 +135,12 @@ impl CatchUp<'_> {
             let mut entries = Entries::default();
             for id in missing {
                 let commit = view.commit(id)?;
-                let changes = changes_of(&view, id, &commit.parents)?;
+                let changes = if told.contains(&id) {
+                    let moves = self.database.read(|c| Ok::<_, Error>(log::told_moves(c, id)?))?;
+                    changes_with(&view, id, &commit.parents, &moves)?
+                } else {
+                    changes_of(&view, id, &commit.parents)?
+                };
                 entries.push(id, commit, changes);
                 if entries.changes >= CHANGES {
                     entries.append(self.database)?;

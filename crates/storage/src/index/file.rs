@@ -54,18 +54,18 @@ enum Now {
 
 /// What is searched of a page.
 struct Searched {
-    /// The text, as far as it is searched.
-    body: String,
+    /// The words of its text, as far as it is searched.
+    words: String,
     links: Vec<LinkRows>,
 }
 
 impl Searched {
     fn of(page: &ExistingPath, content: &[u8], style: LinkStyle) -> Self {
-        let body = beginning(content);
-        let source = MarkdownSource::of(&body);
+        let text = beginning(content);
+        let source = MarkdownSource::of(&text);
         let links =
             distinct_links(page, &source, style).take(MAX_LINKS).map(LinkRows::of).collect();
-        Self { body, links }
+        Self { words: search::prepared(&text), links }
     }
 }
 
@@ -109,8 +109,8 @@ impl FileState {
     /// About how much memory it takes, in bytes.
     pub(super) fn size(&self) -> usize {
         match &self.now {
-            Now::Page { searched: Some(Searched { body, links }), .. } => {
-                body.len() + 150 * links.len()
+            Now::Page { searched: Some(Searched { words, links }), .. } => {
+                words.len() + 150 * links.len()
             }
             _ => self.path.len(),
         }
@@ -135,11 +135,11 @@ impl FileState {
                     modified: from_seconds(by.time),
                 };
                 let id = pages::put(transaction, &page, searched.is_some())?;
-                let (body, rows) = match searched {
-                    Some(Searched { body, links }) => (body.as_str(), links.as_slice()),
+                let (words, rows) = match searched {
+                    Some(Searched { words, links }) => (words.as_str(), links.as_slice()),
                     None => ("", &[][..]),
                 };
-                search::put(transaction, id, path.as_str(), title, body)?;
+                search::put(transaction, id, path.as_str(), title, words)?;
                 links::put(transaction, id, rows)
             }
             Now::Attachment { etag, size } => {

@@ -78,6 +78,9 @@ pub(crate) fn append(
         return Ok(());
     }
     let seq = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached("delete from told_move where revision = ?1")?
+        .execute([id.as_bytes()])?;
     let mut insert = transaction.prepare_cached(
         "insert or ignore into parent (child, parent) select ?1, seq from revision where id = ?2",
     )?;
@@ -91,6 +94,40 @@ pub(crate) fn append(
         insert.execute(params![path, seq, kind.name(), kind.other()])?;
     }
     Ok(())
+}
+
+/// Remembers which files a commit moves, until the log has it: what a move knows can't always be found out
+/// from its commit.
+pub(crate) fn tell_moves(
+    transaction: &Transaction<'_>,
+    id: Revision,
+    moves: &[(String, String)],
+) -> Result<(), DbError> {
+    let mut insert = transaction.prepare_cached(
+        "insert or replace into told_move (revision, old, new) values (?1, ?2, ?3)",
+    )?;
+    for (old, new) in moves {
+        insert.execute(params![id.as_bytes(), old, new])?;
+    }
+    Ok(())
+}
+
+/// The commits that the log hasn't, and of which it was told what they move.
+pub(super) fn told(connection: &Connection) -> Result<HashSet<Revision>, DbError> {
+    let mut select = connection.prepare_cached("select distinct revision from told_move")?;
+    let ids = select.query_map([], |row| Ok(Revision::from_bytes(row.get(0)?)))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// What [`tell_moves`] was told of a commit.
+pub(super) fn told_moves(
+    connection: &Connection,
+    id: Revision,
+) -> Result<Vec<(String, String)>, DbError> {
+    let mut select =
+        connection.prepare_cached("select old, new from told_move where revision = ?1")?;
+    let moves = select.query_map([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(moves.collect::<Result<_, _>>()?)
 }
 
 /// Removes all.
@@ -253,6 +290,18 @@ fn built_on(connection: &Connection, id: Revision, path: &str) -> Result<HashSet
         }
     }
     Ok(built_on)
+}
+
+/// The files that a commit moved, before and after; `None` if the log hasn't that commit.
+pub(crate) fn moves_in(
+    connection: &Connection,
+    id: Revision,
+) -> Result<Option<Vec<(String, String)>>, DbError> {
+    let Some(seq) = seq_of(connection, id)? else { return Ok(None) };
+    let mut select = connection
+        .prepare_cached("select path, other from change where seq = ?1 and kind = 'moved'")?;
+    let moves = select.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Some(moves.collect::<Result<_, _>>()?))
 }
 
 /// Where a file is now that was moved away, however often; `None` if it was deleted in the end.

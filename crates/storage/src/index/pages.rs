@@ -1,6 +1,7 @@
 //! The rows of pages.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use super::key::{BaseName, Key};
 use crate::author::Author;
@@ -24,8 +25,8 @@ pub(super) fn put(
     Ok(transaction
         .prepare_cached(
             "insert into page (path, key, title, etag, size, revision, author_name, author_email, modified,
-                               searched, base)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                               searched, base, composed)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
              on conflict (path) do update set title = excluded.title, etag = excluded.etag, size = excluded.size,
              base = excluded.base, revision = excluded.revision, author_name = excluded.author_name,
              author_email = excluded.author_email, modified = excluded.modified,
@@ -45,6 +46,7 @@ pub(super) fn put(
                 page.modified.unix_timestamp(),
                 is_searched,
                 BaseName::of(&page.path).number(),
+                composed(&page.path),
             ],
             |row| row.get(0),
         )?)
@@ -109,8 +111,41 @@ pub(crate) fn with_content(connection: &Connection, etag: Etag) -> Result<Option
         .optional()?)
 }
 
-/// Up to `limit` pages below `prefix` that come after `after`, in byte order of their paths.
+/// Up to `limit` pages below `prefix` that come after `after`, in byte order of their paths. A prefix is
+/// the same in whatever composition, as a path is.
 pub(crate) fn list(
+    connection: &Connection,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<PageSummary>, DbError> {
+    let mut pages = list_exactly(connection, prefix, after, limit)?;
+    if prefix.is_ascii() {
+        return Ok(pages);
+    }
+    let composed = composed(prefix);
+    if let Some(composed) = &composed {
+        pages.extend(list_exactly(connection, composed, after, limit)?);
+    }
+    let composed = composed.as_deref().unwrap_or(prefix);
+    let mut select = connection.prepare_cached(&format!(
+        "select {} from page
+         where composed is not null and composed >= ?1 and (?2 is null or composed < ?2)
+           and (?3 is null or path > ?3)
+         order by path limit ?4",
+        columns("")
+    ))?;
+    let others = params![composed, prefix_end(composed), after, limit as i64];
+    for page in select.query_map(others, summary)? {
+        pages.push(page?);
+    }
+    pages.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    pages.dedup_by(|one, other| one.path == other.path);
+    pages.truncate(limit);
+    Ok(pages)
+}
+
+fn list_exactly(
     connection: &Connection,
     prefix: &str,
     after: Option<&str>,
@@ -128,6 +163,14 @@ pub(crate) fn list(
     let rows = select
         .query_map(params![prefix.max(after.unwrap_or("")), after, above, limit as i64], summary)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A path, or the beginning of one, in NFC, if it is spelt differently there.
+pub(super) fn composed(path: &str) -> Option<String> {
+    match is_nfc_quick(path.chars()) {
+        IsNormalized::Yes => None,
+        _ => Some(path.nfc().collect()).filter(|composed: &String| composed != path),
+    }
 }
 
 /// The first text that comes after all that begin with `prefix`; `None` if there is none.

@@ -5,10 +5,8 @@
 
 use std::ops::Range;
 
-use unicode_casefold::UnicodeCaseFold as _;
-use unicode_normalization::UnicodeNormalization as _;
-
-use super::search::{SEPARATOR, SnippetPart, is_token};
+use super::search::SnippetPart;
+use super::words::{Folding, runs};
 
 /// How much of a page is shown around a match, in words.
 const WORDS: usize = 24;
@@ -27,49 +25,81 @@ pub(super) struct Phrase {
 /// A phrase found in a text.
 struct Hit {
     /// Which words of the text it covers.
-    tokens: Range<usize>,
+    words: Range<usize>,
     /// The number of the phrase.
     phrase: usize,
 }
 
 impl Phrase {
-    /// A phrase of the words in `text`, which is as the index stores texts.
-    pub(super) fn new(text: &str, is_prefix: bool) -> Self {
-        let words = tokens(text).map(|token| folded(&text[token]).collect()).collect();
-        Self { words, is_prefix }
+    /// A phrase of words that are folded and separated by spaces.
+    pub(super) fn new(words: &str, is_prefix: bool) -> Self {
+        Self { words: words.split(' ').map(str::to_owned).collect(), is_prefix }
     }
 
-    /// Whether the words of the text from `first` on are this phrase. The first of them is `fold`ed already.
-    fn is_at(&self, text: &str, tokens: &[Range<usize>], first: usize, fold: &str) -> bool {
+    /// Whether the words of the text from `first` on are this phrase.
+    fn is_at(&self, text: &Words, first: usize) -> bool {
         let last = self.words.len().saturating_sub(1);
-        let matches = |n: usize, word: &str, is: &str| {
-            if n == last && self.is_prefix { is.starts_with(word) } else { is == word }
+        let matches = |(n, word): (usize, &String)| {
+            let is = text.folded(first + n);
+            if n == last && self.is_prefix { is.starts_with(word.as_str()) } else { is == word }
         };
-        let Some(word) = self.words.first() else { return false };
-        if !matches(0, word, fold) || tokens.len() - first < self.words.len() {
-            return false;
-        }
-        self.words.iter().enumerate().skip(1).all(|(n, word)| {
-            let token: String = folded(&text[tokens[first + n].clone()]).collect();
-            matches(n, word, &token)
-        })
+        text.places.len() - first >= self.words.len() && self.words.iter().enumerate().all(matches)
     }
 }
 
-/// The place of `text`, as the index stores it, where the most of the phrases stand together. `goes_on`
-/// says that the text isn't the end of the page's.
+/// The words of a text, folded, and where each stands in it.
+#[derive(Default)]
+struct Words {
+    /// All folded words, one after the other.
+    folded: String,
+    /// Where each word stands in the text, and where its folded form begins. Several may stand at
+    /// the same place.
+    places: Vec<(Range<usize>, usize)>,
+}
+
+impl Words {
+    fn of(text: &str) -> Self {
+        let (mut words, mut folding) = (Self::default(), Folding::default());
+        let mut run_words = String::new();
+        for run in runs(text) {
+            run_words.clear();
+            folding.add(&text[run.clone()], &mut run_words);
+            for word in run_words.split(' ').filter(|word| !word.is_empty()) {
+                words.places.push((run.clone(), words.folded.len()));
+                words.folded.push_str(word);
+            }
+        }
+        words
+    }
+
+    fn folded(&self, at: usize) -> &str {
+        let end = self.places.get(at + 1).map_or(self.folded.len(), |(_, start)| *start);
+        &self.folded[self.places[at].1..end]
+    }
+
+    fn start(&self, at: usize) -> usize {
+        self.places[at].0.start
+    }
+
+    fn end(&self, at: usize) -> usize {
+        self.places[at].0.end
+    }
+}
+
+/// The place of `text` where the most of the phrases stand together. `goes_on` says that the text isn't
+/// the end of the page's.
 pub(super) fn cut(text: &str, phrases: &[Phrase], goes_on: bool) -> Vec<SnippetPart> {
-    let tokens: Vec<Range<usize>> = tokens(text).collect();
-    let hits = hits(text, &tokens, phrases);
+    let words = Words::of(text);
+    let hits = hits(&words, phrases);
     let best = densest(&hits, phrases.len());
-    let shown = window(text, &tokens, best.map(|at| &hits[at]));
+    let shown = window(text, &words, best.map(|at| &hits[at]));
     let mut parts = Parts::default();
     if shown.start > 0 {
         parts.push("…", false);
     }
     let mut at = shown.start;
     for hit in &hits[best.unwrap_or(hits.len())..] {
-        let bytes = tokens[hit.tokens.start].start..tokens[hit.tokens.end - 1].end;
+        let bytes = words.start(hit.words.start)..words.end(hit.words.end - 1);
         if bytes.start >= shown.end {
             break;
         }
@@ -88,15 +118,12 @@ pub(super) fn cut(text: &str, phrases: &[Phrase], goes_on: bool) -> Vec<SnippetP
     parts.0
 }
 
-fn hits(text: &str, tokens: &[Range<usize>], phrases: &[Phrase]) -> Vec<Hit> {
+fn hits(text: &Words, phrases: &[Phrase]) -> Vec<Hit> {
     let mut hits = Vec::new();
-    let mut fold = String::new();
-    for (at, token) in tokens.iter().enumerate() {
-        fold.clear();
-        fold.extend(folded(&text[token.clone()]));
-        let found = |(_, phrase): &(usize, &Phrase)| phrase.is_at(text, tokens, at, &fold);
+    for at in 0..text.places.len() {
+        let found = |(_, phrase): &(usize, &Phrase)| phrase.is_at(text, at);
         for (phrase, found) in phrases.iter().enumerate().filter(found) {
-            hits.push(Hit { tokens: at..at + found.words.len(), phrase });
+            hits.push(Hit { words: at..at + found.words.len(), phrase });
         }
         if hits.len() >= HITS {
             break;
@@ -111,7 +138,7 @@ fn densest(hits: &[Hit], phrases: usize) -> Option<usize> {
     let (mut end, mut different, mut best) = (0, 0, None);
     for (at, hit) in hits.iter().enumerate() {
         while let Some(next) = hits.get(end)
-            && next.tokens.end <= hit.tokens.start + WORDS
+            && next.words.end <= hit.words.start + WORDS
         {
             different += usize::from(counts[next.phrase] == 0);
             counts[next.phrase] += 1;
@@ -131,49 +158,30 @@ fn densest(hits: &[Hit], phrases: usize) -> Option<usize> {
 }
 
 /// The bytes to show: a few words before the hit and what follows it, or the beginning of the text.
-fn window(text: &str, tokens: &[Range<usize>], hit: Option<&Hit>) -> Range<usize> {
-    let from = hit.map_or(0, |hit| hit.tokens.start.saturating_sub(WORDS / 4));
-    let to = (from + WORDS).min(tokens.len());
-    let start = if from == 0 { 0 } else { tokens[from].start };
-    let end = if to == tokens.len() { text.len() } else { tokens[to - 1].end };
-    let hit = hit.map_or(0, |hit| tokens[hit.tokens.start].start);
+fn window(text: &str, words: &Words, hit: Option<&Hit>) -> Range<usize> {
+    let count = words.places.len();
+    let from = hit.map_or(0, |hit| hit.words.start.saturating_sub(WORDS / 4));
+    let to = (from + WORDS).min(count);
+    let start = if from == 0 { 0 } else { words.start(from) };
+    let end = if to == count { text.len() } else { words.end(to - 1) };
+    let hit = hit.map_or(0, |hit| words.start(hit.words.start));
     let start = text.ceil_char_boundary(start.max(hit.saturating_sub(BYTES / 4)));
     let end = text.floor_char_boundary(end.min(start + BYTES));
     start..end.max(start)
 }
 
-/// Pieces of text, without the separators that only the index needs.
+/// Pieces of text.
 #[derive(Default)]
 struct Parts(Vec<SnippetPart>);
 
 impl Parts {
     fn push(&mut self, text: &str, is_match: bool) {
-        let text = text.replace(SEPARATOR, "");
         match self.0.last_mut() {
             _ if text.is_empty() => {}
-            Some(last) if last.is_match == is_match => last.text.push_str(&text),
-            _ => self.0.push(SnippetPart { text, is_match }),
+            Some(last) if last.is_match == is_match => last.text.push_str(text),
+            _ => self.0.push(SnippetPart { text: text.to_owned(), is_match }),
         }
     }
-}
-
-/// The words of a text, as the tokenizer of the index finds them.
-fn tokens(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut rest = text.char_indices().peekable();
-    std::iter::from_fn(move || {
-        while rest.next_if(|(_, c)| !is_token(*c)).is_some() {}
-        let (start, _) = *rest.peek()?;
-        let mut end = start;
-        while let Some((at, c)) = rest.next_if(|(_, c)| is_token(*c)) {
-            end = at + c.len_utf8();
-        }
-        Some(start..end)
-    })
-}
-
-/// A word without case and accents.
-fn folded(word: &str) -> impl Iterator<Item = char> {
-    word.nfd().case_fold().nfd().filter(|c| !('\u{300}'..='\u{36f}').contains(c))
 }
 
 #[cfg(test)]
@@ -181,10 +189,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::index::words::folded;
 
     /// The pieces of a snippet, with matches in brackets.
     fn shown(text: &str, phrases: &[&str]) -> String {
-        let phrase = |text: &&str| Phrase::new(text.trim_end_matches('*'), text.ends_with('*'));
+        let phrase = |text: &&str| Phrase::new(&folded(text), text.ends_with('*'));
         let phrases: Vec<Phrase> = phrases.iter().map(phrase).collect();
         let parts = cut(text, &phrases, false);
         let shown = |part: SnippetPart| match part.is_match {
@@ -199,7 +208,10 @@ mod tests {
         assert_eq!(shown("Un café au lait", &["CAFE"]), "Un [café] au lait");
         assert_eq!(shown("two words, two  words", &["two words"]), "[two words], [two  words]");
         assert_eq!(shown("Roses and rosemary", &["rose*"]), "[Roses] and [rosemary]");
-        assert_eq!(shown("a\u{200b}東\u{200b}京", &["東\u{200b}京"]), "a[東京]");
+        assert_eq!(shown("a東京都", &["東京"]), "a[東京]都");
+        assert_eq!(shown("Łódź and ΟΔΟΣ", &["lodz", "οδος"]), "[Łódź] and [ΟΔΟΣ]");
+        assert_eq!(shown("שָׁלוֹם ❤\u{fe0f}x", &["שלום", "❤"]), "[שָׁלוֹם] [❤\u{fe0f}]x");
+        assert_eq!(shown("１½ cup", &["2"]), "１[½] cup");
         assert_eq!(shown("nothing here", &["else"]), "nothing here");
         assert_eq!(shown("", &["else"]), "");
     }
@@ -231,7 +243,7 @@ mod tests {
         /// However phrases overlap and wherever the text is cut.
         #[test]
         fn a_snippet_is_a_piece_of_the_text(text in "[aé b…-]{0,80}", phrases in prop::collection::vec("[aeb ]{0,4}", 0..4)) {
-            let phrases: Vec<Phrase> = phrases.iter().map(|text| Phrase::new(text, text.ends_with('a'))).collect();
+            let phrases: Vec<Phrase> = phrases.iter().map(|text| Phrase::new(&folded(text), text.ends_with('a'))).collect();
             let whole: String = cut(&text, &phrases, false).into_iter().map(|part| part.text).collect();
             let inner = whole.strip_prefix('…').unwrap_or(&whole);
             let inner = inner.strip_suffix('…').unwrap_or(inner);
