@@ -1,7 +1,7 @@
 //! Undoing: one commit, or everything since one. Both make a new commit; nothing is taken out of the
 //! history.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -58,6 +58,7 @@ impl Wiki {
             return Err(Error::RevertsMerge { revision });
         }
         let undone = self.repo().changes(commit.parents.first().copied(), revision)?;
+        let moves = self.moves_in(revision, &undone)?;
         let subject = commit.message.lines().next().unwrap_or_default();
         let subject = format!("\"{subject}\"");
         let detail = format!("This reverts commit {revision}.");
@@ -69,7 +70,8 @@ impl Wiki {
         };
         self.undo(undo, message, |unit| {
             let mut plan = Plan::default();
-            for change in &undone {
+            let moved = self.plan_moves_back(unit, &undone, &moves, &mut plan)?;
+            for change in undone.iter().filter(|change| !moved.contains(change.path.as_slice())) {
                 deadline::check()?;
                 self.plan_revert(unit, change, &mut plan)?;
             }
@@ -107,8 +109,8 @@ impl Wiki {
         plan: impl FnOnce(&Unit<'a>) -> Result<Plan, Error>,
     ) -> Result<Undone, Error> {
         let (mut undone, published) = self.write(|unit| {
-            let Plan { edits, conflicts, first, .. } = plan(unit)?;
-            let (changes, more_changes) = shown(&unit.view, unit.head, &edits, &[])?;
+            let Plan { edits, moves, conflicts, first, .. } = plan(unit)?;
+            let (changes, more_changes) = shown(&unit.view, unit.head, &edits, &moves)?;
             let (conflicts, more_conflicts) = First::of(conflicts);
             let truncated = more_changes || more_conflicts;
             let undone = Undone { revision: None, changes, conflicts, truncated };
@@ -119,13 +121,108 @@ impl Wiki {
                 return Err(Error::RevertConflict { first, paths: undone.conflicts });
             }
             if !edits.is_empty() {
-                unit.edits = edits;
+                (unit.edits, unit.moves) = (edits, moves);
                 unit.sign(undo.author, message)?;
             }
             Ok(undone)
         })?;
         undone.revision = published.map(|published| published.revision);
         Ok(undone)
+    }
+
+    /// The files that a commit moved, before and after, as the log knows it.
+    fn moves_in(
+        &self,
+        revision: Revision,
+        changes: &[FileChange],
+    ) -> Result<Vec<(String, String)>, Error> {
+        if changes.iter().all(|change| change.new.is_some()) {
+            return Ok(Vec::new());
+        }
+        let known = self.database()?.read(|c| Ok::<_, Error>(index::moves_in(c, revision)?))?;
+        match known {
+            Some(moves) => Ok(moves),
+            None => Ok(index::moves_of(&self.repo().view(), changes)?),
+        }
+    }
+
+    /// Adds what brings files back from where a commit moved them, with what was changed in them since.
+    /// Returns the paths of which nothing else has to be undone.
+    fn plan_moves_back<'c>(
+        &self,
+        unit: &Unit<'_>,
+        changes: &'c [FileChange],
+        moves: &[(String, String)],
+        plan: &mut Plan,
+    ) -> Result<HashSet<&'c [u8]>, Error> {
+        let by_path: HashMap<&[u8], &'c FileChange> =
+            changes.iter().map(|change| (change.path.as_slice(), change)).collect();
+        let change = |path: &str| by_path.get(path.as_bytes()).copied();
+        let mut moved = HashSet::new();
+        for (old, new) in moves {
+            deadline::check()?;
+            let (Some(left), Some(came)) = (change(old), change(new)) else { continue };
+            let (Some(before), Some(after)) = (left.old, came.new) else { continue };
+            // What it replaced where it went comes back by itself, and what is where it was is in the way.
+            if left.new.is_some() || came.old.is_some() || unit.entry(old)?.is_some() {
+                continue;
+            }
+            let (path, now) = self.present(unit, came)?;
+            let Some(now) = now.filter(|now| now.is_file()) else { continue };
+            let new = if now == after {
+                Some((before, None))
+            } else {
+                self.brought_back(unit, (before, after, now), &path, plan)?
+            };
+            moved.extend([left.path.as_slice(), came.path.as_slice()]);
+            let Some((entry, content)) = new else { continue };
+            if let Ok(path) = String::from_utf8(path.clone()) {
+                plan.moves.push((path, old.clone()));
+            }
+            plan.edits.push(Edit { path, new: None, content: None });
+            plan.edits.push(Edit { path: left.path.clone(), new: Some(entry), content });
+        }
+        Ok(moved)
+    }
+
+    /// What a file is that goes back to where it was, with what was changed since; `None` if that is a
+    /// conflict, which is added to the plan. Given are the file before and after the move, and now.
+    fn brought_back(
+        &self,
+        unit: &Unit<'_>,
+        (before, after, now): (Entry, Entry, Entry),
+        path: &[u8],
+        plan: &mut Plan,
+    ) -> Result<Option<(Entry, Option<Vec<u8>>)>, Error> {
+        if before.id == after.id {
+            return Ok(Some((now, None)));
+        }
+        if plan.effort.is_spent() {
+            plan.conflict(path, None);
+            return Ok(None);
+        }
+        let text = |entry: Entry| unit.view.blob(entry.id);
+        let (base, ours, theirs) = (text(after)?, text(now)?, text(before)?);
+        let hunks = match merge(&base, &ours, &theirs, &mut plan.effort) {
+            Merged::Clean(content) if content.len() as u64 > self.page_limit() => Vec::new(),
+            Merged::Clean(content) => {
+                plan.made.add(content.len())?;
+                return Ok(Some((Entry { id: blob_id(&content)?, ..now }, Some(content))));
+            }
+            Merged::Conflict(places) => places,
+        };
+        let lossy = |text: Vec<u8>| Some(String::from_utf8_lossy(&text).into_owned());
+        let conflict = Conflict {
+            path: index::shown_path(path),
+            base: lossy(base),
+            ours: lossy(ours),
+            theirs: lossy(theirs),
+            current: Some(now.id),
+            hunks,
+            moved_to: None,
+        };
+        plan.conflict(path, Some(conflict));
+        Ok(None)
     }
 
     /// Adds what undoes one change, if it can be undone.
@@ -231,6 +328,8 @@ impl Wiki {
 #[derive(Default)]
 struct Plan {
     edits: Vec<Edit>,
+    /// Files that go back to where they were: where they are and where they were.
+    moves: Vec<(String, String)>,
     /// The paths of conflicts, and the first conflict with its texts.
     conflicts: Vec<String>,
     first: Option<Box<Conflict>>,
