@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::attachment_path::{AttachmentPath, ExistingAttachment};
+use crate::attachment_path::ExistingAttachment;
 use crate::author::Author;
 use crate::error::Error;
 use crate::index;
@@ -21,6 +21,7 @@ use crate::page_path::ExistingPath;
 use crate::repo::{BlobReader, Entry, FileChange, Want};
 use crate::revision::{Etag, Revision};
 use crate::save::{Base, message, refuse_collisions};
+use crate::spelling::{stored_attachment, stored_directory, written_attachment};
 use crate::unit::Unit;
 use crate::wiki::Wiki;
 
@@ -102,8 +103,9 @@ impl std::fmt::Debug for Attachment {
 /// New content for an attachment.
 #[derive(Clone, Debug)]
 pub struct SaveAttachment<'a> {
-    /// The attachment.
-    pub path: &'a AttachmentPath,
+    /// The attachment. One that isn't there must have a name that may be created, see
+    /// [`AttachmentPath`](crate::AttachmentPath).
+    pub path: &'a ExistingAttachment,
     /// What the author saw when they began.
     pub base: Base,
     /// Who made the change.
@@ -165,18 +167,12 @@ impl Wiki {
             None => self.head()?,
         };
         let Some(commit) = commit else { return Err(not_found(path)) };
-        for path in path.spellings() {
-            let entry = self.repo().entry(commit, path.as_str())?;
-            if let Some(entry) = entry.filter(|entry| entry.is_file()) {
-                let limit = self.attachment_limit();
-                let content = self
-                    .repo()
-                    .open_blob(entry.id, limit)?
-                    .ok_or(AttachmentError::TooLarge { limit })?;
-                return Ok(Attachment { path, etag: entry.id, content });
-            }
-        }
-        Err(not_found(path))
+        let found = stored_attachment(&self.repo().view(), commit, path)?;
+        let (path, entry) = found.ok_or_else(|| not_found(path))?;
+        let limit = self.attachment_limit();
+        let content = self.repo().open_blob(entry.id, limit)?;
+        let content = content.ok_or(AttachmentError::TooLarge { limit })?;
+        Ok(Attachment { path, etag: entry.id, content })
     }
 
     /// Up to `limit` attachments of a page, after the name `after`, in byte order; those at the root
@@ -193,15 +189,18 @@ impl Wiki {
         self.check_open()?;
         let Some(head) = self.head()? else { return Ok(Vec::new()) };
         match self.fresh_index()? {
-            Some(database) => database.read(|connection| {
-                let listed = index::attachments(connection, page, after, limit)?;
-                match ExistingPath::new(page).ok().and_then(|page| page.composed()) {
-                    Some(page) if listed.is_empty() => {
-                        Ok(index::attachments(connection, page.as_str(), after, limit)?)
-                    }
-                    _ => Ok(listed),
-                }
-            }),
+            Some(database) => {
+                let spelt = match page.is_empty() {
+                    true => None,
+                    false => stored_directory(
+                        &self.repo().view(),
+                        head,
+                        ExistingPath::new(page)?.as_str(),
+                    )?,
+                };
+                let page = spelt.as_deref().unwrap_or(page);
+                database.read(|connection| Ok(index::attachments(connection, page, after, limit)?))
+            }
             None => self.attachments_from_git(head, page, after, limit),
         }
     }
@@ -225,6 +224,14 @@ impl Wiki {
         self.summaries(head, &page, files)
     }
 
+    /// Whether something may be written to a path: to the attachment that is there, or to a new one.
+    ///
+    /// # Errors
+    /// There is none, and none may have this path.
+    pub fn check_attachment(&self, path: &ExistingAttachment) -> Result<(), Error> {
+        written_attachment(&self.repo().view(), self.current()?, path).map(drop)
+    }
+
     /// Begins an upload. Nothing of it can be seen until it is saved, and nothing is left of it when
     /// it is dropped or the process dies.
     ///
@@ -242,14 +249,14 @@ impl Wiki {
     /// As [`save_attachment`](Self::save_attachment).
     pub fn stage(
         &self,
-        path: &AttachmentPath,
+        path: &ExistingAttachment,
         base: Base,
         upload: Upload,
     ) -> Result<StagedBlob, Error> {
         self.check_open()?;
         let mut upload = upload.hashed()?;
         let unit = Unit::new(self.repo(), self.head()?, self.preferences()?);
-        plan(&unit, path, base, upload.id)?;
+        let (path, _) = plan(&unit, path, base, upload.id)?;
         let new = Entry { mode: Entry::FILE, id: upload.id };
         let old = unit.entry(path.as_str())?;
         let change = FileChange { path: path.as_str().into(), old, new: Some(new) };
@@ -272,10 +279,9 @@ impl Wiki {
         save: &SaveAttachment<'_>,
         blob: StagedBlob,
     ) -> Result<SavedAttachment, Error> {
-        let path = save.path;
         let (id, size) = (blob.id, blob.size);
         let (mut saved, published) = self.write(|unit| {
-            let current = plan(unit, path, save.base, id)?;
+            let (path, current) = plan(unit, save.path, save.base, id)?;
             let changed = current.is_none_or(|current| current.id != id);
             if changed {
                 let mode = current.map_or(Entry::FILE, |entry| entry.mode);
@@ -297,7 +303,7 @@ impl Wiki {
         if let Some(published) = published {
             saved.revision = published.revision;
             if published.merged
-                && let Some(entry) = self.repo().entry(published.revision, path.as_str())?
+                && let Some(entry) = self.repo().entry(published.revision, &saved.path)?
             {
                 // Somebody pushed a text of the same name in that moment, and both were merged.
                 saved.etag = entry.id;
@@ -313,10 +319,10 @@ impl Wiki {
     /// There is no such attachment; it doesn't have the version of the base.
     pub fn delete_attachment(&self, delete: &DeleteAttachment<'_>) -> Result<Revision, Error> {
         let (done, published) = self.write(|unit| {
-            let mut found = None;
-            for path in delete.path.spellings() {
-                found = found.or(file(unit, &path)?.map(|entry| (path, entry)));
-            }
+            let found = match unit.head {
+                Some(head) => stored_attachment(&unit.view, head, delete.path)?,
+                None => None,
+            };
             let Some((path, entry)) = found else {
                 let done = self.attachment_deleted_before(unit, delete)?;
                 return done.map(Some).ok_or_else(|| not_found(delete.path));
@@ -359,12 +365,13 @@ impl Wiki {
             return Ok((String::new(), view.directory(head, "")?.unwrap_or_default()));
         }
         let page = ExistingPath::new(page)?;
-        for spelling in [Some(page.clone()), page.composed()].into_iter().flatten() {
-            if let Some(names) = view.directory(head, spelling.as_str())? {
-                return Ok((spelling.as_str().to_owned(), names));
+        match stored_directory(&view, head, page.as_str())? {
+            Some(page) => {
+                let names = view.directory(head, &page)?.unwrap_or_default();
+                Ok((page, names))
             }
+            None => Ok((page.as_str().to_owned(), Vec::new())),
         }
-        Ok((page.as_str().to_owned(), Vec::new()))
     }
 
     /// Adds what only the history knows: who last changed each file.
@@ -399,14 +406,14 @@ impl Wiki {
     }
 }
 
-/// What is there now, if content with the id `new` may take its place.
+/// Where content with the id `new` may be written, and what is there now.
 fn plan(
     unit: &Unit<'_>,
-    path: &AttachmentPath,
+    path: &ExistingAttachment,
     base: Base,
     new: Etag,
-) -> Result<Option<Entry>, Error> {
-    let current = file(unit, path)?;
+) -> Result<(ExistingAttachment, Option<Entry>), Error> {
+    let (path, current) = written_attachment(&unit.view, unit.head, path)?;
     match (current, base) {
         // It is stored already, whatever it was made from.
         (Some(now), _) if now.id == new => {}
@@ -418,14 +425,9 @@ fn plan(
         }
         (Some(now), Base::Version(base)) if base == now.id => {}
         // There is no way to merge what need not be text.
-        (current, Base::Version(_)) => return Err(stale(path, current.map(|now| now.id))),
+        (current, Base::Version(_)) => return Err(stale(&path, current.map(|now| now.id))),
     }
-    Ok(current)
-}
-
-/// The file, if it is one. A link or a directory of that name is none.
-fn file(unit: &Unit<'_>, path: &ExistingAttachment) -> Result<Option<Entry>, Error> {
-    Ok(unit.entry(path.as_str())?.filter(|entry| entry.is_file()))
+    Ok((path, current))
 }
 
 fn stale(path: &ExistingAttachment, current: Option<Etag>) -> Error {

@@ -129,10 +129,11 @@ impl Wiki {
 
     /// The page's path and those it had before.
     fn names(&self, path: &ExistingPath) -> Result<Vec<ExistingPath>, Error> {
-        let former =
-            self.database()?.read(|c| Ok::<_, Error>(index::former_names(c, &path.file())?))?;
-        let former = former.iter().filter_map(|file| ExistingPath::of_file(file));
-        Ok([path.clone()].into_iter().chain(path.composed()).chain(former).collect())
+        let mut names = self.known_spellings(path)?;
+        let Some(now) = names.first().map(ExistingPath::file) else { return Ok(names) };
+        let former = self.database()?.read(|c| Ok::<_, Error>(index::former_names(c, &now)?))?;
+        names.extend(former.iter().filter_map(|file| ExistingPath::of_file(file)));
+        Ok(names)
     }
 
     fn state(

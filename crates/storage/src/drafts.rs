@@ -9,8 +9,9 @@ use time::{Duration, OffsetDateTime};
 
 use crate::db::DbError;
 use crate::error::Error;
-use crate::page_path::{ExistingPath, PagePath};
+use crate::page_path::ExistingPath;
 use crate::revision::{Etag, Revision};
+use crate::spelling::{stored_page, written_page};
 use crate::wiki::Wiki;
 
 /// The most drafts that one owner may have in a wiki.
@@ -80,8 +81,8 @@ pub enum DraftBase {
 pub struct NewDraft<'a> {
     /// What identifies its owner, for good.
     pub owner: &'a str,
-    /// The page.
-    pub path: &'a PagePath,
+    /// The page. One that isn't there must have a name that may be created, see [`PagePath`](crate::PagePath).
+    pub path: &'a ExistingPath,
     /// The text, whole.
     pub content: &'a str,
     /// What it was begun from.
@@ -118,8 +119,12 @@ impl Wiki {
         self.check_open()?;
         let none = || Error::NoDraft { path: path.as_str().to_owned() };
         let database = self.existing_database()?.ok_or_else(none)?;
+        let stored = match self.head()? {
+            Some(head) => stored_page(&self.repo().view(), head, path)?.map(|(path, _)| path),
+            None => None,
+        };
         let found = database.read(|connection| {
-            for spelling in path.spellings() {
+            for spelling in [stored].into_iter().flatten().chain(path.spellings()) {
                 if let Some(draft) = read(connection, owner, spelling.as_str())? {
                     return Ok::<_, Error>(Some(draft));
                 }
@@ -138,7 +143,10 @@ impl Wiki {
     /// The text is larger than a page may be; the owner has too many drafts; their drafts, all drafts or the
     /// wiki would be too large ([`Error::QuotaExceeded`]); the disk is full.
     pub fn put_draft(&self, new: &NewDraft<'_>) -> Result<(DraftSummary, bool), Error> {
-        let (path, size) = (new.path.as_str(), new.content.len() as u64);
+        let size = new.content.len() as u64;
+        let (path, _) = written_page(&self.repo().view(), self.current()?, new.path)?;
+        let new = &NewDraft { path: &path, ..new.clone() };
+        let path = path.as_str();
         if size > self.page_limit() {
             let limit = self.page_limit();
             return Err(Error::TooLarge { path: path.to_owned(), size, limit });

@@ -6,6 +6,7 @@ use crate::index::{self, Position};
 use crate::most::Most;
 use crate::page_path::ExistingPath;
 use crate::revision::Revision;
+use crate::spelling::stored_page;
 use crate::wiki::Wiki;
 
 /// Where to go on in the history of a file; made by [`Wiki::history`].
@@ -82,14 +83,38 @@ impl Wiki {
         from: Option<HistoryPosition>,
         most: Most,
     ) -> Result<History, Error> {
-        let is_start = from.is_none();
-        let history = self.history_of_file(&path.file(), from, most)?;
-        let is_unknown = is_start && history.commits.is_empty();
-        // An index that is still to be built knows no page.
-        if is_unknown && (self.head()?.is_none() || self.fresh_index()?.is_some()) {
-            return Err(Error::NotFound { path: path.as_str().to_owned() });
+        if from.is_some() {
+            return self.history_of_file(&path.file(), from, most);
         }
-        Ok(history)
+        // Looked at first: the index may become complete while it is asked.
+        let is_whole = self.head()?.is_none() || self.fresh_index()?.is_some();
+        for spelling in self.known_spellings(path)? {
+            let history = self.history_of_file(&spelling.file(), None, most)?;
+            if !history.commits.is_empty() {
+                return Ok(history);
+            }
+        }
+        let not_found = || Error::NotFound { path: path.as_str().to_owned() };
+        let head = self.head()?.ok_or_else(not_found)?;
+        // An index that is still to be built knows no page.
+        match is_whole && self.find(head, path).is_err() {
+            true => Err(not_found()),
+            false => Ok(History { commits: Vec::new(), next: None }),
+        }
+    }
+
+    /// The spellings under which the index may know a page: first the one that it has now.
+    pub(crate) fn known_spellings(&self, path: &ExistingPath) -> Result<Vec<ExistingPath>, Error> {
+        let mut spellings = Vec::new();
+        if let Some(head) = self.head()?
+            && let Some((stored, _)) = stored_page(&self.repo().view(), head, path)?
+        {
+            spellings.push(stored);
+        }
+        spellings.extend(
+            path.spellings().filter(|spelt| spellings.first() != Some(spelt)).collect::<Vec<_>>(),
+        );
+        Ok(spellings)
     }
 
     fn history_of_file(

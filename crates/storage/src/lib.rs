@@ -77,6 +77,7 @@ mod salvage;
 mod save;
 mod search;
 mod snapshot;
+mod spelling;
 mod survey;
 mod sync;
 #[cfg(test)]

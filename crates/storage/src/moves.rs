@@ -16,6 +16,7 @@ use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, fold};
 use crate::repo::{Edit, Entry, FileChange};
 use crate::revision::Revision;
+use crate::spelling::{moved_page, stored_directory, stored_page};
 use crate::undo::shown;
 use crate::unit::{MadeTexts, Unit};
 use crate::wiki::Wiki;
@@ -38,7 +39,7 @@ pub struct Move<'a> {
 /// What a move did. It is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moved {
-    /// The commit.
+    /// The commit; the newest one if nothing had to be moved.
     pub revision: Revision,
     /// What it changes, by path: the moved files, and pages whose links were rewritten. The first
     /// [`MAX_CHANGES`](crate::MAX_CHANGES).
@@ -50,6 +51,7 @@ pub struct Moved {
 
 impl Wiki {
     /// Moves a page with its sub-pages and attachments, in one commit. Drafts go with their pages.
+    /// What is at its new path already stays, and no commit is made.
     ///
     /// # Errors
     /// There is neither such a page nor anything below it, and the author hasn't just moved it there; a name
@@ -57,18 +59,25 @@ impl Wiki {
     /// together, would become too large by their new links. Nothing was changed then.
     pub fn move_page(&self, order: &Move<'_>) -> Result<Moved, Error> {
         let (((changes, truncated), done), published) = self.write(|unit| {
-            let plan = match Plan::new(self, unit, order) {
+            let from = source(unit, order.from)?;
+            let to = moved_page(&unit.view, unit.head, order.to)?;
+            let way = Way { from: from.as_ref().unwrap_or(order.from), to: &to };
+            if from.is_some() && (*order.from == **order.to || way.from == way.to) {
+                // It is there already, and nothing has to be done.
+                return Ok(((Vec::new(), false), unit.head));
+            }
+            let plan = match Plan::new(self, unit, way, order.update_links) {
                 Err(error @ Error::NotFound { .. }) => {
                     let Moved { revision, changes, truncated } =
-                        moved_before(unit, order)?.ok_or(error)?;
+                        moved_before(unit, order.author, way)?.ok_or(error)?;
                     return Ok(((changes, truncated), Some(revision)));
                 }
                 plan => plan?,
             };
-            plan.fill(self, unit, order)?;
+            plan.fill(self, unit, way, order.update_links)?;
             unit.moves = plan.moved.into_iter().map(|(from, (to, _))| (from, to)).collect();
             let changes = shown(&unit.view, unit.head, &unit.edits, &unit.moves)?;
-            let subject = format!("{} to {}", order.from.as_str(), order.to.as_str());
+            let subject = format!("{} to {}", way.from.as_str(), way.to.as_str());
             let message =
                 Message { given: order.message, verb: "Move", subject: &subject, detail: None };
             unit.sign(order.author, message)?;
@@ -79,10 +88,27 @@ impl Wiki {
     }
 }
 
+/// From where to where, as both are spelt in the wiki.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    from: &'a ExistingPath,
+    to: &'a ExistingPath,
+}
+
+/// How the page that moves is spelt, or the folder of what is below it; `None` if nothing is there.
+fn source(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<ExistingPath>, Error> {
+    let Some(head) = unit.head else { return Ok(None) };
+    if let Some((page, _)) = stored_page(&unit.view, head, path)? {
+        return Ok(Some(page));
+    }
+    let folder = stored_directory(&unit.view, head, path.as_str())?;
+    Ok(folder.map(|folder| ExistingPath::new(&folder)).transpose()?)
+}
+
 /// What the same move did, and in which commit, if its author is the last who made it and what was moved is
 /// still there.
-fn moved_before(unit: &Unit<'_>, order: &Move<'_>) -> Result<Option<Moved>, Error> {
-    let target = |path: &[u8]| moved_file(order, std::str::from_utf8(path).ok()?);
+fn moved_before(unit: &Unit<'_>, author: &Author, way: Way<'_>) -> Result<Option<Moved>, Error> {
+    let target = |path: &[u8]| moved_file(way, std::str::from_utf8(path).ok()?);
     let gone = |change: &FileChange| target(&change.path).filter(|_| change.new.is_none());
     let is_it = |changes: &[FileChange]| {
         let written = |to: &str| {
@@ -91,7 +117,7 @@ fn moved_before(unit: &Unit<'_>, order: &Move<'_>) -> Result<Option<Moved>, Erro
         let mut targets = changes.iter().filter_map(gone).peekable();
         targets.peek().is_some() && targets.all(|to| written(&to))
     };
-    let Some(done) = unit.made_before(order.author, is_it)? else { return Ok(None) };
+    let Some(done) = unit.made_before(author, is_it)? else { return Ok(None) };
     let mut moves = Vec::new();
     for change in &done.changes {
         let Some(to) = gone(change) else { continue };
@@ -117,8 +143,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(wiki: &Wiki, unit: &Unit<'_>, order: &Move<'_>) -> Result<Self, Error> {
-        let not_found = || Error::NotFound { path: order.from.as_str().to_owned() };
+    fn new(wiki: &Wiki, unit: &Unit<'_>, way: Way<'_>, update_links: bool) -> Result<Self, Error> {
+        let not_found = || Error::NotFound { path: way.from.as_str().to_owned() };
         let head = unit.head.ok_or_else(not_found)?;
         let mut moved = BTreeMap::new();
         let mut staying = Vec::new();
@@ -130,13 +156,13 @@ impl Plan {
             paths_before.add(Paths::file(file.len()));
             // A path that isn't UTF-8 can't be named.
             let Ok(file) = String::from_utf8(file) else { continue };
-            if entry.is_file() && order.update_links {
+            if entry.is_file() && update_links {
                 let page = ExistingPath::of_file(&file);
                 let name = page.as_ref().map_or(file.as_str(), ExistingPath::as_str);
                 before.insert(fold(name), name.to_owned());
                 pages.extend(page.map(|page| (page, entry)));
             }
-            match moved_file(order, &file) {
+            match moved_file(way, &file) {
                 Some(to) => {
                     check_name(&file, &to)?;
                     paths_after.add(Paths::file(to.len()));
@@ -148,23 +174,28 @@ impl Plan {
                 }
             }
         }
-        if moved.is_empty() || order.from.as_str() == order.to.as_str() {
+        if moved.is_empty() {
             return Err(not_found());
         }
         if let Some(why) = wiki.push_rules().too_many(paths_after, paths_before) {
             return Err(Error::ChangeTooLarge { detail: format!("the wiki then {why}") });
         }
-        refuse_collisions(order, &moved, &staying)?;
+        refuse_collisions(way, &moved, &staying)?;
         Ok(Self { moved, before, pages })
     }
 
-    fn fill(&self, wiki: &Wiki, unit: &mut Unit<'_>, order: &Move<'_>) -> Result<(), Error> {
+    fn fill(
+        &self,
+        wiki: &Wiki,
+        unit: &mut Unit<'_>,
+        way: Way<'_>,
+        update_links: bool,
+    ) -> Result<(), Error> {
         let taken: HashSet<&str> = self.moved.values().map(|(to, _)| to.as_str()).collect();
         for from in self.moved.keys().filter(|from| !taken.contains(from.as_str())) {
             unit.edits.push(Edit { path: from.clone().into_bytes(), new: None, content: None });
         }
-        let rewritten =
-            if order.update_links { self.rewritten(wiki, unit)? } else { BTreeMap::new() };
+        let rewritten = if update_links { self.rewritten(wiki, unit)? } else { BTreeMap::new() };
         for (from, (to, entry)) in &self.moved {
             if !rewritten.contains_key(from) {
                 let path = to.clone().into_bytes();
@@ -177,15 +208,15 @@ impl Plan {
                 unit.put(&page, text.as_bytes(), mode)?;
             }
         }
-        let pages = self.with_drafts(wiki, order)?;
+        let pages = self.with_drafts(wiki, way)?;
         unit.also(move |transaction| drafts::move_pages(transaction, &pages));
         Ok(())
     }
 
     /// The pages that have drafts, before and after.
-    fn with_drafts(&self, wiki: &Wiki, order: &Move<'_>) -> Result<Vec<(String, String)>, Error> {
+    fn with_drafts(&self, wiki: &Wiki, way: Way<'_>) -> Result<Vec<(String, String)>, Error> {
         let pages =
-            wiki.database()?.read(|c| Ok::<_, Error>(drafts::pages_at(c, order.from.as_str())?))?;
+            wiki.database()?.read(|c| Ok::<_, Error>(drafts::pages_at(c, way.from.as_str())?))?;
         let moved = |page: String| {
             let (to, _) = self.moved.get(&ExistingPath::new(&page).ok()?.file())?;
             Some((page, ExistingPath::of_file(to)?.as_str().to_owned()))
@@ -260,12 +291,12 @@ impl Plan {
 }
 
 /// Where a file goes, if it belongs to the page that moves: its own, or anything below it.
-fn moved_file(order: &Move<'_>, file: &str) -> Option<String> {
-    if file == order.from.file() {
-        return Some(order.to.file());
+fn moved_file(way: Way<'_>, file: &str) -> Option<String> {
+    if file == way.from.file() {
+        return Some(way.to.file());
     }
-    let below = file.strip_prefix(order.from.as_str())?.strip_prefix('/')?;
-    Some(format!("{}/{below}", order.to.as_str()))
+    let below = file.strip_prefix(way.from.as_str())?.strip_prefix('/')?;
+    Some(format!("{}/{below}", way.to.as_str()))
 }
 
 /// A page that could be created where it was must be one that could be created where it goes. Odd
@@ -283,7 +314,7 @@ fn check_name(from: &str, to: &str) -> Result<(), Error> {
 
 /// Nothing may land on, or beside, what some file systems couldn't tell from it.
 fn refuse_collisions(
-    order: &Move<'_>,
+    way: Way<'_>,
     moved: &BTreeMap<String, (String, Entry)>,
     staying: &[String],
 ) -> Result<(), Error> {
@@ -296,7 +327,7 @@ fn refuse_collisions(
         }
     }
     let collision = |existing: &str| Error::Collision {
-        path: order.to.as_str().to_owned(),
+        path: way.to.as_str().to_owned(),
         existing: existing.to_owned(),
     };
     for (to, _) in moved.values() {

@@ -10,6 +10,7 @@ use crate::index::{self, WrittenLink};
 use crate::links::{LinkKind, LinkStyle, Target};
 use crate::page_path::ExistingPath;
 use crate::resolve::Found;
+use crate::spelling::stored_page;
 use crate::wiki::Wiki;
 
 /// How much is said of the links of one page, in bytes of paths: a link of a few bytes may lead to a path
@@ -84,27 +85,23 @@ impl Wiki {
         let database = self.database()?;
         self.catch_up_a_little(database)?;
         let style = self.preferences()?.link_style();
+        let head = self.head()?.ok_or_else(not_found)?;
+        let stored = stored_page(&self.repo().view(), head, path)?;
+        // The index may have no row of it yet.
+        let exists = stored.is_some() || after.is_some();
+        let spelt = stored.map(|(path, _)| path).or_else(|| path.composed());
+        let path = spelt.as_ref().unwrap_or(path);
         database.read(|connection| {
             let (mut links, mut seen) = (PageLinks::default(), Seen::default());
-            let mut exists = false;
-            for path in path.spellings() {
-                let incoming = index::incoming(connection, path.as_str(), after, limit)?;
-                links
-                    .incoming
-                    .extend(incoming.into_iter().map(|(path, title)| IncomingLink { path, title }));
-                exists |= index::get(connection, path.as_str())?.is_some();
-                for link in self.written_links(connection, &path, style)? {
-                    links.add(&mut seen, connection, &path, &link)?;
-                    if links.truncated {
-                        break;
-                    }
-                }
-                if exists {
+            let incoming = index::incoming(connection, path.as_str(), after, limit)?.into_iter();
+            links.incoming = incoming.map(|(path, title)| IncomingLink { path, title }).collect();
+            for link in self.written_links(connection, path, style)? {
+                links.add(&mut seen, connection, path, &link)?;
+                if links.truncated {
                     break;
                 }
             }
-            let is_known = exists || after.is_some() || !links.incoming.is_empty();
-            if is_known { Ok(links) } else { Err(not_found()) }
+            if exists || !links.incoming.is_empty() { Ok(links) } else { Err(not_found()) }
         })
     }
 

@@ -9,9 +9,10 @@ use crate::error::{Conflict, Error};
 use crate::index;
 use crate::merge::{Effort, Hunk, Merged, merge};
 use crate::message::Message;
-use crate::page_path::{ExistingPath, PagePath, collide};
+use crate::page_path::{ExistingPath, collide};
 use crate::repo::{Edit, Entry, FileChange};
 use crate::revision::{Etag, Revision};
+use crate::spelling::{stored_page, written_page};
 use crate::unit::Unit;
 use crate::wiki::Wiki;
 
@@ -27,8 +28,8 @@ pub enum Base {
 /// A new text for a page.
 #[derive(Clone, Debug)]
 pub struct Save<'a> {
-    /// The page.
-    pub path: &'a PagePath,
+    /// The page. One that isn't there must have a name that may be created, see [`PagePath`](crate::PagePath).
+    pub path: &'a ExistingPath,
     /// Its new content, whole.
     pub content: &'a [u8],
     /// What the author saw when they began.
@@ -108,7 +109,7 @@ impl Wiki {
     /// name collides; the content is too large, by itself or once merged; the disk is full. Nothing was changed then; only if
     /// the disk became full in the middle of the save, it may still appear once there is room again.
     pub fn save(&self, save: &Save<'_>) -> Result<Saved, Error> {
-        self.save_and_also(save, |_| ())
+        self.save_and_also(save, |_, _| ())
     }
 
     /// As [`save`](Self::save), and `owner`'s draft of the page goes with it, also if there was
@@ -117,23 +118,28 @@ impl Wiki {
     /// # Errors
     /// As [`save`](Self::save). The draft is still there then.
     pub fn save_from_draft(&self, save: &Save<'_>, owner: &str) -> Result<Saved, Error> {
-        self.save_and_also(save, |unit| {
-            let (owner, path) = (owner.to_owned(), save.path.as_str().to_owned());
-            unit.also(move |transaction| drafts::remove(transaction, &owner, &path));
+        self.save_and_also(save, |unit, path| {
+            let owner = owner.to_owned();
+            let paths: Vec<ExistingPath> =
+                [path.clone()].into_iter().chain(save.path.spellings()).collect();
+            unit.also(move |transaction| {
+                paths.iter().try_for_each(|path| drafts::remove(transaction, &owner, path.as_str()))
+            });
         })
     }
 
     fn save_and_also(
         &self,
         save: &Save<'_>,
-        also: impl FnOnce(&mut Unit<'_>),
+        also: impl FnOnce(&mut Unit<'_>, &ExistingPath),
     ) -> Result<Saved, Error> {
         self.refuse_too_large(save.path, save.content)?;
         let (mut saved, published) = self.write(|unit| {
-            let current = page_entry(unit, save.path)?;
+            let (path, current) = written_page(&unit.view, unit.head, save.path)?;
+            let save = &Save { path: &path, ..*save };
             let plan = self.plan(unit, save, current)?;
             let saved = fill(unit, save, current, plan)?;
-            also(unit);
+            also(unit, &path);
             Ok(saved)
         })?;
         if let Some(published) = published {
@@ -249,7 +255,7 @@ impl Wiki {
         conflict().map_or_else(|error| error, |conflict| Error::Conflict(Box::new(conflict)))
     }
 
-    fn refuse_too_large(&self, path: &PagePath, content: &[u8]) -> Result<(), Error> {
+    fn refuse_too_large(&self, path: &ExistingPath, content: &[u8]) -> Result<(), Error> {
         let (size, limit) = (content.len() as u64, self.page_limit());
         if size <= limit {
             return Ok(());
@@ -445,19 +451,13 @@ fn fill(
     }
 }
 
-/// The page's file, if it is one. A link or a directory of that name is none.
-fn page_entry(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<Entry>, Error> {
-    Ok(unit.entry(&path.file())?.filter(|entry| entry.is_file()))
-}
-
-/// A page under the spelling asked for or under the composed one, as readers find it.
+/// A page under the spelling that exists.
 fn existing_page(unit: &Unit<'_>, path: &ExistingPath) -> Result<(ExistingPath, Entry), Error> {
-    for spelling in path.spellings() {
-        if let Some(entry) = page_entry(unit, &spelling)? {
-            return Ok((spelling, entry));
-        }
-    }
-    Err(not_found(path))
+    let found = match unit.head {
+        Some(head) => stored_page(&unit.view, head, path)?,
+        None => None,
+    };
+    found.ok_or_else(|| not_found(path))
 }
 
 /// Looks at every directory on the way for a name that some file systems couldn't tell from ours,

@@ -19,6 +19,7 @@ use crate::redo::Redo;
 use crate::repeat::Unanswered;
 use crate::repo::{self, Entry, HeadStamp, Repo, RepoError};
 use crate::revision::{Etag, Revision};
+use crate::spelling::stored_page;
 use crate::sync::LinkId;
 use crate::usage::{Quota, Room};
 use crate::whole::Maps;
@@ -257,6 +258,10 @@ impl Wiki {
         }
         let position = self.recent.position(head);
         let page = Arc::new(self.load(head, path, true)?);
+        if page.summary.path != path.as_str() {
+            // Kept under one spelling only: changes name the file as it is stored.
+            return Ok(page);
+        }
         Ok(self.pages.put(path.as_str(), position, page))
     }
 
@@ -382,19 +387,17 @@ impl Wiki {
         Ok(Page::new(summary, content.into()))
     }
 
-    /// The page's file, under the spelling asked for or under the composed one.
+    /// The page's file, under the spelling that exists.
     pub(crate) fn find(
         &self,
         head: Revision,
         path: &ExistingPath,
     ) -> Result<(ExistingPath, Entry), Error> {
-        for spelling in path.spellings() {
-            match self.repo.entry(head, &spelling.file())? {
-                Some(entry) if entry.is_file() => return Ok((spelling, entry)),
-                _ => {}
-            }
+        match self.repo.entry(head, &path.file())? {
+            Some(entry) if entry.is_file() => Ok((path.clone(), entry)),
+            _ if path.as_str().is_ascii() => Err(not_found(path)),
+            _ => stored_page(&self.repo.view(), head, path)?.ok_or_else(|| not_found(path)),
         }
-        Err(not_found(path))
     }
 
     fn indexed_page(

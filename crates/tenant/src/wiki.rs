@@ -20,8 +20,8 @@ use std::time::Duration;
 use wikigrove_storage as storage;
 use wikigrove_storage::deadline::Deadline;
 use wikigrove_storage::{
-    Author, Etag, ExistingPath, Found, PagePath, PageSummary, PreferenceChanges, Preferences,
-    Revision, Saved, Usage,
+    Author, Etag, ExistingPath, Found, PageSummary, PreferenceChanges, Preferences, Revision,
+    Saved, Usage,
 };
 
 use crate::base::Base;
@@ -228,7 +228,7 @@ impl Wiki {
         options: SaveOptions,
     ) -> Result<Saved, Error> {
         self.allow(Action::Write).await?;
-        let path = PagePath::new(path).map_err(|error| self.failed(error.into()))?;
+        let path = self.existing(path)?;
         let this = self.clone();
         self.run_writing(move |wiki| {
             let author = options.author.as_ref().unwrap_or(this.caller().author());
@@ -245,7 +245,7 @@ impl Wiki {
                 None => wiki.save(&save)?,
             };
             if saved.changed {
-                this.announce(saved.revision, path.as_str(), author);
+                this.announce(saved.revision, &saved.path, author);
             }
             Ok(saved)
         })

@@ -66,7 +66,17 @@ impl Wiki {
     /// The caller may not write; the path is invalid for an attachment.
     pub async fn upload(&self, path: &str, base: Base) -> Result<Upload, Error> {
         self.allow(Action::Write).await?;
-        let path = AttachmentPath::new(path).map_err(|error| self.failed(error.into()))?;
+        let path = match AttachmentPath::new(path) {
+            Ok(path) => (*path).clone(),
+            // A name that can't be created may be there. This is found out before anything is sent.
+            Err(error) => {
+                let error = self.failed(error.into());
+                let Ok(path) = ExistingAttachment::new(path) else { return Err(error) };
+                let asked = path.clone();
+                self.run(move |wiki| wiki.check_attachment(&asked)).await?;
+                path
+            }
+        };
         let spool = self.with(storage::Wiki::upload)?;
         Ok(Upload {
             wiki: self.clone(),
@@ -127,7 +137,7 @@ impl Wiki {
 #[derive(Debug)]
 pub struct Upload {
     wiki: Wiki,
-    path: AttachmentPath,
+    path: ExistingAttachment,
     base: storage::Base,
     /// `None` while a thread writes to it, and for ever after a failure or a cancelled write.
     spool: Option<storage::Upload>,

@@ -1,7 +1,7 @@
 //! The caller's drafts.
 
 use wikigrove_storage as storage;
-use wikigrove_storage::{Cursor, Draft, DraftBase, DraftSummary, PagePath};
+use wikigrove_storage::{Cursor, Draft, DraftBase, DraftSummary};
 
 use super::{Bound, Wiki};
 use crate::{Action, Error, Source, effective};
@@ -48,7 +48,7 @@ impl Wiki {
     ) -> Result<(DraftSummary, bool), Error> {
         self.allow(Action::Write).await?;
         let (owner, is_guest) = (self.draft_owner()?, self.is_guest());
-        let path = PagePath::new(path).map_err(|error| self.failed(error.into()))?;
+        let path = self.existing(path)?;
         self.run_writing(move |wiki| {
             let (owner, content) = (owner.as_str(), content.as_str());
             wiki.put_draft(&storage::NewDraft {
