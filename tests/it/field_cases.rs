@@ -1,6 +1,7 @@
 //! Files and habits of real wikis, driven from `field_cases.json`: each case says how its input is made, and which
 //! answer a user rightly expects.
 
+mod histories;
 mod old_repositories;
 mod rendering;
 mod scripts;
