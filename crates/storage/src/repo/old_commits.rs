@@ -53,7 +53,7 @@ fn walkable(commit: &[u8]) -> Option<Vec<u8>> {
 
 /// When a commit was committed, in seconds since 1970; 0 where that can't be read.
 pub(super) fn committed(commit: &[u8]) -> i64 {
-    Signature::of(Said::of(commit).committer).time
+    Signature::of(Said::of(commit).committer).seconds
 }
 
 /// What a commit says besides its tree and parents.
@@ -92,7 +92,8 @@ impl<'a> Said<'a> {
 
     /// The author, and the seconds since 1970; 0 where none can be read.
     pub(super) fn author(&self) -> (Author, i64) {
-        let Signature { name, email, time } = Signature::of(self.author);
+        let Signature { name, email, seconds, has_zone } = Signature::of(self.author);
+        let time = if has_zone { seconds } else { 0 };
         (Author::recorded(self.text(name), self.text(email)), time)
     }
 
@@ -112,7 +113,9 @@ struct Signature<'a> {
     name: &'a [u8],
     email: &'a [u8],
     /// Seconds since 1970; 0 if there are none.
-    time: i64,
+    seconds: i64,
+    /// Whether a time zone stands behind them, without which git shows no date.
+    has_zone: bool,
 }
 
 impl<'a> Signature<'a> {
@@ -126,15 +129,18 @@ impl<'a> Signature<'a> {
         let Some(close) = position(b'>', open) else { return Self::default() };
         let last = line.iter().rposition(|byte| *byte == b'>').unwrap_or(close);
         let name = line[..open].trim_ascii_end();
-        Self { name, email: &line[open + 1..close], time: seconds(&line[last + 1..]) }
+        let (seconds, zone) = date(&line[last + 1..]);
+        let has_zone = matches!(zone, [b'+' | b'-', b'0'..=b'9', ..]);
+        Self { name, email: &line[open + 1..close], seconds, has_zone }
     }
 }
 
-/// The number at the beginning.
-fn seconds(text: &[u8]) -> i64 {
+/// The number at the beginning, and what stands behind it.
+fn date(text: &[u8]) -> (i64, &[u8]) {
     let text = text.trim_ascii_start();
     let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    std::str::from_utf8(&text[..end]).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    let digits = std::str::from_utf8(&text[..end]).unwrap_or_default();
+    (digits.parse().unwrap_or(0), text[end..].trim_ascii_start())
 }
 
 /// A text in the encoding that the commit names, or in UTF-8. What can't be read becomes U+FFFD.
@@ -171,9 +177,9 @@ mod tests {
     const TREE: &str = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n";
 
     fn signature(line: &str) -> (String, String, i64) {
-        let Signature { name, email, time } = Signature::of(line.as_bytes());
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        (text(name), text(email), time)
+        let commit = format!("author {line}\n\n");
+        let (author, time) = Said::of(commit.as_bytes()).author();
+        (author.name().to_owned(), author.email().to_owned(), time)
     }
 
     #[test]
@@ -191,7 +197,10 @@ mod tests {
         is("Ann <a@b> 99999999999999999999 +0000", "Ann", "a@b", 0);
         is("Ann <a@b> soon", "Ann", "a@b", 0);
         is("<a@b> 16 +0000", "", "a@b", 16);
-        is("Ann <> 16", "Ann", "", 16);
+        is("Ann <> 16 -0000", "Ann", "", 16);
+        is("Ann <a@b> 16 +0000 (CET)", "Ann", "a@b", 16);
+        is("Ann <a@b> 16", "Ann", "a@b", 0);
+        is("Ann <a@b> 16 --700", "Ann", "a@b", 0);
         is("A>nn <a@b> 16 +0000", "A>nn", "a@b", 16);
         is("Ann 16 +0000", "", "", 0);
         is("Ann <a@b 16 +0000", "", "", 0);
