@@ -141,9 +141,7 @@ impl Wire {
         let of_branch = |(id, name): (&str, &str)| (name == full).then(|| id.parse().ok())?;
         match refs(&listed).find_map(of_branch) {
             Some(tip) => Ok(tip),
-            None if listed.lines().any(|line| line.find('\t') == Some(64)) => {
-                Err(Failure::Unsupported { text: "its objects are named by SHA-256".to_owned() })
-            }
+            None if is_sha256(&listed) => Err(sha256()),
             None => Err(Failure::BranchMissing),
         }
     }
@@ -154,6 +152,9 @@ impl Wire {
     /// [`Failure`]; [`Failure::TooLarge`] if the list is longer than a mebibyte.
     pub async fn branches(&self, remote: &Remote) -> Result<Branches, Failure> {
         let listed = self.list(remote, &["--symref"], &["HEAD", "refs/heads/*"]).await?;
+        if is_sha256(&listed) {
+            return Err(sha256());
+        }
         let head = listed.lines().find_map(|line| {
             line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD").map(str::to_owned)
         });
@@ -398,7 +399,16 @@ fn remove_unfinished(repository: &Path) -> std::io::Result<u64> {
     Ok(largest)
 }
 
-/// The ids and names in the output of `ls-remote`.
+/// Whether `ls-remote` printed ids that are longer than those of SHA-1.
+fn is_sha256(listed: &str) -> bool {
+    refs(listed).any(|(id, _)| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn sha256() -> Failure {
+    Failure::Unsupported { text: "its objects are named by SHA-256".to_owned() }
+}
+
+/// The ids and names in what `ls-remote` prints.
 fn refs(listed: &str) -> impl Iterator<Item = (&str, &str)> {
     listed.lines().filter_map(|line| line.split_once('\t'))
 }
