@@ -13,7 +13,7 @@ async fn feed(wiki: &OnWiki) -> (testkit::Good, Feed) {
 
 #[tokio::test]
 async fn the_feed_has_the_newest_changes() {
-    let (_server, _, editor) = TestServer::with_garden().await;
+    let (server, _, editor) = TestServer::with_garden().await;
     let garden = editor.on("garden");
     let (empty, read) = feed(&garden).await;
     assert!(read.entries.is_empty() && read.id.starts_with("urn:wikigrove:wiki:"));
@@ -30,8 +30,10 @@ async fn the_feed_has_the_newest_changes() {
     let read_titles: Vec<_> = read.entries.iter().rev().map(|e| e.title.value.as_str()).collect();
     assert_eq!(read_titles, titles);
     let links: Vec<_> = read.links.iter().map(|l| (l.rel.as_str(), l.href.as_str())).collect();
-    let this = "/w/garden/api/v1/changes.atom";
-    assert_eq!(links, [("alternate", "/w/garden/"), ("self", this)]);
+    let site = format!("http://{}", server.public_address());
+    let home = format!("{site}/w/garden/");
+    let this = format!("{home}api/v1/changes.atom");
+    assert_eq!(links, [("alternate", &*home), ("self", &*this)]);
     let newest = garden.changes().await[0].clone();
     let entry = &read.entries[0];
     assert_eq!(entry.id, format!("{}:revision:{}", read.id, newest["revision"].as_str().unwrap()));

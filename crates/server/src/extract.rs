@@ -5,11 +5,13 @@ pub mod path;
 pub mod query;
 
 mod percent;
+mod site;
 
 pub(crate) use json::present;
 pub use json::{Json, JsonLimit};
 pub use path::{Segment, Tail};
 pub use query::{Listing, Paging, Query};
+pub(crate) use site::{IsSecure, Site};
 
 /// Maximum length of a client's own text in an error, in characters.
 const EXCERPT: usize = 200;

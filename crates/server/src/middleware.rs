@@ -28,7 +28,7 @@ use tower_service::Service;
 use tracing::Instrument as _;
 use wikigrove_tenant::problem::Problem;
 
-use crate::extract::JsonLimit;
+use crate::extract::{IsSecure, JsonLimit};
 use crate::limits::{ByteBudget, HttpLimits, Receiving, tied};
 use crate::metrics::Requests;
 
@@ -121,6 +121,7 @@ where
             request.extensions_mut().insert(id.clone());
             request.extensions_mut().insert(JsonLimit(limits.json_bytes));
             request.extensions_mut().insert(line.reached());
+            request.extensions_mut().insert(IsSecure(browsers.is_secure()));
             if let Some(receiving) = &receiving {
                 request.extensions_mut().insert(receiving.clone());
             }

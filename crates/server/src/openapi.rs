@@ -128,6 +128,8 @@ pub struct Rendered {
     pub plain: bool,
     /// True if the plain text is cut off because it is too large.
     pub truncated: bool,
+    /// The encoding that the page was decoded from, if it isn't UTF-8.
+    pub encoding: Option<String>,
 }
 
 /// A heading of a page.
@@ -735,7 +737,9 @@ pub struct Preferences {
     pub sidebar_menutree_maxdepth: Option<u32>,
     /// True to sort the tree case-insensitively.
     pub sidebar_menutree_ignore_case: Option<bool>,
-    /// `off` (the default), or `otterwiki` to accept the page URLs of An Otter Wiki as well.
+    /// Whether pages show images of other sites; true by default.
+    pub external_images: Option<bool>,
+    /// `off` (the default) or `otterwiki`: whether such addresses lead to the pages, too.
     pub legacy_urls: Option<String>,
     /// True (the default) to allow clone, fetch and push with git.
     pub git_enabled: Option<bool>,

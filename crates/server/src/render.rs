@@ -60,6 +60,8 @@ pub struct Rendered {
     pub plain: bool,
     /// Whether only the beginning of the plain text is shown, because all of it would be too large.
     pub truncated: bool,
+    /// The encoding that the page was decoded from, if it isn't UTF-8: it is shown as well as it could be read.
+    pub encoding: Option<&'static str>,
 }
 
 /// A link that leads somewhere in the wiki.
@@ -155,6 +157,7 @@ impl Renderer {
             links: body.links,
             plain: false,
             truncated: false,
+            encoding: None,
         }
     }
 }
@@ -181,5 +184,6 @@ fn plain(text: &str) -> Rendered {
         links: Vec::new(),
         plain: true,
         truncated,
+        encoding: None,
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn routes(rendering: &Rendering) -> Routes {
         .plain(Needs::READ, "/-/style.css", get(answer::style))
         .plain(Needs::READ, "/-/pages", get(lists::pages))
         .plain(Needs::READ, "/-/changes", get(lists::changes))
+        .plain(Needs::READ, "/-/change/{revision}", get(lists::change))
         .plain(Needs::READ, "/-/search", get(lists::search))
         .plain(Needs::READ, "/-/history/{*path}", get(lists::history))
         .plain(Needs::READ, "/-/attachments/{*path}", get(lists::attachments))
@@ -65,10 +66,18 @@ async fn add_slash(OriginalUri(uri): OriginalUri) -> Response {
 
 /// A redirect for good, to a path of this host.
 fn redirect(to: &str) -> Response {
+    redirect_with(StatusCode::PERMANENT_REDIRECT, to)
+}
+
+/// A redirect that may lead elsewhere another time.
+fn redirect_for_now(to: &str) -> Response {
+    redirect_with(StatusCode::TEMPORARY_REDIRECT, to)
+}
+
+fn redirect_with(status: StatusCode, to: &str) -> Response {
     let Ok(to) = HeaderValue::from_str(to) else { return StatusCode::NOT_FOUND.into_response() };
     let no_referrer = HeaderValue::from_static("no-referrer");
-    (StatusCode::PERMANENT_REDIRECT, [(LOCATION, to), (REFERRER_POLICY, no_referrer)])
-        .into_response()
+    (status, [(LOCATION, to), (REFERRER_POLICY, no_referrer)]).into_response()
 }
 
 /// What search engines read on a host that the wiki has to itself.

@@ -50,6 +50,14 @@ impl Wiki {
         log.map_or_else(|| unknown(after), Ok)
     }
 
+    /// A commit of the history, with its changes. `None` if it isn't part of it, or not indexed yet.
+    ///
+    /// # Errors
+    /// wiki.db can't be read.
+    pub fn commit(&self, revision: Revision) -> Result<Option<Commit>, Error> {
+        self.indexed_or_not(|connection| index::one(connection, revision))
+    }
+
     /// Up to `most` commits newer than `known`, oldest first: parents before their children, and every
     /// commit once. `None` if `known` isn't part of the history (any more).
     ///

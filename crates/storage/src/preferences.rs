@@ -144,6 +144,11 @@ impl Preferences {
         }
     }
 
+    /// Whether pages show images of other sites.
+    pub fn external_images(&self) -> bool {
+        self.flag("external_images")
+    }
+
     /// Whether page names keep the case they are typed in. If not, they become lower-case.
     pub fn retain_page_name_case(&self) -> bool {
         self.flag("retain_page_name_case")

@@ -3,6 +3,7 @@
 mod links;
 mod markdown;
 mod titles;
+mod view;
 
 use serde_json::Value;
 use testkit::{TestServer, User};

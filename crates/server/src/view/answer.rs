@@ -19,8 +19,11 @@ const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const CSS: &str = include_str!("../../templates/style.css");
 
-/// No script, whoever wrote it; and nothing is loaded from other hosts.
+/// No script, and nothing is loaded from other hosts.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// As [`POLICY`], with images of other hosts.
+const POLICY_WITH_IMAGES: &str = "default-src 'none'; style-src 'self'; img-src 'self' https: http:; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// What is shown as text does nothing at all.
 const TEXT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
@@ -37,9 +40,29 @@ pub(super) fn html(
     headers: &HeaderMap,
     page: &impl Template,
 ) -> Result<Response, Problem> {
+    html_under(POLICY, wiki, headers, page)
+}
+
+/// As [`html`], for what people wrote, with images of other hosts if they are wanted.
+pub(super) fn article(
+    external_images: bool,
+    wiki: &Wiki,
+    headers: &HeaderMap,
+    page: &impl Template,
+) -> Result<Response, Problem> {
+    let policy = if external_images { POLICY_WITH_IMAGES } else { POLICY };
+    html_under(policy, wiki, headers, page)
+}
+
+fn html_under(
+    policy: &'static str,
+    wiki: &Wiki,
+    headers: &HeaderMap,
+    page: &impl Template,
+) -> Result<Response, Problem> {
     let html = page.render().map_err(|error| Problem::internal(&error))?;
     let etag = version(html.as_bytes());
-    Ok(answer(wiki, headers, &etag, (HTML, POLICY), html.into()))
+    Ok(answer(wiki, headers, &etag, (HTML, policy), html.into()))
 }
 
 /// The text of a page as it is stored.

@@ -2,12 +2,13 @@
 //! the API's, page by page with its cursors.
 
 use askama::Template;
+use axum::extract::Path;
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::{ChangeKind, FileType, PathChange};
-use wikigrove_tenant::{AttachmentSummary, Commit, PageSummary, Wiki};
+use wikigrove_tenant::{AttachmentSummary, Commit, PageSummary, Revision, Wiki};
 
 use super::answer;
 use super::frame::{Frame, Moment, query};
@@ -126,6 +127,22 @@ pub(super) async fn changes(
     let paged = Paged::new(&listing, &format!("{}/-/changes", frame.base), &wanted);
     let page = Changes { frame, page: None, commits: listing.items, paged };
     answer::html(&wiki, &headers, &page)
+}
+
+/// One change.
+pub(super) async fn change(
+    wiki: Wiki,
+    frame: Frame,
+    Path(revision): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let unknown =
+        || Problem::new(StatusCode::NOT_FOUND, "unknown_revision", "there is no such change");
+    let revision: Revision = revision.parse().map_err(|_| unknown())?;
+    let commit = wiki.commit(revision).await.map_err(|error| error.problem())?;
+    let commits = vec![commit.ok_or_else(unknown)?];
+    let paged = Paged { next: None, is_building: false };
+    answer::html(&wiki, &headers, &Changes { frame, page: None, commits, paged })
 }
 
 pub(super) async fn history(

@@ -1,19 +1,19 @@
 //! One page, the page that a visitor sees first, and the text of a page.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::{AttachmentSummary, PageSummary, Revision, Wiki};
+use wikigrove_tenant::{AttachmentSummary, ExistingPath, PageSummary, Revision, Wiki};
 
 use super::answer;
 use super::frame::{Frame, Moment};
 use super::legacy;
 use super::lists::{self, Wanted};
 use super::named::Named;
-use super::redirect;
+use super::{redirect, redirect_for_now};
 use crate::extract::{Paging, Query};
 use crate::render::Rendered;
 use crate::wiki::render::{Rendering, revision};
@@ -51,8 +51,17 @@ pub(super) async fn page(
     frame: Frame,
     Named(path): Named,
     Query(At { at, revision: legacy_at }): Query<At>,
+    OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if let Some(page) = without_slashes(&path) {
+        let elsewhere = legacy::of_page(&wiki, &frame, &path, legacy_at.as_deref()).await?;
+        if let Some(elsewhere) = elsewhere {
+            return Ok(elsewhere);
+        }
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        return Ok(redirect(&format!("{}{query}", frame.page(page))));
+    }
     let at = revision(at.as_deref())?;
     match show(&wiki, &rendering, frame.clone(), &path, at, &headers).await {
         Err(problem) if at.is_none() && is_no_page(&problem) => {
@@ -60,10 +69,29 @@ pub(super) async fn page(
             if elsewhere.is_none() {
                 elsewhere = legacy::of_page(&wiki, &frame, &path, legacy_at.as_deref()).await?;
             }
+            if elsewhere.is_none() {
+                elsewhere = below(&wiki, &frame, &path).await?;
+            }
             elsewhere.ok_or(problem)
         }
         shown => shown,
     }
+}
+
+/// The page of an address that ends in slashes.
+fn without_slashes(path: &str) -> Option<&str> {
+    let page = path.strip_suffix('/')?.trim_end_matches('/');
+    // Anything else could lead to another host: `//host` is an address.
+    ExistingPath::new(page).is_ok().then_some(page)
+}
+
+/// The list of the pages below a path at which there is none.
+async fn below(wiki: &Wiki, frame: &Frame, path: &str) -> Result<Option<Response>, Problem> {
+    if ExistingPath::new(path).is_err() {
+        return Ok(None);
+    }
+    let pages = wiki.pages(&format!("{path}/"), None, 1).await.map_err(|error| error.problem())?;
+    Ok((!pages.is_empty()).then(|| redirect_for_now(&frame.below(path))))
 }
 
 /// Where a file of this path is, or the page of this file: HTML that somebody wrote by hand names
@@ -144,6 +172,7 @@ async fn show(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let style = frame.presentation.link_style;
+    let external_images = frame.presentation.external_images;
     let prepared = rendering.prepare(wiki, &frame.base, path, at, style).await?;
     let page = prepared.page.clone();
     let entry = rendering.render(wiki, prepared).await?;
@@ -169,5 +198,5 @@ async fn show(
         attachments,
         more_attachments,
     };
-    answer::html(wiki, headers, &shown)
+    answer::article(external_images, wiki, headers, &shown)
 }

@@ -16,6 +16,7 @@ use wikigrove_tenant::storage::{Most, PathChange};
 use wikigrove_tenant::{Commit, Revision, Visibility, Wiki, not_modified};
 
 use super::API;
+use crate::extract::Site;
 use crate::guard::{Needs, Routes};
 use crate::openapi;
 
@@ -39,10 +40,12 @@ pub(super) fn router() -> Routes {
 async fn feed(
     wiki: Wiki,
     OriginalUri(uri): OriginalUri,
+    Site(site): Site,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let base = uri.path().strip_suffix(PATH).and_then(|path| path.strip_suffix(API));
-    let base = base.unwrap_or_default();
+    // A reader of feeds knows an address alone, and may lose where it got the feed from.
+    let base = &format!("{site}{}", base.unwrap_or_default());
     let head = wiki.head().await.map_err(|error| error.problem())?;
     let etag = version(&wiki, base, head);
     if not_modified(&headers, &etag) {
@@ -91,18 +94,19 @@ fn describe(wiki: &Wiki, base: &str, commits: &[Commit]) -> Feed {
     let id = format!("urn:wikigrove:wiki:{}", wiki.id());
     let updated = commits.first().map_or(wiki.tenant().created, |newest| newest.date);
     let home = link("alternate", format!("{base}/"));
+    let entries = commits.iter().map(|commit| entry(&id, base, commit)).collect();
     Feed {
         title: text(wiki.title()),
         updated: date(updated),
-        links: vec![home.clone(), link("self", format!("{base}{API}{PATH}"))],
+        links: vec![home, link("self", format!("{base}{API}{PATH}"))],
         generator: Some(Generator { value: "wikigrove".to_owned(), ..Generator::default() }),
-        entries: commits.iter().map(|commit| entry(&id, &home, commit)).collect(),
+        entries,
         id,
         ..Feed::default()
     }
 }
 
-fn entry(wiki: &str, home: &Link, commit: &Commit) -> Entry {
+fn entry(wiki: &str, base: &str, commit: &Commit) -> Entry {
     let subject = commit.message.lines().find(|line| !line.trim().is_empty());
     Entry {
         title: text(&beginning(subject.unwrap_or("A change without a message").trim())),
@@ -110,7 +114,7 @@ fn entry(wiki: &str, home: &Link, commit: &Commit) -> Entry {
         updated: date(commit.date),
         // Without the address: feeds are read by more than those who write.
         authors: vec![Person { name: printable(commit.author.name()), ..Person::default() }],
-        links: vec![home.clone()],
+        links: vec![link("alternate", format!("{base}/-/change/{}", commit.revision))],
         summary: Some(text(&summary(&commit.changes))),
         ..Entry::default()
     }

@@ -28,7 +28,10 @@ use crate::render::Rendered;
 use cache::Entry;
 pub(crate) use rendering::Rendering;
 
-/// What the HTML alone may do when a browser opens it: show images of the wiki, and nothing else.
+/// What the HTML alone may do when a browser opens it: show images of other sites, too, and nothing else.
+const POLICY_WITH_IMAGES: &str =
+    "default-src 'none'; img-src 'self' https: http:; base-uri 'none'; form-action 'none'; sandbox";
+/// The same without images of other sites.
 const POLICY: &str =
     "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; sandbox";
 
@@ -59,7 +62,8 @@ async fn render(
 ) -> Result<Response, Problem> {
     let at = revision(at.as_deref())?;
     let base = uri.path().split_once(API).map_or("", |(base, _)| base);
-    let style = wiki.presentation().await.map_err(|error| error.problem())?.link_style;
+    let presentation = wiki.presentation().await.map_err(|error| error.problem())?;
+    let style = presentation.link_style;
     let prepared = rendering.prepare(&wiki, base, &path, at, style).await?;
     let is_html = answer::prefers(&headers, "text/html");
     let media_type = if is_html { "text/html; charset=utf-8" } else { "application/json" };
@@ -83,7 +87,8 @@ async fn render(
     // Out of the cache as it is, however many read it.
     let html = Bytes::from_owner(Html(entry));
     let mut response = answer::shared(response(Body::empty()), html);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let policy = if presentation.external_images { POLICY_WITH_IMAGES } else { POLICY };
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     Ok(response)
 }
 

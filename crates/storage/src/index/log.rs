@@ -158,6 +158,12 @@ pub(crate) fn newest(
     commits(connection, "seq < ?1 order by seq desc", before, most).map(Some)
 }
 
+/// One commit with all its changes.
+pub(crate) fn one(connection: &Connection, id: Revision) -> Result<Option<crate::Commit>, DbError> {
+    let Some(seq) = seq_of(connection, id)? else { return Ok(None) };
+    Ok(commits(connection, "seq = ?1", seq, Most::items(1))?.commits.pop())
+}
+
 /// Up to `most` commits that come after `after`, oldest first, each with all its changes.
 pub(crate) fn since(
     connection: &Connection,

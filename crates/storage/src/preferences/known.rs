@@ -73,6 +73,8 @@ pub(super) static KNOWN: &[Known] = &[
         Absent::Text("link_title"),
     ),
     known("open_links_in_new_tab", Kind::Flag, Absent::Flag(false)),
+    // Whether readers' browsers load images of other sites, which then see the readers' addresses.
+    known("external_images", Kind::Flag, Absent::Flag(true)),
     // Names keep their case unless the wiki comes from where they didn't.
     known("retain_page_name_case", Kind::Flag, Absent::Flag(true)),
     known("treat_underscore_as_space_for_titles", Kind::Flag, Absent::Flag(false)),

@@ -37,6 +37,15 @@ impl Wiki {
         self.run(move |wiki| wiki.log(after, most)).await
     }
 
+    /// A commit of the history, with its changes. `None` if it isn't part of it, or not indexed yet.
+    ///
+    /// # Errors
+    /// The wiki can't be read.
+    pub async fn commit(&self, revision: Revision) -> Result<Option<Commit>, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| wiki.commit(revision)).await
+    }
+
     /// Up to `most` commits newer than `known`, oldest first, each once. `None` if `known` isn't part
     /// of the history (any more).
     ///

@@ -19,7 +19,9 @@ pub struct Presentation {
     pub home_page: String,
     /// The side of a wiki link that is its target.
     pub link_style: LinkStyle,
-    /// The supported legacy addresses of pages.
+    /// Whether pages show images of other sites.
+    pub external_images: bool,
+    /// Which addresses lead to the pages besides our own.
     pub legacy_urls: LegacyUrls,
     /// The case of names in legacy addresses.
     pub legacy_case: CaseMode,
@@ -33,6 +35,7 @@ impl Presentation {
             allows_robots: preferences.allows_robots(),
             home_page: preferences.home_page().to_owned(),
             link_style: preferences.link_style(),
+            external_images: preferences.external_images(),
             legacy_urls: preferences.legacy_urls(),
             legacy_case: match preferences.retain_page_name_case() {
                 true => CaseMode::Retain,

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::StatusCode;
 use sha2::{Digest as _, Sha256};
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::storage::Page;
 use wikigrove_tenant::storage::links::LinkStyle;
+use wikigrove_tenant::storage::{Decoded, Page, decode};
 use wikigrove_tenant::{CacheUse, ExistingPath, Found, Revision, Wiki, spawn_blocking};
 
 use super::cache::{Cache, Entry, Key};
@@ -83,9 +82,9 @@ impl Rendering {
         let there: HashMap<_, _> = wanted.iter().cloned().zip(found.iter().cloned()).collect();
         let (renderer, base, style) = (self.renderer.clone(), key.base.clone(), key.style);
         let rendered = working(wiki, page.content.len(), move || {
-            let (path, text) = path_and_text(&page)?;
+            let (path, Decoded { text, encoding }) = path_and_text(&page)?;
             let context = Context { page: &path, base: &base, style, found: &there };
-            Ok(renderer.render(text, &context))
+            Ok(Rendered { encoding, ..renderer.render(&text, &context) })
         })
         .await?;
         let entry = Arc::new(Entry { wanted, found, rendered });
@@ -126,8 +125,8 @@ async fn wanted(
     style: LinkStyle,
 ) -> Result<Vec<Vec<String>>, Problem> {
     working(wiki, page.content.len(), move || {
-        let (path, text) = path_and_text(&page)?;
-        Ok(render::wanted(&path, text, style))
+        let (path, decoded) = path_and_text(&page)?;
+        Ok(render::wanted(&path, &decoded.text, style))
     })
     .await
 }
@@ -144,11 +143,7 @@ async fn working<T: Send + 'static>(
     spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
 }
 
-fn path_and_text(page: &Page) -> Result<(ExistingPath, &str), Problem> {
+fn path_and_text(page: &Page) -> Result<(ExistingPath, Decoded<'_>), Problem> {
     let path = ExistingPath::new(&page.summary.path).map_err(|error| Problem::internal(&error))?;
-    let text = std::str::from_utf8(&page.content).map_err(|_| {
-        let detail = "the page is not UTF-8 text; read its bytes below `/pages`";
-        Problem::new(StatusCode::NOT_ACCEPTABLE, "not_text", detail)
-    })?;
-    Ok((path, text))
+    Ok((path, decode(&page.content)))
 }
