@@ -154,9 +154,9 @@ impl Repo {
         self.lacks_packs.load(Ordering::Relaxed)
     }
 
-    /// Whether the branch has a file of its own.
+    /// Returns `true` if the branch has a file of its own.
     pub(crate) fn has_branch_file(&self) -> bool {
-        self.branch_file.exists()
+        self.branch_file.is_file()
     }
 
     /// Removes what isn't a file and has the name of the branch's: an empty directory, or a link to nothing.
