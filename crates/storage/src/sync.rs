@@ -1,8 +1,8 @@
-//! Synchronising a wiki with git repositories elsewhere.
+//! Synchronises a wiki with remote git repositories.
 //!
-//! Nothing here speaks to another machine. What was fetched lies in a scratch repository outside the
-//! wiki; here it is compared with the wiki, merged and taken over, and what the other end hasn't yet
-//! is kept in a queue. There is no work tree, nothing is ever forced, and no reader or writer waits.
+//! This module has no network code. The caller fetches into a scratch repository outside the wiki; the functions here
+//! compare it with the wiki, merge it and take it over, and keep a queue of the commits that each remote still lacks.
+//! There is no work tree, no ref is ever forced, and neither readers nor writers are blocked.
 
 mod compare;
 mod conflicts;
@@ -34,7 +34,7 @@ pub(crate) use jobs::add as add_jobs;
 pub use mapping::Mapping;
 pub use project_out::Outgoing;
 
-/// The number that the platform gave a link of this wiki with a repository elsewhere.
+/// The platform's number of a link: the connection of this wiki with one remote repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct LinkId(pub i64);
@@ -45,39 +45,39 @@ impl fmt::Display for LinkId {
     }
 }
 
-/// Why something that was fetched can't be synchronised with.
+/// Reasons why a fetched history can't be synchronised with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
-    /// What was fetched ends where the other end's history doesn't.
+    /// The fetched history is cut off: a shallow clone.
     #[error("the repository is shallow: fetch its whole history")]
     Shallow,
-    /// The commit isn't among what was fetched.
+    /// The commit isn't in the fetched repository.
     #[error("there is no commit {revision} among what was fetched")]
     Missing {
-        /// The commit as it was named.
+        /// The commit as the caller named it.
         revision: Revision,
     },
-    /// The directory that a link covers is a file, a link or a submodule there.
+    /// The directory that the link covers is a file, a symbolic link or a submodule in the remote's tree.
     #[error("`{path}` is no directory in the repository")]
     NoDirectory {
-        /// The directory, or the one on the way to it that isn't one.
+        /// The directory, or the parent of it that isn't a directory.
         path: String,
     },
-    /// Commits can be made only on top of what the wiki has taken over.
+    /// The fetched tip must be integrated before commits can be made on top of it.
     #[error("what was fetched has to be taken over first")]
     NotIntegrated,
-    /// There is no open conflict with this number.
+    /// No open conflict has this number.
     #[error("there is no open conflict {id}")]
     NoConflict {
-        /// The number that was asked for.
+        /// The number that the caller asked for.
         id: i64,
     },
 }
 
 impl Wiki {
-    /// Says which links are to get what is saved from now on. To be called after opening the wiki and
-    /// whenever links are enabled or disabled: the wiki itself doesn't know them.
+    /// Sets the links whose queues get every commit from now on. The platform calls this after opening the wiki and
+    /// whenever a link is enabled or disabled, because the wiki doesn't store its links.
     pub fn set_links(&self, links: Vec<LinkId>) {
         *self.links().write().unwrap_or_else(PoisonError::into_inner) = links;
     }

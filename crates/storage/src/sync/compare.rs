@@ -1,4 +1,4 @@
-//! How the wiki and what was fetched stand to each other.
+//! Compares the wiki with a fetched history.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,71 +11,71 @@ use crate::repo::{Incoming, Region, Repo, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// What the history that was fetched is to the wiki's.
+/// The relation of the wiki's history to the fetched one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// Both are at the same commit.
     Equal,
-    /// The wiki has all that was fetched, and more.
+    /// The wiki has every fetched commit, and more.
     Ahead,
-    /// What was fetched has all of the wiki, and more.
+    /// The fetched history has every commit of the wiki, and more.
     Behind,
-    /// Both have commits that the other hasn't.
+    /// Each has commits that the other lacks.
     Diverged {
-        /// The newest commit that both have, or one of several.
+        /// The merge base; if there are several, one of them.
         base: Revision,
     },
     /// They have no commit in common.
     Unrelated,
 }
 
-/// What is known of a tip before anything is done with it.
+/// Facts about a fetched tip, before any change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Comparison {
-    /// The wiki's newest revision; `None` while nothing was ever saved.
+    /// The wiki's newest revision; `None` if nothing was ever saved.
     pub head: Option<Revision>,
-    /// How it stands to the tip.
+    /// The relation of the wiki's history to the tip's.
     pub relation: Relation,
-    /// Whether both have the same files, whatever their histories are.
+    /// True if both have the same files, whatever their histories.
     pub same_files: bool,
-    /// Whether the tip isn't built on the one that was seen last: the history there was rewritten.
+    /// True if the last seen tip isn't an ancestor of this one: the remote's history was rewritten.
     pub rewritten: bool,
-    /// Whether the tip has nothing in common with the wiki and holds nothing but a README, a licence or a
-    /// `.gitignore`, as repositories do that a hosting service has just made.
+    /// True if the tip is unrelated to the wiki, or the wiki is empty, and the tip holds only a README, a licence or a
+    /// `.gitignore`, like a repository that a hosting service has just created.
     pub is_starter: bool,
 }
 
 impl Comparison {
-    /// Whether the other end has commits that the wiki hasn't.
+    /// Returns `true` if the remote has commits that the wiki lacks.
     pub fn has_foreign_commits(&self) -> bool {
         !matches!(self.relation, Relation::Equal | Relation::Ahead)
     }
 }
 
-/// What is known of the tip of a link that covers a part, before anything is done with it.
+/// Facts about the fetched tip of a partial link, before any change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartComparison {
-    /// The wiki's newest revision; `None` while nothing was ever saved.
+    /// The wiki's newest revision; `None` if nothing was ever saved.
     pub head: Option<Revision>,
-    /// Whether nothing that the tip is built on has ever been in step with the wiki.
+    /// True if no ancestor of the tip has ever been in sync with the wiki.
     pub is_unrelated: bool,
-    /// Whether the tip isn't built on the one that was seen last, and the part isn't what it was there, nor
-    /// what it is here. What else was rewritten is no business of the wiki's.
+    /// True if the remote's history was rewritten and the covered part differs both from the last seen tip and from the
+    /// wiki. Rewrites outside the part don't matter.
     pub rewritten: bool,
-    /// Whether the wiki has something in the part that the tip seen last hadn't, as far as that is known.
+    /// True if the wiki's part has anything that the last seen tip lacked, as far as this is known.
     pub has_own: bool,
     /// As in [`Comparison`].
     pub is_starter: bool,
 }
 
 impl Wiki {
-    /// Compares the wiki with the tip `incoming` of what was fetched into the repository `scratch`, which
-    /// [`create_scratch`](Self::create_scratch) made. `last_seen` is the tip that the link had before, if it
-    /// had one. Of a link that covers a part the commits there are others, so only `rewritten` means
-    /// something: [`compare_part`](Self::compare_part).
+    /// Compares the wiki with the tip `incoming` in the repository `scratch`, which
+    /// [`create_scratch`](Self::create_scratch) made. `last_seen` is the link's previous tip, if there was one. The
+    /// commits of a partial link differ from the wiki's, so only `rewritten` is meaningful for one; see
+    /// [`compare_part`](Self::compare_part).
     ///
     /// # Errors
-    /// What was fetched is shallow or has no such commit; a repository can't be read.
+    /// The fetched history is shallow or lacks the commit; a repository can't be read.
     pub fn compare(
         &self,
         scratch: &Path,
@@ -99,8 +99,8 @@ impl Wiki {
         Ok(Comparison { head, relation, same_files, rewritten, is_starter })
     }
 
-    /// As [`compare`](Self::compare), of a link that covers a part. A tip that brings nothing is noted as
-    /// taken over: one whose part is what it was before, or what it is here.
+    /// Does the work of [`compare`](Self::compare) for a partial link. A tip whose part equals the previous tip's or
+    /// the wiki's is recorded as integrated.
     ///
     /// # Errors
     /// As there; or the directory of the mapping is none there ([`SyncError::NoDirectory`]).
@@ -121,7 +121,7 @@ impl Wiki {
         let has_it = common.is_some_and(|common| common.remote == incoming);
         let (was_rewritten, seen_pair) = match last_seen {
             Some(seen) => {
-                // Of a tip that nothing was ever taken from nothing can be taken back.
+                // A tip that nothing was ever taken from can't take anything back.
                 let is_met = !self.pairs(link, Some(mapping), Some(seen))?.is_empty();
                 let was_rewritten = is_met && is_rewritten(source, seen, incoming)?;
                 (was_rewritten, self.pair_in_step(link, mapping, seen)?)
@@ -135,7 +135,7 @@ impl Wiki {
 
         let (is_as_here, is_as_seen) = (ours == theirs, seen_files.as_ref() == Some(&theirs));
         let brings_nothing = match (head, seen_pair, common) {
-            // Also if it was seen before: what was taken back there and is gone here isn't told again.
+            // Even if the tip was seen before: a text that the remote took back and the wiki deleted isn't sent again.
             (Some(head), ..) if is_as_here && (was_rewritten || !has_it) => {
                 Some(Pair::in_step(head, incoming))
             }
@@ -156,13 +156,13 @@ impl Wiki {
         })
     }
 
-    /// What was fetched, in which `incoming` is a commit. No commit of it is too large to be read.
+    /// Opens the fetched repository, after checking that it has the commit `incoming` and that every commit in it is
+    /// small enough to be read.
     pub(super) fn fetched(&self, scratch: &Path, incoming: Revision) -> Result<Incoming, Error> {
         self.fetched_since(scratch, incoming, &HashSet::new())
     }
 
-    /// As [`fetched`](Self::fetched), for a link whose scratch repository is kept: of what it had before,
-    /// nothing is looked at again.
+    /// As [`fetched`](Self::fetched), for a link that keeps its scratch repository: known commits aren't checked again.
     pub(super) fn fetched_part(
         &self,
         scratch: &Path,
@@ -209,7 +209,7 @@ pub(super) fn relation(
     })
 }
 
-/// Whether what was seen is no part of the history of what came. What isn't there at all is part of none.
+/// Returns `true` if `seen` isn't an ancestor of `incoming`. A commit that is missing is no ancestor.
 fn is_rewritten(source: &Repo, seen: Revision, incoming: Revision) -> Result<bool, Error> {
     Ok(!source.is_commit(seen)? || !source.is_ancestor(seen, incoming)?)
 }

@@ -1,4 +1,4 @@
-//! Places of merges that a person should look at, from when they arise until somebody has.
+//! Conflicts of merges, from the merge until a person has settled them.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::Serialize;
@@ -18,58 +18,58 @@ use crate::revision::{Etag, Revision};
 use crate::unit::Unit;
 use crate::wiki::Wiki;
 
-/// A place that a person should look at. Nothing is lost: both texts are in the history.
+/// A conflict that a person should look at. Nothing is lost: both texts are in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SyncConflict {
-    /// Its number.
+    /// The conflict's number.
     pub id: i64,
-    /// The link it came by; `None`: somebody moved the branch while a save was on its way.
+    /// The link that brought the other text; `None` if the branch was moved directly during a save.
     pub link: Option<LinkId>,
     /// The page or attachment.
     pub path: String,
-    /// What happened.
+    /// The kind of conflict.
     pub kind: ConflictKind,
-    /// The version both began with.
+    /// The version at the merge base.
     pub base: Option<Etag>,
-    /// The wiki's version; `None` if it had deleted the page.
+    /// The wiki's version; `None` if the wiki had deleted the page.
     pub ours: Option<Etag>,
-    /// The other end's version; `None` if it had deleted the page.
+    /// The remote's version; `None` if the remote had deleted the page.
     pub theirs: Option<Etag>,
-    /// The page or attachment that the text which lost has become; the name that a page got which couldn't
-    /// keep its own; or the other name of one that was renamed twice.
+    /// The page or attachment that holds the losing text; the new name of a page that couldn't keep its own; or the
+    /// second name of a page that both sides renamed.
     pub conflict_path: Option<String>,
-    /// The merge.
+    /// The merge commit.
     pub revision: Revision,
-    /// When it was made.
+    /// Time of the merge.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// When it was looked at.
+    /// Time at which the conflict was settled.
     #[serde(with = "time::serde::rfc3339::option")]
     pub closed: Option<OffsetDateTime>,
 }
 
-/// A person's answer to a conflict.
+/// A person's resolution of a conflict.
 #[derive(Clone, Debug)]
 pub struct Resolve<'a> {
-    /// The conflict.
+    /// The conflict's number.
     pub id: i64,
-    /// What the page shall be, and the version the author saw; `None` leaves it, or an attachment, as it
-    /// is. The page is that at `path`, or at `conflict_path` if it couldn't keep its name.
+    /// The new text of the page, and the version that the author saw; `None` leaves the page or attachment unchanged.
+    /// The page is the one at `path`, or at `conflict_path` if it couldn't keep its name.
     pub content: Option<(&'a [u8], Etag)>,
-    /// Who resolves it.
+    /// The person who resolves it.
     pub author: &'a Author,
-    /// Why; a sentence is made up when there is none.
+    /// The commit message; one is generated if it is absent.
     pub message: Option<&'a str>,
 }
 
-/// Conflicts of a merge that is about to be published.
+/// The conflicts of a merge that is about to be published.
 pub(crate) struct NewConflicts {
     pub(crate) link: Option<LinkId>,
     pub(crate) conflicts: Vec<MergeConflict>,
 }
 
 impl NewConflicts {
-    /// Adds the rows, in the transaction of the merge `revision`.
+    /// Inserts the rows, in the transaction of the merge `revision`.
     pub(crate) fn record(
         &self,
         transaction: &Transaction<'_>,
@@ -100,7 +100,7 @@ impl NewConflicts {
 }
 
 impl Wiki {
-    /// Up to `limit` conflicts that nobody has looked at, after the number `after`.
+    /// Lists up to `limit` open conflicts whose numbers are above `after`.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -121,10 +121,10 @@ impl Wiki {
         })
     }
 
-    /// A conflict, open or not.
+    /// Returns a conflict, open or closed.
     ///
     /// # Errors
-    /// There is none with this number.
+    /// No conflict has this number.
     pub fn sync_conflict(&self, id: i64) -> Result<SyncConflict, Error> {
         self.check_open()?;
         let missing = || Error::Sync(SyncError::NoConflict { id });
@@ -133,11 +133,11 @@ impl Wiki {
         found.ok_or_else(missing)
     }
 
-    /// The three texts of a conflict: what both began with, the wiki's and the other end's. What isn't
-    /// UTF-8 is shown as well as it can be; a submodule has no text.
+    /// Returns the three texts of a conflict: at the merge base, the wiki's and the remote's. Invalid UTF-8 is
+    /// replaced; a submodule has no text.
     ///
     /// # Errors
-    /// There is no such conflict; a text is larger than a page may be ([`Error::TooLarge`]).
+    /// No conflict has this number; a text exceeds the page limit ([`Error::TooLarge`]).
     pub fn sync_conflict_texts(&self, id: i64) -> Result<[Option<String>; 3], Error> {
         let conflict = self.sync_conflict(id)?;
         let view = self.repo().view();
@@ -154,9 +154,9 @@ impl Wiki {
         Ok([text(conflict.base)?, text(conflict.ours)?, text(conflict.theirs)?])
     }
 
-    /// Closes a conflict: one commit saves the page, if there is something to save, and removes the file
-    /// beside it, if that holds a text that lost. A page that has only lost its name, or was given two, is
-    /// never removed. Returns that commit; `None` if there was nothing to change.
+    /// Closes a conflict. One commit saves the page, if there is a new text, and removes the file with the losing text.
+    /// A page that only lost its name, or was renamed on both sides, is never removed. Returns the commit; `None` if
+    /// there was nothing to change.
     ///
     /// # Errors
     /// There is no such open conflict; the page is too large; it changed meanwhile, or the file beside it
@@ -189,7 +189,7 @@ impl Wiki {
         Ok(published.map(|published| published.revision))
     }
 
-    /// Saves what a person made of the page that was `base`.
+    /// Saves the person's new text of the page, whose version must still be `base`.
     fn put_resolved(
         &self,
         unit: &mut Unit<'_>,
@@ -218,26 +218,26 @@ impl Wiki {
     }
 }
 
-/// A conflict that somebody is about to close.
+/// A conflict that is about to be closed.
 struct Open {
     path: Vec<u8>,
     beside: Option<Vec<u8>>,
     kind: ConflictKind,
-    /// The wiki's text and the other end's.
+    /// The wiki's text and the remote's.
     texts: [Option<Etag>; 2],
 }
 
 impl Open {
-    /// The file that a person makes one text of.
+    /// Returns the file that holds the resolved text.
     fn page(&self) -> &[u8] {
         match (self.kind, &self.beside) {
-            // Whatever has the name now is another page.
+            // The page at `path` is another one, which has taken the name.
             (ConflictKind::FileAndDirectory | ConflictKind::SameName, Some(beside)) => beside,
             _ => &self.path,
         }
     }
 
-    /// Removes the file that holds the text which lost, unless somebody wrote on it: that has to be read.
+    /// Removes the file with the losing text. An edited one is refused as stale, because it has to be read first.
     fn remove_loser(&self, unit: &mut Unit<'_>) -> Result<(), Error> {
         use ConflictKind::{BothAdded, BothChanged, Deleted, FileAndDirectory, Renamed, SameName};
         let beside = match (self.kind, &self.beside) {
@@ -246,7 +246,7 @@ impl Open {
                 return Ok(());
             }
         };
-        // What isn't UTF-8 can't be looked up; it was made by git and stays with git.
+        // A path that isn't UTF-8 can't be looked up; git made it, and only git can remove it.
         let there = match std::str::from_utf8(beside) {
             Ok(path) => unit.entry(path)?.filter(|entry| !entry.is_directory()),
             Err(_) => None,
@@ -307,7 +307,7 @@ fn find_open(connection: &Connection, id: i64) -> Result<Option<Open>, DbError> 
     Ok(connection.prepare_cached(sql)?.query_row([id], open).optional()?)
 }
 
-/// A kind that a later version wrote is shown as the plainest.
+/// Maps a kind's code. A kind that a later version wrote is shown as the most general one.
 fn kind_of(code: &str) -> ConflictKind {
     ConflictKind::of_code(code).unwrap_or(ConflictKind::BothChanged)
 }

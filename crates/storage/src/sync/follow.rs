@@ -1,5 +1,5 @@
-//! Open conflicts go with their pages, wherever those go and by whichever door. One is closed when the
-//! file with the text that lost is gone: then somebody has looked at it.
+//! Open conflicts follow their pages through every rename, whether a save, a push or a link makes it. A conflict is
+//! closed when the file with the losing text is deleted: its reader has settled it.
 
 use std::collections::HashMap;
 
@@ -15,11 +15,11 @@ use crate::revision::Revision;
 use crate::unit::Statement;
 use crate::wiki::Wiki;
 
-/// Files that a change takes from their paths, and where they go on. `None`: they are gone.
+/// The files that a change removes from their paths, and their new paths; `None` if the file is deleted.
 pub(crate) type Left = HashMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// What edits of `head` take from its path. `moves` are files that are known to be the same before and
-/// after; if there are none, it is found out.
+/// Finds the files that edits of `head` remove from their paths. `moves` are the renames that the caller knows; if it
+/// is empty, renames are detected.
 pub(crate) fn left_by_edits(
     view: &View,
     head: Option<Revision>,
@@ -33,7 +33,7 @@ pub(crate) fn left_by_edits(
     Ok(left(removed, moves))
 }
 
-/// What changes take from its path.
+/// Finds the files that changes remove from their paths.
 pub(crate) fn left_by_changes(view: &View, changes: &[FileChange]) -> Result<Left, RepoError> {
     let removed = changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path);
     Ok(left(removed, &index::moves_of(view, changes)?))
@@ -42,11 +42,11 @@ pub(crate) fn left_by_changes(view: &View, changes: &[FileChange]) -> Result<Lef
 fn left<'a>(removed: impl Iterator<Item = &'a Vec<u8>>, moves: &[(String, String)]) -> Left {
     let bytes = |path: &String| path.clone().into_bytes();
     let removed = removed.map(|path| (path.clone(), None));
-    // Where a file left, another may stand now.
+    // The renames come last, so that they override the removals. Their old paths may be occupied by new files.
     removed.chain(moves.iter().map(|(from, to)| (bytes(from), Some(bytes(to))))).collect()
 }
 
-/// An open conflict, and where its files are.
+/// An open conflict with the paths of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     id: i64,
@@ -57,7 +57,7 @@ struct Place {
 }
 
 impl Place {
-    /// Where it is after a change.
+    /// Returns the conflict as it is after a change.
     fn after(&self, left: &Left) -> Self {
         let mut after = self.clone();
         let beside = self.beside.as_ref().and_then(|beside| Some((beside, left.get(beside)?)));
@@ -67,7 +67,7 @@ impl Place {
             None => {}
         }
         if self.is_of_a_lost_name() {
-            // Of no file, so it goes where its directory goes.
+            // The lost name belongs to no file, so it moves only with its directory.
             if let Some((from, Some(to))) = beside {
                 let ((from, name), (to, same)) = (split(from), split(to));
                 if let Some(rest) = self.path.strip_prefix(from).filter(|_| name == same) {
@@ -80,21 +80,21 @@ impl Place {
         after
     }
 
-    /// Whether its path is a name that its page couldn't keep.
+    /// Returns `true` if `path` is a name that the page couldn't keep.
     fn is_of_a_lost_name(&self) -> bool {
         use ConflictKind::{FileAndDirectory, SameName};
         [FileAndDirectory.code(), SameName.code()].contains(&&*self.kind)
     }
 }
 
-/// The directory with its slash, and the name.
+/// Splits a path into the directory, with its slash, and the file name.
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     path.split_at(path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1))
 }
 
 impl Wiki {
-    /// Has open conflicts follow a change of the head as it is now, in the transaction of that change.
-    /// What leaves its path is asked for only if there are any.
+    /// Prepares the update that moves the open conflicts along with a change of the current head, for the transaction
+    /// of that change. `left` is called only if there are open conflicts.
     pub(crate) fn follow_conflicts(
         &self,
         left: impl FnOnce() -> Result<Left, Error>,

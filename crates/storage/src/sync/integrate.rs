@@ -1,4 +1,4 @@
-//! Taking over what was fetched: the branch is moved along, or both histories are merged.
+//! Takes over fetched commits: fast-forwards the branch, or merges both histories.
 
 use std::path::Path;
 
@@ -18,90 +18,91 @@ use crate::revision::Revision;
 use crate::usage::{Growth, Sent};
 use crate::wiki::Wiki;
 
-/// Folders may be deeper there than a page can be here.
+/// Maximum depth of folders. Higher than the limit for pages of a wiki, because remotes may hold deeper trees.
 const MAX_DEPTH: usize = 100;
 
-/// An order to take over what was fetched.
+/// A request to take over a fetched tip.
 #[derive(Clone, Debug)]
 pub struct Integrate<'a> {
-    /// The repository that it was fetched into.
+    /// The repository that the tip was fetched into.
     pub scratch: &'a Path,
-    /// Its tip.
+    /// The fetched tip.
     pub incoming: Revision,
-    /// The link it came by.
+    /// The link that it was fetched for.
     pub link: LinkId,
-    /// Whose text stays where both want the same place.
+    /// The side whose text keeps the path in a conflict.
     pub winner: Winner,
-    /// The state that both are taken to come from, instead of what the histories say: of one that was
-    /// rewritten, its tip before. What the rewriting took away is then taken away here, too.
+    /// The merge base to use instead of the one in the histories. For a rewritten history, the remote's tip before it
+    /// was rewritten: what the rewrite removed is then removed from the wiki, too.
     pub base: Option<Revision>,
-    /// Whether histories may be merged that have nothing in common.
+    /// Allows a merge of histories that have no commit in common.
     pub unrelated: bool,
-    /// With more conflicts nothing is done.
+    /// Maximum number of conflicts. Above it nothing is changed.
     pub max_conflicts: usize,
-    /// If more pages would be gone nothing is done; `None`: any number may go.
+    /// Maximum number of deleted pages. Above it nothing is changed; `None`: no limit.
     pub max_deleted: Option<usize>,
 }
 
-/// What an order would do.
+/// The effects that a request would have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preview {
-    /// Pages the wiki has; of a link that covers a part, in that part: if that loses most of its pages,
-    /// somebody is to be asked, however many others the wiki has.
+    /// Number of pages in the wiki, or, for a partial link, in the covered part. If most of these would be deleted, a
+    /// person is asked, however many pages the rest of the wiki has.
     pub pages: usize,
-    /// How many of them would be gone. What goes on under another name doesn't count.
+    /// Number of these pages that would be deleted. Renamed pages don't count.
     pub deleted: usize,
-    /// Places that a person would have to look at.
+    /// Number of conflicts that a person would have to look at.
     pub conflicts: usize,
 }
 
-/// What became of an order. Unless it says otherwise nothing was changed.
+/// The outcome of a request. Nothing was changed unless the variant says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Integrated {
-    /// The wiki has all of it already.
+    /// The wiki already has every commit.
     Nothing,
-    /// The wiki is at what was fetched. It is durable.
+    /// The branch was fast-forwarded to the fetched tip, durably.
     FastForwarded {
-        /// The pages and attachments that changed, as far as they are not too many.
+        /// The changed pages and attachments; cut off at a maximum number.
         paths: Vec<String>,
     },
-    /// Both histories were merged by a commit. It is durable.
+    /// A merge commit joined both histories, durably.
     Merged {
         /// The merge, or a later commit that contains it.
         revision: Revision,
-        /// The pages and attachments that changed in the wiki, as far as they are not too many.
+        /// The pages and attachments that changed in the wiki; cut off at a maximum number.
         paths: Vec<String>,
-        /// Places that a person should look at.
+        /// Number of conflicts that a person should look at.
         conflicts: usize,
     },
-    /// A save came first: try again.
+    /// A concurrent save was first: retry.
     Moved,
-    /// The histories have nothing in common.
+    /// The histories have no commit in common.
     Unrelated,
-    /// A person has to decide: there would be more conflicts than were allowed.
+    /// A person has to decide: there would be more conflicts than allowed.
     TooManyConflicts(Preview),
-    /// A person has to decide: more pages would be gone than were allowed.
+    /// A person has to decide: more pages would be deleted than allowed.
     TooManyDeleted(Preview),
 }
 
-/// What is to be published, all of it in memory.
+/// A prepared publication, entirely in memory.
 struct Plan {
     preview: Preview,
-    /// What is changed in the wiki.
+    /// The changes to the wiki.
     changes: Vec<FileChange>,
     left: Left,
     growth: Option<Growth>,
-    /// The bytes that it takes in the index.
+    /// Bytes that the change takes in the index.
     weight: u64,
-    /// `None`: the branch can simply be moved.
+    /// The merge commit; `None` for a fast-forward.
     merge: Option<PreparedMerge>,
 }
 
 impl Wiki {
-    /// Says what [`integrate`](Self::integrate) would do, without any limit. `None`: nothing.
+    /// Computes the effects that [`integrate`](Self::integrate) would have, without applying the limits. `None` if
+    /// there is nothing to take over.
     ///
     /// # Errors
-    /// What was fetched is shallow or has no such commit; a repository can't be read.
+    /// The fetched history is shallow or lacks the commit; a repository can't be read.
     pub fn preview(&self, order: &Integrate<'_>) -> Result<Option<Preview>, Error> {
         let fetched = self.fetched(order.scratch, order.incoming)?;
         let head = self.current()?;
@@ -114,22 +115,21 @@ impl Wiki {
         Ok(Some(preview(&merge, &merge.left()?)))
     }
 
-    /// What may come from elsewhere: as a push, but what a wiki doesn't know is carried along.
+    /// The rules for fetched commits: those of a push, except that files a wiki can't use are accepted and kept.
     pub(super) fn sync_rules(&self) -> PushRules {
         PushRules { rewrite: true, carries: true, max_depth: MAX_DEPTH, ..self.push_rules() }
     }
 
-    /// Takes over what was fetched into a repository that [`create_scratch`](Self::create_scratch) made:
-    /// as one change the commits, the conflicts and the queues of the links. Everything that takes time
-    /// is done before saves have to wait. When this returns, it survives a crash and a power cut. Files
-    /// are moved out of the scratch repository: it is of no use after anything but
-    /// [`Integrated::Moved`].
+    /// Takes over the tip fetched into a repository that [`create_scratch`](Self::create_scratch) made. Commits,
+    /// conflicts and the queues of the links change atomically. The slow work is done before the writer lock is taken,
+    /// so saves don't wait for it. On return the change is durable: it survives a crash and a power cut. Files are
+    /// moved out of the scratch repository, which is usable afterwards only if the outcome is [`Integrated::Moved`].
     ///
     /// # Errors
-    /// What was fetched is shallow or has no such commit; it is refused ([`Error::PushRefused`]), and
-    /// nothing of it is in the wiki then; the disk is full or failing.
+    /// The fetched history is shallow or lacks the commit; the push rules refuse it ([`Error::PushRefused`]), and then
+    /// nothing of it is in the wiki; the disk is full or failing.
     pub fn integrate(&self, order: &Integrate<'_>) -> Result<Integrated, Error> {
-        // Before the first write that is to be synced.
+        // Start watching before the first write that the later sync has to cover.
         let disk = FileSystem::watch(self.repo().dir())?;
         let fetched = self.fetched(order.scratch, order.incoming)?;
         let (source, head) = (fetched.repo(), self.current()?);
@@ -163,7 +163,7 @@ impl Wiki {
         let paths = paths.map(|change| shown_path(&change.path)).collect();
         self.repo().adopt(&staged)?;
         self.repo().sync_adopted(&disk)?;
-        // The branch as it was, too.
+        // The sync covers the branch's old head, too.
         writer.durable = head;
         let follow = self.follow_conflicts(|| Ok(left))?;
         let integrated = match merge {
@@ -190,7 +190,7 @@ impl Wiki {
     }
 }
 
-/// What a person has to decide.
+/// Returns the refusal if the limits of the request leave the decision to a person.
 pub(super) fn refuse_too_much(preview: Preview, order: &Integrate<'_>) -> Option<Integrated> {
     if preview.conflicts > order.max_conflicts {
         Some(Integrated::TooManyConflicts(preview))
@@ -201,10 +201,10 @@ pub(super) fn refuse_too_much(preview: Preview, order: &Integrate<'_>) -> Option
     }
 }
 
-/// Whether there is anything in what was fetched that the wiki hasn't.
+/// Returns `true` if the fetched history contains anything that the wiki lacks.
 fn is_wanted(source: &Repo, head: Option<Revision>, order: &Integrate<'_>) -> Result<bool, Error> {
     let relation = relation(source, head, order.incoming)?;
-    // A rewritten history may want commits undone that the wiki has.
+    // After a rewrite, following the remote may mean undoing commits that the wiki has.
     let rewinds = relation == Relation::Ahead && order.base.is_some();
     Ok(rewinds || !matches!(relation, Relation::Equal | Relation::Ahead))
 }
@@ -249,7 +249,7 @@ fn plan(
     }
     let incoming = order.incoming;
     let (parents, edits, message, time) = match head {
-        // Two ends that merge the same histories make the same commit.
+        // Deterministic: two wikis that merge the same histories make the same commit.
         Some(head) if order.winner == Winner::Stable && relation != Relation::Ahead => {
             let (one, other) = (head.min(incoming), head.max(incoming));
             let edits = merge.edits(if one == head { &merge.ours } else { &merge.theirs });

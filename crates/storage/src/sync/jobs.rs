@@ -1,4 +1,4 @@
-//! The queue of a link: what the other end has not been seen to have yet.
+//! The queue of a link: the commits that the remote isn't yet known to have.
 
 use std::sync::PoisonError;
 
@@ -13,19 +13,19 @@ use crate::revision::Revision;
 use crate::unit::Statement;
 use crate::wiki::Wiki;
 
-/// How much waits for a link.
+/// Size and age of a link's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Commits that wait.
+    /// Number of queued commits.
     pub waiting: usize,
-    /// When the oldest of them was made; `None` when nothing waits.
+    /// Time at which the oldest of them was queued; `None` if the queue is empty.
     pub oldest: Option<OffsetDateTime>,
 }
 
-/// A commit that waits, and its number in the queue.
+/// A queued commit, with its number in the queue.
 pub(super) type Job = (i64, Revision);
 
-/// Adds a commit to the queues of the links, in its own transaction.
+/// Adds a commit to the queues of `links`, in the transaction that publishes the commit.
 pub(crate) fn add(
     transaction: &Transaction<'_>,
     links: &[LinkId],
@@ -46,13 +46,13 @@ pub(crate) fn add(
 }
 
 impl Wiki {
-    /// The enabled links that a new commit waits for: all but the one it came from.
+    /// Returns the enabled links that have to be sent a new commit: all but `from`, the link that brought it.
     pub(crate) fn links_to_tell(&self, from: Option<LinkId>) -> Vec<LinkId> {
         let links = self.links().read().unwrap_or_else(PoisonError::into_inner);
         links.iter().copied().filter(|link| Some(*link) != from).collect()
     }
 
-    /// The commits that a link has not been seen to have, oldest first.
+    /// Returns the commits that the link's remote isn't known to have, oldest first.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -77,7 +77,7 @@ impl Wiki {
         })
     }
 
-    /// How much waits for a link, and for how long.
+    /// Returns the size and age of a link's queue.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -103,8 +103,8 @@ impl Wiki {
         })
     }
 
-    /// Notes that the other end was seen to have `verified`: of the queue only what is neither that
-    /// commit nor one it is built on stays. Returns how many are done.
+    /// Records that the remote has `verified`: removes that commit and its ancestors from the queue. Returns the number
+    /// of removed jobs.
     ///
     /// # Errors
     /// `verified` is no commit of this wiki's repository; wiki.db can't be written.
@@ -124,8 +124,8 @@ impl Wiki {
         Ok(done.len())
     }
 
-    /// Takes jobs out of a queue. A number alone doesn't say which job is meant: it is used again once it
-    /// was the last and is gone.
+    /// Removes jobs from a queue. The number alone doesn't identify a job: after the last job is removed, its number is
+    /// used again.
     pub(super) fn remove_jobs(&self, link: LinkId, jobs: &[Job]) -> Result<(), Error> {
         self.database()?.write(|transaction| {
             let delete = || {
@@ -140,8 +140,8 @@ impl Wiki {
         })
     }
 
-    /// Takes out of all queues what is no part of `head`, which replaces the history of the wiki: no other end
-    /// can be expected to have it ever. To be done in the transaction that replaces it.
+    /// Removes the commits that aren't part of `head` from all queues. `head` replaces the wiki's history, so these
+    /// commits are never pushed. The statement belongs in the transaction that replaces the history.
     pub(crate) fn drop_lost_jobs(&self, head: Revision) -> Result<Statement<'static>, Error> {
         let targets = self.database()?.read(|connection| {
             let targets = || {
@@ -161,7 +161,7 @@ impl Wiki {
         }))
     }
 
-    /// Forgets the queue of a link that was removed.
+    /// Deletes the queue of a link that was removed.
     ///
     /// # Errors
     /// wiki.db can't be written.

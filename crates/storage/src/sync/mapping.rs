@@ -1,5 +1,5 @@
-//! Links that cover a part of a wiki, or of the repository at the other end. The commits can't be the
-//! same then: each end gets commits of its own, with the files that both have alike.
+//! Partial links: they cover a part of the wiki, or of the remote's tree. The two ends can't share commits then; each
+//! gets its own commits with the common files.
 
 use rusqlite::{Transaction, params};
 
@@ -13,10 +13,10 @@ use crate::repo::{Region, Repo, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// So many of the newest pairs are looked at to find one that both ends are built on.
+/// Number of the newest pairs that are searched for one that both ends descend from.
 const PAIRS: usize = 10_000;
 
-/// Which files of the wiki are which files there.
+/// The mapping between files of the wiki and files of the remote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mapping {
     directory: String,
@@ -24,12 +24,11 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// The wiki's files stand in `directory` there (`""`: at the root), and of the wiki only the page
-    /// `prefix` takes part with all below it (`""`: all pages). Paths are the same on both ends from
-    /// there on.
+    /// Maps the wiki's files into `directory` of the remote (`""`: the root). Of the wiki, only the page `prefix` with
+    /// its subpages takes part (`""`: all pages). Below these, paths are the same at both ends.
     ///
     /// # Errors
-    /// Either isn't a path.
+    /// One of the two isn't a valid path.
     pub fn new(directory: &str, prefix: &str) -> Result<Self, InvalidPath> {
         for path in [directory, prefix].into_iter().filter(|path| !path.is_empty()) {
             ExistingPath::new(path)?;
@@ -37,7 +36,7 @@ impl Mapping {
         Ok(Self { directory: directory.to_owned(), prefix: prefix.to_owned() })
     }
 
-    /// Whether both ends are the whole of the other, so that they share their commits.
+    /// Returns `true` if the link covers both ends entirely, so that they share their commits.
     pub fn is_whole(&self) -> bool {
         self.directory.is_empty() && self.prefix.is_empty()
     }
@@ -47,7 +46,7 @@ impl Mapping {
         self.prefix.is_empty() || rest == b".md" || rest.starts_with(b"/")
     }
 
-    /// Where a file of the wiki is there.
+    /// Maps a path of the wiki to the remote's.
     pub(super) fn there(&self, path: &[u8]) -> Vec<u8> {
         match self.directory.as_str() {
             "" => path.to_vec(),
@@ -55,7 +54,7 @@ impl Mapping {
         }
     }
 
-    /// The wiki's files that take part.
+    /// Returns the wiki's files in the covered part.
     pub(super) fn ours(&self, view: &View, head: Option<Revision>) -> Result<Files, Error> {
         let Some(head) = head else { return Ok(Files::new()) };
         let mut files = view.files(head)?;
@@ -63,7 +62,7 @@ impl Mapping {
         Ok(files)
     }
 
-    /// The other end's files that take part, by their paths here.
+    /// Returns the remote's files in the covered part, by their paths in the wiki.
     pub(super) fn theirs(&self, view: &View, tip: Revision) -> Result<Files, Error> {
         match view.region(tip, &self.directory)? {
             Region::Files(mut files) => {
@@ -75,7 +74,7 @@ impl Mapping {
         }
     }
 
-    /// Nothing of the wiki may be in the way of the directories of what takes part.
+    /// Checks that no file of the wiki blocks the directories of the covered part.
     pub(super) fn check_ours(&self, view: &View, head: Option<Revision>) -> Result<(), Error> {
         let Some(head) = head.filter(|_| !self.prefix.is_empty()) else { return Ok(()) };
         let ends = self.prefix.match_indices('/').map(|(at, _)| at).chain([self.prefix.len()]);
@@ -89,18 +88,18 @@ impl Mapping {
     }
 }
 
-/// Two commits of which ours holds everything of theirs.
+/// Two corresponding commits: the wiki's contains everything in the remote's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pair {
     pub(super) local: Revision,
     pub(super) remote: Revision,
-    /// The newest commit of ours of which theirs holds everything, or held before it was taken back there.
-    /// `None`: there is none, or it wasn't noted.
+    /// The newest commit of the wiki whose content the remote's commit contains, or contained before the remote took it
+    /// back. `None` if there is none, or none was recorded.
     pub(super) told: Option<Revision>,
 }
 
 impl Pair {
-    /// Both have the same files.
+    /// Returns a pair of commits with the same files.
     pub(super) fn in_step(local: Revision, remote: Revision) -> Self {
         Self { local, remote, told: Some(local) }
     }
@@ -109,7 +108,8 @@ impl Pair {
         self.told == Some(self.local)
     }
 
-    /// Makes this the newest pair. What is made anew in each run, because nobody takes it, stays one row.
+    /// Records this as the newest pair. Equal pairs share one row: a run whose push never arrives makes the same pair
+    /// each time.
     pub(super) fn record(
         self,
         transaction: &Transaction<'_>,
@@ -134,8 +134,8 @@ impl Pair {
 }
 
 impl Wiki {
-    /// The commit of the wiki that holds everything of the commit `remote` at the other end, and nothing
-    /// that this end wrote later. `None`: it was never taken over or made here.
+    /// Returns the wiki's commit that contains everything in the remote's commit `remote`, and nothing that the wiki
+    /// wrote later. `None` if that commit was neither integrated nor made here.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -144,8 +144,8 @@ impl Wiki {
         Ok(pairs.first().map(|pair| pair.local))
     }
 
-    /// As [`jobs_done`](Self::jobs_done), of a link that covers a part: `verified` is a commit at the other
-    /// end. Of one that stands for none of ours nothing is known, and nothing is done.
+    /// Does the work of [`jobs_done`](Self::jobs_done) for a partial link: `verified` is a commit of the remote.
+    /// Removes nothing if that commit has no counterpart in the wiki.
     ///
     /// # Errors
     /// wiki.db can't be read or written.
@@ -164,8 +164,7 @@ impl Wiki {
         Ok(0)
     }
 
-    /// The pairs of a link, newest first; only those of a part, and those with a commit there, if they are
-    /// given.
+    /// Returns the pairs of a link, newest first; filtered by mapping and by the remote's commit, where given.
     pub(super) fn pairs(
         &self,
         link: LinkId,
@@ -214,7 +213,7 @@ impl Wiki {
         })
     }
 
-    /// The newest pair that both ends are built on.
+    /// Finds the newest pair that both ends descend from.
     pub(super) fn common_pair(
         &self,
         link: LinkId,
@@ -236,8 +235,8 @@ impl Wiki {
         Ok(None)
     }
 
-    /// The newest pair of a commit at the other end, which need not be there any more, in which both have the
-    /// same files: so ours tells what theirs held.
+    /// Finds the newest pair of the remote's commit in which both ends have the same files. The wiki's commit then
+    /// tells the content of the remote's, which may be missing by now.
     pub(super) fn pair_in_step(
         &self,
         link: LinkId,

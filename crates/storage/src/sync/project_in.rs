@@ -1,5 +1,4 @@
-//! Taking over what a link that covers a part has brought: one commit of ours with the files that
-//! changed there.
+//! Takes over what a partial link fetched: one commit of the wiki with the files that changed in the covered part.
 
 use super::integrate::{preview, refuse_too_much};
 use super::mapping::Pair;
@@ -19,26 +18,26 @@ use crate::unit::INLINE_BYTES;
 use crate::usage::Sent;
 use crate::wiki::Wiki;
 
-/// So many commits are named by the one that stands for them.
+/// Maximum number of commits that the message of the combined commit names.
 const NAMED: usize = 20;
 
-/// What is to be taken over, all of it in memory.
+/// A prepared takeover, entirely in memory.
 struct Plan<'a> {
-    /// The newest pair that both ends are built on.
+    /// The newest pair that both ends descend from.
     base: Option<Pair>,
-    /// Up to where the other end was told what is ours.
+    /// The wiki's newest commit that the remote contains.
     told: Option<Revision>,
     merge: Merge<'a>,
     left: Left,
-    /// What is changed in the wiki.
+    /// The changes to the wiki.
     edits: Vec<Edit>,
     only_we_changed: bool,
-    /// Nothing that takes part changed there.
+    /// The covered part is unchanged at the remote.
     is_as_before: bool,
 }
 
 impl Plan<'_> {
-    /// What belongs together once `local` is the wiki's.
+    /// Returns the pair to record once `local` is the wiki's head.
     fn pair(&self, local: Revision, order: &Integrate<'_>) -> Pair {
         if self.merge.result == self.merge.theirs {
             Pair::in_step(local, order.incoming)
@@ -49,10 +48,11 @@ impl Plan<'_> {
 }
 
 impl Wiki {
-    /// Says what [`integrate_part`](Self::integrate_part) would do, without any limit. `None`: nothing.
+    /// Computes the effects that [`integrate_part`](Self::integrate_part) would have, without applying the limits.
+    /// `None` if there is nothing to take over.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`integrate_part`](Self::integrate_part), except its refusals by a limit.
     pub fn preview_part(
         &self,
         order: &Integrate<'_>,
@@ -64,16 +64,16 @@ impl Wiki {
         Ok(plan.map(|plan| preview(&plan.merge, &plan.left)))
     }
 
-    /// As [`integrate`](Self::integrate), of a link that covers a part of the wiki or of the repository
-    /// there: what changed in that part since the link was last in step is merged with what changed in
-    /// that part here. The commit has no parents but ours; the rest of the repository there never comes
-    /// in. The order's `base` may be the incoming tip, a commit of the wiki, or one that the other end had
-    /// before. If it isn't known any more what that held, what the other end has now is all that stays.
-    /// The scratch repository is left as it is: kept for the link, it makes the next fetch a small one.
+    /// Does the work of [`integrate`](Self::integrate) for a link that covers a part of the wiki or of the remote.
+    /// Merges the remote's changes in the part since the link was last in sync with the wiki's changes in the part. The
+    /// only parent of the commit is the wiki's head; the rest of the remote's tree never enters the wiki. The request's
+    /// `base` may be the incoming tip, a commit of the wiki, or an earlier tip of the remote. If the content of that
+    /// earlier tip is no longer known, the wiki gets exactly the remote's present files. The scratch repository is left
+    /// intact: kept for the link, it makes the next fetch small.
     ///
     /// # Errors
-    /// As [`integrate`](Self::integrate); or a directory of the mapping is none, here or there
-    /// ([`SyncError::NoDirectory`](crate::SyncError)).
+    /// Those of [`integrate`](Self::integrate); or a directory of the mapping isn't a directory, here or in the
+    /// remote's tree ([`SyncError::NoDirectory`](crate::SyncError)).
     pub fn integrate_part(
         &self,
         order: &Integrate<'_>,
@@ -85,9 +85,9 @@ impl Wiki {
         let Some(plan) = self.plan_part(source, &view, head, order, mapping)? else {
             return Ok(Integrated::Nothing);
         };
-        // What a person should look at is written down with a commit, even if nothing changes here.
+        // Conflicts are recorded with a commit, even if no file of the wiki changes.
         if plan.edits.is_empty() && plan.merge.conflicts.is_empty() {
-            // The other end may have brought nothing, or what we have.
+            // The remote's part is unchanged, or equal to the wiki's.
             let pair = match plan.is_as_before {
                 true => plan.base.map(|base| Pair { remote: order.incoming, ..base }),
                 false => head.map(|head| plan.pair(head, order)),
@@ -102,7 +102,7 @@ impl Wiki {
         self.take_part(&view, head, order, mapping, plan)
     }
 
-    /// Refuses what would take more in the index than what was fetched accounts for.
+    /// Refuses a change that takes more room in the index than the size of the fetched data accounts for.
     fn check_part(&self, view: &View, bytes: u64, plan: &Plan<'_>) -> Result<(), Error> {
         let changes = plan.merge.changes(&plan.merge.ours);
         let mut own = Paths::default();
@@ -153,7 +153,7 @@ impl Wiki {
         Ok(Some(Plan { base, told, merge, left, edits, only_we_changed, is_as_before }))
     }
 
-    /// What both ends are taken to come from, and up to where the other end was told what is ours.
+    /// Returns the files to use as the merge base, and the wiki's newest commit that the remote contains.
     fn part_at(
         &self,
         source: &Repo,
@@ -182,7 +182,7 @@ impl Wiki {
         mapping: &Mapping,
         mut plan: Plan<'_>,
     ) -> Result<Integrated, Error> {
-        // Before the first write that is to be synced.
+        // Start watching before the first write that the later sync has to cover.
         let disk = FileSystem::watch(self.repo().dir())?;
         let signed = match plan.only_we_changed {
             true => by_wikigrove(format!("Merge {}", order.incoming)),
@@ -211,7 +211,7 @@ impl Wiki {
             self.head_moved(false);
             return Ok(Integrated::Moved);
         }
-        // Some of the contents were there already, and whoever wrote them need not have synced them.
+        // Some of the contents existed before, and their writer may not have synced them.
         disk.sync()?;
         writer.durable = head;
         let counted = self.check_growth(Some(&writer), head, growth)?;
@@ -229,7 +229,8 @@ impl Wiki {
         Ok(Integrated::Merged { revision, paths, conflicts: count })
     }
 
-    /// Who made what was brought: the author of the one commit, or nobody in particular.
+    /// Returns author, time and message for the takeover: those of the remote's commit if it is a single one, otherwise
+    /// wikigrove's.
     fn signed_for(
         &self,
         view: &View,
@@ -244,7 +245,7 @@ impl Wiki {
         Ok(by_wikigrove(format!("Bring {incoming}\n{named}")))
     }
 
-    /// Gives the edits the contents that the wiki hasn't. Large ones are made durable at once.
+    /// Fills in the contents that the wiki lacks. Large ones are written durably at once.
     fn with_contents(&self, view: &View, edits: Vec<Edit>) -> Result<Vec<Edit>, Error> {
         const SUBMODULE: u16 = 0o160_000;
         let mut whole = Vec::with_capacity(edits.len());
@@ -266,7 +267,7 @@ impl Wiki {
     }
 }
 
-/// A line for each of the newest commits, back to `until`.
+/// One line for each of the newest commits, back to `until`.
 pub(super) fn named_commits(
     view: &View,
     tip: Revision,
@@ -289,7 +290,7 @@ fn by_wikigrove(message: String) -> Commit {
     Commit { parents: Vec::new(), author: Author::new("wikigrove", ""), time, message }
 }
 
-/// Says in the last line which commit at the other end this one stands for.
+/// Appends a trailer that names the commit at the other end which this one stands for.
 pub(super) fn with_trailer(message: &str, link: LinkId, other: Revision) -> String {
     format!("{}\n\nWiki-Sync: {link} {other}\n", message.trim_end())
 }

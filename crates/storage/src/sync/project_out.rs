@@ -1,5 +1,5 @@
-//! Commits for the other end of a link that covers a part: one for each of ours that changed something
-//! in it.
+//! Makes the commits for the remote of a partial link: one for each commit of the wiki that changed something in the
+//! covered part.
 
 use std::path::Path;
 
@@ -13,35 +13,35 @@ use crate::repo::{Draft, Edit, Repo, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// More commits at once become one.
+/// A longer series of commits is squashed into one.
 const MAX_COMMITS: usize = 100;
 
-/// What the other end should have.
+/// The commits that the remote should get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The commit of the wiki it stands for: when the other end has the tip, all jobs up to this one are
-    /// done.
+    /// The wiki's commit that `tip` stands for: once the remote has the tip, all jobs up to this commit are done.
     pub local: Revision,
-    /// The tip to be pushed, in the scratch repository. If nothing is new, the tip there is now; `None`
-    /// if there is none and nothing to be pushed.
+    /// The tip to push, in the scratch repository. Without new commits, the remote's present tip; `None` if the remote
+    /// has none and there is nothing to push.
     pub tip: Option<Revision>,
-    /// How many commits are new to the other end.
+    /// Number of commits that are new to the remote.
     pub commits: usize,
 }
 
 /// One commit to be made.
 struct Step {
-    /// The commit of ours that it tells.
+    /// The wiki's commit that this one reproduces.
     local: Revision,
-    /// The commit of ours that holds everything of it: a later one, if others' commits were joined to it.
+    /// The wiki's commit that contains everything in this one. A later commit than `local` if the remote's changes were
+    /// merged in after it.
     holds: Revision,
-    /// What takes part, as it shall be.
+    /// The files of the covered part after this commit.
     files: Files,
-    /// It stands for more than the one commit.
+    /// The commit stands for several commits of the wiki.
     is_squash: bool,
 }
 
-/// What the other end has now.
+/// The present state of the remote.
 struct There<'a> {
     source: &'a Repo,
     view: &'a View,
@@ -50,13 +50,13 @@ struct There<'a> {
 }
 
 impl Wiki {
-    /// Makes the commits that the other end of a link lacks, in the scratch repository, on top of `tip`
-    /// as it was fetched (`None`: the branch there doesn't exist). Of the repository there only what the
-    /// mapping covers is changed. The same call makes the same commits again. `None`: the wiki is empty.
+    /// Makes the commits that the link's remote lacks, in the scratch repository, on top of the fetched `tip` (`None`:
+    /// the remote's branch doesn't exist). Only files that the mapping covers are changed. The function is
+    /// deterministic: the same call makes the same commits again. Returns `None` if the wiki is empty.
     ///
     /// # Errors
-    /// `tip` must be taken over first ([`SyncError::NotIntegrated`]); a directory of the mapping is none
-    /// there; a repository can't be read or written.
+    /// `tip` must be integrated first ([`SyncError::NotIntegrated`]); a directory of the mapping isn't a directory in
+    /// the remote's tree; a repository can't be read or written.
     pub fn project(
         &self,
         scratch: &Path,
@@ -77,7 +77,8 @@ impl Wiki {
         let mut pairs = Vec::new();
         for step in self.steps(&there, head, link, mapping)? {
             if step.files == there.files {
-                // From now on this is what the tip stands for: what led here isn't told once more.
+                // Nothing to commit: record that the tip stands for this commit, so that later runs don't repeat the
+                // earlier ones.
                 let tip = outgoing.tip.filter(|_| step.holds == step.local);
                 pairs.extend(tip.map(|tip| Pair::in_step(step.local, tip)));
                 continue;
@@ -110,7 +111,7 @@ impl Wiki {
         Ok(Some(outgoing))
     }
 
-    /// What has to be told, commit by commit.
+    /// Returns the commits to make, in order.
     fn steps(
         &self,
         there: &There<'_>,
@@ -129,7 +130,7 @@ impl Wiki {
             None => None,
         };
         let Some(joined) = common.filter(|pair| Some(pair.remote) == there.tip) else {
-            // That there is nothing may mean that it was taken away.
+            // An empty remote may be one whose files were deleted, so it counts as integrated only if no pair exists.
             if common.is_some() || !there.files.is_empty() {
                 return Err(SyncError::NotIntegrated.into());
             }
@@ -142,7 +143,7 @@ impl Wiki {
         let mut steps = Vec::new();
         let at_joining = step(joined.local)?;
         if at_joining.files != there.files {
-            // What was saved here before the other end's commits came was not told yet.
+            // The wiki's commits before the merge weren't sent yet: repeat them on top of the remote's files.
             match joined.told {
                 Some(told) => {
                     let untold = first_parents(view, Some(told), joined.local)?;
@@ -152,7 +153,7 @@ impl Wiki {
                         let ours = mapping.ours(view, Some(local))?;
                         let theirs = there.files.clone();
                         let merge = view.merge_files(base.clone(), ours, theirs, Winner::Wiki)?;
-                        // A text that exists nowhere yet is left to the commit that joined the two.
+                        // A text that exists only as a merge result is left to the merge commit itself.
                         if merge.is_all_stored() {
                             let (holds, files) = (joined.local, merge.result);
                             steps.push(Step { local, holds, files, is_squash: false });
@@ -170,8 +171,8 @@ impl Wiki {
     }
 }
 
-/// The commits after `from` on the straight way to `to`, oldest first. `None`: there are too many, or
-/// `from` isn't on the way.
+/// Returns the commits after `from` on the first-parent line to `to`, oldest first. `None` if there are too many, or
+/// `from` isn't on that line.
 fn first_parents(
     view: &View,
     from: Option<Revision>,
@@ -193,7 +194,7 @@ fn edits(old: &Files, new: &Files, mapping: &Mapping) -> Vec<Edit> {
     let gone = old.keys().filter(|path| !new.contains_key(*path)).map(|path| edit(path, None));
     let changed = new.iter().filter(|(path, entry)| old.get(*path) != Some(entry));
     let changed = changed.map(|(path, entry)| edit(path, Some(*entry)));
-    // In this order: a file may take the place of a directory, and the other way round.
+    // Removals first: a file may take the place of a directory, and the other way round.
     gone.chain(changed).collect()
 }
 

@@ -1,5 +1,5 @@
-//! Refs that keep what a link had: its last tip, and tips that were rewritten. git hides them from
-//! everybody who fetches.
+//! Refs that keep the commits of a link reachable: its last tip, and tips from before a rewrite. They are hidden from
+//! clients that fetch the wiki.
 
 use time::OffsetDateTime;
 
@@ -11,7 +11,7 @@ use crate::revision::Revision;
 use crate::wiki::Wiki;
 
 impl Wiki {
-    /// The tip that the link was last seen at; `None` if it never was.
+    /// Returns the remote's tip as last seen by the link; `None` if it was never seen.
     ///
     /// # Errors
     /// The ref is damaged.
@@ -20,18 +20,18 @@ impl Wiki {
         Ok(self.repo().keeping_ref(&remote(link))?)
     }
 
-    /// Remembers the tip that a link was seen at, a commit of this wiki's repository. It may be forgotten
-    /// in a power cut.
+    /// Records the remote's tip, which must be a commit of this wiki's repository. Not durable: a power cut may lose
+    /// it.
     ///
     /// # Errors
-    /// It is no such commit; the disk is full.
+    /// The tip isn't a commit of this repository; the disk is full.
     pub fn keep_ref(&self, link: LinkId, tip: Revision) -> Result<(), Error> {
         self.keep(&remote(link), tip)
     }
 
-    /// Keeps a tip that is about to be lost from sight, durably, and once. Of two in one second the second gets
-    /// the next. The tips of a link that covers a part never come into the wiki: kept is the commit of ours
-    /// that holds everything of it.
+    /// Keeps a tip that a rewrite is about to make unreachable; durable and idempotent. Backups are named by their
+    /// second; a second one in the same second is named by the next. The tips of a partial link never come into the
+    /// wiki, so the wiki's commit that contains everything in the tip is kept instead.
     ///
     /// # Errors
     /// As [`keep_ref`](Self::keep_ref).
@@ -51,7 +51,7 @@ impl Wiki {
         Ok(sync_filesystem(self.repo().dir())?)
     }
 
-    /// The tips that were kept of a link, oldest first.
+    /// Returns the kept tips of a link, oldest first.
     ///
     /// # Errors
     /// A ref is damaged.
@@ -69,7 +69,7 @@ impl Wiki {
     }
 
     fn keep(&self, name: &str, tip: Revision) -> Result<(), Error> {
-        // A ref to nothing would be damage.
+        // A ref to a missing object would damage the repository.
         if !self.repo().is_commit(tip)? {
             return Err(Error::UnknownRevision { revision: tip });
         }

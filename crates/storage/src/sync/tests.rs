@@ -1,4 +1,4 @@
-//! Each of the two ends is a wiki with a repository of its own; what one has is fetched by git.
+//! Each end is a wiki with a repository of its own; git fetches from one to the other.
 
 use crate::merge::files::ConflictKind;
 use crate::testing::{Scratch, ada, commit, git};
@@ -22,7 +22,7 @@ fn order(scratch: &std::path::Path, incoming: Revision) -> Integrate<'_> {
     }
 }
 
-/// What the other end has, in a repository that borrows from the wiki's.
+/// The fetched tip, in a repository that borrows the wiki's objects.
 struct Fetched {
     dir: tempfile::TempDir,
     tip: Revision,
@@ -44,7 +44,7 @@ fn fetch(wiki: &Scratch, from: &Scratch) -> Fetched {
     Fetched { dir, tip }
 }
 
-/// Takes over what the other end has, with the order changed as the test wants.
+/// Integrates the other wiki's tip, with the request changed by the test.
 fn pull_as(wiki: &Scratch, from: &Scratch, change: impl Fn(&mut Integrate<'_>)) -> Integrated {
     let fetched = fetch(wiki, from);
     let path = fetched.path();
@@ -79,7 +79,6 @@ fn head(scratch: &Scratch) -> Revision {
     scratch.wiki().head().unwrap().unwrap()
 }
 
-/// SY-012, SY-019, SY-020.
 #[test]
 fn what_only_the_other_end_changed_is_taken_over_as_it_is() {
     let (one, other) = two();
@@ -99,7 +98,7 @@ fn what_only_the_other_end_changed_is_taken_over_as_it_is() {
     assert_eq!(pull(&other, &one), Integrated::Nothing);
 }
 
-/// SY-028, SY-029: and the second to come has nothing to merge.
+/// The second wiki to pull has nothing to merge.
 #[test]
 fn both_ends_changes_are_merged_by_a_commit_with_both_as_parents() {
     let (one, other) = two();
@@ -116,7 +115,6 @@ fn both_ends_changes_are_merged_by_a_commit_with_both_as_parents() {
     assert_eq!(head(&one), revision);
 }
 
-/// SY-030, SY-047.
 #[test]
 fn a_conflict_is_listed_until_somebody_has_looked_at_it() {
     let (one, other) = two();
@@ -151,7 +149,7 @@ fn a_conflict_is_listed_until_somebody_has_looked_at_it() {
     assert_eq!(conflicts(&other), []);
     assert!(other.wiki().sync_conflict(conflict.id).unwrap().closed.is_some());
     assert!(other.wiki().resolve_sync_conflict(&resolve(base)).unwrap_err().is_not_found());
-    // The other end sees both changes as an ordinary one.
+    // The other wiki receives both changes as an ordinary fast-forward.
     assert!(matches!(pull(&one, &other), Integrated::FastForwarded { .. }));
     assert_eq!(head(&one), revision);
 }
@@ -170,7 +168,7 @@ fn whoever_takes_the_other_text_away_has_looked_at_it() {
     assert_eq!(conflicts(&other), []);
 }
 
-/// Somebody wrote on the page that holds the other text, and somebody else knows only the text as it was.
+/// One user edited the page with the losing text, and another still knows the old version.
 #[test]
 fn what_was_written_beside_is_not_taken_away_by_who_has_not_seen_it() {
     let (one, other) = two();
@@ -189,14 +187,14 @@ fn what_was_written_beside_is_not_taken_away_by_who_has_not_seen_it() {
         assert_eq!((path, current), (beside.clone(), Some(new.etag)));
     }
     assert_eq!((head(&other), conflicts(&other).len()), (new.revision, 1));
-    // Whoever has read it takes it away, and that settles it.
+    // A user who has read it deletes it, and the conflict is settled.
     let path = ExistingPath::new(&beside).unwrap();
     let delete = Delete { path: &path, base: new.etag, author: &author, message: None };
     other.wiki().delete(&delete).unwrap();
     assert_eq!(conflicts(&other), []);
 }
 
-/// The page that has another name now is the only one with its text.
+/// The page under the new name is the only one with its text.
 #[test]
 fn a_page_that_only_lost_its_name_is_never_taken_away() {
     let author = ada();
@@ -227,7 +225,7 @@ fn a_page_that_only_lost_its_name_is_never_taken_away() {
     }
 }
 
-/// SY-032, SY-037: there is nothing to take away, so somebody has to say it.
+/// There is no file to delete, so a person has to close the conflict.
 #[test]
 fn a_conflict_without_a_second_text_is_closed_by_hand() {
     let (one, other) = two();
@@ -242,7 +240,7 @@ fn a_conflict_without_a_second_text_is_closed_by_hand() {
     assert_eq!(other.text("home"), "edited\n");
 }
 
-/// What a submodule is at is a commit of somewhere else: there is no text to show.
+/// A submodule's id is a commit of another repository: there is no text to show.
 #[test]
 fn a_conflict_of_a_submodule_can_be_looked_at() {
     let (one, other) = two();
@@ -263,7 +261,6 @@ fn a_conflict_of_a_submodule_can_be_looked_at() {
     assert_eq!(texts, [None, None, None]);
 }
 
-/// SY-045, SY-046.
 #[test]
 fn what_a_person_has_to_decide_changes_nothing() {
     let (one, other) = (Scratch::new(), Scratch::new());
@@ -286,7 +283,7 @@ fn what_a_person_has_to_decide_changes_nothing() {
         one.create(&format!("p/{n}"), &format!("text {n}\n"));
     }
     pull(&other, &one);
-    // Of what goes, two pages go on elsewhere.
+    // Of the deleted pages, two are renamed instead.
     one.work_with_git(|tree| {
         std::fs::create_dir(tree.join("q")).unwrap();
         for n in 0..12 {
@@ -309,7 +306,6 @@ fn what_a_person_has_to_decide_changes_nothing() {
     assert_eq!(other.paths(), ["p/11", "q/0", "q/1"]);
 }
 
-/// SY-080, SY-081.
 #[test]
 fn a_commit_waits_for_every_link_until_that_one_has_it() {
     let (one, other) = two();
@@ -325,7 +321,7 @@ fn a_commit_waits_for_every_link_until_that_one_has_it() {
     assert_eq!(wiki.jobs_done(LINK, saves[2]).unwrap(), 3);
     assert_eq!(wiki.jobs(LINK).unwrap(), saves[3..]);
     assert_eq!(wiki.jobs(OTHER).unwrap(), saves);
-    // A commit beside the history that none of them is part of.
+    // The head of `one` is a commit whose history contains none of the jobs.
     one.create("x", "x");
     pull(&other, &one);
     let merge = head(&other);
@@ -336,14 +332,14 @@ fn a_commit_waits_for_every_link_until_that_one_has_it() {
     assert!(wiki.jobs_done(OTHER, unknown).unwrap_err().is_not_found());
     wiki.forget_jobs(OTHER).unwrap();
     assert_eq!(wiki.queue(OTHER).unwrap(), Queue { waiting: 0, oldest: None });
-    // What came by a link unchanged doesn't wait for it.
+    // Commits that a link brought unchanged aren't queued for that link.
     one.git(&["fetch", "--quiet", &other.repo().display().to_string(), "main:main"]);
     let new = one.create("y", "y").revision;
     assert!(matches!(pull(&other, &one), Integrated::FastForwarded { .. }));
     assert_eq!((wiki.jobs(LINK).unwrap(), wiki.jobs(OTHER).unwrap()), (vec![], vec![new]));
 }
 
-/// What no other end can ever have again isn't waited for.
+/// A commit that no remote can ever get isn't queued any longer.
 #[test]
 fn a_commit_that_was_pushed_away_waits_for_nobody() {
     let scratch = Scratch::new();
@@ -362,7 +358,7 @@ fn a_commit_that_was_pushed_away_waits_for_nobody() {
     }
 }
 
-/// Two ask at once what is done, and a save comes between.
+/// Two calls report done jobs at the same time, with a save in between.
 #[test]
 fn a_job_is_never_taken_for_one_that_had_its_number() {
     let scratch = Scratch::new();
@@ -376,7 +372,6 @@ fn a_job_is_never_taken_for_one_that_had_its_number() {
     assert_eq!(wiki.jobs(LINK).unwrap(), [second]);
 }
 
-/// SY-043.
 #[test]
 fn a_save_that_comes_first_is_never_passed_over() {
     let (one, other) = two();
@@ -389,7 +384,7 @@ fn a_save_that_comes_first_is_never_passed_over() {
     other.git(&["fsck", "--strict"]);
 }
 
-/// SY-024: one of the two gets another name, and the other end hears of it.
+/// One of the two files is renamed, and the other end gets the new name.
 #[test]
 fn names_that_are_one_file_elsewhere_do_not_come_in_as_they_are() {
     let (one, other) = two();
@@ -400,19 +395,18 @@ fn names_that_are_one_file_elsewhere_do_not_come_in_as_they_are() {
     assert_eq!(other.paths().len(), 2);
     assert!(matches!(pull(&one, &other), Integrated::FastForwarded { .. }));
     assert_eq!(one.paths(), other.paths());
-    // Into an empty wiki, too.
+    // The same for an empty wiki.
     let empty = Scratch::new();
     one.git(&["update-ref", "refs/heads/main", "main^2"]);
     assert!(matches!(pull(&empty, &one), Integrated::Merged { conflicts: 1, .. }));
     assert_eq!(empty.paths(), other.paths());
     one.git(&["update-ref", "refs/heads/main", &head(&other).to_string()]);
-    // What is odd in another way is carried along.
+    // Other unusual files are kept.
     one.commit_with_git(".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = ./x\n");
     one.work_with_git(|tree| std::os::unix::fs::symlink("home.md", tree.join("con")).unwrap());
     assert!(matches!(pull(&other, &one), Integrated::FastForwarded { .. }));
 }
 
-/// SY-044.
 #[test]
 fn a_save_that_was_begun_before_sees_what_came() {
     let (one, other) = two();
@@ -428,7 +422,7 @@ fn a_save_that_was_begun_before_sees_what_came() {
     assert!(matches!(error, Error::QuotaExceeded { what: "pages", .. }), "{error}");
 }
 
-/// Also of a text that only the merge makes, and by whichever kind of link.
+/// Also for a text that only the merge produces, with both kinds of links.
 #[test]
 fn what_a_merge_comes_to_keeps_to_the_quota_to_the_byte() {
     let part = Mapping::new("", "home").unwrap();
@@ -456,7 +450,6 @@ fn what_a_merge_comes_to_keeps_to_the_quota_to_the_byte() {
     }
 }
 
-/// SY-021, SY-023.
 #[test]
 fn what_would_do_harm_or_is_too_large_never_comes_in() {
     let (one, other) = two();
@@ -474,7 +467,7 @@ fn what_would_do_harm_or_is_too_large_never_comes_in() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scratch");
         other.wiki().create_scratch(&path).unwrap();
-        // As if git hadn't looked.
+        // As if git hadn't checked the objects.
         one.git(&["update-ref", "refs/heads/evil", &tip.to_string()]);
         let repo = one.repo().display().to_string();
         let unchecked = ["-c", "fetch.fsckObjects=false", "fetch", "--quiet", &repo];
@@ -493,7 +486,7 @@ fn what_would_do_harm_or_is_too_large_never_comes_in() {
     assert!(refusal.is_too_large && refusal.lines[0].starts_with("large.md"), "{refusal}");
 }
 
-/// A few hundred kilobytes may be a message of any size, which is in memory as soon as it is read.
+/// A few hundred compressed kilobytes may hold a message of any size, which is in memory as soon as it is read.
 #[test]
 fn a_history_with_a_large_commit_is_refused_before_it_is_read() {
     let (one, other) = two();
@@ -543,7 +536,7 @@ fn refs_keep_what_a_link_had() {
     assert_eq!(backups, [first, second]);
     assert_eq!(wiki.backups(OTHER).unwrap(), []);
     assert!(wiki.keep_ref(LINK, Revision::from_bytes([7; 20])).is_err());
-    // git tells nobody of them.
+    // git doesn't advertise them.
     let shown = git(&one.repo(), &["ls-remote", &other.repo().display().to_string()]);
     assert!(shown.contains("refs/heads/main") && !shown.contains("refs/wiki"), "{shown}");
 }

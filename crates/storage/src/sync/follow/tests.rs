@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::{Scratch, ada, git};
 use crate::*;
 
-/// Two texts of a page, one of which is beside it, with something else in its folder.
+/// Makes a page with a conflict: the losing text is beside it, and another page is in its folder.
 fn in_conflict() -> Scratch {
     let scratch = Scratch::new();
     let base = scratch.create("garden/roses", "one\n").revision;
@@ -14,7 +14,7 @@ fn in_conflict() -> Scratch {
     scratch
 }
 
-/// Has a link bring a commit that is in the repository, as if it had been fetched.
+/// Has a link integrate a commit that is already in the repository, as if it had been fetched.
 fn take_over(scratch: &Scratch, incoming: Revision) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("scratch");
@@ -33,14 +33,14 @@ fn take_over(scratch: &Scratch, incoming: Revision) {
     scratch.wiki().update_index(|_| ()).unwrap();
 }
 
-/// Where the one open conflict is; `None` if there is none.
+/// Returns the paths of the only open conflict; `None` if there is none.
 fn place(scratch: &Scratch) -> Option<(String, String)> {
     let listed = scratch.wiki().sync_conflicts(0, 10).unwrap();
     let [conflict] = &listed[..] else {
         assert_eq!(listed, []);
         return None;
     };
-    // The other text is where it is said to be.
+    // The losing text is at the recorded path.
     let beside = conflict.conflict_path.clone().unwrap();
     assert!(scratch.text(&beside).starts_with("theirs\n"));
     Some((conflict.path.clone(), beside))
@@ -58,7 +58,7 @@ fn move_page(scratch: &Scratch, from: &str, to: &str) -> Revision {
     scratch.wiki().move_page(&order).unwrap().revision
 }
 
-/// The head with all of a folder under another name, made by somebody else.
+/// Makes a commit that renames a whole folder, by another author.
 fn folder_moved(scratch: &Scratch, parent: Revision, from: &str, to: &str) -> Revision {
     let files = scratch.wiki().repo().files(parent).unwrap();
     let mut edits = Vec::new();
@@ -83,7 +83,7 @@ fn a_conflict_goes_along_when_its_folder_is_moved_and_when_that_is_undone() {
     let undo = Undo { revision: moved, author: &ada(), message: None, dry_run: false };
     scratch.wiki().revert(&undo).unwrap();
     assert_eq!(place(&scratch), in_folder("garden"));
-    // A folder that goes below itself: other files stand where these were.
+    // A folder is moved below itself: other files take the paths.
     move_page(&scratch, "garden", "garden/garden");
     assert_eq!(place(&scratch), in_folder("garden/garden"));
 }
@@ -96,7 +96,7 @@ fn a_page_of_the_two_may_go_alone() {
     assert_eq!(place(&scratch), Some(("park/red".into(), beside.clone())));
     move_page(&scratch, &beside, "theirs");
     assert_eq!(place(&scratch), Some(("park/red".into(), "theirs".into())));
-    // Who resolves it then resolves that.
+    // Resolving then applies to the moved files.
     let id = scratch.wiki().sync_conflicts(0, 1).unwrap()[0].id;
     let base = scratch.page("park/red").summary.etag;
     let content = Some((&b"both\n"[..], base));
@@ -149,7 +149,7 @@ fn a_conflict_goes_along_when_the_branch_is_moved_forward() {
     assert_eq!(place(&scratch), in_folder("park"));
 }
 
-/// The name that a page lost is that of no file, and still in the folder.
+/// The lost name belongs to no file, and is still in the folder.
 #[test]
 fn a_name_that_was_lost_goes_along_with_its_folder() {
     let place = Place {
@@ -166,6 +166,6 @@ fn a_name_that_was_lost_goes_along_with_its_folder() {
     let moved = after("park/home (conflict 1).md");
     assert_eq!(moved.path, b"park/home.md");
     assert_eq!(moved.beside.unwrap(), b"park/home (conflict 1).md");
-    // Who gives it a name of its own leaves the folder where it is.
+    // Giving the page a new name leaves the lost name in its folder.
     assert_eq!(after("park/house.md").path, b"garden/home.md");
 }

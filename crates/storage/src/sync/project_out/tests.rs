@@ -1,4 +1,4 @@
-//! Wikis that are a part of a repository, or of which a part is one.
+//! Wikis that are a part of a repository, and repositories that mirror a part of a wiki.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ mod rewritten;
 
 const LINK: LinkId = LinkId(7);
 
-/// A repository with the code of a project, and the wiki in its `docs`.
+/// A repository with a project's code and the wiki in its `docs`.
 struct Project {
     remote: Scratch,
     wiki: Scratch,
@@ -38,7 +38,7 @@ impl Project {
         project
     }
 
-    /// Commits files to the repository: an empty text removes one.
+    /// Commits files to the repository; an empty text removes the file.
     fn work(&self, files: &[(&str, &str)]) -> Revision {
         let commit = self.remote.work_with_git(|tree| {
             for (path, text) in files {
@@ -97,7 +97,7 @@ impl Project {
         self.wiki.wiki().compare_part(&path, tip, Some(seen), LINK, &self.mapping).unwrap()
     }
 
-    /// Takes over what is there as if both came from another state; what is said before is what happens.
+    /// Integrates with `base` as the merge base, and asserts that the preview matches the outcome.
     fn pull_from(&self, base: Option<Revision>) -> Option<Preview> {
         let path = self.fetch();
         let (wiki, order) = (self.wiki.wiki(), self.order(&path, base));
@@ -127,7 +127,7 @@ impl Project {
         integrated
     }
 
-    /// Makes the commits and pushes them, as the other end of a link would get them.
+    /// Makes the commits and pushes them, like a run of the link.
     fn push(&self) -> Outgoing {
         let path = self.fetch();
         let wiki = self.wiki.wiki();
@@ -157,7 +157,6 @@ impl Project {
     }
 }
 
-/// SY-058, SY-059, SY-063.
 #[test]
 fn a_wiki_is_a_directory_of_a_project() {
     let project = Project::new(&[("code/main.rs", "fn main() {}"), ("docs/home.md", "text\n")]);
@@ -180,7 +179,7 @@ fn a_wiki_is_a_directory_of_a_project() {
     assert_eq!(project.remote.git(&["rev-parse", "main~2"]), tip.to_string());
     let trailer = project.remote.git(&["log", "-1", "--format=%(trailers)", "main"]);
     assert_eq!(trailer.trim(), format!("Wiki-Sync: 7 {last}"));
-    // What was pushed comes back, and is seen to be ours.
+    // The pushed commit comes back and is recognised.
     let wiki = project.wiki.wiki();
     assert_eq!(project.pull(), Integrated::Nothing);
     let known = wiki.local_of(LINK, project.tip().unwrap()).unwrap();
@@ -188,7 +187,6 @@ fn a_wiki_is_a_directory_of_a_project() {
     assert_eq!(wiki.jobs_done(LINK, last).unwrap(), 3);
 }
 
-/// SY-060.
 #[test]
 fn what_changes_elsewhere_in_the_project_is_no_change_of_the_wiki() {
     let project = Project::new(&[("code/main.rs", "1"), ("docs/home.md", "text\n")]);
@@ -204,7 +202,6 @@ fn what_changes_elsewhere_in_the_project_is_no_change_of_the_wiki() {
     assert_eq!(project.wiki.git(&["rev-parse", "main^"]), head.to_string());
 }
 
-/// SY-061.
 #[test]
 fn a_directory_that_is_not_there_yet_is_made_by_the_first_push() {
     for files in [&[][..], &[("code/main.rs", "1")]] {
@@ -217,7 +214,7 @@ fn a_directory_that_is_not_there_yet_is_made_by_the_first_push() {
         assert_eq!(project.push().commits, 2);
         assert_eq!(project.files().len(), files.len() + 1);
         assert_eq!(project.push().commits, 0);
-        // One that is gone again is many pages deleted.
+        // Deleting it again counts as deleting many pages.
         project.work(&[("docs/home.md", ""), ("x", "x")]);
         let preview = Preview { pages: 1, deleted: 1, conflicts: 0 };
         let refused = project.try_pull(Some(0)).unwrap();
@@ -227,7 +224,6 @@ fn a_directory_that_is_not_there_yet_is_made_by_the_first_push() {
     }
 }
 
-/// SY-062.
 #[test]
 fn what_is_no_directory_is_left_alone() {
     for docs in ["docs", "docs/inner"] {
@@ -249,7 +245,6 @@ fn what_is_no_directory_is_left_alone() {
     assert!(Mapping::new("../x", "").is_err() && Mapping::new("", "/x").is_err());
 }
 
-/// SY-064.
 #[test]
 fn only_the_pages_under_a_prefix_leave_the_wiki() {
     let project = Project::mapped(&[], "", "a");
@@ -270,7 +265,7 @@ fn only_the_pages_under_a_prefix_leave_the_wiki() {
     project.wiki.update("secret", "still mine\n");
     assert_eq!(project.push().commits, 0);
     assert!(project.files().contains(&"b.md".to_owned()));
-    // A file of ours where their directory has to be.
+    // A file of the wiki blocks the directory of the part.
     let project = Project::mapped(&[("a/x.md", "text\n")], "", "a");
     project.wiki.commit_with_git("a", "a file\n");
     assert!(matches!(project.try_pull(None), Err(Error::Sync(SyncError::NoDirectory { .. }))));
@@ -284,7 +279,7 @@ fn both_ends_changes_are_merged_and_every_author_is_named() {
     project.wiki.create("ours", "text\n");
     project.wiki.update("home", "ours\ntwo\nthree\nfour\n");
     project.work(&[("docs/home.md", "theirs\ntwo\nthree\nfour\n"), ("docs/c.md", "c\n")]);
-    // Nothing is made on top of what isn't here yet.
+    // Nothing is built on a tip that isn't integrated.
     let path = project.fetch();
     let early = project.wiki.wiki().project(&path, project.tip(), LINK, &project.mapping);
     assert!(matches!(early, Err(Error::Sync(SyncError::NotIntegrated))));
@@ -303,7 +298,6 @@ fn both_ends_changes_are_merged_and_every_author_is_named() {
     assert_eq!((project.pull(), project.push().commits), (Integrated::Nothing, 0));
 }
 
-/// SY-032.
 #[test]
 fn what_was_deleted_there_and_changed_here_stays_and_somebody_is_told() {
     let project = Project::new(&[("docs/home.md", "text\n"), ("docs/b.md", "b\n")]);
@@ -345,7 +339,6 @@ fn very_many_commits_become_one() {
     assert!(message.starts_with("wikigrove Bring ") && message.contains("- Create p100 (Ada)"));
 }
 
-/// SY-021, SY-023.
 #[test]
 fn only_what_a_wiki_may_have_comes_in() {
     let large = "x".repeat(6_000_000);
@@ -359,7 +352,7 @@ fn only_what_a_wiki_may_have_comes_in() {
     assert_eq!(project.wiki.git(&["cat-file", "-s", "main:photo.png"]), "6000000");
 }
 
-/// SY-079: killed after the commit was recorded and before it was visible.
+/// Killed after the commit was recorded and before it was visible.
 #[test]
 fn what_was_taken_over_survives_a_kill_and_is_not_taken_over_twice() {
     let mut project = Project::new(&[("docs/home.md", "text\n")]);

@@ -1,4 +1,4 @@
-//! How histories stand to each other, whatever was done to one of them.
+//! The relations of two histories, including rewritten ones.
 
 use super::*;
 
@@ -14,7 +14,6 @@ fn the_four_ways_two_histories_can_stand() {
     other.create("ours", "text");
     let ahead = compare(&other, &one, Some(base));
     assert_eq!((ahead.relation, ahead.has_foreign_commits()), (Relation::Ahead, false));
-    // SY-011
     one.create("theirs", "text");
     let diverged = compare(&other, &one, Some(base));
     assert_eq!(diverged.relation, Relation::Diverged { base });
@@ -24,7 +23,7 @@ fn the_four_ways_two_histories_can_stand() {
     assert_eq!((behind.head, behind.relation), (None, Relation::Behind));
 }
 
-/// SY-051: nothing here is lost, and following takes away what was taken away there.
+/// Nothing of the wiki is lost, and following removes what the remote removed.
 #[test]
 fn a_history_that_was_rewound_can_be_followed() {
     let (one, other) = two();
@@ -40,11 +39,10 @@ fn a_history_that_was_rewound_can_be_followed() {
     let followed = pull_as(&other, &one, |order| order.base = Some(seen));
     assert!(matches!(followed, Integrated::Merged { conflicts: 0, .. }));
     assert_eq!((other.text("home"), other.paths()), ("kept\n".to_owned(), vec!["home".to_owned()]));
-    // The old tip is part of the history still.
+    // The old tip is still part of the history.
     assert_eq!(other.git(&["rev-parse", "main^"]), seen.to_string());
 }
 
-/// SY-052.
 #[test]
 fn following_a_rewritten_history_keeps_what_is_ours() {
     let (one, other) = two();
@@ -65,7 +63,7 @@ fn following_a_rewritten_history_keeps_what_is_ours() {
     }
 }
 
-/// SY-053, with the README that a hosting service makes.
+/// With the README that a hosting service creates.
 #[test]
 fn unrelated_histories_are_merged_only_when_somebody_says_so() {
     let (wiki, hosted) = (Scratch::new(), Scratch::new());
@@ -86,7 +84,6 @@ fn unrelated_histories_are_merged_only_when_somebody_says_so() {
     assert!(matches!(pull(&wiki, &hosted), Integrated::Merged { .. }));
 }
 
-/// SY-056.
 #[test]
 fn a_shallow_history_is_refused() {
     let (one, other) = two();
@@ -105,7 +102,7 @@ fn a_shallow_history_is_refused() {
     assert!(matches!(error, Error::Sync(SyncError::Missing { .. })), "{error}");
 }
 
-/// SY-048: on one shared remote the second to come resolves, and the first only follows.
+/// With one shared remote, the second wiki resolves the conflict and the first only fast-forwards.
 #[test]
 fn two_wikis_on_one_remote_converge() {
     let remote = Scratch::new();
@@ -124,7 +121,7 @@ fn two_wikis_on_one_remote_converge() {
     assert_eq!(beside.count(), 1);
 }
 
-/// SY-049: both merge the same pair at the same time, and make the same commit.
+/// Both merge the same pair at the same time and make the same commit.
 #[test]
 fn two_wikis_that_pull_from_each_other_converge_at_once() {
     let (a, b) = two();
@@ -142,7 +139,7 @@ fn two_wikis_that_pull_from_each_other_converge_at_once() {
     assert_eq!(pull(&a, &b), Integrated::Nothing);
 }
 
-/// SY-079: killed before the branch was moved, and before the objects were written.
+/// Killed before the branch was moved, and before the objects were written.
 #[test]
 fn what_was_integrated_survives_a_kill_at_any_point() {
     for merges in [false, true] {
@@ -171,12 +168,11 @@ fn what_was_integrated_survives_a_kill_at_any_point() {
     }
 }
 
-/// However three wikis pull from each other, in whatever order: they end at the same commit, and every
-/// line that was written before is in it.
+/// Three wikis that pull from each other in any order end at the same commit, and every line written before is in it.
 #[test]
 fn a_mesh_of_three_converges_and_loses_nothing() {
     for seed in 0..4_u64 {
-        // Any sequence that looks random; the same one each time.
+        // A pseudorandom sequence, the same in each run.
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut any = |below: usize| {
             state ^= state << 13;

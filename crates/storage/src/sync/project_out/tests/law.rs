@@ -1,4 +1,4 @@
-//! Whatever happens at both ends of a link that covers a part, and whatever people choose.
+//! Random events at both ends of a partial link, with every decision a person can make.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Something that happens, and a number that says where.
+/// An event, applied with a number that selects its place.
 #[derive(Clone, Copy, Debug)]
 enum Happening {
     SavedHere,
     DeletedHere,
     SavedThere,
     DeletedThere,
-    /// Something beside the directory.
+    /// Outside the mapped directory.
     CodeThere,
-    /// To any tip that was there before.
+    /// Rewinds the remote to any earlier tip.
     SetBackThere,
-    /// Both look, and one of three is chosen where somebody has to.
+    /// A full run; one of three options is chosen if a person has to decide.
     Synced,
     /// As above, but the push never arrives.
     Cut,
@@ -73,7 +73,7 @@ impl Life {
         self.tips.extend(self.project.tip());
     }
 
-    /// Takes over what is there, as the link's runs do it.
+    /// Integrates the remote's tip, like a run of the link.
     fn look(&mut self, choice: usize) {
         let (project, tip) = (&self.project, self.project.tip().unwrap());
         let rewritten = self.seen.filter(|seen| project.compare(*seen).rewritten);

@@ -1,8 +1,8 @@
-//! The other end's history was replaced, or the link covers another part of it.
+//! The remote's history was replaced, or the link now covers another part of it.
 
 use super::*;
 
-/// A wiki with a page that was pushed and taken back there, and the tip with it.
+/// Makes a wiki with a page that was pushed and then taken back at the remote, by a rewind of its branch.
 fn taken_back() -> (Project, Revision) {
     let project = Project::new(&[("code/main.rs", "1"), ("docs/home.md", "text\n")]);
     project.pull();
@@ -15,7 +15,6 @@ fn taken_back() -> (Project, Revision) {
     (project, seen)
 }
 
-/// SY-051.
 #[test]
 fn what_was_taken_back_there_is_seen_and_can_be_followed() {
     let (project, seen) = taken_back();
@@ -27,11 +26,11 @@ fn what_was_taken_back_there_is_seen_and_can_be_followed() {
     assert_eq!(project.wiki.paths(), ["home"]);
     assert_eq!((project.push().commits, project.tip()), (0, tip));
     assert!(!project.compare(tip.unwrap()).rewritten);
-    // The wiki's own history has it still.
+    // The wiki's own history still has the text.
     assert_eq!(project.wiki.git(&["show", "main~1:secret.md"]), "oops again");
 }
 
-/// SY-052: and what was taken back never gets there again, not even in the history.
+/// The withdrawn text never returns to the remote, not even in its history.
 #[test]
 fn what_was_saved_here_since_stays_on_top_of_what_is_followed() {
     let (project, seen) = taken_back();
@@ -74,7 +73,7 @@ fn what_was_taken_back_there_can_be_brought_back() {
     }
 }
 
-/// A wiki that pulls and never pushes has what the other end never had: what that held is known no more.
+/// A wiki that only pulls has commits that the remote never had, so the content of the lost tip is unknown.
 #[test]
 fn where_what_was_seen_is_not_known_what_is_there_is_taken() {
     let project = Project::new(&[("docs/home.md", "text\n")]);
@@ -91,7 +90,6 @@ fn where_what_was_seen_is_not_known_what_is_there_is_taken() {
     assert_eq!(project.push().commits, 0);
 }
 
-/// SY-060.
 #[test]
 fn what_is_rewritten_elsewhere_is_no_news_and_is_built_upon() {
     let project = Project::new(&[("code/main.rs", "1"), ("docs/home.md", "text\n")]);
@@ -131,7 +129,7 @@ fn ends_with_the_same_files_are_in_step_whatever_their_histories() {
     assert_eq!(project.push().commits, 1);
 }
 
-/// Nothing of the one part may be taken for gone from the other.
+/// Files outside the new part must not count as deleted.
 #[test]
 fn a_link_that_comes_to_cover_another_part_begins_anew() {
     let mut project = Project::new(&[("docs/home.md", "text\n"), ("other/page.md", "theirs\n")]);
@@ -150,7 +148,7 @@ fn a_link_that_comes_to_cover_another_part_begins_anew() {
     assert_eq!(project.remote.git(&["show", "main:other/page.md"]), "theirs");
 }
 
-/// Of what an earlier version wrote down it isn't known up to where the other end was told.
+/// Pairs of an earlier version don't record which commit the remote contains.
 #[test]
 fn pairs_of_an_earlier_version_still_hold() {
     let (project, seen) = taken_back();
@@ -174,7 +172,7 @@ fn pairs_of_an_earlier_version_still_hold() {
     assert_eq!(project.wiki.paths(), ["home"]);
 }
 
-/// The tip is still known after very many runs in which nobody took what was made.
+/// The tip is still known after many runs whose pushes never arrived.
 #[test]
 fn what_is_made_again_and_again_is_one_pair() {
     let (project, _) = taken_back();
