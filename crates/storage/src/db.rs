@@ -1,7 +1,7 @@
-//! SQLite files: opened, migrated, pooled. Pragmas are set here and nowhere else.
+//! SQLite files: opening, migrating and pooling. Pragmas are set only here.
 //!
-//! Every file is in WAL mode with `synchronous=FULL`: a committed transaction survives a power
-//! cut, readers never wait for a writer, and one fsync is paid per transaction.
+//! Every file is in WAL mode with `synchronous=FULL`: a committed transaction survives a power cut, readers never wait
+//! for a writer, and each transaction costs one fsync.
 
 mod copy;
 mod error;
@@ -34,27 +34,27 @@ pub(crate) use held::with_suffix;
 pub(crate) use log_check::loss;
 pub use migrate::Schema;
 
-/// How long a statement waits for a lock that another connection holds.
+/// Time that a statement waits for a lock held by another connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// A log that one large transaction made longer than this is cut back when it is begun anew, in bytes.
+/// Maximum length of the write-ahead log, in bytes: when SQLite restarts a longer log, it truncates it.
 const LOG_BYTES: u64 = 8 << 20;
-/// How long a caller waits for a free connection before it is told that the file is busy.
+/// Time that a caller waits for a free connection before it gets [`DbError::Busy`].
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After so many instructions of SQLite's virtual machine a statement asks whether its time is over:
-/// some tens of microseconds, in which the question itself doesn't count.
+/// Number of instructions of SQLite's virtual machine between two checks of the deadline: some tens of microseconds, so
+/// the cost of the check doesn't matter.
 const STEPS: i32 = 10_000;
 
-/// The one background thread that serves the connection pools of any number of files.
+/// The single background thread that serves the connection pools of any number of files.
 #[derive(Clone)]
 pub struct Scheduler(Arc<ScheduledThreadPool>);
 
 impl Scheduler {
-    /// Returns when what was to be done at once is done.
+    /// Waits until the jobs queued for immediate execution are done.
     fn wait_for_what_is_queued(&self) {
         let (done, wait) = std::sync::mpsc::channel::<()>();
         self.0.execute(move || drop(done));
-        // Nothing is ever sent: this is the end of the other side, or of patience.
+        // Nothing is ever sent: the call returns when the sender is dropped, or after the timeout.
         let _ = wait.recv_timeout(BUSY_TIMEOUT);
     }
 }
@@ -73,21 +73,21 @@ impl std::fmt::Debug for Scheduler {
     }
 }
 
-/// How much memory and how many connections one file may take.
+/// Limits of one file: connections and memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizing {
-    /// Connections open at once, the writer included.
+    /// Maximum number of open connections, including the writer's.
     pub connections: u32,
     /// Page cache of each connection, in kibibytes.
     pub cache_kib: u32,
 }
 
-/// How much of a pool is in use at one moment.
+/// A snapshot of a pool's use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Connections that there are. They are made when they are needed, and stay.
+    /// Number of open connections. They are opened on demand and stay open.
     pub connections: u32,
-    /// Those of them that somebody works with.
+    /// Number of connections in use.
     pub busy: u32,
 }
 
@@ -102,25 +102,25 @@ impl std::ops::AddAssign for PoolUse {
 pub struct Database {
     path: PathBuf,
     how: How,
-    /// Read by those who use the file, written by the one who exchanges it.
+    /// Read-locked by users of the file, write-locked to exchange the file.
     open: RwLock<Open>,
-    /// Whether the file is being exchanged, so that nothing new begins.
+    /// True while the file is being exchanged: new work waits.
     exchanging: AtomicBool,
     one_exchange: Mutex<()>,
-    /// What was noticed and isn't mended yet.
+    /// A detected problem that isn't repaired yet.
     trouble: Mutex<Option<Trouble>>,
-    /// Writers queue here, in this process, instead of polling SQLite's lock.
+    /// Writers of this process queue here, instead of polling SQLite's lock.
     writer: Mutex<()>,
-    /// Reads that may take long queue here, one at a time, so that there is always a connection for others.
+    /// Long reads queue here, one at a time, so that a connection is always left for short ones.
     long: Mutex<()>,
 }
 
 impl Database {
-    /// Opens an existing file and brings its schema up to date.
+    /// Opens an existing file and migrates its schema to the newest version.
     ///
     /// # Errors
-    /// The file is missing, corrupt, not a database, of a newer schema than this program knows, or
-    /// held by somebody else.
+    /// The file is missing, corrupt, not a database, of a newer schema than this program knows, or locked by another
+    /// process.
     pub fn open(
         path: &Path,
         schema: &Schema,
@@ -143,11 +143,11 @@ impl Database {
 
     /// Creates the file, with `seed` applied, unless it exists; then opens it.
     ///
-    /// The file appears complete or not at all, and is durable when this returns: it is built
-    /// under a private name, synced, and linked into place.
+    /// The file appears complete or not at all, and is durable on return: it is built under a temporary name, synced,
+    /// and linked into place.
     ///
     /// # Errors
-    /// As [`open`](Self::open); and the directory can't be written.
+    /// The errors of [`open`](Self::open); and the directory can't be written.
     pub fn open_or_create(
         path: &Path,
         schema: &Schema,
@@ -161,23 +161,23 @@ impl Database {
         Self::open(path, schema, scheduler, sizing)
     }
 
-    /// Where the file is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How much of its pool is in use.
+    /// Returns the present use of the connection pool.
     pub fn pool_use(&self) -> PoolUse {
         let Ok(open) = self.open.try_read() else { return PoolUse::default() };
         let r2d2::State { connections, idle_connections, .. } = open.pool.state();
         PoolUse { connections, busy: connections.saturating_sub(idle_connections) }
     }
 
-    /// Runs `work` on a connection. Reads inside it see one state only within one statement;
-    /// use a transaction for more. Statements end with the thread's [deadline].
+    /// Runs `work` on a connection. Only the reads of a single statement see one consistent state; use a transaction
+    /// for more. Statements are interrupted at the thread's [deadline].
     ///
     /// # Errors
-    /// No connection became free in two seconds; or what `work` returns.
+    /// No connection became free in two seconds; or the error that `work` returns.
     pub fn read<T, E: From<DbError>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
@@ -185,11 +185,11 @@ impl Database {
         self.on_connection(|connection, _| work(connection))
     }
 
-    /// Runs `work`, which need not be trusted, on a connection of its own that can only read, and that is
-    /// closed afterwards with all that was left open or changed on it. Other files can't be attached.
+    /// Runs untrusted `work` on a read-only connection of its own. The connection is closed afterwards, with all open
+    /// statements and temporary changes. Other files can't be attached.
     ///
     /// # Errors
-    /// The file can't be opened; or what `work` returns.
+    /// The file can't be opened; or the error that `work` returns.
     #[cfg(feature = "rusqlite")]
     pub fn look<T>(
         &self,
@@ -199,8 +199,8 @@ impl Database {
         let looked = read_only::connect(&self.path).and_then(|connection| {
             let value = work(&connection)?;
             if let Err((_, error)) = connection.close() {
-                // Only a statement that was forgotten on purpose does that. It keeps its view of the
-                // file, and the log from being emptied.
+                // Only a deliberately leaked statement prevents closing. It keeps its view of the file, and keeps the
+                // log from being emptied.
                 tracing::error!(file = %self.path.display(), %error, "a connection can't be closed");
             }
             Ok(value)
@@ -208,25 +208,25 @@ impl Database {
         looked.map_err(|error| DbError::from(error).of(&self.path))
     }
 
-    /// As [`read`](Self::read), for what may take seconds.
+    /// As [`read`](Self::read), for reads that may take seconds.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// The errors of [`read`](Self::read).
     pub fn read_long<T, E: From<DbError>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let _turn = self.long.lock().unwrap_or_else(PoisonError::into_inner);
-        // Its time may have passed in the queue.
+        // The deadline may have passed in the queue.
         deadline::check().map_err(DbError::from)?;
         self.read(work)
     }
 
-    /// Runs `work` in a transaction that holds the write lock from its start. It is committed,
-    /// durably, when `work` returns `Ok`, and leaves no trace otherwise.
+    /// Runs `work` in a transaction that holds the write lock from its start. It is committed, durably, if `work`
+    /// returns `Ok`, and rolled back otherwise.
     ///
     /// # Errors
-    /// No connection became free, the disk is full, or what `work` returns.
+    /// No connection became free, the disk is full, or the error that `work` returns.
     pub fn write<T, E: From<DbError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
@@ -245,7 +245,7 @@ impl Database {
         Ok(value)
     }
 
-    /// Writes the log back into the file and truncates it, so that the file alone is complete.
+    /// Writes the log back into the database file and truncates the log, so that the file alone is complete.
     ///
     /// # Errors
     /// The disk is full or failing. Nothing is lost: the log stays.
@@ -258,7 +258,7 @@ impl Database {
         })
     }
 
-    /// Runs `work` on a connection, and notes whether it met damage.
+    /// Runs `work` on a connection, and records damage that it encounters.
     fn on_connection<T, E: From<DbError>>(
         &self,
         work: impl FnOnce(&mut Connection, &Arc<Held>) -> Result<T, E>,
@@ -289,7 +289,7 @@ impl Database {
     fn connection(&self, open: &Open) -> Result<r2d2::PooledConnection<Manager>, DbError> {
         open.pool.get().map_err(|error| {
             let exhausted = DbError::exhausted(&self.path, error);
-            // A pool hides why it can't connect.
+            // The pool's error hides the cause of a failing connection, so connect once without it.
             match connect(&self.path, self.how.sizing).map_err(DbError::from) {
                 Err(error @ DbError::Corrupt { .. }) => {
                     self.report(Trouble::Damaged);
@@ -302,7 +302,7 @@ impl Database {
     }
 }
 
-/// How a file is opened.
+/// The parameters for opening a file.
 struct How {
     path: PathBuf,
     scheduler: Scheduler,
@@ -319,8 +319,8 @@ impl How {
             .max_size(sizing.connections)
             .min_idle(Some(0))
             .max_lifetime(None)
-            // With a time limit r2d2 would leave a job on the scheduler that outlives the pool. What is
-            // idle is closed with its file.
+            // With an idle timeout, r2d2 would leave a job on the scheduler that outlives the pool. Idle connections
+            // are closed when the file is.
             .idle_timeout(None)
             .connection_timeout(CONNECTION_TIMEOUT)
             .test_on_check_out(false)
@@ -329,7 +329,7 @@ impl How {
     }
 }
 
-/// A file that is open, and the connections to it.
+/// An open file and its connections.
 struct Open {
     pool: r2d2::Pool<Manager>,
     held: Arc<Held>,
@@ -342,9 +342,9 @@ impl Open {
     }
 }
 
-/// Brings the schema of an existing file up to date.
+/// Migrates the schema of an existing file to the newest version.
 pub(crate) fn prepare(path: &Path, schema: &Schema, sizing: Sizing) -> Result<(), DbError> {
-    // Outside the pool: a pool retries a failing open for its whole timeout and then hides why.
+    // Outside the pool: a pool retries a failing open for its whole timeout and then hides the cause.
     let of = |error: rusqlite::Error| DbError::from(error).of(path);
     let mut first = connect(path, sizing).map_err(of)?;
     first.execute_batch("pragma foreign_keys = off").map_err(of)?;
@@ -362,8 +362,8 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// Makes the connections of a pool, and drops one that comes back in the middle of something: in a
-/// transaction, or with a statement that isn't at its end. The next one to use it would fail.
+/// Opens the connections of a pool, and discards a returned one that has an open transaction or an unfinished
+/// statement: its next user would fail.
 struct Manager {
     connections: SqliteConnectionManager,
     held: Arc<Held>,
@@ -375,7 +375,7 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> rusqlite::Result<Connection> {
         let connection = self.connections.connect()?;
-        // All of a pool are to the same file.
+        // All connections of a pool must be to the same file.
         match self.held.fate() {
             Ok(Fate::Held) => Ok(connection),
             _ => Err(rusqlite::Error::InvalidPath(connection.path().unwrap_or_default().into())),
@@ -391,26 +391,27 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// Never `CREATE`: a file that isn't there must not spring into being by being looked at. `URI` only
-/// with an [`address`]: a path is a path.
+/// Without `CREATE`: opening must never create a missing file. `URI` is set only with an [`address`], so that a plain
+/// path is never parsed as one.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// The bytes of a path that its URI has as they are.
+/// The bytes of a path that aren't escaped in its URI.
 const OF_PATHS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_');
 
-/// The URI by which SQLite opens a file for one process alone. Other programs are told that the file is locked, and
-/// the index of the log is in memory that all connections share, instead of a mapped file (`-shm`) that another
-/// program could cut: the next look into it would end the process. See <https://www.sqlite.org/vfs.html>.
+/// Returns the URI by which SQLite opens a file exclusively for one process. Other programs get "database is locked",
+/// and the index of the log is in memory that this process's connections share. A mapped file (`-shm`) could be
+/// truncated by another program, and the next access to it would kill this process. See
+/// <https://www.sqlite.org/vfs.html>.
 fn address(path: &Path) -> String {
     let root = if path.is_absolute() { "//" } else { "" };
     let path = percent_encode(path.as_os_str().as_encoded_bytes(), OF_PATHS);
     format!("file:{root}{path}?vfs=unix-excl")
 }
 
-/// Opens a file of a platform or a wiki. Only the process that owns the data directory does.
+/// Opens a file of a platform or a wiki. Only the process that owns the data directory may do this.
 ///
 /// # Errors
-/// It can't be opened, or another program has it open.
+/// The file can't be opened, or another program has it open.
 pub fn open_own(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(address(path), flags | OpenFlags::SQLITE_OPEN_URI)
 }
@@ -421,11 +422,11 @@ fn connect(path: &Path, sizing: Sizing) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens a file that isn't ours, as it is.
+/// Opens a file of another program, without changing its settings.
 pub(crate) fn connect_plainly(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, FLAGS)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // What the file defines beyond tables is a stranger's.
+    // The file's schema (views, triggers) is untrusted.
     connection.execute_batch("pragma trusted_schema = off")?;
     Ok(connection)
 }
@@ -445,7 +446,7 @@ fn configure(connection: &mut Connection, sizing: Sizing) -> rusqlite::Result<()
     ))
 }
 
-/// Files we create are born in WAL mode; an adopted one may not be.
+/// Files created here are in WAL mode from the start; an imported one may not be.
 fn adopt_wal(connection: &Connection) -> rusqlite::Result<()> {
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if mode != "wal" {
@@ -454,7 +455,7 @@ fn adopt_wal(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Builds the file privately and links it into place. Somebody else being faster is no error.
+/// Builds the file under a temporary name and links it into place. A concurrent creation of the same file is no error.
 pub(crate) fn create(
     path: &Path,
     schema: &Schema,
@@ -479,7 +480,7 @@ fn build(
 ) -> Result<(), DbError> {
     files::write_new(private, schema.template(private)?)?;
     let connection = Connection::open_with_flags(private, FLAGS)?;
-    // The private copy is synced as a whole below; its own transactions need not be.
+    // The private copy is synced as a whole below, so its transactions need no syncs.
     connection.execute_batch("pragma synchronous = off")?;
     seed(&connection)?;
     connection.close().map_err(|(_, error)| error)?;

@@ -1,15 +1,15 @@
-//! Publishing a unit of work: durable first, visible second, answered last.
+//! Publishes a unit of work: first durable, then visible, then acknowledged.
 //!
 //! 1. The commit is built in memory.
-//! 2. One SQLite transaction records it, with everything else the unit changes. Its commit is the
-//!    durability point.
-//! 3. The objects are written and the branch is moved, expecting the old value.
+//! 2. One SQLite transaction records it, with everything else that the unit changes. The commit of this transaction is
+//!    the durability point.
+//! 3. The objects are written and the branch is moved, by compare-and-swap.
 //!
-//! What was pushed exists already. It is synced, and then takes steps 2 and 3 ([`Wiki::publish_stored`]).
+//! A pushed commit exists already. It is synced, and then takes steps 2 and 3 ([`Wiki::publish_stored`]).
 //!
-//! If the process dies after 2, opening the wiki does 3. If 3 fails (a full disk), the next write
-//! does it. If somebody moved the branch between 1 and 3, both histories are merged; theirs is
-//! never overwritten.
+//! If the process dies after 2, opening the wiki does 3. If 3 fails (a full disk), the next write does it. If another
+//! program moved the branch between 1 and 3, both histories are merged; the other program's commits are never
+//! overwritten.
 
 use rusqlite::Transaction;
 
@@ -28,56 +28,56 @@ use crate::unit::{INLINE_BYTES, Statement, Unit};
 use crate::usage::Count;
 use crate::wiki::Wiki;
 
-/// After this many saves their objects are made durable and the redo rows removed. More rows make
-/// a longer recovery, fewer rows more waits for the disk: 256 replay in well under a second.
+/// Number of saves after which a checkpoint makes their objects durable and removes their redo rows. More rows make a
+/// longer recovery, fewer rows more waits for the disk: 256 replay in well under a second.
 const CHECKPOINT_AFTER: usize = 256;
 
-/// Up to so many files are indexed in the transaction of the save that changes them.
+/// Maximum number of changed files that are indexed in the transaction of the save.
 const INDEXED_AT_ONCE: usize = 256;
 
-/// What became of a unit's commit.
+/// The outcome of publishing a unit's commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Published {
-    /// The revision that contains it.
+    /// The revision that contains the commit.
     pub(crate) revision: Revision,
-    /// Whether somebody moved the branch meanwhile, so that the revision holds more than the unit.
+    /// True if another program moved the branch meanwhile, so that the revision contains more than the unit.
     pub(crate) merged: bool,
 }
 
-/// What the holder of the writer lock knows.
+/// The state guarded by the writer lock.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    /// Redo rows whose objects may not be on the disk yet.
+    /// Number of saves in redo rows whose objects may not be on the disk yet.
     pub(crate) pending: usize,
-    /// Whether the last save was made durable but could not be made visible.
+    /// True if the last save is durable but could not be made visible.
     pub(crate) unapplied: bool,
-    /// Whether damage was met in the repository since somebody looked what can be mended.
+    /// True if damage was met in the repository since the last attempt at repair.
     pub(crate) doubtful: bool,
-    /// Open since before the first of the pending saves was written.
+    /// Watches the file system for failed writes. Opened before the first of the pending saves is written.
     pub(crate) disk: Option<FileSystem>,
-    /// Whether a sync failed. What it should have written may look well and not be on the disk, and
-    /// the next sync wouldn't say so: it must all be written again.
+    /// True if a sync failed. Data that it should have written may look intact without being on the disk, and the next
+    /// sync wouldn't report it: everything must be written again.
     pub(crate) unsynced: bool,
-    /// A commit that would survive a power cut: it was synced, or a redo row remembers it.
+    /// A commit that would survive a power cut: it was synced, or a redo row records it.
     pub(crate) durable: Option<Revision>,
-    /// What the last commit under a quota came to.
+    /// The last commit under a quota, with the size of its content.
     pub(crate) counted: Option<(Revision, Count)>,
 }
 
-/// A merge that only has to be published.
+/// A merge that is ready to be published.
 pub(crate) struct PreparedMerge {
     pub(crate) prepared: Prepared,
-    /// Against the first parent.
+    /// Changes against the first parent.
     pub(crate) edits: Vec<Edit>,
-    /// What it leaves to people.
+    /// The conflicts that people have to settle.
     pub(crate) conflicts: NewConflicts,
-    /// What else is written down with it.
+    /// Further changes for the same transaction.
     pub(crate) statements: Vec<Statement<'static>>,
 }
 
 impl Wiki {
-    /// Fills a unit of work under the writer lock and publishes it. Returns the closure's value and
-    /// what became of the unit's commit, if it made one.
+    /// Fills a unit of work under the writer lock and publishes it. Returns the closure's value and the outcome of the
+    /// unit's commit, if it made one.
     pub(crate) fn write<'a, T>(
         &'a self,
         fill: impl FnOnce(&mut Unit<'a>) -> Result<T, Error>,
@@ -88,7 +88,7 @@ impl Wiki {
         }
         let written = self.write_locked(&mut writer, fill);
         if let Err(Error::Damaged { .. }) = written {
-            // Whoever writes next looks first what can be mended.
+            // The next write starts with a repair.
             writer.doubtful = true;
         }
         written
@@ -102,12 +102,12 @@ impl Wiki {
         if let Some(database) = self.existing_database()? {
             self.catch_up_a_little(database)?;
         }
-        // Read anew: somebody may have moved the branch with the `git` program.
+        // Read the head again: another program may have moved the branch.
         let mut unit = Unit::new(self.repo(), self.repo().head()?, self.preferences()?);
         let value = fill(&mut unit)?;
-        // From here it is done whole, or not at all.
+        // From here on, the work runs to its end, even if the request is cancelled.
         let published = deadline::shielded(|| self.publish(writer, unit));
-        // A save that is durable and not visible yet is still on its way.
+        // A save that is durable but not visible is still in progress.
         self.head_moved(writer.unapplied);
         let published = published?;
         deadline::shielded(|| self.checkpoint_if_due(writer));
@@ -134,7 +134,7 @@ impl Wiki {
         };
         let counted = self.check_edits(writer, &view, head, &edits)?;
         self.check_disk_for(&view, head, &edits)?;
-        // A change of very many files is left to be caught up with, so that nobody waits for it here.
+        // A change of very many files is indexed later, so that no save waits for it.
         let described = match edits.len() {
             0..=INDEXED_AT_ONCE => {
                 Described::new(&view, head, &edits, &moves, preferences.link_style())?
@@ -180,8 +180,8 @@ impl Wiki {
         Ok(Some(Published { revision, merged: revision != new }))
     }
 
-    /// Publishes a commit that somebody else made, which is on the disk with all it needs. It came by the
-    /// link `from`, if by one. The statements are written down with it. Returns the head.
+    /// Publishes an existing commit, which is on the disk with all its objects. `from` is the link that brought it, if
+    /// one did. The statements run in the same transaction. Returns the head.
     pub(crate) fn publish_stored(
         &self,
         writer: &mut Writer,
@@ -231,8 +231,7 @@ impl Wiki {
         published
     }
 
-    /// Makes a durable change visible that failed to become so: what failed may have been in the way for a
-    /// moment only.
+    /// Retries to make a durable change visible, in case the failure was temporary.
     fn or_repeat(
         &self,
         writer: &mut Writer,
@@ -246,13 +245,13 @@ impl Wiki {
                 self.is_visible(new);
                 Ok(self.repo().head()?.unwrap_or(new))
             }
-            // What came first says more.
+            // The first error says more.
             Err(_) => Err(error),
         }
     }
 
-    /// Makes a change durable, with what else belongs to it: the queues of all links but the one it came
-    /// by, and what is done in `also`. From here whatever fails is done by the next write, or on open.
+    /// Makes a change durable, together with the jobs for all links except `from`, which brought it, and the statements
+    /// of `also`. If anything fails after this, the next write or the next open completes it.
     fn record(
         &self,
         writer: &mut Writer,
@@ -261,8 +260,8 @@ impl Wiki {
         also: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if redo.old != writer.durable {
-            // Somebody else made it, and not all programs sync what they write: a save that
-            // survives a power cut can't stand on a commit that doesn't.
+            // Another program made the old head, and not all programs sync their writes. A save that survives a power
+            // cut can't build on a commit that doesn't.
             sync_filesystem(self.repo().dir())?;
             writer.durable = redo.old;
         }
@@ -270,13 +269,13 @@ impl Wiki {
         let links = self.links_to_tell(from);
         let database = self.database()?;
         let recorded = database.write(|transaction| -> Result<(), Error> {
-            // All that it rests on has been read.
+            // Everything that the commit depends on has been read.
             self.check_maps()?;
             redo::record(transaction, redo)?;
             sync::add_jobs(transaction, &links, redo.new)?;
             also(transaction)
         });
-        // The file may have lost its name, which is noticed after the commit.
+        // The file may have been removed or replaced, which is noticed after the transaction's commit.
         let is_recorded = |database: &Database| {
             let newest = database.read(|connection| Ok::<_, Error>(redo::commits(connection)?));
             newest.is_ok_and(|commits| commits.last() == Some(&redo.new))
@@ -293,7 +292,7 @@ impl Wiki {
         Ok(())
     }
 
-    /// Moves the branch to a commit that was recorded, and whose objects are written.
+    /// Moves the branch to a recorded commit whose objects are written.
     fn make_visible(
         &self,
         writer: &mut Writer,
@@ -307,8 +306,8 @@ impl Wiki {
         Ok(revision)
     }
 
-    /// Makes the branch contain `new`, whose objects are written and which takes the place of `before`,
-    /// wherever the branch is now. Returns the head.
+    /// Makes the branch contain `new`, whose objects are written and whose predecessors are `before`, wherever the
+    /// branch is now. Returns the head.
     pub(crate) fn settle(
         &self,
         before: &[Option<Revision>],
@@ -321,12 +320,12 @@ impl Wiki {
 
     fn try_settle(&self, before: &[Option<Revision>], new: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
-        // While we hold git's own lock nobody moves the branch, however fast they push.
+        // While this process holds git's own lock, no other program can move the branch, however fast it pushes.
         let lock = repo.lock_branch()?;
         let settled = match repo.head() {
-            // Nobody was there meanwhile.
+            // The branch wasn't moved meanwhile.
             Ok(head) if before.contains(&head) => new,
-            // A crash left something unreadable: what was acknowledged takes its place.
+            // A crash left an unreadable branch: the acknowledged commit replaces it.
             Err(RepoError::DamagedRef { .. }) | Ok(None) => new,
             Ok(Some(head)) if !repo.is_commit(head)? => new,
             Ok(Some(head)) if repo.is_ancestor(new, head)? => return Ok(head),
@@ -338,13 +337,13 @@ impl Wiki {
         Ok(settled)
     }
 
-    /// Commits a merge of our acknowledged history and theirs, durably; the branch is not moved.
+    /// Commits a durable merge of the acknowledged history `ours` with `theirs`; the branch is not moved.
     fn merge_histories(&self, ours: Revision, theirs: Revision) -> Result<Revision, Error> {
         let repo = self.repo();
         let view = repo.view();
         let merge = view.merge(Some(ours), theirs, Winner::Wiki)?;
         let edits = self.small_enough(merge.edits(&merge.ours))?;
-        // The merge rests on what others wrote, and they need not have synced it.
+        // The merge builds on objects that other programs wrote and may not have synced.
         sync_filesystem(repo.dir())?;
         for conflict in &merge.conflicts {
             tracing::warn!(
@@ -386,7 +385,7 @@ impl Wiki {
         Ok(new)
     }
 
-    /// Makes contents that are too large for a redo row durable by themselves.
+    /// Writes contents that are too large for a redo row as durable objects.
     pub(crate) fn small_enough(&self, mut edits: Vec<Edit>) -> Result<Vec<Edit>, Error> {
         for edit in &mut edits {
             if let Some(content) = edit.content.take_if(|content| content.len() > INLINE_BYTES) {
@@ -416,13 +415,13 @@ impl Wiki {
         if writer.unsynced {
             self.write_again()?;
         }
-        // Of a branch that was damaged meanwhile the rows may know most.
+        // If the branch was damaged meanwhile, the redo rows may know the newest commit.
         let head = self.mend_branch(writer)?;
         writer.unsynced = true;
         disk.sync()?;
         writer.unsynced = false;
         let size = self.repo().known_size();
-        // Should a pack have been cut, the rows may know what was in it.
+        // If a pack was truncated, the rows may hold what was in it.
         self.check_maps()?;
         database.write(|tx| Ok::<_, Error>(redo::forget(tx, newest, head, size)?))?;
         writer.durable = head;

@@ -1,12 +1,12 @@
-//! Receiving a push.
+//! Receives a push.
 //!
 //! git puts it into a scratch repository outside the wiki, which borrows the wiki's objects. There it is
-//! [looked at](check), under no lock and without anything of it in the wiki, and synced. Then, under the
-//! writer lock: if the branch is still where it was, the files of the objects are moved over, their names are
-//! synced, a redo row remembers where the branch goes, and the branch is moved, as with a save.
+//! [checked](check) and synced, under no lock and with nothing of it in the wiki. Then, under the writer lock, if the
+//! branch is still where it was: the object files are moved over, their names are synced, a redo row records the
+//! branch's new commit, and the branch is moved, as with a save.
 //!
-//! If the process dies before the row, objects that nothing names are left, all of which are whole and were
-//! looked at; after it, opening the wiki moves the branch. What was refused never was in the wiki.
+//! If the process dies before the row, unreferenced objects are left over, all of which are complete and checked; if it
+//! dies after the row, opening the wiki moves the branch. A refused push is never in the wiki.
 
 mod check;
 mod names;
@@ -31,43 +31,43 @@ use crate::wiki::Wiki;
 pub(crate) use check::{brought, check, check_files};
 pub use refusal::PushRefusal;
 
-/// So often a push is looked at again because the branch moved meanwhile.
+/// Maximum number of times that a push is checked, if the branch moves meanwhile.
 const TRIES: usize = 3;
 
-/// What a push may bring. Sizes are in bytes.
+/// The limits of a push. Sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PushRules {
-    /// The largest page.
+    /// Maximum size of a page.
     pub page_bytes: u64,
-    /// The largest other file.
+    /// Maximum size of another file.
     pub attachment_bytes: u64,
-    /// How many files there may be in one commit.
+    /// Maximum number of files in one commit.
     pub max_files: usize,
-    /// How many bytes their paths may have together. The index holds each path several times.
+    /// Maximum total length of their paths. The index holds each path several times.
     pub max_path_bytes: u64,
-    /// How many bytes the index may take for it, besides `index_per_byte` for each byte that was sent. A push
-    /// of a thousand bytes may name a hundred thousand files.
+    /// Maximum growth of the index, plus `index_per_byte` for each byte of the push. A push of a thousand bytes may
+    /// name a hundred thousand files.
     pub index_bytes: u64,
     /// See `index_bytes`.
     pub index_per_byte: u64,
-    /// How deep a file may be: 1 is the top folder.
+    /// Maximum depth of a file; 1 is the top folder.
     pub max_depth: usize,
-    /// How many commits one push may bring.
+    /// Maximum number of commits in one push.
     pub max_commits: usize,
-    /// How many objects one push may bring.
+    /// Maximum number of objects in one push.
     pub max_objects: usize,
-    /// Whether the branch may go to a commit that isn't built on what is there. What was there is kept
-    /// under `refs/wiki/backup/`.
+    /// Allows the branch to move to a commit that doesn't descend from its present one, which is kept under
+    /// `refs/wiki/backup/`.
     pub rewrite: bool,
-    /// Whether what a wiki doesn't know may come, to be carried along as it is: links, submodules, and
-    /// names that nobody could create here. Not what would do harm to a clone.
+    /// Accepts entries that a wiki can't use, and keeps them unchanged: symbolic links, submodules, and names that
+    /// can't be created here. Entries that would harm a clone are still refused.
     pub carries: bool,
 }
 
 impl Default for PushRules {
-    /// 5 MB a page, 100 MB a file, 200,000 files with paths of 20 MB, 16 MiB of the index and 64 bytes for
-    /// each byte (texts are packed to a third or fourth, and take five times their size), 16 levels, 200,000 commits, 2,000,000 objects,
-    /// nothing that a wiki doesn't know, and the branch only goes forward.
+    /// 5 MB a page, 100 MB a file, 200,000 files with paths of 20 MB, 16 MiB of the index and 64 bytes for each byte
+    /// sent (texts are compressed to a third or a fourth, and take five times their size in the index), 16 levels,
+    /// 200,000 commits, 2,000,000 objects, only entries that a wiki can use, and only fast-forwards.
     fn default() -> Self {
         Self {
             page_bytes: 5_000_000,
@@ -86,7 +86,8 @@ impl Default for PushRules {
 }
 
 impl PushRules {
-    /// Why a commit with these files is refused, if it is. What its parents have already it may have, too.
+    /// Returns the reason to refuse a commit with these files; `None` if it is within the limits, or has no more than
+    /// its parents have.
     pub(crate) fn too_many(&self, now: Paths, before: Paths) -> Option<String> {
         let most = (self.max_files as u64).max(before.files);
         if now.files > most {
@@ -100,26 +101,26 @@ impl PushRules {
     }
 }
 
-/// What became of a push. It is durable.
+/// The outcome of an accepted push. It is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The branch before.
+    /// The branch's commit before.
     pub old: Option<Revision>,
-    /// The branch now.
+    /// The branch's commit now.
     pub new: Revision,
-    /// How many commits are new.
+    /// Number of new commits.
     pub commits: usize,
-    /// The pages and attachments that are not as before, by path: the first [`MAX_CHANGES`].
+    /// The first [`MAX_CHANGES`] changed pages and attachments, by path.
     pub paths: Vec<String>,
-    /// Whether there are more of them.
+    /// True if there are more of them.
     pub truncated: bool,
-    /// Whether the branch went to a commit that isn't built on what was there.
+    /// True if the branch moved to a commit that doesn't descend from the old one.
     pub rewritten: bool,
 }
 
 impl Wiki {
-    /// Makes an empty repository in `dir`, for git to receive one push in. `dir` must not exist, and be
-    /// on the file system of the wiki but not inside it. Whoever asked for it removes it.
+    /// Makes an empty repository in `dir`, for git to receive one push in. `dir` must not exist; it must be on the
+    /// wiki's file system, but outside of its directory. The caller removes it.
     ///
     /// # Errors
     /// The directory exists or can't be written.
@@ -128,7 +129,7 @@ impl Wiki {
         Ok(Incoming::create(dir, self.repo())?)
     }
 
-    /// The rules with the sizes that this wiki has for pages and attachments.
+    /// Returns the default rules with this wiki's limits for pages and attachments.
     pub fn push_rules(&self) -> PushRules {
         PushRules {
             page_bytes: self.page_limit(),
@@ -137,13 +138,13 @@ impl Wiki {
         }
     }
 
-    /// Takes over what git received in a repository that [`create_scratch`](Self::create_scratch) made:
-    /// the branch goes to `new`. When this returns, it survives a crash and a power cut. Files are moved
-    /// out of the scratch repository, so that it is of no use afterwards.
+    /// Takes over the push that git received in a repository made by [`create_scratch`](Self::create_scratch): moves
+    /// the branch to `new`. On return the change is durable: it survives a crash and a power cut. Files are moved out
+    /// of the scratch repository, which is unusable afterwards.
     ///
     /// # Errors
-    /// [`Error::PushRefused`] says what is wrong with it; [`Error::QuotaExceeded`]: nothing of it is in
-    /// the wiki then. The disk is full or failing.
+    /// [`Error::PushRefused`] with the problems found; [`Error::QuotaExceeded`]: in both cases nothing of the push is
+    /// in the wiki. The disk is full or failing.
     pub fn receive(
         &self,
         scratch: &Path,
@@ -160,14 +161,14 @@ impl Wiki {
             .into())
     }
 
-    /// `None`: the branch moved meanwhile, so that what was found out holds no more.
+    /// Returns `None` if the branch moved meanwhile, so that the checks are out of date.
     fn try_receive(
         &self,
         scratch: &Path,
         new: Revision,
         rules: &PushRules,
     ) -> Result<Option<Received>, Error> {
-        // Before the first write that is to be synced.
+        // Start watching before the first write that the later sync has to cover.
         let disk = FileSystem::watch(self.repo().dir())?;
         let old = self.current()?;
         let incoming = self.incoming(scratch, rules.max_objects)?;
@@ -212,7 +213,7 @@ impl Wiki {
             self.repo().keep_backup(old)?;
         }
         self.repo().sync_adopted(&disk)?;
-        // The branch as it was, too.
+        // The sync covers the branch's old commit, too.
         writer.durable = old;
         writer.counted = counted.map(|count| (new, count));
         let mut statements = vec![follow];
@@ -224,7 +225,7 @@ impl Wiki {
         Ok(Some(received))
     }
 
-    /// What is in a scratch repository of this wiki.
+    /// Opens a scratch repository of this wiki.
     pub(crate) fn incoming(&self, scratch: &Path, most: usize) -> Result<Incoming, Error> {
         let incoming = Incoming::open(scratch, self.repo(), most)?;
         incoming.ok_or_else(|| {
@@ -232,15 +233,16 @@ impl Wiki {
         })
     }
 
-    /// A few commits are indexed now, many by whoever asks for it; the push is safe in any case.
+    /// Indexes the new commits if they are few; otherwise the next reader of the index does. The push is safe in any
+    /// case.
     pub(crate) fn index_received(&self) {
         if let Err(error) = self.fresh_index() {
             tracing::warn!(wiki.id = self.id(), %error, "what was pushed can't be indexed yet");
         }
     }
 
-    /// Those of some commits that are part of the branch's history. What else the repository has isn't
-    /// told apart from what it hasn't.
+    /// Returns those of the given commits that are in the branch's history. Commits elsewhere in the repository are
+    /// treated as missing ones.
     ///
     /// # Errors
     /// The repository can't be read.
@@ -251,7 +253,7 @@ impl Wiki {
         if ids.iter().all(|id| *id == head) {
             return Ok(ids);
         }
-        // Asking the index takes as long as there are ids, and the walk as long as there are commits.
+        // The index takes time in proportion to the ids, the walk in proportion to the history.
         if let Some(database) = self.existing_database()?
             && let Some(known) = database.read(|c| Ok::<_, Error>(index::in_log(c, head, &ids)?))?
         {

@@ -1,5 +1,5 @@
-//! Acknowledged saves that had not reached the repository are repeated when a wiki is opened, and a branch that
-//! was damaged is pointed at the last commit known to be good, whenever that is noticed.
+//! Recovery. When a wiki is opened, acknowledged saves that had not reached the repository are replayed. A damaged
+//! branch is pointed at the last commit known to be good, as soon as the damage is noticed.
 
 use crate::error::Error;
 use crate::index;
@@ -9,18 +9,18 @@ use crate::repo::RepoError;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// Brings the repository to the state that was last acknowledged.
+/// Brings the repository to the last acknowledged state.
 pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
     if let Some(database) = wiki.existing_database()? {
         let mut writer = wiki.lock_writer_only()?;
-        // Whoever made these may not have been told before the process died.
+        // The process may have died before these commits were reported as durable.
         let pending = database.read(|connection| Ok::<_, Error>(redo::commits(connection)?))?;
         pending.into_iter().for_each(|commit| wiki.is_durable(commit));
         wiki.replay(&mut writer)?;
         wiki.mend_branch(&writer)?;
         return wiki.head().map(drop);
     }
-    // A damaged branch must be said now. Without any commit nothing was ever acknowledged.
+    // A damaged branch must be reported now. Without any commit, nothing was ever acknowledged.
     if wiki.head()?.is_some() && !wiki.is_new() {
         tracing::error!(
             wiki.id = wiki.id(),
@@ -33,9 +33,9 @@ pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
 }
 
 impl Wiki {
-    /// The branch's commit. A branch that is unreadable or gone, or names a commit that is missing, is pointed at
-    /// the newest commit that the writer, the index or the last checkpoint knows: an empty history must never
-    /// take the place of a real one.
+    /// Returns the branch's commit. A branch that is unreadable or missing, or names a missing commit, is pointed at
+    /// the newest commit that the writer, the index or the last checkpoint knows: an empty history must never replace a
+    /// real one.
     ///
     /// # Errors
     /// The branch is damaged and no good commit is known.
@@ -45,7 +45,7 @@ impl Wiki {
             if self.is_good_head(head)? {
                 return Ok(Some(head));
             }
-            // It may be in a pack that has lost its index.
+            // The commit may be in a pack that has lost its index.
             if !self.repo().is_commit(head)? && self.mend_packs()? && self.is_good_head(head)? {
                 return Ok(Some(head));
             }
@@ -89,8 +89,8 @@ impl Wiki {
         }
     }
 
-    /// Gives packs an index that have lost it, unless a running git may have written a pack and not its index yet.
-    /// Returns whether it could.
+    /// Rebuilds lost pack indexes, unless a running git may have written a pack and not its index yet. Returns `false`
+    /// in that case.
     pub(crate) fn mend_packs(&self) -> Result<bool, Error> {
         let Ok(_alone) = self.maintaining.try_lock() else { return Ok(false) };
         self.repo().mend_packs()?;
@@ -108,8 +108,8 @@ impl Wiki {
         }
     }
 
-    /// Whether a commit comes from packed-refs, which wasn't asked as long as the branch had a file, and others
-    /// that are known are built on it.
+    /// Returns `true` if the branch's commit comes from packed-refs, which git ignores while the branch has its own
+    /// file, and a newer known commit descends from it.
     pub(crate) fn is_outdated(&self, head: Revision) -> Result<bool, Error> {
         if self.repo().has_branch_file() {
             return Ok(false);
@@ -123,7 +123,7 @@ impl Wiki {
         Ok(false)
     }
 
-    /// Commits that the branch was at.
+    /// Returns the commits that the branch is known to have been at.
     fn known_commits(&self) -> Result<Vec<Revision>, Error> {
         let mut known = vec![self.last_head()];
         if let Some(database) = self.existing_database()? {
@@ -134,7 +134,7 @@ impl Wiki {
         Ok(known.into_iter().flatten().collect())
     }
 
-    /// The commit that is built on the others; of two that aren't, the first.
+    /// Returns the commit that descends from the others. Of two unrelated ones, the first.
     fn newest_of(&self, known: &[Revision]) -> Result<Option<Revision>, Error> {
         let mut newest = None;
         for commit in known.iter().copied() {
@@ -149,14 +149,14 @@ impl Wiki {
         Ok(newest)
     }
 
-    /// Writes all objects of the redo rows, and the branch, whether or not they seem to be there.
+    /// Rewrites all objects of the redo rows, and the branch, even if they seem to exist.
     pub(crate) fn write_again(&self) -> Result<(), Error> {
         let repo = self.repo();
         let pending =
             self.database()?.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
         let mut rewrite = repo.rewrite()?;
         for redo in &pending {
-            // What was pushed was synced by itself.
+            // The objects of a push were synced before its row was written.
             let Some(commit) = &redo.commit else { continue };
             rewrite.add(&repo.view().rebuild(commit, &redo.edits)?)?;
         }
@@ -169,7 +169,7 @@ impl Wiki {
         Ok(())
     }
 
-    /// Saves that wait belong to the branch they were made on.
+    /// Checks that HEAD still names the branch that the pending saves were made on.
     fn check_branch(&self, branch: &str) -> Result<(), Error> {
         let current = self.repo().branch();
         if branch == current {
@@ -184,7 +184,7 @@ impl Wiki {
         })
     }
 
-    /// What was pushed was on the disk before its row was.
+    /// Checks that a pushed commit is in the repository. Its objects were on the disk before its row was.
     fn check_stored(&self, new: Revision) -> Result<(), Error> {
         if self.repo().is_commit(new)? {
             return Ok(());
@@ -198,8 +198,8 @@ impl Wiki {
         })
     }
 
-    /// Repeats the redo rows of a file that was exchanged, all of which the repository shows in most cases. What
-    /// it shows was synced.
+    /// Replays the redo rows of an exchanged wiki.db. In most cases the branch contains all of these saves already, and
+    /// a commit on the branch was synced.
     pub(crate) fn settle_redo_rows(&self, writer: &mut Writer) -> Result<(), Error> {
         let Some(database) = self.existing_database()? else { return Ok(()) };
         let head = self.mend_branch(writer)?;
@@ -227,7 +227,7 @@ impl Wiki {
         Ok(())
     }
 
-    /// Repeats every redo row that the repository doesn't show.
+    /// Replays every redo row whose save isn't in the repository.
     pub(crate) fn replay(&self, writer: &mut Writer) -> Result<(), Error> {
         let Some(database) = self.existing_database()? else { return Ok(()) };
         let pending = database.read(|connection| Ok::<_, Error>(redo::pending(connection)?))?;
@@ -247,7 +247,7 @@ impl Wiki {
             repaired += self.repo().repair_objects(&prepared)?;
         }
         if let Some(last) = pending.last() {
-            // After a power cut the branch may be where it was before any of them.
+            // After a power cut the branch may be at any commit from before these saves.
             let before: Vec<_> =
                 pending.iter().flat_map(|redo| [redo.old, Some(redo.new)]).collect();
             self.settle(&before, last.new)?;

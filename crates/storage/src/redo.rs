@@ -1,12 +1,12 @@
-//! Redo rows: what makes a save durable before git's files are.
+//! Redo rows make a save durable before git's files are.
 //!
-//! gix never syncs, and syncing every object, directory and ref of a save would cost eight waits
-//! for the disk. One row, committed with everything else the save changes, costs one. It remembers
-//! the commit and the contents it brought; trees are rebuilt by applying the same edits to the same
-//! parent, so a save into a directory of ten thousand pages needs no more room than any other.
+//! gix never syncs, and syncing every object, directory and ref of a save would cost eight waits for the disk. One row,
+//! committed with everything else the save changes, costs one. It holds the commit and the contents that it adds. Trees
+//! are rebuilt by applying the same edits to the same parent, so a save into a directory of ten thousand pages needs no
+//! more room than any other.
 //!
-//! What was pushed can't be rebuilt from edits. Its objects are synced before the row, and the row
-//! remembers only where the branch goes.
+//! A pushed commit can't be rebuilt from edits. Its objects are synced before the row, and the row records only the
+//! branch's new commit.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
@@ -20,9 +20,9 @@ pub(crate) struct Redo {
     pub(crate) branch: String,
     pub(crate) old: Option<Revision>,
     pub(crate) new: Revision,
-    /// The commit object's bytes; `None` when it, and all it needs, was on the disk before the row.
+    /// The commit object's bytes; `None` if the commit and all its objects were on the disk before the row.
     pub(crate) commit: Option<Vec<u8>>,
-    /// What the commit changes against its first parent, if it has to be built again.
+    /// The changes against the first parent, if the commit has to be rebuilt.
     pub(crate) edits: Vec<Edit>,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn record(transaction: &Transaction<'_>, redo: &Redo) -> Result<(), D
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     let mut first = Some(redo);
-    // A merge may change nothing; it is a commit all the same.
+    // A merge may change no file, but its commit still needs a row.
     let none = redo.edits.is_empty().then_some(None);
     for edit in redo.edits.iter().map(Some).chain(none) {
         let new = edit.and_then(|edit| edit.new);
@@ -52,7 +52,7 @@ pub(crate) fn record(transaction: &Transaction<'_>, redo: &Redo) -> Result<(), D
     Ok(())
 }
 
-/// All saves, oldest first.
+/// Returns the pending saves, oldest first.
 pub(crate) fn pending(connection: &Connection) -> Result<Vec<Redo>, DbError> {
     let mut select = connection.prepare_cached(
         "select ref, old, new, commit_data, path, mode, blob_id, content from redo order by seq",
@@ -70,7 +70,7 @@ pub(crate) fn pending(connection: &Connection) -> Result<Vec<Redo>, DbError> {
             });
         }
         let new = Revision::from_bytes(row.get(2)?);
-        // Of a salvaged file the first row may be missing: no edit may slip into another save.
+        // In a salvaged file the first row of a save may be missing: its edits must not be added to another save.
         if let Some(save) = pending.last_mut().filter(|save| save.new == new) {
             save.edits.extend(edit(row)?);
         }
@@ -78,7 +78,7 @@ pub(crate) fn pending(connection: &Connection) -> Result<Vec<Redo>, DbError> {
     Ok(pending)
 }
 
-/// The commits of all saves, oldest first.
+/// Returns the commits of the pending saves, oldest first.
 pub(crate) fn commits(connection: &Connection) -> Result<Vec<Revision>, DbError> {
     let mut select =
         connection.prepare_cached("select new from redo where ref is not null order by seq")?;
@@ -94,7 +94,7 @@ fn edit(row: &Row<'_>) -> rusqlite::Result<Option<Edit>> {
     Ok(Some(Edit { path, new, content: row.get(7)? }))
 }
 
-/// The number of the newest row, if there is any.
+/// Returns the number of the newest row; `None` if there are no rows.
 pub(crate) fn newest(connection: &Connection) -> Result<Option<i64>, DbError> {
     Ok(connection
         .prepare_cached("select max(seq) from redo")?
@@ -103,8 +103,8 @@ pub(crate) fn newest(connection: &Connection) -> Result<Option<i64>, DbError> {
         .flatten())
 }
 
-/// Removes the rows up to `seq`, whose objects and ref are on the disk now, and remembers `head`,
-/// which is as well, and the bytes of the repository.
+/// Removes the rows up to `seq`, whose objects and ref are on the disk now. Records `head`, which is on the disk, too,
+/// and the size of the repository.
 pub(crate) fn forget(
     transaction: &Transaction<'_>,
     seq: i64,
@@ -119,7 +119,7 @@ pub(crate) fn forget(
     Ok(())
 }
 
-/// The newest commit that is known to survive a power cut.
+/// Returns the newest commit that is known to survive a power cut.
 pub(crate) fn durable(connection: &Connection) -> Result<Option<Revision>, DbError> {
     let id: Option<[u8; 20]> =
         connection.prepare_cached("select durable from wiki")?.query_row([], |row| row.get(0))?;

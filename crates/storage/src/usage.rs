@@ -1,7 +1,7 @@
-//! How much a wiki holds, and how much it may.
+//! The size of a wiki, and its quota.
 //!
-//! The index counts its own rows, so a save under a quota looks at two numbers and at the files it
-//! changes. While the index is behind, everything is counted in git once.
+//! The index counts its own rows, so a save under a quota reads two numbers and looks only at the files it changes.
+//! While the index is behind, all files are counted in git once.
 
 mod disk;
 mod made;
@@ -20,46 +20,45 @@ use disk::DiskUse;
 pub(crate) use disk::Room;
 pub(crate) use made::Sent;
 
-/// How much a wiki may hold. What makes it smaller, or leaves it as it is, is never refused.
+/// The limits of a wiki. A change that makes the wiki smaller, or leaves its size as it is, is never refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// The bytes of all files of the newest revision. `None`: any number.
+    /// Maximum bytes of all files in the newest revision; `None`: no limit.
     pub bytes: Option<u64>,
-    /// The pages.
+    /// Maximum number of pages; `None`: no limit.
     pub pages: Option<u64>,
-    /// The bytes of its files on the disk: the repository with all its history, wiki.db with the index and
-    /// the drafts, and app.db. `None`: any number.
+    /// Maximum bytes on the disk: the repository with all its history, wiki.db with the index and the drafts, and
+    /// app.db. `None`: no limit.
     pub disk_bytes: Option<u64>,
 }
 
-/// How much a wiki holds.
+/// The size of a wiki.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// The pages of the newest revision.
+    /// Number of pages in the newest revision.
     pub pages: u64,
-    /// Its other files.
+    /// Number of its other files.
     pub attachments: u64,
-    /// The bytes of both.
+    /// Bytes of all these files.
     pub bytes: u64,
-    /// The bytes of the repository on the disk, with the whole history.
+    /// Bytes of the repository on the disk, with the whole history.
     pub repository_bytes: u64,
-    /// The bytes of wiki.db, without pages that are free to be used again: the index, the drafts and the
-    /// settings.
+    /// Bytes of wiki.db, without its free pages: the index, the drafts and the settings.
     pub database_bytes: u64,
-    /// The bytes of all drafts in it.
+    /// Bytes of all drafts in it.
     pub draft_bytes: u64,
-    /// The bytes of app.db.
+    /// Bytes of app.db.
     pub app_bytes: u64,
 }
 
 impl Usage {
-    /// The bytes that the wiki takes on the disk.
+    /// Returns the bytes that the wiki takes on the disk.
     pub fn disk_bytes(&self) -> u64 {
         self.repository_bytes + self.database_bytes + self.app_bytes
     }
 }
 
-/// The files of one revision, counted.
+/// Counts of the files in one revision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) pages: u64,
@@ -67,7 +66,7 @@ pub(crate) struct Count {
     pub(crate) bytes: u64,
 }
 
-/// What a change takes away and what it adds.
+/// The counts of the files that a change removes and adds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Growth {
     removed: Count,
@@ -75,7 +74,7 @@ pub(crate) struct Growth {
 }
 
 impl Count {
-    /// Adds a file. Links, submodules and names that nobody can ask for don't count.
+    /// Counts a file. The callers leave out links, submodules and names that aren't UTF-8.
     fn add(&mut self, path: &[u8], size: u64) {
         if std::str::from_utf8(path).is_ok_and(|path| ExistingPath::of_file(path).is_some()) {
             self.pages += 1;
@@ -85,7 +84,7 @@ impl Count {
         self.bytes = self.bytes.saturating_add(size);
     }
 
-    /// What is left of it after a change.
+    /// Returns the counts after a change.
     fn after(self, Growth { removed, added }: Growth) -> Self {
         let of = |count: fn(Self) -> u64| {
             count(self).saturating_sub(count(removed)).saturating_add(count(added))
@@ -117,13 +116,13 @@ impl Quota {
 }
 
 impl Wiki {
-    /// Says how much the wiki may hold from now on.
+    /// Sets the quota from now on.
     pub fn set_quota(&self, quota: Quota) {
         *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = quota;
         self.room().forget();
     }
 
-    /// How much the wiki holds.
+    /// Measures the wiki.
     ///
     /// # Errors
     /// The repository or wiki.db can't be read.
@@ -142,7 +141,7 @@ impl Wiki {
         })
     }
 
-    /// Whether what is there keeps within the quota, however it came there.
+    /// Checks that the present content is within the quota, by whatever way it was written.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`]; the repository or wiki.db can't be read.
@@ -153,7 +152,7 @@ impl Wiki {
         }
     }
 
-    /// Refuses edits on top of `head` that would break the quota.
+    /// Refuses edits on top of `head` that would exceed the quota.
     pub(crate) fn check_edits(
         &self,
         writer: &Writer,
@@ -176,7 +175,7 @@ impl Wiki {
         self.check_growth(Some(writer), head, growth)
     }
 
-    /// As [`check_edits`](Self::check_edits), of a commit that is there already.
+    /// As [`check_edits`](Self::check_edits), for a commit that is stored already.
     pub(crate) fn check_tip(
         &self,
         writer: &Writer,
@@ -191,8 +190,8 @@ impl Wiki {
         self.check_growth(Some(writer), head, self.growth(&changes, |id| view.blob_size(id))?)
     }
 
-    /// What changes come to; nothing is counted without a quota. It takes a look at each file, so whoever
-    /// can does it before saves have to wait.
+    /// Computes the growth that changes cause; `None` without a quota. Reads the size of each file, so callers do this
+    /// before they take the writer lock, if possible.
     pub(crate) fn growth(
         &self,
         changes: &[FileChange],
@@ -212,8 +211,8 @@ impl Wiki {
         Ok(Some(growth))
     }
 
-    /// Refuses changes of `head` that would break the quota. Whoever holds the writer lock remembers what
-    /// they come to.
+    /// Refuses changes of `head` that would exceed the quota. Returns the new counts, which the holder of the writer
+    /// lock keeps for the next save.
     pub(crate) fn check_growth(
         &self,
         writer: Option<&Writer>,
@@ -231,18 +230,18 @@ impl Wiki {
         Ok(Some(after))
     }
 
-    /// The quota, if it limits the content.
+    /// Returns the quota, if it limits pages or bytes.
     fn quota(&self) -> Option<Quota> {
         let quota = *self.quota.lock().unwrap_or_else(PoisonError::into_inner);
         (quota.bytes.is_some() || quota.pages.is_some()).then_some(quota)
     }
 
-    /// The most bytes that it may take on the disk.
+    /// Maximum bytes on the disk.
     pub(crate) fn disk_limit(&self) -> Option<u64> {
         self.quota.lock().unwrap_or_else(PoisonError::into_inner).disk_bytes
     }
 
-    /// The files of `head`, from the index if it describes that.
+    /// Counts the files of `head`; from the index, if that describes `head`.
     fn count(&self, head: Option<Revision>) -> Result<Count, Error> {
         let Some(head) = head else { return Ok(Count::default()) };
         if let Some(database) = self.existing_database()? {

@@ -1,4 +1,4 @@
-//! Copies of whole databases, as of one moment.
+//! Consistent copies of whole databases.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use rusqlite::backup::{Backup, StepResult};
 use super::{DbError, connect_plainly};
 use crate::files::{self, At as _};
 
-/// Writes a new file with all that the connection sees, and syncs it. It goes page by page: nothing that the
-/// database defines is run or has to be known.
+/// Writes a new file with everything that the connection sees, and syncs it. Pages are copied as they are, so the
+/// schema needn't be known and none of its code is run.
 pub(crate) fn copy_into(source: &Connection, to: &Path) -> Result<(), DbError> {
     files::write_new(to, b"")?;
     let mut copy = connect_plainly(to)?;
-    // Nothing but the finished file is of any use, and no journal is left beside it.
+    // Only the finished file is of use, and no journal may be left beside it.
     copy.execute_batch("pragma synchronous = off; pragma journal_mode = memory;")?;
     match Backup::new(source, &mut copy)?.step(-1)? {
         StepResult::Done => {}

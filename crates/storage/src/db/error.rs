@@ -1,4 +1,4 @@
-//! What can go wrong with a SQLite file, in the terms a caller can act on.
+//! Errors of SQLite files, by what a caller can do about them.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -8,32 +8,31 @@ use rusqlite::ErrorCode;
 use crate::deadline::Cancelled;
 use crate::files::{FileError, is_disk_full, is_passing};
 
-/// SQLite's `IOERR_SHORT_READ`.
 const SHORT_READ: i32 = rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
 
 thread_local! {
-    /// Whether SQLite has found damage in this thread since this was last asked. Work on a database returns
-    /// errors of its own kind, or none; so what was met on the way is noted here.
+    /// True if SQLite has found damage in this thread since the last check. Work on a database returns errors of other
+    /// types, or swallows them, so damage is recorded here when it is met.
     static CORRUPTION: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether damage was found in this thread since the last call.
+/// Returns `true` if damage was found in this thread since the last call.
 pub(super) fn takes_corruption() -> bool {
     CORRUPTION.take()
 }
 
-/// Why a SQLite file could not be opened, read or written.
+/// Reasons why a SQLite file can't be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DbError {
-    /// The file was written by a newer version of this program. It was not touched.
+    /// A newer version of this program wrote the file. It was not changed.
     #[error("`{}` has schema version {found}, but this program knows only up to {known}: use a newer version", path.display())]
     TooNew {
         /// The file.
         path: PathBuf,
         /// Its `PRAGMA user_version`.
         found: i64,
-        /// The newest version this program can migrate to.
+        /// The newest version that this program can migrate to.
         known: i64,
     },
     /// The file is damaged, or isn't a SQLite database.
@@ -41,10 +40,10 @@ pub enum DbError {
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Another file has its name, or none has. What was written since isn't in that.
+    /// The file was removed or replaced while it was open. The file at its path lacks the latest writes.
     #[error("{} was removed or replaced while it was open", named(path))]
     Replaced {
         /// The file.
@@ -56,12 +55,12 @@ pub enum DbError {
         /// The file.
         path: PathBuf,
     },
-    /// Every connection is in use, or another program holds the file's lock. Worth a retry.
+    /// Every connection is in use, or another program holds the file's lock. A retry may succeed.
     #[error("{} is busy: {detail}", named(path))]
     Busy {
         /// The file.
         path: PathBuf,
-        /// Who or what was waited for.
+        /// The connection or lock that was waited for.
         detail: String,
     },
     /// A migration failed and was rolled back; the file is as it was.
@@ -69,27 +68,27 @@ pub enum DbError {
     Migration {
         /// The file.
         path: PathBuf,
-        /// What the migration said.
+        /// The migration's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A statement was interrupted, and what it had changed rolled back.
+    /// A statement was interrupted, and its changes were rolled back.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
     /// A file could not be created, linked or synced.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Anything else SQLite reports: a bug of ours, or a failing disk.
+    /// Any other error of SQLite: a bug in this program, or a failing disk.
     #[error("{}{source}", prefix(path))]
     Sqlite {
-        /// The file; empty when it isn't known.
+        /// The file; empty if it isn't known.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl DbError {
-    /// Whether the disk is full.
+    /// Returns `true` if the disk is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Full { .. } => true,
@@ -98,7 +97,7 @@ impl DbError {
         }
     }
 
-    /// Whether trying again a little later may help.
+    /// Returns `true` if a retry a little later may succeed.
     pub fn is_busy(&self) -> bool {
         match self {
             Self::Busy { .. } => true,
@@ -107,7 +106,7 @@ impl DbError {
         }
     }
 
-    /// Names the file in an error that came up without it.
+    /// Adds the file's path to an error.
     pub(crate) fn of(mut self, file: &Path) -> Self {
         match &mut self {
             Self::TooNew { path, .. }
@@ -135,7 +134,7 @@ impl From<rusqlite::Error> for DbError {
 }
 
 impl From<refinery_core::Error> for DbError {
-    /// A migration that failed because of what SQLite met, or because of itself.
+    /// Distinguishes a migration that failed by an error of SQLite from one that is wrong itself.
     fn from(error: refinery_core::Error) -> Self {
         let mut kind = Kind::Other;
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
@@ -152,7 +151,7 @@ impl From<refinery_core::Error> for DbError {
     }
 }
 
-/// What an error of SQLite means.
+/// The kind of an error of SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Interrupted,
@@ -163,8 +162,8 @@ enum Kind {
 }
 
 impl Kind {
-    /// To be asked right after the error came up: that a call of the system failed is all that SQLite says, and
-    /// why is only known until the next one fails.
+    /// Must be called right after the error occurs: SQLite says only that a system call failed, and its `errno` is lost
+    /// when the next call fails.
     fn of(error: &rusqlite::Error) -> Self {
         let system = std::io::Error::last_os_error();
         match error.sqlite_error_code() {
@@ -172,7 +171,7 @@ impl Kind {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            // A file that ends before another one says it does.
+            // A file that is shorter than another one says.
             Some(ErrorCode::SystemIoFailure)
                 if error.sqlite_extended_error_code() == Some(SHORT_READ) =>
             {
@@ -209,7 +208,7 @@ impl DbError {
     }
 }
 
-/// The file in a message. An error that came up within a piece of work doesn't know it.
+/// The file in a message; its path is unknown if the error occurred within a unit of work.
 fn named(path: &Path) -> String {
     if path.as_os_str().is_empty() {
         "the database".to_owned()
@@ -218,12 +217,12 @@ fn named(path: &Path) -> String {
     }
 }
 
-/// The file before a message that needs none.
+/// The prefix with the file's path; empty if the path is unknown.
 fn prefix(path: &Path) -> String {
     if path.as_os_str().is_empty() { String::new() } else { format!("`{}`: ", path.display()) }
 }
 
-/// SQLite doesn't say why it can't open a file. Whether anything can be opened says it.
+/// SQLite doesn't say why it can't open a file. Opening another file tells whether descriptors have run out.
 fn is_short_of_descriptors() -> bool {
     std::fs::File::open("/").is_err_and(|error| is_passing(&error))
 }

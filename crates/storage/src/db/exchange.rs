@@ -1,8 +1,7 @@
-//! Exchanging the file of an open database: one that lost its name for a copy of it, one that is damaged for one
-//! that was built again.
+//! Replaces the file of an open database: one that was deleted by a copy of it, a damaged one by one that was rebuilt.
 //!
-//! SQLite finds the log of a file by name, and the last connection to a file removes that. So no connection to
-//! the old file may be left when the new one gets its name.
+//! SQLite finds the log of a file by name, and the last connection to a file removes the log. So every connection to
+//! the old file must be closed before the new file gets its name.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,22 +15,22 @@ use super::held::{Fate, Held, with_suffix};
 use super::{Database, DbError, How, Open, lock};
 use crate::files::{self, At as _};
 
-/// How long the work on a database may go on before its file is exchanged.
+/// Maximum time that an exchange waits for running work on the database.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked whether that has ended.
+/// Interval between checks of whether that work has ended.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Why a database can't go on as it is.
+/// Reasons why a database needs repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// SQLite found damage.
     Damaged,
-    /// Another file has its name, or none has.
+    /// The file was replaced or removed.
     Replaced,
 }
 
 impl Database {
-    /// What was noticed and isn't mended yet.
+    /// Returns the detected problem that isn't repaired yet.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         *lock(&self.trouble)
     }
@@ -40,10 +39,10 @@ impl Database {
         *lock(&self.trouble) = Some(trouble);
     }
 
-    /// Whether SQLite finds the file in order, reading all of it.
+    /// Runs SQLite's checks on the entire file; `true` if they pass.
     ///
     /// # Errors
-    /// It can't be read at present.
+    /// The file can't be read at present.
     pub(crate) fn is_sound(&self) -> Result<bool, DbError> {
         let answer = self.read(|connection| {
             for check in ["pragma quick_check(1)", "pragma integrity_check(1)"] {
@@ -60,15 +59,15 @@ impl Database {
         }
     }
 
-    /// Forgets the trouble: it was none.
+    /// Clears a false alarm.
     pub(crate) fn dismiss(&self) {
         *lock(&self.trouble) = None;
     }
 
-    /// Closes all connections, lets `work` put another file in the place of this one, and goes on with that.
+    /// Closes all connections, runs `work`, which puts another file in place, and continues with that file.
     ///
     /// # Errors
-    /// What `work` says; what the file is used for doesn't end in time. The trouble remains.
+    /// The error that `work` returns; users of the file don't finish in time. The trouble remains.
     pub(crate) fn exchange<E: From<DbError>>(
         &self,
         work: impl FnOnce() -> Result<(), E>,
@@ -86,7 +85,7 @@ impl Database {
         Ok(())
     }
 
-    /// Whether it has its name, or has it again: a file that was removed is written once more.
+    /// Checks that the database still has its name. A removed file is written again.
     ///
     /// # Errors
     /// Another file has the name.
@@ -101,11 +100,11 @@ impl Database {
         }
     }
 
-    /// Writes a copy of what is open and gives it the name.
+    /// Writes a copy of the open file under its old name.
     fn restore(&self, lost: &Arc<Held>) -> Result<(), DbError> {
         self.exclusively(|open| {
             if !Arc::ptr_eq(lost, &open.held) {
-                // Others noticed it, too, and were here before.
+                // Another thread restored the file already.
                 return Ok(());
             }
             let Some(connection) = open.pool.try_get() else {
@@ -122,13 +121,13 @@ impl Database {
                 let _ = std::fs::remove_file(&copy);
                 return Err(error);
             }
-            // The old log holds nothing that the copy hasn't, but would be replayed into it.
+            // The copy contains everything in the old log, which would otherwise be replayed into the copy.
             for suffix in ["-wal", "-shm"] {
                 files::remove_if_there(&with_suffix(&self.path, suffix))?;
             }
             files::sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
             *open = Open::new(&self.path, &self.how)?;
-            // It may be removed again before it is needed.
+            // Open a connection at once: the file may be removed again before one is needed.
             drop(self.connection(open)?);
             tracing::error!(
                 file = %self.path.display(),
@@ -138,7 +137,7 @@ impl Database {
         })
     }
 
-    /// Lets all connections forget what they have read.
+    /// Drops the page caches of all connections.
     #[cfg(test)]
     pub(crate) fn forget_pages(&self) {
         let open = self.enter();
@@ -172,8 +171,8 @@ impl Database {
         }
     }
 
-    /// Waits while the file is being exchanged. Work within other work waits, too, and so may keep the exchange
-    /// from happening; then both go on.
+    /// Waits while the file is being exchanged. Nested work waits, too, and so may make the exchange time out; then
+    /// both continue.
     pub(super) fn enter(&self) -> RwLockReadGuard<'_, Open> {
         while self.exchanging.load(Ordering::Acquire) {
             std::thread::sleep(LOOK);
@@ -182,7 +181,7 @@ impl Database {
     }
 }
 
-/// Keeps new work out for as long as it lives.
+/// Blocks new work as long as it lives.
 struct Closed<'a>(&'a AtomicBool);
 
 impl<'a> Closed<'a> {
@@ -199,7 +198,7 @@ impl Drop for Closed<'_> {
 }
 
 impl Open {
-    /// Closes the connections, all of which are idle. Nothing is written or removed by that.
+    /// Closes the connections, all of which are idle, without writing or removing any file.
     fn close(&mut self, how: &How) -> Result<(), DbError> {
         let mut connections = Vec::new();
         while let Some(connection) = self.pool.try_get() {
@@ -207,9 +206,9 @@ impl Open {
             connections.push(connection);
         }
         self.pool = how.pool(self.held.clone());
-        // With the last of them their pool goes.
+        // The old pool is dropped with the last of its connections.
         drop(connections);
-        // The thread that connects may just be making one more.
+        // The scheduler's thread may be opening another connection right now.
         how.scheduler.wait_for_what_is_queued();
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Which files a pool of connections has open, by device and inode. SQLite opens files by name and never looks
-//! again: it goes on writing into one that was removed or replaced, and so into nothing.
+//! Identifies the files that a connection pool has open, by device and inode. SQLite opens files by name and never
+//! checks the name again: it goes on writing into a file that was removed or replaced, and these writes are lost.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use crate::files::{At as _, FileError};
 
-/// A file, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,
@@ -15,7 +15,7 @@ pub(super) struct FileId {
 }
 
 impl FileId {
-    /// The file that has this name now; `None` if there is none.
+    /// Returns the file that has this name now; `None` if there is none.
     pub(super) fn of(path: &Path) -> Result<Option<Self>, FileError> {
         match std::fs::symlink_metadata(path) {
             Ok(metadata) => Ok(Some(Self::from(&metadata))),
@@ -41,16 +41,16 @@ impl FileId {
 pub(super) struct Held {
     path: PathBuf,
     database: FileId,
-    /// The log, from the first transaction on.
+    /// The write-ahead log, from the first transaction on.
     log: OnceLock<FileId>,
 }
 
-/// What became of the files that are open.
+/// The state of the open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// They have their names.
+    /// They still have their names.
     Held,
-    /// The database or its log has lost its name. All of it can be read as long as it is open.
+    /// The database or its log was removed or renamed. All of it can be read as long as it is open.
     Lost,
     /// Another database has the name.
     Replaced,
@@ -64,7 +64,7 @@ impl Held {
         Ok(Self { path: path.to_owned(), database, log: OnceLock::new() })
     }
 
-    /// Looks where the database is.
+    /// Checks the name of the database.
     pub(super) fn fate(&self) -> Result<Fate, FileError> {
         Ok(match FileId::of(&self.path)? {
             Some(id) if id == self.database => Fate::Held,
@@ -73,7 +73,7 @@ impl Held {
         })
     }
 
-    /// Looks where the database and its log are. After a transaction there is a log.
+    /// Checks the names of the database and its log. To be called after a transaction: then a log exists.
     pub(super) fn fate_with_log(&self) -> Result<Fate, FileError> {
         let fate = self.fate()?;
         if fate != Fate::Held {
@@ -86,12 +86,12 @@ impl Held {
     }
 }
 
-/// The log of a database.
+/// Path of a database's write-ahead log.
 pub(super) fn log_of(path: &Path) -> PathBuf {
     with_suffix(path, "-wal")
 }
 
-/// The name with something behind it, as SQLite names what belongs to a file.
+/// Appends a suffix to the file name, as SQLite names a database's companion files.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -1,34 +1,34 @@
-//! The table `idempotency`: answers already given, for clients that ask again because they never heard them.
+//! The table `idempotency`: stored answers, for clients that repeat a request because they never got the answer.
 //!
-//! The platform's file has one for the control plane, and each wiki's file has one for the wiki's own routes.
-//! The table is bounded by age, by a limit for each share, and by a limit for all shares.
+//! The platform's file has one for the control plane, and each wiki's file has one for the wiki's own routes. The table
+//! is bounded by age, by a limit for each share, and by a limit for all shares.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use time::{Duration, OffsetDateTime};
 
 use super::DbError;
 
-/// The time that an answer is kept.
+/// Time that an answer is kept.
 const KEPT_FOR: Duration = Duration::hours(24);
-/// The largest answer that is kept whole, in bytes.
+/// Maximum size of an answer that is kept whole, in bytes.
 pub const ANSWER_BYTES: usize = 64 * 1024;
-/// The most answers of one share: an app that sends one a second can ask again for a quarter of an hour.
+/// Maximum number of answers per share: an app that sends one a second can retry for a quarter of an hour.
 const SHARE_ROWS: i64 = 1000;
-/// The most bytes of answers of one share.
+/// Maximum bytes of answers per share.
 const SHARE_BYTES: i64 = 4 << 20;
-/// The most answers of all shares.
+/// Maximum number of answers of all shares.
 const ROWS: i64 = 10_000;
-/// The most bytes of answers of all shares.
+/// Maximum bytes of answers of all shares.
 const BYTES: i64 = 32 << 20;
-/// The whole table is measured once in so many answers: that takes longer than a share's part.
+/// The whole table is measured once per this many answers, because that takes longer than measuring one share.
 const MEASURED_EVERY: i64 = 64;
 
-/// A request that carries a key of its client's choice.
+/// A request that carries an idempotency key chosen by the client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// The caller: keys of another one are other keys.
+    /// The caller: each caller has keys of its own.
     pub principal: String,
-    /// The share of the table that the answer counts to: the principal's own, or one that many use together.
+    /// The share of the table that the answer counts towards: the principal's own, or a common one.
     pub share: String,
     /// The HTTP method.
     pub method: String,
@@ -40,14 +40,14 @@ pub struct Request {
     pub body_sha256: [u8; 32],
 }
 
-/// An answer as it was given, without any secret.
+/// An answer as it was sent, without any secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
-    /// The id of what the request made, where that can be removed later.
+    /// The id of the created resource, if that can be removed later.
     pub made: Option<String>,
 }
 
@@ -56,15 +56,15 @@ pub struct Answer {
 pub enum Recall {
     /// The key wasn't used before.
     New,
-    /// The same request was answered so.
+    /// The same request was answered, with this answer.
     Same(Answer),
     /// The key was used for a request with another body.
     Different,
-    /// The same request was answered before, and what it made was removed since.
+    /// The same request was answered, and the resource it created was removed since.
     Removed,
 }
 
-/// Looks a request up among those answered in the last 24 hours.
+/// Looks up a request among those answered in the last 24 hours.
 ///
 /// # Errors
 /// The file can't be read.
@@ -85,8 +85,8 @@ pub fn recall(connection: &Connection, request: &Request) -> Result<Recall, DbEr
     })
 }
 
-/// Keeps an answer for 24 hours, unless newer ones need its place. Of two answers to one request the
-/// first is kept: a client may have heard it.
+/// Keeps an answer for 24 hours, unless newer ones need its place. Of two answers to one request the first is kept,
+/// since the client may have received it.
 ///
 /// # Errors
 /// The file can't be written.
@@ -118,7 +118,7 @@ pub fn remember(
     if inserted == 1 { make_room(transaction, share) } else { Ok(()) }
 }
 
-/// True if there are answers older than 24 hours.
+/// Returns `true` if there are answers older than 24 hours.
 ///
 /// # Errors
 /// The file can't be read.
@@ -127,7 +127,7 @@ pub fn has_old(connection: &Connection) -> Result<bool, DbError> {
     Ok(connection.prepare_cached(sql)?.exists([horizon()])?)
 }
 
-/// Forgets the answers that are older than 24 hours. Returns how many there were.
+/// Deletes the answers that are older than 24 hours. Returns their number.
 ///
 /// # Errors
 /// The file can't be written.
@@ -137,7 +137,8 @@ pub fn expire(transaction: &Transaction<'_>) -> Result<usize, DbError> {
     Ok(statement.execute([horizon()])?)
 }
 
-/// Forgets the oldest answers of a share that has too many, and from time to time those of all.
+/// Deletes the oldest answers of a share that exceeds its limits, and once in [`MEASURED_EVERY`] answers those of the
+/// whole table.
 fn make_room(transaction: &Transaction<'_>, share: &str) -> Result<(), DbError> {
     let seq = transaction.last_insert_rowid();
     transaction
@@ -168,7 +169,7 @@ fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
 }
 
-/// Answers given then or before are forgotten.
+/// Answers from this time or earlier are expired.
 fn horizon() -> i64 {
     now() - KEPT_FOR.whole_seconds()
 }

@@ -1,6 +1,6 @@
-//! What a log has lost. SQLite takes a log up to its first frame that isn't whole, and says nothing of the rest,
-//! since after a crash that is as it should be: nobody was told that it is there. If frames were lost that were
-//! on the disk, with them go transactions that were acknowledged, and the operator should hear of it.
+//! Detects lost frames of a write-ahead log. SQLite reads a log up to the first incomplete frame and silently ignores
+//! the rest. After a crash this is right, because these transactions weren't acknowledged. If frames that were on the
+//! disk are lost, acknowledged transactions are lost with them, and the operator should know.
 //!
 //! Formats: <https://www.sqlite.org/walformat.html>.
 
@@ -13,7 +13,7 @@ use crate::files::{At as _, FileError};
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// What is wrong with the log of a database that no process has open; `None` if nothing shows.
+/// Describes the damage to the log of a database that no process has open; `None` if none is found.
 pub(crate) fn loss(database: &Path) -> Result<Option<String>, FileError> {
     let Some(index) = read(&with_suffix(database, "-shm"))? else {
         return Ok(damage(&read(&with_suffix(database, "-wal"))?.unwrap_or_default()).1);
@@ -36,16 +36,16 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     }
 }
 
-/// What the index of a log, left by a process that died, says of the log.
+/// The state of the log according to its index, which a killed process left behind.
 struct Expected {
     frames: u32,
-    /// So many of them are in the database, too.
+    /// Number of these frames that are also in the database.
     written_back: u32,
     salt: [u8; 8],
 }
 
 impl Expected {
-    /// `None` if it says nothing: the two copies of its header differ, or were never written.
+    /// `None` if the index is unusable: the two copies of its header differ, or were never written.
     fn read(index: &[u8]) -> Option<Self> {
         let (one, other) = (index.get(..48)?, index.get(48..96)?);
         if one != other || one[12] == 0 {
@@ -56,13 +56,13 @@ impl Expected {
         Some(Self { frames: number(16)?, written_back: number(96)?, salt })
     }
 
-    /// Whether it is of this log, or of one that is gone.
+    /// Returns `true` if the index belongs to this log, or its log is gone.
     fn is_of(&self, log: &[u8]) -> bool {
         log.get(16..24).is_none_or(|salt| salt == self.salt || !has_good_header(log))
     }
 }
 
-/// How many frames can be read, and what is wrong with the next one.
+/// Returns the number of readable frames, and the damage to the next one.
 fn damage(log: &[u8]) -> (u32, Option<String>) {
     if log.is_empty() {
         return (0, None);
@@ -79,7 +79,7 @@ fn damage(log: &[u8]) -> (u32, Option<String>) {
         sum = checksum(log, &frame[..8], sum);
         sum = checksum(log, &frame[FRAME_HEADER..], sum);
         if &frame[8..16] != salt || [be(frame, 16), be(frame, 20)] != sum {
-            // What is left of an earlier log has another salt.
+            // Frames left from an earlier log have another salt.
             let is_of_this = |frame: &[u8]| &frame[8..16] == salt;
             let is_damaged = is_of_this(frame) || rest.any(is_of_this);
             let number = frames + 1;
@@ -100,7 +100,7 @@ fn be(bytes: &[u8], at: usize) -> u32 {
     bytes[at..at + 4].iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// SQLite's checksum of more bytes, in the order of bytes that the log's first number tells.
+/// SQLite's checksum, continued with more bytes; the log's magic number tells the byte order.
 fn checksum(log: &[u8], bytes: &[u8], [mut one, mut two]: [u32; 2]) -> [u32; 2] {
     let is_big = log[3] & 1 == 1;
     let word = |at: usize| if is_big { be(bytes, at) } else { be(bytes, at).swap_bytes() };

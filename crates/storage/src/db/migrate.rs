@@ -1,10 +1,9 @@
-//! The schema ladder: refinery embeds and checks the migrations, `PRAGMA user_version` says which
-//! of them a file has, and both change in one transaction.
+//! Schema migrations: refinery embeds and checks the migrations, `PRAGMA user_version` tells which of them a file has,
+//! and both change in one transaction.
 //!
-//! refinery alone keeps the version only in its own table, runs each migration and its record in
-//! two transactions, and reads the version before it takes the lock; a crash or a second opener in
-//! between leaves a file that can't be opened any more. Running it *inside* a transaction that
-//! already holds the write lock closes all three gaps.
+//! refinery alone keeps the version only in its own table, runs each migration and its record in two transactions, and
+//! reads the version before it takes the lock; a crash or a second opener in between leaves a file that can't be opened
+//! any more. Running it *inside* a transaction that already holds the write lock closes all three gaps.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -21,7 +20,7 @@ use crate::files::{self, At as _};
 /// The migrations of one kind of file, in order.
 pub struct Schema {
     migrations: Vec<Migration>,
-    /// A freshly migrated, empty file: copying it is an order of magnitude faster than migrating.
+    /// An empty file with the newest schema: copying it is an order of magnitude faster than migrating.
     template: OnceLock<Vec<u8>>,
 }
 
@@ -36,8 +35,8 @@ impl Schema {
         self.migrations.iter().map(|m| i64::from(m.version())).max().unwrap_or(0)
     }
 
-    /// The bytes of an empty, fully migrated file in WAL mode. The first call makes the file, beside the one
-    /// that it is for: another directory may be full, or missing.
+    /// Returns the bytes of an empty, fully migrated file in WAL mode. The first call makes the file in the directory
+    /// of the database to be created, since another directory may be full or missing.
     pub(super) fn template(&self, beside: &Path) -> Result<&[u8], DbError> {
         if let Some(bytes) = self.template.get() {
             return Ok(bytes);
@@ -47,7 +46,7 @@ impl Schema {
         for suffix in ["", "-wal", "-shm"] {
             let mut left = path.clone().into_os_string();
             left.push(suffix);
-            // What stays is removed as any leftover is.
+            // Leftovers are removed by the general cleanup.
             let _ = std::fs::remove_file(left);
         }
         let bytes = made?;
@@ -64,17 +63,17 @@ impl Schema {
     }
 }
 
-/// Migrates to the newest version; `false` when the file was there already.
+/// Migrates to the newest version; returns `false` if the file has it already.
 ///
-/// The connection must have `foreign_keys` off: SQLite ignores the pragma inside a transaction, and
-/// a migration that rebuilds a table would cascade its deletes.
+/// The connection must have `foreign_keys` off: SQLite ignores the pragma inside a transaction, and a migration that
+/// rebuilds a table would cascade its deletes.
 pub(super) fn ensure(connection: &mut Connection, schema: &Schema) -> Result<bool, DbError> {
     let latest = schema.latest();
     if is_current(connection, latest)? {
         return Ok(false);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Somebody else may have migrated while we waited for the lock.
+    // Another connection may have migrated the file while this one waited for the lock.
     if is_current(&transaction, latest)? {
         return Ok(false);
     }
@@ -107,7 +106,7 @@ fn check_foreign_keys(transaction: &Transaction<'_>) -> Result<(), DbError> {
     }
 }
 
-/// refinery's connection, executing within the transaction that is already open.
+/// An adapter that has refinery execute within the open transaction.
 struct InTransaction<'a>(&'a Transaction<'a>);
 
 impl RefineryTransaction for InTransaction<'_> {

@@ -1,4 +1,4 @@
-//! Connections for code that isn't ours: they can't write, and nothing else ever uses them.
+//! Read-only connections for an embedder's code, never reused for anything else.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{Sizing, configure, open_own};
 
-/// Never `URI`: a path is a path.
+/// Without `URI`, so that a plain path is never parsed as one.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// Such a connection lives for one piece of work.
+/// Such a connection lives for one unit of work.
 const SIZING: Sizing = Sizing { connections: 1, cache_kib: 1024 };
 
-/// Pragmas whose argument says what to look at. That of any other is a setting, some of which are
-/// the whole process's (`temp_store_directory`, `hard_heap_limit`).
+/// Pragmas whose argument selects what to read. The argument of any other pragma is a setting, sometimes for the whole
+/// process (`temp_store_directory`, `hard_heap_limit`).
 const LOOKING: &[&str] = &[
     "foreign_key_check",
     "foreign_key_list",
@@ -35,7 +35,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Keeps SQL within the file. That it changes nothing in the file is seen to by [`FLAGS`].
+/// Keeps SQL from reaching other files. [`FLAGS`] keep it from changing this one.
 fn authorise(action: &AuthAction<'_>) -> Authorization {
     let is_allowed = match action {
         // `attach` of a file whose name is an expression is unknown; `vacuum into` attaches, too.
@@ -87,7 +87,7 @@ mod tests {
         ] {
             fails(&db, sql);
         }
-        // Not even without the authoriser.
+        // Read-only even without the authoriser.
         let freed = db.look(|c| {
             c.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
             c.execute_batch("pragma query_only = off; pragma writable_schema = on")?;
@@ -112,7 +112,7 @@ mod tests {
             )
         })
         .unwrap();
-        // What was just written is seen, also before it is in the file itself.
+        // Committed writes are visible before they are in the database file itself.
         db.write::<_, DbError>(|t| Ok(t.execute("insert into note values ('new')", [])?)).unwrap();
         let count =
             db.look(|c| c.query_row("select count(*) from note", [], |r| r.get::<_, i64>(0)));

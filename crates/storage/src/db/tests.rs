@@ -237,7 +237,7 @@ fn a_file_or_a_log_that_is_removed_while_it_is_open_is_written_once_more() {
                 std::fs::remove_file(held::with_suffix(&path, suffix)).unwrap();
             }
             add_note(&db, "after").unwrap();
-            // What another program sees is what was written.
+            // Another program sees everything that was written.
             let other = Connection::open(&path).unwrap();
             let count: i64 =
                 other.query_row("select count(*) from note", [], |row| row.get(0)).unwrap();

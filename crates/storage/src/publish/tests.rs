@@ -1,5 +1,4 @@
-//! What survives what: every point at which a save can be interrupted, and everybody else who may
-//! touch the repository meanwhile.
+//! Interruption of a save at every point, and other programs that change the repository meanwhile.
 
 mod power_cut;
 
@@ -12,7 +11,7 @@ fn main_ref(scratch: &Scratch) -> std::path::PathBuf {
     scratch.repo().join("refs/heads/main")
 }
 
-/// Puts the repository back to how it was before the last save reached it, and leaves wiki.db.
+/// Restores the repository to its state before the last save reached it; wiki.db keeps the save.
 fn forget_the_last_save(scratch: &Scratch, objects: bool) {
     let head = scratch.git(&["rev-parse", "main"]);
     let parent = scratch.git(&["rev-parse", "main^"]);
@@ -103,7 +102,7 @@ fn a_checkpoint_ends_the_need_for_redo_rows() {
     assert_eq!(scratch.text("home"), "two");
 }
 
-/// After a failed sync the page cache holds what the disk doesn't: nothing may be taken on trust.
+/// After a failed sync, the page cache has data that the disk lacks: nothing in it can be trusted.
 #[test]
 fn after_a_failed_sync_everything_is_written_again() {
     let scratch = Scratch::new();
@@ -184,7 +183,7 @@ fn a_commit_made_with_git_is_seen_and_built_upon() {
     assert_eq!(scratch.page("other").summary.revision.to_string(), foreign);
 }
 
-/// The moment between the durable record and the branch: somebody else was there first.
+/// Between the durable record and the move of the branch, another program moves the branch.
 #[test]
 fn a_save_and_a_foreign_commit_that_meet_are_merged() {
     let mut scratch = Scratch::new();
@@ -238,7 +237,7 @@ fn savers_and_git_pushes_racing_lose_nothing() {
         scope.spawn(move || {
             let author = ["-c", "user.name=Git", "-c", "user.email=g@example.org"];
             for n in 0..40 {
-                // An honest pusher: builds on what it sees, and starts over when it was too slow.
+                // A well-behaved client: it builds on the head that it read, and retries when the branch has moved.
                 loop {
                     let head = git(&repo, &["rev-parse", "main"]);
                     let mut arguments = author.to_vec();

@@ -1,9 +1,9 @@
-//! Looking at what a push brings, before any of it comes into the wiki.
+//! Checks a push before anything of it enters the wiki.
 //!
-//! Every commit is compared with its parents, since what one adds stays in the history when the next
-//! takes it away. What is as it was in a parent is passed over, however odd it is. The same two trees are
-//! compared once, and the size of every object is read from its header before the object is: so the work
-//! grows with the objects there are, not with the paths they make, and memory with one tree.
+//! Every commit is compared with its parents, since the files that one commit adds stay in the history when the next
+//! removes them. Entries that a parent has are skipped, even if the rules forbid them. Each pair of trees is compared
+//! once, and the size of every object is read from its header before the object is: so the work grows with the number
+//! of objects, not with the number of paths, and memory with one tree.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -20,30 +20,31 @@ use crate::repo::{Edit, Header, Id, Incoming, MAX_TREE, Repo, View};
 use crate::revision::Revision;
 use crate::tree::{Entry, entries};
 
-/// The largest commit, in bytes: a message, two signatures and thousands of parents fit.
+/// Maximum size of a commit, in bytes: a message, two signatures and thousands of parents fit.
 const MAX_COMMIT: u64 = 256 * 1024;
-/// git makes no longer chains of differences. To read the end of one all of it has to be applied.
+/// Maximum length of a delta chain, which is git's own limit. To read the last object, the whole chain has to be
+/// applied.
 const MAX_DELTAS: u32 = 4095;
-/// So many entries of trees are looked at: seconds of work, more than a history of ten thousand commits
-/// in a folder of ten thousand pages needs.
+/// Maximum number of tree entries that are examined: seconds of work, more than a history of ten thousand commits in a
+/// folder of ten thousand pages needs.
 const MAX_LOOKS: u64 = 500_000_000;
-/// What an entry has, more or less.
+/// Approximate size of a tree entry.
 const ENTRY_BYTES: u64 = 40;
-/// Up to so many new names are compared with all others, more are looked up.
+/// Up to this many new names are compared with all others directly; more are looked up in a map.
 const FEW: usize = 4;
 
-/// What was looked at, and found good.
+/// The result of a check without problems.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// The commits that the branch hasn't.
+    /// Number of commits that the branch lacks.
     pub(crate) commits: usize,
-    /// Every object that they need and their parents don't.
+    /// Every object that they need and their parents don't have.
     pub(crate) objects: HashSet<Id>,
-    /// Whether all that the branch has is part of it.
+    /// True if the push is a fast-forward.
     pub(crate) is_forward: bool,
-    /// What the log will say of the commits.
+    /// The log rows that these commits will need.
     pub(crate) log: NewCommits,
-    /// Whether any of them adds or changes a file, or moves one.
+    /// True if any commit adds, changes or moves a file.
     pub(crate) has_files: bool,
 }
 
@@ -79,11 +80,11 @@ struct Check<'a> {
     incoming: &'a Incoming,
     rules: &'a PushRules,
     problems: Problems,
-    /// Every commit and tree that was looked at because it is new somewhere.
+    /// Every commit and tree that was checked because some commit introduces it.
     seen: HashSet<Id>,
-    /// And every file, with its size.
+    /// Likewise every file, with its size.
     files: HashMap<Id, u64>,
-    /// The trees of commits.
+    /// The root trees of commits.
     trees: HashMap<Revision, Id>,
     compared: HashSet<(Id, Rc<[Id]>)>,
     measures: Measures,
@@ -91,7 +92,7 @@ struct Check<'a> {
     looks: u64,
 }
 
-/// Looks at everything that `new` brings to a branch of `wiki` that is at `old`.
+/// Checks everything that `new` brings to a branch of `wiki` that is at `old`.
 pub(crate) fn check(
     wiki: &Repo,
     incoming: &Incoming,
@@ -122,7 +123,7 @@ pub(crate) fn check(
     for commit in &commits {
         check.commit(*commit)?;
     }
-    // If something names it, that was said.
+    // If a tree names the large file, a problem was reported already.
     if let (Some(line), true) = (large_file, check.problems.is_empty()) {
         return Err(PushRefusal::too_large(line).into());
     }
@@ -137,17 +138,17 @@ pub(crate) fn check(
     }
 }
 
-/// The commits that came with one.
+/// The commits that a push or fetch brought.
 #[derive(Debug, Default)]
 pub(crate) struct Brought {
     commits: HashSet<Revision>,
     trees: HashMap<Revision, Id>,
-    /// Those that they are built on, and that didn't come or were known.
+    /// Their parents that are known or weren't sent.
     known: Vec<Revision>,
 }
 
-/// Goes back from `new` as far as commits came that aren't known, and refuses more than `most`. The header
-/// of each is looked at before it is read, so that none needs more memory than a commit may.
+/// Walks back from `new` over the sent commits that aren't known, and refuses more than `most`. The header of each
+/// commit is checked before the commit is read, so that none takes more memory than the limit.
 pub(crate) fn brought(
     incoming: &Incoming,
     is_known: impl Fn(Revision) -> bool,
@@ -185,7 +186,7 @@ pub(crate) fn brought(
     Ok(brought)
 }
 
-/// Looks at files that are about to be written, whose trees came from nowhere.
+/// Checks files that are about to be written, whose trees were made here and not received.
 pub(crate) fn check_files(view: &View, edits: &[Edit], rules: &PushRules) -> Result<(), Error> {
     let mut problems = Problems::default();
     for Edit { path, new, content } in edits {
@@ -223,15 +224,15 @@ impl Trees for Check<'_> {
 }
 
 impl Check<'_> {
-    /// Ends the push at once, with what was found so far.
+    /// Ends the check at once. Returns the refusal, with the problems found so far.
     fn refuse(&mut self, line: impl Into<String>) -> Error {
         self.problems.add(line.into());
         self.problems.refusal().unwrap_or_default().into()
     }
 
-    /// Looks at the size of everything that was pushed, named or not: what is named may be packed as a
-    /// difference from what is larger than anything may be, and to read it both have to be made. Of files
-    /// none is read yet, so what is wrong with the first of them is returned.
+    /// Checks the size of every pushed object, even of unreferenced ones: a referenced object may be stored as a delta
+    /// against a far larger one, and reading it builds both. Files aren't read yet, so for them the first problem is
+    /// returned instead of raised.
     fn sizes(&mut self, wiki: &Repo) -> Result<Option<String>, Error> {
         let largest_file = self.rules.page_bytes.max(self.rules.attachment_bytes);
         let mut large_file = None;
@@ -243,7 +244,7 @@ impl Check<'_> {
                 Header { is_tree: true, .. } => ("folder", MAX_TREE),
                 _ => ("commit", MAX_COMMIT),
             };
-            // git adds what a difference is made from, which the wiki has whatever its size.
+            // git adds delta bases that the wiki has already, whatever their size.
             if header.size <= most || wiki.has(id) {
                 continue;
             }
@@ -257,7 +258,7 @@ impl Check<'_> {
         Ok(large_file)
     }
 
-    /// The commits that the branch hasn't, and whether it would only go forward.
+    /// Returns the commits that the branch lacks, and whether the push is a fast-forward.
     fn commits(
         &mut self,
         old: Option<Revision>,
@@ -269,7 +270,7 @@ impl Check<'_> {
         self.trees = trees;
         let repo = self.incoming.repo();
         if known.iter().all(|commit| Some(*commit) == old) {
-            // It builds on what is there now, or on nothing.
+            // The push builds on the present commit, or on nothing.
             let is_forward = old.is_none() || !known.is_empty();
             return Ok((commits.into_iter().collect(), is_forward));
         }
@@ -287,7 +288,7 @@ impl Check<'_> {
 
     fn commit(&mut self, id: Revision) -> Result<(), Error> {
         self.seen.insert(*id.as_bytes());
-        // What the index couldn't read would keep it from ever being complete.
+        // A commit that the index can't read would keep the index incomplete for ever.
         if let Err(error) = self.incoming.commit(id) {
             return Err(self.refuse(format!("commit {id} can't be read: {error}")));
         }
@@ -304,7 +305,7 @@ impl Check<'_> {
         self.count_changes(id, tree, &olds)
     }
 
-    /// Counts what the log will say of a commit.
+    /// Counts the log rows that a commit will need.
     fn count_changes(&mut self, id: Revision, tree: Id, olds: &[Id]) -> Result<(), Error> {
         let mut measures = std::mem::take(&mut self.measures);
         let changed = measures.commit(self, tree, olds);
@@ -326,8 +327,7 @@ impl Check<'_> {
         Ok(tree)
     }
 
-    /// Whether the commit as a whole keeps within the limits, or goes no further beyond them than its
-    /// parents do.
+    /// Checks that the commit as a whole is within the limits, or exceeds them by no more than its parents do.
     fn measure_commit(&mut self, id: Revision, tree: Id, olds: &[Id]) -> Result<(), Error> {
         let mut before = Measure::default();
         for old in olds {
@@ -358,7 +358,7 @@ impl Check<'_> {
         measured
     }
 
-    /// The bytes of a tree, unless something is wrong with it.
+    /// Reads a tree; `None` if it is malformed, which is recorded as a problem.
     fn read_tree(&mut self, tree: Id, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let wrong = match self.incoming.header(&tree)? {
             Some(header) if !header.is_tree => "it is no folder, though it says so",
@@ -466,7 +466,7 @@ impl Check<'_> {
         if let Some(wrong) = wrong.or(named.err()) {
             self.problems.about(path, wrong);
         }
-        // A link that is carried along has a content, too; a submodule is a commit of somewhere else.
+        // A symbolic link has content, too; a submodule is a commit of another repository.
         const SUBMODULE: u32 = 0o160_000;
         if !entry.is_file() && (!self.rules.carries || entry.mode == SUBMODULE) {
             return Ok(());
@@ -494,7 +494,7 @@ impl Check<'_> {
         check_size(&mut self.problems, self.rules, path, entry.is_page(), size);
     }
 
-    /// Finds names that some systems can't tell apart. Two that stood side by side in a parent may.
+    /// Finds names that some systems can't tell apart. Pairs that a parent has already are allowed.
     fn collisions(
         &mut self,
         fresh: &[&[u8]],

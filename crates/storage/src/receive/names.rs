@@ -1,28 +1,27 @@
-//! The names that files may have in what is pushed.
+//! The rules for file names in a push.
 //!
-//! They are the rules of [`PagePath`] and [`AttachmentPath`](crate::AttachmentPath), for the whole path
-//! of every file that a push adds or changes, with what a repository has and a page hasn't:
+//! They are the rules of [`PagePath`] and [`AttachmentPath`](crate::AttachmentPath), for the whole path of every file
+//! that a push adds or changes. Additionally allowed are names that are usual in a repository but not in a page:
 //!
-//! - Files at the root that are no pages (`LICENSE`, `logo.png`): nobody asks for them as attachments of
-//!   a page, but they can be read.
-//! - Names that begin with one dot (`.gitignore`, `.gitattributes`, `.mailmap`, `.github/…`,
-//!   `.obsidian/…`): half of all repositories have some, and here nothing follows them; there is no work
-//!   tree. Not those by which a clone elsewhere is made to write into its `.git`, to fetch from somewhere
-//!   else or to send its credentials there: `.git`, `.gitmodules`, `.lfsconfig`, in any spelling that
-//!   Windows or macOS take for them.
+//! - Files at the root that are no pages (`LICENSE`, `logo.png`): they aren't attachments of a page, but they can be
+//!   read.
+//! - Names that begin with one dot (`.gitignore`, `.gitattributes`, `.mailmap`, `.github/…`, `.obsidian/…`): half of
+//!   all repositories have some, and they have no effect here, since there is no work tree. Refused are names that make
+//!   a clone elsewhere write into its `.git`, fetch from another host or send its credentials there: `.git`,
+//!   `.gitmodules`, `.lfsconfig`, in any spelling that Windows or macOS treat as equal.
 //!
-//! A leading `-` needs no rule: names never become options.
+//! A leading `-` needs no rule: names are never parsed as options.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use crate::page_path::{EXTENSION, MAX_BYTES, check_name, fold};
 
-/// The longest name of a file, in bytes: what the usual file systems hold.
+/// Maximum length of a file name, in bytes: the limit of the usual file systems.
 const MAX_NAME: usize = 255;
-/// The longest name of a folder: it may become a page, whose file's name is longer.
+/// Maximum length of a folder name: the folder may become a page, whose file name is longer.
 const MAX_FOLDER: usize = MAX_NAME - EXTENSION.len();
 
-/// The longest path of a file, in bytes.
+/// Maximum length of a file's path, in bytes.
 pub(super) const MAX_PATH: usize = MAX_BYTES + EXTENSION.len();
 
 /// Whether a file may be pushed to this path, of which the first `known` bytes name what was there before.
@@ -109,7 +108,7 @@ pub(super) fn check_carried(path: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// `name` is what stands in the tree, `shown` what users see of it.
+/// `name` is the name in the tree, `shown` the part that users see.
 fn check_segment(name: &str, shown: &str) -> Result<(), &'static str> {
     if is_for_git(name) || is_for_git(shown) {
         return Err("git itself would act on a file of that name");
@@ -124,27 +123,27 @@ fn check_segment(name: &str, shown: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether some system takes the name for one that git acts on.
+/// Returns `true` if some system takes the name for one that git acts on.
 fn is_for_git(name: &str) -> bool {
     let name = plain(name);
     matches!(&*name, ".git" | ".gitmodules" | ".lfsconfig") || is_short_for_git(&name)
 }
 
-/// A name as Windows and macOS see it.
+/// Normalises a name as Windows and macOS do.
 fn plain(name: &str) -> String {
-    // macOS leaves out what can't be seen.
+    // macOS ignores invisible characters.
     let name: String = fold(name).chars().filter(|c| !is_ignored(*c)).collect();
-    // Windows leaves out what stands behind a colon, and dots and spaces at the end.
+    // Windows ignores a colon and everything after it, and trailing dots and spaces.
     name.split(':').next().unwrap_or("").trim_end_matches(['.', ' ']).to_owned()
 }
 
-/// The characters that macOS leaves out when it compares names, as git lists them.
+/// The characters that macOS ignores when it compares names, as listed by git.
 fn is_ignored(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
 
-/// The short names of eight letters that Windows gives to names such as `.gitmodules`: their beginning
-/// and a number, or, where others have those, two letters and a checksum.
+/// Returns `true` for the 8.3 names that Windows gives to names such as `.gitmodules`: their beginning and a number,
+/// or, if those are taken, two letters and a checksum.
 fn is_short_for_git(name: &str) -> bool {
     let Some((stem, number)) = name.split_once('~') else { return false };
     let is_checksum = |rest: &str| rest.len() == 4 && rest.bytes().all(|b| b.is_ascii_hexdigit());
@@ -282,8 +281,7 @@ mod tests {
     }
 
     proptest! {
-        /// What can be created in the wiki can be pushed to it, and the other way round, but for dots
-        /// and the root.
+        /// A path that can be created in the wiki can be pushed to it, and vice versa, except for dots and the root.
         #[test]
         fn the_rules_are_those_of_the_wiki(path in "[\\PC/.~]{1,12}") {
             let page = PagePath::new(&path).is_ok_and(|page| page.as_str() == path);

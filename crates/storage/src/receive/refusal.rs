@@ -1,19 +1,19 @@
-//! What a pusher is told when a push isn't taken.
+//! The error that a client gets when its push is refused.
 
 use crate::page_path::is_invisible;
 
-/// So many lines name what is wrong; the others are counted.
+/// Maximum number of listed problems; the others are counted.
 const MAX_LINES: usize = 20;
-/// So much of a path is shown.
+/// Maximum number of characters shown of a path.
 const MAX_SHOWN: usize = 200;
 
-/// Why a push was refused, in words for whoever pushed.
+/// A refused push, explained to the person who pushed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 #[error("the push was refused: {}", lines.join("; "))]
 pub struct PushRefusal {
-    /// One thing a line, with the path it is about. Nothing in them acts on a terminal.
+    /// One problem per line, with its path. The lines contain no terminal control characters.
     pub lines: Vec<String>,
-    /// Whether nothing is wrong but that it is too large, or too many.
+    /// True if every problem is one of size or number.
     pub is_too_large: bool,
 }
 
@@ -27,12 +27,12 @@ impl PushRefusal {
     }
 }
 
-/// What was found wrong so far.
+/// The problems found so far.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     lines: Vec<String>,
     more: usize,
-    /// How many of them are about sizes.
+    /// Number of them that are about sizes.
     sizes: usize,
 }
 
@@ -58,7 +58,7 @@ impl Problems {
         self.lines.is_empty()
     }
 
-    /// The refusal, if there is a reason for one.
+    /// Returns the refusal, if there are problems.
     pub(super) fn refusal(&mut self) -> Option<PushRefusal> {
         let mut lines = std::mem::take(&mut self.lines);
         let is_too_large = self.sizes == lines.len() + self.more;
@@ -69,7 +69,7 @@ impl Problems {
     }
 }
 
-/// A path with nothing in it that a terminal would act on, and not all of a long one.
+/// Returns a path without terminal control characters, cut off if it is long.
 pub(super) fn shown(path: &[u8]) -> String {
     let mut shown = String::new();
     let mut count = 0;

@@ -21,7 +21,7 @@ fn lines(received: Result<Received, Error>) -> Vec<String> {
     }
 }
 
-/// What is in the wiki's object directory.
+/// Lists the wiki's objects.
 fn objects(scratch: &Scratch) -> Vec<String> {
     let listed = scratch.git(&["cat-file", "--batch-all-objects", "--batch-check"]);
     listed.lines().map(str::to_owned).collect()
@@ -34,7 +34,8 @@ fn packs(scratch: &Scratch) -> usize {
     })
 }
 
-/// Pushes one commit with these changes and returns why it was refused. Nothing of it is in the wiki.
+/// Pushes one commit with these changes and returns the reasons for its refusal. Asserts that nothing of it is in the
+/// wiki.
 fn refused(scratch: &Scratch, changes: &[u8]) -> Vec<String> {
     let (head, before) = (scratch.wiki().head().unwrap(), objects(scratch));
     let tree = scratch.clone_with_git();
@@ -114,7 +115,7 @@ fn only_what_was_looked_at_comes_in() {
     let tree = scratch.clone_with_git();
     commit(&tree, "new.md", "new");
     let (incoming, new) = scratch.send(&tree);
-    // A client may send more than it says.
+    // A client may send more objects than it names.
     fs::write(tree.join("secret"), "nothing names this").unwrap();
     let junk = git(&tree, &["hash-object", "-w", "secret"]);
     let list = tree.join("list");
@@ -137,7 +138,7 @@ fn only_what_was_looked_at_comes_in() {
     assert!(!objects(&scratch).iter().any(|line| line.starts_with(&junk)));
 }
 
-/// What is named may be packed as a difference from what isn't, and whoever reads it makes both.
+/// A referenced object may be a delta against an unreferenced one, and reading it builds both.
 #[test]
 fn nothing_in_a_pack_is_larger_than_the_wiki_takes_named_or_not() {
     let scratch = Scratch::new();
@@ -180,7 +181,7 @@ fn only_forward_unless_it_is_allowed() {
     assert_eq!(scratch.paths(), ["home", "other"]);
     let kept = scratch.git(&["for-each-ref", "--format=%(objectname)", "refs/wiki/backup"]);
     assert_eq!(kept, old.to_string());
-    // Back to where it was, of which nothing has to be sent.
+    // Back to the old commit; no object has to be sent.
     git(&tree, &["fetch", "--quiet", &scratch.repo().display().to_string(), "main"]);
     git(&tree, &["reset", "--quiet", "--hard", "HEAD^"]);
     let received = scratch.push(&tree, &PushRules { rewrite: true, ..RULES() }).unwrap();
@@ -258,7 +259,7 @@ fn what_a_commit_in_between_adds_is_looked_at_too() {
     assert_eq!(lines(scratch.push(&tree, &RULES())).len(), 1);
 }
 
-/// A ref that has git show another commit in the place of the one that is pushed.
+/// A replacement ref, by which git shows another commit instead of the pushed one.
 #[test]
 fn nothing_is_looked_at_in_the_place_of_something_else() {
     let scratch = Scratch::new();
@@ -283,7 +284,7 @@ fn what_was_there_stays_however_odd_it_is() {
         b"M 120000 inline link\ndata 4\nhome\nM 100644 inline Odd:name.md\ndata 1\nx\n\
           M 100644 inline HOME.md\ndata 1\nx\nM 100644 inline dir/a.md\ndata 1\nx\nM 100644 inline dir/A.md\ndata 1\ny\n",
     );
-    // As if it had been adopted like this.
+    // As if the wiki had been imported in this state.
     git(&tree, &["push", "--quiet", &scratch.repo().display().to_string(), "main"]);
     for changes in [
         &b"M 100644 inline new.md\ndata 1\nx\n"[..],
@@ -293,7 +294,7 @@ fn what_was_there_stays_however_odd_it_is() {
         import(&tree, changes);
         scratch.push(&tree, &RULES()).unwrap();
     }
-    // A merge brings nothing that none of its sides has.
+    // A merge adds nothing that none of its parents has.
     git(&tree, &["reset", "--quiet", "--hard"]);
     git(&tree, &["checkout", "--quiet", "--orphan", "side"]);
     git(&tree, &["rm", "--quiet", "-rf", "."]);
@@ -302,7 +303,7 @@ fn what_was_there_stays_however_odd_it_is() {
     git(&tree, &["branch", "-f", "main"]);
     git(&tree, &["checkout", "--quiet", "main"]);
     scratch.push(&tree, &RULES()).unwrap();
-    // What is changed is judged anew.
+    // Changed files are checked again.
     import(&tree, b"M 120000 inline link\ndata 4\nhum\n\nM 100644 inline dir/aa.md\ndata 1\nz\nM 100644 inline dir/aA.md\ndata 1\nz\n");
     assert_eq!(lines(scratch.push(&tree, &RULES())).len(), 3);
 }
@@ -396,7 +397,7 @@ fn budgets_are_kept() {
     scratch
         .push(&tree, &PushRules { max_files: 4, max_commits: 4, max_objects: 12, ..RULES() })
         .unwrap();
-    // Who has more already may change them and have fewer, but no more.
+    // A wiki that exceeds the limit may change and remove files, but not add any.
     let rules = PushRules { max_files: 2, ..RULES() };
     commit(&tree, "0.md", "changed");
     scratch.push(&tree, &rules).unwrap();
@@ -447,7 +448,7 @@ fn only_the_history_of_the_branch_is_known() {
     commit(&tree, "home.md", "another");
     let new = scratch.push(&tree, &rules).unwrap().new;
     let blob = two.etag.to_string().parse().unwrap();
-    // Before the index knows of it, and afterwards.
+    // Before the index has the commit, and afterwards.
     for _ in 0..2 {
         assert!(known(&[]).is_empty());
         assert_eq!(known(&[new]), [true]);

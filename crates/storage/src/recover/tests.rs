@@ -1,4 +1,4 @@
-//! Opening wikis in every state of repair.
+//! Opening wikis in every state of damage.
 
 mod database;
 
@@ -61,7 +61,7 @@ fn what_can_be_read_of_a_corrupt_database_is_carried_over() {
     scratch.create("home", "one");
     scratch.wiki().set_raw_preferences(&[("COLOR".to_owned(), "red".to_owned())].into()).unwrap();
     let saved = scratch.update("home", "two");
-    // An acknowledged save that exists nowhere but in the redo rows…
+    // An acknowledged save that is only in the redo rows…
     let parent = scratch.git(&["rev-parse", "main^"]);
     fs::write(scratch.repo().join("refs/heads/main"), format!("{parent}\n")).unwrap();
     // …and damage in a table that is read on every open.
@@ -252,7 +252,7 @@ fn readers_of_a_branch_that_vanished_wait_for_no_writer() {
     assert_eq!(scratch.git(&["rev-list", "--count", "main"]), "2");
 }
 
-/// The branch's file wins over packed-refs, and nobody keeps that up to date.
+/// git prefers the branch's own file to packed-refs, which therefore goes out of date.
 #[test]
 fn an_older_commit_in_packed_refs_never_takes_the_place_of_a_branch_that_vanished() {
     for is_open in [true, false] {
@@ -273,7 +273,7 @@ fn an_older_commit_in_packed_refs_never_takes_the_place_of_a_branch_that_vanishe
         assert_eq!(scratch.wiki().head().unwrap(), Some(head));
         scratch.update("home", "three");
         assert_eq!(scratch.git(&["rev-list", "--count", "main"]), "3");
-        // Packed again, it is the newest.
+        // After packing again, packed-refs has the newest commit.
         scratch.wiki().close().unwrap();
         scratch.git(&["pack-refs", "--all"]);
         scratch.open().unwrap();
@@ -282,7 +282,7 @@ fn an_older_commit_in_packed_refs_never_takes_the_place_of_a_branch_that_vanishe
     }
 }
 
-/// Older commits are elsewhere; the newest come back with their pack.
+/// Older commits are in other packs; the newest ones return when their pack does.
 #[test]
 fn a_branch_whose_pack_is_missing_is_not_set_back() {
     let mut scratch = Scratch::new();
@@ -326,13 +326,13 @@ fn damage_that_a_save_meets_is_mended_by_the_next() {
     scratch.create("home", "one");
     scratch.wiki().checkpoint().unwrap();
     scratch.wiki().repack_everything();
-    // The index of the pack is lost…
+    // The pack loses its index…
     let pack = scratch.wiki().repo().packs().unwrap().remove(0);
     fs::remove_file(pack.with_extension("idx")).unwrap();
     scratch.wiki().repo().look_for_packs();
     let _ = scratch.save("a", "text", Base::New);
     scratch.save("a", "text", Base::New).unwrap();
-    // …and then a file of what wasn't checkpointed.
+    // …and then a loose object that wasn't checkpointed.
     let tree = scratch.git(&["rev-parse", "main^{tree}"]);
     let file = scratch.repo().join("objects").join(&tree[..2]).join(&tree[2..]);
     fs::remove_file(&file).unwrap();

@@ -36,7 +36,7 @@ pub struct Comparison {
     pub head: Option<Revision>,
     /// The relation of the wiki's history to the tip's.
     pub relation: Relation,
-    /// True if both have the same files, whatever their histories.
+    /// True if both have the same files, even with different histories.
     pub same_files: bool,
     /// True if the last seen tip isn't an ancestor of this one: the remote's history was rewritten.
     pub rewritten: bool,
@@ -103,7 +103,8 @@ impl Wiki {
     /// the wiki's is recorded as integrated.
     ///
     /// # Errors
-    /// As there; or the directory of the mapping is none there ([`SyncError::NoDirectory`]).
+    /// The errors of [`compare`](Self::compare); or the directory of the mapping isn't a directory in the remote's tree
+    /// ([`SyncError::NoDirectory`]).
     pub fn compare_part(
         &self,
         scratch: &Path,

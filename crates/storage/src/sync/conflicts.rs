@@ -159,8 +159,8 @@ impl Wiki {
     /// there was nothing to change.
     ///
     /// # Errors
-    /// There is no such open conflict; the page is too large; it changed meanwhile, or the file beside it
-    /// did ([`Error::Stale`], which names the one): whoever has read that file deletes it.
+    /// No open conflict has this number; the page is too large; the page or the file with the losing text has changed
+    /// ([`Error::Stale`], which names it). A changed file must be read, and then deleted explicitly.
     pub fn resolve_sync_conflict(&self, resolve: &Resolve<'_>) -> Result<Option<Revision>, Error> {
         let id = resolve.id;
         let ((), published) = self.write(|unit| {

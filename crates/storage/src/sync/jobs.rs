@@ -107,7 +107,7 @@ impl Wiki {
     /// of removed jobs.
     ///
     /// # Errors
-    /// `verified` is no commit of this wiki's repository; wiki.db can't be written.
+    /// `verified` isn't a commit of this wiki's repository; wiki.db can't be read or written.
     pub fn jobs_done(&self, link: LinkId, verified: Revision) -> Result<usize, Error> {
         if !self.repo().is_commit(verified)? {
             return Err(Error::UnknownRevision { revision: verified });

@@ -52,7 +52,7 @@ impl Wiki {
     /// `None` if there is nothing to take over.
     ///
     /// # Errors
-    /// Those of [`integrate_part`](Self::integrate_part), except its refusals by a limit.
+    /// The errors of [`integrate_part`](Self::integrate_part).
     pub fn preview_part(
         &self,
         order: &Integrate<'_>,
@@ -72,7 +72,7 @@ impl Wiki {
     /// intact: kept for the link, it makes the next fetch small.
     ///
     /// # Errors
-    /// Those of [`integrate`](Self::integrate); or a directory of the mapping isn't a directory, here or in the
+    /// The errors of [`integrate`](Self::integrate); or a directory of the mapping isn't a directory, here or in the
     /// remote's tree ([`SyncError::NoDirectory`](crate::SyncError)).
     pub fn integrate_part(
         &self,

@@ -1,5 +1,4 @@
-//! How much of the disk a wiki takes, and may take: its history, its drafts and its index besides its
-//! content.
+//! The disk space that a wiki takes: history, drafts and index, besides the content.
 //!
 //! Nothing is counted on every save. When all was counted, half of what is left may be used up by estimate
 //! before it is counted again; and of the repository, which has many files, only what is added is counted.
@@ -15,33 +14,34 @@ use crate::repo::{Edit, FileChange, View};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// What a byte of a new text takes: in the repository, in the redo row, and in the index four times.
+/// Estimated bytes per byte of a new text: in the repository, in the redo row, and four times in the index.
 const TEXT: u64 = 6;
-/// What a changed file takes besides its text, and each byte of its path: rows of the index and of the log.
+/// Estimated bytes per changed file, besides its text and path, and per byte of its path: rows of the index and of the
+/// log.
 const FILE: u64 = 520;
 const FILE_PATH: u64 = 7;
 
-/// What a push may add for each file that it removes, if it does nothing else: commits and trees.
+/// Bytes that a push may add for each file it removes, if it does nothing else: commits and trees.
 const REMOVAL: u64 = 512 << 10;
 
-/// The bytes that may be added before all is counted again.
+/// The bytes that may be added before everything is counted again.
 #[derive(Debug, Default)]
 pub(crate) struct Room(AtomicU64);
 
 impl Room {
-    /// Uses up room, if there is so much.
+    /// Reserves `bytes`. Returns `false` if less is left.
     fn take(&self, bytes: u64) -> bool {
         let order = Ordering::Relaxed;
         self.0.fetch_update(order, order, |left| left.checked_sub(bytes)).is_ok()
     }
 
-    /// Uses up room for what is there in any case.
+    /// Uses up room for data that is written already; stops at zero.
     pub(crate) fn spend(&self, bytes: u64) {
         let order = Ordering::Relaxed;
         let _ = self.0.fetch_update(order, order, |left| Some(left.saturating_sub(bytes)));
     }
 
-    /// Has everything counted next time.
+    /// Makes the next check count everything.
     pub(crate) fn forget(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -51,11 +51,10 @@ impl Room {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DiskUse {
     pub(crate) repository: u64,
-    /// wiki.db, without pages that are free to be used again.
+    /// wiki.db, without its free pages.
     pub(crate) database: u64,
     /// Part of `database`.
     pub(crate) drafts: u64,
-    /// app.db.
     pub(crate) app: u64,
 }
 
@@ -66,7 +65,7 @@ impl DiskUse {
 }
 
 impl Wiki {
-    /// The bytes that the wiki takes.
+    /// Measures the bytes that the wiki takes on the disk.
     pub(crate) fn disk_use(&self) -> Result<DiskUse, Error> {
         let app = size_of(&self.dir().join("app.db"))?;
         let (remembered, database, drafts) = match self.existing_database()? {
@@ -84,13 +83,13 @@ impl Wiki {
         Ok(DiskUse { repository, database, drafts, app })
     }
 
-    /// The bytes that may be added; `None`: any number.
+    /// Returns the bytes that may still be added; `None`: no limit.
     pub(crate) fn disk_left(&self) -> Result<Option<u64>, Error> {
         let Some(limit) = self.disk_limit() else { return Ok(None) };
         Ok(Some(limit.saturating_sub(self.disk_use()?.total())))
     }
 
-    /// Refuses what would add so many bytes, if the wiki would take more than it may.
+    /// Refuses a change that adds `added` bytes, if that would exceed the limit.
     pub(crate) fn check_disk(&self, added: u64) -> Result<(), Error> {
         let Some(limit) = self.disk_limit() else { return Ok(()) };
         if self.room().take(added) {
@@ -104,8 +103,8 @@ impl Wiki {
         Ok(())
     }
 
-    /// As [`check_disk`](Self::check_disk), of commits that came from elsewhere: of so many bytes, and with all
-    /// that they change. If files are only removed that is never refused.
+    /// As [`check_disk`](Self::check_disk), for fetched or pushed commits; `added` covers everything that they change.
+    /// A push that only removes files is never refused.
     pub(crate) fn check_disk_of_push(
         &self,
         added: u64,
@@ -119,9 +118,9 @@ impl Wiki {
         }
     }
 
-    /// As [`check_disk`](Self::check_disk), of edits on top of `head`. Removing files is never refused, nor is
-    /// replacing texts by such as have half their size: all of these together take no more than what was
-    /// there.
+    /// As [`check_disk`](Self::check_disk), for edits on top of `head`. Edits are never refused if they only remove
+    /// files, or replace texts by texts of at most half their size: a series of these takes no more space than the
+    /// original texts.
     pub(crate) fn check_disk_for(
         &self,
         view: &View,
@@ -140,7 +139,7 @@ impl Wiki {
     }
 }
 
-/// Whether edits only remove files, or replace texts by much smaller ones.
+/// Returns `true` if edits only remove files, or replace texts by ones of at most half their size.
 fn shrinks(view: &View, head: Option<Revision>, edits: &[Edit]) -> Result<bool, Error> {
     let (mut before, mut after) = (0, 0);
     for Edit { path, new, content } in edits {
@@ -157,8 +156,8 @@ fn shrinks(view: &View, head: Option<Revision>, edits: &[Edit]) -> Result<bool, 
     Ok(after <= before / 2)
 }
 
-/// The bytes of the repository, as they were counted last and if nothing was added since; of wiki.db; and of
-/// the drafts in it.
+/// Returns the bytes of the repository as last counted (`None` if something was added since), of wiki.db, and of the
+/// drafts in it.
 fn in_database(connection: &Connection) -> Result<(Option<u64>, u64, u64), DbError> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let pages = number("page_count")? - number("freelist_count")?;

@@ -1,8 +1,8 @@
-//! How much a wiki may come to hold by little that was sent.
+//! Refuses small pushes that would make the wiki large.
 //!
-//! git's objects share what they can: a thousand bytes of a push name a hundred thousand files, or fifty
-//! commits that change them all. What the index will hold for it is counted before any of it is taken,
-//! and must be in proportion to what was sent.
+//! git's objects share their parts: a thousand bytes of a push can name a hundred thousand files, or fifty commits that
+//! change them all. The rows that the index would hold are counted before anything is taken over, and must be in
+//! proportion to the bytes sent.
 
 use crate::deadline;
 use crate::error::Error;
@@ -14,19 +14,19 @@ use crate::repo::{FileChange, Id, RepoError, View};
 use crate::revision::{Etag, Revision};
 use crate::wiki::Wiki;
 
-/// Something that was sent, and what it would make of the wiki.
+/// The size of pushed or fetched data, and its effects on the wiki.
 pub(crate) struct Sent<'a> {
-    /// The bytes that came.
+    /// Number of bytes received.
     pub(crate) bytes: u64,
-    /// The commits that the branch hasn't.
+    /// The commits that the branch lacks.
     pub(crate) log: NewCommits,
-    /// The files that would not be as they are.
+    /// The changed files.
     pub(crate) changes: &'a [FileChange],
 }
 
 impl Wiki {
-    /// Refuses what would take more in the index than what was sent accounts for. Returns the bytes that it
-    /// would take at most.
+    /// Refuses a change that takes more room in the index than the size of the sent data accounts for. Returns the most
+    /// bytes that it may take.
     pub(crate) fn check_made(
         &self,
         sent: &Sent<'_>,
@@ -39,7 +39,7 @@ impl Wiki {
         let files = NewFiles::of(sent.changes, size)?;
         let log = sent.log.weight();
         let style = self.preferences()?.link_style();
-        // Links are counted where there may not be room for as many as there can be.
+        // Links are counted exactly only if there may be no room for the maximum number of them.
         let enough = allowed.min(self.disk_left()?.unwrap_or(u64::MAX)).saturating_sub(log);
         let weight = files.weight_in(text, style, enough)?.saturating_add(log);
         if weight <= allowed {
@@ -57,8 +57,8 @@ impl Wiki {
         })
     }
 
-    /// Refuses a history that is in the repository already, from `known` to `head`, if its files are too
-    /// many or would take too much in the index: for what git fetched without asking.
+    /// Refuses a history from `known` to `head`, already in the repository, if it has too many files or takes too much
+    /// room in the index. Used for fetches that git made without asking this program.
     pub(crate) fn check_history(
         &self,
         known: Option<Revision>,
@@ -85,8 +85,7 @@ impl Wiki {
         self.check_made(&sent, &rules, |id| view.blob_size(id), |id| view.blob(id)).map(drop)
     }
 
-    /// As `check_history`, of all that there is: before the index of a wiki that came
-    /// from elsewhere is built.
+    /// As `check_history`, for the entire history: before the index of an imported wiki is built.
     ///
     /// # Errors
     /// [`Error::ChangeTooLarge`]; the repository can't be read.

@@ -1,4 +1,4 @@
-//! Every door keeps to the quota, and the counters are those of git.
+//! The quota holds for every way to write, and the counters equal those of git.
 
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn counts(scratch: &Scratch) -> (u64, u64, u64) {
     (usage.pages, usage.attachments, usage.bytes)
 }
 
-/// What git says.
+/// Counts with git.
 fn counts_of_git(scratch: &Scratch) -> (u64, u64, u64) {
     let mut counts = (0, 0, 0);
     for line in scratch.git(&["ls-tree", "-r", "-l", "main"]).lines() {
@@ -74,7 +74,7 @@ fn saves_attachments_moves_and_pushes_keep_to_it() {
         exceeded(scratch.save("b", "123456", Base::Version(scratch.page("b").summary.etag))).2,
         11
     );
-    // Nothing grows.
+    // A rename doesn't grow the wiki.
     let (from, to) = (ExistingPath::new("b").unwrap(), PagePath::new("c").unwrap());
     let moved = Move { from: &from, to: &to, author: &ada(), message: None, update_links: false };
     wiki.move_page(&moved).unwrap();
@@ -89,7 +89,7 @@ fn saves_attachments_moves_and_pushes_keep_to_it() {
     scratch.push(&tree, &PushRules::default()).unwrap();
     assert_eq!(counts(&scratch), (2, 0, 6));
 
-    // Behind its back, and then the quota is made smaller.
+    // Written directly with git, before the quota is lowered.
     scratch.commit_with_git("more.md", "1234567890");
     wiki.set_quota(quota(3, 1));
     assert_eq!(exceeded(wiki.check_quota()), ("pages", 1, 3));
@@ -161,7 +161,7 @@ fn links_and_submodules_do_not_count() {
     assert_eq!(scratch.wiki().count(scratch.wiki().head().unwrap()).unwrap().attachments, 0);
 }
 
-/// A text that can't be packed smaller.
+/// Makes an incompressible text.
 fn noise(seed: u64, bytes: usize) -> String {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut text = String::with_capacity(bytes + 17);
@@ -178,7 +178,7 @@ fn on_disk(bytes: u64) -> Quota {
     Quota { disk_bytes: Some(bytes), ..Quota::default() }
 }
 
-/// The bytes of all files of the wiki's directory.
+/// Measures all files in the wiki's directory.
 fn disk_bytes(scratch: &Scratch) -> u64 {
     scratch.wiki().database().unwrap().checkpoint().unwrap();
     crate::files::size_below(&scratch.dir()).unwrap()
@@ -200,7 +200,7 @@ fn history_counts_and_what_makes_a_wiki_smaller_is_never_refused() {
     let usage = wiki.usage().unwrap();
     assert!(usage.bytes < 500_000 && usage.repository_bytes > 5_000_000, "{usage:?}");
     assert!(disk_bytes(&scratch) < 25_000_000, "{}", disk_bytes(&scratch));
-    // A short page still fits in; then nothing does.
+    // One more short page fits in.
     scratch.create("short", "text");
     wiki.set_quota(on_disk(1_000_000));
     exceeded(scratch.save("another", "text", Base::New));
@@ -238,7 +238,7 @@ fn the_size_of_the_repository_is_known_without_counting_its_files_again() {
     assert_eq!(scratch.wiki().repo().known_size(), None, "opening counts nothing");
     assert_eq!(scratch.wiki().disk_use().unwrap().repository, known, "it was remembered");
     scratch.create("more", &noise(101, 200_000));
-    // As after a crash: what was remembered is older than the files.
+    // As after a crash: the recorded size is older than the files.
     scratch.open().unwrap();
     let counted = crate::files::size_below(&scratch.repo()).unwrap();
     assert_eq!(scratch.wiki().disk_use().unwrap().repository, counted);
@@ -258,7 +258,7 @@ fn an_app_database_counts() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
-    /// Whatever is done, by whichever door, and whether or not it is refused.
+    /// For any sequence of changes, accepted or refused, by every way to write.
     #[test]
     fn the_counters_are_those_of_git(steps in prop::collection::vec((0..4_u8, 0..4_u8, 0..20_usize), 1..12)) {
         let scratch = Scratch::new();

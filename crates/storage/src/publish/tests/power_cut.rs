@@ -1,5 +1,5 @@
-//! A model of a power cut: what was synced is there as it was, and of what wasn't each file may be empty under
-//! its new name, as it was before, or whole. XFS, and ext4 without its heuristics for renames, do all three.
+//! A model of a power cut: synced files are intact; each other file may be empty under its new name, unchanged from
+//! before, or complete. XFS, and ext4 without its heuristics for renames, do all three.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -28,7 +28,7 @@ impl OnDisk {
         Self(files_below(&scratch.repo()).into_iter().map(read).collect())
     }
 
-    /// Cuts the power. wiki.db syncs what it commits.
+    /// Simulates the power cut. wiki.db keeps every committed transaction.
     fn cut(&self, scratch: &Scratch, mut loss: impl FnMut() -> Loss) {
         let there = files_below(&scratch.repo());
         let gone = self.0.keys().filter(|path| !there.contains(path)).cloned().collect::<Vec<_>>();
@@ -136,7 +136,7 @@ fn repo_edit(path: &str, content: &str) -> crate::repo::Edit {
     }
 }
 
-/// A pack that was made since the last look has what the loose file had.
+/// A pack made since the last look contains the loose object.
 #[test]
 fn what_is_packed_is_not_written_beside_its_pack() {
     let scratch = Scratch::new();
@@ -147,7 +147,7 @@ fn what_is_packed_is_not_written_beside_its_pack() {
     scratch.create("passing", "text");
     let before = loose(&scratch);
     delete(&scratch, "passing");
-    // The commit alone is new.
+    // Only the commit is new.
     assert_eq!(loose(&scratch).len(), before.len() + 1);
 }
 
@@ -157,7 +157,7 @@ fn loose(scratch: &Scratch) -> Vec<PathBuf> {
     files.into_iter().filter(is_loose).collect()
 }
 
-/// A small generator, the same in every run.
+/// A small generator with the same sequence in every run.
 struct Random(u64);
 
 impl Random {
@@ -181,7 +181,7 @@ fn whatever_a_power_cut_takes_every_acknowledged_state_is_there() {
                 head = Some(change(&scratch, &mut random, &mut pages));
             }
             let all = [Loss::Emptied, Loss::AsBefore, Loss::Nothing];
-            // All files alike, or each as it comes.
+            // The same loss for all files, or a random one for each.
             let alike = all.get(random.below(4) as usize);
             disk.cut(&scratch, || *alike.unwrap_or(&all[random.below(3) as usize]));
             scratch.open().unwrap();
@@ -195,7 +195,7 @@ fn whatever_a_power_cut_takes_every_acknowledged_state_is_there() {
     }
 }
 
-/// Makes one of few changes, so that states come back all the time.
+/// Makes one of only a few changes, so that earlier states recur often.
 fn change(
     scratch: &Scratch,
     random: &mut Random,

@@ -1,8 +1,8 @@
-//! What a push that was acknowledged survives, and what one leaves that wasn't.
+//! Acknowledged pushes survive a crash, and unacknowledged ones do no harm.
 
 use super::*;
 
-/// Every moment at which the process can die, or the power fail, once the objects are there.
+/// Crash or power cut at every point after the objects were moved.
 #[test]
 fn an_acknowledged_push_survives_the_loss_of_the_branch() {
     for rewrite in [false, true] {
@@ -53,7 +53,7 @@ fn objects_without_a_row_are_not_in_the_way() {
     assert_eq!(scratch.paths(), ["home", "pushed"]);
 }
 
-/// Else a power cut would leave empty files under their names, and git stops at those for ever.
+/// Otherwise a power cut would leave empty files under the objects' names, at which git fails for ever.
 #[test]
 fn no_object_comes_in_before_it_is_on_the_disk() {
     for count in [1, 1500] {
@@ -73,7 +73,7 @@ fn no_object_comes_in_before_it_is_on_the_disk() {
     }
 }
 
-/// A sync failed, and the next one would say that all is well.
+/// After a failed sync, the next one would wrongly report success.
 #[test]
 fn objects_that_may_not_be_on_the_disk_are_moved_in_again() {
     use std::os::unix::fs::MetadataExt as _;

@@ -1,9 +1,9 @@
-//! What a check finds is what a comparison of all files of every commit finds.
+//! A check finds the same problems as a comparison of all files of every commit.
 
 use super::*;
 
-/// Commits that put files with names that may collide, or be refused, into two folders, one after the
-/// other, and whether what is found wrong is what a comparison of all their files finds.
+/// Makes commits, one after the other, that add files to two folders under names that may collide or be refused.
+/// Asserts that the check finds the same problems as a comparison of all their files.
 fn check_by_comparison(commits: &[Vec<(u8, u8, u8)>]) {
     const NAMES: [&str; 7] = ["a.md", "A.md", "b.md", "c:d.md", "\u{e9}.png", "\u{c9}.png", "a.md"];
     const FOLDERS: [&str; 4] = ["", "x/", "X/", "x/y/"];
@@ -58,7 +58,7 @@ fn check_by_comparison(commits: &[Vec<(u8, u8, u8)>]) {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(12))]
 
-    /// However much is passed over because it was looked at before.
+    /// Even though trees that were checked before are skipped.
     #[test]
     fn nothing_is_overlooked(
         commits in proptest::collection::vec(

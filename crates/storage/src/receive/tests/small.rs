@@ -1,4 +1,4 @@
-//! Pushes of a thousand bytes that would make gigabytes: git's trees share what is below them.
+//! Pushes of a thousand bytes that expand to gigabytes, because git's trees share their subtrees.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn many_long_paths(objects: &Objects<'_>, width: usize, deep: usize) -> String {
     tree
 }
 
-/// The bytes of wiki.db with its log.
+/// Returns the bytes of wiki.db with its log.
 fn database_bytes(scratch: &Scratch) -> u64 {
     scratch.wiki().database().unwrap().checkpoint().unwrap();
     let size = |name| scratch.dir().join(name).metadata().map_or(0, |file| file.len());
@@ -56,7 +56,7 @@ fn an_index_that_is_out_of_proportion_to_what_was_sent_is_refused() {
     let lines = lines(scratch.push(&tree, &RULES()));
     assert!(lines[0].contains("bytes were sent, and the wiki's index would take"), "{lines:?}");
     assert_eq!(database_bytes(&scratch), before);
-    // The same with a quota that says nothing of it.
+    // The same with a quota that limits only the content.
     scratch.wiki().set_quota(Quota { bytes: Some(10_000_000), ..Quota::default() });
     scratch.push(&tree, &RULES()).unwrap_err();
 }
@@ -83,7 +83,7 @@ fn a_text_with_a_thousand_names_is_indexed_once() {
     assert_eq!(scratch.text("9/9/9"), text);
 }
 
-/// A thousand texts of a megabyte, as differences of a few bytes each.
+/// A thousand texts of a megabyte, as deltas of a few bytes each.
 #[test]
 fn texts_are_counted_as_they_are_and_not_as_they_were_packed() {
     let (scratch, tree) = with_home();
@@ -137,7 +137,7 @@ fn many_commits_that_change_many_files_are_counted_before_they_are_listed() {
     assert_eq!(database_bytes(&scratch), before);
 }
 
-/// A merge changes what is in none of its parents: nothing here. To find that out both sides are compared.
+/// A merge changes only files that differ from all its parents: none here. To find this out, both sides are compared.
 #[test]
 fn merges_of_what_has_nothing_in_common_are_counted_as_the_work_they_are() {
     let (scratch, tree) = with_home();
@@ -178,7 +178,7 @@ fn an_author_with_a_name_without_end_is_cut_where_it_is_repeated() {
     assert_eq!(scratch.page("0/0").summary.author.name().len(), 320);
 }
 
-/// The estimate is no less than what an index takes, for much of each kind.
+/// The estimate is an upper bound of what the index takes, for large amounts of each kind.
 #[test]
 fn what_an_index_takes_is_told_from_above() {
     let random = |seed: u64, words: usize| -> String {
@@ -233,7 +233,7 @@ fn weight_of(scratch: &Scratch, incoming: &Path, new: Revision) -> u64 {
     let checked = check(wiki.repo(), &incoming, old, new, &RULES()).unwrap();
     let changes = incoming.repo().changes(old, new).unwrap();
     let view = incoming.repo().view();
-    // So little is allowed that links are counted.
+    // The limit is so low that links are counted exactly.
     let rules = PushRules { index_bytes: u64::MAX, ..RULES() };
     let sent = Sent { bytes: 0, log: checked.log, changes: &changes };
     wiki.check_made(&sent, &rules, |id| view.blob_size(id), |id| view.blob(id)).unwrap()

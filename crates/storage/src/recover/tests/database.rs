@@ -20,7 +20,7 @@ fn kept(scratch: &Scratch) -> Vec<String> {
     kept
 }
 
-/// A wiki with rows in every table, all of them in the file itself.
+/// Makes a wiki with rows in every table, all of them in the database file and none in its log.
 fn full() -> Scratch {
     let scratch = Scratch::new();
     for n in 0..40 {
@@ -48,7 +48,7 @@ fn draft(scratch: &Scratch) -> Option<String> {
     Some(scratch.wiki().draft("ann", &path).ok()?.content)
 }
 
-/// The page of the file at which a table or an index begins.
+/// Returns offset and size of the first page of a table or an index.
 fn root(path: &Path, name: &str) -> (u64, u64) {
     let db = Connection::open(path).unwrap();
     let size: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
@@ -65,7 +65,7 @@ fn overwrite(path: &Path, (at, size): (u64, u64), with: u8) {
     file.write_all(&vec![with; size as usize]).unwrap();
 }
 
-/// What users do; how often it failed with a message to try again.
+/// Does what users do. Returns how often that failed with an error that asks for a retry.
 fn use_it(scratch: &Scratch, n: usize) -> usize {
     let mut failed = 0;
     let mut again = |work: &dyn Fn() -> Result<(), Error>| loop {
@@ -110,7 +110,7 @@ fn damage_anywhere_is_mended_once_it_is_met() {
             let path = scratch.dir().join("wiki.db");
             let place = root(&path, name);
             if is_open {
-                // What SQLite has in memory it doesn't read again.
+                // SQLite doesn't read cached pages again, so drop them.
                 scratch.wiki().database().unwrap().forget_pages();
                 overwrite(&path, place, with);
             } else {
@@ -145,7 +145,7 @@ fn saves_that_only_wiki_db_has_survive_its_damage() {
     scratch.wiki().database().unwrap().checkpoint().unwrap();
     let path = scratch.dir().join("wiki.db");
     overwrite(&path, root(&path, "search_data"), 0xff);
-    // A power cut takes what the repository has of it.
+    // A power cut loses the save's objects.
     let parent = scratch.git(&["rev-parse", "main^"]);
     for id in scratch.git(&["rev-list", "--objects", "--no-object-names", "main^..main"]).lines() {
         fs::remove_file(scratch.repo().join("objects").join(&id[..2]).join(&id[2..])).unwrap();
@@ -180,12 +180,12 @@ fn a_process_that_dies_while_it_sets_a_file_aside_loses_nothing() {
             _ => fs::rename(path("kept-wal"), path("wiki.db.damaged-wal")).unwrap(),
         }
         if step == 2 {
-            // Half of the new one.
+            // Half of the new file was written.
             fs::write(path(".wiki.db.0123456789abcdef.tmp"), "half").unwrap();
         }
         if step == 3 {
             scratch.open().unwrap();
-            // Done but for the name of the old one.
+            // Only the final rename of the old file is missing.
             let aside = kept(&scratch).remove(0);
             fs::rename(scratch.dir().join(aside), scratch.dir().join("wiki.db.damaged")).unwrap();
         }
@@ -235,13 +235,13 @@ fn an_open_wiki_whose_file_is_removed_or_replaced_goes_on() {
         put_draft(&scratch, "after");
         let saved = scratch.create("last", "text");
         let parent = scratch.git(&["rev-parse", "main^"]);
-        // Killed, and the repository lost what wasn't synced.
+        // The process was killed, and the repository lost everything that wasn't synced.
         fs::write(scratch.repo().join("refs/heads/main"), format!("{parent}\n")).unwrap();
         scratch.open().unwrap();
         assert_eq!(draft(&scratch).as_deref(), Some("after"));
         assert_eq!(scratch.wiki().head().unwrap(), Some(saved.revision));
 
-        // A backup is put in its place.
+        // A backup replaces the file.
         fs::write(scratch.dir().join("backup"), &backup).unwrap();
         fs::rename(scratch.dir().join("backup"), &path).unwrap();
         let _ = fs::remove_file(scratch.dir().join("wiki.db-wal"));
