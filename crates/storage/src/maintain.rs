@@ -1,12 +1,12 @@
-//! Keeping the repository small and quick to read, however much is saved and pushed.
+//! Keeps the repository small and quick to read.
 //!
-//! The `git` program packs, which takes time and holds no lock: a pack only adds a second place for what
-//! is there. When it is synced, the first places are removed, a few files at a time under the writer
-//! lock. Nothing is ever pruned: what no branch names is packed, too, since somebody may be about to name
-//! it. Refs are never packed (see `CONFIG` in [`crate::repo`]).
+//! The `git` program packs the objects, which takes time but no lock: a pack only adds a second copy of existing
+//! objects. Once the pack is synced, the first copies are removed, a few files at a time under the writer lock. Nothing
+//! is ever pruned: unreachable objects are packed, too, since another program may be about to reference them. Refs are
+//! never packed (see `CONFIG` in [`crate::repo`]).
 //!
-//! If the process dies, there is one place too many for some objects, or a file that isn't finished;
-//! opening the wiki removes the latter, and the next maintenance the former.
+//! If the process dies, some objects have two copies, or an unfinished file is left; the next maintenance removes the
+//! former, opening the wiki removes the latter.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,28 +22,28 @@ use crate::index;
 use crate::repo::{RepoError, Stored};
 use crate::wiki::Wiki;
 
-/// From so many loose objects on they are packed: those of some three hundred saves.
+/// Number of loose objects from which they are packed: those of some three hundred saves.
 const LOOSE: usize = 1000;
-/// Or from so many bytes on that were added since all was counted, or a quarter of what the wiki may take on the
-/// disk: a large page that is saved again and again is packed to its differences.
+/// Bytes added since the last count from which loose objects are packed; or a quarter of the wiki's disk quota, if that
+/// is less. A large page that is saved again and again is packed as deltas.
 const ADDED: u64 = 64 << 20;
-/// From so many packs on they become one. An open repository has room for 256.
+/// Number of packs from which all are packed into one. An open repository has room for 256.
 const PACKS: usize = 16;
-/// The commit-graph is written when it lacks so many commits.
+/// Number of commits missing in the commit-graph from which it is written again.
 const COMMITS: u64 = 1000;
-/// So many files are removed before others have a turn.
+/// Number of files that are removed before the writer lock is released.
 const BATCH: usize = 256;
 
-/// What maintenance did.
+/// The effects of a maintenance run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Maintenance {
-    /// Whether objects were packed.
+    /// True if objects were packed.
     pub packed: bool,
-    /// How many packs were replaced by another one.
+    /// Number of packs that were replaced by another one.
     pub packs_removed: usize,
-    /// How many loose objects were removed because they are packed.
+    /// Number of packed objects whose loose files were removed.
     pub loose_removed: usize,
-    /// Whether the commit-graph was written.
+    /// True if the commit-graph was written.
     pub graph_written: bool,
 }
 
@@ -67,9 +67,9 @@ impl Need {
 }
 
 impl Wiki {
-    /// Looks whether the repository should be packed, which takes seventeen `readdir`, and does it then, which
-    /// may take minutes. Reads and saves go on meanwhile. Of two calls at once the second does nothing.
-    /// [`stop_indexing`](Self::stop_indexing) and [`close`](Self::close) end it.
+    /// Packs the repository, if that is due. The check takes seventeen `readdir`, the packing may take minutes. Reads
+    /// and saves go on meanwhile. If maintenance is running already, the call returns at once.
+    /// [`stop_indexing`](Self::stop_indexing) and [`close`](Self::close) cancel it.
     ///
     /// # Errors
     /// [`Error::Cancelled`]: it was ended. git failed or isn't there; the disk is full or failing. The
@@ -99,7 +99,8 @@ impl Wiki {
         Ok(done)
     }
 
-    /// Writes again what the git program needs and doesn't find: call it before running git on the repository.
+    /// Restores files that the git program needs, if they are missing. To be called before running git on the
+    /// repository.
     ///
     /// # Errors
     /// The disk is full or failing.
@@ -112,7 +113,7 @@ impl Wiki {
         self.repo().added_size() >= much
     }
 
-    /// Counts the repository's files again, which are fewer and smaller now.
+    /// Measures the repository again, which is smaller now.
     fn remember_size(&self) -> Result<(), Error> {
         let bytes = i64::try_from(self.repo().count_size()?).unwrap_or(i64::MAX);
         self.room().forget();
@@ -124,7 +125,7 @@ impl Wiki {
         })
     }
 
-    /// Ends a running maintenance and waits for that.
+    /// Cancels a running maintenance and waits for its end.
     pub(crate) fn end_maintenance(&self) {
         self.ending.store(true, Ordering::Release);
         drop(self.maintaining.lock().unwrap_or_else(PoisonError::into_inner));
@@ -139,7 +140,7 @@ impl Wiki {
     fn repack(&self, need: Need, done: &mut Maintenance) -> Result<(), Error> {
         let repo = self.repo();
         let before = repo.packs()?;
-        // Before the first write that is to be synced.
+        // Start watching before the first write that the later sync has to cover.
         let disk = FileSystem::watch(repo.dir())?;
         let mut git = self.git();
         git.args(["-c", "pack.packSizeLimit=0"]);
@@ -180,17 +181,17 @@ impl Wiki {
         Ok(())
     }
 
-    /// The writer lock, for a moment.
+    /// Takes the writer lock for a short time.
     fn turn(&self) -> Result<std::sync::MutexGuard<'_, crate::publish::Writer>, Error> {
         if self.ending.load(Ordering::Acquire) {
             return Err(Cancelled.into());
         }
-        // What is removed is in a pack that was read through a map.
+        // The files to be removed are in a pack that was read through a memory map.
         self.check_maps()?;
         self.lock_writer()
     }
 
-    /// How many commits the index knows.
+    /// Number of commits in the index.
     fn commits(&self) -> Result<u64, Error> {
         match self.existing_database()? {
             Some(database) => database.read(|c| Ok(index::commits(c)?)),
@@ -199,7 +200,7 @@ impl Wiki {
     }
 
     fn write_graph(&self) -> Result<(), Error> {
-        // It survives a power cut; what it names must do so, too.
+        // The commit-graph survives a power cut, so the commits in it must survive one, too.
         self.checkpoint()?;
         let mut git = self.git();
         git.args(["commit-graph", "write", "--reachable", "--no-progress"]);
@@ -212,7 +213,7 @@ impl Wiki {
         git
     }
 
-    /// Runs git until it ends or the wiki does; returns what it printed, which is little.
+    /// Runs git until it ends, or maintenance is cancelled. Returns its output, which is short.
     fn run(&self, git: &mut Command) -> Result<String, Error> {
         let is_ended = || self.ending.load(Ordering::Acquire);
         let dir = self.repo().dir();

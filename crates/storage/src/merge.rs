@@ -1,10 +1,9 @@
-//! Three-way merge of a page's text in which no side's words are ever lost.
+//! Three-way merge of a page's text that never loses words of either side.
 //!
-//! A change is a run of base lines that one side replaced; changes of the two sides that neither overlap
-//! nor touch are both applied. Touching counts as overlapping, as in git: two people who wrote at the
-//! same place should look at it. Where lines are too many and too alike to be compared (see
-//! [`lines`](crate::lines)) the whole run counts as replaced: whoever else changed something in it should
-//! look at it, too.
+//! A change is a run of base lines that one side replaced; changes of the two sides that neither overlap nor touch are
+//! both applied. Touching counts as overlapping, as in git: two people who wrote at the same place should look at it.
+//! Where lines are too many and too alike to be compared (see [`lines`](crate::lines)), the whole run counts as
+//! replaced, so any change of the other side in it is a conflict.
 
 use std::ops::Range;
 
@@ -16,43 +15,43 @@ pub(crate) mod files;
 mod names;
 mod settle;
 
-/// One place where both sides changed the same lines differently.
+/// A place where both sides changed the same lines differently.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hunk {
-    /// The first line concerned, counted from 1, in the base text.
+    /// The first line in the base text, counted from 1.
     pub base_line: usize,
-    /// What stood there.
+    /// The text of the base.
     pub base: String,
-    /// What is stored now.
+    /// The stored text.
     pub ours: String,
-    /// What was sent.
+    /// The text of the request.
     pub theirs: String,
 }
 
-/// What became of merging two texts.
+/// The outcome of merging two texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Merged {
-    /// Both sides' changes in one text.
+    /// One text with the changes of both sides.
     Clean(Vec<u8>),
-    /// The places that need a person; never empty.
+    /// The conflicts; never empty.
     Conflict(Vec<Hunk>),
 }
 
-/// What merging many texts has taken so far. It is counted in what was looked at, never in time, so that
-/// two ends that merge the same give up at the same text.
+/// The work done by merging many texts. It is measured in bytes and comparisons, never in time, so that two wikis which
+/// merge the same histories give up at the same text.
 #[derive(Debug, Default)]
 pub(crate) struct Effort {
     bytes: usize,
     pairs: u64,
 }
 
-/// So many bytes are looked at, and so many pairs of lines compared at worst, for all texts together:
-/// a few seconds.
+/// Limits for all texts together: bytes read, and pairs of lines compared in the worst case. Reaching them takes a few
+/// seconds.
 const MAX_BYTES: usize = 512 << 20;
 const MAX_PAIRS: u64 = 4_000_000_000;
 
 impl Effort {
-    /// Whether no more texts are to be merged.
+    /// Returns `true` if a limit is exceeded, so that no more texts should be merged.
     pub(crate) fn is_spent(&self) -> bool {
         self.bytes > MAX_BYTES || self.pairs > MAX_PAIRS
     }
@@ -64,13 +63,13 @@ pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], effort: &mut Effort
     if hunks.is_empty() { Merged::Clean(text) } else { Merged::Conflict(hunks) }
 }
 
-/// A base for merging two texts that are both made of `ours` and `theirs`. Nobody reads it: where
-/// those two disagree it has lines that neither can have, so that both count as changed there.
+/// Makes a synthetic base for merging two texts that both descend from `ours` and `theirs`. It is never shown: regions
+/// where the two conflict hold a line that neither can have, so that both sides count as changes there.
 pub(crate) fn common_base(base: &[u8], ours: &[u8], theirs: &[u8], effort: &mut Effort) -> Vec<u8> {
     merge_text(base, ours, theirs, effort).0
 }
 
-/// The merged text, with a line of its own for every place that needs a person, and those places.
+/// Returns the merged text, with a placeholder line for each conflict, and the conflicts.
 fn merge_text(
     base: &[u8],
     ours: &[u8],
@@ -109,10 +108,10 @@ fn merge_text(
     (text, hunks)
 }
 
-/// A NUL is in no text that is merged.
+/// The placeholder line. Merged texts contain no NUL.
 const NO_LINE: &[u8] = b"\0\n";
 
-/// Changes of both sides that overlap or touch, and the base lines they span together.
+/// Changes of both sides that overlap or touch, and the base lines that they span together.
 struct Group {
     base: Range<usize>,
     ours: Range<usize>,
@@ -120,7 +119,7 @@ struct Group {
 }
 
 impl Group {
-    /// This side's text for the whole span: its changes, and base lines in between.
+    /// Returns one side's text for the whole span: its changes, and the base lines in between.
     fn side(&self, changes: &[Change], base: &[&[u8]], side: &[&[u8]]) -> Vec<u8> {
         let mut text = Vec::new();
         let mut at = self.base.start;
@@ -134,7 +133,7 @@ impl Group {
     }
 }
 
-/// Sweeps both lists from the top, gathering what belongs together.
+/// Sweeps both lists from the top and groups the changes that overlap or touch.
 fn groups(ours: &[Change], theirs: &[Change]) -> Vec<Group> {
     let mut groups = Vec::new();
     let (mut i, mut j) = (0, 0);
@@ -144,8 +143,8 @@ fn groups(ours: &[Change], theirs: &[Change]) -> Vec<Group> {
         let start = start.expect("one of the lists has a change left");
         let mut end = start;
         loop {
-            // A change belongs to the group if it begins inside it or right at its end. At the
-            // group's very start that takes the first change of either side.
+            // A change belongs to the group if it begins inside it or right at its end. At the group's start this takes
+            // the first change of either side.
             if let Some(change) = ours.get(i).filter(|c| c.old.start <= end) {
                 end = end.max(change.old.end);
                 i += 1;

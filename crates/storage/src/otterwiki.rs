@@ -1,7 +1,7 @@
-//! What is needed to come from OtterWiki and to go back: how it names things, and its four tables.
+//! Migration from and to OtterWiki: its naming rules and its four tables.
 //!
-//! The names are those of version 2.26.1. They are a matter of this crate because an adopted wiki
-//! goes on being reached under them.
+//! The naming rules are those of version 2.26.1. They belong in this crate because the pages of an imported wiki stay
+//! reachable under their old names.
 
 mod adopt;
 mod case;

@@ -53,7 +53,8 @@ pub(crate) struct Writer {
     pub(crate) unapplied: bool,
     /// True if damage was met in the repository since the last attempt at repair.
     pub(crate) doubtful: bool,
-    /// Watches the file system for failed writes. Opened before the first of the pending saves is written.
+    /// The file system, opened before the first of the pending saves was written, so that the sync reports every failed
+    /// write.
     pub(crate) disk: Option<FileSystem>,
     /// True if a sync failed. Data that it should have written may look intact without being on the disk, and the next
     /// sync wouldn't report it: everything must be written again.

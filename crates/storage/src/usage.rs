@@ -141,7 +141,7 @@ impl Wiki {
         })
     }
 
-    /// Checks that the present content is within the quota, by whatever way it was written.
+    /// Checks that the present content is within the quota, even if it was written without this check.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`]; the repository or wiki.db can't be read.

@@ -1,4 +1,4 @@
-//! Packing beside everything else that goes on.
+//! Packing with concurrent reads and writes.
 
 use std::fs;
 use std::io::Read as _;
@@ -8,7 +8,7 @@ use super::*;
 use crate::testing::{Scratch, commit, git, import, save};
 use crate::{Base, ExistingPath, PushRules};
 
-/// Every object there is, once.
+/// Lists every object once.
 fn objects(scratch: &Scratch) -> Vec<String> {
     let listed = scratch.git(&["cat-file", "--batch-all-objects", "--batch-check"]);
     listed.lines().map(str::to_owned).collect()
@@ -20,7 +20,7 @@ fn counted(scratch: &Scratch, what: &str) -> usize {
     line.split_once(' ').unwrap().1.parse().unwrap()
 }
 
-/// Two thousand loose objects. That they are more than [`LOOSE`] is certain by any estimate.
+/// Adds two thousand loose objects: more than [`LOOSE`] by any estimate.
 fn fill(scratch: &Scratch) {
     let dir = scratch.dir().with_file_name("filling");
     fs::create_dir(&dir).unwrap();
@@ -77,7 +77,7 @@ fn many_saves_become_one_pack() {
     assert!(done.packed && done.loose_removed == all.len(), "{done:?}");
     assert_eq!((counted(&scratch, "count"), counted(&scratch, "packs")), (0, 1));
     assert_eq!(objects(&scratch), all);
-    // The same handle reads on, and writes on.
+    // The same handle continues to read and write.
     assert_eq!(scratch.text("8"), "text 53");
     scratch.update("8", "more");
     assert_eq!(scratch.wiki().maintain().unwrap(), Maintenance::default());
@@ -188,7 +188,7 @@ fn writers_and_readers_lose_nothing_meanwhile() {
                 scope.spawn(move || {
                     for n in 0..150 {
                         let path = format!("w{writer}/{n}");
-                        // Some are large enough to be synced by themselves.
+                        // Some are large enough to be synced separately.
                         let text = "text ".repeat(if n % 10 == 0 { 60_000 } else { n });
                         save(wiki, &path, &text, Base::New).unwrap();
                         let page = wiki.read(&ExistingPath::new(&path).unwrap()).unwrap();
@@ -219,7 +219,7 @@ fn only_one_at_a_time() {
     assert!(scratch.wiki().maintain().unwrap().packed);
 }
 
-/// Whatever moment it is killed at, the wiki closes soon and opens well.
+/// Killed at any moment: the wiki closes quickly and opens without error.
 #[test]
 fn closing_ends_it() {
     let mut scratch = Scratch::new();
@@ -263,7 +263,7 @@ fn a_download_goes_on_while_its_file_is_packed() {
     let mut read = String::new();
     reader.read_to_string(&mut read).unwrap();
     assert!(read == text);
-    // Written again, it is in both places.
+    // Written again, the object is stored twice.
     scratch.wiki().repo().write_durable_blob(text.as_bytes()).unwrap();
     assert_eq!(scratch.wiki().repo().packs().unwrap().len(), 1);
 }
@@ -291,7 +291,7 @@ fn a_long_history_gets_a_commit_graph() {
     let head = scratch.update("page-0", "on top").revision;
     assert_eq!(scratch.wiki().repo().commits_since(None, head).unwrap().len(), 1001);
     assert_eq!(scratch.git(&["rev-list", "main^"]), before);
-    // A killed one leaves its lock.
+    // A killed run leaves its lock.
     fs::write(scratch.repo().join("objects/info/commit-graph.lock"), "").unwrap();
     scratch.open().unwrap();
     scratch.wiki().write_graph().unwrap();

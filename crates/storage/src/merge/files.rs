@@ -1,10 +1,8 @@
-//! Three-way merge of all files of a wiki: what becomes of pages that both sides changed, deleted,
-//! renamed or created.
+//! Three-way merge of all files of a wiki: pages that both sides changed, deleted, renamed or created.
 //!
-//! No side's text is ever lost and nobody ever sees conflict markers. Where one page can't hold what
-//! both want, the winner's text stays and the other's becomes a file of its own beside it, named after
-//! its content. What comes out depends on the three trees and the [`Winner`] alone; with
-//! [`Winner::Stable`] not even on which side is ours.
+//! No side's text is ever lost, and users never see conflict markers. Where one page can't hold both texts, the
+//! winner's stays and the other becomes a file of its own beside it, named after its content. The result depends only
+//! on the three trees and the [`Winner`]; with [`Winner::Stable`] it doesn't even depend on which side is ours.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,16 +14,16 @@ use crate::index::{Candidate, MAX_RENAMED, pair_renamed};
 use crate::repo::{Entry, RepoError, View, blob_id};
 use crate::revision::Etag;
 
-/// Files over this size (bytes) are kept side by side instead of being merged line by line, and so are
-/// those that would become larger by it: other wikis would take neither that page nor what comes after.
+/// Files above this size (in bytes) are kept side by side instead of being merged line by line, and so are files whose
+/// merge would be larger: other wikis would refuse such a page, and with it all later commits.
 const MERGE_LIMIT: u64 = 5_000_000;
-/// Beyond so many bytes of merged text the rest is kept side by side, too.
+/// Above this many bytes of merged text, the remaining files are kept side by side, too.
 const MERGED_BYTES: usize = 128 << 20;
 
-/// All files of a tree by their paths.
+/// All files of a tree, by path.
 pub(crate) type Files = BTreeMap<Vec<u8>, Entry>;
 
-/// Whose text stays where both want the same place.
+/// The side whose text keeps the path in a conflict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Winner {
@@ -34,30 +32,30 @@ pub enum Winner {
     Wiki,
     /// The remote's.
     Remote,
-    /// The one with the smaller blob id: two ends that merge the same histories make the same tree.
+    /// The one with the smaller blob id: two wikis that merge the same histories make the same tree.
     Stable,
 }
 
-/// Why a person should look at a merge.
+/// The kind of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConflictKind {
-    /// Both changed the same place.
+    /// Both sides changed the same lines.
     BothChanged,
-    /// Both want another file under the same path.
+    /// Both sides added different files at the same path.
     BothAdded,
-    /// One side deleted what the other changed or renamed; it stays.
+    /// One side deleted a file that the other changed or renamed; the file stays.
     Deleted,
-    /// The sides renamed a file to two names; both stay.
+    /// The sides renamed a file to different names; both stay.
     Renamed,
-    /// A file has the name of a directory.
+    /// A file has the same name as a directory.
     FileAndDirectory,
     /// Two names differ only in case or composition.
     SameName,
 }
 
 impl ConflictKind {
-    /// Its name in wiki.db and in answers.
+    /// The kind's name in wiki.db and in the API.
     pub fn code(self) -> &'static str {
         match self {
             Self::BothChanged => "both_changed",
@@ -82,22 +80,22 @@ impl ConflictKind {
     }
 }
 
-/// A place that a person should look at, although nothing is lost.
+/// A conflict that a person should look at, although nothing is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MergeConflict {
-    /// Where the winner is.
+    /// Path of the winner's file.
     pub(crate) path: Vec<u8>,
     pub(crate) kind: ConflictKind,
     pub(crate) base: Option<Etag>,
-    /// `None`: we deleted it.
+    /// `None`: deleted in the wiki.
     pub(crate) ours: Option<Etag>,
-    /// `None`: they deleted it.
+    /// `None`: deleted by the other side.
     pub(crate) theirs: Option<Etag>,
-    /// Where the other text is; of a file that was renamed twice, its other name.
+    /// Path of the losing text; for a file that both sides renamed, its second name.
     pub(crate) beside: Option<Vec<u8>>,
 }
 
-/// The state of a wiki as two sides left it, and as it was before.
+/// The two sides of a merge and their base.
 #[derive(Clone, Copy)]
 pub(crate) struct Sides<'a> {
     pub(crate) base: &'a Files,
@@ -105,7 +103,7 @@ pub(crate) struct Sides<'a> {
     pub(crate) theirs: &'a Files,
 }
 
-/// Where contents come from: the repository, and what was merged so far.
+/// The source of contents: the repository, and the texts merged so far.
 pub(crate) struct Contents<'a> {
     view: &'a View,
     made: HashMap<Etag, Vec<u8>>,
@@ -118,7 +116,7 @@ impl<'a> Contents<'a> {
         Self { view, made: HashMap::new(), bytes: 0, effort: Effort::default() }
     }
 
-    /// A text that a merge made, if that is what it is.
+    /// Returns a text that this merge made, by its id.
     pub(crate) fn made(&self, id: Etag) -> Option<&Vec<u8>> {
         self.made.get(&id)
     }
@@ -130,7 +128,7 @@ impl<'a> Contents<'a> {
         Ok(id)
     }
 
-    /// The content of a file that may be compared line by line.
+    /// Returns the content of a file; `None` if it is too large to be compared line by line.
     fn text(&self, id: Etag, limit: u64) -> Result<Option<Vec<u8>>, RepoError> {
         if let Some(text) = self.made.get(&id) {
             return Ok(Some(text.clone()));
@@ -139,12 +137,12 @@ impl<'a> Contents<'a> {
         if small { self.view.blob(id).map(Some) } else { Ok(None) }
     }
 
-    /// The three texts, if they are texts.
+    /// Returns the three texts; `None` if one of them is binary or too large.
     fn texts(&self, ids: [Etag; 3]) -> Result<Option<[Vec<u8>; 3]>, RepoError> {
         let mut texts: [Vec<u8>; 3] = Default::default();
         for (text, id) in texts.iter_mut().zip(ids) {
             match self.text(id, MERGE_LIMIT)? {
-                // Only a base that was made may hold one.
+                // Only a synthetic base may contain NULs.
                 Some(content) if !content.contains(&0) || self.made.contains_key(&id) => {
                     *text = content;
                 }
@@ -155,7 +153,7 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// Merges two sides. Gives the files of the result, and what a person should look at.
+/// Merges two sides. Returns the resulting files and the conflicts.
 pub(crate) fn merge_files(
     sides: Sides<'_>,
     winner: Winner,
@@ -165,8 +163,8 @@ pub(crate) fn merge_files(
     Ok(settle(sides, winner, gathered))
 }
 
-/// A base for merging two trees that are both made of the two sides: see [`common_base`]. Where one
-/// path can't tell what both wanted, it has nothing.
+/// Makes a synthetic base for merging two trees that both descend from the two sides; see [`common_base`]. A path with
+/// two different claims is left out.
 pub(crate) fn merge_bases(
     sides: Sides<'_>,
     contents: &mut Contents<'_>,
@@ -188,37 +186,37 @@ pub(super) enum Side {
     Both,
 }
 
-/// A file that a path is wanted for, and who has one there.
+/// A file that claims a path, and the sides that have it there.
 #[derive(Clone, Copy)]
 pub(super) struct Claim {
     pub(super) entry: Entry,
     pub(super) side: Side,
 }
 
-/// A file that has lost its path.
+/// A file that lost its path.
 pub(super) struct Loser {
     pub(super) path: Vec<u8>,
     pub(super) entry: Entry,
-    /// Its number among the conflicts.
+    /// Index of its conflict.
     pub(super) conflict: usize,
 }
 
 #[derive(Default)]
 pub(super) struct Gathered {
-    /// At most two for a path: each stands where one of the sides has a file.
+    /// At most two per path: each comes from a file that one side has at this path.
     pub(super) claims: BTreeMap<Vec<u8>, Vec<Claim>>,
     pub(super) losers: Vec<Loser>,
     pub(super) conflicts: Vec<MergeConflict>,
 }
 
-/// The first half: which file goes on as what.
+/// The first half of a merge: determines which files continue under which names.
 struct Gathering<'a, 'c, 'v> {
     sides: Sides<'a>,
     winner: Winner,
     contents: &'c mut Contents<'v>,
-    /// Whether the result is for being compared with only.
+    /// True if the result is only a base for another merge.
     for_base: bool,
-    /// Files that one side still has as they were, and the other deleted.
+    /// Files that one side left unchanged and the other deleted.
     dropped: Vec<(&'a [u8], Entry, Side)>,
     result: Gathered,
 }
@@ -268,8 +266,8 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         Ok(self.result)
     }
 
-    /// What both sides have is in the result. Of a page that was renamed twice both names are there, and
-    /// whoever tidies up deletes one: if they were different ones, nobody meant to delete the text.
+    /// Keeps every text that both sides have. After a page was renamed on both sides, it exists under both names until
+    /// its users delete one copy each. If they deleted different copies, neither meant to delete the text.
     fn keep_copies(&mut self) {
         if self.dropped.is_empty() {
             return;
@@ -292,7 +290,7 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         self.result.claims.entry(path.to_vec()).or_default().push(Claim { entry, side });
     }
 
-    /// A file that only one side still has.
+    /// Handles a file that only one side still has.
     fn deleted(&mut self, path: &'a [u8], base: Entry, name: &[u8], side: Side) {
         let files = if side == Side::Ours { self.sides.ours } else { self.sides.theirs };
         let entry = files[name];
@@ -303,7 +301,7 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         }
     }
 
-    /// A file that goes on although one side deleted it.
+    /// Keeps a file that one side deleted.
     fn keep(&mut self, name: &[u8], base: Entry, entry: Entry, side: Side) {
         self.claim(name, entry, side);
         self.result.conflicts.push(MergeConflict {
@@ -316,7 +314,7 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         });
     }
 
-    /// A file that both sides still have, under whatever names.
+    /// Handles a file that both sides still have, perhaps under different names.
     fn both_have(
         &mut self,
         path: &[u8],
@@ -367,7 +365,7 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         Ok(())
     }
 
-    /// One file that holds the changes of both, if there can be one.
+    /// Combines the changes of both sides in one file; `None` if they conflict.
     fn combine(
         &mut self,
         base: Entry,
@@ -380,7 +378,7 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
         if ![base, ours, theirs].iter().all(|entry| entry.is_file()) {
             return Ok(None);
         }
-        // Of the two modes a file can have the one that isn't the base's was chosen by somebody.
+        // A file has one of two modes, so a mode that differs from the base's was chosen deliberately.
         let mode = pick(base.mode, ours.mode, theirs.mode).unwrap_or(Entry::FILE);
         if let Some(id) = pick(base.id, ours.id, theirs.id) {
             return Ok(Some(Entry { mode, id }));
@@ -404,7 +402,7 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
     }
 }
 
-/// What both agree on, or the one that was changed.
+/// Returns the value that both sides share, or that only one side changed.
 fn pick<T: PartialEq>(base: T, ours: T, theirs: T) -> Option<T> {
     if ours == theirs || base == theirs {
         Some(ours)
@@ -415,8 +413,7 @@ fn pick<T: PartialEq>(base: T, ours: T, theirs: T) -> Option<T> {
     }
 }
 
-/// Files that one side has under another name than the base. Looked for only if it matters: the other
-/// side changed one of them.
+/// Finds files that one side renamed. The search is made only if the other side changed or renamed one of them.
 fn renames<'a>(
     base: &'a Files,
     side: &'a Files,
@@ -431,13 +428,13 @@ fn renames<'a>(
     if !removed.iter().any(matters) {
         return Ok(HashMap::new());
     }
-    // As in git: two that are empty have nothing in common, and one may be filled by the other side.
+    // As in git, empty files aren't paired: they have nothing in common, and one may be filled by the other side.
     let empty = blob_id(b"")?;
     removed.retain(|file| file.id != empty);
     paired(&removed, &only_in(side, base), contents)
 }
 
-/// Files that one tree has under another name than the one before.
+/// Finds all files that were renamed between two trees.
 pub(crate) fn all_renames<'a>(
     before: &'a Files,
     after: &'a Files,
@@ -458,7 +455,7 @@ fn paired<'a>(
         .collect())
 }
 
-/// Files that one tree has and the other has not under this name.
+/// Returns the files of one tree whose paths the other lacks.
 fn only_in<'a>(one: &'a Files, other: &Files) -> Vec<Candidate<'a>> {
     let only = one.iter().filter(|(path, entry)| entry.is_file() && !other.contains_key(*path));
     let named = only.filter_map(|(path, entry)| {

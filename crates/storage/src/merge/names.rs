@@ -1,4 +1,4 @@
-//! Names for what can't stay where it was.
+//! Names for files that lost their path.
 
 use std::collections::HashSet;
 
@@ -7,14 +7,14 @@ use crate::page_path::{EXTENSION, MAX_BYTES, fold};
 use crate::repo::Entry;
 use crate::revision::Etag;
 
-/// The longest name of a file, in bytes: what the usual file systems hold.
+/// Maximum length of a file name, in bytes: the limit of the usual file systems.
 const MAX_NAME: usize = 255;
-/// The longest path of a file, in bytes: no wiki takes a longer one from elsewhere.
+/// Maximum length of a file's path, in bytes: wikis refuse longer ones in fetched commits.
 const MAX_PATH: usize = MAX_BYTES + EXTENSION.len();
-/// In a folder that leaves no room for so many bytes of its name a file isn't put, but at the root.
+/// If the folder's path leaves less room than this for the name, in bytes, the file is put at the root.
 const MIN_STEM: usize = 8;
 
-/// The names of a tree, as systems see them that ignore case and composition.
+/// The names of a tree, as seen by systems that ignore case and composition.
 pub(super) struct Names {
     files: HashSet<Vec<u8>>,
     directories: HashSet<Vec<u8>>,
@@ -44,17 +44,17 @@ impl Names {
         !self.files.contains(&key) && !self.directories.contains(&key)
     }
 
-    /// Whether a directory has the name of the file `path`.
+    /// Returns `true` if a directory has the name of the file `path`.
     pub(super) fn is_directory(&self, path: &[u8]) -> bool {
         self.directories.contains(&key(path))
     }
 
-    /// Puts a file beside the one whose name it can't have, and returns its path.
+    /// Puts a file beside the one that took its name, and returns its path.
     pub(super) fn put_beside(&mut self, files: &mut Files, path: &[u8], entry: Entry) -> Vec<u8> {
         let mut attempts = 0;
         loop {
             let name = beside(path, entry.id, attempts);
-            // The same text was kept already, by whoever met the conflict first.
+            // An earlier merge kept the same text already.
             if files.get(&name).is_some_and(|there| there.id == entry.id) {
                 return name;
             }
@@ -68,9 +68,8 @@ impl Names {
     }
 }
 
-/// `notes.md` → `notes (conflict 1a2b3c4).md`: named after the text, so that two ends that meet the
-/// same conflict choose the same name. More digits follow if the name is taken. What would be too long
-/// is cut.
+/// `notes.md` → `notes (conflict 1a2b3c4).md`: named after the text, so that two wikis that meet the same conflict
+/// choose the same name. If the name is taken, more digits follow. A name that would be too long is cut.
 fn beside(path: &[u8], id: Etag, attempts: usize) -> Vec<u8> {
     let hex = id.to_string();
     let mark = match attempts {
@@ -91,14 +90,14 @@ fn beside(path: &[u8], id: Etag, attempts: usize) -> Vec<u8> {
     }
     let room = MAX_NAME.min(MAX_PATH - directory.len()) - added;
     if stem.len() > room {
-        // Not within a character.
+        // Don't cut within a character.
         let end = (0..=room).rev().find(|end| stem[*end] & 0xc0 != 0x80);
         stem = &stem[..end.unwrap_or(room)];
     }
     [directory, stem, mark.as_bytes(), extension].concat()
 }
 
-/// What isn't UTF-8 is compared as it is: no system that ignores case can have it.
+/// Names that aren't UTF-8 are compared byte by byte: no system that ignores case can have them.
 pub(super) fn key(path: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(path) {
         Ok(path) => fold(path).into_bytes(),
@@ -106,7 +105,7 @@ pub(super) fn key(path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The directories on the way to a file.
+/// The directories that contain a file, outermost first.
 pub(super) fn directories_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     slashes.map(|(at, _)| &path[..at])

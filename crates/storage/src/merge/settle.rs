@@ -1,4 +1,4 @@
-//! The second half of a merge: which file gets which path.
+//! The second half of a merge: assigns a path to each file.
 
 use std::cell::LazyCell;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use super::files::{
 use super::names::{Names, key};
 use crate::repo::Entry;
 
-/// Gives every file its path.
+/// Assigns a path to each file.
 pub(super) fn settle(
     sides: Sides<'_>,
     winner: Winner,
@@ -44,14 +44,14 @@ pub(super) fn settle(
         files.insert(path, entry);
     }
     let mut names = None;
-    // Names that were all there before are carried along, whatever they are.
+    // Collisions among names that all existed before are left as they are.
     if files.keys().any(|path| !sides.base.contains_key(path)) {
         let taken = Names::of(&files);
         move_collisions(sides, winner, &taken, &mut files, &mut losers, &mut conflicts);
         names = Some(Names::of(&files));
     }
     if !losers.is_empty() {
-        // What stays is known now, and so are the names that are free.
+        // The remaining files are known now, and so are the free names.
         let names = names.get_or_insert_with(|| Names::of(&files));
         losers.sort_by(|one, other| (&one.path, one.entry.id).cmp(&(&other.path, other.entry.id)));
         for Loser { path, entry, conflict } in losers {
@@ -61,7 +61,7 @@ pub(super) fn settle(
     (files, conflicts)
 }
 
-/// Who of two keeps the path.
+/// Returns the file that keeps the path, and the one that loses it.
 fn rank(claims: &[Claim], winner: Winner) -> (Entry, Entry) {
     let mut claims: Vec<Claim> = claims.to_vec();
     claims.sort_by_key(|claim| {
@@ -75,9 +75,9 @@ fn rank(claims: &[Claim], winner: Winner) -> (Entry, Entry) {
     (claims[0].entry, claims[1].entry)
 }
 
-/// Takes away files whose path is a directory now, or would be the same as another's where case and
-/// composition don't count. Names that stood side by side before, or do so in the wiki, are carried along:
-/// somebody lives with them. For [`Winner::Stable`] both sides are somebody's wiki.
+/// Removes files whose path is also a directory, or equals another path except for case and composition. Names that
+/// were side by side before, or are so in the wiki, stay: its users live with them. For [`Winner::Stable`] either side
+/// may be a wiki, so names of both sides stay.
 fn move_collisions(
     sides: Sides<'_>,
     winner: Winner,

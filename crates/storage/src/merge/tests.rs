@@ -77,7 +77,7 @@ fn bytes_that_are_not_text_are_merged_as_lines_too() {
     );
 }
 
-/// Where lines are too many and too alike to be compared.
+/// The lines are too many and too alike to be compared.
 #[test]
 fn what_is_not_compared_is_a_conflict_as_a_whole() {
     let repeated = |line: &str, other: &str| [line, other, line].concat().repeat(10_000);
@@ -87,12 +87,12 @@ fn what_is_not_compared_is_a_conflict_as_a_whole() {
     let theirs = page(&repeated("b\n", "c\n"), "end\n");
     let [hunk] = &conflict(&base, &ours, &theirs)[..] else { panic!("more than one") };
     assert_eq!((hunk.base_line, hunk.base.lines().count()), (2, 30_000));
-    // What stands elsewhere is merged.
+    // Changes elsewhere in the text are merged.
     let theirs = page(&repeated("a\n", "b\n"), "END\n");
     assert_eq!(clean(&base, &ours, &theirs), page(&repeated("b\n", "a\n"), "END\n"));
 }
 
-/// Short texts over few words: many coincidences, which is where merges go wrong.
+/// Short texts of few words: many coincidences, which are hard for a merge.
 fn text() -> impl Strategy<Value = String> {
     (vec(prop_oneof!["a", "b", "c", "d", "e", "f"], 0..12), any::<bool>()).prop_map(
         |(lines, ended)| {
@@ -162,8 +162,8 @@ fn edited(mut lines: Vec<String>, edits: Vec<(usize, usize, Vec<String>)>) -> Ve
     lines
 }
 
-/// git is the reference: wherever we merge cleanly so does it, to the same bytes; and we see few
-/// conflicts where it sees none.
+/// git is the reference: every clean merge is clean in git, too, with the same bytes; and few merges that are clean in
+/// git conflict here.
 #[test]
 fn git_agrees() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! Rows that came from elsewhere, in a wiki's own tables; and again, when they have changed there.
+//! Imports rows into a wiki's own tables, and refreshes them when the source has changed.
 //!
-//! What was brought is remembered by its hash in the table `cache`. If that is emptied, nothing
-//! counts as unchanged any more, and a later refresh leaves what is here alone.
+//! The table `cache` remembers the hash of each imported item. If the table is emptied, no item counts as unchanged any
+//! more, and a later refresh leaves the wiki's rows as they are.
 
 use std::collections::BTreeMap;
 
@@ -16,27 +16,27 @@ use crate::repo::blob_id;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// How the rows that remember an import begin.
+/// Prefix of the keys that remember an import.
 const MARK: &str = "imported:";
 
-/// What became of the rows.
+/// The outcome of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Adopted {
-    /// Pages with a draft that names a commit which isn't, or isn't surely, in the history.
+    /// Pages with a draft whose commit isn't in the history, or is ambiguous.
     pub unresolved: Vec<String>,
 }
 
-/// What a refresh did.
+/// The outcome of a refresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refresh {
-    /// What changed at the source and was taken over: `preference NAME`, `draft PAGE of SUBJECT`.
+    /// Items that changed at the source and were taken over: `preference NAME`, `draft PAGE of SUBJECT`.
     pub taken: Vec<String>,
-    /// What changed at the source and here: it stays as it is here.
+    /// Items that changed at the source and here: the wiki's version stays.
     pub kept: Vec<String>,
 }
 
 impl Wiki {
-    /// The wiki's own rows. Drafts and users stand there with subjects and page paths.
+    /// Returns the wiki's own rows. Drafts and users have subjects and page paths.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -47,22 +47,22 @@ impl Wiki {
         Ok(tables.unwrap_or_default())
     }
 
-    /// Puts rows from elsewhere into the tables of a new wiki. Drafts name their page and subject as
-    /// this wiki does; the commits they are based on are looked up by their first digits.
+    /// Imports rows into the tables of a new wiki. The drafts' pages and subjects must be named as in this wiki; the
+    /// commits that they are based on are looked up by their abbreviated ids.
     ///
     /// # Errors
-    /// wiki.db can't be written; two users have one address.
+    /// wiki.db can't be written; two users have the same address.
     pub fn adopt(&self, tables: &Tables) -> Result<Adopted, Error> {
         let (drafts, adopted) = self.resolve_drafts(&tables.drafts)?;
         self.insert(tables, &drafts)?;
         Ok(adopted)
     }
 
-    /// Puts rows that another wiki of this kind had into the tables of a new one, just as they are.
-    /// May be called again with further rows.
+    /// Copies the rows of another wikigrove wiki into the tables of a new one, unchanged. May be called again with
+    /// further rows.
     ///
     /// # Errors
-    /// wiki.db can't be written; two users have one address.
+    /// wiki.db can't be written; two users have the same address.
     pub fn put_rows(&self, tables: &Tables) -> Result<(), Error> {
         self.insert(tables, &tables.drafts)
     }
@@ -87,8 +87,8 @@ impl Wiki {
         self.outdate_index()
     }
 
-    /// Takes over the preferences and drafts that have changed at the source since they were brought
-    /// from there, where they haven't changed here.
+    /// Takes over the preferences and drafts that have changed at the source since their import, except those that have
+    /// changed here, too.
     ///
     /// # Errors
     /// wiki.db can't be read or written.
@@ -151,14 +151,14 @@ impl Wiki {
     }
 }
 
-/// The one commit whose id begins so. Fewer than four digits say too little.
+/// Returns the only commit whose id has this prefix. Fewer than four digits are too ambiguous.
 fn unique(history: &[(String, Revision)], short: &str) -> Option<Revision> {
     let mut found = history.iter().filter(|(id, _)| short.len() >= 4 && id.starts_with(short));
     let first = found.next()?;
     found.next().is_none().then_some(first.1)
 }
 
-/// What is compared: one preference, or one draft.
+/// A compared item: one preference, or one draft.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
     Preference(String),
@@ -215,18 +215,18 @@ fn items(tables: &Tables) -> Result<Hashes, Error> {
     Ok(items)
 }
 
-/// What to do about the differences.
+/// The changes that a refresh makes.
 #[derive(Default)]
 struct Changes {
-    /// To be written here, or removed.
+    /// Items to write here, or to remove.
     take: Vec<Item>,
-    /// To be remembered: the same on both sides from now on.
+    /// Items to remember: they are equal on both sides from now on.
     agreed: Vec<Item>,
 }
 
 fn compare(theirs: &Hashes, ours: &Hashes, brought: &Hashes) -> (Changes, Refresh) {
     let (mut changes, mut refresh) = (Changes::default(), Refresh::default());
-    // A setting never goes away there; a draft does when it is saved.
+    // A preference is never deleted at the source; a draft is, when it is saved.
     let gone = brought
         .keys()
         .filter(|item| matches!(item, Item::Draft { .. }) && !theirs.contains_key(*item));

@@ -1,19 +1,19 @@
-//! Letters as Python sees them, where Rust's standard library sees them otherwise or not at all.
+//! Letter case as in Python, where Rust's standard library differs or has no equivalent.
 
-/// What counts as white space: Unicode's, and four separators that Python adds.
+/// Returns `true` for white space: Unicode's, and four separators that Python adds.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }
 
-/// A capital wherever a letter follows something that isn't one, the rest in lower case. `ß` stays,
-/// and an apostrophe doesn't begin a word.
+/// Capitalises every letter that doesn't follow a letter, and lowers the others. `ß` stays, and an apostrophe doesn't
+/// begin a word.
 pub(super) fn title(text: &str) -> String {
     let lowered = text.to_lowercase();
     let mut lowered = lowered.chars();
     let mut titled = String::with_capacity(text.len());
     let mut in_word = false;
     for c in text.chars() {
-        // Taken from the whole text, because a sigma at the end of a word is another letter.
+        // Lowered as a whole text, because a sigma at the end of a word is a different letter.
         let lower: String = lowered.by_ref().take(c.to_lowercase().count()).collect();
         match c {
             'ß' | '\'' => titled.push(c),
@@ -25,30 +25,30 @@ pub(super) fn title(text: &str) -> String {
     titled
 }
 
-/// Whether a letter has a case.
+/// Returns `true` if a letter has case.
 fn is_cased(c: char) -> bool {
     c.is_lowercase() || c.is_uppercase() || is_title_letter(c)
 }
 
-/// Letters that are neither upper nor lower case but only begin a word, such as `ǅ`.
+/// Returns `true` for letters that are neither upper nor lower case but only begin a word, such as `ǅ`.
 fn is_title_letter(c: char) -> bool {
     matches!(c,
         '\u{1c5}' | '\u{1c8}' | '\u{1cb}' | '\u{1f2}' | '\u{1f88}'..='\u{1f8f}' | '\u{1f98}'..='\u{1f9f}'
         | '\u{1fa8}'..='\u{1faf}' | '\u{1fbc}' | '\u{1fcc}' | '\u{1ffc}')
 }
 
-/// A letter as it begins a word, which isn't always its upper case.
+/// Appends a letter in title case, which may differ from its upper case.
 fn push_title(c: char, titled: &mut String) {
     match c {
         _ if is_title_letter(c) => titled.push(c),
-        // Two letters in one: only the first is a capital.
+        // Two letters in one character: only the first is a capital.
         '\u{1c4}' | '\u{1c6}' => titled.push('\u{1c5}'),
         '\u{1c7}' | '\u{1c9}' => titled.push('\u{1c8}'),
         '\u{1ca}' | '\u{1cc}' => titled.push('\u{1cb}'),
         '\u{1f1}' | '\u{1f3}' => titled.push('\u{1f2}'),
-        // Georgian has capitals for headings, but begins no word with them.
+        // Georgian has capitals for headings, but doesn't begin words with them.
         '\u{10d0}'..='\u{10fa}' | '\u{10fd}'..='\u{10ff}' => titled.push(c),
-        // Here it is the second of the two that is a letter.
+        // Of these two characters, the second one is the letter.
         '\u{149}' => titled.extend(c.to_uppercase()),
         '\u{1f80}'..='\u{1faf}' => titled.extend(char::from_u32(u32::from(c) + 8)),
         '\u{1fb3}' | '\u{1fc3}' | '\u{1ff3}' => titled.extend(char::from_u32(u32::from(c) + 9)),

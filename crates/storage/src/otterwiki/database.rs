@@ -1,4 +1,4 @@
-//! OtterWiki's own database file, read and written as a whole.
+//! Reads and writes OtterWiki's own database file as a whole.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::db::DbError;
 use crate::error::Error;
 use crate::files::write_new;
 
-/// The tables and columns that are known. The cache can be made again and is passed over.
+/// The known tables and their columns. The cache can be rebuilt, so its rows aren't read.
 pub(super) const KNOWN: [(&str, &str); 4] = [
     ("preferences", "name value"),
     ("drafts", "id pagepath revision author_email content cursor_line cursor_ch datetime base"),
@@ -22,10 +22,10 @@ pub(super) const KNOWN: [(&str, &str); 4] = [
     ("cache", "key value datetime"),
 ];
 
-/// The tables of which every row is taken.
+/// The tables whose rows are all read.
 pub(crate) const SOURCES: [&str; 3] = ["preferences", "drafts", "user"];
 
-/// The tables as OtterWiki 2.26.1 makes them.
+/// The tables as OtterWiki 2.26.1 creates them.
 const SCHEMA: &str = "
 create table preferences (name varchar(256) not null, value text, primary key (name));
 create table drafts (
@@ -45,10 +45,10 @@ create index ix_cache_key on cache (\"key\");
 ";
 
 impl Tables {
-    /// Writes the rows into a new database as OtterWiki would have it.
+    /// Writes the rows into a new database with OtterWiki's schema.
     ///
     /// # Errors
-    /// The file exists, or can't be written; two users have one address.
+    /// The file exists, or can't be written; two users have the same address.
     pub fn write_new(&self, path: &Path) -> Result<(), Error> {
         write_new(path, b"")?;
         let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
@@ -67,8 +67,8 @@ impl Tables {
     }
 }
 
-/// Reads the known tables, those of them that are there, and says what else there is. `None`: there
-/// is no table of preferences. `counted` says how many rows an unknown table has; `admit` may refuse a row.
+/// Reads the known tables that exist, and lists everything else. `None`: there is no table of preferences. `counted`
+/// returns the number of rows in an unknown table; `admit` may refuse a row.
 pub(super) fn read_tables<E: From<DbError>>(
     connection: &Connection,
     counted: impl Fn(&str) -> Result<u64, E>,
@@ -100,13 +100,13 @@ pub(super) fn read_tables<E: From<DbError>>(
     Ok(Some(tables))
 }
 
-/// How many rows a table of the wiki's own has.
+/// Counts the rows of one of the wiki's own tables.
 pub(super) fn count_all(connection: &Connection, table: &str) -> Result<u64, DbError> {
     let sql = format!("select count(*) from {}", quoted(table));
     Ok(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }
 
-/// The names of all tables.
+/// Returns the names of all tables.
 pub(super) fn table_names(connection: &Connection) -> Result<Vec<String>, DbError> {
     let sql = "select name from sqlite_schema where type = 'table' and name not like 'sqlite\\_%' escape '\\' order by name";
     Ok(connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
@@ -132,19 +132,19 @@ fn note_unknown_columns(
     Ok(())
 }
 
-/// A name as it stands in SQL.
+/// Quotes a name for SQL.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Hands each row of a table over, in the order in which they were written; returns those that can't
-/// be taken, which keep no other out.
+/// Passes each row of a table to `take`, in the order of insertion. Returns the unreadable rows, which are skipped.
 pub(crate) fn each_row<E: From<DbError>>(
     connection: &Connection,
     table: &str,
     mut take: impl FnMut(TableRow) -> Result<(), E>,
 ) -> Result<Vec<Unread>, E> {
-    // The order of rows. A column may be called `rowid`, and another index be what is read instead.
+    // `not indexed` gives the order of row ids. `order by rowid` could mean a column of this name, and without either
+    // SQLite may read an index instead.
     let sql = format!("select * from {} not indexed", quoted(table));
     let mut statement = connection.prepare(&sql).map_err(DbError::from)?;
     let mut rows = statement.query([]).map_err(DbError::from)?;
@@ -197,8 +197,7 @@ fn user(row: &Row<'_>) -> Option<User> {
     })
 }
 
-/// A column as text: `Some(None)` when it is null or the table has no such column, `None` when it
-/// holds what isn't text.
+/// Returns a column as text: `Some(None)` if it is null or missing, `None` if it isn't text.
 fn text(row: &Row<'_>, column: &str) -> Option<Option<String>> {
     match row.get_ref(column).unwrap_or(ValueRef::Null) {
         ValueRef::Null => Some(None),
@@ -223,7 +222,7 @@ pub(super) fn insert_preferences(
     preferences.iter().try_for_each(|(name, value)| insert.execute(params![name, value]).map(drop))
 }
 
-/// Accounts without their passwords.
+/// Inserts accounts, without their passwords.
 pub(super) fn insert_users(connection: &Connection, users: &[User]) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "insert into user (name, email, first_seen, last_seen, is_approved, is_admin,
@@ -247,7 +246,7 @@ pub(super) fn insert_users(connection: &Connection, users: &[User]) -> rusqlite:
     Ok(())
 }
 
-/// Adds a draft, to our own table with what it is based on.
+/// Inserts a draft; into the wiki's own table with the version it is based on.
 pub(super) fn insert_draft(
     connection: &Connection,
     draft: &Draft,

@@ -1,8 +1,8 @@
-//! A database file that a stranger made.
+//! Reads an untrusted database file.
 //!
-//! Such a file is not only data. Its tables may be computed, by expressions or by modules of SQLite; its pages
-//! may name each other so that a small file has any number of rows; the journal beside it names a file that
-//! SQLite removes. So it is opened without all that, and what is read of it is counted.
+//! Such a file is more than data. Its tables may be computed, by expressions or by modules of SQLite; its pages may
+//! refer to each other so that a small file has any number of rows; the journal beside it may name a file that SQLite
+//! then deletes. So the file is opened with these features disabled, and the amount of data read is limited.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -20,33 +20,33 @@ use crate::deadline::{self, Deadline};
 use crate::error::Error;
 use crate::files::At as _;
 
-/// How long reading a file may take. A table of a million rows is read in two seconds.
+/// Maximum time for reading a file. A table of a million rows is read in two seconds.
 const LONGEST: Duration = Duration::from_secs(30);
-/// The largest value and the largest row, in bytes. A page has 5 MB at most, and a draft is one.
+/// Maximum size of a value or a row, in bytes. A page has at most 5 MB, and so has a draft.
 const VALUE: i32 = 16 << 20;
-/// The rows of a table that are taken. An OtterWiki has a user for each person, and a draft for each page
-/// that someone is writing.
+/// Maximum number of rows per table. An OtterWiki has a user for each person, and a draft for each page that is being
+/// edited.
 const ROWS: [(&str, u64); 3] =
     [("preferences", Room::PREFERENCES as u64), ("drafts", 100_000), ("user", 100_000)];
-/// The bytes of all rows together.
+/// Maximum bytes of all rows together.
 const BYTES: usize = 64 << 20;
-/// The tables of a file, and the columns of a table.
+/// Maximum number of tables in a file, and of columns in a table.
 const TABLES: usize = 200;
 const COLUMNS: i32 = 100;
-/// The rows of an unknown table are counted so far.
+/// Maximum number of rows that are counted in an unknown table.
 const COUNTED: u64 = 1_000_000;
-/// After so many steps of its virtual machine SQLite asks whether it is to end.
+/// Number of steps of SQLite's virtual machine between two checks of the deadline.
 const STEPS: i32 = 10_000;
-/// How a journal ends that names another file.
+/// The last bytes of a journal that names another file.
 const NAMES_ANOTHER: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
 impl Tables {
-    /// Reads a database of OtterWiki, or one with the same tables, that may come from a stranger. `path` is a
-    /// copy that may be changed, with the logs that belong to it beside it.
+    /// Reads an untrusted database of OtterWiki, or one with the same tables. `path` is a copy that may be changed,
+    /// with its log files beside it.
     ///
     /// # Errors
-    /// The file can't be read, isn't a database, has no table of preferences, or has more in it than an
-    /// OtterWiki ever has.
+    /// The file can't be read, isn't a database, has no table of preferences, or contains more than an OtterWiki
+    /// database ever does.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let outer = deadline::current().unwrap_or_else(Deadline::unlimited);
         let inner = outer.part(Some(LONGEST));
@@ -73,8 +73,8 @@ fn not_one(why: &str) -> Error {
     Error::Damaged { detail: format!("it is no database of OtterWiki: {why}") }
 }
 
-/// Refuses a journal that belongs to changes of several files: SQLite removes the file that it names when
-/// it has undone the changes, whichever that is.
+/// Refuses a journal that belongs to a transaction over several files: after rolling back, SQLite deletes the file that
+/// the journal names, and that may be any file.
 fn check_journal(path: &Path) -> Result<(), Error> {
     let mut journal = path.as_os_str().to_owned();
     journal.push("-journal");
@@ -97,7 +97,7 @@ fn check_journal(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Opens a file so that nothing that it defines is run.
+/// Opens a file so that no code of its schema is run.
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -126,9 +126,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes sure that the tables that are read are ordinary ones of ordinary columns, and not too many.
+/// Checks that the tables to be read are ordinary ones with stored columns, and not too many.
 fn check_schema(connection: &Connection) -> Result<(), Error> {
-    // The first look, which uses no table but this one: a table of a module begins to work when it is
+    // This check comes first, and reads only the schema table: a virtual table's module runs as soon as the table is
     // described.
     let sql = "select count(*) from sqlite_schema where sql like '%virtual%table%'";
     let computed: i64 = connection.query_row(sql, [], |row| row.get(0)).map_err(DbError::from)?;
@@ -151,7 +151,7 @@ fn check_schema(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a table has rows of its own, with an id, and all its columns are stored in them.
+/// Returns `true` if a table has stored rows with ids, and all its columns are stored in them.
 fn is_ordinary(connection: &Connection, table: &str) -> Result<bool, DbError> {
     let kind = "select type = 'table' and not wr from pragma_table_list(?1) where schema = 'main'";
     let is_table: bool = connection.query_row(kind, [table], |row| row.get(0))?;
@@ -160,10 +160,10 @@ fn is_ordinary(connection: &Connection, table: &str) -> Result<bool, DbError> {
     Ok(is_table && computed == 0)
 }
 
-/// How many rows a table has, counted up to `most`.
+/// Counts the rows of a table, up to `most`.
 fn count(connection: &Connection, table: &str, most: u64) -> Result<u64, DbError> {
     let table = quoted(table);
-    // Row by row, so that it can be interrupted: counting all at once is one step.
+    // A subquery makes SQLite count row by row, which can be interrupted: a plain count is a single step.
     let sql = format!("select count(*) from (select 1 from {table} not indexed limit {most})");
     Ok(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }

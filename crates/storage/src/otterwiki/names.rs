@@ -1,38 +1,37 @@
-//! How OtterWiki names pages, files and attachments.
+//! OtterWiki's names for pages, files and attachments.
 
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::case;
 
-/// Whether a wiki keeps the case of its page names in its file names (`RETAIN_PAGE_NAME_CASE`).
+/// The handling of case in file names (`RETAIN_PAGE_NAME_CASE`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CaseMode {
-    /// Files are lower case; names are shown with capitals.
+    /// File names are lower case; page names are shown capitalised.
     #[default]
     Lower,
-    /// Files are called what pages are called.
+    /// File names equal page names.
     Retain,
 }
 
 impl CaseMode {
-    /// The file of the page at a path, such as `guide/getting started.md`.
+    /// Returns the file of the page at a path, such as `guide/getting started.md`.
     pub fn file_name(self, page: &str) -> String {
         let file = clean_slashes(&self.on_disk(page));
         if file.ends_with(".md") { file } else { format!("{file}.md") }
     }
 
-    /// The directory that holds a page's attachments, by the page's file. `None`: that isn't the
-    /// file of a page.
+    /// Returns the directory of a page's attachments, by the page's file. `None`: the file isn't a page's.
     pub fn attachment_dir(self, file: &str) -> Option<String> {
         self.on_disk(file).strip_suffix(".md").map(str::to_owned)
     }
 
-    /// What a page is called, by its path or its file. `None`: nothing of the name is left.
+    /// Returns the name of a page, by its path or its file. `None`: nothing of the name is left.
     pub fn page_name(self, file: &str) -> Option<String> {
         self.segments(file).pop()
     }
 
-    /// What a page is called with the directories it is in.
+    /// Returns the name of a page with its directories.
     pub fn full_page_name(self, file: &str) -> String {
         self.segments(file).join("/")
     }
@@ -43,7 +42,7 @@ impl CaseMode {
         split_path(path).into_iter().map(|segment| self.shown(segment)).collect()
     }
 
-    /// Whoever typed a capital meant it.
+    /// A name with capitals was typed like this deliberately, so it is kept.
     fn shown(self, segment: &str) -> String {
         match self {
             Self::Lower if segment == segment.to_lowercase() => title_case(segment),
@@ -59,12 +58,12 @@ impl CaseMode {
     }
 }
 
-/// The name of a page as it is kept from what somebody typed. With `handle_md` a final `.md` goes
-/// as a whole, not only its dot.
+/// Converts a typed page name to the one that is stored. With `handle_md`, a final `.md` is removed entirely, not only
+/// its dot.
 pub fn sanitize_page_name(typed: &str, handle_md: bool) -> String {
     let mut name: String = typed.nfkc().collect();
     if handle_md {
-        // A newline at the very end doesn't count as part of the name.
+        // A newline at the very end isn't part of the name.
         let (rest, end) = match name.strip_suffix('\n') {
             Some(rest) => (rest, "\n"),
             None => (name.as_str(), ""),
@@ -78,8 +77,8 @@ pub fn sanitize_page_name(typed: &str, handle_md: bool) -> String {
     clean_slashes(name)
 }
 
-/// The name of an attachment as it is kept: one segment, without control characters. Empty when
-/// nothing of it is left.
+/// Converts the name of an upload to the one that is stored: one segment, without control characters. Empty if nothing
+/// of it is left.
 pub fn sanitize_attachment(uploaded: &str) -> String {
     let name: String = uploaded.nfkc().collect();
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -88,7 +87,7 @@ pub fn sanitize_attachment(uploaded: &str) -> String {
     name.to_owned()
 }
 
-/// A text as a part of a URL, as anchors have it.
+/// Converts a text to a URL fragment, as used for anchors.
 pub fn slugify(text: &str, keep_slashes: bool) -> String {
     let ascii: String = text.nfkd().filter(char::is_ascii).collect();
     let kept = |c: &char| {
@@ -107,17 +106,17 @@ pub fn slugify(text: &str, keep_slashes: bool) -> String {
     slug
 }
 
-/// A path with one slash between its segments, and none around them.
+/// Returns a path with one slash between its segments, and none around them.
 pub fn clean_slashes(path: &str) -> String {
     path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/")
 }
 
-/// A name with a capital at the start of each word. `ß` and the apostrophe are parts of a word.
+/// Capitalises each word. `ß` and the apostrophe count as parts of a word.
 pub fn title_case(name: &str) -> String {
     case::title(name)
 }
 
-/// The segments of a path. What stands after a last slash is one, if only an empty one.
+/// Splits a path. The part after the last slash is always a segment, even an empty one.
 fn split_path(path: &str) -> Vec<&str> {
     let Some((dirs, name)) = path.rsplit_once('/') else {
         return if path.is_empty() { Vec::new() } else { vec![path] };

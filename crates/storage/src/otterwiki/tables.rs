@@ -2,16 +2,15 @@
 
 use crate::revision::Etag;
 
-/// What an OtterWiki database holds, apart from its cache, which it can make again.
+/// The contents of an OtterWiki database, except its cache, which can be rebuilt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
-    /// Settings: names and values, also those without a value.
+    /// Settings: names and values, including those without a value.
     pub preferences: Vec<(String, Option<String>)>,
-    /// Texts that weren't saved.
+    /// Unsaved texts.
     pub drafts: Vec<Draft>,
-    /// Accounts.
     pub users: Vec<User>,
-    /// What was found in the file and is in none of the above.
+    /// Contents of the file that can't be taken over.
     pub unread: Vec<Unread>,
 }
 
@@ -20,14 +19,14 @@ pub struct Tables {
 pub enum TableRow {
     /// A setting: its name and value.
     Preference(String, Option<String>),
-    /// A text that wasn't saved.
+    /// An unsaved text.
     Draft(Draft),
     /// An account.
     User(User),
 }
 
 impl TableRow {
-    /// The bytes of its texts.
+    /// Returns the bytes of its texts.
     pub fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         match self {
@@ -44,10 +43,10 @@ impl TableRow {
     }
 }
 
-/// How much is taken of rows that come from elsewhere.
+/// Limits for imported rows, and the amount used.
 #[derive(Clone, Debug)]
 pub struct Room {
-    /// The most bytes of all rows.
+    /// Maximum bytes of all rows.
     most: usize,
     bytes: usize,
     preferences: usize,
@@ -55,12 +54,12 @@ pub struct Room {
 }
 
 impl Room {
-    /// The most preferences. An OtterWiki has some fifty. All of them are read at each look at one.
+    /// Maximum number of preferences. An OtterWiki has some fifty. Every look at one of them reads all.
     pub(crate) const PREFERENCES: usize = 10_000;
-    /// The most bytes of preferences.
+    /// Maximum bytes of all preferences.
     const PREFERENCE_BYTES: usize = 4 << 20;
 
-    /// Room for so many bytes of rows.
+    /// Creates limits with `most` bytes for all rows.
     pub fn of(most: usize) -> Self {
         Self { most, bytes: 0, preferences: 0, preference_bytes: 0 }
     }
@@ -68,7 +67,7 @@ impl Room {
     /// Counts a row.
     ///
     /// # Errors
-    /// There is no room for it: what there is too much of.
+    /// A limit is exceeded; the message names it.
     pub fn take(&mut self, row: &TableRow) -> Result<(), String> {
         self.bytes = self.bytes.saturating_add(row.size());
         if let TableRow::Preference(..) = row {
@@ -89,7 +88,7 @@ impl Room {
 }
 
 impl Tables {
-    /// Adds a row after those that are there.
+    /// Appends a row.
     pub fn add(&mut self, row: TableRow) {
         match row {
             TableRow::Preference(name, value) => self.preferences.push((name, value)),
@@ -99,72 +98,72 @@ impl Tables {
     }
 }
 
-/// A text that wasn't saved.
+/// An unsaved text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
-    /// The page: as its URL has it in OtterWiki, its page path here.
+    /// The page: its URL in OtterWiki, its page path here.
     pub page: String,
-    /// The commit that the text is based on; there, its first digits. Empty for a new page.
+    /// The commit that the text is based on; abbreviated in OtterWiki. Empty for a new page.
     pub revision: Option<String>,
-    /// Whose it is: an address there, a subject here.
+    /// The author: an e-mail address in OtterWiki, a subject here.
     pub author: Option<String>,
     /// The text.
     pub content: Option<String>,
-    /// Where the cursor stood: the line.
+    /// The line of the cursor.
     pub cursor_line: Option<i64>,
-    /// Where the cursor stood in the line.
+    /// The column of the cursor.
     pub cursor_ch: Option<i64>,
-    /// When it was kept, in UTC, such as `2026-11-20 20:35:42.955542`.
+    /// Time of the last change, in UTC, such as `2026-11-20 20:35:42.955542`.
     pub datetime: Option<String>,
-    /// The version of the page that the text is based on. OtterWiki has no such thing.
+    /// The version of the page that the text is based on. OtterWiki has no such column.
     pub base: Option<Etag>,
 }
 
 /// An account. Its password is never read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// The name that is shown.
+    /// The displayed name.
     pub name: Option<String>,
-    /// The address, which is also the login.
+    /// The e-mail address, which is also the login.
     pub email: Option<String>,
-    /// When it was made and last used, in UTC, as in [`Draft::datetime`].
+    /// Times of creation and last use, in UTC, as in [`Draft::datetime`].
     pub seen: [Option<String>; 2],
-    /// Whether an administrator let it in.
+    /// True if an administrator approved the account.
     pub is_approved: bool,
-    /// Whether it administers the wiki.
+    /// True if the account administers the wiki.
     pub is_admin: bool,
-    /// Whether the address was confirmed.
+    /// True if the address was confirmed.
     pub email_confirmed: bool,
-    /// Whether it was allowed to read, whatever holds for all.
+    /// True if the account may read, independent of the wiki's general setting.
     pub allow_read: bool,
-    /// Whether it was allowed to write.
+    /// True if the account may write.
     pub allow_write: bool,
-    /// Whether it was allowed to upload files.
+    /// True if the account may upload files.
     pub allow_upload: bool,
 }
 
-/// Something in a database that isn't taken.
+/// A part of a database that isn't taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unread {
-    /// A table that isn't known.
+    /// An unknown table.
     Table {
         /// Its name.
         name: String,
-        /// How many rows it has.
+        /// Number of its rows.
         rows: u64,
     },
-    /// A column that isn't known, in which some row has a value.
+    /// An unknown column with a value in some row.
     Column {
         /// The table.
         table: String,
         /// The column.
         name: String,
     },
-    /// A row that holds what can't stand there.
+    /// A row with an invalid value.
     Row {
         /// The table.
         table: String,
-        /// Where in the table, counted from one.
+        /// Number of the row in the table, counted from 1.
         number: u64,
     },
 }

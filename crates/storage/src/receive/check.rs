@@ -244,7 +244,7 @@ impl Check<'_> {
                 Header { is_tree: true, .. } => ("folder", MAX_TREE),
                 _ => ("commit", MAX_COMMIT),
             };
-            // git adds delta bases that the wiki has already, whatever their size.
+            // git adds delta bases of any size that the wiki has already.
             if header.size <= most || wiki.has(id) {
                 continue;
             }

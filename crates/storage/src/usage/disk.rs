@@ -1,7 +1,7 @@
 //! The disk space that a wiki takes: history, drafts and index, besides the content.
 //!
-//! Nothing is counted on every save. When all was counted, half of what is left may be used up by estimate
-//! before it is counted again; and of the repository, which has many files, only what is added is counted.
+//! Not every save counts. After everything was counted, half of the remaining space may be used up by estimates before
+//! the next count; and the repository, which has many files, is measured by what is added to it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -9,7 +9,7 @@ mod random;
 
 type Change<'a> = (&'a str, Option<&'a str>);
 
-/// A merge, with texts instead of ids.
+/// A merge result, with texts instead of ids.
 struct Outcome {
     files: BTreeMap<String, String>,
     conflicts: Vec<MergeConflict>,
@@ -24,7 +24,7 @@ impl Outcome {
         self.files.keys().map(String::as_str).collect()
     }
 
-    /// The text that lost the one conflict.
+    /// The losing text of the only conflict.
     fn beside(&self) -> &str {
         let [conflict] = &self.conflicts[..] else { panic!("{:?}", self.conflicts) };
         &self.files[std::str::from_utf8(conflict.beside.as_ref().unwrap()).unwrap()]
@@ -34,7 +34,7 @@ impl Outcome {
 fn outcome(scratch: &Scratch, ours: Revision, theirs: Revision, winner: Winner) -> Outcome {
     let view = scratch.wiki().repo().view();
     let merge = view.merge(Some(ours), theirs, winner).unwrap();
-    // Through a commit, so that the edits are tried, too.
+    // Through a commit, so that the edits are tested, too.
     let merged = scratch.loose_edits(&[ours, theirs], &merge.edits(&merge.ours));
     let files = scratch.wiki().repo().files(merged).unwrap();
     assert_eq!(files, merge.result);
@@ -50,7 +50,7 @@ fn outcome(scratch: &Scratch, ours: Revision, theirs: Revision, winner: Winner) 
     Outcome { files: files.into_iter().map(text).collect(), conflicts: merge.conflicts }
 }
 
-/// What becomes of two changes of the same state, with the wiki as the winner.
+/// Merges two changes of the same state; the wiki is the winner.
 fn merged(base: &[Change<'_>], ours: &[Change<'_>], theirs: &[Change<'_>]) -> Outcome {
     merged_by(Winner::Wiki, base, ours, theirs)
 }
@@ -77,7 +77,6 @@ fn poem(line: &str, by: &str) -> String {
     POEM.replace(line, by)
 }
 
-/// SY-028, SY-029, SY-031, SY-034.
 #[test]
 fn what_does_not_touch_is_merged() {
     let (first, last) = (poem("one", "ONE"), poem("eight", "EIGHT"));
@@ -92,7 +91,7 @@ fn what_does_not_touch_is_merged() {
     assert_eq!((&*merged.files["b.md"], &*merged.files["c.md"]), ("B", "C"));
 }
 
-/// SY-030, SY-041, and line endings that were changed throughout.
+/// Also line endings that were changed throughout.
 #[test]
 fn what_touches_stays_side_by_side() {
     let adjacent = poem("two", "TWO");
@@ -117,7 +116,6 @@ fn what_touches_stays_side_by_side() {
     }
 }
 
-/// SY-032, SY-033.
 #[test]
 fn an_edit_outlives_a_deletion() {
     let base = [("a.md", Some(POEM)), ("b.md", Some("b\n"))];
@@ -132,7 +130,6 @@ fn an_edit_outlives_a_deletion() {
     assert_eq!((&*merged.files["a.md"], &*merged.files["b.md"]), (&*edited, "B\n"));
 }
 
-/// SY-035.
 #[test]
 fn two_new_pages_of_one_name_are_both_kept() {
     let merged = merged(&[], &[("a.md", Some("ours\n"))], &[("a.md", Some("theirs\n"))]);
@@ -140,7 +137,7 @@ fn two_new_pages_of_one_name_are_both_kept() {
     assert_eq!((&*merged.files["a.md"], merged.beside()), ("ours\n", "theirs\n"));
 }
 
-/// SY-036, in both directions, and a page that both renamed alike.
+/// In both directions, and for a page that both sides renamed alike.
 #[test]
 fn an_edit_follows_a_rename() {
     let verse = "un\ndeux\ntrois\nquatre\ncinq\nsix\n";
@@ -156,7 +153,7 @@ fn an_edit_follows_a_rename() {
     assert_eq!((&merged.files["d/a.md"], &merged.files["d/b.md"]), (&a, &b));
 }
 
-/// SY-037, and a rename that meets a deletion.
+/// Also a rename on one side and a deletion on the other.
 #[test]
 fn a_page_that_was_renamed_twice_is_there_twice() {
     let base = [("a.md", Some(POEM)), ("z.md", Some("z\n"))];
@@ -169,7 +166,7 @@ fn a_page_that_was_renamed_twice_is_there_twice() {
     assert_eq!(merged.kinds(), [ConflictKind::Renamed, ConflictKind::Deleted]);
 }
 
-/// Each side left one name of a page that was renamed twice. Nobody deleted the page.
+/// A page was renamed twice, and each side deleted a different copy. Neither meant to delete the page.
 #[test]
 fn a_page_that_both_still_have_is_still_there() {
     let base = [("begin.md", Some(POEM)), ("start.md", Some(POEM))];
@@ -177,12 +174,12 @@ fn a_page_that_both_still_have_is_still_there() {
     assert_eq!(deleted.kinds(), [ConflictKind::Deleted, ConflictKind::Deleted]);
     assert_eq!(deleted.paths(), ["begin.md", "start.md"]);
     assert!(deleted.conflicts[0].theirs.is_none() && deleted.conflicts[1].ours.is_none());
-    // Also if there is a page of the name that the text had.
+    // Also if another page took the name of the text.
     let edited = poem("one", "ONE");
     let replaced = merged(&base, &[("start.md", Some(&edited))], &[("begin.md", None)]);
     assert_eq!(replaced.kinds(), [ConflictKind::Deleted]);
     assert_eq!((&*replaced.files["begin.md"], &replaced.files["start.md"]), (POEM, &edited));
-    // A third copy is left, or one side has none any more: that is as they wanted.
+    // If a third copy is left, or one side deleted every copy, the deletions are intended.
     let three = [&base[..], &[("go.md", Some(POEM))]].concat();
     for (base, ours, theirs, left) in [
         (&three[..], &[("start.md", None)][..], &[("begin.md", None)][..], &["go.md"][..]),
@@ -199,7 +196,7 @@ fn a_page_that_both_still_have_is_still_there() {
     }
 }
 
-/// As when both ends merged the two names, each for itself, and then tidied up.
+/// As when both ends merged the two names separately, and then each deleted one.
 #[test]
 fn a_page_is_still_there_after_histories_crossed() {
     let scratch = Scratch::new();
@@ -214,7 +211,7 @@ fn a_page_is_still_there_after_histories_crossed() {
     }
 }
 
-/// A stub that was deleted isn't the one that was made elsewhere.
+/// An empty page that was deleted isn't paired with an empty page that was created elsewhere.
 #[test]
 fn an_empty_page_is_not_taken_for_another() {
     let merged = merged(
@@ -241,7 +238,6 @@ fn a_mode_follows_a_rename() {
     assert_eq!(merge.result[&b"start.md"[..]], run);
 }
 
-/// SY-038.
 #[test]
 fn two_pages_renamed_to_one_name_are_both_kept() {
     let other = "un\ndeux\ntrois\nquatre\n";
@@ -255,7 +251,7 @@ fn two_pages_renamed_to_one_name_are_both_kept() {
     assert_eq!(merged.files.len(), 2);
 }
 
-/// SY-039, whichever side has the page.
+/// On either side.
 #[test]
 fn a_page_makes_room_for_a_directory() {
     let page = [("a", Some("page\n"))];
@@ -276,7 +272,6 @@ fn a_page_makes_room_for_a_directory() {
     assert!(merged.files.values().any(|text| *text == edited));
 }
 
-/// SY-040.
 #[test]
 fn what_is_no_text_stays_side_by_side() {
     let merged = merged(
@@ -288,7 +283,7 @@ fn what_is_no_text_stays_side_by_side() {
     assert!(merged.paths()[0].ends_with(").png"));
 }
 
-/// Other wikis wouldn't take the page any more, nor anything else of this history.
+/// Other wikis would refuse the page, and with it all later commits.
 #[test]
 fn no_page_becomes_larger_by_merging_than_a_page_may_be() {
     let base = "0123456789\n".repeat(270_000);
@@ -300,7 +295,7 @@ fn no_page_becomes_larger_by_merging_than_a_page_may_be() {
     assert!(merged.files["a.md"] == above && merged.beside() == below);
 }
 
-/// Changes of few pages don't come near it.
+/// Ordinary changes of a few pages stay far below the limit.
 #[test]
 fn what_would_take_too_long_stays_side_by_side() {
     let scratch = Scratch::new();
@@ -322,25 +317,24 @@ fn what_would_take_too_long_stays_side_by_side() {
     assert_eq!(files[&b"a.md"[..]], ours[&b"a.md"[..]]);
 }
 
-/// SY-024.
 #[test]
 fn names_that_would_be_one_file_elsewhere_are_told_apart() {
     let clash = merged(&[], &[("home.md", Some("ours\n"))], &[("Home.md", Some("theirs\n"))]);
     assert_eq!((clash.kinds(), clash.files.len()), (vec![ConflictKind::SameName], 2));
-    // The second in the order of bytes has to go, whoever is the winner.
+    // The name that is second in byte order is changed, independent of the winner.
     assert_eq!(clash.beside(), "ours\n");
     let two = [("cafe\u{301}.md", Some("a\n")), ("caf\u{e9}.md", Some("b\n"))];
     let clash = merged(&[("x.md", Some("x"))], &[], &two);
     assert_eq!((clash.kinds(), clash.files.len()), (vec![ConflictKind::SameName], 3));
     let clash = merged(&[], &[("a", Some("file"))], &[("A/b.md", Some("b"))]);
     assert_eq!((clash.kinds(), clash.files.len()), (vec![ConflictKind::FileAndDirectory], 2));
-    // What was there before is carried along.
+    // Collisions that existed before are left as they are.
     let odd = [("Old.md", Some("1")), ("old.md", Some("2"))];
     let carried = merged(&odd, &[("a.md", Some("a"))], &[("b.md", Some("b"))]);
     assert_eq!((carried.kinds(), carried.files.len()), (vec![], 4));
 }
 
-/// As when a wiki that was adopted is linked for the first time.
+/// As when an imported wiki is linked for the first time.
 #[test]
 fn names_that_stand_side_by_side_in_a_wiki_stay_so() {
     let own =
@@ -351,12 +345,12 @@ fn names_that_stand_side_by_side_in_a_wiki_stay_so() {
         assert_eq!(linked.kinds(), [], "{winner:?}");
         assert_eq!(linked.paths(), ["A/b.md", "Old.md", "README.md", "a", "old.md"]);
     }
-    // Of the same names one brought each: they are told apart.
+    // Each side added one of the two names, so one is changed.
     let clash = merged(&[], &own[..1], &own[1..2]);
     assert_eq!(clash.kinds(), [ConflictKind::SameName]);
 }
 
-/// SY-022: links, submodules and names that aren't text.
+/// Symbolic links, submodules and names that aren't UTF-8.
 #[test]
 fn odd_entries_are_carried_byte_for_byte() {
     let scratch = Scratch::new();
@@ -382,7 +376,7 @@ fn odd_entries_are_carried_byte_for_byte() {
         assert_eq!(merge.result.get(path), new.as_ref());
     }
     outcome(&scratch, ours, theirs, Winner::Stable);
-    // One points the link elsewhere, the other makes a page of it.
+    // One side changes the link's target, the other replaces it by a page.
     let one = scratch.loose_edits(&[theirs], &[edit(b"link", 0o120_000, b"elsewhere")]);
     let two = scratch.loose_commit(&[theirs], &[("link", Some("a page now\n"))]);
     let merge = view.merge(Some(one), two, Winner::Wiki).unwrap();
@@ -391,7 +385,6 @@ fn odd_entries_are_carried_byte_for_byte() {
     assert_eq!(outcome(&scratch, one, two, Winner::Wiki).beside(), "a page now\n");
 }
 
-/// SY-050.
 #[test]
 fn attributes_in_the_tree_say_nothing_about_merging() {
     let attributes = (".gitattributes", Some("* merge=union\n*.md merge=ours\n"));
@@ -403,7 +396,7 @@ fn attributes_in_the_tree_say_nothing_about_merging() {
     assert_eq!((&*merged.files["a.md"], merged.beside()), ("ours\n", "theirs\n"));
 }
 
-/// SY-042. With one of the two bases alone, what a side decided would be undone or not be asked.
+/// With only one of the two merge bases, a side's decision would be undone, or a conflict missed.
 #[test]
 fn histories_that_crossed_are_merged_from_a_common_state() {
     let scratch = Scratch::new();
@@ -418,7 +411,7 @@ fn histories_that_crossed_are_merged_from_a_common_state() {
     let both = outcome(&scratch, ours, theirs, Winner::Wiki);
     assert_eq!(both.kinds(), [ConflictKind::BothChanged]);
     assert_eq!((&*both.files["a.md"], both.beside()), (&*poem("one", "X"), &*other));
-    // Where they solved it alike there is nothing left to solve.
+    // If both sides resolved it alike, no conflict is left.
     let alike = poem("one", "X").replace("eight", "EIGHT");
     let theirs = commit(&[y, x], &alike);
     let both = outcome(&scratch, ours, theirs, Winner::Wiki);
@@ -436,10 +429,10 @@ fn a_text_that_was_kept_before_is_not_kept_again() {
     let merge = view.merge(Some(ours), theirs, Winner::Stable).unwrap();
     let one = scratch.loose_edits(&[ours, theirs], &merge.edits(&merge.ours));
     let two = scratch.loose_edits(&[theirs, ours], &merge.edits(&merge.theirs));
-    // SY-049: both ends merged the same pair, each for itself.
+    // Both ends merged the same pair separately.
     let again = outcome(&scratch, one, two, Winner::Stable);
     assert_eq!((again.files.len(), again.conflicts.len()), (2, 0));
-    // The name is taken by another text.
+    // Another text has the name.
     let theirs_beside = format!("a (conflict {:.7}).md", blob_id(b"theirs\n").unwrap().to_string());
     let taken = [("a.md", Some("ours\n")), (&*theirs_beside, Some("x"))];
     let both = outcome(&scratch, scratch.loose_commit(&[base], &taken), theirs, Winner::Wiki);

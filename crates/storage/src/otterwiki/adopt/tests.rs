@@ -73,7 +73,7 @@ fn what_changed_only_there_is_taken_over_and_what_changed_here_stays() {
     texts.sort_unstable();
     assert_eq!(texts, [("mine", "ours"), ("new", "2"), ("theirs", "2")]);
 
-    // The same again: what was taken is settled, what was kept is still different.
+    // Refreshed again: nothing more to take, and the conflicts remain.
     let again = wiki.refresh(&after).unwrap();
     assert_eq!((again.taken, again.kept.len()), (vec![], 2));
 }

@@ -63,7 +63,7 @@ fn a_file_that_is_no_such_database_is_refused() {
     assert!(error.contains("no table of preferences"), "{error}");
 }
 
-/// The error for a file that these statements make, beside the tables of an OtterWiki or alone.
+/// Returns the error for a file made by these statements, either with the tables of an OtterWiki or alone.
 fn refused(statements: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db.sqlite");
@@ -134,7 +134,7 @@ fn more_than_an_otterwiki_ever_has_is_refused() {
             "its rows have more than 67108864 bytes",
         ),
         (many(1, "drafts select n, zeroblob(20000000)"), "too big"),
-        // A column that rows lack is text again for each of them.
+        // A column missing in stored rows gets its default text in each row.
         (
             many(5000, "drafts (pagepath) select n")
                 + &format!(
@@ -155,7 +155,7 @@ fn more_than_an_otterwiki_ever_has_is_refused() {
     assert!(error.contains("too many columns"), "{error}");
 }
 
-/// A file of a few pages whose table has any number of rows: each page of the tree names the next one,
+/// Makes a file of a few pages whose table has any number of rows: each page of the tree refers to the next one,
 /// seventy times.
 fn without_end(path: &Path, table: &str) {
     const SIZE: usize = 512;
@@ -245,7 +245,7 @@ fn a_journal_that_names_a_file_does_not_have_it_removed() {
     let error = Tables::read(&path).unwrap_err().to_string();
     assert!(error.contains("names another file"), "{error}");
     assert_eq!(std::fs::read(&precious).unwrap(), b"precious");
-    // One that names none is played back.
+    // A journal that names no file is rolled back.
     std::fs::write(dir.path().join("db.sqlite-journal"), &journal[..512]).unwrap();
     assert_eq!(Tables::read(&path).unwrap(), some());
 }

@@ -16,9 +16,9 @@ struct OnDisk(HashMap<PathBuf, (u64, Vec<u8>)>);
 enum Loss {
     /// The new name is on the disk, the content isn't.
     Emptied,
-    /// Neither is.
+    /// Neither name nor content is on the disk.
     AsBefore,
-    /// Both are.
+    /// Both name and content are on the disk.
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! Whatever two people do to a small wiki. Every line that one writes is theirs alone.
+//! Random changes of a small wiki by two people. Each line that one of them writes is unique.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ const NAMES: [&str; 8] =
 
 type Texts = BTreeMap<String, String>;
 
-/// Which file, and what is done to it.
+/// Pairs of a file and a change to it.
 fn steps() -> impl Strategy<Value = Vec<(usize, usize)>> {
     prop::collection::vec((0..NAMES.len(), 0..12_usize), 0..6)
 }
@@ -105,7 +105,7 @@ proptest! {
             for line in lines(&files[0]).union(&lines(&files[1])) {
                 prop_assert!(old.contains(line) || kept.contains(line), "{line} is lost");
             }
-            // No two files of the result are one file elsewhere, unless they were so in a wiki.
+            // No two names of the result collide, unless they did so in a wiki.
             let wikis = if winner == Winner::Stable { &files[..] } else { &files[..1] };
             let paths = outcome.paths();
             for (at, one) in paths.iter().enumerate() {
@@ -116,7 +116,7 @@ proptest! {
                 }
             }
         }
-        // Nothing more comes of merging what is merged.
+        // Merging the result again changes nothing.
         let merged = commit(&scratch, &[ours, theirs], &files[0], &stable.files);
         let again = outcome(&scratch, merged, theirs, Winner::Stable);
         prop_assert_eq!(&again.files, &stable.files);
@@ -126,7 +126,7 @@ proptest! {
     #[test]
     fn what_both_have_is_in_the_result(ours in tidying(), theirs in tidying()) {
         let Two { scratch, base, files, ours, theirs } = two(2, &ours, &theirs);
-        // Where each side put something else in the place of another copy, that is what is wanted.
+        // If a side replaced another copy by a different text, the deletions are intended.
         let is_tidied = |files: &Texts| {
             base.iter().all(|(path, text)| files.get(path).is_none_or(|there| there == text))
         };
@@ -151,7 +151,7 @@ proptest! {
             .unwrap();
         let view = scratch.wiki().repo().view();
         let merge = view.merge(Some(ours), theirs, Winner::Wiki).unwrap();
-        // git doesn't mind names that differ only in case.
+        // git allows names that differ only in case.
         let is_told_apart = |conflict: &MergeConflict| conflict.kind == ConflictKind::SameName
             || (conflict.kind == ConflictKind::FileAndDirectory && conflict.path == b"A.md");
         if git.status.success() && !merge.conflicts.iter().any(is_told_apart) {
