@@ -1,5 +1,5 @@
-//! Attachments: files that aren't pages. They may be large, so their bytes pass through files and
-//! never through memory as a whole.
+//! Attachments: files that aren't pages. They may be large, so their bytes pass through files and are never in memory
+//! as a whole.
 //!
 //! A save has two steps. [`Wiki::stage`] makes the bytes durable in the repository, under no lock;
 //! [`Wiki::save_attachment`] publishes the commit that names them, as quickly as that of a page.
@@ -28,14 +28,14 @@ use crate::wiki::Wiki;
 pub use error::AttachmentError;
 pub use upload::{StagedBlob, Upload};
 
-/// What a list says about an attachment.
+/// An attachment in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AttachmentSummary {
     /// The page it belongs to; empty at the root of the tree.
     pub page: String,
     /// The name of the file.
     pub name: String,
-    /// Both, with a slash between them.
+    /// Page and name, with a slash between them.
     pub path: String,
     /// The version of the content.
     pub etag: Etag,
@@ -43,17 +43,16 @@ pub struct AttachmentSummary {
     pub size: u64,
     /// The commit that last changed the file.
     pub revision: Revision,
-    /// Who made that commit.
+    /// The author of that commit.
     pub author: Author,
-    /// When, in UTC, to the second.
+    /// Time of that commit, in UTC, to the second.
     #[serde(with = "time::serde::rfc3339")]
     pub modified: OffsetDateTime,
 }
 
-/// An attachment as it was in one commit, open for reading. Whatever happens to it in the wiki, this
-/// reads on as it was.
+/// An attachment as it was in one commit, open for reading. Later changes of the wiki don't affect the reader.
 pub struct Attachment {
-    /// Where it was found.
+    /// The path at which it was found.
     pub path: ExistingAttachment,
     /// The version of the content.
     pub etag: Etag,
@@ -66,12 +65,12 @@ impl Attachment {
         self.content.size()
     }
 
-    /// Whether all of it is in memory, so that reading doesn't block.
+    /// Returns `true` if the content is entirely in memory, so that reading doesn't block.
     pub fn is_in_memory(&self) -> bool {
         self.content.is_in_memory()
     }
 
-    /// Leaves out the next `bytes`, or as many as there are.
+    /// Skips the next `bytes`, or as many as there are.
     ///
     /// # Errors
     /// The disk is failing, or the object is damaged.
@@ -81,11 +80,10 @@ impl Attachment {
 }
 
 impl Read for Attachment {
-    /// Blocks, unless it [is in memory](Self::is_in_memory).
+    /// Blocks, unless the content [is in memory](Self::is_in_memory).
     ///
     /// # Errors
-    /// The disk is failing, or the object is damaged; that is noticed before its last byte is handed
-    /// out.
+    /// The disk is failing, or the object is damaged; damage is detected before the last byte is returned.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         self.content.read(out)
     }
@@ -108,9 +106,9 @@ pub struct SaveAttachment<'a> {
     pub path: &'a ExistingAttachment,
     /// What the author saw when they began.
     pub base: Base,
-    /// Who made the change.
+    /// The author of the change.
     pub author: &'a Author,
-    /// Why; a sentence is made up when there is none.
+    /// The commit message; one is generated if it is absent.
     pub message: Option<&'a str>,
 }
 
@@ -119,43 +117,43 @@ pub struct SaveAttachment<'a> {
 pub struct DeleteAttachment<'a> {
     /// The attachment.
     pub path: &'a ExistingAttachment,
-    /// The version the author saw.
+    /// The version that the author saw.
     pub base: Etag,
-    /// Who deletes it.
+    /// The author of the deletion.
     pub author: &'a Author,
-    /// Why; a sentence is made up when there is none.
+    /// The commit message; one is generated if it is absent.
     pub message: Option<&'a str>,
 }
 
-/// What became of a save of an attachment. It is durable.
+/// A saved attachment. It is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SavedAttachment {
     /// The page it belongs to.
     pub page: String,
     /// The name of the file.
     pub name: String,
-    /// Both, with a slash between them.
+    /// Page and name, with a slash between them.
     pub path: String,
-    /// The version of the content now.
+    /// The present version of the content.
     pub etag: Etag,
     /// The commit that contains it; for unchanged content, the head.
     pub revision: Revision,
     /// The size of the content in bytes.
     pub size: u64,
-    /// Whether the attachment was new.
+    /// True if the attachment was new.
     #[serde(skip)]
     pub created: bool,
-    /// Whether anything was written.
+    /// True if a commit was made.
     #[serde(skip)]
     pub changed: bool,
 }
 
 impl Wiki {
-    /// An attachment as it is now, or as it was in the commit `at`.
+    /// Opens an attachment as it is now, or as it was in the commit `at`.
     ///
     /// # Errors
-    /// There is no such attachment, or no such commit; it is packed and over the limit, so that it
-    /// would have to be unpacked in memory.
+    /// There is no such attachment, or no such commit; the attachment is packed and exceeds the limit, so that it would
+    /// have to be unpacked in memory.
     pub fn attachment(
         &self,
         path: &ExistingAttachment,
@@ -175,11 +173,11 @@ impl Wiki {
         Ok(Attachment { path, etag: entry.id, content })
     }
 
-    /// Up to `limit` attachments of a page, after the name `after`, in byte order; those at the root
-    /// of the tree for the page `""`. The page itself need not exist.
+    /// Lists up to `limit` attachments of a page, after the name `after`, in byte order. The page `""` has the files at
+    /// the root of the tree. The page itself need not exist.
     ///
     /// # Errors
-    /// The path can't be a page's; the repository can't be read.
+    /// The path isn't a valid page path; the repository can't be read.
     pub fn attachments(
         &self,
         page: &str,
@@ -205,7 +203,7 @@ impl Wiki {
         }
     }
 
-    /// What the list of attachments says, from the history: for as long as the index can't.
+    /// Lists attachments from the history, while the index is behind.
     fn attachments_from_git(
         &self,
         head: Revision,
@@ -242,11 +240,11 @@ impl Wiki {
         Ok(Upload::new(self.dir(), self.attachment_limit()))
     }
 
-    /// Makes the bytes of an upload durable in the repository, where nothing names them yet. Saves go
-    /// on meanwhile. A save that would be refused is refused here already, before anything is written.
+    /// Makes the bytes of an upload durable in the repository, as an unreferenced object. Saves go on meanwhile. A save
+    /// that would be refused is refused before anything is written.
     ///
     /// # Errors
-    /// As [`save_attachment`](Self::save_attachment).
+    /// The errors of [`save_attachment`](Self::save_attachment).
     pub fn stage(
         &self,
         path: &ExistingAttachment,
@@ -269,11 +267,11 @@ impl Wiki {
         upload.store(self.repo())
     }
 
-    /// Saves an attachment. When this returns, the content survives a crash and a power cut.
+    /// Saves an attachment. On return the content is durable: it survives a crash and a power cut.
     ///
     /// # Errors
-    /// The attachment exists and the base is [`Base::New`], or it doesn't have the version of the
-    /// base; the name collides; the disk is full. See [`Wiki::save`].
+    /// The attachment exists and the base is [`Base::New`], or its version differs from the base; the name collides;
+    /// the disk is full. See [`Wiki::save`].
     pub fn save_attachment(
         &self,
         save: &SaveAttachment<'_>,
@@ -305,7 +303,7 @@ impl Wiki {
             if published.merged
                 && let Some(entry) = self.repo().entry(published.revision, &saved.path)?
             {
-                // Somebody pushed a text of the same name in that moment, and both were merged.
+                // A concurrent push changed a text file of the same name, and both versions were merged.
                 saved.etag = entry.id;
                 saved.size = self.repo().blob_size(entry.id)?;
             }
@@ -313,10 +311,10 @@ impl Wiki {
         Ok(saved)
     }
 
-    /// Deletes an attachment and returns the commit that did.
+    /// Deletes an attachment and returns the commit.
     ///
     /// # Errors
-    /// There is no such attachment; it doesn't have the version of the base.
+    /// There is no such attachment; its version differs from the base.
     pub fn delete_attachment(&self, delete: &DeleteAttachment<'_>) -> Result<Revision, Error> {
         let (done, published) = self.write(|unit| {
             let found = match unit.head {
@@ -337,7 +335,7 @@ impl Wiki {
         published.map(|published| published.revision).or(done).ok_or(Error::Closed)
     }
 
-    /// The commit of the same deletion, if its client may not have been told.
+    /// Finds the commit of the same deletion, if its client may not have got the answer.
     fn attachment_deleted_before(
         &self,
         unit: &Unit<'_>,
@@ -354,7 +352,7 @@ impl Wiki {
         Ok(done.map(|done| done.revision))
     }
 
-    /// What is in the directory of a page, under the spelling that exists.
+    /// Returns the directory of a page in the spelling that exists, with its entries.
     fn directory(
         &self,
         head: Revision,
@@ -374,7 +372,7 @@ impl Wiki {
         }
     }
 
-    /// Adds what only the history knows: who last changed each file.
+    /// Adds the last commit of each file, which only the history knows.
     fn summaries(
         &self,
         head: Revision,
@@ -415,7 +413,7 @@ fn plan(
 ) -> Result<(ExistingAttachment, Option<Entry>), Error> {
     let (path, current) = written_attachment(&unit.view, unit.head, path)?;
     match (current, base) {
-        // It is stored already, whatever it was made from.
+        // The content is stored already, so the base doesn't matter.
         (Some(now), _) if now.id == new => {}
         (None, Base::New) => refuse_collisions(unit, path.as_str(), path.as_str())?,
         (Some(now), Base::New) => {

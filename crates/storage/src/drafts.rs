@@ -1,7 +1,7 @@
-//! Texts that somebody is still writing: one per page and owner, seen by nobody else.
+//! Drafts: unsaved texts, one per page and owner, visible only to the owner.
 //!
-//! They are rows of wiki.db, as the wiki software has them that this format comes from. A draft
-//! remembers which version of the page it was begun from, and goes with the save that it becomes.
+//! They are rows of wiki.db, in the table format of OtterWiki. A draft records the version of the page that it is based
+//! on. A save from a draft deletes it in the same transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::Serialize;
@@ -14,43 +14,43 @@ use crate::revision::{Etag, Revision};
 use crate::spelling::{stored_page, written_page};
 use crate::wiki::Wiki;
 
-/// The most drafts that one owner may have in a wiki.
+/// Maximum number of drafts per owner in a wiki.
 const MAX_DRAFTS: i64 = 1000;
-/// The most bytes of an owner's drafts: six of the largest pages there may be, or thousands of others.
+/// Maximum bytes of an owner's drafts: six pages of maximum size, or thousands of others.
 const OWN_BYTES: u64 = 32 << 20;
-/// The most bytes of all drafts of a wiki.
+/// Maximum bytes of all drafts of a wiki.
 const ALL_BYTES: u64 = 256 << 20;
-/// As `OWN_BYTES` and `ALL_BYTES`, for those who aren't members of the wiki: there may be any number of
-/// them, and the room that members have they can't use up.
+/// Like `OWN_BYTES` and `ALL_BYTES`, for people who aren't members of the wiki: their number is unlimited, and they
+/// must not use up the members' room.
 const GUEST_BYTES: u64 = 8 << 20;
 const ALL_BYTES_FOR_GUESTS: u64 = 64 << 20;
 
-/// A place in a text. Whether lines are counted from 0 or from 1 is the editor's to know.
+/// A place in a text. The editor decides whether lines are counted from 0 or from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Cursor {
     /// The line.
     pub line: u32,
-    /// The place in the line.
+    /// The column.
     pub column: u32,
 }
 
-/// What a list says about a draft.
+/// A draft in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DraftSummary {
     /// The path of the page, which need not exist.
     pub path: String,
-    /// The version of the page that the draft was begun from; `None` if there was no page.
+    /// The version of the page that the draft is based on; `None` if there was no page.
     pub base: Option<Etag>,
-    /// The page's version now; `None` if there is no page.
+    /// The page's present version; `None` if there is no page.
     pub current: Option<Etag>,
-    /// When the draft was last written, to the millisecond.
+    /// Time of the last change, to the millisecond.
     pub updated: OffsetDateTime,
     /// Bytes of content.
     pub size: u64,
 }
 
 impl DraftSummary {
-    /// Whether the page isn't any more what the draft was begun from.
+    /// Returns `true` if the page has changed since the version that the draft is based on.
     pub fn is_stale(&self) -> bool {
         self.base != self.current
     }
@@ -63,38 +63,38 @@ pub struct Draft {
     pub summary: DraftSummary,
     /// The text.
     pub content: String,
-    /// Where its author was.
+    /// The author's cursor.
     pub cursor: Option<Cursor>,
 }
 
-/// What a draft is begun from.
+/// The version that a draft is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DraftBase {
-    /// What the draft was begun from before, or else the page as it is now.
+    /// The base that the draft has already; for a new one, the page's present version.
     Kept,
-    /// This version of the page; `None` when there was no page.
+    /// This version of the page; `None` if there was no page.
     Version(Option<Etag>),
 }
 
-/// A draft to be kept.
+/// A draft to be stored.
 #[derive(Clone, Debug)]
 pub struct NewDraft<'a> {
-    /// What identifies its owner, for good.
+    /// The permanent identifier of its owner.
     pub owner: &'a str,
     /// The page. One that isn't there must have a name that may be created, see [`PagePath`](crate::PagePath).
     pub path: &'a ExistingPath,
     /// The text, whole.
     pub content: &'a str,
-    /// What it was begun from.
+    /// The version that the draft is based on.
     pub base: DraftBase,
-    /// Where its author is.
+    /// The author's cursor.
     pub cursor: Option<Cursor>,
-    /// Whether the owner is no member of the wiki.
+    /// True if the owner isn't a member of the wiki.
     pub is_guest: bool,
 }
 
 impl Wiki {
-    /// Up to `limit` drafts of an owner, after the path `after`, in byte order of their paths.
+    /// Lists up to `limit` drafts of an owner, after the path `after`, in byte order of their paths.
     ///
     /// # Errors
     /// wiki.db or the repository can't be read.
@@ -111,10 +111,10 @@ impl Wiki {
         stored.into_iter().map(|stored| self.summary_of_draft(stored, head)).collect()
     }
 
-    /// An owner's draft of a page.
+    /// Returns an owner's draft of a page.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no such draft.
     pub fn draft(&self, owner: &str, path: &ExistingPath) -> Result<Draft, Error> {
         self.check_open()?;
         let none = || Error::NoDraft { path: path.as_str().to_owned() };
@@ -136,12 +136,12 @@ impl Wiki {
         Ok(Draft { summary, content, cursor })
     }
 
-    /// Keeps a draft in place of the owner's last one of the page. Returns what a list says
-    /// about it, and whether it is the first. It survives a crash and a power cut when this returns.
+    /// Stores a draft, replacing the owner's previous one of the page. Returns its summary, and whether it is the
+    /// first. On return the draft is durable: it survives a crash and a power cut.
     ///
     /// # Errors
-    /// The text is larger than a page may be; the owner has too many drafts; their drafts, all drafts or the
-    /// wiki would be too large ([`Error::QuotaExceeded`]); the disk is full.
+    /// The text exceeds the page limit; the owner has too many drafts; their drafts, all drafts or the wiki would be
+    /// too large ([`Error::QuotaExceeded`]); the disk is full.
     pub fn put_draft(&self, new: &NewDraft<'_>) -> Result<(DraftSummary, bool), Error> {
         let size = new.content.len() as u64;
         let (path, _) = written_page(&self.repo().view(), self.current()?, new.path)?;
@@ -152,8 +152,7 @@ impl Wiki {
             return Err(Error::TooLarge { path: path.to_owned(), size, limit });
         }
         let (kept, _) = self.write(|unit| {
-            // Nothing comes between this and the transaction: all drafts are changed under the
-            // writer lock.
+            // No other change can happen between this and the transaction: drafts change only under the writer lock.
             let (before, count) = self.database()?.read(|connection| {
                 let before = find(connection, new.owner, path)?;
                 Ok::<_, Error>((before, count(connection, new.owner)?))
@@ -180,7 +179,7 @@ impl Wiki {
         Ok(kept)
     }
 
-    /// Refuses a draft for which there is no room. One that isn't longer than the one before is never refused.
+    /// Refuses a draft that exceeds the limits. A draft that isn't longer than its predecessor is never refused.
     fn check_draft_bytes(&self, new: &NewDraft<'_>, before: Option<u64>) -> Result<(), Error> {
         let size = new.content.len() as u64;
         let added = match before {
@@ -206,12 +205,12 @@ impl Wiki {
         self.check_disk(added)
     }
 
-    /// Removes an owner's draft of a page.
+    /// Deletes an owner's draft of a page.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no such draft.
     pub fn delete_draft(&self, owner: &str, path: &ExistingPath) -> Result<(), Error> {
-        // Looking must not create a wiki.db.
+        // Without a draft, no wiki.db must be created.
         let path = self.draft(owner, path)?.summary.path;
         self.write(|unit| {
             unit.also(|transaction| remove(transaction, owner, &path));
@@ -226,7 +225,7 @@ impl Wiki {
         head: Option<Revision>,
     ) -> Result<DraftSummary, Error> {
         let Stored { path, base, updated, size } = stored;
-        // The table may hold paths that no page can have; then there is no page.
+        // Other software may have stored paths that no page can have.
         let current = match (head, ExistingPath::new(&path)) {
             (Some(head), Ok(path)) => self.repo().entry(head, &path.file())?,
             _ => None,
@@ -236,7 +235,7 @@ impl Wiki {
     }
 }
 
-/// A row, but for its text.
+/// A row without its text.
 struct Stored {
     path: String,
     base: Option<Etag>,
@@ -244,7 +243,7 @@ struct Stored {
     size: u64,
 }
 
-/// The columns of [`Stored`]. A time that is none becomes 1970.
+/// The columns of [`Stored`]. An invalid time becomes 1970.
 const COLUMNS: &str = "pagepath, base, \
     coalesce(cast(round(unixepoch(datetime, 'subsec') * 1000) as integer), 0), \
     coalesce(octet_length(content), 0)";
@@ -261,7 +260,7 @@ impl Stored {
     }
 }
 
-/// Other software doesn't promise one row per page and author: the last one counts.
+/// Other software may store several rows per page and author: the last one counts.
 fn list(
     connection: &Connection,
     owner: &str,
@@ -311,7 +310,7 @@ fn count(connection: &Connection, owner: &str) -> Result<i64, DbError> {
     Ok(connection.prepare_cached(sql)?.query_row([owner], |row| row.get(0))?)
 }
 
-/// The bytes of an owner's drafts, and of all drafts, with about what their rows take.
+/// Returns the bytes of an owner's drafts and of all drafts, including an estimate for their rows.
 fn bytes(connection: &Connection, owner: &str) -> Result<(u64, u64), DbError> {
     let sql = "select
         (select coalesce(sum(octet_length(content) + 3 * octet_length(pagepath) + 200), 0)
@@ -329,7 +328,7 @@ fn insert(
     base: Option<Etag>,
     updated: OffsetDateTime,
 ) -> Result<(), DbError> {
-    // The time as other software writes it, with six digits behind the point.
+    // In the time format of other software, with six decimals.
     let sql = "insert into drafts
         (pagepath, author_email, content, cursor_line, cursor_ch, base, datetime)
         values (?1, ?2, ?3, ?4, ?5, ?6,
@@ -346,7 +345,7 @@ fn insert(
     Ok(())
 }
 
-/// Removes an owner's draft of a page, if there is one.
+/// Deletes an owner's draft of a page, if there is one.
 pub(crate) fn remove(
     transaction: &Transaction<'_>,
     owner: &str,
@@ -357,9 +356,9 @@ pub(crate) fn remove(
     Ok(())
 }
 
-/// The page at a path and those below it that have drafts.
+/// Returns the pages with drafts at a path and below it.
 pub(crate) fn pages_at(connection: &Connection, path: &str) -> Result<Vec<String>, DbError> {
-    // After a path and a slash comes everything below it, before the next character.
+    // The paths below a page start with its path and a slash; `0` is the character after the slash.
     let sql = "select distinct pagepath from drafts
         where pagepath = ?1 or (pagepath > ?1 || '/' and pagepath < ?1 || '0')";
     let mut select = connection.prepare_cached(sql)?;
@@ -367,13 +366,14 @@ pub(crate) fn pages_at(connection: &Connection, path: &str) -> Result<Vec<String
     Ok(pages.collect::<Result<_, _>>()?)
 }
 
-/// Takes drafts along with their pages: from the first path of each pair to the second. Who has a draft
-/// there already keeps both where they are.
+/// Moves drafts with their pages: from the first path of each pair to the second. If an owner has a draft at the new
+/// path already, both drafts stay where they are.
 pub(crate) fn move_pages(
     transaction: &Transaction<'_>,
     moves: &[(String, String)],
 ) -> Result<(), DbError> {
-    // First all are lifted off, since one page may go where another one comes from. No path begins so.
+    // First all drafts move to temporary paths, since a page may move to another moving page's old path. No page's path
+    // begins with this character.
     let mut lift = transaction
         .prepare_cached("update drafts set pagepath = char(1) || ?2 where pagepath = ?1")?;
     for (from, to) in moves {
@@ -392,7 +392,7 @@ pub(crate) fn move_pages(
     Ok(())
 }
 
-/// As exact as it is stored.
+/// The present time, in the precision of the table.
 fn now() -> OffsetDateTime {
     from_milliseconds(milliseconds(OffsetDateTime::now_utc()))
 }

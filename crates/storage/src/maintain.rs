@@ -72,8 +72,8 @@ impl Wiki {
     /// [`stop_indexing`](Self::stop_indexing) and [`close`](Self::close) cancel it.
     ///
     /// # Errors
-    /// [`Error::Cancelled`]: it was ended. git failed or isn't there; the disk is full or failing. The
-    /// repository is as good as before.
+    /// [`Error::Cancelled`]: the run was cancelled. git failed or isn't installed; the disk is full or failing. The
+    /// repository is intact in each case.
     pub fn maintain(&self) -> Result<Maintenance, Error> {
         self.check_open()?;
         self.forget_old_answers()?;

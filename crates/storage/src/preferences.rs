@@ -1,9 +1,9 @@
-//! Settings of one wiki.
+//! The settings of a wiki.
 //!
-//! They are rows of wiki.db, an upper-case name and a text each, as the wiki software has them that
-//! this format comes from: an adopted wiki's settings hold at once and go back unchanged. What this
-//! program knows it shows typed, under the lower-case names of the same rows ([`Preferences`]). All
-//! other rows are kept and never consulted: who may do what, for one, is the platform's to say.
+//! They are rows of wiki.db, each with an upper-case name and a text, in the format of OtterWiki: the settings of an
+//! imported wiki take effect unchanged, and can be exported unchanged. Known settings are offered as typed values,
+//! under the same names in lower case ([`Preferences`]). All other rows are kept but ignored: permissions, for example,
+//! are up to the platform.
 
 mod known;
 mod rows;
@@ -26,21 +26,21 @@ pub use rows::{RawPreferences, check_preferences};
 pub(crate) use rows::{all, set};
 pub use value::PreferenceValue;
 
-/// Changes to some preferences, by their lower-case names: a new value, or `None` for the default.
+/// Changes to preferences, by their lower-case names: a new value, or `None` for the default.
 pub type PreferenceChanges = BTreeMap<String, Option<PreferenceValue>>;
 
-/// What a wiki wants to hear with each change.
+/// The rule for commit messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitMessage {
-    /// A message, or else one is made up.
+    /// A message is optional; one is generated if it is absent.
     Optional,
-    /// A message; without one the change is refused.
+    /// A change without a message is refused.
     Required,
-    /// None: those that come are dropped.
+    /// Messages are ignored.
     Disabled,
 }
 
-/// Which side of `[[left|right]]` is the page.
+/// The order of page and title in `[[left|right]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WikilinkStyle {
     /// `[[page|title]]`
@@ -49,23 +49,23 @@ pub enum WikilinkStyle {
     TitleLink,
 }
 
-/// Whether addresses of other wiki software lead to the pages, too.
+/// Support for the URLs of other wiki software.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegacyUrls {
-    /// They don't.
+    /// Not supported.
     Off,
-    /// Those of An Otter Wiki do.
+    /// The URLs of An Otter Wiki lead to the pages.
     OtterWiki,
 }
 
-/// All preferences that this program knows, with the defaults where nothing (usable) is set.
+/// All known preferences, with the default for those that are missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preferences {
     values: BTreeMap<&'static str, Option<PreferenceValue>>,
 }
 
 impl Preferences {
-    /// What these rows say. A text that has no meaning for its preference counts as absent.
+    /// Reads preferences from rows. An invalid text counts as absent.
     pub fn from_rows(rows: &RawPreferences) -> Self {
         let values = KNOWN.iter().map(|known| {
             let stored = rows.get(&known.row()).and_then(|text| known.kind.read(text));
@@ -74,17 +74,17 @@ impl Preferences {
         Self { values: values.collect() }
     }
 
-    /// A value by its lower-case name; `None` if there is none or the name isn't known.
+    /// Returns a value by its lower-case name; `None` if there is no value or the name is unknown.
     pub fn get(&self, name: &str) -> Option<&PreferenceValue> {
         self.values.get(name)?.as_ref()
     }
 
-    /// The wiki's name for its readers; `None` is its title on the platform.
+    /// The wiki's name for its readers; `None`: its title on the platform.
     pub fn site_name(&self) -> Option<&str> {
         self.text("site_name")
     }
 
-    /// What the wiki is about.
+    /// The wiki's description.
     pub fn site_description(&self) -> Option<&str> {
         self.text("site_description")
     }
@@ -94,27 +94,27 @@ impl Preferences {
         self.text("site_lang").unwrap_or_default()
     }
 
-    /// The path or address of the logo.
+    /// The path or URL of the logo.
     pub fn site_logo(&self) -> Option<&str> {
         self.text("site_logo")
     }
 
-    /// The path or address of the icon.
+    /// The path or URL of the icon.
     pub fn site_icon(&self) -> Option<&str> {
         self.text("site_icon")
     }
 
-    /// Whether search engines are welcome.
+    /// Returns `true` if search engines may index the wiki.
     pub fn allows_robots(&self) -> bool {
         self.text("robots_txt") != Some("disallow")
     }
 
-    /// The path of the page that a visitor sees first.
+    /// The path of the start page.
     pub fn home_page(&self) -> &str {
         self.text("home_page").unwrap_or_default()
     }
 
-    /// Whether changes need a message.
+    /// The rule for commit messages.
     pub fn commit_message(&self) -> CommitMessage {
         match self.text("commit_message") {
             Some("required") => CommitMessage::Required,
@@ -123,12 +123,12 @@ impl Preferences {
         }
     }
 
-    /// The message of changes that come without one; `%P` in it stands for the page's path.
+    /// The message for changes without one; `%P` in it stands for the page's path.
     pub fn default_commit_message(&self) -> Option<&str> {
         self.text("default_commit_message")
     }
 
-    /// How wiki links are read.
+    /// The order of page and title in wiki links.
     pub fn wikilink_style(&self) -> WikilinkStyle {
         match self.text("wikilink_style") {
             Some("title_link") => WikilinkStyle::TitleLink,
@@ -136,7 +136,7 @@ impl Preferences {
         }
     }
 
-    /// The same, as [`links`](crate::links) takes it.
+    /// The same setting as [`wikilink_style`](Self::wikilink_style), in the type of [`links`](crate::links).
     pub fn link_style(&self) -> LinkStyle {
         match self.wikilink_style() {
             WikilinkStyle::LinkTitle => LinkStyle::TargetFirst,
@@ -154,12 +154,12 @@ impl Preferences {
         self.flag("retain_page_name_case")
     }
 
-    /// Whether titles made from page names show spaces for underscores.
+    /// Returns `true` if titles made from page names show underscores as spaces.
     pub fn treat_underscore_as_space_for_titles(&self) -> bool {
         self.flag("treat_underscore_as_space_for_titles")
     }
 
-    /// Which addresses lead to the pages besides our own.
+    /// The foreign URLs that lead to the pages.
     pub fn legacy_urls(&self) -> LegacyUrls {
         match self.text("legacy_urls") {
             Some("otterwiki") => LegacyUrls::OtterWiki,
@@ -167,12 +167,12 @@ impl Preferences {
         }
     }
 
-    /// Whether the wiki can be cloned, fetched and pushed with git.
+    /// Returns `true` if the wiki can be cloned, fetched and pushed with git.
     pub fn git_enabled(&self) -> bool {
         self.flag("git_enabled")
     }
 
-    /// Whether its admins may push a history that isn't built on what is there.
+    /// Returns `true` if the wiki's admins may push a rewritten history.
     pub fn git_force_push(&self) -> bool {
         self.flag("git_force_push")
     }
@@ -195,22 +195,22 @@ impl Default for Preferences {
     }
 }
 
-/// One object: every name, and `null` where there is no value.
+/// A JSON object with every name, and `null` where there is no value.
 impl Serialize for Preferences {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.values.serialize(serializer)
     }
 }
 
-/// A preference that can't be set, or not to that.
+/// An unknown preference, or an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the preference `{name}` {why}")]
 pub struct InvalidPreference {
-    /// Its name; the beginning of a long one.
+    /// Its name; cut off if it is long.
     pub name: String,
     /// `unknown_preference`, `wrong_type` or `invalid_value`.
     pub code: &'static str,
-    /// What is wrong with it: the end of a sentence.
+    /// The problem: the end of a sentence.
     pub why: String,
 }
 
@@ -220,12 +220,12 @@ impl InvalidPreference {
     }
 }
 
-/// All that is wrong with some preferences: at least one thing.
+/// All invalid preferences of a request: at least one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidPreferences(Vec<InvalidPreference>);
 
 impl InvalidPreferences {
-    /// Each thing, in the order of the names.
+    /// Returns the problems, in the order of the names.
     pub fn all(&self) -> &[InvalidPreference] {
         &self.0
     }
@@ -238,7 +238,7 @@ impl std::fmt::Display for InvalidPreferences {
     }
 }
 
-/// The rows that these changes come to: a text to store, or `None` for a row to remove.
+/// Converts changes to rows: a text to store, or `None` for a row to remove.
 fn rows_of(
     changes: &PreferenceChanges,
 ) -> Result<BTreeMap<String, Option<String>>, InvalidPreferences> {
@@ -257,21 +257,21 @@ fn rows_of(
     if wrong.is_empty() { Ok(rows) } else { Err(InvalidPreferences(wrong)) }
 }
 
-/// The rows of a new wiki with these settings.
+/// Returns the rows of a new wiki with these settings.
 ///
 /// # Errors
-/// A name isn't known, or a value isn't one for its preference.
+/// A name is unknown, or a value invalid.
 pub fn preference_rows(changes: &PreferenceChanges) -> Result<RawPreferences, InvalidPreferences> {
     let rows = rows_of(changes)?;
     Ok(rows.into_iter().filter_map(|(name, text)| Some((name, text?))).collect())
 }
 
-/// The preferences of an open wiki, read once: every save asks them.
+/// The cached preferences of an open wiki: every save needs them.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered(Mutex<Option<Arc<Preferences>>>);
 
 impl Remembered {
-    /// Reads under the lock: whoever forgets meanwhile waits, and forgets what was read.
+    /// Reads under the lock, so that a concurrent `forget` waits and then drops the value just read.
     fn get_or_read(
         &self,
         read: impl FnOnce() -> Result<RawPreferences, Error>,
@@ -291,7 +291,7 @@ impl Remembered {
 }
 
 impl Wiki {
-    /// All preferences; from memory, most times.
+    /// Returns all preferences, usually from memory.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -300,10 +300,10 @@ impl Wiki {
         self.remembered_preferences().get_or_read(|| self.raw_preferences())
     }
 
-    /// Changes some preferences, all or none; the others stay. Returns all.
+    /// Changes some preferences atomically; the others stay. Returns all.
     ///
     /// # Errors
-    /// A name isn't known, or a value isn't one for its preference; the disk is full.
+    /// A name is unknown, or a value invalid; the disk is full.
     pub fn change_preferences(
         &self,
         changes: &PreferenceChanges,
@@ -312,8 +312,8 @@ impl Wiki {
         self.preferences()
     }
 
-    /// Every row, also of what this program doesn't know: to be carried to another wiki or program.
-    /// An adopted wiki may keep secrets there.
+    /// Returns every row, including unknown ones, for a transfer to another wiki or program. In an imported wiki they
+    /// may contain secrets.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -325,7 +325,7 @@ impl Wiki {
         }
     }
 
-    /// Sets rows as another wiki or program had them; the others stay.
+    /// Sets rows from another wiki or program; the others stay.
     ///
     /// # Errors
     /// A name or text can't be stored; the disk is full.
@@ -345,8 +345,8 @@ impl Wiki {
         if rows.contains_key("WIKILINK_STYLE") { self.outdate_index() } else { Ok(()) }
     }
 
-    /// Has the index written anew: links are indexed as they are read, and that changed. To be called when
-    /// the preferences of before are forgotten.
+    /// Makes the index be rebuilt, because the style of links has changed. The cached preferences must have been
+    /// dropped before.
     pub(crate) fn outdate_index(&self) -> Result<(), Error> {
         self.write(|unit| {
             unit.also(index::forget);

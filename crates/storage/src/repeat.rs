@@ -1,5 +1,5 @@
-//! Changes that are asked for once more. A change may be done though its client wasn't told: the disk was full
-//! when it was to be made visible, the process died, or the answer got lost on its way.
+//! Repeated requests. A change may be done although its client got no answer: the disk was full when the change was to
+//! become visible, the process died, or the answer was lost.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -11,19 +11,19 @@ use crate::revision::Revision;
 use crate::unit::Unit;
 use crate::wiki::Wiki;
 
-/// So many of the newest commits are looked at: a repeat comes soon.
+/// Number of the newest commits that are searched: a retry comes soon.
 const NEWEST: usize = 32;
-/// So many commits are remembered that may not have been answered.
+/// Maximum number of unanswered commits that are remembered.
 const UNANSWERED: usize = 1024;
 
-/// A commit that did what is asked for once more.
+/// An earlier commit that did what a repeated request asks for.
 pub(crate) struct Repeated {
     pub(crate) revision: Revision,
     pub(crate) parent: Option<Revision>,
     pub(crate) changes: Vec<FileChange>,
 }
 
-/// Commits that are durable, and whose clients may not have been told.
+/// Durable commits whose clients may not have got an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Unanswered(VecDeque<Revision>);
 
@@ -41,24 +41,24 @@ impl Unanswered {
 }
 
 impl Wiki {
-    /// Notes that a commit is durable.
+    /// Records that a commit is durable.
     pub(crate) fn is_durable(&self, commit: Revision) {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).add(commit);
     }
 
-    /// Notes that a commit is visible, so that whoever made it is told.
+    /// Records that a commit is visible, so that its client gets an answer.
     pub(crate) fn is_visible(&self, commit: Revision) {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).remove(commit);
     }
 
-    /// Whether the client that made the commit may not have been told.
+    /// Returns `true` if the client that made the commit may not have got an answer.
     pub(crate) fn may_be_unanswered(&self, commit: Revision) -> bool {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).0.contains(&commit)
     }
 }
 
 impl Unit<'_> {
-    /// The newest of the last commits that `author` made and that changes what `is_it` looks for.
+    /// Finds the newest of the last commits by `author` whose changes satisfy `is_it`.
     pub(crate) fn made_before(
         &self,
         author: &Author,

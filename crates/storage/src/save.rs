@@ -1,4 +1,4 @@
-//! Saving and deleting one page: what a change is based on decides what becomes of it.
+//! Saves and deletes one page. The outcome depends on the version that the change is based on.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::spelling::{stored_page, written_page};
 use crate::unit::Unit;
 use crate::wiki::Wiki;
 
-/// What a change was made from.
+/// The version that a change is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     /// The page didn't exist.
@@ -32,13 +32,13 @@ pub struct Save<'a> {
     pub path: &'a ExistingPath,
     /// Its new content, whole.
     pub content: &'a [u8],
-    /// What the author saw when they began.
+    /// The version that the author saw.
     pub base: Base,
-    /// Who made the change.
+    /// The author of the change.
     pub author: &'a Author,
-    /// Why; a sentence is made up when there is none.
+    /// The commit message; one is generated if it is absent.
     pub message: Option<&'a str>,
-    /// Whether a change that was saved meanwhile may be merged with, if it is somewhere else in the page.
+    /// Allows a merge with changes that were saved meanwhile elsewhere in the page.
     pub merge: bool,
 }
 
@@ -47,39 +47,39 @@ pub struct Save<'a> {
 pub struct Delete<'a> {
     /// The page.
     pub path: &'a ExistingPath,
-    /// The version the author saw.
+    /// The version that the author saw.
     pub base: Etag,
-    /// Who deletes it.
+    /// The author of the deletion.
     pub author: &'a Author,
-    /// Why; a sentence is made up when there is none.
+    /// The commit message; one is generated if it is absent.
     pub message: Option<&'a str>,
 }
 
-/// What became of a save. It is durable.
+/// The outcome of a save. It is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Saved {
     /// The page path.
     pub path: String,
-    /// The page's version now.
+    /// The page's present version.
     pub etag: Etag,
     /// The commit that contains the save; for an unchanged page, the head.
     pub revision: Revision,
-    /// Whether the page was new.
+    /// True if the page was new.
     #[serde(skip)]
     pub created: bool,
-    /// Whether anything was written: saving what is there already writes nothing.
+    /// True if a commit was made: saving the present content writes nothing.
     #[serde(skip)]
     pub changed: bool,
-    /// Whether somebody else's change is in the content, too.
+    /// True if the content also has changes by another person.
     pub merged: bool,
     /// The content, if it was merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
 }
 
-/// What a save comes to once the page's present state is known.
+/// The effect of a save on the page's present state.
 enum Plan {
-    /// It is stored already: as sent, or (merged) as part of what others saved meanwhile.
+    /// The content is stored already: as sent, or (`merged`) as part of a later version.
     Unchanged {
         merged: bool,
     },
@@ -89,34 +89,34 @@ enum Plan {
     },
 }
 
-/// What was deleted with a page.
+/// The files that were deleted with a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deleted {
-    /// The commit that did.
+    /// The commit.
     pub revision: Revision,
-    /// The paths of what else it deleted: the first [`MAX_CHANGES`](crate::MAX_CHANGES).
+    /// The paths of the other deleted files: the first [`MAX_CHANGES`](crate::MAX_CHANGES).
     pub others: Vec<String>,
-    /// Whether there are more.
+    /// True if there are more.
     pub truncated: bool,
 }
 
 impl Wiki {
-    /// Saves a page. When this returns, the text survives a crash and a power cut.
+    /// Saves a page. On return the text is durable: it survives a crash and a power cut.
     ///
     /// # Errors
-    /// The page exists and the base is [`Base::New`]; the base was never this page's content; the
-    /// page changed meanwhile in the same place ([`Error::Conflict`]) or at all, without `merge`; the
-    /// name collides; the content is too large, by itself or once merged; the disk is full. Nothing was changed then; only if
-    /// the disk became full in the middle of the save, it may still appear once there is room again.
+    /// The page exists and the base is [`Base::New`]; the base was never this page's content; the page changed
+    /// meanwhile in the same place ([`Error::Conflict`]), or anywhere, without `merge`; the name collides; the content
+    /// is too large, by itself or once merged; the disk is full. Nothing is changed in these cases, with one exception:
+    /// if the disk became full in the middle of the save, the text may still appear once there is room again.
     pub fn save(&self, save: &Save<'_>) -> Result<Saved, Error> {
         self.save_and_also(save, |_, _| ())
     }
 
-    /// As [`save`](Self::save), and `owner`'s draft of the page goes with it, also if there was
-    /// nothing new in it: both happen or neither does.
+    /// As [`save`](Self::save), and deletes `owner`'s draft of the page in the same transaction, even if the draft
+    /// changed nothing.
     ///
     /// # Errors
-    /// As [`save`](Self::save). The draft is still there then.
+    /// The errors of [`save`](Self::save). The draft is kept then.
     pub fn save_from_draft(&self, save: &Save<'_>, owner: &str) -> Result<Saved, Error> {
         self.save_and_also(save, |unit, path| {
             let owner = owner.to_owned();
@@ -154,7 +154,7 @@ impl Wiki {
         Ok(saved)
     }
 
-    /// Deletes a page and returns the commit that did.
+    /// Deletes a page and returns the commit.
     ///
     /// # Errors
     /// There is no such page; the base was never its content; it changed meanwhile.
@@ -165,7 +165,7 @@ impl Wiki {
     /// Deletes a page with its sub-pages and attachments.
     ///
     /// # Errors
-    /// As [`delete`](Self::delete).
+    /// The errors of [`delete`](Self::delete).
     pub fn delete_recursively(&self, delete: &Delete<'_>) -> Result<Deleted, Error> {
         self.delete_files(delete, |unit, page| {
             let Some(head) = unit.head else { return Ok(Vec::new()) };
@@ -208,7 +208,7 @@ impl Wiki {
         Ok(Deleted { revision: revision.ok_or(Error::Closed)?, others, truncated })
     }
 
-    /// What else the same deletion deleted, and in which commit, if its client may not have been told.
+    /// Returns the outcome of an earlier identical deletion, if its client may not have got the answer.
     fn deleted_before(
         &self,
         unit: &Unit<'_>,
@@ -374,7 +374,7 @@ impl Wiki {
         }
     }
 
-    /// Whether the page, under whatever names it had, ever had this content.
+    /// Returns `true` if the page ever had this content, under any of its former names.
     fn had_version(
         &self,
         head: Revision,
@@ -394,7 +394,8 @@ impl Wiki {
         Ok(false)
     }
 
-    /// Where a page is now that was moved away: by a commit that says so, or by copying it first.
+    /// Returns the present path of a page that was moved away: by a commit that records the move, or by copying and
+    /// deleting.
     fn moved_to(&self, path: &ExistingPath, content: Etag) -> Result<Option<String>, Error> {
         let database = self.database()?;
         let moved = database.read(|c| Ok::<_, Error>(index::moved_to(c, &path.file())?))?;
@@ -408,7 +409,7 @@ impl Wiki {
         Ok(String::from_utf8_lossy(&self.blob(id)?).into_owned())
     }
 
-    /// Somebody else's commit had to be merged in after ours: the page may hold more than was sent.
+    /// Another program's commit was merged after this save, so the page may contain more than was sent.
     fn take_merged(&self, saved: &mut Saved) -> Result<(), Error> {
         let path = ExistingPath::new(&saved.path)?;
         if let Some(entry) = self.repo().entry(saved.revision, &path.file())?
@@ -421,7 +422,7 @@ impl Wiki {
     }
 }
 
-/// Fills the unit with what the plan needs.
+/// Fills the unit according to the plan.
 fn fill(
     unit: &mut Unit<'_>,
     save: &Save<'_>,
@@ -460,9 +461,9 @@ fn existing_page(unit: &Unit<'_>, path: &ExistingPath) -> Result<(ExistingPath, 
     found.ok_or_else(|| not_found(path))
 }
 
-/// Looks at every directory on the way for a name that some file systems couldn't tell from ours,
-/// or that is a file where we need a directory: `a.md/child` must not eat the page `a`. `file` is
-/// what is to be created, `path` what its author calls it.
+/// Checks every directory on the path for a name that some file systems can't tell from the new one, and for a file
+/// where a directory is needed: `a.md/child` must not replace the page `a`. `file` is the path to be created, `path`
+/// its name for the author.
 pub(crate) fn refuse_collisions(unit: &Unit<'_>, path: &str, file: &str) -> Result<(), Error> {
     if unit.head.is_none() {
         return Ok(());
@@ -481,7 +482,7 @@ pub(crate) fn refuse_collisions(unit: &Unit<'_>, path: &str, file: &str) -> Resu
                 let existing = if dir.is_empty() { other } else { format!("{dir}/{other}") };
                 Err(Error::Collision { path: path.to_owned(), existing })
             }
-            // A new directory (or the file itself): nothing below it can collide.
+            // The directory, or the file itself, is new: nothing below it can collide.
             None => Ok(()),
         };
     }

@@ -1,5 +1,4 @@
-//! Undoing: one commit, or everything since one. Both make a new commit; nothing is taken out of the
-//! history.
+//! Undoes one commit, or all commits since one. Both make a new commit; nothing is removed from the history.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,40 +16,39 @@ use crate::revision::Revision;
 use crate::unit::{MadeTexts, Unit};
 use crate::wiki::Wiki;
 
-/// Undo one commit, or go back to one.
+/// A request to undo one commit, or to restore the state of one.
 #[derive(Clone, Debug)]
 pub struct Undo<'a> {
     /// The commit.
     pub revision: Revision,
-    /// Who does it.
+    /// The author of the undo.
     pub author: &'a Author,
-    /// Why; a sentence is made up when there is none.
+    /// The commit message; one is generated if it is absent.
     pub message: Option<&'a str>,
-    /// Whether only to say what would be done.
+    /// Computes the changes without making them.
     pub dry_run: bool,
 }
 
-/// What an undo did, or would do.
+/// The outcome of an undo, or of its dry run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Undone {
-    /// The commit that was made: none if nothing had to be done, or only a plan was asked for.
+    /// The new commit; `None` if there was nothing to undo, or for a dry run.
     pub revision: Option<Revision>,
-    /// What it changes, by path: the first [`MAX_CHANGES`](crate::MAX_CHANGES).
+    /// The changes, by path: the first [`MAX_CHANGES`](crate::MAX_CHANGES).
     pub changes: Vec<PathChange>,
-    /// Paths of pages and attachments that changed since in the same place, the first of them. In a plan
-    /// only: with any, nothing is done.
+    /// Paths of pages and attachments that changed since in the same place, the first of them. Only in a dry run: an
+    /// undo with conflicts fails.
     pub conflicts: Vec<String>,
-    /// Whether there are more changes or conflicts than those.
+    /// True if there are more changes or conflicts.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
 impl Wiki {
-    /// Undoes one commit: what it changed becomes what it was before, merged with what changed since.
+    /// Undoes one commit: restores the files that it changed, merged with later changes.
     ///
     /// # Errors
-    /// The commit isn't part of the history; it is a merge; something changed since in the same
-    /// place ([`Error::RevertConflict`]).
+    /// The commit isn't part of the history; it is a merge; a later change conflicts ([`Error::RevertConflict`]).
     pub fn revert(&self, undo: &Undo<'_>) -> Result<Undone, Error> {
         let revision = self.reachable(undo.revision)?;
         let commit = self.repo().commit(revision)?;
@@ -80,7 +78,7 @@ impl Wiki {
         })
     }
 
-    /// Brings the whole wiki back to a commit: every page and attachment is then as it was in it.
+    /// Restores the whole wiki to a commit: every page and attachment is then as it was in that commit.
     ///
     /// # Errors
     /// The commit isn't part of the history.
@@ -253,7 +251,7 @@ impl Wiki {
         let mut hunks = Vec::new();
         if let (Some(base), Some(ours), Some(theirs), Some(now)) = (&base, &ours, &theirs, now) {
             match merge(base, ours, theirs, &mut plan.effort) {
-                // It was undone already, together with something else.
+                // The change was undone already, together with other changes.
                 Merged::Clean(content) if content == *ours => return Ok(()),
                 Merged::Clean(content) if content.len() as u64 > self.page_limit() => {}
                 Merged::Clean(content) => {
@@ -279,8 +277,8 @@ impl Wiki {
         Ok(())
     }
 
-    /// Finds the files that what comes back would replace: those below a directory of its name, and one
-    /// where it needs a directory. A tree can't hold both, and writing one removes the other.
+    /// Finds files that a restored file would replace: files below a directory of its name, and a file where it needs a
+    /// directory. A tree can't hold both, and writing one removes the other.
     fn keep_what_is_in_the_way(&self, unit: &Unit<'_>, plan: &mut Plan) -> Result<(), Error> {
         let Some(head) = unit.head else { return Ok(()) };
         let touched: HashSet<&[u8]> = plan.edits.iter().map(|edit| edit.path.as_slice()).collect();
@@ -301,7 +299,7 @@ impl Wiki {
         Ok(())
     }
 
-    /// What a changed file is now, and where: it may have been moved since.
+    /// Returns the present path and entry of a changed file, which may have been renamed since.
     fn present(
         &self,
         unit: &Unit<'_>,
@@ -333,9 +331,9 @@ struct Plan {
     /// The paths of conflicts, and the first conflict with its texts.
     conflicts: Vec<String>,
     first: Option<Box<Conflict>>,
-    /// The texts that were merged.
+    /// The size of the merged texts.
     made: MadeTexts,
-    /// Saves wait meanwhile.
+    /// Limits the work of merging, since saves wait for it.
     effort: Effort,
 }
 
@@ -356,13 +354,13 @@ impl Plan {
     }
 }
 
-/// The directories on the way to a file.
+/// The directories that contain a file, outermost first.
 fn directories_of(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     let slashes = file.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     slashes.map(move |(end, _)| &file[..end])
 }
 
-/// The edits as users see them: the first by path, and whether there are more.
+/// Returns the first changes by path, as users see them, and whether there are more.
 pub(crate) fn shown(
     view: &View,
     head: Option<Revision>,

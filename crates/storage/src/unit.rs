@@ -1,8 +1,8 @@
-//! The unit of work: the one way to change a wiki, be it the repository or wiki.db.
+//! The unit of work: the only way to change a wiki, in its repository or in wiki.db.
 //!
-//! A unit is filled in under the writer lock and published once, by [`Wiki::write`](crate::Wiki).
-//! Whatever belongs together (the commit, its index rows, a draft that it replaces) is one
-//! transaction, whose commit is the moment the change becomes durable.
+//! A unit is filled under the writer lock and published once, by [`Wiki::write`](crate::Wiki). All changes that belong
+//! together (the commit, its index rows, a draft that it replaces) are one transaction, whose commit is the moment the
+//! change becomes durable.
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ use crate::preferences::Preferences;
 use crate::repo::{Edit, Entry, Repo, View, blob_id};
 use crate::revision::{Etag, Revision};
 
-/// Content up to this size passes through the redo row. Larger blobs are synced by themselves
-/// first: twice the bytes would cost more than one more fsync.
+/// Maximum size of content in a redo row. Larger blobs are synced separately before: writing their bytes twice would
+/// cost more than one more fsync.
 pub(crate) const INLINE_BYTES: usize = 256 * 1024;
 
-/// The most text that one change makes besides what was sent with it, in bytes: rewritten links, merged
-/// lines. All of it is in memory until the change is published.
+/// Maximum bytes of text that one change generates besides the request's own: rewritten links, merged lines. All of it
+/// is in memory until the change is published.
 const MAX_MADE: usize = 64 << 20;
 
-/// Texts that a change makes, counted.
+/// The size of the texts that a change generates.
 #[derive(Debug, Default)]
 pub(crate) struct MadeTexts(usize);
 
@@ -33,7 +33,7 @@ impl MadeTexts {
     /// Counts a text.
     ///
     /// # Errors
-    /// All of them are too large.
+    /// The limit is exceeded.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Error> {
         self.0 += bytes;
         if self.0 <= MAX_MADE {
@@ -46,21 +46,21 @@ impl MadeTexts {
 
 pub(crate) type Statement<'a> = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DbError> + 'a>;
 
-/// Changes being gathered, on top of one state of the wiki.
+/// Changes on top of one state of the wiki.
 pub(crate) struct Unit<'a> {
     pub(crate) view: View,
-    /// The state the changes apply to.
+    /// The state that the changes apply to.
     pub(crate) head: Option<Revision>,
-    /// How the wiki wants to be changed.
+    /// The wiki's preferences.
     pub(crate) preferences: Arc<Preferences>,
     pub(crate) edits: Vec<Edit>,
-    /// Files that go on under another path: the old one and the new one.
+    /// Renamed files: the old path and the new one.
     pub(crate) moves: Vec<(String, String)>,
     pub(crate) signed: Option<Signed>,
     pub(crate) statements: Vec<Statement<'a>>,
 }
 
-/// Who makes the commit, when and why.
+/// Author, message and time of the commit.
 pub(crate) struct Signed {
     pub(crate) author: Author,
     pub(crate) message: String,
@@ -85,7 +85,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// What stands at a path now.
+    /// Returns the present entry at a path.
     pub(crate) fn entry(&self, file: &str) -> Result<Option<Entry>, Error> {
         match self.head {
             Some(head) => Ok(self.view.entry(head, file)?),
@@ -93,7 +93,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// The names in a directory; none if there is no such directory.
+    /// Returns the names in a directory; none if there is no such directory.
     pub(crate) fn names(&self, dir: &str) -> Result<Vec<(String, Entry)>, Error> {
         match self.head {
             Some(head) => Ok(self.view.directory(head, dir)?.unwrap_or_default()),
@@ -101,7 +101,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Writes a page. Its file keeps its mode.
+    /// Writes a page. The caller passes the mode of its present file.
     pub(crate) fn put(
         &mut self,
         path: &ExistingPath,
@@ -122,7 +122,7 @@ impl<'a> Unit<'a> {
         self.edits.push(Edit { path: path.file().into_bytes(), new: None, content: None });
     }
 
-    /// Writes a file that isn't a page. Content that isn't given is in the repository, and durable.
+    /// Writes a file that isn't a page. `content` is `None` if the repository has it, durably.
     pub(crate) fn put_file(&mut self, path: &str, new: Entry, content: Option<Vec<u8>>) {
         self.edits.push(Edit { path: path.as_bytes().to_vec(), new: Some(new), content });
     }
@@ -132,8 +132,8 @@ impl<'a> Unit<'a> {
         self.edits.push(Edit { path: path.as_bytes().to_vec(), new: None, content: None });
     }
 
-    /// Says who makes the commit and why; without this the edits are not published. Refuses what
-    /// the wiki's preferences refuse, whoever asks.
+    /// Sets the commit's author and message; without them the edits are not published. Enforces the wiki's preferences
+    /// for messages.
     pub(crate) fn sign(&mut self, author: &Author, message: Message<'_>) -> Result<(), Error> {
         let message = message.text(&self.preferences)?;
         let time = time::OffsetDateTime::now_utc().unix_timestamp();

@@ -1,4 +1,4 @@
-//! One open wiki: the handle everything starts from.
+//! The handle of an open wiki.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,32 +27,32 @@ use crate::{layout, recover};
 
 mod indexing;
 
-/// What all open wikis of a process share.
+/// Resources that all open wikis of a process share.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     /// The background thread of the connection pools.
     pub scheduler: Scheduler,
-    /// The memory for pages.
+    /// The page cache.
     pub cache: PageCache,
 }
 
-/// What the owner of a wiki knows about it.
+/// Settings that the owner of a wiki provides.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The wiki's immutable identifier. A directory that belongs to another one is refused.
+    /// The wiki's immutable identifier. A directory that belongs to another wiki is refused.
     pub id: String,
-    /// Rows of preferences that a new wiki.db is born with.
+    /// The initial preferences of a new wiki.db.
     pub preferences: RawPreferences,
-    /// Whether the history may be there without a wiki.db, because it was just brought from elsewhere.
+    /// True if a history without a wiki.db is expected, because it was just imported.
     pub is_new: bool,
-    /// The largest page, in bytes.
+    /// Maximum size of a page, in bytes.
     pub page_limit: u64,
-    /// The largest attachment, in bytes.
+    /// Maximum size of an attachment, in bytes.
     pub attachment_limit: u64,
 }
 
 impl Options {
-    /// Options with the default limits of 5 MB a page and 100 MB an attachment.
+    /// Options with the default limits of 5 MB per page and 100 MB per attachment.
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -64,9 +64,9 @@ impl Options {
     }
 }
 
-/// One open wiki. There must be one handle per directory, in one process; share it by reference.
+/// One open wiki. There must be only one handle per directory, in one process; share it by reference.
 ///
-/// All methods block. Reading never waits for writing.
+/// All methods block. Reads never wait for writes.
 pub struct Wiki {
     dir: PathBuf,
     options: Options,
@@ -77,51 +77,52 @@ pub struct Wiki {
     database: OnceLock<Database>,
     /// Held while wiki.db is being created.
     creating: Mutex<()>,
-    /// The writer lock. Whoever changes anything holds it.
+    /// The writer lock, held during every change.
     writer: Mutex<Writer>,
-    /// Held by the one thread that brings the index up to date.
+    /// Held by the thread that updates the index.
     indexing: Mutex<()>,
-    /// Held by the one thread that packs the repository.
+    /// Held by the thread that packs the repository.
     pub(crate) maintaining: Mutex<()>,
-    /// How far the index is.
+    /// Progress of the index.
     progress: Mutex<Option<IndexProgress>>,
-    /// Whether somebody met an index that is far behind.
+    /// True if a reader or a save found the index far behind.
     index_wanted: AtomicBool,
-    /// Whether the wiki is about to be closed, so that nothing long should go on.
+    /// True if long work should stop, because the wiki is about to be closed.
     pub(crate) ending: AtomicBool,
     head: RwLock<KnownHead>,
-    /// The files that its last changes touched.
+    /// The files that the last changes touched.
     recent: RecentChanges,
     pages: WikiPages,
     preferences: Remembered,
-    /// Who is to get what is saved.
+    /// The links whose queues get every commit.
     links: RwLock<Vec<LinkId>>,
-    /// Commits whose clients may not have been told.
+    /// Commits whose clients may not have got an answer.
     pub(crate) unanswered: Mutex<Unanswered>,
-    /// How much the wiki may hold.
+    /// The wiki's limits.
     pub(crate) quota: Mutex<Quota>,
-    /// How much may be added to its files before these are counted again.
+    /// Bytes that may be added to the wiki's files before they are measured again.
     room: Room,
     closed: AtomicBool,
 }
 
-/// The branch as last read, and how its files looked then.
+/// The branch as last read, with the stamp that its files had.
 #[derive(Default)]
 struct KnownHead {
     read: Option<(HeadStamp, Option<Revision>)>,
-    /// The newest commit that was read, and was there.
+    /// The newest commit that was read from the branch and exists.
     last: Option<Revision>,
     /// The commit that is being published: wiki.db may have it already, the branch not yet.
     coming: Option<Revision>,
-    /// Whether publishing it failed, so that it comes with the next write.
+    /// True if the publication failed, so that the next write completes it.
     is_stuck: bool,
-    /// Raised by every change of ours, so that a reader who looked before it doesn't remember after it.
+    /// Incremented by every change of this process, so that a reader doesn't store a head that it read before the
+    /// change.
     epoch: u64,
 }
 
 impl Wiki {
-    /// Creates an empty wiki in `dir`, which must not exist. Everything in it is durable when this
-    /// returns; its name is once the caller syncs the parent directory.
+    /// Creates an empty wiki in `dir`, which must not exist. On return its contents are durable; its name is durable
+    /// once the caller syncs the parent directory.
     ///
     /// # Errors
     /// The directory exists or can't be written.
@@ -129,11 +130,11 @@ impl Wiki {
         Self::create_on(dir, repo::NEW_BRANCH)
     }
 
-    /// Creates a wiki on a branch of another name, such as `refs/heads/master`, to be filled by
-    /// fetching into its repository (`dir/repo`) before it is opened for the first time.
+    /// Creates a wiki on a branch of another name, such as `refs/heads/master`. The caller fetches into its repository
+    /// (`dir/repo`) before the wiki is first opened.
     ///
     /// # Errors
-    /// As [`create`](Self::create); or that isn't the full name of a branch.
+    /// The errors of [`create`](Self::create); or `branch` isn't the full name of a branch.
     pub fn create_on(dir: &Path, branch: &str) -> Result<(), Error> {
         repo::check_branch(branch)?;
         files::create_private_dir(dir)?;
@@ -141,12 +142,12 @@ impl Wiki {
         Ok(files::sync_dir(dir)?)
     }
 
-    /// Opens a wiki, removes what a killed process left behind, and repeats the saves that were
-    /// acknowledged but had not reached the repository.
+    /// Opens a wiki, removes leftovers of a killed process, and replays the acknowledged saves that had not reached the
+    /// repository.
     ///
     /// # Errors
-    /// The directory is missing, belongs to another wiki, was written by a newer version, or is
-    /// damaged beyond what redo rows and the index can repair.
+    /// The directory is missing, belongs to another wiki, was written by a newer version, or is damaged beyond what
+    /// redo rows and the index can repair.
     pub fn open(dir: &Path, options: Options, resources: &Resources) -> Result<Self, Error> {
         let repo_dir = layout::repo(dir);
         let maps = Maps::of(dir)?;
@@ -185,12 +186,12 @@ impl Wiki {
         &self.dir
     }
 
-    /// The full name of the branch that the wiki is, such as `refs/heads/main`.
+    /// The full name of the wiki's branch, such as `refs/heads/main`.
     pub fn branch(&self) -> String {
         self.repo.branch()
     }
 
-    /// The newest revision; `None` while nothing was ever saved.
+    /// Returns the newest revision; `None` if nothing was ever saved.
     ///
     /// # Errors
     /// The branch is damaged.
@@ -212,7 +213,7 @@ impl Wiki {
         Ok(head)
     }
 
-    /// The branch's commit, after mending a branch that was damaged or removed while the wiki was open.
+    /// Returns the branch's commit, after repairing a branch that was damaged or removed while the wiki was open.
     fn sound_head(&self) -> Result<Option<Revision>, Error> {
         let damage = match self.repo.head() {
             Ok(None) if self.last_head().is_none() => return Ok(None),
@@ -226,7 +227,7 @@ impl Wiki {
         match self.writer.try_lock() {
             Ok(writer) => self.mend_branch(&writer),
             Err(TryLockError::Poisoned(writer)) => self.mend_branch(&writer.into_inner()),
-            // The writer mends it before anything else.
+            // The next writer repairs the branch before anything else.
             Err(TryLockError::WouldBlock) => match (self.last_head(), damage) {
                 (Some(last), _) => Ok(Some(last)),
                 (None, damage) => Ok(damage?),
@@ -234,19 +235,19 @@ impl Wiki {
         }
     }
 
-    /// Whether the branch may name this commit: it did so before, or the commit is there and the name isn't what
-    /// remains of an older one.
+    /// Returns `true` if the branch may name this commit: it was seen there before, or the commit exists and isn't an
+    /// outdated one from packed-refs.
     pub(crate) fn is_good_head(&self, head: Revision) -> Result<bool, Error> {
         Ok(self.last_head() == Some(head)
             || self.repo.is_commit(head)? && !self.is_outdated(head)?)
     }
 
-    /// The commit that the branch was last seen at.
+    /// The commit at which the branch was last seen.
     pub(crate) fn last_head(&self) -> Option<Revision> {
         self.head.read().unwrap_or_else(PoisonError::into_inner).last
     }
 
-    /// A page as it is now.
+    /// Returns a page as it is now.
     ///
     /// # Errors
     /// There is no such page, or its file is damaged.
@@ -265,7 +266,7 @@ impl Wiki {
         Ok(self.pages.put(path.as_str(), position, page))
     }
 
-    /// The page as it is now, if it is in memory: a few microseconds, and nothing that blocks.
+    /// Returns the page as it is now, if it is in memory. Takes a few microseconds and never blocks.
     pub fn cached(&self, path: &ExistingPath) -> Option<Arc<Page>> {
         if self.closed.load(Ordering::Acquire) {
             return None;
@@ -279,12 +280,12 @@ impl Wiki {
         self.is_untouched(path, position, now).then_some(page)
     }
 
-    /// Whether no change between the two positions touched the page.
+    /// Returns `true` if no change between the two positions touched the page.
     fn is_untouched(&self, path: &ExistingPath, one: Position, other: Position) -> bool {
         one == other || self.recent.is_untouched(&path.file(), one, other)
     }
 
-    /// A page as it was in the commit `at`.
+    /// Returns a page as it was in the commit `at`.
     ///
     /// # Errors
     /// `at` isn't part of this wiki's history, or had no such page.
@@ -293,7 +294,7 @@ impl Wiki {
         self.load(at, path, self.head()? == Some(at))
     }
 
-    /// Up to `limit` pages whose path starts with `prefix`, after the path `after`, in byte order.
+    /// Lists up to `limit` pages whose path starts with `prefix`, after the path `after`, in byte order.
     ///
     /// # Errors
     /// The repository or the index can't be read.
@@ -315,7 +316,7 @@ impl Wiki {
         }
     }
 
-    /// Makes everything acknowledged so far durable in the repository itself.
+    /// Makes all acknowledged changes durable in the repository itself.
     ///
     /// # Errors
     /// The disk is failing. Nothing is lost: the redo rows stay.
@@ -324,7 +325,7 @@ impl Wiki {
         self.checkpoint_locked(&mut writer)
     }
 
-    /// Checkpoints and ends all work on this wiki: whoever still holds the handle gets [`Error::Closed`].
+    /// Checkpoints and ends all work on this wiki: later calls get [`Error::Closed`].
     ///
     /// # Errors
     /// The checkpoint failed. The wiki is closed all the same, and nothing is lost.
@@ -341,11 +342,10 @@ impl Wiki {
         }
     }
 
-    /// Runs `work` on a connection to the wiki's SQLite file that can only read. The file is created if
-    /// need be.
+    /// Runs `work` on a read-only connection to the wiki's SQLite file, which is created if necessary.
     ///
     /// # Errors
-    /// It can't be created or opened; or what `work` returns.
+    /// The file can't be created or opened; or the error that `work` returns.
     #[cfg(feature = "rusqlite")]
     pub fn look_into_db<T>(
         &self,
@@ -355,12 +355,12 @@ impl Wiki {
         Ok(self.database()?.look(work)?)
     }
 
-    /// How much of the pool of wiki.db is in use: nothing, if nobody needed it yet.
+    /// Returns the present use of wiki.db's connection pool; zero if the file was never needed.
     pub fn pool_use(&self) -> PoolUse {
         self.database.get().map(Database::pool_use).unwrap_or_default()
     }
 
-    /// `at`, if it is part of this wiki's history.
+    /// Returns `at`, if it is part of this wiki's history.
     pub(crate) fn reachable(&self, at: Revision) -> Result<Revision, Error> {
         let unknown = || Error::UnknownRevision { revision: at };
         let head = self.current()?.ok_or_else(unknown)?;
@@ -370,7 +370,7 @@ impl Wiki {
         Ok(at)
     }
 
-    /// The newest revision of a wiki that is open.
+    /// Returns the newest revision, if the wiki is open.
     pub(crate) fn current(&self) -> Result<Option<Revision>, Error> {
         self.check_open()?;
         self.head()
@@ -408,7 +408,7 @@ impl Wiki {
     ) -> Result<Option<PageSummary>, Error> {
         let Some(database) = self.existing_database()? else { return Ok(None) };
         database.read(|connection| {
-            // The index may be a save ahead, or some changes behind.
+            // The index may be one save ahead, or some changes behind.
             let described = index::current(connection)?;
             let is_same = described == Some(head)
                 || described
@@ -417,12 +417,12 @@ impl Wiki {
             if !is_same {
                 return Ok(None);
             }
-            // The head may have moved on since it was looked up; then the row is of another version.
+            // The head may have moved since it was read; then the row is of another version.
             Ok(index::get(connection, path.as_str())?.filter(|row| row.etag == etag))
         })
     }
 
-    /// What the index would say, from the history.
+    /// Makes a page's summary from the history, while the index can't.
     fn summarise(
         &self,
         path: &ExistingPath,
@@ -449,7 +449,7 @@ impl Wiki {
         self.options.page_limit
     }
 
-    /// The preferences that wiki.db is born with.
+    /// The initial preferences of a new wiki.db.
     pub(crate) fn born_with(&self) -> &RawPreferences {
         &self.options.preferences
     }
@@ -470,7 +470,7 @@ impl Wiki {
         self.options.attachment_limit
     }
 
-    /// Whether a missing wiki.db is no loss.
+    /// True if a missing wiki.db is expected.
     pub(crate) fn is_new(&self) -> bool {
         self.options.is_new
     }
@@ -487,7 +487,7 @@ impl Wiki {
         Ok(self.repo.blob(id)?)
     }
 
-    /// The writer lock, with wiki.db and the branch as good as they can be made.
+    /// Takes the writer lock, and repairs wiki.db and the branch as far as possible.
     pub(crate) fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
         let mut writer = self.lock_writer_only()?;
         deadline::shielded(|| {
@@ -498,7 +498,7 @@ impl Wiki {
         Ok(writer)
     }
 
-    /// After damage was met: gives packs that lost their index a new one, and has the redo rows repeated.
+    /// Repairs damage that was met: rebuilds lost pack indexes, and requests a replay of the redo rows.
     fn mend_objects(&self, writer: &mut Writer) -> Result<(), Error> {
         if !writer.doubtful {
             return Ok(());
@@ -510,7 +510,7 @@ impl Wiki {
         Ok(())
     }
 
-    /// As [`mend_database`](Self::mend_database), unless a writer is at work. The next one does it.
+    /// As [`mend_database`](Self::mend_database), but leaves the repair to the next writer if the writer lock is taken.
     fn mend_database_unless_writing(&self) -> Result<(), Error> {
         self.check_open()?;
         let mut writer = match self.writer.try_lock() {
@@ -521,8 +521,8 @@ impl Wiki {
         deadline::shielded(|| self.mend_database(&mut writer))
     }
 
-    /// Sets a damaged wiki.db aside and goes on with one that has what could be read, or goes on with another
-    /// file that was put in its place.
+    /// Replaces a damaged wiki.db by a rebuilt one with all readable rows, and sets the damaged one aside; or switches
+    /// to another file that has taken its place.
     fn mend_database(&self, writer: &mut Writer) -> Result<(), Error> {
         let Some(database) = self.database.get() else { return Ok(()) };
         let (dir, options) = (&self.dir, &self.options);
@@ -549,7 +549,7 @@ impl Wiki {
                 }
             }
         }
-        // Redo rows may be lost: what is in the repository must not need them.
+        // Redo rows may be lost, so the repository must not depend on them.
         files::sync_filesystem(self.repo.dir())?;
         database.exchange(|| match trouble {
             Trouble::Damaged => {
@@ -569,7 +569,7 @@ impl Wiki {
         Ok(writer)
     }
 
-    /// Says which commit is about to be published, until [`head_moved`](Self::head_moved).
+    /// Announces the commit that is about to be published, until [`head_moved`](Self::head_moved).
     pub(crate) fn head_will_move(&self, redo: &Redo) {
         let to = redo.new;
         match &redo.commit {
@@ -577,7 +577,7 @@ impl Wiki {
                 let files = redo.edits.iter().map(|edit| &*edit.path);
                 self.recent.will_move(redo.old, to, files);
             }
-            // Which files it touches only a comparison says. If that fails, the commit stays unknown.
+            // The touched files are known only from a comparison. If that fails, the commit stays unknown.
             None => {
                 if let Ok(changes) = self.repo.changes(redo.old, to) {
                     self.recent.will_move(redo.old, to, changes.iter().map(|change| &*change.path));
@@ -589,8 +589,8 @@ impl Wiki {
         known.is_stuck = false;
     }
 
-    /// Forgets the head, so that the next look reads the branch again. `unapplied` says that the commit
-    /// which was to be published isn't on the branch yet.
+    /// Drops the known head, so that the next call reads the branch again. With `unapplied`, the announced commit isn't
+    /// on the branch yet.
     pub(crate) fn head_moved(&self, unapplied: bool) {
         let mut known = self.head.write().unwrap_or_else(PoisonError::into_inner);
         known.read = None;
@@ -599,7 +599,7 @@ impl Wiki {
         known.epoch += 1;
     }
 
-    /// wiki.db, created if it isn't there.
+    /// Returns wiki.db; creates it if necessary.
     pub(crate) fn database(&self) -> Result<&Database, Error> {
         if let Some(database) = self.existing_database()? {
             return Ok(database);
@@ -612,7 +612,7 @@ impl Wiki {
         Ok(self.database.get_or_init(|| database))
     }
 
-    /// wiki.db, if it was ever needed.
+    /// Returns wiki.db, if it exists.
     pub(crate) fn existing_database(&self) -> Result<Option<&Database>, Error> {
         if let Some(database) = self.database.get() {
             if database.trouble().is_some() {

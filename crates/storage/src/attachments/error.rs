@@ -1,15 +1,15 @@
-//! What can be wrong with an attachment.
+//! Errors of attachments.
 
 use crate::revision::Etag;
 
-/// Why an attachment could not be read or changed.
+/// Reasons why an attachment can't be read or changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachmentError {
     /// There is no such attachment.
     #[error("there is no attachment `{path}`")]
     NotFound {
-        /// The path as asked for.
+        /// The path as requested.
         path: String,
     },
     /// The attachment to be created exists, with other content.
@@ -17,21 +17,21 @@ pub enum AttachmentError {
     Exists {
         /// Its path.
         path: String,
-        /// Its version now.
+        /// Its present version.
         etag: Etag,
     },
-    /// The attachment doesn't have the version that the change was based on.
+    /// The attachment's version differs from the base of the change.
     #[error("the attachment `{path}` does not have the version that the change was based on")]
     Stale {
         /// Its path.
         path: String,
-        /// Its version now; `None` when there is no such attachment.
+        /// Its present version; `None` if there is no such attachment.
         current: Option<Etag>,
     },
     /// The content is larger than the wiki allows.
     #[error("the attachment is larger than {limit} bytes")]
     TooLarge {
-        /// Bytes that are allowed.
+        /// Maximum bytes.
         limit: u64,
     },
 }

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use crate::testing::{Scratch, ada};
 use crate::*;
 
-/// More than passes through a redo row or is read at once.
+/// Larger than a redo row's content, and than one read.
 const LARGE: usize = 700_000;
 
-/// Bytes that don't compress.
+/// Makes incompressible bytes.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
@@ -91,9 +91,9 @@ fn attachments_survive_a_crash_and_leave_nothing_else() {
     create(&scratch, "home/large", &large);
     let mut lost = scratch.wiki().upload().unwrap();
     lost.write(&large).unwrap();
-    // As a system that knows no files without names would leave it.
+    // A leftover, as on systems without unnamed files.
     std::fs::write(scratch.dir().join(".tmpUpload"), "x").unwrap();
-    // Nothing but the redo row of the small one is durable.
+    // Of the small attachment, only the redo row is durable.
     let small_file = object_file(&scratch, open(&scratch, "home/small").unwrap().etag);
     std::fs::write(&small_file, "").unwrap();
     scratch.open().unwrap();
@@ -258,7 +258,7 @@ fn what_is_open_is_read_to_its_end_whatever_happens() {
     let mut beginning = vec![0; 1000];
     reading.read_exact(&mut beginning).unwrap();
     delete(&scratch, "home/x", saved.etag).unwrap();
-    // The object is in a pack from now on.
+    // From now on the object is in a pack.
     scratch.git(&["gc", "-q", "--prune=now"]);
     assert!(!object_file(&scratch, saved.etag).exists());
     let mut rest = Vec::new();
@@ -346,7 +346,7 @@ fn a_name_is_one_file_however_its_accents_are_typed() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Skipping and reading in any pieces gives what is left after them, loose and packed.
+    /// Skipping and reading in pieces of any size returns the remaining bytes, for loose and packed objects.
     #[test]
     fn any_part_is_a_slice(
         size in prop_oneof![0..2000_usize, 262_000..400_000_usize],

@@ -1,4 +1,4 @@
-//! Bytes on their way into the repository.
+//! Uploads on their way into the repository.
 
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::repo::{Repo, blob_id_of};
 use crate::revision::Etag;
 use crate::unit::INLINE_BYTES;
 
-/// Bytes that are being sent: a few in memory, more in a file of the wiki's directory that has no
-/// name, so that nothing is left of it whatever happens.
+/// The bytes of an upload: a few in memory, more in an unnamed file in the wiki's directory, which disappears even if
+/// the process dies.
 #[derive(Debug)]
 pub struct Upload {
     spool: SpooledTempFile,
@@ -28,10 +28,10 @@ impl Upload {
         Self { spool, dir: dir.to_owned(), size: 0, limit }
     }
 
-    /// Adds bytes. Blocks.
+    /// Appends bytes. Blocks.
     ///
     /// # Errors
-    /// There are more than the wiki allows; the disk is full.
+    /// There are more bytes than the wiki allows; the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.size += bytes.len() as u64;
         if self.size > self.limit {
@@ -46,7 +46,7 @@ impl Upload {
     }
 }
 
-/// A whole upload whose blob id is known.
+/// A complete upload with its blob id.
 pub(super) struct Hashed {
     pub(super) id: Etag,
     upload: Upload,
@@ -57,7 +57,7 @@ impl Hashed {
         self.upload.size
     }
 
-    /// Writes the blob, unless it is small enough to pass through the redo row.
+    /// Writes the blob, unless it is small enough for the redo row.
     pub(super) fn store(&mut self, repo: &Repo) -> Result<StagedBlob, Error> {
         let Upload { spool, dir, size, .. } = &mut self.upload;
         let content = if *size <= INLINE_BYTES as u64 {
@@ -78,6 +78,6 @@ impl Hashed {
 pub struct StagedBlob {
     pub(super) id: Etag,
     pub(super) size: u64,
-    /// `None` when the repository has it, and durably.
+    /// `None` if the repository has the content, durably.
     pub(super) content: Option<Vec<u8>>,
 }

@@ -115,7 +115,7 @@ fn a_draft_remembers_what_it_was_begun_from() {
     let now = put(&scratch, "ann", "home", "d").0;
     assert_eq!((now.base, now.current, now.is_stale()), (Some(first), Some(second), true));
     assert_eq!(get(&scratch, "ann", "home").unwrap().summary, now);
-    // A new one begins from what is there.
+    // A new draft is based on the present version.
     assert_eq!(put(&scratch, "bob", "home", "e").0.base, Some(second));
 }
 
@@ -138,12 +138,12 @@ fn a_save_takes_its_authors_draft_along_and_a_failed_one_does_not() {
     assert!(merged.merged && merged.changed);
     assert_eq!(paths(&scratch, "bob"), ["other"]);
 
-    // Nothing new, and yet it is done with.
+    // The save changes nothing, but the draft is deleted.
     put(&scratch, "ann", "home", "draft");
     let same = save_from_draft(&scratch, "ann", "A\nb\nC\n", Base::Version(saved.etag)).unwrap();
     assert!(!same.changed);
     assert_eq!(paths(&scratch, "ann"), ["other"]);
-    // A save that comes from no draft, and a deletion, leave drafts alone.
+    // A save without a draft, and a deletion, leave drafts alone.
     put(&scratch, "ann", "home", "draft");
     scratch.update("home", "new");
     let (path, base) = (ExistingPath::new("home").unwrap(), scratch.page("home").summary.etag);
@@ -168,7 +168,7 @@ fn limits_are_kept() {
     scratch.wiki().database().unwrap().write(insert).unwrap();
     let refused = put_with(&scratch, "ann", "home", "text", DraftBase::Kept).unwrap_err();
     assert!(matches!(refused, Error::TooManyDrafts { limit: 1000 }), "{refused}");
-    // Those that are there can be changed, and others have their own.
+    // Existing drafts can be changed, and other owners have their own limit.
     assert!(!put(&scratch, "ann", "page-7", "new").1);
     assert!(put(&scratch, "bob", "home", "text").1);
     let part = scratch.wiki().drafts("ann", Some("page-998"), 10).unwrap();
@@ -213,7 +213,7 @@ fn a_page_has_one_draft_however_its_accents_are_typed() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is written and removed, each owner has what they wrote last, page by page.
+    /// After any sequence of changes, each owner has the last text they wrote, page by page.
     #[test]
     fn drafts_are_a_map_from_owner_and_page_to_text(
         steps in prop::collection::vec(
@@ -245,7 +245,7 @@ proptest! {
         }
     }
 
-    /// A time is read back as exactly as it is answered.
+    /// A stored time is read back exactly.
     #[test]
     fn times_survive_the_table(milliseconds in 0..253_402_300_799_999i64) {
         let connection = Connection::open_in_memory().unwrap();
@@ -278,7 +278,7 @@ fn drafts_are_bounded_in_bytes_for_each_owner_and_for_all() {
     put("ann", "5", 4_999_999, false).unwrap();
     put("bob", "0", 5_000_000, false).unwrap();
     assert_eq!(scratch.wiki().usage().unwrap().draft_bytes, 34_999_999 + 7 * 203);
-    // Guests may have two pages each, and together no more than leaves room for members.
+    // Guests may have two pages each, and together leave room for members.
     let most = 2 * 5_000_000;
     put("guest", "0", 5_000_000, true).unwrap();
     assert_eq!(refused(put("guest", "1", 5_000_000, true)), ("draft_bytes", most));

@@ -9,6 +9,7 @@ pub struct Tables {
     pub preferences: Vec<(String, Option<String>)>,
     /// Unsaved texts.
     pub drafts: Vec<Draft>,
+    /// Accounts.
     pub users: Vec<User>,
     /// Contents of the file that can't be taken over.
     pub unread: Vec<Unread>,

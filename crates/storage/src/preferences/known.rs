@@ -1,17 +1,17 @@
-//! The preferences that this program knows. The names of the table's rows are the same, in capitals.
+//! The known preferences. The rows of the table have the same names in capitals.
 
 use super::value::{Kind, PreferenceValue};
 
 /// One preference.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// The name that clients use.
+    /// The name in the API.
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) default: Absent,
 }
 
-/// What holds while nothing is set.
+/// The default value.
 #[derive(Debug)]
 pub(super) enum Absent {
     Null,
@@ -41,28 +41,28 @@ const fn known(name: &'static str, kind: Kind, default: Absent) -> Known {
 }
 
 pub(super) static KNOWN: &[Known] = &[
-    // What readers are told of the wiki. Without a name it has its title on the platform.
+    // Information for readers. Without a name, the wiki has its title on the platform.
     known("site_name", Kind::Line(256), Absent::Null),
     known("site_description", Kind::Line(2048), Absent::Null),
     known("site_lang", Kind::Language, Absent::Text("en")),
     known("site_logo", Kind::Line(2048), Absent::Null),
     known("site_icon", Kind::Line(2048), Absent::Null),
     known("hide_logo", Kind::Flag, Absent::Flag(false)),
-    // Whether search engines are welcome. This one is stored in lower case.
+    // Permission for search engines. The words are stored in lower case.
     known(
         "robots_txt",
         Kind::Word(&[("allow", "allow"), ("disallow", "disallow")]),
         Absent::Text("allow"),
     ),
     known("home_page", Kind::Page, Absent::Text("home")),
-    // Whether a change needs a message, and which one it gets without.
+    // The rule for commit messages, and the default message.
     known(
         "commit_message",
         Kind::Word(&[("optional", "OPTIONAL"), ("required", "REQUIRED"), ("disabled", "DISABLED")]),
         Absent::Text("optional"),
     ),
     known("default_commit_message", Kind::Line(1024), Absent::Null),
-    // Two spellings of one word: the first is the one that is written.
+    // Two stored spellings of one word: the first is the one that is written.
     known(
         "wikilink_style",
         Kind::Word(&[
@@ -78,20 +78,20 @@ pub(super) static KNOWN: &[Known] = &[
     // Names keep their case unless the wiki comes from where they didn't.
     known("retain_page_name_case", Kind::Flag, Absent::Flag(true)),
     known("treat_underscore_as_space_for_titles", Kind::Flag, Absent::Flag(false)),
-    // For whoever draws the sidebar.
+    // For clients that display the sidebar.
     known("sidebar_custom_menu", Kind::Verbatim, Absent::Null),
     known("sidebar_shortcuts", Kind::Verbatim, Absent::Null),
     known("sidebar_menutree_mode", Kind::Line(64), Absent::Null),
     known("sidebar_menutree_focus", Kind::Line(64), Absent::Null),
     known("sidebar_menutree_maxdepth", Kind::Number(1, 1000), Absent::Null),
     known("sidebar_menutree_ignore_case", Kind::Flag, Absent::Flag(false)),
-    // Whether addresses of the software that the wiki comes from still lead to its pages.
+    // The URLs of the software that the wiki was imported from.
     known(
         "legacy_urls",
         Kind::Word(&[("off", "OFF"), ("otterwiki", "OTTERWIKI")]),
         Absent::Text("off"),
     ),
     known("git_enabled", Kind::Flag, Absent::Flag(true)),
-    // Whether the wiki's admins may push a history that isn't built on what is there.
+    // Permission for the wiki's admins to push a rewritten history.
     known("git_force_push", Kind::Flag, Absent::Flag(false)),
 ];

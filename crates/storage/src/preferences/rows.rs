@@ -1,4 +1,4 @@
-//! The table `preferences`: names and texts, as they are.
+//! The table `preferences`: names and texts, uninterpreted.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use rusqlite::{Connection, Transaction, params};
 use super::{InvalidPreference, InvalidPreferences};
 use crate::db::DbError;
 
-/// The longest text, in bytes.
+/// Maximum length of a text, in bytes.
 pub(super) const MAX_VALUE: usize = 64 * 1024;
-/// The longest name, in bytes.
+/// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 256;
 
 /// Rows: upper-case names such as `HOME_PAGE`, and their texts.
 pub type RawPreferences = BTreeMap<String, String>;
 
-/// All rows. One without a text counts as absent.
+/// Returns all rows that have a text.
 pub(crate) fn all(connection: &Connection) -> Result<RawPreferences, DbError> {
     let mut select =
         connection.prepare_cached("select name, value from preferences where value is not null")?;
@@ -48,7 +48,7 @@ pub(crate) fn set(connection: &Connection, name: &str, text: &str) -> rusqlite::
     connection.prepare_cached(sql)?.execute(params![name, text]).map(drop)
 }
 
-/// Refuses rows that a wiki couldn't be given later either, before it is born with them.
+/// Checks the initial preferences of a new wiki by the rules for later changes.
 ///
 /// # Errors
 /// A name or text can't be stored.
@@ -61,7 +61,7 @@ pub fn check_preferences(rows: &RawPreferences) -> Result<(), InvalidPreferences
     if wrong.is_empty() { Ok(()) } else { Err(InvalidPreferences(wrong)) }
 }
 
-/// What is wrong with a row that doesn't belong into a settings table.
+/// Returns the problem with a row; `None` if it is valid.
 fn check(name: &str, text: &str) -> Option<&'static str> {
     if name.is_empty() || name.len() > MAX_NAME {
         return Some("must have a name of 1 to 256 bytes");

@@ -49,7 +49,7 @@ fn rows_of_other_software_are_read_as_it_writes_them() {
         ("LEGACY_URLS", "OTTERWIKI"),
         ("GIT_ENABLED", "0"),
         ("READ_ACCESS", "ANONYMOUS"),
-        // A row of the right meaning under a wrong name.
+        // A valid value under the wrong name.
         ("site_lang", "de"),
     ]));
     assert_eq!(adopted.site_name(), Some("Fixture Wiki"));
@@ -76,7 +76,7 @@ fn words_and_flags_are_read_however_they_are_written() {
     for written in ["False", "0", "no", "", "perhaps"] {
         let of = |row| Preferences::from_rows(&rows(&[(row, written)]));
         assert!(!of("HIDE_LOGO").flag("hide_logo"), "{written}");
-        // What says nothing is the default.
+        // A flag without a meaning has its default.
         let says_no = ["False", "0", "no"].contains(&written);
         assert_eq!(of("GIT_ENABLED").git_enabled(), !says_no, "{written}");
     }
@@ -189,7 +189,7 @@ fn a_required_message_is_required_of_saves_and_deletions() {
         assert!(matches!(scratch.wiki().delete(&delete), Err(Error::MessageRequired)));
     }
     assert_eq!(scratch.paths(), ["home"]);
-    // Nothing is written, so nothing has to be said.
+    // Nothing is written, so no message is required.
     assert!(!save(&scratch, "home", None).unwrap().changed);
     save(&scratch, "other", Some("because")).unwrap();
     assert_eq!(newest_message(&scratch), "because");
@@ -210,7 +210,7 @@ fn the_default_message_is_used_where_none_is_given() {
 }
 
 proptest! {
-    /// What is written is read back the same, whatever preference takes it.
+    /// Any value is read back as it was written, for every preference.
     #[test]
     fn what_is_accepted_is_shown_again(
         at in 0..KNOWN.len(),
@@ -231,7 +231,7 @@ proptest! {
         }
     }
 
-    /// No text of another program's keeps the settings from being read.
+    /// Any texts of other software can be read.
     #[test]
     fn any_rows_can_be_read(texts in prop::collection::vec(any::<String>(), KNOWN.len())) {
         let rows = KNOWN.iter().map(Known::row).zip(texts).collect();

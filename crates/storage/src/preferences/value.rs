@@ -1,40 +1,40 @@
-//! What a preference can be set to, and how that is written down.
+//! Values of preferences, and their stored form.
 
 use serde::Serialize;
 
 use super::rows::MAX_VALUE;
 use crate::page_path::ExistingPath;
 
-/// A value as a client sends and sees it.
+/// A value as clients send and receive it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum PreferenceValue {
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
     /// A whole number.
     Number(i64),
-    /// A text, or one of some words.
+    /// A text, or one of a fixed set of words.
     Text(String),
-    /// Something else, such as a list. No preference has such a value.
+    /// Another JSON value, such as a list. No preference accepts it.
     Other,
 }
 
-/// What values a preference takes.
+/// The type of a preference.
 #[derive(Debug)]
 pub(super) enum Kind {
-    /// Yes or no, stored as `True` and `False`.
+    /// A boolean, stored as `True` and `False`.
     Flag,
-    /// One of these words. The first is shown, the second stored.
+    /// One of these words. The first of each pair is shown, the second stored.
     Word(&'static [(&'static str, &'static str)]),
-    /// A whole number between these.
+    /// A whole number in this range, inclusive.
     Number(i64, i64),
-    /// One line of at most so many bytes. The empty one is the default.
+    /// One line of at most this many bytes. An empty one means the default.
     Line(usize),
-    /// A text that means something to others, such as JSON. The empty one is a value, too.
+    /// A text that clients interpret, such as JSON. An empty one is a value, too.
     Verbatim,
     /// A language tag, such as `de` or `pt-BR` (BCP 47).
     Language,
-    /// The path of a page. The empty one is the default.
+    /// The path of a page. An empty one means the default.
     Page,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Kind {
 pub(super) type Refusal = (&'static str, String);
 
 impl Kind {
-    /// What a stored text means; `None` if it is empty or means nothing here.
+    /// Converts a stored text to a value; `None` if it is empty or invalid.
     pub(super) fn read(&self, text: &str) -> Option<PreferenceValue> {
         if text.is_empty() && !matches!(self, Self::Verbatim) {
             return None;
@@ -61,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// How a value is stored.
+    /// Converts a value to its stored text.
     pub(super) fn write(&self, value: &PreferenceValue) -> Result<String, Refusal> {
         use PreferenceValue as V;
         match (self, value) {
@@ -111,7 +111,7 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-/// Case and underscores don't matter: there are wikis with `LINKTITLE` and with `LINK_TITLE`.
+/// Ignores case and underscores: some wikis have `LINKTITLE`, others `LINK_TITLE`.
 fn word(words: &[(&'static str, &'static str)], text: &str) -> Option<&'static str> {
     let plain = |text: &str| text.trim().replace('_', "").to_ascii_lowercase();
     let wanted = plain(text);
@@ -157,7 +157,7 @@ fn language(text: &str) -> Result<String, Refusal> {
 }
 
 fn page(text: &str) -> Result<String, Refusal> {
-    // Not `PagePath`: the home page of a wiki that came from elsewhere may have an odd name.
+    // Not `PagePath`: the home page of an imported wiki may have an unusual name.
     match ExistingPath::new(text) {
         _ if text.is_empty() => Ok(String::new()),
         Ok(_) => Ok(text.to_owned()),

@@ -231,8 +231,8 @@ impl Check<'_> {
     }
 
     /// Checks the size of every pushed object, even of unreferenced ones: a referenced object may be stored as a delta
-    /// against a far larger one, and reading it builds both. Files aren't read yet, so for them the first problem is
-    /// returned instead of raised.
+    /// against a far larger one, and reading it builds both. No file has been read yet, so the first problem with a
+    /// file is returned, for the caller to report later.
     fn sizes(&mut self, wiki: &Repo) -> Result<Option<String>, Error> {
         let largest_file = self.rules.page_bytes.max(self.rules.attachment_bytes);
         let mut large_file = None;

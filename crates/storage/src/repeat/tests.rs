@@ -1,5 +1,5 @@
-//! Moves and deletions that are sent again after they failed when they were durable already, or after the
-//! process died.
+//! Moves and deletions that are repeated after a failure, or after the process died, when the change was durable
+//! already.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ fn delete_it(scratch: &Scratch, base: Etag) -> Result<(Revision, Vec<String>), E
     Ok((deleted.revision, deleted.others))
 }
 
-/// As a process that dies between what is durable and what is visible.
+/// Simulates a process that dies after a change is durable and before it is visible.
 fn die(scratch: &mut Scratch) {
     let parent = scratch.git(&["rev-parse", "main^"]);
     fs::write(scratch.repo().join("refs/heads/main"), format!("{parent}\n")).unwrap();
@@ -60,7 +60,7 @@ fn a_move_that_is_sent_again_is_done() {
             assert_eq!(scratch.wiki().head().unwrap(), Some(again.revision));
         }
         assert_eq!(scratch.paths(), ["home", "park", "park/roses"]);
-        // Another person's, and one after which something else happened.
+        // By another person, and after another change.
         let other = Author::new("Bob", "");
         assert!(move_it(&scratch, &other).unwrap_err().is_not_found());
         scratch.create("more", "text");
@@ -77,7 +77,7 @@ fn a_deletion_that_may_not_have_been_answered_is_done() {
         let base = scratch.page("garden").summary.etag;
         if dies {
             delete_it(&scratch, base).unwrap();
-            // It was answered.
+            // The deletion was answered.
             assert!(delete_it(&scratch, base).unwrap_err().is_not_found());
             die(&mut scratch);
         } else {

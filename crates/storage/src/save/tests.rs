@@ -49,7 +49,7 @@ fn a_stale_save_elsewhere_in_the_page_is_merged() {
     assert_eq!(scratch.git(&["rev-list", "--count", "--min-parents=2", "main"]), "0");
 }
 
-/// Those who wait for the writer wait for the merge, too.
+/// Other saves would wait for the writer lock during the merge.
 #[test]
 fn a_save_that_would_take_long_to_merge_is_a_conflict_at_once() {
     let scratch = Scratch::new();

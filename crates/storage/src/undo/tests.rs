@@ -103,7 +103,7 @@ fn merges_and_unknown_commits_are_not_undone() {
         "-m",
         "m",
     ]);
-    // git drops a parent that is named twice.
+    // git drops a duplicate parent.
     let other = scratch.git(&[
         "-c",
         "user.name=g",
@@ -136,7 +136,7 @@ fn merges_and_unknown_commits_are_not_undone() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
-    /// Whatever happened since: after a restore everything is as it was, and the history goes on.
+    /// After any sequence of changes, a restore brings back the old state and adds a commit.
     #[test]
     fn a_restored_wiki_is_as_it_was(steps in proptest::collection::vec((0..4u8, 0..4u8), 2..12), back in 0..8usize) {
         let scratch = Scratch::new();
@@ -165,7 +165,7 @@ proptest! {
     }
 }
 
-/// A directory is where the file was, or a file where its directory was.
+/// A directory has taken the file's place, or a file its directory's place.
 #[test]
 fn what_stands_in_the_way_is_never_replaced() {
     let scratch = Scratch::new();

@@ -1,5 +1,5 @@
-//! Keeping the index at the branch. Reads and saves never wait for it: they catch up with a few
-//! commits by themselves, and leave more to whoever calls [`Wiki::update_index`] in the background.
+//! Keeps the index in step with the branch. Reads and saves never wait for a full update: they index a few commits
+//! themselves, and leave more to a background call of [`Wiki::update_index`].
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -17,18 +17,16 @@ use crate::page_path::ExistingPath;
 use crate::repo::{Entry, Want};
 use crate::revision::Revision;
 
-/// So many commits are caught up with by whoever meets them: a few milliseconds.
+/// Maximum number of commits that a read or a save indexes itself: a few milliseconds.
 const A_LITTLE: usize = 16;
-/// With up to so many files that differ.
+/// Maximum number of changed files in these commits.
 const FEW_FILES: usize = 256;
-/// After so many rounds in which saves came faster than they were indexed, the last round is made
-/// under the writer lock.
+/// Number of rounds in which saves may outrun the indexing; the last round then takes the writer lock.
 const ROUNDS: usize = 4;
 
 impl Wiki {
-    /// Brings the index up to date with whatever moved the branch. Reads and saves go on meanwhile;
-    /// when the wiki is closed it ends early, and goes on where it was when it is called again.
-    /// `progress` hears how far it is.
+    /// Brings the index up to date with the branch. Reads and saves go on meanwhile. If the wiki is closed, the call
+    /// stops early, and the next call continues where it stopped. `progress` is called repeatedly.
     ///
     /// # Errors
     /// The repository or wiki.db can't be read or written.
@@ -48,11 +46,11 @@ impl Wiki {
             if self.behind(database)?.is_none() {
                 break;
             }
-            // In this order, as a save takes them.
+            // In the order in which a save takes these locks.
             let _writer = if round < ROUNDS { None } else { Some(self.lock_writer()?) };
             let _alone = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
             updated = match self.catch_up(database, &mut report) {
-                // A save meanwhile left the index alone; the next round goes over it.
+                // A concurrent save left the index alone; the next round covers it.
                 Ok(true) => continue,
                 Ok(false) => Ok(()),
                 Err(error) => Err(error),
@@ -76,28 +74,27 @@ impl Wiki {
         Ok(Some(told.unwrap_or(IndexProgress { done: 0, total: 1 })))
     }
 
-    /// Whether somebody met an index that is far behind since this was last asked: time to call
-    /// [`update_index`](Self::update_index) in the background.
+    /// Returns `true` if the index was found far behind since the last call: then [`update_index`](Self::update_index)
+    /// should be called in the background.
     pub fn takes_index_request(&self) -> bool {
         self.index_wanted.load(Ordering::Relaxed)
             && self.index_wanted.swap(false, Ordering::Relaxed)
     }
 
-    /// Lets a running [`update_index`](Self::update_index) or [`maintain`](Self::maintain) end at its next
-    /// step.
+    /// Stops a running [`update_index`](Self::update_index) or [`maintain`](Self::maintain) at its next step.
     pub fn stop_indexing(&self) {
         self.ending.store(true, Ordering::Release);
     }
 
-    /// wiki.db, if its index describes the head, after catching up with a few commits.
+    /// Returns wiki.db if its index describes the head, after indexing a few commits if necessary.
     pub(crate) fn fresh_index(&self) -> Result<Option<&Database>, Error> {
         let database = self.database()?;
         let is_fresh = self.catch_up_a_little(database)? && !self.is_ahead(database)?;
         Ok(is_fresh.then_some(database))
     }
 
-    /// Whether the index describes a commit that didn't get onto the branch. It isn't set back, since the next
-    /// write or open moves the branch.
+    /// Returns `true` if the index describes a commit that didn't get onto the branch. The index isn't set back, since
+    /// the next write or open moves the branch.
     fn is_ahead(&self, database: &Database) -> Result<bool, Error> {
         let stuck = {
             let known = self.head.read().unwrap_or_else(PoisonError::into_inner);
@@ -107,12 +104,12 @@ impl Wiki {
         database.read(|connection| Ok(index::current(connection)? == Some(stuck)))
     }
 
-    /// Whether the index describes the head now.
+    /// Returns `true` if the index describes the head, after indexing a few commits if necessary.
     pub(crate) fn catch_up_a_little(&self, database: &Database) -> Result<bool, Error> {
         if self.behind(database)?.is_none() {
             return Ok(true);
         }
-        // Whoever holds it builds the index just now.
+        // The holder of this lock is building the index.
         let Ok(_alone) = self.indexing.try_lock() else { return Ok(false) };
         let Some(head) = self.behind(database)? else { return Ok(true) };
         let indexed = database.read(|connection| Ok::<_, Error>(index::indexed(connection)?))?;
@@ -125,7 +122,7 @@ impl Wiki {
         self.catch_up(database, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Brings the index to the branch; whoever calls this holds `indexing`.
+    /// Brings the index up to date; the caller must hold `indexing`.
     fn catch_up(&self, database: &Database, report: index::Report<'_>) -> Result<bool, Error> {
         let style = self.preferences()?.link_style();
         let coming = || self.head.read().unwrap_or_else(PoisonError::into_inner).coming;
@@ -133,18 +130,18 @@ impl Wiki {
         index::catch_up(&way, report)
     }
 
-    /// The commit that the index should describe and doesn't. An index that already has the save that
-    /// is on its way to the branch is not behind: it must not be set back.
+    /// Returns the commit that the index should describe but doesn't. An index that already has the save being
+    /// published isn't behind: it must not be set back.
     fn behind(&self, database: &Database) -> Result<Option<Revision>, Error> {
         let current = database.read(|connection| Ok::<_, Error>(index::current(connection)?))?;
-        // In this order: a save that ends meanwhile has moved the branch by the time it is read.
+        // In this order: a save that ends in between has moved the branch by the time the branch is read.
         let coming = self.head.read().unwrap_or_else(PoisonError::into_inner).coming;
         let head = self.head()?;
         let is_current = current == head || (current.is_some() && current == coming);
         Ok(head.filter(|_| !is_current))
     }
 
-    /// What the list of pages says, from the history: for as long as the index can't.
+    /// Lists pages from the history, while the index is behind.
     pub(super) fn pages_from_git(
         &self,
         prefix: &str,
