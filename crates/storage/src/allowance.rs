@@ -1,12 +1,12 @@
-//! How much of a text an answer may repeat.
+//! Limits for repeating a page's text in an answer.
 
-/// Lines that one answer repeats at most.
+/// Maximum number of lines per answer.
 const MOST_LINES: usize = 20_000;
-/// Bytes that they may take as JSON strings.
+/// Maximum bytes of these lines as JSON strings.
 const MOST_BYTES: usize = 1 << 20;
 
-/// What is left of the lines and bytes of one answer. A few megabytes of text can make hundreds of an answer
-/// that repeats it line by line.
+/// The remaining lines and bytes of one answer. An answer that repeats a text line by line can be hundreds of times its
+/// size, and a text may have a few megabytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowance {
     lines: usize,
@@ -21,7 +21,7 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// Takes one line. `false` if it is too much: nothing is to be taken after that.
+    /// Counts one line. Returns `false` once a limit is exceeded; the line and all later ones must be left out.
     #[must_use]
     pub(crate) fn takes(&mut self, line: &str) -> bool {
         let bytes = json_size(line.as_bytes());
@@ -34,14 +34,13 @@ impl Allowance {
         true
     }
 
-    /// Whether something was too much.
+    /// Returns `true` if a limit was exceeded.
     pub(crate) fn is_exceeded(&self) -> bool {
         self.is_exceeded
     }
 }
 
-/// Those of some texts that one answer can have together, and whether any is left out. The first ones are kept
-/// before the others.
+/// Returns the texts that fit into one answer together, and whether any was left out. Earlier texts take precedence.
 pub fn fitting<T: AsRef<str>, const N: usize>(texts: [Option<T>; N]) -> ([Option<T>; N], bool) {
     let (mut left, mut truncated) = (MOST_BYTES, false);
     let texts = texts.map(|text| {
@@ -60,7 +59,7 @@ pub fn fitting<T: AsRef<str>, const N: usize>(texts: [Option<T>; N]) -> ([Option
     (texts, truncated)
 }
 
-/// The size of a text as a JSON string without its quotes, in bytes.
+/// Returns the size of a text as a JSON string without its quotes, in bytes.
 pub fn json_size(text: &[u8]) -> usize {
     let more = |byte: &u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,

@@ -1,8 +1,8 @@
-//! Names of attachments: every file of the tree that isn't a page's. `a/b/photo.png` belongs to the
-//! page `a/b`, whether or not there is such a page.
+//! Paths of attachments: of every file that isn't a page's. `a/b/photo.png` belongs to the page `a/b`, even if there is
+//! no such page.
 //!
-//! As with pages (see [`crate::page_path`]) there is one type for what may be created and one for
-//! what can be looked up.
+//! As with pages (see [`crate::page_path`]), one type is for paths that may be created, and another for paths that can
+//! be looked up.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,28 +11,27 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::page_path::{EXTENSION, ExistingPath, InvalidPath, PagePath, check_name};
 
-/// The longest name of a file, in bytes: what the usual file systems hold.
+/// Maximum length of a file name, in bytes: the limit of the usual file systems.
 const MAX_NAME_BYTES: usize = 255;
 
-/// The path of an attachment that may be created or changed, such as `garden/roses/photo.png`, in
-/// Unicode's NFC.
+/// The path of an attachment that may be created or changed, such as `garden/roses/photo.png`, in Unicode's NFC.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AttachmentPath(ExistingAttachment);
 
 impl AttachmentPath {
-    /// Checks a path and brings it to NFC.
+    /// Checks a path and normalises it to NFC.
     ///
     /// # Errors
-    /// What stands before the last slash can't be a page ([`PagePath`]); there is no slash; the name
-    /// has what no page's name may have, or over 255 bytes. A name that ends in `.md`, in whatever
-    /// case, is a page's: the [code](InvalidPath::code) is `is_a_page` then.
+    /// There is no slash; the part before the last slash isn't a valid page path ([`PagePath`]); the name has
+    /// characters that a page's name may not have, or is longer than 255 bytes. A name that ends in `.md`, in upper or
+    /// lower case, is a page's: the [code](InvalidPath::code) is `is_a_page` then.
     pub fn new(path: &str) -> Result<Self, InvalidPath> {
         let invalid = |why| InvalidPath::of_attachment(path, why, "invalid_path");
         let (page, name) = path.rsplit_once('/').ok_or_else(|| {
             invalid("it needs a page and the name of a file, as in `page/file.png`")
         })?;
         let page = PagePath::new(page)?;
-        // First, so that the name can't grow beyond what is worth normalising.
+        // Checked before normalising, which takes time in proportion to the name's length.
         if name.len() > MAX_NAME_BYTES {
             return Err(invalid("the name of the file is longer than 255 bytes"));
         }
@@ -57,16 +56,16 @@ impl Deref for AttachmentPath {
     }
 }
 
-/// A path that can be looked up in a tree. It names an attachment only if there is one.
+/// A path that can be looked up in a tree. The attachment need not exist.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ExistingAttachment(ExistingPath);
 
 impl ExistingAttachment {
-    /// Checks that the path is relative, stays inside the tree and isn't a page's file. Files at the
-    /// root of the tree belong to no page; they can be read.
+    /// Checks that the path is relative, stays inside the tree and isn't a page's file. Files at the root of the tree
+    /// belong to no page, but can be read.
     ///
     /// # Errors
-    /// As [`ExistingPath::new`]; or the path ends in `.md` (`is_a_page`).
+    /// The errors of [`ExistingPath::new`]; or the path ends in `.md` (`is_a_page`).
     pub fn new(path: &str) -> Result<Self, InvalidPath> {
         let existing = ExistingPath::new(path)?;
         if ExistingPath::of_file(path).is_some() {

@@ -1,22 +1,22 @@
-//! Who made a change, as git records it.
+//! Authors of changes, as recorded by git.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// The longest name and the longest e-mail address, in bytes.
+/// Maximum length of the name and of the e-mail address, in bytes.
 const LIMIT: usize = 320;
 
 /// The name and e-mail address written into a commit.
 ///
-/// Neither can hold what would end a header of the commit object: line breaks, NUL, `<` or `>`.
+/// Neither can contain characters that would end a header of the commit object: line breaks, NUL, `<` or `>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Author {
     name: String,
     email: String,
 }
 
-/// A name or e-mail address that git couldn't record.
+/// A name or e-mail address that git can't record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the author's {field} {why}")]
 pub struct InvalidAuthor {
@@ -26,18 +26,19 @@ pub struct InvalidAuthor {
 }
 
 impl Author {
-    /// Takes names as people have them: what git can't record is dropped, as git does itself.
-    /// A name of which nothing is left becomes `unknown`; of one over 320 bytes the beginning is taken.
+    /// Cleans a name and an e-mail address: removes characters that git can't record, as git itself does. A name of
+    /// which nothing is left becomes `unknown`; more than 320 bytes are cut off.
     pub fn new(name: impl AsRef<str>, email: impl AsRef<str>) -> Self {
         let name = cleaned(name.as_ref());
         let name = if name.is_empty() { "unknown".to_owned() } else { name };
         Self { name: beginning(name), email: beginning(cleaned(email.as_ref())) }
     }
 
-    /// Takes names from a request: what git can't record is refused, so that nobody is surprised.
+    /// Checks a name and an e-mail address from a request. Characters that git can't record are refused instead of
+    /// removed, so that the recorded author is the requested one.
     ///
     /// # Errors
-    /// The name is empty; or either is longer than 320 bytes or holds a control character, `<` or `>`.
+    /// The name is empty; or either is longer than 320 bytes or contains a control character, `<` or `>`.
     pub fn parse(name: &str, email: &str) -> Result<Self, InvalidAuthor> {
         let author = Self { name: checked("name", name)?, email: checked("email", email)? };
         if author.name.is_empty() {
@@ -56,9 +57,8 @@ impl Author {
         &self.email
     }
 
-    /// What an existing commit says, however odd: reading history never fails for its authors. Of what is
-    /// longer than the limit the beginning is kept, since it is stored with every file that the commit
-    /// changes.
+    /// Takes the author of an existing commit unchecked, so that history with unusual authors can be read. More than
+    /// 320 bytes are cut off, since the author is stored with every file that the commit changes.
     pub(crate) fn recorded(name: String, email: String) -> Self {
         Self { name: beginning(name), email: beginning(email) }
     }

@@ -1,4 +1,4 @@
-//! Who wrote each line of a page.
+//! The origin of each line of a page.
 
 use std::collections::HashSet;
 
@@ -20,53 +20,52 @@ pub struct Blame {
     pub path: String,
     /// The version of the page.
     pub etag: Etag,
-    /// The commit in which it was looked at.
+    /// The commit whose state is shown.
     pub revision: Revision,
     /// All lines in order, in runs that come from one commit.
     pub ranges: Vec<BlameRange>,
-    /// Whether there are more lines than those: of a page with very many, only the first are said.
+    /// True if the page has more lines: only the first lines of a very long page are returned.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-    /// The commits that they name, each once, in the order of their first lines.
+    /// The commits of the ranges, each once, in the order of their first lines.
     pub commits: Vec<BlameCommit>,
 }
 
-/// Lines beside each other that one commit brought.
+/// Consecutive lines that come from one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BlameRange {
     /// The first line, counted from 1.
     pub line: usize,
-    /// The lines, without their ends.
+    /// The lines, without line ends.
     pub lines: Vec<String>,
     /// The commit.
     pub revision: Revision,
 }
 
-/// A commit that brought lines.
+/// A commit that lines come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BlameCommit {
     /// The commit.
     pub revision: Revision,
-    /// Who made it.
+    /// Its author.
     pub author: Author,
-    /// When.
+    /// Its time.
     #[serde(with = "time::serde::rfc3339")]
     pub date: OffsetDateTime,
-    /// The beginning of the first line of its message, as room beside a page has it.
+    /// The first line of its message, cut off to fit beside a page.
     pub summary: String,
 }
 
-/// The longest summary, in characters.
+/// Maximum length of a summary, in characters.
 const SUMMARY: usize = 200;
 
 impl Wiki {
-    /// Says which commit brought each line of a page, as it is now or was at a commit. Renames are
-    /// followed. A long page with a long history may take a minute, or until the thread's
-    /// [deadline](crate::deadline).
+    /// Finds the commit that each line of a page comes from, in its present state or that at a commit. Follows renames.
+    /// May take a minute for a long page with a long history; stops at the thread's [deadline](crate::deadline).
     ///
     /// # Errors
-    /// There is no such page; `at` isn't part of the history; a version of the page has more than 100,000
-    /// lines; the deadline has passed.
+    /// There is no such page; `at` isn't part of the history; a version of the page has more than 100,000 lines; the
+    /// deadline has passed.
     pub fn blame(&self, path: &ExistingPath, at: Option<Revision>) -> Result<Blame, Error> {
         self.check_open()?;
         let not_found = || Error::NotFound { path: path.as_str().to_owned() };

@@ -1,4 +1,4 @@
-//! Pages kept in memory, shared by any number of wikis that can't see each other's.
+//! The page cache. Wikis share its memory, but can't see each other's pages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,33 +10,33 @@ use crate::allowance::json_size;
 use crate::page::Page;
 use crate::recent::Position;
 
-/// What an entry costs besides its content and path, in bytes.
+/// Estimated bytes of an entry besides its content and path.
 const OVERHEAD: usize = 400;
 
-/// A cache of page contents with a bound in bytes for all wikis together.
+/// A cache of page contents, with a limit in bytes for all wikis together.
 ///
-/// Every open wiki has a number of its own in every key, so one wiki can't be answered from
-/// another one's entry, and a wiki that is closed and opened again starts with nothing.
+/// Every open wiki has a unique number in its keys, so a wiki can never get another wiki's entry, and a wiki that is
+/// closed and opened again starts with an empty cache.
 #[derive(Clone)]
 pub struct PageCache {
     pages: Cache<Key, Cached>,
     next: Arc<AtomicU64>,
 }
 
-/// How full a cache is.
+/// The use of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheUse {
-    /// Things in it.
+    /// Number of entries.
     pub entries: u64,
-    /// About how much memory they take, in bytes.
+    /// Estimated memory of the entries, in bytes.
     pub bytes: u64,
-    /// How much they may take together, in bytes.
+    /// Maximum memory of the entries, in bytes.
     pub capacity: u64,
 }
 
 type Key = (u64, String);
 
-/// A key that is only looked for, and so needs no text of its own. It hashes as a [`Key`] does.
+/// A borrowed key for lookups. It must hash like a [`Key`].
 #[derive(Hash)]
 struct Wanted<'a>(u64, &'a str);
 
@@ -48,16 +48,16 @@ impl Equivalent<Key> for Wanted<'_> {
 
 #[derive(Clone)]
 struct Cached {
-    /// Where it was read.
+    /// The position at which the page was read.
     position: Position,
     page: Arc<Page>,
 }
 
 impl PageCache {
-    /// A cache that holds about `bytes` bytes.
+    /// Creates a cache that holds about `bytes` bytes.
     pub fn with_capacity(bytes: u64) -> Self {
         let weigh = |key: &Key, cached: &Cached| {
-            // With the form in which it is shown, made later.
+            // Includes the page's JSON form, which is made later.
             let content = &cached.page.content;
             let page = content.len() + json_size(content);
             u32::try_from(OVERHEAD + key.1.len() + page).unwrap_or(u32::MAX)
@@ -68,9 +68,9 @@ impl PageCache {
         }
     }
 
-    /// How full it is.
+    /// Returns the present use.
     pub fn usage(&self) -> CacheUse {
-        // What was put in or taken out of late may not be counted yet.
+        // The latest insertions and removals may not be counted yet.
         self.pages.run_pending_tasks();
         CacheUse {
             entries: self.pages.entry_count(),
@@ -79,7 +79,7 @@ impl PageCache {
         }
     }
 
-    /// The view of one wiki.
+    /// Returns the part of a new wiki.
     pub(crate) fn for_wiki(&self) -> WikiPages {
         WikiPages { pages: self.pages.clone(), wiki: self.next.fetch_add(1, Ordering::Relaxed) }
     }
@@ -105,13 +105,13 @@ pub(crate) struct WikiPages {
 }
 
 impl WikiPages {
-    /// The page with the position at which it was read. Elsewhere it may be another page.
+    /// Returns a page with the position at which it was read. At another position the page may differ.
     pub(crate) fn get(&self, path: &str) -> Option<(Position, Arc<Page>)> {
         let cached = self.pages.get(&Wanted(self.wiki, path))?;
         Some((cached.position, cached.page))
     }
 
-    /// Keeps a page, and returns the one to use: if several read it at once, the first.
+    /// Stores a page, and returns the one to use: of several concurrent readers, the first one's.
     pub(crate) fn put(&self, path: &str, position: Position, page: Arc<Page>) -> Arc<Page> {
         let entry = self.pages.entry((self.wiki, path.to_owned()));
         let is_other = |kept: &Cached| kept.position != position;

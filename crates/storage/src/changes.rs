@@ -1,4 +1,4 @@
-//! Commits as a wiki shows them: who changed which pages, when and why.
+//! Commits as users see them: author, time, message and changed pages.
 
 use std::collections::BTreeSet;
 
@@ -12,37 +12,37 @@ use crate::page_path::ExistingPath;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// One commit and what it changes: against its parent, or, for a merge, against all of them.
+/// A commit with its changes: against its parent, or, for a merge, against all parents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Commit {
     /// The commit.
     pub revision: Revision,
-    /// Who made it.
+    /// Its author.
     pub author: Author,
-    /// When, in UTC, to the second.
+    /// Its time, in UTC, to the second.
     #[serde(with = "time::serde::rfc3339")]
     pub date: OffsetDateTime,
-    /// Why.
+    /// Its message.
     pub message: String,
-    /// The pages and attachments that it changes, by path: the first [`MAX_CHANGES`].
+    /// The changed pages and attachments, by path: the first [`MAX_CHANGES`].
     pub changes: Vec<PathChange>,
-    /// Whether it changes more than those.
+    /// True if there are more changes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
-/// The most changes that a commit shows. One that was pushed may change every file there is.
+/// Maximum number of changes shown per commit. A pushed commit may change every file.
 pub const MAX_CHANGES: usize = 500;
 
-/// The first of many things by their order: no more than an answer shows are kept on the way.
+/// Collects the smallest of many items, holding no more of them than an answer shows.
 pub(crate) struct First<T> {
     kept: BTreeSet<T>,
-    /// Whether there are more.
+    /// True if there are more.
     truncated: bool,
 }
 
 impl<T: Ord> First<T> {
-    /// The first [`MAX_CHANGES`] of all.
+    /// Returns the first [`MAX_CHANGES`] items in order, and whether there are more.
     pub(crate) fn of(all: impl IntoIterator<Item = T>) -> (Vec<T>, bool) {
         let mut first = Self { kept: BTreeSet::new(), truncated: false };
         for one in all {
@@ -56,20 +56,20 @@ impl<T: Ord> First<T> {
     }
 }
 
-/// What a commit does to one page or attachment.
+/// A commit's change to one page or attachment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PathChange {
     /// The page path, or the path of the attachment's file.
     pub path: String,
-    /// Whether it is a page, or an attachment.
+    /// The type of the file.
     #[serde(rename = "type")]
     pub of: FileType,
-    /// How it is changed.
+    /// The kind of change.
     pub kind: ChangeKind,
-    /// Where it was before, if it was renamed; or what it was copied from.
+    /// The previous path of a renamed file, or the origin of a copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_path: Option<String>,
-    /// Where it went, if it was moved away.
+    /// The new path of a file that was moved away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_path: Option<String>,
 }
@@ -84,20 +84,20 @@ pub enum FileType {
     Attachment,
 }
 
-/// How a file is changed.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
-    /// It wasn't there before.
+    /// The file is new.
     Added,
-    /// Its content (or its mode) changes.
+    /// Its content or mode changed.
     Modified,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
-    /// It comes from another path, perhaps with changes.
+    /// It was moved here from another path, perhaps with changes.
     Renamed,
-    /// It is new, and what another page was before the same commit changed that.
+    /// It is new, and equals the previous version of another page that the same commit changed.
     Copied,
-    /// It went to another path. Only the history of the path it left says this.
+    /// It was moved to another path. Used only in the history of its old path.
     Moved,
 }
 
@@ -122,7 +122,7 @@ impl Serialize for ChangeKind {
 }
 
 impl PathChange {
-    /// `other` is where a file was that is renamed, or went that is moved.
+    /// `other` is the old path of a renamed file, or the new path of a moved one.
     pub(crate) fn of_file(file: &str, kind: ChangeKind, other: Option<&str>) -> Self {
         let (path, of) = shown(file);
         let other = other.map(|other| shown(other).0);
@@ -134,7 +134,7 @@ impl PathChange {
     }
 }
 
-/// A file's path as users know it: pages without `.md`.
+/// Returns a file's path as users see it: pages without `.md`.
 fn shown(file: &str) -> (String, FileType) {
     match ExistingPath::of_file(file) {
         Some(page) => (page.as_str().to_owned(), FileType::Page),
@@ -143,10 +143,10 @@ fn shown(file: &str) -> (String, FileType) {
 }
 
 impl Wiki {
-    /// The commits that the branch has and `known` has not, oldest first; all of them from `None`.
+    /// Returns the commits of the branch that aren't in the history of `known`, oldest first; all commits for `None`.
     ///
     /// # Errors
-    /// `known` isn't part of the history any more: begin again from `None`.
+    /// `known` isn't part of the history any more: start again from `None`.
     pub fn changes_since(&self, known: Option<Revision>) -> Result<Vec<Commit>, Error> {
         let Some(head) = self.head()? else { return Ok(Vec::new()) };
         if let Some(known) = known

@@ -1,8 +1,7 @@
-//! The end that blocking work has: an instant, or the moment in which its result isn't needed any more.
+//! Deadlines and cancellation of blocking work.
 //!
-//! Deep loops, diffs and SQL statements ask [`check`] now and then. The deadline of the work that a thread
-//! is doing is kept for that thread, as tokio keeps a task's wiki, so that code far down doesn't have to
-//! carry an argument that concerns it only here and there. Without a deadline, work goes on to its end.
+//! Deep loops, diffs and SQL statements call [`check`] from time to time. The deadline belongs to the thread, so that
+//! deeply nested functions need no extra argument for it. Without a deadline, work is never interrupted.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Deadline>> = const { RefCell::new(None) };
 }
 
-/// The end of a piece of work. Clones share it: cancelling one cancels all.
+/// The deadline of a unit of work. Clones share it: cancelling one cancels all.
 #[derive(Clone, Debug)]
 pub struct Deadline(Arc<End>);
 
@@ -21,22 +20,22 @@ pub struct Deadline(Arc<End>);
 struct End {
     at: Option<Instant>,
     is_cancelled: AtomicBool,
-    /// Work that this is a part of: when that ends, this does.
+    /// The deadline of the enclosing work, which ends this work, too.
     parent: Option<Deadline>,
 }
 
-/// The work was interrupted: its time is over, or its result isn't needed any more.
+/// The work was interrupted: its deadline has passed, or it was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the operation was cancelled")]
 pub struct Cancelled;
 
 impl Deadline {
-    /// An end that comes only by [`cancel`](Self::cancel).
+    /// A deadline without a time limit, for use with [`cancel`](Self::cancel).
     pub fn unlimited() -> Self {
         Self(Arc::new(End { at: None, is_cancelled: AtomicBool::new(false), parent: None }))
     }
 
-    /// A part of this work, which ends with it, when it is cancelled itself, or after `longest`.
+    /// A deadline for a part of this work. It ends with this one, by its own cancellation, or after `longest`.
     #[must_use]
     pub fn part(&self, longest: Option<Duration>) -> Self {
         let at = longest.and_then(|longest| Instant::now().checked_add(longest));
@@ -44,12 +43,12 @@ impl Deadline {
         Self(Arc::new(End { at, is_cancelled: AtomicBool::new(false), parent }))
     }
 
-    /// Ends the work.
+    /// Cancels the work.
     pub fn cancel(&self) {
         self.0.is_cancelled.store(true, Ordering::Release);
     }
 
-    /// Whether the work has to end.
+    /// Returns `true` if the work must end.
     pub fn is_over(&self) -> bool {
         self.is_cancelled() || self.0.is_late(Instant::now)
     }
@@ -59,31 +58,31 @@ impl Deadline {
         is_cancelled.load(Ordering::Acquire) || parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
-    /// Runs `work` with this as the deadline of the thread.
+    /// Runs `work` with this as the thread's deadline.
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
         with(Some(self.clone()), work)
     }
 }
 
 impl End {
-    /// The clock is read only if there is a time to compare it with.
+    /// Reads the clock only if there is a time limit.
     fn is_late(&self, now: fn() -> Instant) -> bool {
         self.at.is_some_and(|at| now() >= at)
             || self.parent.as_ref().is_some_and(|parent| parent.0.is_late(now))
     }
 }
 
-/// The deadline of the thread's work, if it has one: to take along to another thread.
+/// Returns the thread's deadline, to be passed to another thread.
 pub fn current() -> Option<Deadline> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Whether the thread's work has to end.
+/// Returns `true` if the thread's work must end.
 pub fn is_over() -> bool {
     CURRENT.with_borrow(|current| current.as_ref().is_some_and(Deadline::is_over))
 }
 
-/// An error once the thread's work has to end.
+/// Fails once the thread's work must end.
 ///
 /// # Errors
 /// [`Cancelled`]
@@ -91,13 +90,13 @@ pub fn check() -> Result<(), Cancelled> {
     if is_over() { Err(Cancelled) } else { Ok(()) }
 }
 
-/// Runs `work` without a deadline: for what must not be left half done, such as publishing a save.
+/// Runs `work` without a deadline, because it must not be interrupted, such as publishing a save.
 pub fn shielded<T>(work: impl FnOnce() -> T) -> T {
     with(None, work)
 }
 
 fn with<T>(deadline: Option<Deadline>, work: impl FnOnce() -> T) -> T {
-    /// Puts the former deadline back, also when `work` panics.
+    /// Restores the previous deadline, even if `work` panics.
     struct Restore(Option<Deadline>);
     impl Drop for Restore {
         fn drop(&mut self) {

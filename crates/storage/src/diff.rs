@@ -1,7 +1,7 @@
-//! What changed in a page between two commits, line by line.
+//! Line-by-line differences between two versions of a page.
 //!
-//! What a diff shows is bounded ([`Allowance`]): the beginning of all that differs, in whole lines. Texts of very
-//! many lines aren't compared line by line: between what both begin and end with, one took the other's place.
+//! The size of a diff is limited ([`Allowance`]): it shows the first differences, in whole lines. Texts with very many
+//! lines aren't compared line by line: everything between their common beginning and common end counts as one change.
 
 use serde::Serialize;
 
@@ -16,23 +16,23 @@ use crate::repo::Entry;
 use crate::revision::{Etag, Revision};
 use crate::wiki::Wiki;
 
-/// How many unchanged lines are shown around a change, as git does.
+/// Number of unchanged lines shown around a change, as in git.
 const CONTEXT: usize = 3;
-/// Texts of more lines aren't compared line by line, which takes memory for each of them.
+/// Maximum number of lines for a line-by-line comparison, which takes memory for each line.
 const MOST_COMPARED: usize = 300_000;
 
 /// The difference between two states of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diff {
-    /// The page path as asked for.
+    /// The page path as requested.
     pub path: String,
     /// The older state.
     pub from: DiffSide,
     /// The newer state.
     pub to: DiffSide,
-    /// The places that differ, with lines around them.
+    /// The changed places, with lines around them.
     pub hunks: Vec<DiffHunk>,
-    /// Whether more differs than those show.
+    /// True if there are more changes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -40,24 +40,24 @@ pub struct Diff {
 /// A state of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DiffSide {
-    /// The commit; none before the first one.
+    /// The commit; `None` before the first one.
     pub revision: Option<Revision>,
-    /// Where the page was then.
+    /// The page's path in that state.
     pub path: String,
-    /// Its version; none if it didn't exist.
+    /// The page's version; `None` if it didn't exist.
     pub etag: Option<Etag>,
 }
 
 /// Changed lines that are near each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DiffHunk {
-    /// The first line in the older state, counted from 1; with no lines, the one it comes after.
+    /// The first line in the older state, counted from 1; without lines, the line before.
     pub old_start: usize,
-    /// How many lines of the older state it covers.
+    /// Number of lines in the older state.
     pub old_lines: usize,
     /// The first line in the newer state.
     pub new_start: usize,
-    /// How many lines of the newer state it covers.
+    /// Number of lines in the newer state.
     pub new_lines: usize,
     /// The lines.
     pub lines: Vec<DiffLine>,
@@ -66,33 +66,33 @@ pub struct DiffHunk {
 /// A line of a hunk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DiffLine {
-    /// What became of it.
+    /// The kind of the line.
     pub kind: LineKind,
-    /// The text, without its end.
+    /// The text, without its line end.
     pub text: String,
-    /// Whether the file ends here without an end of line.
+    /// True if the file ends here without a line end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unended: bool,
 }
 
-/// What became of a line.
+/// The kind of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineKind {
-    /// It stayed.
+    /// Unchanged.
     Context,
-    /// It is gone.
+    /// Only in the older state.
     Removed,
-    /// It is new.
+    /// Only in the newer state.
     Added,
 }
 
 impl Wiki {
-    /// Compares two states of a page, found under the names it had. `to` is by default the commit that
-    /// last changed the page, and `from` the first parent of `to`.
+    /// Compares two states of a page, following its renames. `to` defaults to the commit that last changed the page,
+    /// and `from` to the first parent of `to`.
     ///
     /// # Errors
-    /// There was no such page in either state; a revision isn't part of the history.
+    /// The page exists in neither state; a revision isn't part of the history.
     pub fn diff(
         &self,
         path: &ExistingPath,
@@ -122,12 +122,12 @@ impl Wiki {
         let history = self.history(path, None, Most::items(1))?;
         match history.commits.first() {
             Some(commit) => Ok(commit.revision),
-            // The index hasn't come so far.
+            // The index is behind.
             None => Ok(self.read(path)?.summary.revision),
         }
     }
 
-    /// The page's path and those it had before.
+    /// Returns the page's present and former paths.
     fn names(&self, path: &ExistingPath) -> Result<Vec<ExistingPath>, Error> {
         let mut names = self.known_spellings(path)?;
         let Some(now) = names.first().map(ExistingPath::file) else { return Ok(names) };
@@ -159,7 +159,7 @@ impl Wiki {
     }
 }
 
-/// The differing places of two texts, and whether there are more of them than are shown.
+/// Returns the hunks of two texts, and whether there are more than are shown.
 fn hunks(old: &[u8], new: &[u8], allowance: Allowance) -> Result<(Vec<DiffHunk>, bool), Cancelled> {
     deadline::check()?;
     let is_long = |text: &[u8]| text.iter().filter(|byte| **byte == b'\n').count() > MOST_COMPARED;
@@ -175,7 +175,7 @@ fn hunks(old: &[u8], new: &[u8], allowance: Allowance) -> Result<(Vec<DiffHunk>,
 
 fn compared(old: &[&[u8]], new: &[&[u8]], allowance: Allowance) -> Result<Shown, Cancelled> {
     let mut shown = Shown { hunks: Vec::new(), allowance };
-    // The first line of each side that no hunk shows yet.
+    // The first line of each side that isn't in a hunk yet.
     let (mut old_at, mut new_at) = (0, 0);
     let changes = compare(old, new, Placement::Readable).changes;
     for Change { old: gone, new: come } in changes {
@@ -202,7 +202,7 @@ fn compared(old: &[&[u8]], new: &[&[u8]], allowance: Allowance) -> Result<Shown,
     Ok(shown)
 }
 
-/// As [`compared`], with one change that spans all that differs.
+/// As [`compared`], with a single change that spans all differences.
 fn replaced(old: &[u8], new: &[u8], allowance: Allowance) -> Shown {
     let mut shown = Shown { hunks: Vec::new(), allowance };
     let (head, tail) = common(old, new);
@@ -221,7 +221,7 @@ fn replaced(old: &[u8], new: &[u8], allowance: Allowance) -> Shown {
     shown
 }
 
-/// The sizes of what two texts begin and end with alike, in whole lines.
+/// Returns the sizes of the common beginning and the common end of two texts, in bytes of whole lines.
 fn common(old: &[u8], new: &[u8]) -> (usize, usize) {
     let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
     let line_start =
@@ -230,7 +230,7 @@ fn common(old: &[u8], new: &[u8]) -> (usize, usize) {
     let (old, new) = (&old[head..], &new[head..]);
     let same = old.iter().rev().zip(new.iter().rev());
     let same = same.take_while(|(one, other)| one == other).count();
-    // Up to where a line begins in both.
+    // Shorten to a line start in both texts.
     let ends = |text: &[u8], tail: usize| {
         let start = text.len() - tail;
         start == 0 || text[start - 1] == b'\n'
@@ -243,21 +243,21 @@ fn common(old: &[u8], new: &[u8]) -> (usize, usize) {
     (head, tail)
 }
 
-/// The last `count` lines of a text that ends with a line's end, or fewer.
+/// Returns the last `count` lines of a text that ends with a line end, or all if there are fewer.
 fn last_lines(text: &[u8], count: usize) -> &[u8] {
     let ends = text.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
     let start = ends.map(|(at, _)| at + 1).nth(count).unwrap_or_default();
     &text[start..]
 }
 
-/// Hunks that are being collected.
+/// The hunks collected so far.
 struct Shown {
     hunks: Vec<DiffHunk>,
     allowance: Allowance,
 }
 
 impl Shown {
-    /// Adds lines to the last hunk, as many as there may be.
+    /// Adds lines to the last hunk, within the allowance.
     fn push<'a>(&mut self, kind: LineKind, lines: impl Iterator<Item = &'a [u8]>) {
         let Some(hunk) = self.hunks.last_mut() else { return };
         for line in lines {
@@ -279,7 +279,7 @@ impl DiffHunk {
         Self { old_start: old, old_lines: 0, new_start: new, new_lines: 0, lines: Vec::new() }
     }
 
-    /// Lines are counted from 1; a side without lines is named by the line before it.
+    /// Counts lines from 1; a side without lines keeps the number of the line before.
     fn count_from_one(&mut self) {
         self.old_start += usize::from(self.old_lines > 0);
         self.new_start += usize::from(self.new_lines > 0);
@@ -287,8 +287,8 @@ impl DiffHunk {
 }
 
 impl Diff {
-    /// The same as text, as `diff -u` has it; empty if nothing differs. After one that is cut a line says so,
-    /// which isn't part of a patch.
+    /// Returns the diff as text, in the format of `diff -u`; empty if nothing differs. A truncated diff ends with a
+    /// line that says so and isn't part of the patch.
     pub fn unified(&self) -> String {
         let mut text = unified(&self.from, &self.to, &self.hunks);
         if self.truncated {
@@ -298,10 +298,10 @@ impl Diff {
     }
 }
 
-/// What follows a diff that is cut.
+/// The last line of a truncated diff.
 const TRUNCATED: &str = "# more differs than is shown here\n";
 
-/// The hunks as `git diff` prints them.
+/// Formats hunks like `git diff`.
 fn unified(from: &DiffSide, to: &DiffSide, hunks: &[DiffHunk]) -> String {
     if hunks.is_empty() {
         return String::new();
@@ -335,11 +335,11 @@ fn unified(from: &DiffSide, to: &DiffSide, hunks: &[DiffHunk]) -> String {
     text
 }
 
-/// A file's name as git writes it: so that it ends where its line ends, whatever is in it.
+/// Quotes a file name like git, so that it can't end its line.
 fn written_name(name: &str) -> String {
     let is_odd = |c: char| c.is_ascii_control() || c == '"' || c == '\\';
     if !name.contains(is_odd) {
-        // Programs that know of dates behind names look for a tab.
+        // Other programs expect a date after the name; the tab marks the name's end.
         return if name.contains(' ') { format!("{name}\t") } else { name.to_owned() };
     }
     let escaped: String = name
@@ -366,7 +366,7 @@ mod tests {
             .prop_map(|(lines, ended)| lines.join("\n") + if ended { "\n" } else { "" })
     }
 
-    /// What `patch` would make of the old text.
+    /// Applies the hunks to the old text, like `patch`.
     fn applied(old: &str, hunks: &[DiffHunk]) -> String {
         let old = lines(old.as_bytes());
         let mut new = Vec::new();
@@ -393,7 +393,7 @@ mod tests {
             prop_assert!(!truncated);
         }
 
-        /// Also of texts that are too long to be compared.
+        /// Also for texts that are too long to be compared.
         #[test]
         fn applying_a_diff_that_is_one_change_gives_the_new_text(old in text(), new in text()) {
             let mut shown = replaced(old.as_bytes(), new.as_bytes(), Allowance::default());
@@ -415,7 +415,7 @@ mod tests {
         }
     }
 
-    /// What is shown of a diff that is cut is a patch in itself.
+    /// The visible part of a truncated diff is a valid patch.
     #[test]
     fn a_diff_that_is_cut_is_one_of_whole_lines() {
         let line = |n: usize, c: &str| format!("{n} {}\n", c.repeat(1000));

@@ -1,4 +1,4 @@
-//! Why an operation on a wiki failed, in the terms a caller can act on.
+//! Errors of wiki operations, by what a caller can do about them.
 
 use std::path::PathBuf;
 
@@ -15,53 +15,53 @@ use crate::repo::RepoError;
 use crate::revision::{Etag, Revision};
 use crate::sync::SyncError;
 
-/// Why an operation on a wiki failed. Ask it (`is_not_found`, `conflict`, …) rather than matching.
+/// Reasons for a failed operation. Use the methods (`is_not_found`, `conflict`, …) rather than matching.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The path can't name a page or an attachment.
     #[error(transparent)]
     InvalidPath(#[from] InvalidPath),
-    /// An attachment is missing, in the way, out of date or too large.
+    /// An attachment is missing, exists already, is stale or too large.
     #[error(transparent)]
     Attachment(#[from] AttachmentError),
-    /// The author can't be recorded by git.
+    /// git can't record the author.
     #[error(transparent)]
     InvalidAuthor(#[from] InvalidAuthor),
-    /// The commit message is too long or holds a NUL character.
+    /// The commit message is too long or contains a NUL character.
     #[error("the message {why}")]
     InvalidMessage {
-        /// What is wrong with it.
+        /// The problem.
         why: &'static str,
     },
-    /// The wiki's preferences ask for a commit message, and there is none.
+    /// The wiki's preferences require a commit message, and there is none.
     #[error("this wiki takes no change without a message that says why")]
     MessageRequired,
-    /// Preferences that can't be set, or not to that.
+    /// Unknown preferences, or invalid values.
     #[error(transparent)]
     InvalidPreferences(#[from] InvalidPreferences),
     /// There is no such page.
     #[error("there is no page `{path}`")]
     NotFound {
-        /// The page path as asked for.
+        /// The page path as requested.
         path: String,
     },
     /// There is no draft of this page.
     #[error("you have no draft of `{path}`")]
     NoDraft {
-        /// The page path as asked for.
+        /// The page path as requested.
         path: String,
     },
-    /// The owner of a new draft has as many as one may have.
+    /// The owner of a new draft has the maximum number already.
     #[error("you have {limit} drafts in this wiki, and more aren't kept: save or remove some")]
     TooManyDrafts {
-        /// How many one may have.
+        /// The maximum number.
         limit: i64,
     },
     /// There is no such revision, or it isn't part of this wiki's history.
     #[error("there is no revision {revision} in this wiki's history")]
     UnknownRevision {
-        /// The revision as asked for.
+        /// The revision as requested.
         revision: Revision,
     },
     /// The page to be created exists, with other content.
@@ -69,11 +69,11 @@ pub enum Error {
     Exists {
         /// The page path.
         path: String,
-        /// Its version now.
+        /// Its present version.
         etag: Etag,
     },
-    /// Another page or directory has a name that differs only in case or composition, or a file
-    /// stands where a directory would be needed.
+    /// Another page or directory has a name that differs only in case or composition, or a file is in the place of a
+    /// needed directory.
     #[error("`{path}` collides with `{existing}`, which exists already")]
     Collision {
         /// The page path.
@@ -81,28 +81,28 @@ pub enum Error {
         /// The file or directory in the way.
         existing: String,
     },
-    /// The version a change was based on was never this page's content.
+    /// The version that a change is based on was never this page's content.
     #[error("the page `{path}` never had the version {base}")]
     UnknownBase {
         /// The page path.
         path: String,
-        /// The version that was named.
+        /// The version in the request.
         base: Etag,
-        /// The page's version now; `None` when there is no such page.
+        /// The page's present version; `None` if there is no such page.
         current: Option<Etag>,
     },
-    /// The page changed meanwhile and the caller asked not to merge.
+    /// The page changed meanwhile and the caller didn't allow a merge.
     #[error("the page `{path}` changed meanwhile")]
     Stale {
         /// The page path.
         path: String,
-        /// The page's version now.
+        /// The page's present version.
         current: Option<Etag>,
     },
-    /// The page changed meanwhile, in the same place.
+    /// The page changed meanwhile in the same place.
     #[error("the page `{}` changed meanwhile in the same place", .0.path)]
     Conflict(Box<Conflict>),
-    /// A commit can't be undone: what it changed was changed again.
+    /// A commit can't be undone: a later commit changed the same places.
     #[error("what it changed was changed since in the same place: {}", paths.join(", "))]
     RevertConflict {
         /// The first page or attachment concerned.
@@ -110,7 +110,7 @@ pub enum Error {
         /// All of them.
         paths: Vec<String>,
     },
-    /// A merge can't be undone: it isn't said which of its sides shall be kept.
+    /// A merge can't be undone: it is undefined which of its sides to keep.
     #[error("{revision} is a merge; undo the commits that it brought one by one")]
     RevertsMerge {
         /// The merge.
@@ -121,15 +121,15 @@ pub enum Error {
     TooLarge {
         /// The page path.
         path: String,
-        /// Bytes that were sent.
+        /// Bytes of the content.
         size: u64,
-        /// Bytes that are allowed.
+        /// Maximum bytes.
         limit: u64,
     },
-    /// Its texts are too large to be compared line by line.
+    /// The page's texts are too large to be compared line by line.
     #[error("{detail}")]
     TooLargeToCompare {
-        /// Which limit was met.
+        /// The limit that was exceeded.
         detail: String,
     },
     /// The page isn't UTF-8 text; read its bytes instead.
@@ -138,91 +138,91 @@ pub enum Error {
         /// The page path.
         path: String,
     },
-    /// What was fetched from elsewhere can't be synchronised with.
+    /// The fetched history can't be synchronised with.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// What was pushed can't be taken.
+    /// The push was refused.
     #[error(transparent)]
     PushRefused(#[from] PushRefusal),
-    /// The wiki would hold more than it may.
+    /// The wiki would exceed its quota.
     #[error("the wiki would have {would_be} {what}; its quota is {limit}")]
     QuotaExceeded {
-        /// `pages` or `bytes`.
+        /// `pages`, `bytes`, `disk_bytes`, `draft_bytes` or `draft_bytes_of_all`.
         what: &'static str,
-        /// How many it may have.
+        /// The maximum.
         limit: u64,
-        /// How many it would have.
+        /// The value after the change.
         would_be: u64,
     },
-    /// A change would make more of the wiki than one change may.
+    /// The change exceeds a limit for single changes.
     #[error("the change is too large: {detail}")]
     ChangeTooLarge {
-        /// What there would be, and how much of it there may be.
+        /// The size of the change and the limit.
         detail: String,
     },
-    /// The disk is full. What was acknowledged is safe, and reading goes on.
+    /// The disk is full. Acknowledged changes are safe, and reads still work.
     #[error("the disk is full")]
     DiskFull,
-    /// Something is in use for too long. Worth a retry.
+    /// A resource was in use for too long. A retry may succeed.
     #[error("busy: {detail}")]
     Busy {
-        /// What was waited for.
+        /// The resource.
         detail: String,
     },
-    /// Its deadline passed, or its result wasn't needed any more. Nothing was changed.
+    /// The deadline passed, or the operation was cancelled. Nothing was changed.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// The wiki was closed while the handle was held.
+    /// The wiki was closed while the handle was in use.
     #[error("the wiki was closed")]
     Closed,
     /// The directory belongs to another wiki.
     #[error("`{}` belongs to the wiki {found}, not to {expected}", path.display())]
     WrongWiki {
-        /// The database that says so.
+        /// The database with the identifier.
         path: PathBuf,
-        /// The identifier expected.
+        /// The expected identifier.
         expected: String,
         /// The identifier found.
         found: String,
     },
-    /// The wiki's files can't be used as they are. The message says which and why.
+    /// The wiki's files are damaged. The message names the file and the damage.
     #[error("{detail}")]
     Damaged {
-        /// What is wrong, and what to do.
+        /// The damage, and a remedy.
         detail: String,
     },
-    /// The wiki.db failed.
+    /// An error of wiki.db.
     #[error(transparent)]
     Database(DbError),
-    /// A file or directory failed.
+    /// An error of a file or directory.
     #[error(transparent)]
     File(FileError),
-    /// The repository failed.
+    /// An error of the repository.
     #[error("{0}")]
     Repository(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// An edit that overlaps with what was saved meanwhile: everything needed to resolve it.
+/// An edit that conflicts with a change saved meanwhile, with everything needed to resolve it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The page path.
     pub path: String,
-    /// The text the edit was based on.
+    /// The text that the edit was based on.
     pub base: Option<String>,
-    /// The text stored now; `None` when the page was deleted.
+    /// The present text; `None` if the page was deleted.
     pub ours: Option<String>,
-    /// The text that was sent; `None` when a deletion was.
+    /// The text of the request; `None` for a deletion.
     pub theirs: Option<String>,
-    /// The version stored now, to base the resolution on.
+    /// The present version, which the resolution must be based on.
     pub current: Option<Etag>,
-    /// The places where the texts disagree. Empty when one side deleted the page.
+    /// The conflicting places. Empty if one side deleted the page.
     pub hunks: Vec<Hunk>,
-    /// Where the page went, if it was moved.
+    /// The page's new path, if it was moved.
     pub moved_to: Option<String>,
 }
 
 impl Error {
-    /// Whether the page, draft or revision doesn't exist.
+    /// Returns `true` if the page, draft or revision doesn't exist.
     pub fn is_not_found(&self) -> bool {
         matches!(
             self,
@@ -234,7 +234,7 @@ impl Error {
         )
     }
 
-    /// The conflict, if that is what it is.
+    /// Returns the conflict; `None` for other errors.
     pub fn conflict(&self) -> Option<&Conflict> {
         match self {
             Self::Conflict(conflict) | Self::RevertConflict { first: conflict, .. } => {
@@ -244,12 +244,12 @@ impl Error {
         }
     }
 
-    /// Whether the disk is full.
+    /// Returns `true` if the disk is full.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::DiskFull)
     }
 
-    /// Whether trying again a little later may help.
+    /// Returns `true` if a retry a little later may succeed.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })
     }
@@ -280,7 +280,7 @@ impl From<FileError> for Error {
 }
 
 impl Error {
-    /// The same of a push: it is refused.
+    /// Converts the error of a push: a change that is too large becomes a refused push.
     pub(crate) fn of_push(self) -> Self {
         match self {
             Self::ChangeTooLarge { detail } => PushRefusal::too_large(detail).into(),

@@ -1,4 +1,4 @@
-//! Moving the branch to a commit that was fetched into the repository and builds on it.
+//! Fast-forwards the branch to a commit that was fetched into the repository.
 
 use crate::error::Error;
 use crate::files::sync_filesystem;
@@ -7,7 +7,7 @@ use crate::sync::left_by_changes;
 use crate::wiki::Wiki;
 
 impl Wiki {
-    /// Whether the branch can be moved to `to`: all that is there is part of it.
+    /// Returns `true` if the branch can be fast-forwarded to `to`.
     ///
     /// # Errors
     /// `to` isn't a commit in this repository.
@@ -21,19 +21,19 @@ impl Wiki {
         })
     }
 
-    /// Moves the branch to `to`, a commit that is in the repository already. `false`: the branch has
-    /// commits that `to` doesn't build on, and nothing was changed.
+    /// Fast-forwards the branch to `to`, a commit that is in the repository already. Returns `false`, without any
+    /// change, if the branch has commits that `to` lacks.
     ///
     /// # Errors
-    /// `to` isn't a commit in this repository; the wiki would hold more than it may; the index would hold
-    /// more than the repository accounts for; the disk is failing.
+    /// `to` isn't a commit in this repository; the wiki would exceed its quota; the index would take more room than the
+    /// size of the repository accounts for; the disk is failing.
     pub fn fast_forward(&self, to: Revision) -> Result<bool, Error> {
-        // Before saves have to wait. Another commit that comes meanwhile changes little.
+        // Before the writer lock is taken. A concurrent commit makes little difference.
         if self.is_behind(to)? {
             self.check_history(self.current()?, to)?;
         }
         let mut writer = self.lock_writer()?;
-        // What was acknowledged is in the branch first.
+        // The branch must contain all acknowledged changes first.
         if writer.unapplied {
             self.replay(&mut writer)?;
         }
@@ -47,7 +47,7 @@ impl Wiki {
         self.repo().count_size()?;
         self.room().forget();
         self.check_disk(0)?;
-        // Others wrote the objects and need not have synced them.
+        // Other programs wrote the objects and may not have synced them.
         sync_filesystem(self.repo().dir())?;
         writer.counted = counted.map(|count| (to, count));
         let view = self.repo().view();

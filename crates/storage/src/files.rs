@@ -1,7 +1,8 @@
 //! Files and directories that survive a power cut.
 //!
-//! A file is durable once it *and* the directory that names it were synced, so every helper here
-//! says which of the two it does. Everything is created for this user alone, whatever the umask.
+//! A file is durable once both its content and the directory that names it are synced. The documentation of each
+//! function here says which of the two it does. Everything is created with access for this user only, independent of
+//! the umask.
 
 mod secret;
 
@@ -18,28 +19,28 @@ pub use secret::{Keeper, read_secret};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} `{}`: {source}", path.display())]
 pub struct FileError {
-    /// What was attempted, as a verb: "create", "sync", ….
+    /// The attempted action, as a verb: "create", "sync", ….
     pub action: &'static str,
     /// The file or directory.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     #[source]
     pub source: io::Error,
 }
 
 impl FileError {
-    /// Whether the disk (or the quota of its user) is full.
+    /// Returns `true` if the disk, or the user's quota of it, is full.
     pub fn is_disk_full(&self) -> bool {
         is_disk_full(&self.source)
     }
 
-    /// Whether trying again a little later may help: there are no descriptors left, for example.
+    /// Returns `true` if a retry a little later may succeed, for example because the process ran out of descriptors.
     pub fn is_busy(&self) -> bool {
         is_passing(&self.source)
     }
 }
 
-/// Whether `error` says that no bytes, blocks or inodes are left.
+/// Returns `true` if no bytes, blocks or inodes are left.
 pub(crate) fn is_disk_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -47,29 +48,29 @@ pub(crate) fn is_disk_full(error: &io::Error) -> bool {
     )
 }
 
-/// Whether `error` says that the process or the system is short of something for now, such as
-/// descriptors. It says nothing about the file.
+/// Returns `true` if the process or the system is temporarily short of a resource, such as descriptors. The file itself
+/// isn't the cause.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::INTR];
     os_error(error).is_some_and(|code| passing.iter().any(|errno| errno.raw_os_error() == code))
 }
 
-/// Whether `error` says that a file could not be looked at, as opposed to what is wrong with it.
-/// Nothing may be taken for damaged, and repaired, because of such an error.
+/// Returns `true` if the file couldn't be examined, as opposed to a problem with the file itself. Such an error must
+/// never be taken as damage and repaired.
 pub(crate) fn is_unavailable(error: &io::Error) -> bool {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
     let about_the_file = matches!(error.kind(), NotFound | NotADirectory | IsADirectory);
     os_error(error).is_some() && !about_the_file
 }
 
-/// The system's number for an error, also when somebody wrapped it to name the file.
+/// Returns the system's error number, even from an error that wraps it to name the file.
 fn os_error(error: &io::Error) -> Option<i32> {
     let inner = || error.get_ref()?.source()?.downcast_ref::<io::Error>()?.raw_os_error();
     error.raw_os_error().or_else(inner)
 }
 
-/// Attaches what was attempted, and on what, to an I/O result.
+/// Adds the action and the path to an I/O error.
 pub(crate) trait At<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, FileError>;
 }
@@ -88,7 +89,7 @@ pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
     builder.create(path).at("create directory", path)
 }
 
-/// Opens a new file that only this user can read; it must not exist.
+/// Creates a file that only this user can read; it must not exist.
 pub(crate) fn create_private_file(path: &Path) -> Result<File, FileError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -104,20 +105,21 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
     file.sync_all().at("sync", path)
 }
 
-/// Writes a file in the place of one that may be there. After a power cut it is the old one or the new one.
+/// Replaces a file, or creates it, and syncs file and directory. After a power cut the content is either the old or the
+/// new one.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let new = temporary_beside(path);
     let renamed = write_new(&new, content)
         .and_then(|()| std::fs::rename(&new, path).at("rename into place", path));
     if renamed.is_err() {
-        // Nothing may be there, and what is is swept later.
+        // The file may not exist; leftovers are swept later.
         let _ = std::fs::remove_file(&new);
     }
     renamed?;
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// Removes a file, which needn't be there.
+/// Removes a file, if it exists. Doesn't sync the directory.
 pub(crate) fn remove_if_there(path: &Path) -> Result<(), FileError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -138,10 +140,10 @@ pub fn sync_filesystem(path: &Path) -> Result<(), FileError> {
     FileSystem::watch(path)?.sync()
 }
 
-/// A file system, held open from before the first write that is to be synced.
+/// A file system, opened before the first write that is to be synced.
 ///
-/// The kernel tells an error of writing back once to every descriptor that was open then. One opened
-/// only for the sync may come after somebody else was told, and be answered that all is well.
+/// The kernel reports a failed write once to every descriptor that was open at the time. A descriptor opened only for
+/// the sync may miss an error that another one got, and then the sync wrongly succeeds.
 #[derive(Debug)]
 pub(crate) struct FileSystem {
     dir: File,
@@ -153,8 +155,8 @@ impl FileSystem {
         Ok(Self { dir: File::open(path).at("open", path)?, path: path.to_owned() })
     }
 
-    /// One call covers any number of objects and refs, which is why a checkpoint costs the same for
-    /// one save as for a thousand. See `syncfs(2)`: it returns when the data has reached the disk.
+    /// One call covers any number of objects and refs, so a checkpoint costs the same for one save as for a thousand.
+    /// See `syncfs(2)`: it returns when the data has reached the disk.
     #[cfg(target_os = "linux")]
     pub(crate) fn sync(&self) -> Result<(), FileError> {
         #[cfg(test)]
@@ -165,7 +167,7 @@ impl FileSystem {
         synced.at("sync the file system of", &self.path)
     }
 
-    /// Makes every file and directory below durable, one by one: there is no `syncfs` here.
+    /// Syncs every file and directory below, one by one, for systems without `syncfs`.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn sync(&self) -> Result<(), FileError> {
         sync_tree(&self.path)?;
@@ -186,34 +188,34 @@ fn sync_tree(path: &Path) -> Result<(), FileError> {
     sync_dir(path)
 }
 
-/// A name for a private temporary file beside `path`, on the same file system, that a later
-/// open recognises as a leftover (see [`is_leftover`]).
+/// Makes a name for a private temporary file beside `path`, on the same file system. Opening the wiki later recognises
+/// it as a leftover (see [`is_leftover`]).
 pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Without randomness a fixed name still works: creating the file says when it is taken.
+    // Without randomness a fixed name still works: creating the file fails if it exists.
     let random = getrandom::u64().unwrap_or(0);
     path.with_file_name(format!(".{name}.{random:016x}.tmp"))
 }
 
-/// Whether a file name was made by [`temporary_beside`], or by SQLite beside such a file.
+/// Returns `true` for a file name made by [`temporary_beside`], or by SQLite beside such a file.
 pub(crate) fn is_leftover(name: &str) -> bool {
     name.starts_with('.') && name.contains(".tmp")
 }
 
-/// Disks that fail, for tests.
+/// Simulated disk failures, for tests.
 #[cfg(test)]
 pub(crate) mod failing {
     use std::cell::Cell;
 
     thread_local! {
-        /// Whether the next sync of a file system fails in this thread.
+        /// True if this thread's next sync of a file system fails.
         pub(crate) static NEXT_SYNC: Cell<bool> = const { Cell::new(false) };
-        /// How often the disk is full when the branch is locked the next times in this thread.
+        /// Number of this thread's next branch locks that fail with a full disk.
         pub(crate) static NEXT_LOCKS: Cell<u32> = const { Cell::new(0) };
     }
 }
 
-/// The bytes of a file; none if there is no such file.
+/// Returns the size of a file in bytes; 0 if there is no such file.
 pub(crate) fn size_of(file: &Path) -> Result<u64, FileError> {
     match std::fs::metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
@@ -221,7 +223,7 @@ pub(crate) fn size_of(file: &Path) -> Result<u64, FileError> {
     }
 }
 
-/// The bytes of all files below a directory. Some may come and go meanwhile.
+/// Returns the bytes of all files below a directory. Files may appear and disappear meanwhile.
 pub(crate) fn size_below(dir: &Path) -> Result<u64, FileError> {
     let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
     let entries = match std::fs::read_dir(dir) {

@@ -1,4 +1,4 @@
-//! The `git` program, for what it does better than a library: transfers, packing, checking.
+//! The `git` program, for transfers, packing and checks, which it does better than a library.
 
 use std::io::{self, Read as _, Seek as _};
 use std::os::unix::process::CommandExt as _;
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How often [`run`] looks whether git has ended or is to be ended.
+/// Interval at which [`run`] checks whether git has ended or must be killed.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Starts git within its limits. They have to be there before git is: set from outside they would miss
-/// a program that git has started already. Nothing of the command becomes part of the script.
+/// Starts git within its limits. A shell sets them before it starts git: limits set from outside afterwards would miss
+/// programs that git has started already. No part of the command is interpolated into the script.
 ///
-/// A process with the highest `oom_score_adj` is the first that the kernel kills when memory is short, so a
-/// clone ends and not the server. The soft limits stay below a hard one that holds already.
+/// A process with the highest `oom_score_adj` is the first that the kernel kills when memory is short, so a clone ends
+/// and not the server. The soft limits stay below an existing hard limit.
 const LAUNCH: &str = r#"{ echo 1000 >/proc/self/oom_score_adj
 ulimit -c 0
 ulimit -S -d "$1"
@@ -25,54 +25,54 @@ ulimit -S -t "$3"
 shift 3
 exec git "$@""#;
 
-/// Settings that hold for every git. The first two keep out what the machine or a repository would run;
-/// the others bound the memory of one git, which by default grows with the machine and with the largest
-/// object. With them, packing ten texts of 12 MB and four files of 60 MB takes 64 MB instead of 285 MB, most
-/// of it mapped files that the system can take back.
+/// Settings for every git process. The first two disable hooks and the owner check of repositories; the others limit
+/// the memory of one git, which by default grows with the machine and with the largest object. With them, packing ten
+/// texts of 12 MB and four files of 60 MB takes 64 MB instead of 285 MB, most of it mapped files that the system can
+/// reclaim.
 const SETTINGS: [&str; 9] = [
     "core.hooksPath=/dev/null",
     "safe.directory=*",
     "pack.threads=1",
-    // The objects among which similar ones are searched.
+    // Memory for the objects among which delta bases are searched.
     "pack.windowMemory=32m",
-    // Differences that were found and are not written yet.
+    // Memory for deltas that aren't written yet.
     "pack.deltaCacheSize=8m",
-    // Larger objects are streamed, and nothing similar is searched for them. A page has at most 5 MB.
+    // Larger objects are streamed and not stored as deltas. A page has at most 5 MB.
     "core.bigFileThreshold=8m",
     "core.deltaBaseCacheLimit=16m",
     "core.packedGitWindowSize=8m",
     "core.packedGitLimit=64m",
 ];
 
-/// What git, and each program that it starts, may use.
+/// Limits for git and each program that it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory that a program takes for itself, in bytes; files that it maps aren't counted.
+    /// Maximum private memory of a process, in bytes; mapped files don't count.
     pub memory_bytes: u64,
-    /// The largest file that it writes, in bytes.
+    /// Maximum size of a written file, in bytes.
     pub file_bytes: Option<u64>,
-    /// Processor time.
+    /// Maximum processor time.
     pub cpu: Option<Duration>,
 }
 
 impl Default for Limits {
-    /// A gibibyte of memory. A few bytes of a pack may name an object of any length, which git makes as a
-    /// whole; what is within the limits of a wiki needs less than half of this.
+    /// A gibibyte of memory. A few bytes of a pack may name an object of any size, which git builds in memory; objects
+    /// within the limits of a wiki need less than half of this.
     fn default() -> Self {
         Self { memory_bytes: 1 << 30, file_bytes: None, cpu: None }
     }
 }
 
-/// git within the default [`Limits`]; see [`limited`].
+/// git with the default [`Limits`]; see [`limited`].
 pub fn command() -> Command {
     limited(Limits::default())
 }
 
-/// git without the user's and the machine's configuration, without hooks, without prompts, with bounded
-/// memory, in a process group of its own, and the first to be killed when memory is short. No protocol but
-/// local files is allowed. Arguments are appended to the settings that are there.
+/// git without user or system configuration, hooks and prompts, with limited memory, in a process group of its own, and
+/// the first process to be killed when memory is short. Only local files are allowed as a protocol. Arguments are
+/// appended after the settings.
 ///
-/// Text from users must reach it as data only: behind `--`, as a full ref name or an object id.
+/// Text from users must be passed only as data: after `--`, as a full ref name or as an object id.
 pub fn limited(limits: Limits) -> Command {
     let or_unlimited = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |n| n.to_string());
     let mut command = Command::new("/bin/sh");
@@ -88,7 +88,7 @@ pub fn limited(limits: Limits) -> Command {
         .env("GIT_ALLOW_PROTOCOL", "file")
         .process_group(0)
         .args(["-c", LAUNCH, "sh"])
-        // The shell counts in kibibytes, in blocks of 512 bytes and in seconds.
+        // The shell's units are kibibytes, blocks of 512 bytes, and seconds.
         .arg((limits.memory_bytes / 1024).max(1).to_string())
         .arg(or_unlimited(limits.file_bytes.map(|bytes| (bytes / 512).max(1))))
         .arg(or_unlimited(limits.cpu.map(|time| time.as_secs().max(1))));
@@ -98,14 +98,14 @@ pub fn limited(limits: Limits) -> Command {
     command
 }
 
-/// Runs git to its end; returns how it ended and what it printed to either side, which waits in `dir`. It
-/// gets no input. When `is_ended` says so, it is killed, and this is `None`.
+/// Runs git to its end, without input. Returns its exit status, standard output and standard error, which are buffered
+/// in `dir`. If `is_ended` returns `true`, git is killed and the result is `None`.
 pub(crate) fn run(
     command: &mut Command,
     dir: &Path,
     is_ended: impl Fn() -> bool,
 ) -> io::Result<Option<(ExitStatus, String, String)>> {
-    // Files without a name: however much it prints, it waits for nobody.
+    // Unnamed files as buffers, so that git never blocks on output.
     let (mut printed, mut said) = (tempfile::tempfile_in(dir)?, tempfile::tempfile_in(dir)?);
     command.stdin(Stdio::null()).stdout(printed.try_clone()?).stderr(said.try_clone()?);
     let mut child = Guard(command.spawn()?);
@@ -127,12 +127,12 @@ pub(crate) fn run(
     Ok(Some((status, text(&mut printed)?, text(&mut said)?)))
 }
 
-/// A child that ends, with all it started, when this is dropped.
+/// A child process that is killed with all its descendants on drop.
 struct Guard(Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // All of this fails if it has ended already, or leads no group.
+        // These calls fail if the process has ended already, or leads no group.
         if let Some(group) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw)
             && let Ok(None) = self.0.try_wait()
         {
@@ -160,7 +160,7 @@ mod tests {
         assert!(!status.success() && said.contains("nonsense"), "{said}");
     }
 
-    /// What a shell in git's place prints, which takes the same way there.
+    /// Runs a shell script in place of git, with the same limits, and returns its output.
     fn printed_by_git(limits: Limits, script: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("git");
@@ -208,7 +208,7 @@ mod tests {
         git(&["init", "--quiet", "--bare"], b"");
         let mut names = Vec::new();
         for n in 0..3_u8 {
-            // Numbers don't get shorter by compression alone, and the three are nearly the same.
+            // Compression alone doesn't shrink these numbers, and the three files are nearly equal.
             let mut large: Vec<u8> = (0..3_000_000_u32)
                 .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
                 .collect();

@@ -1,4 +1,4 @@
-//! Answers of a wiki's routes to requests that may be sent twice.
+//! Stored answers of a wiki's routes, for repeated requests.
 
 use crate::db::{DbError, idempotency};
 use crate::error::Error;
@@ -7,7 +7,7 @@ use crate::wiki::Wiki;
 pub use crate::db::idempotency::{ANSWER_BYTES, Answer, Recall, Request};
 
 impl Wiki {
-    /// Looks a request up among those answered in the last 24 hours.
+    /// Looks up a request among those answered in the last 24 hours.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -31,7 +31,7 @@ impl Wiki {
         Ok(database.write(|transaction| idempotency::remember(transaction, request, answer))?)
     }
 
-    /// Forgets the answers that are older than 24 hours.
+    /// Deletes the answers that are older than 24 hours.
     ///
     /// # Errors
     /// wiki.db can't be read or written.

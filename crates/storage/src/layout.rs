@@ -1,4 +1,4 @@
-//! The names inside a wiki's directory, and its wiki.db.
+//! File names in a wiki's directory, and the opening and repair of its wiki.db.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -22,10 +22,10 @@ mod embedded {
 pub(crate) static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::new(embedded::migrations::runner().get_migrations().clone()));
 
-/// A wiki that is open but idle should cost next to nothing; a busy one reads from memory anyway.
+/// A small pool: an idle open wiki should cost little, and a busy one reads mostly from memory.
 const SIZING: Sizing = Sizing { connections: 3, cache_kib: 64 };
 
-/// The git repository of the wiki in `dir`.
+/// Path of the wiki's git repository.
 pub(crate) fn repo(dir: &Path) -> PathBuf {
     dir.join("repo")
 }
@@ -34,10 +34,10 @@ fn database(dir: &Path) -> PathBuf {
     dir.join("wiki.db")
 }
 
-/// Whether there is a wiki.db, be it one that is just being set aside.
+/// Returns `true` if there is a wiki.db, or a damaged one that is being set aside.
 ///
 /// # Errors
-/// There is something of that name that isn't a file: a link could lead to another wiki's.
+/// The path isn't a file: a link could lead to another wiki's database.
 pub(crate) fn has_database(dir: &Path) -> Result<bool, Error> {
     Ok(is_file(&database(dir))? || is_file(&damaged(dir))?)
 }
@@ -53,7 +53,7 @@ fn is_file(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Creates wiki.db with the options' preferences.
+/// Creates wiki.db with the preferences of the options.
 pub(crate) fn create_database(
     dir: &Path,
     options: &Options,
@@ -64,15 +64,15 @@ pub(crate) fn create_database(
     open_database(dir, options, scheduler)
 }
 
-/// What every wiki.db is born with.
+/// Writes the initial rows of a new wiki.db.
 fn seed(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     connection.execute("update wiki set id = ?1", [&options.id])?;
     let mut preferences = options.preferences.iter();
     preferences.try_for_each(|(name, value)| preferences::set(connection, name, value))
 }
 
-/// Opens wiki.db. A corrupt one is set aside, what can be read of it is carried into a new one, and
-/// the rest is rebuilt from git.
+/// Opens wiki.db. A corrupt one is set aside: its readable rows are copied into a new one, and the rest is rebuilt from
+/// git.
 pub(crate) fn open_database(
     dir: &Path,
     options: &Options,
@@ -80,10 +80,10 @@ pub(crate) fn open_database(
 ) -> Result<Database, Error> {
     let path = database(dir);
     if damaged(dir).exists() {
-        // A process died while it did that.
+        // A process died during the rebuild.
         rebuild_database(dir, options, "it was being set aside")?;
     }
-    // Before SQLite looks, and begins the log anew.
+    // Check the log before SQLite opens it and starts a new one.
     if let Some(lost) = db::loss(&path)? {
         tracing::error!(
             wiki.id = options.id,
@@ -110,8 +110,7 @@ pub(crate) fn open_database(
     Ok(opened)
 }
 
-/// Goes on with what has the name of wiki.db now, for an open one that was replaced. If nothing has it, a new
-/// one is created.
+/// Opens the file that has replaced an open wiki.db, or creates a new one if there is none.
 pub(crate) fn take_over_database(
     dir: &Path,
     options: &Options,
@@ -125,7 +124,7 @@ pub(crate) fn take_over_database(
     Ok(())
 }
 
-/// SQLite takes an empty file for a new database, and drops its log.
+/// Refuses an empty file: SQLite would treat it as a new database, and discard its log.
 fn refuse_empty(path: &Path) -> Result<(), DbError> {
     let metadata = std::fs::metadata(path).at("read", path)?;
     if metadata.len() > 0 {
@@ -134,7 +133,7 @@ fn refuse_empty(path: &Path) -> Result<(), DbError> {
     Err(DbError::Corrupt { path: path.to_owned(), source: "it is empty".into() })
 }
 
-/// Touches what every open needs, so that damage there is met now and not in the middle of a save.
+/// Reads the rows that every open needs, so that damage there is found now and not in the middle of a save.
 fn check_readable(database: &Database) -> Result<(), DbError> {
     database.read(|connection| {
         crate::redo::pending(connection)?;
@@ -144,7 +143,7 @@ fn check_readable(database: &Database) -> Result<(), DbError> {
     })
 }
 
-/// The file says whose it is. One that came from elsewhere says nothing yet and is adopted.
+/// Checks that the database belongs to this wiki. An imported one without an id gets this wiki's.
 fn check_owner(database: &Database, options: &Options) -> Result<(), Error> {
     let id: Option<String> = database.read::<_, DbError>(|connection| {
         Ok(connection.query_row("select id from wiki", [], |row| row.get(0))?)
@@ -163,8 +162,8 @@ fn check_owner(database: &Database, options: &Options) -> Result<(), Error> {
     }
 }
 
-/// Sets a damaged wiki.db aside and puts one in its place that has what could be read, and is complete once it
-/// has the name: redo rows may be the only place of acknowledged saves. It can be repeated after a crash at
+/// Sets a damaged wiki.db aside and replaces it by a new one with all readable rows. The new file gets its name only
+/// once it is complete, since redo rows may be the only place of acknowledged saves. Can be repeated after a crash at
 /// any point. No connection to the file may be open.
 pub(crate) fn rebuild_database(dir: &Path, options: &Options, why: &str) -> Result<(), Error> {
     let (path, damaged) = (database(dir), damaged(dir));
@@ -172,7 +171,7 @@ pub(crate) fn rebuild_database(dir: &Path, options: &Options, why: &str) -> Resu
         rename_if_there(&path, &damaged)?;
     }
     if !path.exists() {
-        // The log belongs to the damaged file: beside a new one it would be replayed into it.
+        // The log belongs to the damaged file: beside a new file, it would be replayed into that.
         for suffix in ["-wal", "-shm"] {
             rename_if_there(&with_suffix(&path, suffix), &with_suffix(&damaged, suffix))?;
         }
@@ -192,19 +191,19 @@ pub(crate) fn rebuild_database(dir: &Path, options: &Options, why: &str) -> Resu
     }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let kept = unused(dir, &format!("wiki.db.corrupt-{seconds}"));
-    // The file itself last: as long as it is there this isn't done.
+    // The database itself is renamed last: as long as it exists, the rebuild counts as unfinished.
     for suffix in ["-wal", "-shm", ""] {
         rename_if_there(&with_suffix(&damaged, suffix), &with_suffix(&kept, suffix))?;
     }
     Ok(files::sync_dir(dir)?)
 }
 
-/// A damaged wiki.db that is being set aside.
+/// Path of a damaged wiki.db that is being set aside.
 fn damaged(dir: &Path) -> PathBuf {
     dir.join("wiki.db.damaged")
 }
 
-/// A log without its file would be replayed into a new one.
+/// Sets aside a log without its database: it would be replayed into a new one.
 fn set_aside_a_log_alone(dir: &Path) -> Result<(), Error> {
     let log = with_suffix(&database(dir), "-wal");
     if database(dir).exists() || !log.exists() {
@@ -234,7 +233,7 @@ fn rename_if_there(from: &Path, to: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes private copies of wiki.db that a killed process had not linked into place yet.
+/// Removes temporary copies of wiki.db that a killed process hadn't linked into place.
 pub(crate) fn sweep(dir: &Path) -> Result<(), Error> {
     for entry in std::fs::read_dir(dir).at("read directory", dir)? {
         let entry = entry.at("read directory", dir)?;
@@ -246,7 +245,7 @@ pub(crate) fn sweep(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts a wiki.db of an older version in the place of the one that is there.
+/// Replaces wiki.db by one of an older version.
 #[cfg(test)]
 pub(crate) fn create_older(
     dir: &Path,

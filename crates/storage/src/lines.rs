@@ -1,50 +1,48 @@
-//! Which lines of a text replaced which, in a bounded time.
+//! Line-by-line comparison of texts in bounded time.
 //!
-//! Small texts are compared as a whole, with the histogram algorithm. At worst that takes a step for each
-//! pair of a line of the one and a line of the other, and whoever wants to keep others waiting can have
-//! the worst. So larger texts are first split at the lines that both have exactly once, as in the patience
-//! algorithm. What is still too large between two of those is taken as replaced as a whole: right, if
-//! less nice.
+//! Small texts are compared as a whole, with the histogram algorithm. In the worst case this takes one step for each
+//! pair of lines, and an attacker can construct the worst case. So larger texts are first split at the lines that both
+//! contain exactly once, as in the patience algorithm. A part that is still too large counts as replaced entirely:
+//! correct, but less readable.
 //!
-//! Small is what has up to 10,000 lines between the common beginning and the common end (600 kB of prose)
-//! on either side. Of a larger text as much is compared, and that is all of it, also of one with 5 MB and
-//! changes throughout, unless thousands of lines follow each other of which none stands there once. The
-//! worst that was found took a tenth of a second.
+//! A small text has up to 10,000 lines (600 kB of prose) between the common beginning and the common end on either
+//! side. Of a larger text as much as possible is compared. This is all of it, even for 5 MB with changes throughout,
+//! unless it has runs of thousands of lines of which none is unique. The worst case found took a tenth of a second.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 
-/// So many pairs of lines are compared for one pair of texts.
+/// Maximum number of line pairs compared for one pair of texts.
 const MAX_PAIRS: u64 = 100_000_000;
 
-/// A run of lines, and the run of the other text's lines that took its place.
+/// A run of lines, and the run of lines in the other text that replaced it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) old: Range<usize>,
     pub(crate) new: Range<usize>,
 }
 
-/// What comparing two texts gave.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub(crate) struct Compared {
-    /// In order; between any two is a line that both have.
+    /// The changes in order; between any two is at least one common line.
     pub(crate) changes: Vec<Change>,
-    /// What it took at worst.
+    /// Number of line pairs compared in the worst case.
     pub(crate) pairs: u64,
 }
 
-/// Where a change is put that could as well stand a few lines further up or down.
+/// The placement of a change that could be a few lines further up or down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Placement {
-    /// As far down as it goes.
+    /// As far down as possible.
     Lowest,
-    /// Where people expect it, by how far lines are indented.
+    /// Where people expect it, judged by indentation.
     Readable,
 }
 
-/// Lines with their ends, so that joining them gives the text back.
+/// Splits a text into lines with their ends; joining them gives the text back.
 pub(crate) fn lines(text: &[u8]) -> Vec<&[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').collect()
 }
@@ -79,7 +77,7 @@ impl Change {
         self.old.len() as u64 * self.new.len() as u64
     }
 
-    /// Without the lines that both begin or end with.
+    /// Returns the change without its common first and last lines.
     fn trimmed(&self, old: &[&[u8]], new: &[&[u8]]) -> Self {
         let (mut old, mut new) = (&old[self.old.clone()], &new[self.new.clone()]);
         let head = old.iter().zip(new).take_while(|(one, other)| one == other).count();
@@ -92,7 +90,7 @@ impl Change {
         }
     }
 
-    /// The changes inside.
+    /// Returns the changes inside.
     fn split(&self, old: &[&[u8]], new: &[&[u8]], placement: Placement) -> Vec<Self> {
         let mut input = InternedInput::default();
         input.update_before(old[self.old.clone()].iter().copied());
@@ -111,7 +109,7 @@ impl Change {
     }
 }
 
-/// What is between the lines that both texts have exactly once, as far as those are in one order.
+/// Returns the gaps between the lines that both texts contain exactly once and in the same order.
 fn gaps(old: &[&[u8]], new: &[&[u8]]) -> Vec<Change> {
     let (in_old, in_new) = (single(old), single(new));
     let mut both: Vec<(usize, usize)> =
@@ -126,7 +124,7 @@ fn gaps(old: &[&[u8]], new: &[&[u8]]) -> Vec<Change> {
     gaps
 }
 
-/// Where each line is; nothing for one that occurs again.
+/// Maps each line to its index; `None` if it occurs more than once.
 fn single<'a>(lines: &[&'a [u8]]) -> HashMap<&'a [u8], Option<usize>> {
     let mut single = HashMap::with_capacity(lines.len());
     for (at, line) in lines.iter().enumerate() {
@@ -135,9 +133,9 @@ fn single<'a>(lines: &[&'a [u8]]) -> HashMap<&'a [u8], Option<usize>> {
     single
 }
 
-/// The most of these pairs, which are in order of their first halves, whose second halves rise, too.
+/// Longest increasing subsequence (by second element) of pairs sorted by the first.
 fn rising(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    // The last pair of the best run of each length, and of every pair the one before it in its run.
+    // For each length, the last pair of the best subsequence; for each pair, its predecessor.
     let mut last: Vec<usize> = Vec::new();
     let mut previous = Vec::with_capacity(pairs.len());
     for (at, (_, second)) in pairs.iter().enumerate() {
@@ -166,13 +164,13 @@ mod tests {
         compare(&old, &new, Placement::Lowest).changes
     }
 
-    /// Lines without any order, always the same ones for a seed.
+    /// Lines in pseudorandom order, the same for each seed.
     fn letters(seed: u64, count: u64) -> String {
         let letter = |n: u64| (n ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
         (0..count).map(|n| format!("{:x}\n", letter(n))).collect()
     }
 
-    /// A few lines that repeat, and some that don't.
+    /// Texts of a few repeated lines and some unique ones.
     fn text() -> impl Strategy<Value = Vec<&'static str>> {
         let line =
             prop::sample::select(&["a\n", "b\n", "1\n", "2\n", "3\n", "4\n", "5\n", "6\n"][..]);
@@ -182,7 +180,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// However little may be compared.
+        /// With any limit on the compared pairs.
         #[test]
         fn changes_make_the_new_text_of_the_old(old in text(), new in text(), max_pairs in 0..200_u64) {
             let bytes = |text: &[&'static str]| text.iter().map(|l| l.as_bytes()).collect::<Vec<_>>();
@@ -215,7 +213,7 @@ mod tests {
         }
     }
 
-    /// Each line of the one with each of the other would be forty billion pairs.
+    /// Comparing each line with each would take forty billion pairs.
     #[test]
     fn texts_of_lines_that_repeat_are_not_compared_pair_by_pair() {
         let (old, new) = (letters(1, 200_000), letters(2, 200_000));
@@ -247,7 +245,7 @@ mod tests {
                 change(199_990..199_990, 199_990..199_991),
             ]
         );
-        // Every second line, too: that would be as much work as there are pairs.
+        // Also with every second line changed, which would take as much work as there are pairs.
         let every: Vec<String> = (0..100_000).map(|n| format!("line {n}\n")).collect();
         let other =
             |(n, line): (usize, &String)| if n % 2 == 0 { line.clone() } else { format!("{n}\n") };

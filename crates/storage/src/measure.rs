@@ -1,8 +1,8 @@
-//! How many paths trees make, and how long these are, found out without making them.
+//! Counts the paths of trees and their lengths without listing them.
 //!
-//! git's trees share what is below them: a thousand bytes of trees make millions of paths, and fifty
-//! commits of a few hundred bytes each change all of them. So each tree is looked at once, and each pair
-//! of trees that stand at the same place in two commits once.
+//! git's trees share their subtrees: a thousand bytes of trees make millions of paths, and fifty commits of a few
+//! hundred bytes each change all of them. So each tree is read once, and each pair of trees at the same place in two
+//! commits is compared once.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -13,14 +13,14 @@ use crate::tree::{Entry, entries};
 
 /// Trees below this level count as empty.
 const MAX_LEVELS: usize = 500;
-/// So many pairs of trees are remembered at once.
+/// Maximum number of tree pairs in the cache.
 const MAX_PAIRS: usize = 100_000;
 
-/// Files, counted.
+/// A count of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paths {
     pub(crate) files: u64,
-    /// The bytes of their paths together.
+    /// Total bytes of their paths.
     pub(crate) bytes: u64,
 }
 
@@ -34,7 +34,7 @@ impl Paths {
         self.bytes = self.bytes.saturating_add(other.bytes);
     }
 
-    /// The same files below a directory.
+    /// Returns the same files with paths below a directory.
     fn below(self, directory: &[u8]) -> Self {
         let prefix = directory.len() as u64 + 1;
         let bytes = self.bytes.saturating_add(self.files.saturating_mul(prefix));
@@ -42,32 +42,32 @@ impl Paths {
     }
 }
 
-/// All files below a tree.
+/// The measures of all files below a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Measure {
     pub(crate) paths: Paths,
-    /// How deep they are: 1 is the tree itself.
+    /// Maximum depth; 1 is the tree itself.
     pub(crate) depth: usize,
-    /// The bytes of the longest path.
+    /// Length of the longest path, in bytes.
     pub(crate) longest: usize,
 }
 
-/// What a commit changes.
+/// The changes of a commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changed {
-    /// The files that it changes itself. Those of a merge are in none of its parents: this is what is
-    /// different from that one with the least.
+    /// The files that the commit itself changes. For a merge, an upper bound: the differences from the parent with the
+    /// fewest.
     pub(crate) own: Paths,
-    /// How many files are different from each of its parents, together.
+    /// Number of files that differ from the parents, summed over all parents.
     pub(crate) different: u64,
 }
 
-/// What reads the bytes of a tree. Of one that can't be read there are none.
+/// A source of tree objects. Unreadable trees are returned as empty.
 pub(crate) trait Trees {
     fn read(&mut self, tree: Id) -> Result<Vec<u8>, Error>;
 }
 
-/// What was found out so far.
+/// The results so far.
 #[derive(Debug, Default)]
 pub(crate) struct Measures {
     whole: HashMap<Id, Measure>,
@@ -75,7 +75,7 @@ pub(crate) struct Measures {
 }
 
 impl Measures {
-    /// All files below a tree.
+    /// Measures all files below a tree.
     pub(crate) fn whole(&mut self, trees: &mut dyn Trees, tree: Id) -> Result<Measure, Error> {
         self.whole_at(trees, tree, 0)
     }
@@ -101,7 +101,7 @@ impl Measures {
         Ok(all)
     }
 
-    /// What an entry of a tree on this level is, with all below it.
+    /// Measures an entry of a tree at this level, with everything below it.
     fn entry(
         &mut self,
         trees: &mut dyn Trees,
@@ -124,7 +124,7 @@ impl Measures {
         })
     }
 
-    /// What a commit with this tree changes, whose parents have those.
+    /// Measures the changes of a commit with this tree, by its parents' trees.
     pub(crate) fn commit(
         &mut self,
         trees: &mut dyn Trees,
@@ -147,7 +147,7 @@ impl Measures {
         Ok(changed)
     }
 
-    /// The files that are not the same in two trees, with those that are in one of them only.
+    /// Measures the files that differ between two trees, including those that only one has.
     fn changed(&mut self, trees: &mut dyn Trees, old: Id, new: Id) -> Result<Paths, Error> {
         self.changed_at(trees, old, new, 0)
     }
@@ -228,7 +228,7 @@ mod tests {
         let first = scratch.git(&["rev-parse", "main"]);
         scratch.commit_with_git("a/c/d.md", "changed");
         scratch.remove_with_git("e/f.md");
-        // A file takes a directory's place.
+        // A directory replaces a file.
         scratch.work_with_git(|tree| {
             std::fs::remove_file(tree.join("x")).unwrap();
             std::fs::create_dir(tree.join("x")).unwrap();

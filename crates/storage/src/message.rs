@@ -1,26 +1,26 @@
-//! What a commit says: the author's words, or the wiki's.
+//! Commit messages: given by the author, or generated.
 
 use crate::error::Error;
 use crate::preferences::{CommitMessage, Preferences};
 
-/// The longest commit message, in bytes.
+/// Maximum length of a commit message, in bytes.
 const MAX_MESSAGE: usize = 16 * 1024;
 
-/// The reason for a change, if one was given, and what there is to say without.
+/// The author's message, if there is one, and the parts of a generated one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'a> {
-    /// The author's words.
+    /// The author's message.
     pub(crate) given: Option<&'a str>,
-    /// What was done, such as `Create`.
+    /// The action, such as `Create`.
     pub(crate) verb: &'a str,
-    /// What it was done to: the path of a page, most times.
+    /// The object of the action: usually the path of a page.
     pub(crate) subject: &'a str,
-    /// What else there is to say, in a paragraph of its own.
+    /// Further information, as a separate paragraph.
     pub(crate) detail: Option<&'a str>,
 }
 
 impl Message<'_> {
-    /// The text of the commit message, as the wiki wants it.
+    /// Returns the text of the commit message, according to the wiki's preferences.
     pub(crate) fn text(&self, preferences: &Preferences) -> Result<String, Error> {
         let policy = preferences.commit_message();
         let given = self.given.map(str::trim).filter(|text| !text.is_empty());
@@ -43,7 +43,8 @@ impl Message<'_> {
     }
 }
 
-/// Names of an adopted wiki may hold anything; a message has one line for them.
+/// Escapes control characters: names in an imported wiki may contain line breaks, and a message has only one line for
+/// them.
 fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,31 +1,31 @@
-//! How long a part of a list may be.
+//! Limits of a page of a list.
 
 use crate::allowance::json_size;
 use crate::changes::Commit;
 
-/// What a commit takes as JSON besides its texts, in bytes.
+/// Estimated bytes of a commit as JSON, besides its texts.
 const COMMIT: usize = 200;
-/// The same for one change of it.
+/// The same for each of its changes.
 const CHANGE: usize = 80;
 
-/// The most items of a list that are returned at once, and the bytes they may take, roughly. One item is
-/// returned in any case.
+/// Maximum number of list items that are returned at once, and a rough limit for their bytes. At least one item is
+/// always returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Most {
-    /// Items.
+    /// Number of items.
     pub items: usize,
     /// Bytes of their texts.
     pub bytes: usize,
 }
 
 impl Most {
-    /// So many items, of up to a mebibyte.
+    /// A limit of `items` items and one mebibyte.
     pub const fn items(items: usize) -> Self {
         Self { items, bytes: 1 << 20 }
     }
 }
 
-/// Commits that are being collected, as many as there may be.
+/// Commits collected within a limit.
 #[derive(Debug)]
 pub(crate) struct Collected {
     most: Most,
@@ -38,12 +38,12 @@ impl Collected {
         Self { most, bytes: 0, commits: Vec::new() }
     }
 
-    /// Whether no commit is to be added any more.
+    /// Returns `true` if no more commits can be added.
     pub(crate) fn is_full(&self) -> bool {
         self.commits.len() >= self.most.items
     }
 
-    /// Adds a commit; `false` if it doesn't fit.
+    /// Adds a commit; returns `false` if it doesn't fit.
     pub(crate) fn takes(&mut self, commit: Commit) -> bool {
         let bytes = size(&commit);
         let fits = self.commits.is_empty() || self.bytes + bytes <= self.most.bytes;
@@ -56,7 +56,7 @@ impl Collected {
     }
 }
 
-/// About how many bytes a commit takes as JSON.
+/// Estimates the bytes of a commit as JSON.
 fn size(commit: &Commit) -> usize {
     let text = |text: &str| json_size(text.as_bytes());
     let other = |path: &Option<String>| path.as_deref().map_or(0, text);

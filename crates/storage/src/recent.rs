@@ -1,8 +1,8 @@
-//! The files that the last changes touched, so that pages in memory outlive the saves of other pages.
+//! The files touched by the last changes, so that cached pages stay valid when other pages are saved.
 //!
-//! A commit says nothing about a single page. While a wiki is open, its own changes are numbered as they come, and each
-//! file remembers the number of the last one that touched it. A page that was read at one commit is the page at another
-//! one if no change between the two touched its file.
+//! A commit doesn't tell whether a single page changed. While a wiki is open, its own changes are numbered, and each
+//! file is recorded with the number of the last change that touched it. A page read at one commit is unchanged at
+//! another if no change between the two touched its file.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -12,12 +12,12 @@ use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 use crate::revision::Revision;
 
-/// So many commits are remembered. Readers are at the last one or two.
+/// Maximum number of recorded commits. Readers use the last one or two.
 const HEADS: usize = 64;
-/// So many files are remembered, of about a hundred bytes each. One more, and all pages in memory are read anew.
+/// Maximum number of recorded files, of about a hundred bytes each. When it is exceeded, all cached pages become stale.
 const FILES: usize = 4096;
 
-/// The number of a change. Each is larger than those before.
+/// The number of a change. Numbers increase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position(u64);
 
@@ -29,7 +29,7 @@ pub(crate) struct RecentChanges(RwLock<Known>);
 struct Known {
     /// The commits that the branch was at or is about to move to, oldest first.
     heads: VecDeque<(Revision, Position)>,
-    /// All changes after this one are known.
+    /// All changes after this one are recorded.
     since: Position,
     last: Position,
     /// The last change of each file after `since`.
@@ -37,8 +37,8 @@ struct Known {
 }
 
 impl RecentChanges {
-    /// The position of a commit. One that isn't known was made by another program, or long ago: no page in memory
-    /// is known to be the same there.
+    /// Returns the position of a commit. An unknown commit was made by another program, or long ago; it gets a new
+    /// position, at which no cached page is valid.
     pub(crate) fn position(&self, head: Revision) -> Position {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).position(head);
         known.unwrap_or_else(|| {
@@ -52,13 +52,13 @@ impl RecentChanges {
         })
     }
 
-    /// The position of a commit, if it is known.
+    /// Returns the position of a commit, if it is known.
     pub(crate) fn known_position(&self, head: Revision) -> Option<Position> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).position(head)
     }
 
-    /// Notes a change before the branch moves, so that no reader meets a commit that isn't known. It does no harm
-    /// if the branch doesn't move after all.
+    /// Records a change before the branch moves, so that readers never meet an unknown commit. Harmless if the branch
+    /// doesn't move after all.
     pub(crate) fn will_move<'a>(
         &self,
         old: Option<Revision>,
@@ -67,7 +67,7 @@ impl RecentChanges {
     ) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if old.is_none_or(|old| known.position(old).is_none()) {
-            // Between the commits that were known and `old` are changes that weren't noted.
+            // The changes between the known commits and `old` weren't recorded.
             known.start();
             let start = known.last;
             old.into_iter().for_each(|old| known.add(old, start));
@@ -85,7 +85,7 @@ impl RecentChanges {
         known.add(new, position);
     }
 
-    /// Whether no change between the two positions touched the file.
+    /// Returns `true` if no change between the two positions touched the file.
     pub(crate) fn is_untouched(&self, file: &str, one: Position, other: Position) -> bool {
         if one == other {
             return true;
@@ -114,21 +114,21 @@ impl Known {
         self.heads.push_back((head, position));
     }
 
-    /// Makes all that was read before the last position stale.
+    /// Makes everything read before the last position stale.
     fn forget(&mut self) {
         self.heads.clear();
         self.touched.clear();
         self.since = self.last;
     }
 
-    /// Begins anew after changes that weren't noted.
+    /// Starts again after unrecorded changes.
     fn start(&mut self) {
         self.next();
         self.forget();
     }
 }
 
-/// A file under all spellings of its name, which a page is found by.
+/// Returns the key of a file, common to all spellings of its name by which a page is found.
 fn key(file: &str) -> Cow<'_, str> {
     if is_nfc(file) { Cow::Borrowed(file) } else { Cow::Owned(file.nfc().collect()) }
 }

@@ -1,4 +1,4 @@
-//! Which of the paths that links name exist.
+//! Resolves the targets of links to existing paths.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,19 +12,19 @@ use crate::repo::View;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// What a link leads to.
+/// The target of a link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Found {
-    /// The path of the page, without `.md`, or of the attachment, as they are spelt in the wiki.
+    /// The path of the page, without `.md`, or of the attachment, in the wiki's spelling.
     pub path: String,
-    /// Whether it is a page.
+    /// True if it is a page.
     pub is_page: bool,
 }
 
 impl Wiki {
-    /// For each list of candidates, the first that exists in the commit `at`, or now. A page goes
-    /// before an attachment of the same name, and the spelling that was asked for before one that
-    /// differs in case or composition only.
+    /// Finds, for each list of candidates, the first that exists in the commit `at`, or in the present state. Pages
+    /// take precedence over attachments of the same name, and the exact spelling over one that differs in case or
+    /// composition.
     ///
     /// # Errors
     /// `at` isn't part of this wiki's history; the repository can't be read.
@@ -56,7 +56,7 @@ impl Wiki {
     }
 }
 
-/// The first path at which the index knows something.
+/// Returns the first path that the index has.
 fn first_known(connection: &Connection, paths: &[String]) -> Result<Option<Found>, DbError> {
     for path in paths {
         if let Some(found) = index::existing(connection, path)? {
@@ -73,7 +73,7 @@ struct Tree {
     directories: HashMap<String, Directory>,
 }
 
-/// The names in a directory. What is neither file nor directory isn't here.
+/// The files and directories in a directory; other entries are left out.
 #[derive(Default)]
 struct Directory {
     files: Names,
@@ -83,7 +83,7 @@ struct Directory {
 #[derive(Default)]
 struct Names {
     exact: HashSet<String>,
-    /// The name for a folded one: the first in byte order, if several fold to it.
+    /// Maps folded names to names: to the first in byte order, if several have the same folded form.
     folded: HashMap<String, String>,
 }
 
@@ -93,7 +93,7 @@ impl Names {
         self.exact.insert(name);
     }
 
-    /// The name as it is spelt here.
+    /// Returns the name in the spelling of this directory.
     fn spelt(&self, name: &str) -> Option<&str> {
         let exact = self.exact.get(name).or_else(|| self.folded.get(&fold(name)));
         exact.map(String::as_str)
@@ -111,7 +111,7 @@ impl Tree {
     }
 
     fn find(&mut self, path: &str) -> Result<Option<Found>, Error> {
-        // What can't be a path can't be there.
+        // An invalid path can't exist.
         if ExistingPath::new(path).is_err() {
             return Ok(None);
         }

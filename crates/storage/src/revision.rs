@@ -1,11 +1,11 @@
-//! The two identifiers a client holds: of a commit, and of a page's content.
+//! The identifiers that clients use: of a commit, and of a page's content.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text that isn't 40 lower-case hexadecimal digits.
+/// An invalid object id: not 40 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an object id: 40 lower-case hexadecimal digits are needed")]
 pub struct InvalidId;
@@ -17,7 +17,7 @@ macro_rules! object_id {
         pub struct $name([u8; 20]);
 
         impl $name {
-            /// Takes the 20 bytes of a SHA-1 object id.
+            /// Makes an id from the 20 bytes of a SHA-1 object id.
             pub const fn from_bytes(bytes: [u8; 20]) -> Self {
                 Self(bytes)
             }
@@ -44,7 +44,7 @@ macro_rules! object_id {
         impl FromStr for $name {
             type Err = InvalidId;
 
-            /// Accepts the full id only: never an abbreviation, a branch or `HEAD`.
+            /// Accepts only a full id: never an abbreviation, a branch or `HEAD`.
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 parse_hex(text).map(Self)
             }
@@ -72,7 +72,7 @@ object_id! {
 }
 
 object_id! {
-    /// The version of one page: the blob id of its content. The same text has the same etag.
+    /// The version of one page: the blob id of its content. Equal texts have equal etags.
     Etag
 }
 

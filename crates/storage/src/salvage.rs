@@ -1,4 +1,4 @@
-//! What can still be read of a corrupt wiki.db.
+//! Copies the readable rows of a corrupt wiki.db.
 
 use std::fmt;
 use std::path::Path;
@@ -9,8 +9,8 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use crate::db::open_own;
 
-/// The tables git can't give back, redo rows first: they hold acknowledged saves. The columns are
-/// those of now and then, from the newest schema to the oldest.
+/// The tables that can't be rebuilt from git; redo rows first, since they hold acknowledged saves. For each table, its
+/// columns in the newest schema and in older ones, newest first.
 const TABLES: [(&str, &[&str]); 8] = [
     ("redo", &["seq, ref, old, new, commit_data, path, mode, blob_id, content"]),
     ("preferences", &["name, value"]),
@@ -41,10 +41,10 @@ const TABLES: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Rows read from a damaged file, table by table.
+/// Rows read from a damaged file, by table.
 pub(crate) struct Salvage {
     tables: Vec<Table>,
-    /// The newest commit that was known to survive a power cut: the branch may be damaged as well.
+    /// The newest commit known to survive a power cut, in case the branch is damaged as well.
     durable: Option<[u8; 20]>,
 }
 
@@ -52,15 +52,15 @@ struct Table {
     name: &'static str,
     columns: &'static str,
     rows: Vec<Vec<Value>>,
-    /// Whether the whole table could be read.
+    /// True if the whole table could be read.
     complete: bool,
 }
 
 impl Salvage {
-    /// Reads what can be read.
+    /// Reads all readable rows.
     pub(crate) fn read(path: &Path) -> Self {
         let connection = open_own(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
-            // The file and its log stay as they are, should this have to be done once more.
+            // Leave the file and its log unchanged, so that the salvage can be repeated.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.execute_batch("pragma wal_autocheckpoint = 0")?;
             Ok(connection)
@@ -84,7 +84,7 @@ impl Salvage {
         Self { tables, durable }
     }
 
-    /// Puts the rows into a new file, in the place of those that it was born with.
+    /// Writes the rows into a new file, replacing its initial rows.
     pub(crate) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let transaction = connection.unchecked_transaction()?;
         for table in &self.tables {
@@ -95,7 +95,7 @@ impl Salvage {
             );
             let mut insert = transaction.prepare(&sql)?;
             for row in &table.rows {
-                // A row that was damaged itself must not keep the others out.
+                // A damaged row must not keep out the others.
                 if let Err(error) = insert.execute(params_from_iter(row)) {
                     tracing::error!(table = table.name, %error, "a salvaged row can't be kept");
                 }
@@ -106,13 +106,13 @@ impl Salvage {
     }
 }
 
-/// Reads the rows up to the damage, and those behind it from the other end.
+/// Reads the rows before the damage from the start, and those after it from the end.
 fn read_rows(connection: &Connection, table: &mut Table) -> rusqlite::Result<()> {
     let select = format!("select {} from {}", table.columns, table.name);
     let read = read_more(connection, &select, table);
     if read.is_err() {
         let backwards = |key: &str| format!("{select} order by {key}");
-        // The key that the table is stored by.
+        // The key in whose order the table is stored.
         let keys = ["rowid desc", "link desc, seq desc"].map(backwards);
         if let Some(select) = keys.iter().find(|select| connection.prepare(select).is_ok()) {
             let _ = read_more(connection, select, table);
@@ -148,7 +148,7 @@ mod tests {
     use crate::testing::Scratch;
     use crate::{DbError, ExistingPath};
 
-    /// A file as an earlier version left it, or the software that the format comes from.
+    /// A file of an earlier version, or of OtterWiki.
     #[test]
     fn drafts_are_carried_over_from_files_of_either_schema() {
         let etag = "354518a8c9025f40be6f730452c1bfe71a12dc22";

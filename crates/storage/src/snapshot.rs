@@ -1,4 +1,4 @@
-//! All of a wiki that belongs together, read as of one moment while saves go on.
+//! Consistent snapshots of a wiki's data while saves go on.
 
 use std::fs::File;
 
@@ -10,32 +10,32 @@ use crate::otterwiki::{SOURCES, TableRow, Unread, each_row};
 use crate::revision::Revision;
 use crate::wiki::Wiki;
 
-/// What a wiki was at one moment, besides the rows that were handed over.
+/// The state of a wiki at one moment, besides the rows passed to the callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The newest revision; `None` if nothing was ever saved.
     pub head: Option<Revision>,
     /// The full name of the branch, such as `refs/heads/main`.
     pub branch: String,
-    /// Rows that hold what can't be handed over.
+    /// Rows that can't be read.
     pub unread: Vec<Unread>,
 }
 
 impl Wiki {
-    /// Hands over the preferences, drafts and users, one by one and in this order, as they were when
-    /// the branch was at the head that is returned: no draft is missing that isn't saved there.
+    /// Passes the preferences, drafts and users to `take`, one by one and in this order, as of the moment when the
+    /// branch was at the returned head: each draft is either passed or saved in that head.
     ///
-    /// Nobody is kept waiting while the rows are taken.
+    /// The writer lock isn't held while the rows are passed.
     ///
     /// # Errors
-    /// The branch or wiki.db can't be read; what `take` says.
+    /// The branch or wiki.db can't be read; the error that `take` returns.
     pub fn snapshot(
         &self,
         mut take: impl FnMut(TableRow) -> Result<(), Error>,
     ) -> Result<Snapshot, Error> {
         let mut writer = self.lock_writer()?;
         if writer.unapplied {
-            // What was acknowledged is part of it.
+            // The snapshot includes all acknowledged changes.
             self.replay(&mut writer)?;
             self.head_moved(false);
         }
@@ -50,7 +50,7 @@ impl Wiki {
         };
         database.read(|connection| {
             let transaction = connection.unchecked_transaction().map_err(DbError::from)?;
-            // The first look decides which state the transaction sees.
+            // SQLite fixes the transaction's state at its first read.
             index::indexed(&transaction)?;
             let head = self.repo().head()?;
             drop(writer);
@@ -62,11 +62,11 @@ impl Wiki {
         })
     }
 
-    /// A copy of `app.db`, the embedding app's own database, complete in itself and as of one moment.
-    /// It has no name: it is gone when the file is closed. `None`: there is no `app.db`.
+    /// Makes a consistent copy of `app.db`, the embedding app's own database. The copy is an unnamed file, which
+    /// disappears when it is closed. `None`: there is no `app.db`.
     ///
     /// # Errors
-    /// It is a link or no database; somebody keeps it locked; the disk is full.
+    /// `app.db` is a link or not a database; another program keeps it locked; the disk is full.
     pub fn copy_app_db(&self) -> Result<Option<File>, Error> {
         self.check_open()?;
         let path = self.dir().join("app.db");
@@ -91,7 +91,7 @@ impl Wiki {
         made.map(Some)
     }
 
-    /// A file without a name on the disk of the wiki, for as long as it is open.
+    /// Creates an unnamed file on the wiki's disk, which exists as long as it is open.
     ///
     /// # Errors
     /// The disk is full.
@@ -163,7 +163,7 @@ mod tests {
         let wal = "pragma journal_mode = wal; pragma wal_autocheckpoint = 0;";
         app.execute_batch(wal).unwrap();
         app.execute_batch("create table a (b); insert into a values ('red');").unwrap();
-        // A writer in the middle of its work is neither waited for nor seen.
+        // An uncommitted transaction is neither waited for nor copied.
         app.execute_batch("begin immediate; insert into a values ('blue');").unwrap();
         let before = std::fs::read_dir(wiki.dir()).unwrap().count();
         let mut bytes = Vec::new();

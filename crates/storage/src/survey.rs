@@ -1,4 +1,4 @@
-//! What a wiki that came from elsewhere holds that one of ours never would.
+//! Reports on imported wikis: files that couldn't be created here.
 
 use std::collections::HashMap;
 
@@ -6,27 +6,27 @@ use crate::error::Error;
 use crate::page_path::{ExistingPath, PagePath, fold};
 use crate::wiki::Wiki;
 
-/// Where the files of a wiki differ from what could be created in it. All of it stays readable.
+/// Files of a wiki that break the rules for new ones. All of them stay readable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// How many files there are, and how many of them are pages.
+    /// Number of files.
     pub files: usize,
-    /// Of the files, those that are pages.
+    /// Number of files that are pages.
     pub pages: usize,
-    /// Files whose names couldn't be given to a new page or attachment, each with the reason.
+    /// Files whose names are invalid for a new page or attachment, each with the reason.
     pub refused: Vec<(String, String)>,
-    /// Names that are one on a system that ignores case.
+    /// Pairs of names that are equal on a system that ignores case.
     pub colliding: Vec<(String, String)>,
     /// Symbolic links.
     pub links: Vec<String>,
     /// Submodules.
     pub submodules: Vec<String>,
-    /// Files whose names have capitals.
+    /// Files with upper-case letters in their names.
     pub with_capitals: Vec<String>,
 }
 
 impl Wiki {
-    /// Looks at every file's name and kind in the newest revision.
+    /// Examines the name and mode of every file in the newest revision.
     ///
     /// # Errors
     /// The repository can't be read.
@@ -70,7 +70,7 @@ impl Survey {
         }
     }
 
-    /// Directories too: two spellings of one are two directories here and one elsewhere.
+    /// Includes directories: two spellings are two directories here, but one on other systems.
     fn note_spellings(&mut self, name: &str, spellings: &mut HashMap<String, String>) {
         let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
         for part in ends.map(|end| &name[..end]) {

@@ -1,4 +1,4 @@
-//! A scratch wiki for tests, with short names for what tests do all the time.
+//! A scratch wiki for tests, with short names for frequent actions.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Scratch {
         scratch
     }
 
-    /// Opens the wiki anew, as after a crash: nothing is closed or checkpointed first.
+    /// Opens the wiki again, as after a crash: it isn't closed or checkpointed before.
     pub(crate) fn open(&mut self) -> Result<&Wiki, Error> {
         self.wiki = None;
         self.wiki = Some(Wiki::open(&self.dir(), Options::new("scratch"), &Resources::default())?);
@@ -42,7 +42,7 @@ impl Scratch {
         self.dir().join("repo")
     }
 
-    /// Runs git in the repository and returns what it printed.
+    /// Runs git in the repository and returns its output.
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
         git(&self.repo(), arguments)
     }
@@ -80,7 +80,7 @@ impl Scratch {
             .unwrap()
     }
 
-    /// Commits a file with the `git` program, behind the wiki's back.
+    /// Commits a file with the `git` program, without the open wiki.
     pub(crate) fn commit_with_git(&self, file: &str, content: &str) -> String {
         self.work_with_git(|tree| {
             let path = tree.join(file);
@@ -89,12 +89,12 @@ impl Scratch {
         })
     }
 
-    /// Removes a file in a commit of the `git` program.
+    /// Commits the removal of a file with the `git` program.
     pub(crate) fn remove_with_git(&self, file: &str) -> String {
         self.work_with_git(|tree| std::fs::remove_file(tree.join(file)).unwrap())
     }
 
-    /// Moves a file, with a new content, in one commit of the `git` program.
+    /// Commits a move of a file, with new content, with the `git` program.
     pub(crate) fn move_with_git(&self, from: &str, to: &str, content: &str) -> String {
         self.work_with_git(|tree| {
             std::fs::remove_file(tree.join(from)).unwrap();
@@ -104,7 +104,7 @@ impl Scratch {
         })
     }
 
-    /// Writes a commit that no branch names: the files of its first parent, with these changes.
+    /// Writes an unreferenced commit: the files of its first parent, with these changes.
     pub(crate) fn loose_commit(
         &self,
         parents: &[Revision],
@@ -138,7 +138,7 @@ impl Scratch {
         prepared.revision
     }
 
-    /// A clone of the wiki with a work tree.
+    /// Clones the wiki with a work tree.
     pub(crate) fn clone_with_git(&self) -> PathBuf {
         let tree = self.root.path().join("clone");
         if tree.exists() {
@@ -155,7 +155,7 @@ impl Scratch {
         tree
     }
 
-    /// Has git push the branch of a clone to where pushes arrive.
+    /// Has git push the branch of a clone into a scratch repository.
     pub(crate) fn send(&self, tree: &Path) -> (PathBuf, Revision) {
         let (mut number, mut incoming) = (0, self.root.path().join("incoming"));
         while incoming.exists() {
@@ -167,7 +167,7 @@ impl Scratch {
         (incoming, git(tree, &["rev-parse", "main"]).parse().unwrap())
     }
 
-    /// Pushes the branch of a clone, as a client of the wiki would.
+    /// Pushes the branch of a clone, like a client of the wiki.
     pub(crate) fn push(&self, tree: &Path, rules: &PushRules) -> Result<Received, Error> {
         let (incoming, new) = self.send(tree);
         let received = self.wiki().receive(&incoming, new, rules);
@@ -224,7 +224,7 @@ pub(crate) fn commit(tree: &Path, file: &str, content: impl AsRef<[u8]>) -> Stri
     git(tree, &["rev-parse", "HEAD"])
 }
 
-/// Has `git fast-import` make a commit on top of the branch of a clone, of whatever names and modes.
+/// Has `git fast-import` make a commit on top of a clone's branch, with any names and modes.
 pub(crate) fn import(tree: &Path, changes: &[u8]) {
     let has_head = Command::new("git")
         .current_dir(tree)
@@ -266,13 +266,13 @@ impl Objects<'_> {
         self.feed(&["hash-object", "-w", "--stdin"], text.as_bytes())
     }
 
-    /// A tree with one file under many names.
+    /// Makes a tree with one file under many names.
     pub(crate) fn files(&self, blob: &str, names: impl Iterator<Item = String>) -> String {
         let lines = names.map(|name| format!("100644 blob {blob}\t{name}\n"));
         self.feed(&["mktree"], lines.collect::<String>().as_bytes())
     }
 
-    /// A tree with one tree under many names.
+    /// Makes a tree with one subtree under many names.
     pub(crate) fn folders(&self, tree: &str, names: impl Iterator<Item = String>) -> String {
         let lines = names.map(|name| format!("040000 tree {tree}\t{name}\n"));
         self.feed(&["mktree"], lines.collect::<String>().as_bytes())
@@ -297,7 +297,7 @@ impl Objects<'_> {
     }
 }
 
-/// `count` names.
+/// Returns `count` names.
 pub(crate) fn numbered(
     count: usize,
     name: impl Fn(usize) -> String,

@@ -1,4 +1,4 @@
-//! The entries of a tree object, as git stores them. What is pushed is looked at without being copied.
+//! Parses the entries of a tree object. Names are borrowed, so that pushed trees are checked without copies.
 
 use std::cmp::Ordering;
 
@@ -25,7 +25,7 @@ impl Entry<'_> {
         self.is_file() && self.name.len() > 3 && self.name.ends_with(b".md")
     }
 
-    /// The order in which entries stand in a tree: a directory as if its name ended in a slash.
+    /// Compares entries in git's order for trees: a directory sorts as if its name ended in a slash.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
         let common = self.name.len().min(other.name.len());
         let next = |entry: &Self| {

@@ -1,8 +1,8 @@
-//! Whether the files that git's library has mapped are still what they were.
+//! Detects truncation of files that git's library has mapped.
 //!
-//! When another program cuts such a file, zeros are read behind its new end (see `wikigrove_sigbus`), and what was
-//! found there, or not found, is worth nothing. So the results of all work on a wiki are looked at once more, and a
-//! wiki that has a map of a file that was cut does nothing any more until it is opened again.
+//! When another program truncates such a file, reads beyond its new end return zeros (see `wikigrove_sigbus`), and
+//! results based on these reads are worthless. So the maps are checked after all work on a wiki, and a wiki with a
+//! truncated map refuses all further work until it is opened again.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,18 +11,18 @@ use crate::error::Error;
 use crate::files::{At as _, FileError};
 use crate::wiki::Wiki;
 
-/// The maps of one open wiki.
+/// The memory maps of one open wiki.
 #[derive(Debug)]
 pub(crate) struct Maps {
-    /// Absolute and without links, as the system names what is mapped.
+    /// Absolute and without symbolic links, as the system names mapped files.
     dir: PathBuf,
-    /// How many cuts, of any files of the process, are known to concern other wikis.
+    /// Number of truncations, of any mapped files of the process, that are known to concern other wikis.
     known: AtomicU64,
     is_cut: AtomicBool,
 }
 
 impl Maps {
-    /// Of the files below `dir`, before the first of them is mapped.
+    /// Starts tracking the files below `dir`; to be called before the first of them is mapped.
     pub(crate) fn of(dir: &Path) -> Result<Self, FileError> {
         let dir = std::fs::canonicalize(dir).at("find", dir)?;
         let known = AtomicU64::new(wikigrove_sigbus::cuts());
@@ -43,8 +43,8 @@ impl Maps {
 }
 
 impl Wiki {
-    /// Refuses the results of work during which a file of the wiki was found to be cut, and all later work. To be
-    /// asked after the work. Opening the wiki again helps, as far as there is a copy of what was cut.
+    /// Refuses the results of work during which a file of the wiki was truncated, and all later work. To be called
+    /// after the work. Opening the wiki again helps, if a copy of the truncated data exists.
     ///
     /// # Errors
     /// [`Error::Damaged`]

@@ -1,4 +1,4 @@
-//! Files with secrets in them, which only their owner should read.
+//! Files with secrets, which only their owner should read.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _};
@@ -9,28 +9,29 @@ use rustix::fs::OFlags;
 
 use super::{At as _, FileError};
 
-/// The longest file that is read, in bytes.
+/// Maximum length of a secret, in bytes.
 const LONGEST: u64 = 64 * 1024;
-/// What others may do with a file, by its mode.
+/// Permission bits of group and others.
 const GROUP_OR_OTHERS_READ: u32 = 0o044;
 const OTHERS_READ: u32 = 0o004;
 const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Who made a file with a secret.
+/// The creator of a secret file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeper {
-    /// This program, in its data directory. The file is no link, and nobody but its owner may use it.
+    /// This program, in its data directory. Links are refused, and only the owner may have access.
     Program,
-    /// The operator, wherever they keep secrets. Orchestrators mount them as links, for a group to read.
+    /// The operator, in any directory. Links are followed and the group may read, because orchestrators mount secrets
+    /// like this.
     Operator,
 }
 
-/// Reads a secret. A file that others may write to is refused: they could put their own secret there. One that
-/// others may read is used with a warning; the program's own is made private first.
+/// Reads a secret. A file that others can write is refused, because they could replace the secret. A file that others
+/// can read is used with a warning; one of this program's own is made private first.
 ///
 /// # Errors
-/// The file is missing or no file, may be written by others, or is longer than 64 KiB.
+/// The file is missing or isn't a regular file, may be written by others, or is longer than 64 KiB.
 pub fn read_secret(path: &Path, keeper: Keeper) -> Result<Vec<u8>, FileError> {
     let file = open(path, keeper).at("open", path)?;
     check(&file, path, keeper).at("use", path)?;
@@ -44,7 +45,7 @@ pub fn read_secret(path: &Path, keeper: Keeper) -> Result<Vec<u8>, FileError> {
 }
 
 fn open(path: &Path, keeper: Keeper) -> io::Result<File> {
-    // Something else than a file, such as a pipe, must not be waited for.
+    // Opening a pipe must not block.
     let mut flags = OFlags::NONBLOCK;
     if keeper == Keeper::Program {
         flags |= OFlags::NOFOLLOW;

@@ -91,7 +91,7 @@ fn a_page_in_memory_outlives_the_saves_of_others_and_none_of_its_own() {
     assert_eq!((scratch.text("a"), scratch.text("b")), ("two".to_owned(), "three".to_owned()));
 }
 
-/// Something that happens to one of a few pages.
+/// An event that concerns one of a few pages.
 #[derive(Clone, Debug)]
 enum Step {
     Save(usize, u8),
@@ -102,7 +102,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let page = 0..PAGES.len();
-    // Few texts, so that a page often gets one back that it had before.
+    // Few texts, so that a page often gets an earlier text back.
     let step = prop_oneof![
         5 => (page.clone(), 0..3_u8).prop_map(|(page, text)| Step::Save(page, text)),
         1 => page.clone().prop_map(Step::Delete),
@@ -149,12 +149,12 @@ fn take(step: Step, scratch: &Scratch) -> Result<(), Error> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// Whatever is in memory, a page is what git says: its text, and the commit that changed it last.
+    /// A page read through the cache always equals git's: its text, and the last commit that changed it.
     #[test]
     fn pages_in_memory_are_those_of_git(steps in steps()) {
         let scratch = Scratch::new();
         for step in steps {
-            // A page that isn't there, or a place that is taken.
+            // Fails if the page is missing or the path taken.
             let _ = take(step, &scratch);
             for page in PAGES {
                 let Ok(read) = scratch.wiki().read(&ExistingPath::new(page).unwrap()) else {
