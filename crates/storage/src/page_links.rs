@@ -1,4 +1,4 @@
-//! What a page links to, and what links to it.
+//! The links of a page, in both directions.
 
 use std::collections::HashSet;
 
@@ -13,49 +13,49 @@ use crate::resolve::Found;
 use crate::spelling::stored_page;
 use crate::wiki::Wiki;
 
-/// How much is said of the links of one page, in bytes of paths: a link of a few bytes may lead to a path
-/// of a thousand, and there may be thousands of them.
+/// Maximum bytes of paths in an answer about one page's links: a link of a few bytes may lead to a path of a thousand,
+/// and a page may have thousands of links.
 const MAX_SHOWN: usize = 1 << 20;
 
 /// The links from and to one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PageLinks {
-    /// Where its links lead, in the order of the page; each place once.
+    /// The targets of the page's links that exist, in the order of the page; each once.
     pub outgoing: Vec<OutgoingLink>,
-    /// Its links that lead to nothing (yet), each once.
+    /// The page's links whose targets don't exist, each once.
     pub broken: Vec<BrokenLink>,
-    /// Whether it has more links than are told: those told have a mebibyte of paths.
+    /// True if the page has more links: at most a mebibyte of paths is returned.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-    /// Pages with a link to it, in byte order of their paths.
+    /// The pages that link to this one, in byte order of their paths.
     pub incoming: Vec<IncomingLink>,
 }
 
-/// A link of the page.
+/// A link of the page to an existing target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OutgoingLink {
-    /// The path it leads to.
+    /// The path of the target.
     pub path: String,
-    /// What is there.
+    /// The type of the target.
     #[serde(rename = "type")]
     pub of: FileType,
-    /// How it is written.
+    /// The syntax of the link.
     pub kind: LinkKind,
-    /// What follows the `#`.
+    /// The part after the `#`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fragment: Option<String>,
 }
 
-/// A link of the page to something that doesn't exist.
+/// A link of the page to a missing target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BrokenLink {
-    /// The path it would lead to.
+    /// The path of the missing target.
     pub target: String,
-    /// How it is written.
+    /// The syntax of the link.
     pub kind: LinkKind,
 }
 
-/// A page with a link to the page.
+/// A page that links to this one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IncomingLink {
     /// Its path.
@@ -65,12 +65,12 @@ pub struct IncomingLink {
 }
 
 impl Wiki {
-    /// The links of a page, and up to `limit` pages after the path `after` that link to it. A page that
-    /// doesn't exist may be linked to, too. While the index is being built (see
-    /// [`index_progress`](Self::index_progress)) some may be missing.
+    /// Returns the links of a page, and up to `limit` pages after the path `after` that link to it. The page need not
+    /// exist. While the index is being built (see [`index_progress`](Self::index_progress)), some linking pages may be
+    /// missing.
     ///
     /// # Errors
-    /// There is no such page and nothing links to it; wiki.db can't be read.
+    /// There is no such page and no page links to it; wiki.db can't be read.
     pub fn page_links(
         &self,
         path: &ExistingPath,
@@ -105,7 +105,7 @@ impl Wiki {
         })
     }
 
-    /// The links of a page, from its text if the index hasn't them.
+    /// Returns the links of a page, from its text if the index lacks them.
     fn written_links(
         &self,
         connection: &rusqlite::Connection,
@@ -121,18 +121,17 @@ impl Wiki {
     }
 }
 
-/// What was added already. A page may have very many links: to compare each with all before it would
-/// take hours.
+/// The links added so far, as sets: a page may have so many links that comparing each with all others would take hours.
 #[derive(Default)]
 struct Seen {
     outgoing: HashSet<(Found, LinkKind, Option<String>)>,
     broken: HashSet<(String, LinkKind)>,
-    /// The bytes of all of them.
+    /// The bytes of their paths.
     bytes: usize,
 }
 
 impl Seen {
-    /// Whether so many bytes more may be told.
+    /// Reserves `bytes`; returns `false` if the limit is exceeded.
     fn has_room(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
         self.bytes <= MAX_SHOWN
@@ -215,7 +214,7 @@ mod tests {
         assert_eq!(links(&scratch, "garden/home"), before, "rebuilt");
     }
 
-    /// The bytes of wiki.db with its log.
+    /// Returns the bytes of wiki.db with its log.
     fn database_bytes(scratch: &Scratch) -> u64 {
         let size = |name| scratch.dir().join(name).metadata().map_or(0, |file| file.len());
         size("wiki.db") + size("wiki.db-wal")

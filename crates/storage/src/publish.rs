@@ -232,7 +232,7 @@ impl Wiki {
         published
     }
 
-    /// Retries to make a durable change visible, in case the failure was temporary.
+    /// Tries again to make a durable change visible, in case the failure was temporary.
     fn or_repeat(
         &self,
         writer: &mut Writer,

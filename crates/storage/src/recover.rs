@@ -13,7 +13,7 @@ use crate::wiki::Wiki;
 pub(crate) fn recover(wiki: &Wiki) -> Result<(), Error> {
     if let Some(database) = wiki.existing_database()? {
         let mut writer = wiki.lock_writer_only()?;
-        // The process may have died before these commits were reported as durable.
+        // The process may have died before the clients of these commits got an answer.
         let pending = database.read(|connection| Ok::<_, Error>(redo::commits(connection)?))?;
         pending.into_iter().for_each(|commit| wiki.is_durable(commit));
         wiki.replay(&mut writer)?;

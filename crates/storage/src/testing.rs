@@ -80,7 +80,7 @@ impl Scratch {
             .unwrap()
     }
 
-    /// Commits a file with the `git` program, without the open wiki.
+    /// Commits a file with the `git` program, bypassing the open wiki.
     pub(crate) fn commit_with_git(&self, file: &str, content: &str) -> String {
         self.work_with_git(|tree| {
             let path = tree.join(file);

@@ -25,7 +25,7 @@ pub struct Undo<'a> {
     pub author: &'a Author,
     /// The commit message; one is generated if it is absent.
     pub message: Option<&'a str>,
-    /// Computes the changes without making them.
+    /// True to compute the changes without making them.
     pub dry_run: bool,
 }
 

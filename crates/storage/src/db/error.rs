@@ -171,7 +171,7 @@ impl Kind {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            // A file that is shorter than another one says.
+            // Another file refers to bytes beyond the end of this one, which was truncated.
             Some(ErrorCode::SystemIoFailure)
                 if error.sqlite_extended_error_code() == Some(SHORT_READ) =>
             {

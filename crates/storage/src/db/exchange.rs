@@ -1,4 +1,4 @@
-//! Replaces the file of an open database: one that was deleted by a copy of it, a damaged one by one that was rebuilt.
+//! Replaces the file of an open database: a deleted file by a copy, a damaged one by a rebuilt one.
 //!
 //! SQLite finds the log of a file by name, and the last connection to a file removes the log. So every connection to
 //! the old file must be closed before the new file gets its name.
@@ -17,7 +17,7 @@ use crate::files::{self, At as _};
 
 /// Maximum time that an exchange waits for running work on the database.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Interval between checks of whether that work has ended.
+/// Interval at which an exchange checks whether the running work has ended.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Reasons why a database needs repair.
@@ -39,7 +39,7 @@ impl Database {
         *lock(&self.trouble) = Some(trouble);
     }
 
-    /// Runs SQLite's checks on the entire file; `true` if they pass.
+    /// Returns `true` if SQLite's checks of the entire file pass.
     ///
     /// # Errors
     /// The file can't be read at present.

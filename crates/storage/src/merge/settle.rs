@@ -44,7 +44,7 @@ pub(super) fn settle(
         files.insert(path, entry);
     }
     let mut names = None;
-    // Collisions among names that all existed before are left as they are.
+    // Without new names there is nothing to check: collisions that existed before are kept.
     if files.keys().any(|path| !sides.base.contains_key(path)) {
         let taken = Names::of(&files);
         move_collisions(sides, winner, &taken, &mut files, &mut losers, &mut conflicts);

@@ -40,8 +40,8 @@ pub struct Comparison {
     pub same_files: bool,
     /// True if the last seen tip isn't an ancestor of this one: the remote's history was rewritten.
     pub rewritten: bool,
-    /// True if the tip is unrelated to the wiki, or the wiki is empty, and the tip holds only a README, a licence or a
-    /// `.gitignore`, like a repository that a hosting service has just created.
+    /// True if the tip holds only a README, a licence or a `.gitignore`, like a repository that a hosting service has
+    /// just created, and has no commit in common with the wiki, which may be empty.
     pub is_starter: bool,
 }
 
@@ -64,7 +64,7 @@ pub struct PartComparison {
     pub rewritten: bool,
     /// True if the wiki's part has anything that the last seen tip lacked, as far as this is known.
     pub has_own: bool,
-    /// As in [`Comparison`].
+    /// As in [`Comparison`], except that the histories aren't compared.
     pub is_starter: bool,
 }
 

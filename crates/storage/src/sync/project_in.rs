@@ -68,8 +68,8 @@ impl Wiki {
     /// Merges the remote's changes in the part since the link was last in sync with the wiki's changes in the part. The
     /// only parent of the commit is the wiki's head; the rest of the remote's tree never enters the wiki. The request's
     /// `base` may be the incoming tip, a commit of the wiki, or an earlier tip of the remote. If the content of that
-    /// earlier tip is no longer known, the wiki gets exactly the remote's present files. The scratch repository is left
-    /// intact: kept for the link, it makes the next fetch small.
+    /// earlier tip is no longer known, the wiki's part becomes equal to the remote's present one. The scratch
+    /// repository is left intact: kept for the link, it makes the next fetch small.
     ///
     /// # Errors
     /// The errors of [`integrate`](Self::integrate); or a directory of the mapping isn't a directory, here or in the

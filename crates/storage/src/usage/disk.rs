@@ -103,8 +103,8 @@ impl Wiki {
         Ok(())
     }
 
-    /// As [`check_disk`](Self::check_disk), for fetched or pushed commits; `added` covers everything that they change.
-    /// A push that only removes files is never refused.
+    /// As [`check_disk`](Self::check_disk), for fetched or pushed commits of `added` bytes with these `changes`.
+    /// Commits that only remove files are accepted even above the limit, up to [`REMOVAL`] bytes per removed file.
     pub(crate) fn check_disk_of_push(
         &self,
         added: u64,

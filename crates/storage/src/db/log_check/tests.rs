@@ -1,4 +1,4 @@
-//! Logs as a process leaves them that is killed, and what can happen to them.
+//! Logs left by a killed process, intact and damaged.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::*;
 
-/// A database of which a process died after twenty transactions, and a checkpoint after ten if so wanted.
+/// A database whose process was killed after twenty transactions, with or without a checkpoint after ten.
 fn killed(checkpointed: bool) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let living = dir.path().join("living.db");
@@ -32,7 +32,7 @@ fn a_log_of_a_process_that_was_killed_lacks_nothing() {
         let (_dir, path) = killed(checkpointed);
         assert_eq!(loss(&path).unwrap(), None);
         let log = fs::read(with_suffix(&path, "-wal")).unwrap();
-        // It died in the middle of a frame.
+        // The process was killed in the middle of a frame.
         fs::write(with_suffix(&path, "-wal"), [&log[..], &[1; 100]].concat()).unwrap();
         assert_eq!(loss(&path).unwrap(), None);
         fs::remove_file(with_suffix(&path, "-shm")).unwrap();
