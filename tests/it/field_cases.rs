@@ -5,6 +5,7 @@ mod histories;
 mod old_repositories;
 mod rendering;
 mod scripts;
+mod sources;
 
 use std::path::Path;
 use std::process::Command;
