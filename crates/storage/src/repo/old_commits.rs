@@ -66,7 +66,7 @@ pub(super) struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// Reads a commit. Of headers that stand there several times the first counts.
+    /// Reads a commit. Of headers that stand there several times the last counts, as in git's formats.
     pub(super) fn of(commit: &'a [u8]) -> Self {
         let mut said = Self::default();
         let mut rest = commit;
@@ -82,7 +82,7 @@ impl<'a> Said<'a> {
                 (b"committer ", &mut said.committer),
                 (b"encoding ", &mut said.encoding),
             ] {
-                if let Some(value) = line.strip_prefix(name).filter(|_| field.is_empty()) {
+                if let Some(value) = line.strip_prefix(name) {
                     *field = value;
                 }
             }
