@@ -342,7 +342,8 @@ async fn a_branch_that_somebody_makes_between_two_looks_is_no_missing_one() {
     let look = "service=git-upload-pack";
     remote.order(look, Fault::Delay(Duration::ZERO), 1);
     remote.order(look, Fault::Delay(Duration::from_secs(2)), 1);
-    let linked = Linked::on(ServerSetup::default(), remote, json!({ "first_run": "merge" })).await;
+    let settings = json!({ "branch": "main", "first_run": "merge" });
+    let linked = Linked::on(ServerSetup::default(), remote, settings).await;
     // The first look found no branch, the second is on its way to find out whether there is any.
     let mut looks = 0;
     while looks < 2 {

@@ -2,13 +2,15 @@
 
 mod part;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use wikigrove_tenant::storage::{
     Comparison, Error as StorageError, Integrated, Mapping, Preview, Relation as StorageRelation,
     SyncError, Winner as StorageWinner,
 };
-use wikigrove_tenant::{Caller, Error, Link, LinkSettings, Quarantine, Revision, SyncOrder, Wiki};
+use wikigrove_tenant::{
+    Caller, Error, Link, LinkSettings, Platform, Quarantine, Revision, SyncOrder, Wiki,
+};
 
 use super::outcome::{of_look, of_ours, of_push};
 use super::{Shared, access};
@@ -23,7 +25,9 @@ pub(super) struct Run {
     wiki: Wiki,
     wire: Wire,
     remote: Remote,
-    branch: Branch,
+    platform: Platform,
+    /// Unset until the remote was asked for its own, if the link names none.
+    branch: OnceLock<Branch>,
     mapping: Mapping,
     /// Replaced after each takeover.
     quarantine: Mutex<Arc<Quarantine>>,
@@ -53,24 +57,19 @@ impl Run {
         let ours = |error: Error| of_ours(&told(&error));
         let wiki = shared.platform.wiki_by_id(link.wiki, Caller::operator()).await.map_err(ours)?;
         let remote = access::opened(shared, link).await?;
-        let mut found = Found::default();
-        let branch = match link.settings.is_branch_named() {
-            true => link.settings.branch.clone(),
-            false => {
-                let listed = wire.branches(&remote).await.map_err(|failure| of_look(&failure))?;
-                let usual = named(shared, link, &listed).await?;
-                found.listed = Some(listed);
-                usual
-            }
-        };
-        let branch = branch.parse().map_err(|error| of_ours(&error))?;
+        let branch = OnceLock::new();
+        if link.settings.is_branch_named() {
+            let named = link.settings.branch.parse().map_err(|error| of_ours(&error))?;
+            branch.get_or_init(|| named);
+        }
         let LinkSettings { subdirectory, filter, .. } = &link.settings;
         let (directory, prefix) = (subdirectory.as_deref(), filter.as_deref());
         let mapping = Mapping::new(directory.unwrap_or_default(), prefix.unwrap_or_default());
         let mapping = mapping.map_err(|error| of_ours(&error))?;
         let quarantine = Mutex::new(Arc::new(wiki.quarantine().await.map_err(ours)?));
-        let found = Mutex::new(found);
+        let found = Mutex::default();
         Ok(Self {
+            platform: shared.platform.clone(),
             link: link.clone(),
             wiki,
             wire: wire.clone(),
@@ -193,12 +192,38 @@ impl Run {
         }
     }
 
-    /// The tip of the branch, or the outcome if there is nothing to fetch.
+    /// The branch. Of a link that names none it is the one that the remote shows, and kept with the link from
+    /// now on. An empty remote has none yet.
+    async fn branch(&self) -> Result<&Branch, Outcome> {
+        if let Some(branch) = self.branch.get() {
+            return Ok(branch);
+        }
+        let listed = self.wire.branches(&self.remote).await;
+        let listed = listed.map_err(|failure| of_look(&failure))?;
+        let name = match listed.usual() {
+            Some(usual) => {
+                let kept = self.platform.name_branch(&self.link.id, usual).await;
+                kept.map_err(|error| of_ours(&told(&error)))?;
+                usual
+            }
+            None if listed.all.is_empty() => LinkSettings::NEW_BRANCH,
+            None => return Err(Outcome::BranchAbsent { empty: false, local: None }),
+        };
+        let branch = name.parse().map_err(|error| of_ours(&error))?;
+        self.found().listed = Some(listed);
+        Ok(self.branch.get_or_init(|| branch))
+    }
+
+    /// What the branch is at, or why there is nothing to fetch.
     async fn tip(&self) -> Result<Result<Revision, Outcome>, Error> {
+        let branch = match self.branch().await {
+            Ok(branch) => branch,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
         let listed = self.found().listed.take();
         let tip = match listed {
             Some(_) => Err(WireFailure::BranchMissing),
-            None => self.wire.tip(&self.remote, &self.branch).await,
+            None => self.wire.tip(&self.remote, branch).await,
         };
         match tip {
             Ok(tip) => Ok(Ok(tip)),
@@ -211,8 +236,8 @@ impl Run {
                     Ok(branches) => branches.all,
                     Err(failure) => return Ok(Err(of_look(&failure))),
                 };
-                // It may have been created meanwhile, as when two wikis meet at an empty remote.
-                let mut found = branches.iter().filter(|(name, _)| name == self.branch.as_str());
+                // Somebody may have made it meanwhile: two wikis that meet at an empty remote.
+                let mut found = branches.iter().filter(|(name, _)| name == branch.as_str());
                 if let Some((_, tip)) = found.next() {
                     return Ok(Ok(*tip));
                 }
@@ -232,10 +257,11 @@ impl Run {
         if self.mapping.is_whole() && self.wiki.contains(tip).await? {
             return Ok(Ok(tip));
         }
+        let Ok(branch) = self.branch().await else { return Ok(Err(WireFailure::BranchMissing)) };
         let into = format!("refs/wiki/remote/{}.incoming", self.link.id);
         let quarantine = self.quarantine();
         let repository = quarantine.path();
-        Ok(self.wire.fetch(&self.remote, &repository, &self.branch, &into).await)
+        Ok(self.wire.fetch(&self.remote, &repository, branch, &into).await)
     }
 
     async fn compare(
@@ -337,7 +363,11 @@ impl Run {
     async fn push(&self, commit: Revision, from: Option<Revision>) -> Result<Outcome, Error> {
         let quarantine = self.quarantine();
         let repository = quarantine.path();
-        let (wire, remote, branch) = (&self.wire, &self.remote, &self.branch);
+        let branch = match self.branch().await {
+            Ok(branch) => branch,
+            Err(outcome) => return Ok(outcome),
+        };
+        let (wire, remote) = (&self.wire, &self.remote);
         let pushed = match from {
             None => wire.push(remote, &repository, commit, branch).await,
             // A push is always a fast-forward.
@@ -418,19 +448,6 @@ impl Run {
     fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The branch of a link that names none, which is kept with it from now on. An empty remote has none yet.
-async fn named(shared: &Shared, link: &Link, listed: &Branches) -> Result<String, Outcome> {
-    if listed.all.is_empty() {
-        return Ok(LinkSettings::NEW_BRANCH.to_owned());
-    }
-    let Some(usual) = listed.usual() else {
-        return Err(Outcome::BranchAbsent { empty: false, local: None });
-    };
-    let kept = shared.platform.name_branch(&link.id, usual).await;
-    kept.map_err(|error| of_ours(&told(&error)))?;
-    Ok(usual.to_owned())
 }
 
 /// What was fetched, if it is that which can't be taken over.
