@@ -47,7 +47,7 @@ pub(super) fn settle(
     // Without new names there is nothing to check: collisions that existed before are kept.
     if files.keys().any(|path| !sides.base.contains_key(path)) {
         let taken = Names::of(&files);
-        move_collisions(sides, winner, &taken, &mut files, &mut losers, &mut conflicts);
+        move_collisions(sides, &taken, &mut files, &mut losers, &mut conflicts);
         names = Some(Names::of(&files));
     }
     if !losers.is_empty() {
@@ -75,23 +75,19 @@ fn rank(claims: &[Claim], winner: Winner) -> (Entry, Entry) {
     (claims[0].entry, claims[1].entry)
 }
 
-/// Removes files whose path is also a directory, or equals another path except for case and composition. Names that
-/// were side by side before, or are so in the wiki, stay: its users live with them. For [`Winner::Stable`] either side
-/// may be a wiki, so names of both sides stay.
+/// Takes away files whose path is a directory now, or would be the same as another's where case and
+/// composition don't count. Names that stand side by side at one of the sides are carried along, since people
+/// live with them there; those that the wiki hasn't yet are told once.
 fn move_collisions(
     sides: Sides<'_>,
-    winner: Winner,
     taken: &Names,
     files: &mut Files,
     losers: &mut Vec<Loser>,
     conflicts: &mut Vec<MergeConflict>,
 ) {
-    let theirs = (winner == Winner::Stable).then_some(sides.theirs);
-    let carried: Vec<_> = [sides.base, sides.ours]
-        .into_iter()
-        .chain(theirs)
-        .map(|files| (files, LazyCell::new(|| Names::of(files))))
-        .collect();
+    let carried = [sides.base, sides.ours, sides.theirs]
+        .map(|files| (files, LazyCell::new(|| Names::of(files))));
+    let own = [sides.base, sides.ours];
     let mut first: HashMap<Vec<u8>, &Vec<u8>> = HashMap::new();
     let mut moved = Vec::new();
     for path in files.keys() {
@@ -106,7 +102,22 @@ fn move_collisions(
                     first.insert(key(path), path);
                     continue;
                 }
-                Some(other) if had().any(|(there, _)| there.contains_key(*other)) => continue,
+                Some(other) if had().any(|(there, _)| there.contains_key(*other)) => {
+                    let is_known = |files: &&Files| {
+                        [path, *other].iter().all(|name| files.contains_key(*name))
+                    };
+                    if !own.iter().any(is_known) {
+                        conflicts.push(MergeConflict {
+                            path: (*other).clone(),
+                            kind: ConflictKind::SameName,
+                            base: None,
+                            ours: sides.ours.get(path).map(|entry| entry.id),
+                            theirs: sides.theirs.get(path).map(|entry| entry.id),
+                            beside: Some(path.clone()),
+                        });
+                    }
+                    continue;
+                }
                 Some(_) => ConflictKind::SameName,
             }
         };

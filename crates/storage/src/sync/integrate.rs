@@ -15,6 +15,7 @@ use crate::publish::PreparedMerge;
 use crate::receive::{PushRules, check};
 use crate::repo::{Draft, FileChange, Merge, Repo, View};
 use crate::revision::Revision;
+use crate::unit::Statement;
 use crate::usage::{Growth, Sent};
 use crate::wiki::Wiki;
 
@@ -93,8 +94,14 @@ struct Plan {
     growth: Option<Growth>,
     /// Bytes that the change takes in the index.
     weight: u64,
-    /// The merge commit; `None` for a fast-forward.
-    merge: Option<PreparedMerge>,
+    made: Made,
+}
+
+/// How the branch comes to the result.
+enum Made {
+    /// It is simply moved; what is odd in what it brings is told.
+    Moved(NewConflicts),
+    Merged(PreparedMerge),
 }
 
 impl Wiki {
@@ -141,7 +148,7 @@ impl Wiki {
             return Ok(Integrated::Unrelated);
         }
         let sent = (fetched.bytes()?, checked.log);
-        let Plan { preview, changes, left, growth, weight, merge } =
+        let Plan { preview, changes, left, growth, weight, made } =
             plan(self, source, head, order, sent)?;
         if let Some(refused) = refuse_too_much(preview, order) {
             return Ok(refused);
@@ -166,8 +173,8 @@ impl Wiki {
         // The sync covers the branch's old head, too.
         writer.durable = head;
         let follow = self.follow_conflicts(|| Ok(left))?;
-        let integrated = match merge {
-            Some(mut merge) => {
+        let integrated = match made {
+            Made::Merged(mut merge) => {
                 merge.statements.push(follow);
                 writer.counted = counted.map(|count| (merge.prepared.revision, count));
                 Integrated::Merged {
@@ -176,10 +183,12 @@ impl Wiki {
                     conflicts: preview.conflicts,
                 }
             }
-            None => {
-                writer.counted = counted.map(|count| (order.incoming, count));
-                let from = Some(order.link);
-                self.publish_stored(&mut writer, head, order.incoming, from, vec![follow])?;
+            Made::Moved(told) => {
+                let (from, incoming) = (Some(order.link), order.incoming);
+                writer.counted = counted.map(|count| (incoming, count));
+                let tell: Statement<'static> =
+                    Box::new(move |transaction| told.record(transaction, incoming));
+                self.publish_stored(&mut writer, head, incoming, from, vec![follow, tell])?;
                 Integrated::FastForwarded { paths }
             }
         };
@@ -243,9 +252,9 @@ fn plan(
     let weight = made.map_err(Error::of_push)?;
     let growth = wiki.growth(&changes, |id| merge.size(&view, id))?;
     let relation = relation(source, head, order.incoming)?;
-    let as_fetched = merge.conflicts.is_empty() && merge.result == merge.theirs;
-    if relation == Relation::Behind && as_fetched {
-        return Ok(Plan { preview, changes, left, growth, weight, merge: None });
+    if relation == Relation::Behind && merge.result == merge.theirs {
+        let told = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
+        return Ok(Plan { preview, changes, left, growth, weight, made: Made::Moved(told) });
     }
     let incoming = order.incoming;
     let (parents, edits, message, time) = match head {
@@ -272,7 +281,7 @@ fn plan(
     let prepared = view.prepare(&draft)?;
     let conflicts = NewConflicts { link: Some(order.link), conflicts: merge.conflicts };
     let merge = PreparedMerge { prepared, edits, conflicts, statements: Vec::new() };
-    Ok(Plan { preview, changes, left, growth, weight, merge: Some(merge) })
+    Ok(Plan { preview, changes, left, growth, weight, made: Made::Merged(merge) })
 }
 
 pub(super) fn preview(merge: &Merge<'_>, left: &Left) -> Preview {

@@ -384,24 +384,39 @@ fn a_save_that_comes_first_is_never_passed_over() {
     other.git(&["fsck", "--strict"]);
 }
 
-/// One of the two files is renamed, and the other end gets the new name.
+/// SY-024: nothing is renamed by synchronising, and a person hears of it once.
 #[test]
-fn names_that_are_one_file_elsewhere_do_not_come_in_as_they_are() {
+fn names_that_stand_side_by_side_elsewhere_come_in_as_they_are_and_are_told_once() {
     let (one, other) = two();
     one.commit_with_git("Home.md", "another\n");
-    assert!(matches!(pull(&other, &one), Integrated::Merged { conflicts: 1, .. }));
-    let listed = conflicts(&other);
-    assert_eq!((listed[0].kind, &*listed[0].path), (ConflictKind::SameName, "home"));
-    assert_eq!(other.paths().len(), 2);
-    assert!(matches!(pull(&one, &other), Integrated::FastForwarded { .. }));
-    assert_eq!(one.paths(), other.paths());
-    // The same for an empty wiki.
+    assert!(matches!(pull(&other, &one), Integrated::FastForwarded { .. }));
+    let told = conflicts(&other);
+    let [conflict] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((conflict.kind, &*conflict.path), (ConflictKind::SameName, "Home"));
+    assert_eq!(conflict.conflict_path.as_deref(), Some("home"));
+    assert_eq!((head(&other), other.paths()), (head(&one), vec!["Home".into(), "home".into()]));
+    assert_eq!(other.text("Home"), "another\n");
+    one.update("home", "new\n");
+    other.create("other", "text");
+    assert!(matches!(pull(&other, &one), Integrated::Merged { conflicts: 0, .. }));
+    assert_eq!(conflicts(&other), told);
+    // A person has looked at it, and both stay.
+    let resolve = Resolve { id: conflict.id, content: None, author: &ada(), message: None };
+    assert_eq!(other.wiki().resolve_sync_conflict(&resolve).unwrap(), None);
+    assert_eq!((other.text("Home").as_str(), other.text("home").as_str()), ("another\n", "new\n"));
+    // Into an empty wiki, too.
     let empty = Scratch::new();
-    one.git(&["update-ref", "refs/heads/main", "main^2"]);
-    assert!(matches!(pull(&empty, &one), Integrated::Merged { conflicts: 1, .. }));
-    assert_eq!(empty.paths(), other.paths());
-    one.git(&["update-ref", "refs/heads/main", &head(&other).to_string()]);
-    // Other unusual files are kept.
+    assert!(matches!(pull(&empty, &one), Integrated::FastForwarded { .. }));
+    assert_eq!((empty.paths(), conflicts(&empty).len()), (one.paths(), 1));
+    // Each end has brought one of the two: that is a conflict of both.
+    let (one, other) = two();
+    one.commit_with_git("Roses.md", "theirs\n");
+    other.create("roses", "ours\n");
+    assert!(matches!(pull(&other, &one), Integrated::Merged { conflicts: 1, .. }));
+    assert_eq!(other.paths().len(), 3);
+    assert!(!other.paths().contains(&"roses".to_owned()));
+    // What is odd in another way is carried along.
+    let (one, other) = two();
     one.commit_with_git(".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = ./x\n");
     one.work_with_git(|tree| std::os::unix::fs::symlink("home.md", tree.join("con")).unwrap());
     assert!(matches!(pull(&other, &one), Integrated::FastForwarded { .. }));

@@ -72,3 +72,36 @@ async fn a_remote_that_shows_no_branch_is_asked_about_and_an_empty_one_gets_main
     let clone = Git::clone(&url, scratch.path().join("clone"));
     assert_eq!(clone.run(&["rev-list", "--count", "HEAD"]), "1");
 }
+
+#[tokio::test]
+async fn names_that_differ_in_case_are_carried_and_pushed_as_they_are() {
+    super::super::case("first-sync-renames");
+    for own in [&[][..], &["notes"]] {
+        let (server, operator) = TestServer::start().await;
+        operator.create_wiki("garden").await.good();
+        let garden = operator.on("garden");
+        for page in own {
+            garden.create(page, "ours\n").await.good();
+        }
+        let remote = TestRemote::start().await;
+        let peer = remote.clone_beside("peer");
+        peer.write("README.md", "large\n").write("readme.md", "small\n").commit("two");
+        peer.run(&["push", "-q", "origin", "HEAD:main"]);
+        let url = remote.url("127.0.0.1");
+        let tie = Tie::new(&operator, "garden", &url, json!({ "first_run": "merge" })).await;
+        tie.run_synced().await;
+        assert_eq!(garden.markdown("README").await.good().bytes(), b"large\n");
+        assert_eq!(garden.markdown("readme").await.good().bytes(), b"small\n");
+        let names = remote.git().run(&["ls-tree", "-r", "--name-only", "main"]);
+        assert!(names.starts_with("README.md\n") && names.ends_with("readme.md"), "{names}");
+        assert_eq!(names.lines().count(), 2 + own.len());
+        let told = garden.api(http::Method::GET, "/conflicts").await.good().json();
+        let kinds: Vec<_> = told["items"].as_array().unwrap().iter().map(|c| &c["kind"]).collect();
+        assert_eq!(kinds, ["same_name"], "{told:#}");
+        tie.run_synced().await;
+        assert_eq!(
+            server.git("garden").run(&["rev-parse", "main"]),
+            remote.git().run(&["rev-parse", "main"])
+        );
+    }
+}
