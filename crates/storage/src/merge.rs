@@ -12,10 +12,13 @@ use serde::Serialize;
 use crate::lines::{Change, Placement, compare, lines};
 
 pub(crate) mod files;
+mod line_ends;
 mod names;
 mod settle;
 
-/// A place where both sides changed the same lines differently.
+pub(crate) use line_ends::{Ends, merge_lines};
+
+/// One place where both sides changed the same lines differently.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hunk {
     /// The first line in the base text, counted from 1.
@@ -58,7 +61,7 @@ impl Effort {
 }
 
 /// Merges the changes from `base` to `ours` and from `base` to `theirs`.
-pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], effort: &mut Effort) -> Merged {
+fn merge(base: &[u8], ours: &[u8], theirs: &[u8], effort: &mut Effort) -> Merged {
     let (text, hunks) = merge_text(base, ours, theirs, effort);
     if hunks.is_empty() { Merged::Clean(text) } else { Merged::Conflict(hunks) }
 }

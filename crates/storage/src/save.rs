@@ -7,7 +7,7 @@ use crate::changes::First;
 use crate::drafts;
 use crate::error::{Conflict, Error};
 use crate::index;
-use crate::merge::{Effort, Hunk, Merged, merge};
+use crate::merge::{Effort, Ends, Hunk, Merged, merge_lines};
 use crate::message::Message;
 use crate::page_path::{ExistingPath, collide};
 use crate::repo::{Edit, Entry, FileChange};
@@ -301,7 +301,7 @@ impl Wiki {
         self.require_version(unit, path, base, Some(current))?;
         let base_text = self.blob(base)?;
         let ours = self.blob(current)?;
-        match merge(&base_text, &ours, save.content, &mut Effort::default()) {
+        match merge_lines(&base_text, &ours, save.content, Ends::Ours, &mut Effort::default()) {
             Merged::Clean(content) if content == ours => Ok(Plan::Unchanged { merged: true }),
             Merged::Clean(content) => {
                 self.refuse_too_large(path, &content)?;

@@ -9,7 +9,7 @@ use crate::changes::{First, PathChange};
 use crate::deadline;
 use crate::error::{Conflict, Error};
 use crate::index::{self, Change};
-use crate::merge::{Effort, Merged, merge};
+use crate::merge::{Effort, Ends, Merged, merge_lines};
 use crate::message::Message;
 use crate::repo::{Edit, Entry, FileChange, View, blob_id};
 use crate::revision::Revision;
@@ -250,8 +250,8 @@ impl Wiki {
         let (base, ours, theirs) = (text(change.new)?, text(now)?, text(change.old)?);
         let mut hunks = Vec::new();
         if let (Some(base), Some(ours), Some(theirs), Some(now)) = (&base, &ours, &theirs, now) {
-            match merge(base, ours, theirs, &mut plan.effort) {
-                // The change was undone already, together with other changes.
+            match merge_lines(base, ours, theirs, Ends::Ours, &mut plan.effort) {
+                // It was undone already, together with something else.
                 Merged::Clean(content) if content == *ours => return Ok(()),
                 Merged::Clean(content) if content.len() as u64 > self.page_limit() => {}
                 Merged::Clean(content) => {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::settle::settle;
-use super::{Effort, Merged, common_base, merge};
+use super::{Effort, Ends, Merged, common_base, merge_lines};
 use crate::index::{Candidate, MAX_RENAMED, pair_renamed};
 use crate::repo::{Entry, RepoError, View, blob_id};
 use crate::revision::Etag;
@@ -390,7 +390,7 @@ impl<'a, 'c, 'v> Gathering<'a, 'c, 'v> {
             return Ok(None);
         };
         let effort = &mut self.contents.effort;
-        let text = match merge(&base, &ours, &theirs, effort) {
+        let text = match merge_lines(&base, &ours, &theirs, Ends::Changed, effort) {
             Merged::Clean(text) => text,
             Merged::Conflict(_) if self.for_base => common_base(&base, &ours, &theirs, effort),
             Merged::Conflict(_) => return Ok(None),

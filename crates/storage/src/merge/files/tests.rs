@@ -91,12 +91,26 @@ fn what_does_not_touch_is_merged() {
     assert_eq!((&*merged.files["b.md"], &*merged.files["c.md"]), ("B", "C"));
 }
 
-/// Also line endings that were changed throughout.
+/// Line ends that were changed throughout are no change of the lines.
+#[test]
+fn a_text_with_other_line_ends_is_merged_line_by_line() {
+    let windows = |text: &str| text.replace('\n', "\r\n");
+    let (ours, theirs) = (poem("one", "ONE"), windows(POEM));
+    for winner in [Winner::Wiki, Winner::Remote, Winner::Stable] {
+        for (ours, theirs) in [(&*ours, &*theirs), (&*theirs, &*ours)] {
+            let change = |text| [("a.md", Some(text))];
+            let merged = merged_by(winner, &change(POEM), &change(ours), &change(theirs));
+            assert_eq!(merged.kinds(), []);
+            assert_eq!(merged.files["a.md"], windows(&poem("one", "ONE")));
+        }
+    }
+}
+
+/// SY-030, SY-041.
 #[test]
 fn what_touches_stays_side_by_side() {
     let adjacent = poem("two", "TWO");
-    let windows = POEM.replace('\n', "\r\n");
-    for theirs in [&*poem("one", "EINS"), &*adjacent, &*windows] {
+    for theirs in [&*poem("one", "EINS"), &*adjacent] {
         for (winner, ours_stays) in [(Winner::Wiki, true), (Winner::Remote, false)] {
             let ours = poem("one", "ONE");
             let merged = merged_by(
