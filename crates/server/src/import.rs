@@ -9,6 +9,7 @@ mod archived;
 mod error;
 mod foreign;
 pub(crate) mod git;
+mod habits;
 mod linked;
 mod otterwiki;
 mod report;
@@ -260,6 +261,9 @@ impl Prepared {
         if let History::Archive(archive) = &self.history {
             archived::put_rows(archive, &wiki)?;
             archived::put_app_db(archive, dir).map_err(ImportError::boxed)?;
+        }
+        if let (None, History::Bundle(..) | History::Repository(..)) = (&self.plan, &self.history) {
+            habits::adopt(&wiki, &mut self.report)?;
         }
         wiki.update_index(|commits| progress(Progress::Index(commits)))?;
         self.look_around(&wiki, &repo)?;

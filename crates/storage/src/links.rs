@@ -134,10 +134,12 @@ pub(crate) fn destinations(
     distinct(source, style).map(|written| written.destination)
 }
 
-fn distinct(
-    source: &MarkdownSource<'_>,
-    style: LinkStyle,
-) -> impl Iterator<Item = written::Written> {
+/// The destinations of all links of a page, as often as they stand there.
+pub(crate) fn all_destinations(text: &str, style: LinkStyle) -> impl Iterator<Item = String> {
+    written::links(text, style).map(|written| written.destination)
+}
+
+fn distinct(text: &str, style: LinkStyle) -> impl Iterator<Item = written::Written> {
     let mut seen = HashSet::new();
     written::links(source, style)
         .filter(move |written| seen.insert((written.kind, written.destination.clone())))

@@ -1,12 +1,46 @@
 //! Reports on imported wikis: files that couldn't be created here.
 
+mod styles;
+
 use std::collections::HashMap;
 
 use crate::error::Error;
 use crate::page_path::{ExistingPath, PagePath, fold};
 use crate::wiki::Wiki;
 
-/// Files of a wiki that break the rules for new ones. All of them stay readable.
+/// Pages that Gollum, Gitea and GitHub show beside every page of their folder.
+const BESIDE: [&str; 3] = ["_Sidebar.md", "_Footer.md", "_Header.md"];
+
+/// The formats of pages in other wikis, by the ends of their files.
+const FORMATS: [(&str, &str); 18] = [
+    ("adoc", "AsciiDoc"),
+    ("asc", "AsciiDoc"),
+    ("asciidoc", "AsciiDoc"),
+    ("creole", "Creole"),
+    ("htm", "HTML"),
+    ("html", "HTML"),
+    ("markdown", "Markdown, and its name doesn't end in .md"),
+    ("mdown", "Markdown, and its name doesn't end in .md"),
+    ("mediawiki", "MediaWiki's"),
+    ("mkd", "Markdown, and its name doesn't end in .md"),
+    ("mkdn", "Markdown, and its name doesn't end in .md"),
+    ("org", "Org"),
+    ("pod", "Pod"),
+    ("rdoc", "RDoc"),
+    ("rest", "reStructuredText"),
+    ("rst", "reStructuredText"),
+    ("textile", "Textile"),
+    ("wiki", "MediaWiki's"),
+];
+
+/// The format of a page that isn't one here, by the name of its file.
+fn format_of(file: &str) -> Option<&'static str> {
+    let (_, end) = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())?;
+    let end = end.to_ascii_lowercase();
+    FORMATS.iter().find(|(known, _)| *known == end).map(|(_, format)| *format)
+}
+
+/// Where the files of a wiki differ from what could be created in it. All of it stays readable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Number of files.
@@ -21,7 +55,11 @@ pub struct Survey {
     pub links: Vec<String>,
     /// Submodules.
     pub submodules: Vec<String>,
-    /// Files with upper-case letters in their names.
+    /// Pages of other formats than Markdown in `.md`, each with its format. Here they are files.
+    pub formats: Vec<(String, &'static str)>,
+    /// Pages that other programs show beside every page.
+    pub beside: Vec<String>,
+    /// Files whose names have capitals.
     pub with_capitals: Vec<String>,
 }
 
@@ -58,6 +96,11 @@ impl Survey {
             self.refused.push((name.to_owned(), "it is not UTF-8".to_owned()));
             return;
         }
+        let file = name.rsplit('/').next().unwrap_or(name);
+        if BESIDE.contains(&file) {
+            self.beside.push(name.to_owned());
+        }
+        self.formats.extend(format_of(file).map(|format| (name.to_owned(), format)));
         let page = ExistingPath::of_file(name);
         self.pages += usize::from(page.is_some());
         let wanted = page.as_ref().map_or(name, ExistingPath::as_str);
@@ -103,5 +146,17 @@ mod tests {
         let refused: Vec<_> = survey.refused.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(refused, ["a:b.md", "cafe\u{301}.md"]);
         assert_eq!(survey.with_capitals, ["Dir/one.md", "Home.md"]);
+    }
+
+    #[test]
+    fn pages_of_other_programs_are_found() {
+        let scratch = Scratch::new();
+        let files =
+            ["_Sidebar.md", "dir/_Footer.md", "R.rst", "dir/O.ORG", "notes.txt", ".rst", "page.md"];
+        files.iter().for_each(|file| drop(scratch.commit_with_git(file, "x")));
+        let survey = scratch.wiki().survey().unwrap();
+        assert_eq!(survey.beside, ["_Sidebar.md", "dir/_Footer.md"]);
+        let formats: Vec<_> = survey.formats.iter().map(|(name, of)| (&**name, *of)).collect();
+        assert_eq!(formats, [("R.rst", "reStructuredText"), ("dir/O.ORG", "Org")]);
     }
 }

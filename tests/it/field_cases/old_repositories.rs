@@ -1,5 +1,6 @@
 //! Repositories of all ages and habits come in, and go out again, byte for byte.
 
+mod foreign;
 mod line_ends;
 mod objects;
 mod remotes;

@@ -138,6 +138,17 @@ impl Report {
         for submodule in &survey.submodules {
             self.leave("submodule", submodule, "it stays in the history; what it names isn't here");
         }
+        for (name, format) in &survey.formats {
+            let why = format!("its format is {format}: it stays a file, and is no page here");
+            self.leave("format", name, why);
+        }
+        for name in &survey.beside {
+            self.leave(
+                "page",
+                name,
+                "the source shows it beside other pages; here it is a page of its own",
+            );
+        }
         if case == Some(CaseMode::Lower) {
             let pages = survey.with_capitals.iter().filter(|name| name.ends_with(".md"));
             for name in pages {
