@@ -1,11 +1,12 @@
-//! What `git fsck` finds odd in objects that come in, sorted into what is carried and what is refused.
+//! The findings of `git fsck` in objects that come in, sorted into those that are carried and those that are
+//! refused.
 //!
 //! Every door uses this list: import, update, push and synchronisation. A finding that isn't listed keeps the
 //! severity that git gives it, and in a transfer git refuses what it only warns of elsewhere.
 
 use std::fmt;
 
-/// Which of git's settings are made.
+/// The kind of transfer that settings are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// For `git fetch`.
@@ -19,8 +20,8 @@ pub enum Door {
 const CARRIED: &[&str] = &[
     // Old tools wrote the mode of folders with a zero in front. It names the same mode.
     "zeroPaddedFilemode",
-    // Importers and damaged configurations wrote authors and dates that nobody can be asked about any more.
-    // They are only shown, and as far as they can be read.
+    // Importers and damaged configurations wrote such authors and dates. They are only shown, as far as they can
+    // be read.
     "badDate",
     "badDateOverflow",
     "badEmail",

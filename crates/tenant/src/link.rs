@@ -42,7 +42,7 @@ impl LinkSettings {
     /// The branch that is made in an empty remote, if none was named.
     pub const NEW_BRANCH: &str = "main";
 
-    /// Whether it is known which branch it is.
+    /// True once it is known which branch it is.
     pub fn is_branch_named(&self) -> bool {
         self.branch != Self::UNNAMED
     }

@@ -107,7 +107,7 @@ impl History {
         }
     }
 
-    /// Why fetching failed, if grafts stand in for what is missing.
+    /// The error of a fetch that failed, with what helps if grafts stand in for what is missing.
     pub(super) fn explained(&self, error: ImportError) -> ImportError {
         match (self, error) {
             (

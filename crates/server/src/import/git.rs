@@ -24,7 +24,7 @@ pub(crate) struct Refs {
     /// A bundle doesn't say what its HEAD names: there it is the branch with the same commit. The commit of a
     /// detached HEAD, which no branch has, becomes `refs/heads/main`.
     pub(crate) branch: Option<String>,
-    /// Whether no branch of the source is at that commit.
+    /// True if no branch of the source is at that commit.
     pub(crate) is_detached: bool,
     /// Its commit.
     pub(crate) head: Option<Revision>,
@@ -186,10 +186,10 @@ fn head_branch(refs: &str) -> Option<String> {
     found.or_else(|| branches.iter().find(is_head)).map(|(_, name)| (*name).to_owned())
 }
 
-/// What git says of a history whose beginning is missing.
+/// Words of git about a history whose beginning is missing.
 const CUT_OFF: [&str; 2] = ["lacks these prerequisite commits", "Failed to traverse parents"];
 
-/// What git checks of a history that it fetches.
+/// The checks that git makes of a history that it fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Checks {
     /// Every object.

@@ -1,5 +1,4 @@
-//! What other wiki programs do by themselves and this one does by a setting: found out when their repository is
-//! imported.
+//! Settings for what other wiki programs do by themselves, found out when their repository is imported.
 
 use wikigrove_tenant::storage::links::LinkStyle;
 use wikigrove_tenant::storage::{self, PreferenceChanges, PreferenceValue};

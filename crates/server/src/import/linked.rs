@@ -1,8 +1,8 @@
 //! A linked work tree, as `git worktree add` makes it: its `.git` is a file that names a directory in the
 //! repository, where its HEAD is.
 //!
-//! Everyone can write such a file about a repository of others. So it is followed only if that directory names
-//! the work tree too, which only those can bring about who may write the repository.
+//! Such a file can name a repository of others. So it is followed only if that directory names the work tree too,
+//! which takes the right to write the repository.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

@@ -399,7 +399,7 @@ fn remove_unfinished(repository: &Path) -> std::io::Result<u64> {
     Ok(largest)
 }
 
-/// Whether `ls-remote` printed ids that are longer than those of SHA-1.
+/// True if `ls-remote` printed ids that are longer than those of SHA-1.
 fn is_sha256(listed: &str) -> bool {
     refs(listed).any(|(id, _)| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

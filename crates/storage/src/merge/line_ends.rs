@@ -4,7 +4,7 @@
 use super::{Effort, Merged, merge};
 use crate::lines::{Placement, compare, lines};
 
-/// Whose line ends a merged text gets.
+/// The text that gives a merged one its line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
     /// Those of our text, which is the stored one.

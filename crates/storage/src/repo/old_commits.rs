@@ -51,12 +51,12 @@ fn walkable(commit: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// When a commit was committed, in seconds since 1970; 0 where that can't be read.
+/// The time of a commit, in seconds since 1970; 0 where it can't be read.
 pub(super) fn committed(commit: &[u8]) -> i64 {
     Signature::of(Said::of(commit).committer).seconds
 }
 
-/// What a commit says besides its tree and parents.
+/// The people, the encoding and the message of a commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Said<'a> {
     author: &'a [u8],
@@ -114,7 +114,7 @@ struct Signature<'a> {
     email: &'a [u8],
     /// Seconds since 1970; 0 if there are none.
     seconds: i64,
-    /// Whether a time zone stands behind them, without which git shows no date.
+    /// True if a time zone stands behind them, without which git shows no date.
     has_zone: bool,
 }
 
@@ -151,7 +151,7 @@ fn decoded<'a>(text: &'a [u8], encoding: &[u8]) -> Cow<'a, str> {
     }
 }
 
-/// The encoding of a name; `None` for UTF-8 and for names that nobody knows.
+/// The encoding of a name; `None` for UTF-8 and for unknown names.
 fn encoding_of(name: &[u8]) -> Option<&'static encoding_rs::Encoding> {
     let name = name.trim_ascii().to_ascii_lowercase();
     // Names that git users have from iconv and from Windows.

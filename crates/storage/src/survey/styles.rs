@@ -1,4 +1,4 @@
-//! Which side of `[[one|other]]` a wiki that came from elsewhere takes for the target.
+//! Finding out which side of `[[one|other]]` a wiki that came from elsewhere takes for the target.
 
 use std::collections::HashSet;
 
@@ -29,7 +29,7 @@ impl Names {
         }
     }
 
-    /// How much a destination looks like one of the names.
+    /// A measure of the likeness of a destination and one of the names: 0, 1, or 2 for the same case.
     fn score(&self, destination: &str) -> usize {
         let name = destination.split('#').next().unwrap_or_default();
         let name = spaced(name.trim().trim_start_matches('/'));

@@ -97,7 +97,7 @@ struct Plan {
     made: Made,
 }
 
-/// How the branch comes to the result.
+/// The way in which the branch comes to the result.
 enum Made {
     /// It is simply moved; what is odd in what it brings is told.
     Moved(NewConflicts),

@@ -12,7 +12,7 @@ fn windows(text: &str) -> String {
     text.replace('\n', "\r\n")
 }
 
-/// A page that was `base` when somebody began to write, and is `stored` now; returns the first etag.
+/// A page that was `base` when a client read it, and is `stored` now; returns the first etag.
 async fn changed(wiki: &OnWiki, page: &str, base: &str, stored: &str) -> String {
     let etag = |saved: serde_json::Value| saved["etag"].as_str().unwrap().to_owned();
     let begun = etag(wiki.create(page, base).await.good().json());

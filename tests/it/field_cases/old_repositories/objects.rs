@@ -276,7 +276,7 @@ async fn what_could_do_harm_is_refused_in_plain_words_at_every_door() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_time_zone_is_no_decision_for_anyone() {
+async fn a_bad_time_zone_asks_for_no_decision() {
     super::super::case("sync-fsck-is-hostile-tree");
     let scratch = testkit::scratch();
     let git = Git::at(repository_of("import-bad-timezone", scratch.path()));

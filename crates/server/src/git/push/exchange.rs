@@ -124,7 +124,7 @@ pub(super) fn start(
 pub(super) struct Told {
     name: String,
     report: Vec<u8>,
-    /// What it said to people: its beginning.
+    /// The beginning of its words for people.
     words: Vec<u8>,
     errors: String,
 }
