@@ -136,10 +136,15 @@ pub(crate) fn destinations(
 
 /// The destinations of all links of a page, as often as they stand there.
 pub(crate) fn all_destinations(text: &str, style: LinkStyle) -> impl Iterator<Item = String> {
-    written::links(text, style).map(|written| written.destination)
+    let source = MarkdownSource::of(text);
+    let written: Vec<_> = written::links(&source, style).collect();
+    written.into_iter().map(|written| written.destination)
 }
 
-fn distinct(text: &str, style: LinkStyle) -> impl Iterator<Item = written::Written> {
+fn distinct(
+    source: &MarkdownSource<'_>,
+    style: LinkStyle,
+) -> impl Iterator<Item = written::Written> {
     let mut seen = HashSet::new();
     written::links(source, style)
         .filter(move |written| seen.insert((written.kind, written.destination.clone())))

@@ -201,7 +201,7 @@ impl Wiki {
         }
         let text = |entry: Entry| unit.view.blob(entry.id);
         let (base, ours, theirs) = (text(after)?, text(now)?, text(before)?);
-        let hunks = match merge(&base, &ours, &theirs, &mut plan.effort) {
+        let hunks = match merge_lines(&base, &ours, &theirs, Ends::Ours, &mut plan.effort) {
             Merged::Clean(content) if content.len() as u64 > self.page_limit() => Vec::new(),
             Merged::Clean(content) => {
                 plan.made.add(content.len())?;
