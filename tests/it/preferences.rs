@@ -13,7 +13,7 @@ fn defaults() -> Value {
         "retain_page_name_case": true, "treat_underscore_as_space_for_titles": false,
         "sidebar_custom_menu": null, "sidebar_shortcuts": null, "sidebar_menutree_mode": null,
         "sidebar_menutree_focus": null, "sidebar_menutree_maxdepth": null,
-        "sidebar_menutree_ignore_case": false, "legacy_urls": "off", "external_images": true, "git_enabled": true, "git_force_push": false,
+        "sidebar_menutree_ignore_case": false, "legacy_urls": "off", "external_images": true, "links_by_name": true, "git_enabled": true, "git_force_push": false,
     })
 }
 

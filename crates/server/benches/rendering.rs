@@ -36,11 +36,15 @@ fn rendering(criterion: &mut Criterion) {
     let text = page();
     let path = ExistingPath::new("garden/roses").expect("a path");
     let style = LinkStyle::TargetFirst;
-    let found: HashMap<_, _> = wanted(&path, &text, style)
+    let found: HashMap<_, _> = wanted(&path, &text, style, true)
         .into_iter()
-        .map(|paths| (paths.clone(), Some(Found { path: paths[0].clone(), is_page: true })))
+        .map(|sought| {
+            let found = Found { path: sought.candidates[0].clone(), is_page: true };
+            (sought, Some(found).into())
+        })
         .collect();
-    let context = Context { page: &path, base: "/w/garden", style, found: &found };
+    let (base, by_name) = ("/w/garden", true);
+    let context = Context { page: &path, base, style, by_name, found: &found };
     let renderer = Renderer::new();
 
     let mut group = criterion.benchmark_group(format!("a page of {} bytes", text.len()));
@@ -53,7 +57,7 @@ fn rendering(criterion: &mut Criterion) {
         });
     });
     group.bench_function("its links are found", |bencher| {
-        bencher.iter(|| wanted(&path, black_box(&text), style));
+        bencher.iter(|| wanted(&path, black_box(&text), style, true));
     });
     group.bench_function("rendered", |bencher| {
         bencher.iter(|| renderer.render(black_box(&text), &context));

@@ -154,6 +154,9 @@ pub struct RenderedLink {
     pub kind: String,
     /// True if the target exists.
     pub exists: bool,
+    /// Present and true if several pages or attachments have its name.
+    #[serde(default)]
+    pub ambiguous: bool,
 }
 
 /// The result of saving a page.
@@ -300,6 +303,9 @@ pub struct BrokenLink {
     pub target: String,
     /// The syntax: `wiki`, `embed`, `link` or `image`.
     pub kind: String,
+    /// Present and true if several pages or attachments have its name.
+    #[serde(default)]
+    pub ambiguous: bool,
 }
 
 /// A page that links to the page.
@@ -737,6 +743,8 @@ pub struct Preferences {
     pub sidebar_menutree_maxdepth: Option<u32>,
     /// True to sort the tree case-insensitively.
     pub sidebar_menutree_ignore_case: Option<bool>,
+    /// Whether wiki links find the only page of a name in whatever directory; true by default.
+    pub links_by_name: Option<bool>,
     /// Whether pages show images of other sites; true by default.
     pub external_images: Option<bool>,
     /// `off` (the default) or `otterwiki`: whether such addresses lead to the pages, too.

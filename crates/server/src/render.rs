@@ -21,8 +21,10 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Serialize;
 use serde_json::Value;
-use wikigrove_tenant::storage::links::{LinkKind, LinkStyle, MarkdownSource, distinct_links};
-use wikigrove_tenant::storage::{ExistingPath, Found, FrontMatter};
+use wikigrove_tenant::storage::links::{
+    LinkKind, LinkStyle, MarkdownSource, Sought, distinct_links,
+};
+use wikigrove_tenant::storage::{ExistingPath, FrontMatter, Resolved};
 
 pub use headings::Heading;
 
@@ -38,9 +40,10 @@ pub struct Context<'a> {
     pub base: &'a str,
     /// Which side of a wiki link is its target.
     pub style: LinkStyle,
-    /// What the candidates of each link lead to; `None` is nothing. A link that isn't here wasn't looked
-    /// up, and is shown as text.
-    pub found: &'a HashMap<Vec<String>, Option<Found>>,
+    /// Whether wiki links find pages by name.
+    pub by_name: bool,
+    /// What each link leads to. A link that isn't here wasn't looked up, and is shown as text.
+    pub found: &'a HashMap<Sought, Resolved>,
 }
 
 /// A page as it is shown.
@@ -73,39 +76,44 @@ pub struct RenderedLink {
     pub kind: &'static str,
     /// Whether it exists.
     pub exists: bool,
+    /// Whether several have the name, so that the link has to say which one is meant.
+    #[serde(rename = "ambiguous", skip_serializing_if = "std::ops::Not::not")]
+    pub is_ambiguous: bool,
 }
 
 impl RenderedLink {
-    fn new(target: &str, kind: LinkKind, exists: bool) -> Self {
+    fn new(target: &str, kind: LinkKind, resolved: &Resolved) -> Self {
         let kind = match kind {
             LinkKind::Wiki => "wiki",
             LinkKind::Embed => "embed",
             LinkKind::Link => "link",
             LinkKind::Image => "image",
         };
-        Self { target: target.to_owned(), kind, exists }
+        let exists = resolved.found().is_some();
+        let is_ambiguous = *resolved == Resolved::Several;
+        Self { target: target.to_owned(), kind, exists, is_ambiguous }
     }
 }
 
-/// The candidates of the page's links, each once: what has to be looked up before it is rendered. Of a
+/// What the page's links may mean, each once: what has to be looked up before it is rendered. Of a
 /// page with very many links, those that come first.
-pub fn wanted(page: &ExistingPath, text: &str, style: LinkStyle) -> Vec<Vec<String>> {
+pub fn wanted(page: &ExistingPath, text: &str, style: LinkStyle, by_name: bool) -> Vec<Sought> {
     if text.len() > limits::TEXT {
         return Vec::new();
     }
     let (mut wanted, mut bytes) = (BTreeSet::new(), 0);
     let source = MarkdownSource::of(text);
     for link in distinct_links(page, &source, style).take(limits::LINKS) {
-        let candidates = link.target.candidates;
-        let size: usize = candidates.iter().map(String::len).sum();
-        if wanted.contains(&candidates) {
+        let sought = link.target.sought(by_name, link.is_untitled);
+        let size: usize = sought.candidates.iter().chain(&sought.names).map(String::len).sum();
+        if wanted.contains(&sought) {
             continue;
         }
         bytes += size;
         if bytes > limits::LOOKED_UP {
             break;
         }
-        wanted.insert(candidates);
+        wanted.insert(sought);
     }
     wanted.into_iter().collect()
 }

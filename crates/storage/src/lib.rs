@@ -122,7 +122,7 @@ pub use preferences::{
     preference_rows,
 };
 pub use receive::{PushRefusal, PushRules, Received};
-pub use resolve::Found;
+pub use resolve::{Found, Resolved};
 pub use revision::{Etag, InvalidId, Revision};
 pub use save::{Base, Delete, Deleted, Save, Saved};
 pub use search::{SearchResult, SnippetPart};

@@ -3,7 +3,9 @@
 //! How a destination is understood:
 //!
 //! - A **wiki link** `[[garden/roses]]` is a name from the root of the wiki. `[[./x]]` and `[[../x]]`
-//!   start at the page's directory. It is a name and no URL: nothing in it is percent-decoded.
+//!   start at the page's directory. It is a name and no URL: nothing in it is percent-decoded. If there is
+//!   no such path, it is the end of one, in whatever directory: `[[Red roses]]` is `garden/red-roses` if only one
+//!   page has that name. Spaces, dashes and underscores are alike then.
 //! - A **Markdown link** is a URL. `/x` starts at the root; anything else at the page's directory, so
 //!   that it leads to the same file on GitHub and in any browser of the repository: on the page `a/b`,
 //!   which is the file `a/b.md`, `x` is `a/x`. A `.md` at its end is left away, for pages have none.
@@ -28,8 +30,9 @@ use pulldown_cmark::Options;
 
 use crate::page_path::ExistingPath;
 
-pub use rewrite::{TooLong, rewrite};
+pub use rewrite::{MovedNames, TooLong, rewrite};
 pub use source::MarkdownSource;
+pub(crate) use target::matches_name;
 pub use target::{Target, is_contents_tag, resolve};
 pub use written::{WikiText, shown_title, wiki_text};
 
@@ -79,6 +82,25 @@ impl LinkKind {
     }
 }
 
+/// What is looked up for a link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sought {
+    /// As [`Target::candidates`].
+    pub candidates: Vec<String>,
+    /// As [`Target::names`]; none if the wiki doesn't want them.
+    pub names: Vec<String>,
+    /// Whether the title of the page is wanted, because the link shows nothing else.
+    pub is_untitled: bool,
+}
+
+impl Target {
+    /// What is looked up for a link with this target.
+    pub fn sought(&self, by_name: bool, is_untitled: bool) -> Sought {
+        let names = if by_name { self.names.clone() } else { Vec::new() };
+        Sought { candidates: self.candidates.clone(), names, is_untitled }
+    }
+}
+
 /// A link that leads somewhere in the wiki.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -91,6 +113,8 @@ pub struct Link {
     pub destination: String,
     /// Where it leads.
     pub target: Target,
+    /// Whether it has a place for a title, and nothing there: `[[roses|]]`.
+    pub is_untitled: bool,
 }
 
 /// The dialect all pages are written in: GitHub's, with wiki links and formulas.
@@ -146,13 +170,14 @@ fn distinct(
     style: LinkStyle,
 ) -> impl Iterator<Item = written::Written> {
     let mut seen = HashSet::new();
-    written::links(source, style)
-        .filter(move |written| seen.insert((written.kind, written.destination.clone())))
+    written::links(source, style).filter(move |written| {
+        seen.insert((written.kind, written.is_untitled, written.destination.clone()))
+    })
 }
 
 /// The link, if it leads somewhere in the wiki.
 fn inside(page: &ExistingPath, written: written::Written) -> Option<Link> {
-    let written::Written { kind, range, destination } = written;
+    let written::Written { kind, range, destination, is_untitled } = written;
     let target = resolve(page, kind, &destination)?;
-    Some(Link { kind, range, destination, target })
+    Some(Link { kind, range, destination, target, is_untitled })
 }

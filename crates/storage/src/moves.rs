@@ -1,6 +1,6 @@
 //! Moving a page with everything below it, and deleting one so.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -10,11 +10,12 @@ use crate::deadline;
 use crate::drafts;
 use crate::error::Error;
 use crate::index;
-use crate::links::{LinkStyle, TooLong, rewrite};
+use crate::links::{LinkStyle, MovedNames, TooLong, rewrite};
 use crate::measure::Paths;
 use crate::message::Message;
 use crate::page_path::{ExistingPath, PagePath, fold};
 use crate::repo::{Edit, Entry, FileChange};
+use crate::resolve::Names;
 use crate::revision::Revision;
 use crate::spelling::{moved_page, stored_directory, stored_page};
 use crate::undo::shown;
@@ -140,6 +141,8 @@ struct Plan {
     before: HashMap<String, String>,
     /// Pages before the move; none if links aren't rewritten.
     pages: Vec<(ExistingPath, Entry)>,
+    /// Files that stay where they are; none if links aren't rewritten.
+    staying: Vec<String>,
 }
 
 impl Plan {
@@ -180,8 +183,11 @@ impl Plan {
         if let Some(why) = wiki.push_rules().too_many(paths_after, paths_before) {
             return Err(Error::ChangeTooLarge { detail: format!("the wiki then {why}") });
         }
-        refuse_collisions(way, &moved, &staying)?;
-        Ok(Self { moved, before, pages })
+        refuse_collisions(order, &moved, &staying)?;
+        if !order.update_links {
+            staying.clear();
+        }
+        Ok(Self { moved, before, pages, staying })
     }
 
     fn fill(
@@ -233,6 +239,10 @@ impl Plan {
         let style: LinkStyle = unit.preferences.link_style();
         let concerned = self.concerned(wiki)?;
         let now_at = |path: &str| self.now_at(path);
+        let names = match unit.preferences.links_by_name() {
+            true => self.names(),
+            false => MovedNames::default(),
+        };
         let (mut rewritten, mut made) = (BTreeMap::new(), MadeTexts::default());
         for (page, entry) in &self.pages {
             deadline::check()?;
@@ -247,7 +257,7 @@ impl Plan {
             let Some(to) = to else { continue };
             let Ok(text) = String::from_utf8(unit.view.blob(entry.id)?) else { continue };
             let limit = wiki.page_limit();
-            let new = rewrite(&text, (page, &to), style, &now_at, limit as usize);
+            let new = rewrite(&text, (page, &to), style, &now_at, &names, limit as usize);
             let new = new.map_err(|TooLong { size }| Error::TooLarge {
                 path: to.as_str().to_owned(),
                 size: size as u64,
@@ -268,12 +278,23 @@ impl Plan {
         if !wiki.catch_up_a_little(database)? {
             return Ok(None);
         }
-        let paths = self.moved.keys().map(|file| match ExistingPath::of_file(file) {
-            Some(page) => page.as_str().to_owned(),
-            None => file.clone(),
-        });
-        let paths: Vec<String> = paths.collect();
+        // Where they come to be, others may have the same name.
+        let files = self.moved.iter().flat_map(|(from, (to, _))| [from, to]);
+        let paths: Vec<String> = files.map(|file| named(file).0).collect();
         database.read(|connection| Ok(Some(index::mentioning(connection, &paths)?)))
+    }
+
+    /// What wiki links mean by name before and after the move.
+    fn names(&self) -> MovedNames {
+        let (mut before, mut after) = (Names::default(), Names::default());
+        let files: BTreeSet<&String> = self.moved.keys().chain(&self.staying).collect();
+        for file in files {
+            let (path, is_page) = named(file);
+            before.add(&path, is_page);
+            let (path, is_page) = named(self.moved.get(file).map_or(file, |(to, _)| to));
+            after.add(&path, is_page);
+        }
+        MovedNames::new(before, after)
     }
 
     /// Where what was at a path is after the move.
@@ -287,6 +308,14 @@ impl Plan {
             Some(page) => page.as_str().to_owned(),
             None => to.clone(),
         })
+    }
+}
+
+/// The path of the page or attachment of a file, and whether it is a page.
+fn named(file: &str) -> (String, bool) {
+    match ExistingPath::of_file(file) {
+        Some(page) => (page.as_str().to_owned(), true),
+        None => (file.to_owned(), false),
     }
 }
 

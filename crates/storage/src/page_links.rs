@@ -9,8 +9,7 @@ use crate::error::Error;
 use crate::index::{self, WrittenLink};
 use crate::links::{LinkKind, LinkStyle, Target};
 use crate::page_path::ExistingPath;
-use crate::resolve::Found;
-use crate::spelling::stored_page;
+use crate::resolve::{Found, Resolved};
 use crate::wiki::Wiki;
 
 /// Maximum bytes of paths in an answer about one page's links: a link of a few bytes may lead to a path of a thousand,
@@ -53,6 +52,9 @@ pub struct BrokenLink {
     pub target: String,
     /// The syntax of the link.
     pub kind: LinkKind,
+    /// Whether several pages or attachments have its name, so that it has to say which one is meant.
+    #[serde(rename = "ambiguous", skip_serializing_if = "std::ops::Not::not")]
+    pub is_ambiguous: bool,
 }
 
 /// A page that links to this one.
@@ -84,20 +86,24 @@ impl Wiki {
         }
         let database = self.database()?;
         self.catch_up_a_little(database)?;
-        let style = self.preferences()?.link_style();
-        let head = self.head()?.ok_or_else(not_found)?;
-        let stored = stored_page(&self.repo().view(), head, path)?;
-        // The index may have no row of it yet.
-        let exists = stored.is_some() || after.is_some();
-        let spelt = stored.map(|(path, _)| path).or_else(|| path.composed());
-        let path = spelt.as_ref().unwrap_or(path);
+        let preferences = self.preferences()?;
+        let (style, by_name) = (preferences.link_style(), preferences.links_by_name());
         database.read(|connection| {
             let (mut links, mut seen) = (PageLinks::default(), Seen::default());
-            let incoming = index::incoming(connection, path.as_str(), after, limit)?.into_iter();
-            links.incoming = incoming.map(|(path, title)| IncomingLink { path, title }).collect();
-            for link in self.written_links(connection, path, style)? {
-                links.add(&mut seen, connection, path, &link)?;
-                if links.truncated {
+            let mut exists = false;
+            for path in path.spellings() {
+                let incoming = index::incoming(connection, path.as_str(), by_name, after, limit)?;
+                links
+                    .incoming
+                    .extend(incoming.into_iter().map(|(path, title)| IncomingLink { path, title }));
+                exists |= index::get(connection, path.as_str())?.is_some();
+                for link in self.written_links(connection, &path, style)? {
+                    links.add(&mut seen, connection, &path, (&link, by_name))?;
+                    if links.truncated {
+                        break;
+                    }
+                }
+                if exists {
                     break;
                 }
             }
@@ -144,29 +150,54 @@ impl PageLinks {
         seen: &mut Seen,
         connection: &rusqlite::Connection,
         page: &ExistingPath,
-        link: &WrittenLink,
+        (link, by_name): (&WrittenLink, bool),
     ) -> Result<(), Error> {
-        let Some(Target { candidates, fragment, .. }) = link.target(page) else { return Ok(()) };
+        let Some(target) = link.target(page) else { return Ok(()) };
         let kind = link.kind;
-        for candidate in &candidates {
-            if let Some(found) = index::existing(connection, candidate)? {
-                let of = if found.is_page { FileType::Page } else { FileType::Attachment };
-                let bytes = found.path.len() + fragment.as_ref().map_or(0, String::len);
-                if seen.outgoing.insert((found.clone(), kind, fragment.clone())) {
-                    self.truncated = !seen.has_room(bytes);
-                    let link = OutgoingLink { path: found.path, of, kind, fragment };
-                    self.outgoing.extend((!self.truncated).then_some(link));
-                }
+        let is_ambiguous = match led_to(connection, &target, by_name)? {
+            Resolved::Found { found, .. } => {
+                self.add_outgoing(seen, found, kind, &target);
                 return Ok(());
             }
-        }
-        let target = candidates.into_iter().next().unwrap_or_default();
+            Resolved::Several => true,
+            Resolved::Nothing => false,
+        };
+        let target = target.wished().to_owned();
         if seen.broken.insert((target.clone(), kind)) {
             self.truncated = !seen.has_room(target.len());
-            self.broken.extend((!self.truncated).then_some(BrokenLink { target, kind }));
+            let link = BrokenLink { target, kind, is_ambiguous };
+            self.broken.extend((!self.truncated).then_some(link));
         }
         Ok(())
     }
+
+    fn add_outgoing(&mut self, seen: &mut Seen, found: Found, kind: LinkKind, target: &Target) {
+        let fragment = target.fragment_at(&found.path).map(str::to_owned);
+        let of = if found.is_page { FileType::Page } else { FileType::Attachment };
+        let bytes = found.path.len() + fragment.as_ref().map_or(0, String::len);
+        if seen.outgoing.insert((found.clone(), kind, fragment.clone())) {
+            self.truncated = !seen.has_room(bytes);
+            let link = OutgoingLink { path: found.path, of, kind, fragment };
+            self.outgoing.extend((!self.truncated).then_some(link));
+        }
+    }
+}
+
+/// What a link leads to.
+fn led_to(
+    connection: &rusqlite::Connection,
+    target: &Target,
+    by_name: bool,
+) -> Result<Resolved, Error> {
+    for candidate in &target.candidates {
+        if let Some(found) = index::existing(connection, candidate)? {
+            return Ok(Some(found).into());
+        }
+    }
+    if !by_name {
+        return Ok(Resolved::Nothing);
+    }
+    Ok(index::named(connection, &target.names)?)
 }
 
 #[cfg(test)]
@@ -188,7 +219,7 @@ mod tests {
         let mut scratch = Scratch::new();
         scratch.create(
             "garden/home",
-            "[[Garden/Roses]], [tulips](tulips), ![x](home/photo.png), [[Roses]]\n",
+            "[[Garden/Roses]], [tulips](tulips), ![x](home/photo.png), [[Daisies]]\n",
         );
         scratch.create("garden/roses", "# Roses\n");
         scratch.create("other", "[roses](/garden/roses.md#care) and [[nowhere]]\n");
@@ -197,7 +228,7 @@ mod tests {
         let outgoing: Vec<_> = home.outgoing.iter().map(|link| link.path.as_str()).collect();
         assert_eq!(outgoing, ["garden/roses", "garden/home/photo.png"]);
         let broken: Vec<_> = home.broken.iter().map(|link| link.target.as_str()).collect();
-        assert_eq!(broken, ["garden/tulips", "Roses"]);
+        assert_eq!(broken, ["garden/tulips", "Daisies"]);
         assert_eq!(incoming(&scratch, "garden/roses"), ["garden/home", "other"]);
         assert_eq!(incoming(&scratch, "nowhere"), ["other"], "what is wished for");
         assert!(scratch.wiki().page_links(&ExistingPath::new("none").unwrap(), None, 1).is_err());
@@ -285,5 +316,82 @@ mod tests {
         scratch.wiki().update_index(|_| ()).unwrap();
         assert_eq!(incoming(&scratch, "Queen"), ["home"]);
         assert_eq!(scratch.wiki().log(None, crate::Most::items(10)).unwrap().commits.len(), 2);
+    }
+
+    #[test]
+    fn links_by_name_follow_what_has_the_name() {
+        let scratch = Scratch::new();
+        let home =
+            "[[Some Page]] [[some_page#part]] [[De/Some page]] ![[Photo 1.png]] [[./Some Page]]\n";
+        scratch.create("home", home);
+        let broken = |scratch: &Scratch| -> Vec<_> {
+            let links = links(scratch, "home").broken.into_iter();
+            links.map(|link| (link.target, link.is_ambiguous)).collect()
+        };
+        assert_eq!(broken(&scratch).len(), 4);
+        scratch.create("en/Some-Page", "x\n");
+        scratch.commit_with_git("files/photo-1.png", "png");
+        let outgoing: Vec<_> =
+            links(&scratch, "home").outgoing.into_iter().map(|link| link.path).collect();
+        assert_eq!(outgoing, ["en/Some-Page", "en/Some-Page", "files/photo-1.png"]);
+        assert_eq!(incoming(&scratch, "en/Some-Page"), ["home"]);
+        assert_eq!(incoming(&scratch, "files/photo-1.png"), ["home"]);
+
+        let other = scratch.create("x/de/some page", "x\n");
+        assert_eq!(incoming(&scratch, "x/de/some page"), ["home"], "by the end of its path");
+        assert_eq!(incoming(&scratch, "en/Some-Page"), [""; 0]);
+        let told = broken(&scratch);
+        assert!(told.contains(&("Some Page".to_owned(), true)), "{told:?}");
+
+        let delete = crate::Delete {
+            path: &ExistingPath::new("x/de/some page").unwrap(),
+            base: other.etag,
+            author: &crate::Author::new("Ada", "ada@example.org"),
+            message: None,
+        };
+        scratch.wiki().delete(&delete).unwrap();
+        assert_eq!(incoming(&scratch, "en/Some-Page"), ["home"]);
+        scratch.create("some page", "x\n");
+        assert_eq!(
+            incoming(&scratch, "some page"),
+            ["home"],
+            "all of the path goes before its end"
+        );
+        let off = [("links_by_name".to_owned(), Some(PreferenceValue::Flag(false)))].into();
+        scratch.wiki().change_preferences(&off).unwrap();
+        assert_eq!(incoming(&scratch, "en/Some-Page"), [""; 0]);
+        assert!(broken(&scratch).contains(&("De/Some page".to_owned(), false)));
+    }
+
+    #[test]
+    fn a_name_may_have_a_number_sign() {
+        let scratch = Scratch::new();
+        scratch.create("home", "[[C#]] [[C# tips]] [[C#Part]] [[en/F#]]\n");
+        let paths = |scratch: &Scratch| -> Vec<_> {
+            let links = links(scratch, "home").outgoing.into_iter();
+            links.map(|link| (link.path, link.fragment)).collect()
+        };
+        let link =
+            |path: &str, fragment: Option<&str>| (path.to_owned(), fragment.map(str::to_owned));
+        scratch.create("C", "x\n");
+        assert_eq!(
+            paths(&scratch),
+            [link("C", Some("")), link("C", Some(" tips")), link("C", Some("Part"))]
+        );
+        for path in ["C#", "lang/C#-tips", "en/F#"] {
+            scratch.create(path, "x\n");
+        }
+        assert_eq!(
+            paths(&scratch),
+            [
+                link("C#", None),
+                link("C", Some(" tips")),
+                link("C", Some("Part")),
+                link("en/F#", None)
+            ]
+        );
+        scratch.create("C# tips", "x\n");
+        assert_eq!(paths(&scratch)[1], link("C# tips", None));
+        assert_eq!(incoming(&scratch, "C#"), ["home"]);
     }
 }

@@ -7,7 +7,9 @@ use rusqlite::Connection;
 use crate::db::DbError;
 use crate::error::Error;
 use crate::index;
-use crate::page_path::{ExistingPath, fold};
+use crate::links::{LinkStyle, Sought, matches_name};
+use crate::page::title;
+use crate::page_path::{ExistingPath, fold, loose};
 use crate::repo::View;
 use crate::revision::Revision;
 use crate::wiki::Wiki;
@@ -21,10 +23,74 @@ pub struct Found {
     pub is_page: bool,
 }
 
+/// What a link leads to, if it may lead by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Resolved {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// One page or attachment.
+    Found {
+        /// What it is.
+        found: Found,
+        /// The title of a page, if it was wanted.
+        title: Option<String>,
+    },
+    /// Several have the name.
+    Several,
+}
+
+impl Resolved {
+    /// What it is, if it is one.
+    pub fn found(&self) -> Option<&Found> {
+        match self {
+            Self::Found { found, .. } => Some(found),
+            Self::Nothing | Self::Several => None,
+        }
+    }
+}
+
+impl From<Option<Found>> for Resolved {
+    fn from(found: Option<Found>) -> Self {
+        found.map_or(Self::Nothing, |found| Self::Found { found, title: None })
+    }
+}
+
+/// So many titles are read from the texts of pages, where the index doesn't know them.
+const MAX_TITLES: usize = 100;
+
 impl Wiki {
-    /// Finds, for each list of candidates, the first that exists in the commit `at`, or in the present state. Pages
-    /// take precedence over attachments of the same name, and the exact spelling over one that differs in case or
-    /// composition.
+    /// As [`resolve`](Self::resolve), also by the names of links, and with the titles that are wanted.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_links(
+        &self,
+        at: Option<Revision>,
+        sought: &[Sought],
+    ) -> Result<Vec<Resolved>, Error> {
+        let commit = match at {
+            Some(at) => Some(self.reachable(at)?),
+            None => self.current()?,
+        };
+        if commit.is_some()
+            && commit == self.current()?
+            && let Some(database) = self.fresh_index()?
+        {
+            return database.read(|connection| {
+                let known = |sought: &Sought| known(connection, sought);
+                Ok(sought.iter().map(known).collect::<Result<_, _>>()?)
+            });
+        }
+        let Some(commit) = commit else { return Ok(vec![Resolved::Nothing; sought.len()]) };
+        let style = self.preferences()?.link_style();
+        let mut tree = Tree::new(self.repo().view(), commit);
+        sought.iter().map(|sought| tree.resolve(self, sought, style)).collect()
+    }
+
+    /// For each list of candidates, the first that exists in the commit `at`, or now. A page goes
+    /// before an attachment of the same name, and the spelling that was asked for before one that
+    /// differs in case or composition only.
     ///
     /// # Errors
     /// `at` isn't part of this wiki's history; the repository can't be read.
@@ -47,7 +113,7 @@ impl Wiki {
             });
         }
         let Some(commit) = commit else { return Ok(vec![None; candidates.len()]) };
-        let mut tree = Tree { view: self.repo().view(), commit, directories: HashMap::new() };
+        let mut tree = Tree::new(self.repo().view(), commit);
         let mut found = Vec::with_capacity(candidates.len());
         for paths in candidates {
             found.push(tree.first(paths)?);
@@ -66,28 +132,104 @@ fn first_known(connection: &Connection, paths: &[String]) -> Result<Option<Found
     Ok(None)
 }
 
+/// What the index knows of a link.
+fn known(connection: &Connection, sought: &Sought) -> Result<Resolved, DbError> {
+    let mut resolved = Resolved::from(first_known(connection, &sought.candidates)?);
+    if resolved == Resolved::Nothing {
+        resolved = index::named(connection, &sought.names)?;
+    }
+    if let Resolved::Found { found, title } = &mut resolved
+        && sought.is_untitled
+        && found.is_page
+    {
+        *title = index::get(connection, &found.path)?.map(|page| page.title);
+    }
+    Ok(resolved)
+}
+
+/// The most paths with one base name that are looked at: beyond, a link has to name its path.
+pub(crate) const MAX_NAMESAKES: usize = 16;
+
+/// The paths that links may mean by name.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// By their base names.
+    pages: HashMap<String, Vec<String>>,
+    attachments: HashMap<String, Vec<String>>,
+}
+
+impl Names {
+    /// Adds the path of a page or an attachment.
+    pub(crate) fn add(&mut self, path: &str, is_page: bool) {
+        let paths = if is_page { &mut self.pages } else { &mut self.attachments };
+        let namesakes = paths.entry(loose(base_name(path))).or_default();
+        // One more than is looked at says that there are too many.
+        if namesakes.len() <= MAX_NAMESAKES {
+            namesakes.push(path.to_owned());
+        }
+    }
+
+    /// What the first of some names means.
+    pub(crate) fn find(&self, names: &[String]) -> Resolved {
+        for name in names {
+            for (paths, is_page) in [(&self.pages, true), (&self.attachments, false)] {
+                let namesakes = paths.get(base_name(name)).map(Vec::as_slice).unwrap_or_default();
+                let resolved = choose(name, namesakes, is_page);
+                if resolved != Resolved::Nothing {
+                    return resolved;
+                }
+            }
+        }
+        Resolved::Nothing
+    }
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The one that a name means of the paths that have its base name: all of its path, or else the only one whose path ends
+/// so.
+pub(crate) fn choose(name: &str, namesakes: &[String], is_page: bool) -> Resolved {
+    let mut ends = namesakes.iter().filter(|path| matches_name(path, name));
+    let whole = namesakes.iter().find(|path| loose(path) == name);
+    let found = match (whole, ends.next(), ends.next()) {
+        (Some(whole), _, _) => whole,
+        (None, _, _) if namesakes.len() > MAX_NAMESAKES => return Resolved::Several,
+        (None, Some(only), None) => only,
+        (None, Some(_), Some(_)) => return Resolved::Several,
+        (None, None, _) => return Resolved::Nothing,
+    };
+    let found = Found { path: found.clone(), is_page };
+    Resolved::Found { found, title: None }
+}
+
 /// The directories of a commit, each read once.
 struct Tree {
     view: View,
     commit: Revision,
     directories: HashMap<String, Directory>,
+    /// Filled when it is first needed.
+    names: Option<Names>,
+    /// How many titles were read.
+    titles: usize,
 }
 
 /// The files and directories in a directory; other entries are left out.
 #[derive(Default)]
 struct Directory {
-    files: Names,
-    directories: Names,
+    files: Spellings,
+    directories: Spellings,
 }
 
 #[derive(Default)]
-struct Names {
+struct Spellings {
     exact: HashSet<String>,
     /// Maps folded names to names: to the first in byte order, if several have the same folded form.
     folded: HashMap<String, String>,
 }
 
-impl Names {
+impl Spellings {
     fn add(&mut self, name: String) {
         self.folded.entry(fold(&name)).or_insert_with(|| name.clone());
         self.exact.insert(name);
@@ -101,6 +243,54 @@ impl Names {
 }
 
 impl Tree {
+    fn new(view: View, commit: Revision) -> Self {
+        Self { view, commit, directories: HashMap::new(), names: None, titles: 0 }
+    }
+
+    fn resolve(
+        &mut self,
+        wiki: &Wiki,
+        sought: &Sought,
+        style: LinkStyle,
+    ) -> Result<Resolved, Error> {
+        let mut resolved = Resolved::from(self.first(&sought.candidates)?);
+        if resolved == Resolved::Nothing && !sought.names.is_empty() {
+            resolved = self.names(wiki)?.find(&sought.names);
+        }
+        if let Resolved::Found { found, title } = &mut resolved
+            && sought.is_untitled
+            && found.is_page
+        {
+            *title = self.title(&found.path, style)?;
+        }
+        Ok(resolved)
+    }
+
+    fn names(&mut self, wiki: &Wiki) -> Result<&Names, Error> {
+        if self.names.is_none() {
+            let mut names = Names::default();
+            for (file, entry) in wiki.repo().files(self.commit)? {
+                let Ok(file) = String::from_utf8(file) else { continue };
+                if entry.is_file() {
+                    let page = ExistingPath::of_file(&file);
+                    names.add(page.as_ref().map_or(&file, ExistingPath::as_str), page.is_some());
+                }
+            }
+            self.names = Some(names);
+        }
+        Ok(self.names.get_or_insert_default())
+    }
+
+    fn title(&mut self, path: &str, style: LinkStyle) -> Result<Option<String>, Error> {
+        self.titles += 1;
+        let Ok(page) = ExistingPath::new(path) else { return Ok(None) };
+        if self.titles > MAX_TITLES {
+            return Ok(None);
+        }
+        let Some(entry) = self.view.entry(self.commit, &page.file())? else { return Ok(None) };
+        Ok(Some(title(&page, &self.view.blob(entry.id)?, style)))
+    }
+
     fn first(&mut self, paths: &[String]) -> Result<Option<Found>, Error> {
         for path in paths {
             if let Some(found) = self.find(path)? {

@@ -289,7 +289,20 @@ impl Wiki {
         self.run(move |wiki| wiki.resolve(at, &candidates)).await
     }
 
-    /// All known preferences, typed, with defaults for the ones that aren't set.
+    /// What links lead to in the commit `at`, or now; see [`storage::Wiki::resolve_links`].
+    ///
+    /// # Errors
+    /// `at` isn't part of this wiki's history; the wiki can't be read.
+    pub async fn resolve_links(
+        &self,
+        at: Option<Revision>,
+        sought: Vec<storage::links::Sought>,
+    ) -> Result<Vec<storage::Resolved>, Error> {
+        self.allow(Action::Read).await?;
+        self.run(move |wiki| wiki.resolve_links(at, &sought)).await
+    }
+
+    /// All preferences that this program knows, typed, with defaults where nothing is set.
     ///
     /// # Errors
     /// The caller isn't an admin of the wiki, or the wiki can't be read.

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use pulldown_cmark::{
     Alignment, BlockQuoteKind, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Tag, TagEnd,
 };
+use wikigrove_tenant::storage::Resolved;
 use wikigrove_tenant::storage::links::{
     LinkKind, MarkdownSource, Target, is_contents_tag, resolve, shown_title, wiki_text,
 };
@@ -465,6 +466,8 @@ impl<'a> State<'a, '_> {
         self.note_whole(&destination);
         self.note_whole(title);
         self.resolved += 1;
+        let written_title = wiki.as_ref().and_then(|(_, wiki)| wiki.title.clone());
+        let is_untitled = written_title.is_some_and(|title| title.is_empty());
         let target = match self.resolved {
             0..=limits::LINKS if !is_address(&tag) => {
                 resolve(self.context.page, kind, &destination)
@@ -473,7 +476,7 @@ impl<'a> State<'a, '_> {
         };
         let closing = match target {
             _ if self.images > 0 => Closing::Nothing,
-            Some(target) => self.inner(kind, tag, &target, title),
+            Some(target) => self.inner(kind, tag, (&target, is_untitled), title),
             None => self.other(kind, tag, &destination),
         };
         self.open.push(closing);
@@ -523,13 +526,18 @@ impl<'a> State<'a, '_> {
     }
 
     /// A link to somewhere in the wiki.
-    fn inner(&mut self, kind: LinkKind, tag: Tag<'a>, target: &Target, title: &str) -> Closing {
+    fn inner(
+        &mut self,
+        kind: LinkKind,
+        tag: Tag<'a>,
+        (target, is_untitled): (&Target, bool),
+        title: &str,
+    ) -> Closing {
         let base = self.context.base;
-        let Some(found) = self.context.found.get(&target.candidates) else {
-            return Closing::Nothing;
-        };
-        let found = found.as_ref();
-        let path = found.map_or(target.first(), |found| found.path.as_str());
+        let sought = target.sought(self.context.by_name, is_untitled);
+        let Some(resolved) = self.context.found.get(&sought) else { return Closing::Nothing };
+        let found = resolved.found();
+        let path = found.map_or(target.wished(), |found| found.path.as_str());
         let is_page = found.map_or(kind != LinkKind::Image, |found| found.is_page);
         let mut url = match is_page {
             true => format!("{base}/{}", escape::path(path)),
@@ -539,7 +547,7 @@ impl<'a> State<'a, '_> {
         if self.addresses > limits::ADDRESSES {
             return Closing::Nothing;
         }
-        let link = RenderedLink::new(path, kind, found.is_some());
+        let link = RenderedLink::new(path, kind, resolved);
         if self.seen.insert(link.clone()) {
             self.body.links.push(link);
         }
@@ -549,16 +557,25 @@ impl<'a> State<'a, '_> {
             let tag = Tag::Image { link_type, dest_url: url.into(), title, id };
             return self.image(tag);
         }
-        if let Some(fragment) = &target.fragment {
+        if let Some(fragment) = target.fragment_at(path) {
             url = format!("{url}#{PREFIX}{}", escape::path(&anchor(fragment)));
         }
-        let class = if found.is_some() { "wiki-link" } else { "wiki-link missing" };
+        let (class, said) = match resolved {
+            Resolved::Found { .. } => ("wiki-link", ""),
+            Resolved::Nothing => ("wiki-link missing", ""),
+            Resolved::Several => ("wiki-link missing ambiguous", "Several pages have this name"),
+        };
         let title = match title {
-            "" => String::new(),
+            "" if said.is_empty() => String::new(),
+            "" => format!(" title=\"{said}\""),
             title => format!(" title=\"{}\"", escape::text(title)),
         };
         self.raw(format!("<a href=\"{url}\" class=\"{class}\"{title}>"));
-        Closing::Anchor(self.content(path.rsplit('/').next().unwrap_or(path)))
+        let shown = match resolved {
+            Resolved::Found { title: Some(title), .. } => title,
+            _ => path.rsplit('/').next().unwrap_or(path),
+        };
+        Closing::Anchor(self.content(shown))
     }
 
     /// A link to somewhere else, on this page, or to nowhere.

@@ -104,6 +104,7 @@ const ATTRIBUTES: &[(&str, &[&str])] = &[
 const CLASSES: &[&str] = &[
     "wiki-link",
     "wiki-link missing",
+    "wiki-link missing ambiguous",
     "footnote-definition",
     "footnote-definition-label",
     "footnote-reference",

@@ -1,5 +1,7 @@
 mod growth;
 
+use wikigrove_tenant::storage::Found;
+
 use super::*;
 
 /// What exists in these tests, on the page `garden/home` of the wiki at `/w/g`.
@@ -12,11 +14,17 @@ fn render_as(text: &str, style: LinkStyle) -> Rendered {
         let (found, is_page) = THERE.iter().find(|(found, _)| found == path)?;
         Some(Found { path: (*found).to_owned(), is_page: *is_page })
     };
-    let found = wanted(&page, text, style)
+    let found = wanted(&page, text, style, true)
         .into_iter()
-        .map(|paths| (paths.clone(), paths.iter().find_map(there)))
+        .map(|sought| (sought.clone(), sought.candidates.iter().find_map(there).into()))
         .collect();
-    Renderer::new().render(text, &Context { page: &page, base: "/w/g", style, found: &found })
+    let (base, by_name) = ("/w/g", true);
+    Renderer::new().render(text, &Context { page: &page, base, style, by_name, found: &found })
+}
+
+/// Links that lead nowhere.
+fn nothing(wanted: Vec<Sought>) -> HashMap<Sought, Resolved> {
+    wanted.into_iter().map(|sought| (sought, Resolved::Nothing)).collect()
 }
 
 fn render(text: &str) -> Rendered {
@@ -189,7 +197,7 @@ fn the_marker_of_ids_stays_here() {
     let page = ExistingPath::new("a").unwrap();
     let found = HashMap::new();
     let style = LinkStyle::TargetFirst;
-    let context = Context { page: &page, base: "", style, found: &found };
+    let context = Context { page: &page, base: "", style, by_name: true, found: &found };
     for opening in [
         "<textarea>",
         "<title>",
@@ -398,8 +406,12 @@ fn links_are_resolved() {
     let page = render_as("# [[*Queen*|roses]] x", LinkStyle::TitleFirst);
     assert!(page.html.contains("class=\"wiki-link\">*Queen*</a> x</h1>"), "{}", page.html);
     assert_eq!(page.headings[0].text, "*Queen* x");
-    let link =
-        |target: &str, kind, exists| RenderedLink { target: target.to_owned(), kind, exists };
+    let link = |target: &str, kind, exists| RenderedLink {
+        target: target.to_owned(),
+        kind,
+        exists,
+        is_ambiguous: false,
+    };
     assert_eq!(
         render("[[roses]] [r](/roses) [[roses]] [[x]] ![p](photo.png)").links,
         [
@@ -502,8 +514,8 @@ fn a_page_is_shown_in_part_where_all_of_it_would_be_too_large() {
     let garden = ExistingPath::new("garden").unwrap();
     let (base, style) = (format!("/{}", "b".repeat(2000)), LinkStyle::TargetFirst);
     let text = "[a](b) ".repeat(9000);
-    let found = wanted(&garden, &text, style).into_iter().map(|paths| (paths, None)).collect();
-    let context = Context { page: &garden, base: &base, style, found: &found };
+    let found = nothing(wanted(&garden, &text, style, true));
+    let context = Context { page: &garden, base: &base, style, by_name: true, found: &found };
     let page = Renderer::new().render(&text, &context);
     assert!(
         !page.plain && page.html.len() < 2 * limits::ADDRESSES && page.html.contains("</a> a ")
@@ -578,11 +590,13 @@ fn links_of_a_page_deep_in_the_wiki_take_no_more_than_a_page_does() {
     let style = LinkStyle::TargetFirst;
     let distinct: String = (0..40_000).map(|n| format!("[a](p{n})")).collect();
     for text in ["[a](b)".repeat(60_000), distinct] {
-        let wanted = wanted(&page, &text, style);
-        let looked_up: usize = wanted.iter().flatten().map(String::len).sum();
+        let wanted = wanted(&page, &text, style, true);
+        let paths = wanted.iter().flat_map(|sought| sought.candidates.iter().chain(&sought.names));
+        let looked_up: usize = paths.map(String::len).sum();
         assert!(looked_up <= limits::LOOKED_UP, "{looked_up}");
-        let found = wanted.into_iter().map(|paths| (paths, None)).collect();
-        let context = Context { page: &page, base: "/w/g", style, found: &found };
+        let found = nothing(wanted);
+        let (base, by_name) = ("/w/g", true);
+        let context = Context { page: &page, base, style, by_name, found: &found };
         let shown = Renderer::new().render(&text, &context);
         let links: usize = shown.links.iter().map(|link| link.target.len()).sum();
         assert!(links <= limits::ADDRESSES && shown.html.contains("</a>"), "{links}");

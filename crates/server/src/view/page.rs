@@ -171,7 +171,7 @@ async fn show(
     at: Option<Revision>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let style = frame.presentation.link_style;
+    let style = (frame.presentation.link_style, frame.presentation.links_by_name);
     let external_images = frame.presentation.external_images;
     let prepared = rendering.prepare(wiki, &frame.base, path, at, style).await?;
     let page = prepared.page.clone();

@@ -63,7 +63,7 @@ async fn render(
     let at = revision(at.as_deref())?;
     let base = uri.path().split_once(API).map_or("", |(base, _)| base);
     let presentation = wiki.presentation().await.map_err(|error| error.problem())?;
-    let style = presentation.link_style;
+    let style = (presentation.link_style, presentation.links_by_name);
     let prepared = rendering.prepare(&wiki, base, &path, at, style).await?;
     let is_html = answer::prefers(&headers, "text/html");
     let media_type = if is_html { "text/html; charset=utf-8" } else { "application/json" };

@@ -9,12 +9,12 @@ use std::collections::HashSet;
 use rusqlite::{Connection, Transaction, params};
 
 use super::file::{MAX_LINKS, beginning};
-use super::key::Key;
+use super::key::{BaseName, Key};
 use crate::db::DbError;
 use crate::deadline;
 use crate::links::{Link, LinkKind, LinkStyle, MarkdownSource, Target, distinct_links, resolve};
 use crate::page_path::ExistingPath;
-use crate::resolve::Found;
+use crate::resolve::{Found, MAX_NAMESAKES, Resolved, choose};
 
 /// A link of a page, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +37,15 @@ impl WrittenLink {
 /// A link to be stored.
 pub(super) struct LinkRows {
     link: WrittenLink,
-    /// The numbers of the paths it may mean, in their order.
+    /// The numbers of the paths and then of the base names that it may mean, in their order.
     keys: Vec<i64>,
 }
 
 impl LinkRows {
     pub(super) fn of(link: Link) -> Self {
-        let keys = link.target.candidates.iter().map(|path| Key::of(path).number).collect();
+        let paths = link.target.candidates.iter().map(|path| Key::of(path).number);
+        let names = link.target.names.iter().map(|name| BaseName::of(name).number());
+        let keys = paths.chain(names).collect();
         Self { link: WrittenLink::of(link), keys }
     }
 }
@@ -102,32 +104,34 @@ pub(crate) fn unstored(page: &ExistingPath, content: &[u8], style: LinkStyle) ->
 pub(crate) fn incoming(
     connection: &Connection,
     path: &str,
+    by_name: bool,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<(String, String)>, DbError> {
     let key = Key::of(path);
+    let name = if by_name { BaseName::of(path).number() } else { key.number };
     // A page may have ten thousand links that mean the same path. It is sorted once.
     let mut pages = connection.prepare_cached(
         "select p.id, p.path, p.title
-         from (select distinct page from link where key = ?1) l join page p on p.id = l.page
+         from (select distinct page from link where key in (?1, ?3)) l join page p on p.id = l.page
          where p.path > ?2 order by p.path",
     )?;
     let mut links = connection.prepare_cached(
         "select d.kind, d.destination from link l
          join link d on d.page = l.page and d.position = l.position and d.candidate = 0
-         where l.key = ?1 and l.page = ?2 order by l.position",
+         where l.key in (?1, ?3) and l.page = ?2 order by l.position",
     )?;
     let mut found = Vec::new();
-    let mut rows = pages.query(params![key.number, after.unwrap_or("")])?;
+    let mut rows = pages.query(params![key.number, after.unwrap_or(""), name])?;
     while found.len() < limit
         && let Some(row) = rows.next()?
     {
         let (id, source): (i64, String) = (row.get(0)?, row.get(1)?);
         let Ok(page) = ExistingPath::new(&source) else { continue };
-        for link in links.query_map([key.number, id], written)? {
+        for link in links.query_map([key.number, id, name], written)? {
             deadline::check()?;
             if let Some(target) = link?.target(&page)
-                && leads_to(connection, &target, path, &key)?
+                && leads_to(connection, &target, (path, &key), by_name)?
             {
                 found.push((source, row.get(2)?));
                 break;
@@ -142,20 +146,21 @@ fn written(row: &rusqlite::Row<'_>) -> rusqlite::Result<WrittenLink> {
     Ok(WrittenLink { kind, destination: row.get(1)? })
 }
 
-/// The pages with a link that may mean one of these paths, as far as that is known.
+/// The pages with a link that may mean one of these paths, or has its name, as far as that is known.
 pub(crate) fn mentioning(
     connection: &Connection,
     paths: &[String],
 ) -> Result<HashSet<String>, DbError> {
     let mut select = connection.prepare_cached(
-        "select p.path from (select distinct page from link where key = ?1) l
+        "select p.path from (select distinct page from link where key in (?1, ?2)) l
          join page p on p.id = l.page",
     )?;
     // Of those that aren't searched it isn't known.
     let mut pages: HashSet<String> = super::pages::unsearched(connection)?.into_iter().collect();
     for path in paths {
         deadline::check()?;
-        for page in select.query_map([Key::of(path).number], |row| row.get(0))? {
+        let keys = [Key::of(path).number, BaseName::of(path).number()];
+        for page in select.query_map(keys, |row| row.get(0))? {
             pages.insert(page?);
         }
     }
@@ -165,15 +170,39 @@ pub(crate) fn mentioning(
 fn leads_to(
     connection: &Connection,
     target: &Target,
-    path: &str,
-    key: &Key,
+    (path, key): (&str, &Key),
+    by_name: bool,
 ) -> Result<bool, DbError> {
     for candidate in &target.candidates {
         if let Some(found) = existing(connection, candidate)? {
             return Ok(found.path == path);
         }
     }
-    Ok(key.is_of(target.first()))
+    if by_name && let Resolved::Found { found, .. } = named(connection, &target.names)? {
+        return Ok(found.path == path);
+    }
+    Ok(key.is_of(target.wished()))
+}
+
+/// What the first of some names of links means.
+pub(crate) fn named(connection: &Connection, names: &[String]) -> Result<Resolved, DbError> {
+    let pages = "select path from page where base = ?1 order by path limit ?2";
+    let attachments =
+        "select case page when '' then name else page || '/' || name end from attachment
+         where base = ?1 order by page, name limit ?2";
+    for name in names {
+        deadline::check()?;
+        for (sql, is_page) in [(pages, true), (attachments, false)] {
+            let mut select = connection.prepare_cached(sql)?;
+            let most = MAX_NAMESAKES as i64 + 1;
+            let rows = select.query_map([BaseName::of(name).number(), most], |row| row.get(0))?;
+            let resolved = choose(name, &rows.collect::<Result<Vec<String>, _>>()?, is_page);
+            if resolved != Resolved::Nothing {
+                return Ok(resolved);
+            }
+        }
+    }
+    Ok(Resolved::Nothing)
 }
 
 /// What is at a path. A page goes before an attachment of the same name, and the spelling that was asked

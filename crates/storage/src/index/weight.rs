@@ -21,10 +21,10 @@ const CHANGE_PATH: u64 = 3;
 /// A file: its path is in the row, in its index and in the full text.
 const FILE: u64 = 450;
 const FILE_PATH: u64 = 4;
-/// A byte that is searched: its words are there, the text isn't. Words that stand nowhere else take most.
-const TEXT: u64 = 3;
-/// A link, in a row for each of two paths that it may mean.
-const LINK: u64 = 120;
+/// A byte that is searched. Scripts without spaces take most.
+const TEXT: u64 = 4;
+/// A link, in a row for each of two paths that it may mean and one for its name.
+const LINK: u64 = 180;
 /// The shortest link: `[](a)` and what keeps it apart from the next one.
 const SHORTEST_LINK: u64 = 6;
 

@@ -8,17 +8,19 @@ use super::target::{Start, parent};
 use super::written::{self, Written};
 use super::{LinkKind, LinkStyle, MarkdownSource, Target, resolve};
 use crate::page_path::ExistingPath;
+use crate::resolve::{Names, Resolved};
 
 /// The page `from` with links that still lead to the same pages and attachments after a move; `None`
 /// if none has to change.
 ///
 /// `to` is where this page is afterwards: `from`, unless it moves itself. `now_at` says where what
 /// was at a path is afterwards, which is the same path if it stays, and `None` if nothing was there.
-/// A relative link to nothing leads to the same nothing from where the page is afterwards.
+/// A relative link to nothing leads to the same nothing from where the page is afterwards. `names` finds what wiki links
+/// mean by name, if they do.
 ///
 /// Only destinations change. Each stays what it was, as far as possible: relative or from the root,
 /// with or without `.md`, percent-encoded or not, with its fragment and query. A link that can't be
-/// written at its new destination (`[[a#b]]` doesn't lead to the page `a#b`) is left as it is.
+/// written at its new destination (`[[a|b]]` doesn't lead to the page `a|b`) is left as it is.
 ///
 /// # Errors
 /// The page would have more than `limit` bytes: destinations may become a thousand times as long.
@@ -27,9 +29,10 @@ pub fn rewrite(
     (from, to): (&ExistingPath, &ExistingPath),
     style: LinkStyle,
     now_at: &dyn Fn(&str) -> Option<String>,
+    names: &MovedNames,
     limit: usize,
 ) -> Result<Option<String>, TooLong> {
-    let moved = Move { from, to, now_at };
+    let moved = Move { from, to, now_at, names };
     let mut rewritten = String::new();
     let mut done = 0;
     let mut known: HashMap<(LinkKind, &str), Option<String>> = HashMap::new();
@@ -69,6 +72,38 @@ struct Move<'a> {
     from: &'a ExistingPath,
     to: &'a ExistingPath,
     now_at: &'a dyn Fn(&str) -> Option<String>,
+    names: &'a MovedNames,
+}
+
+/// What wiki links mean by name, before and after a move.
+#[derive(Debug, Default)]
+pub struct MovedNames {
+    before: Option<Names>,
+    after: Option<Names>,
+}
+
+impl MovedNames {
+    /// The names of all paths before and after a move.
+    pub(crate) fn new(before: Names, after: Names) -> Self {
+        Self { before: Some(before), after: Some(after) }
+    }
+
+    /// The path that a link meant by name.
+    fn before(&self, target: &Target) -> Option<String> {
+        only(self.before.as_ref()?, target)
+    }
+
+    /// The path that a link will mean by name.
+    fn after(&self, target: &Target) -> Option<String> {
+        only(self.after.as_ref()?, target)
+    }
+}
+
+fn only(names: &Names, target: &Target) -> Option<String> {
+    match names.find(&target.names) {
+        Resolved::Found { found, .. } => Some(found.path),
+        _ => None,
+    }
 }
 
 impl Move<'_> {
@@ -76,15 +111,21 @@ impl Move<'_> {
     fn destination(&self, link: &Written, raw: &str) -> Option<String> {
         let before = resolve(self.from, link.kind, &link.destination)?;
         let exists = |path: &String| Some((path.clone(), (self.now_at)(path)?));
-        let (was, target) = match before.candidates.iter().find_map(exists) {
+        let by_name = || exists(&self.names.before(&before)?);
+        let found = before.candidates.iter().find_map(exists);
+        let is_named = found.is_none();
+        let (was, target) = match found.or_else(by_name) {
             Some(found) => found,
             None if self.from == self.to => return None,
-            None => (before.first().to_owned(), before.first().to_owned()),
+            None => (before.wished().to_owned(), before.wished().to_owned()),
         };
         if self.leads_to(link.kind, &link.destination, &target) {
             return None;
         }
         let new = match link.kind {
+            LinkKind::Wiki | LinkKind::Embed if is_named => {
+                self.base_name(link, &before, &was, &target)?
+            }
             LinkKind::Wiki | LinkKind::Embed => self.name(link, &before, &was, &target)?,
             LinkKind::Link | LinkKind::Image => self.url(link, raw, &before, &was, &target),
         };
@@ -96,8 +137,24 @@ impl Move<'_> {
     fn leads_to(&self, kind: LinkKind, destination: &str, target: &str) -> bool {
         let Some(after) = resolve(self.to, kind, destination) else { return false };
         let is_taken = |path: &str| path == self.to.as_str() || (self.now_at)(path).is_some();
-        let meant = after.candidates.iter().find(|path| *path == target || is_taken(path));
-        meant.is_some_and(|path| path == target)
+        match after.candidates.iter().find(|path| *path == target || is_taken(path)) {
+            Some(meant) => meant == target,
+            None => self.names.after(&after).is_some_and(|meant| meant == target),
+        }
+    }
+
+    /// As [`name`](Self::name), of a link that meant a path by its last segment: if that is enough, it still does.
+    fn base_name(
+        &self,
+        link: &Written,
+        before: &Target,
+        was: &str,
+        target: &str,
+    ) -> Option<String> {
+        let path = self.name(link, before, was, target)?;
+        let name = path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
+        let is_enough = self.leads_to(link.kind, name, target);
+        Some(if is_enough { name.to_owned() } else { path })
     }
 
     /// A wiki link's destination. `None` if a wiki link can't say it.
@@ -107,16 +164,21 @@ impl Move<'_> {
             Start::Root | Start::OtterWiki => target.to_owned(),
         };
         // `[[x.md]]` may be the page `x.md`, or `x` as its file is called.
-        let extension = if was == before.first() { "" } else { before.extension() };
-        let writable = !path.contains(['|', '[', ']', '#', '\\', '\n', '\r']);
-        writable.then(|| format!("{path}{extension}{}", &link.destination[before.form.path..]))
+        let is_first = before.candidates.first().is_some_and(|first| first == was);
+        let extension = if is_first { "" } else { before.extension() };
+        let rest = match before.fragment_at(was) {
+            Some(_) => &link.destination[before.form.path..],
+            None => "",
+        };
+        let writable = !path.contains(['|', '[', ']', '\\', '\n', '\r']);
+        writable.then(|| format!("{path}{extension}{rest}"))
     }
 
     /// A URL in the form in which the old one was written.
     fn url(&self, link: &Written, raw: &str, before: &Target, was: &str, target: &str) -> String {
         let path = match before.form.start {
             Start::Root => format!("/{target}"),
-            Start::OtterWiki if was == before.first() => format!("/{target}"),
+            Start::OtterWiki if was == before.wished() => format!("/{target}"),
             Start::OtterWiki => match target.rsplit_once('/') {
                 Some((page, file)) => format!("/{page}/a/{file}"),
                 None => format!("/{target}"),

@@ -3,23 +3,45 @@
 use percent_encoding::percent_decode_str;
 
 use super::LinkKind;
-use crate::page_path::ExistingPath;
+use crate::page_path::{ExistingPath, fold, loose};
 
 /// Where a link leads: never empty, never outside of the wiki.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Paths of pages or attachments. The first one that exists is meant; if none does, the first.
+    /// Paths of pages or attachments. The first one that exists is meant; if none does, [`wished`](Self::wished).
     pub candidates: Vec<String>,
-    /// What follows the `#`, percent-decoded if it was encoded.
+    /// Of a wiki link, names by which the only page or attachment is meant if none of the candidates exists: the end of
+    /// a path, folded as wiki links are.
+    pub names: Vec<String>,
+    /// What follows the `#`, percent-decoded if it was encoded; see [`fragment_at`](Self::fragment_at).
     pub fragment: Option<String>,
+    /// Whether the first candidate and the first name are all of the link, with its `#`.
+    pub(super) is_whole: bool,
     pub(super) form: Form,
 }
 
 impl Target {
     /// What is meant if nothing exists.
-    pub fn first(&self) -> &str {
-        self.candidates.first().map_or("", String::as_str)
+    pub fn wished(&self) -> &str {
+        let has_fragment =
+            self.fragment.as_ref().is_some_and(|fragment| !fragment.trim().is_empty());
+        let at = usize::from(self.is_whole && has_fragment);
+        self.candidates.get(at).map_or("", String::as_str)
     }
+
+    /// What follows the `#`, if the link leads to this path: the name of the page may have one, too.
+    pub fn fragment_at(&self, path: &str) -> Option<&str> {
+        let is_of_name = self.is_whole
+            && (self.candidates.first().is_some_and(|whole| fold(whole) == fold(path))
+                || self.names.first().is_some_and(|whole| matches_name(path, whole)));
+        self.fragment.as_deref().filter(|_| !is_of_name)
+    }
+}
+
+/// Whether a path ends in the segments of a name, both folded as wiki links are.
+pub(crate) fn matches_name(path: &str, name: &str) -> bool {
+    let path = loose(path);
+    path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
 /// How a destination was written, so that another one can be written in the same way.
@@ -65,6 +87,14 @@ fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Optio
     let relative = matches!(segments.first().map(String::as_str), Some("." | ".."));
     let start = if relative { directory(&segments) } else { Start::Root };
     let path = join(if relative { parent(page.as_str()) } else { "" }, &segments)?;
+    // Dots in a fragment don't climb.
+    let whole = fragment.as_ref().filter(|fragment| !fragment.contains("..")).and_then(|_| {
+        let segments: Vec<String> = destination.split('/').map(|s| s.trim().to_owned()).collect();
+        join(if relative { parent(page.as_str()) } else { "" }, &segments)
+    });
+    let has_names = !relative && !destination.starts_with('/');
+    let names = whole.iter().map(String::as_str).chain([path.strip_suffix(".md").unwrap_or(&path)]);
+    let names = names.filter(|name| has_names && !name.is_empty()).map(loose).collect();
     let mut candidates = Vec::new();
     if kind == LinkKind::Embed && !path.contains('/') && !relative {
         candidates.push(format!("{page}/{path}", page = page.as_str()));
@@ -73,8 +103,12 @@ fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Optio
     let extension = stripped.is_some();
     candidates.extend(stripped.map(str::to_owned));
     candidates.insert(0, path);
+    let is_whole = whole.is_some();
+    if let Some(whole) = whole {
+        candidates.insert(0, whole);
+    }
     let form = Form { start, extension, path: name.len() };
-    Some(Target { candidates, fragment, form })
+    Some(Target { candidates, names, fragment, is_whole, form })
 }
 
 /// Whether a wiki link stands for the table of contents, as in Gollum and GitLab.
@@ -107,7 +141,8 @@ fn resolve_url(page: &ExistingPath, destination: &str) -> Option<Target> {
     candidates.insert(0, path);
     let fragment = rest.split_once('#').map(|(_, fragment)| fragment);
     let fragment = fragment.map(|f| decoded(f).unwrap_or_else(|| f.to_owned()));
-    Some(Target { candidates, fragment, form: Form { start, extension, path: end } })
+    let form = Form { start, extension, path: end };
+    Some(Target { candidates, names: Vec::new(), fragment, is_whole: false, form })
 }
 
 /// The attachment that OtterWiki shows at `page/a/file`.

@@ -14,6 +14,8 @@ pub(super) struct Written {
     pub(super) range: Range<usize>,
     /// The destination, with escapes and entities undone.
     pub(super) destination: String,
+    /// Whether it has a place for a title, and nothing there.
+    pub(super) is_untitled: bool,
 }
 
 /// All links of a page that have a destination of their own or a definition, found one by one: a page may
@@ -130,13 +132,14 @@ impl<'a> Finder<'a> {
     }
 
     fn wiki(&self, range: &Range<usize>) -> Option<Written> {
-        let WikiText { kind, target, .. } =
+        let WikiText { kind, target, title } =
             wiki_text(self.source.body().get(range.clone())?, self.style)?;
         let destination = self.source.body()[range.start..][target.clone()].to_owned();
         Some(Written {
             kind,
             range: range.start + target.start..range.start + target.end,
             destination,
+            is_untitled: title.is_some_and(|title| title.is_empty()),
         })
     }
 
@@ -161,7 +164,7 @@ impl<'a> Finder<'a> {
             }
         };
         let destination = self.source.reveal(destination.clone()).to_string();
-        Some(Written { kind, range, destination })
+        Some(Written { kind, range, destination, is_untitled: false })
     }
 }
 

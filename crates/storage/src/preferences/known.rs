@@ -72,6 +72,8 @@ pub(super) static KNOWN: &[Known] = &[
         ]),
         Absent::Text("link_title"),
     ),
+    // Whether `[[Roses]]` finds the only page of that name in whatever directory.
+    known("links_by_name", Kind::Flag, Absent::Flag(true)),
     known("open_links_in_new_tab", Kind::Flag, Absent::Flag(false)),
     // Whether readers' browsers load images of other sites, which then see the readers' addresses.
     known("external_images", Kind::Flag, Absent::Flag(true)),

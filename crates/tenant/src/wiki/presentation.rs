@@ -19,6 +19,8 @@ pub struct Presentation {
     pub home_page: String,
     /// The side of a wiki link that is its target.
     pub link_style: LinkStyle,
+    /// Whether wiki links find the only page of a name in whatever directory.
+    pub links_by_name: bool,
     /// Whether pages show images of other sites.
     pub external_images: bool,
     /// Which addresses lead to the pages besides our own.
@@ -35,6 +37,7 @@ impl Presentation {
             allows_robots: preferences.allows_robots(),
             home_page: preferences.home_page().to_owned(),
             link_style: preferences.link_style(),
+            links_by_name: preferences.links_by_name(),
             external_images: preferences.external_images(),
             legacy_urls: preferences.legacy_urls(),
             legacy_case: match preferences.retain_page_name_case() {

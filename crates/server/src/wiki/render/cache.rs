@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use wikigrove_tenant::storage::links::LinkStyle;
-use wikigrove_tenant::{CacheUse, Etag, Found, TenantId};
+use wikigrove_tenant::storage::Resolved;
+use wikigrove_tenant::storage::links::{LinkStyle, Sought};
+use wikigrove_tenant::{CacheUse, Etag, TenantId};
 
 use crate::render::Rendered;
 
@@ -21,21 +22,25 @@ pub(super) struct Key {
     pub(super) path: String,
     pub(super) etag: Etag,
     pub(super) style: LinkStyle,
+    /// Whether wiki links find pages by name.
+    pub(super) by_name: bool,
 }
 
 /// A page as it was rendered when it led to `found`.
 pub(crate) struct Entry {
-    /// The candidates of its links.
-    pub(super) wanted: Vec<Vec<String>>,
+    /// What its links may mean.
+    pub(super) wanted: Vec<Sought>,
     /// What each of them led to. As long as this holds, so does what was rendered.
-    pub(super) found: Vec<Option<Found>>,
+    pub(super) found: Vec<Resolved>,
     pub(super) rendered: Rendered,
 }
 
 impl Entry {
     /// About how many bytes it takes.
     fn size(&self) -> usize {
-        let wanted: usize = self.wanted.iter().flatten().map(|path| 2 * path.len() + 100).sum();
+        let paths =
+            self.wanted.iter().flat_map(|sought| sought.candidates.iter().chain(&sought.names));
+        let wanted: usize = paths.map(|path| 2 * path.len() + 100).sum();
         let links: usize = self.rendered.links.iter().map(|link| link.target.len() + 50).sum();
         let headings: usize = self.rendered.headings.iter().map(|h| 2 * h.text.len() + 100).sum();
         OVERHEAD + self.rendered.html.len() + wanted + links + headings

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::storage::links::LinkStyle;
-use wikigrove_tenant::storage::{Decoded, Page, decode};
-use wikigrove_tenant::{CacheUse, ExistingPath, Found, Revision, Wiki, spawn_blocking};
+use wikigrove_tenant::storage::links::{LinkStyle, Sought};
+use wikigrove_tenant::storage::{Decoded, Page, Resolved, decode};
+use wikigrove_tenant::{CacheUse, ExistingPath, Revision, Wiki, spawn_blocking};
 
 use super::cache::{Cache, Entry, Key};
 use crate::render::{self, Context, Rendered, Renderer};
@@ -26,8 +26,8 @@ pub(crate) struct Rendering {
 pub(crate) struct Prepared {
     pub(crate) page: Arc<Page>,
     key: Key,
-    wanted: Vec<Vec<String>>,
-    found: Vec<Option<Found>>,
+    wanted: Vec<Sought>,
+    found: Vec<Resolved>,
     known: Option<Arc<Entry>>,
 }
 
@@ -44,7 +44,7 @@ impl Rendering {
         base: &str,
         path: &str,
         at: Option<Revision>,
-        style: LinkStyle,
+        (style, by_name): (LinkStyle, bool),
     ) -> Result<Prepared, Problem> {
         let page = match at {
             Some(at) => wiki.read_at(path, at).await.map(Arc::new),
@@ -57,13 +57,15 @@ impl Rendering {
             path: page.summary.path.clone(),
             etag: page.summary.etag,
             style,
+            by_name,
         };
         let known = self.cache.get(&key);
         let wanted = match &known {
             Some(entry) => entry.wanted.clone(),
-            None => wanted(wiki, page.clone(), style).await?,
+            None => wanted(wiki, page.clone(), style, by_name).await?,
         };
-        let found = wiki.resolve(at, wanted.clone()).await.map_err(|error| error.problem())?;
+        let found =
+            wiki.resolve_links(at, wanted.clone()).await.map_err(|error| error.problem())?;
         Ok(Prepared { page, key, wanted, found, known })
     }
 
@@ -81,9 +83,10 @@ impl Rendering {
         }
         let there: HashMap<_, _> = wanted.iter().cloned().zip(found.iter().cloned()).collect();
         let (renderer, base, style) = (self.renderer.clone(), key.base.clone(), key.style);
+        let by_name = key.by_name;
         let rendered = working(wiki, page.content.len(), move || {
             let (path, Decoded { text, encoding }) = path_and_text(&page)?;
-            let context = Context { page: &path, base: &base, style, found: &there };
+            let context = Context { page: &path, base: &base, style, by_name, found: &there };
             Ok(Rendered { encoding, ..renderer.render(&text, &context) })
         })
         .await?;
@@ -106,7 +109,7 @@ impl Prepared {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        hash.update(format!("{:?}{wanted:?}{found:?}", key.style));
+        hash.update(format!("{:?}{wanted:?}{found:?}", (key.style, key.by_name)));
         data_encoding::HEXLOWER.encode(&hash.finalize()[..20])
     }
 }
@@ -118,15 +121,16 @@ impl Entry {
     }
 }
 
-/// The candidates of the page's links.
+/// What the page's links may mean.
 async fn wanted(
     wiki: &Wiki,
     page: Arc<Page>,
     style: LinkStyle,
-) -> Result<Vec<Vec<String>>, Problem> {
+    by_name: bool,
+) -> Result<Vec<Sought>, Problem> {
     working(wiki, page.content.len(), move || {
         let (path, decoded) = path_and_text(&page)?;
-        Ok(render::wanted(&path, &decoded.text, style))
+        Ok(render::wanted(&path, &decoded.text, style, by_name))
     })
     .await
 }
