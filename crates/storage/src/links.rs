@@ -150,12 +150,13 @@ pub fn distinct_links<'a>(
     distinct(source, style).filter_map(|written| inside(page, written))
 }
 
-/// The destinations of the links of a page, wherever they lead, as often as [`distinct_links`] has them.
+/// The destinations of the links of a page and how they are written, wherever they lead, as often as
+/// [`distinct_links`] has them.
 pub(crate) fn destinations(
     source: &MarkdownSource<'_>,
     style: LinkStyle,
-) -> impl Iterator<Item = String> {
-    distinct(source, style).map(|written| written.destination)
+) -> impl Iterator<Item = (LinkKind, String)> {
+    distinct(source, style).map(|written| (written.kind, written.destination))
 }
 
 /// The destinations of all links of a page, as often as they stand there.

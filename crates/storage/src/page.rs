@@ -75,10 +75,13 @@ impl Page {
 pub(crate) fn title(path: &ExistingPath, content: &[u8], style: LinkStyle) -> String {
     let decoded = decode(content);
     let front_matter = FrontMatter::find(&decoded.text);
+    let body = body_beginning(&decoded.text, front_matter.as_ref());
     let mut title = front_matter
         .as_ref()
         .and_then(FrontMatter::title)
-        .or_else(|| first_heading(body_beginning(&decoded.text, front_matter.as_ref()), style))
+        // A bracket may be that of a link whose address comes later.
+        .or_else(|| first_heading(first_paragraphs(body)?, style).filter(|h| !h.contains('[')))
+        .or_else(|| first_heading(body, style))
         .unwrap_or_else(|| path.name().to_owned());
     title.truncate(title.floor_char_boundary(TITLE_BYTES));
     title
@@ -91,6 +94,13 @@ fn body_beginning<'a>(text: &'a str, front_matter: Option<&FrontMatter>) -> &'a 
         None => text.trim_start_matches('\u{feff}'),
     };
     &body[..body.floor_char_boundary(TITLE_WITHIN)]
+}
+
+/// The first kilobytes of a page, which mostly have its heading, if nothing in them may depend on what follows.
+fn first_paragraphs(body: &str) -> Option<&str> {
+    let beginning = &body[..body.floor_char_boundary(2048)];
+    let (paragraphs, _) = beginning.rsplit_once("\n\n")?;
+    (!paragraphs.contains(['<', '$', '`', '~'])).then_some(paragraphs)
 }
 
 /// The first top-level heading, with the words that a reader sees.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::file::{MAX_BODY, MAX_LINKS, beginning, searched_names};
-use crate::links::{LinkStyle, MarkdownSource, destinations};
+use crate::links::{LinkKind, LinkStyle, MarkdownSource, destinations};
 use crate::measure::{Changed, Paths};
 use crate::page::TITLE_BYTES;
 use crate::page_path::ExistingPath;
@@ -23,8 +23,10 @@ const FILE: u64 = 450;
 const FILE_PATH: u64 = 4;
 /// A byte that is searched. Scripts without spaces take most.
 const TEXT: u64 = 4;
-/// A link, in a row for each of two paths that it may mean and one for its name.
-const LINK: u64 = 180;
+/// A row of a link: one for each path that it may mean, and one for its name.
+const LINK_ROW: u64 = 60;
+/// The most that a short link takes.
+const LINK: u64 = 150;
 /// The shortest link: `[](a)` and what keeps it apart from the next one.
 const SHORTEST_LINK: u64 = 6;
 
@@ -145,9 +147,20 @@ impl NewFiles {
             let text = beginning(&content);
             let source = MarkdownSource::of(&text);
             let links = destinations(&source, style).take(MAX_LINKS);
-            Ok(links.map(|destination| LINK + destination.len() as u64).sum())
+            Ok(links.map(|(kind, destination)| link(kind, &destination)).sum())
         })
     }
+}
+
+/// The bytes that a link takes.
+fn link(kind: LinkKind, destination: &str) -> u64 {
+    let rows = match kind {
+        LinkKind::Link | LinkKind::Image | LinkKind::Wiki => 2,
+        LinkKind::Embed => 3,
+    };
+    // What has a number sign may be a name with one.
+    let rows = rows + u64::from(destination.contains('#'));
+    rows * LINK_ROW + destination.len() as u64
 }
 
 /// The bytes that the links of a text of so many bytes take at most.

@@ -160,7 +160,10 @@ impl StandIns {
     }
 
     fn reveal<'s>(&self, text: CowStr<'s>) -> CowStr<'s> {
-        if !text.chars().any(|c| self.meaning(c).is_some()) {
+        if !text
+            .bytes()
+            .any(|byte| self.0.get(usize::from(byte)).is_some_and(|hidden| *hidden != 0))
+        {
             return text;
         }
         text.chars().map(|c| self.meaning(c).unwrap_or(c)).collect::<String>().into()

@@ -15,7 +15,7 @@ pub struct Target {
     pub names: Vec<String>,
     /// What follows the `#`, percent-decoded if it was encoded; see [`fragment_at`](Self::fragment_at).
     pub fragment: Option<String>,
-    /// Whether the first candidate and the first name are all of the link, with its `#`.
+    /// Whether the first candidate is all of the link, with its `#`.
     pub(super) is_whole: bool,
     pub(super) form: Form,
 }
@@ -31,9 +31,10 @@ impl Target {
 
     /// What follows the `#`, if the link leads to this path: the name of the page may have one, too.
     pub fn fragment_at(&self, path: &str) -> Option<&str> {
-        let is_of_name = self.is_whole
-            && (self.candidates.first().is_some_and(|whole| fold(whole) == fold(path))
-                || self.names.first().is_some_and(|whole| matches_name(path, whole)));
+        let is_path = || self.candidates.first().is_some_and(|whole| fold(whole) == fold(path));
+        let is_name = || self.names.iter().any(|name| matches_name(path, name));
+        let ends_name = self.fragment.as_ref().is_some_and(|fragment| fragment.trim().is_empty());
+        let is_of_name = self.is_whole && (is_path() || (ends_name && is_name()));
         self.fragment.as_deref().filter(|_| !is_of_name)
     }
 }
@@ -93,8 +94,13 @@ fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Optio
         join(if relative { parent(page.as_str()) } else { "" }, &segments)
     });
     let has_names = !relative && !destination.starts_with('/');
-    let names = whole.iter().map(String::as_str).chain([path.strip_suffix(".md").unwrap_or(&path)]);
-    let names = names.filter(|name| has_names && !name.is_empty()).map(loose).collect();
+    let end = match &whole {
+        Some(whole) if fragment.as_ref().is_some_and(|fragment| fragment.trim().is_empty()) => {
+            whole
+        }
+        _ => path.strip_suffix(".md").unwrap_or(&path),
+    };
+    let end = has_names.then(|| loose(end)).filter(|end| !end.is_empty());
     let mut candidates = Vec::new();
     if kind == LinkKind::Embed && !path.contains('/') && !relative {
         candidates.push(format!("{page}/{path}", page = page.as_str()));
@@ -108,7 +114,7 @@ fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Optio
         candidates.insert(0, whole);
     }
     let form = Form { start, extension, path: name.len() };
-    Some(Target { candidates, names, fragment, is_whole, form })
+    Some(Target { candidates, names: end.into_iter().collect(), fragment, is_whole, form })
 }
 
 /// Whether a wiki link stands for the table of contents, as in Gollum and GitLab.

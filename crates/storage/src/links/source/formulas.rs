@@ -5,6 +5,9 @@ use std::ops::Range;
 
 /// Finds the dollars that belong to no formula, and the line breaks in formulas that have lines of their own.
 pub(super) fn find(body: &str, found: &mut Vec<usize>) {
+    if !body.contains('$') {
+        return;
+    }
     let dollars = runs(body.as_bytes());
     let mut at = 0;
     while let Some(run) = dollars.get(at) {
