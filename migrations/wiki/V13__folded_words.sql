@@ -1,5 +1,5 @@
 -- The full text is folded before it comes here, and cut out of the pages' files when it is shown. Names
--- are found in whatever composition, and moves keep what they knew.
+-- are found in either composition, and moves keep what they knew.
 --
 -- The rows of pages and their words are made again from git; the log stays.
 update wiki set indexed = null, building = null;

@@ -222,7 +222,7 @@ impl Wiki {
         self.summaries(head, &page, files)
     }
 
-    /// Whether something may be written to a path: to the attachment that is there, or to a new one.
+    /// Checks that something may be written to a path: to the attachment that is there, or to a new one.
     ///
     /// # Errors
     /// There is none, and none may have this path.

@@ -52,7 +52,7 @@ pub struct Moved {
 
 impl Wiki {
     /// Moves a page with its sub-pages and attachments, in one commit. Drafts go with their pages.
-    /// What is at its new path already stays, and no commit is made.
+    /// If it is at its new path already, no commit is made.
     ///
     /// # Errors
     /// There is neither such a page nor anything below it, and the author hasn't just moved it there; a name
@@ -96,7 +96,7 @@ struct Way<'a> {
     to: &'a ExistingPath,
 }
 
-/// How the page that moves is spelt, or the folder of what is below it; `None` if nothing is there.
+/// The stored path of the page that moves, or of the folder of its sub-pages; `None` if nothing is there.
 fn source(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<ExistingPath>, Error> {
     let Some(head) = unit.head else { return Ok(None) };
     if let Some((page, _)) = stored_page(&unit.view, head, path)? {

@@ -247,7 +247,7 @@ const ZERO_WIDTH_SPACE: char = '\u{200b}';
 const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
 
-/// Whether every zero width space and joiner stands where its script is written so (after UAX 31, rules A1,
+/// Checks that every zero width space and joiner stands where its script is written so (after UAX 31, rules A1,
 /// A2 and B): elsewhere it shows nothing and makes one name look like another.
 fn joiners_belong(segment: &str) -> bool {
     if segment.is_ascii() {

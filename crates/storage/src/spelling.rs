@@ -1,7 +1,7 @@
 //! Under which spelling something is stored.
 //!
 //! `é` is one character or two, and a name is the same however it is composed. What is created here is in
-//! NFC; what was brought may be spelt in any way, folder by folder, and stays so. Who asks for it finds it in
+//! NFC; what was brought may be spelt in any way, folder by folder, and stays so. A reader finds it in
 //! either composition: the spelling that was asked for goes first, then NFC, then the first in byte order.
 
 use std::collections::HashSet;
@@ -46,7 +46,7 @@ pub(crate) fn stored_directory(
     Ok(stored(view, commit, path, Entry::is_directory)?.map(|(path, _)| path))
 }
 
-/// What is at a path, in whatever composition, if it is wanted.
+/// The entry at a path, in either composition, if it is wanted.
 fn stored(
     view: &View,
     commit: Revision,
@@ -79,7 +79,7 @@ fn stored(
     Ok(None)
 }
 
-/// The entries of a tree whose names are `name` in whatever composition, that spelling first, then NFC.
+/// The entries of a tree whose names are `name` in any composition, that spelling first, then NFC.
 fn alike(view: &View, tree: Etag, name: &str) -> Result<Vec<(String, Entry)>, RepoError> {
     deadline::check()?;
     let composed: String = name.nfc().collect();
@@ -92,7 +92,7 @@ fn alike(view: &View, tree: Etag, name: &str) -> Result<Vec<(String, Entry)>, Re
     Ok(found)
 }
 
-/// Whether `composed` is the NFC of a name.
+/// Says if `composed` is the NFC of a name.
 fn is_composed_as(name: &str, composed: &str) -> bool {
     name == composed
         || !name.is_ascii()

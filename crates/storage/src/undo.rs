@@ -161,7 +161,7 @@ impl Wiki {
             deadline::check()?;
             let (Some(left), Some(came)) = (change(old), change(new)) else { continue };
             let (Some(before), Some(after)) = (left.old, came.new) else { continue };
-            // What it replaced where it went comes back by itself, and what is where it was is in the way.
+            // A file that it replaced comes back by itself, and a file that is where it was is in the way.
             if left.new.is_some() || came.old.is_some() || unit.entry(old)?.is_some() {
                 continue;
             }
@@ -183,7 +183,7 @@ impl Wiki {
         Ok(moved)
     }
 
-    /// What a file is that goes back to where it was, with what was changed since; `None` if that is a
+    /// The file that goes back to where it was, with the changes made since; `None` if that is a
     /// conflict, which is added to the plan. Given are the file before and after the move, and now.
     fn brought_back(
         &self,

@@ -22,7 +22,7 @@ async fn pushed(commits: &[&str]) -> (TestServer, OnWiki) {
     (server, wiki)
 }
 
-/// What happened to a page, newest first.
+/// The kinds of change of a page, newest first.
 async fn kinds(wiki: &OnWiki, page: &str) -> Vec<String> {
     let commits = wiki.history(page).await;
     let kind = |commit: &Value| commit["changes"][0]["kind"].as_str().unwrap().to_owned();
@@ -137,7 +137,7 @@ async fn after_a_large_change_every_answer_is_right_or_says_how_far_the_index_is
     let mut folder = "d".to_owned();
     for round in 0..3 {
         let count = |answer: &Value, list: &str| answer[list].as_array().unwrap().len();
-        // At once, with nobody having asked before.
+        // At once, before any other request.
         let (search, links, history, changes, pages) = tokio::join!(
             get("/search").into_future(),
             get(&format!("/links/{folder}/p5")).into_future(),
@@ -188,5 +188,23 @@ async fn a_move_is_undone_after_an_edit() {
     wiki.save("f/roses", read.etag(), &edited).await.good();
     let refused = wiki.revert(undone["revision"].as_str().unwrap()).await;
     assert_eq!(refused.problem("edit_conflict")["conflicts"], json!(["f/roses"]));
+    server.git("garden").fsck();
+}
+
+/// Each folder is read once for all of its files, so that others wait for a moment only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_thousands_of_pages_moves_while_others_save() {
+    case("move-slow");
+    let (server, wiki) = pushed(&[&folder_of(4000)]).await;
+    let (moving, saving) = tokio::join!(
+        moved(&wiki, "d", "e"),
+        wiki.create("beside", "saved meanwhile\n").into_future()
+    );
+    assert_eq!(moving.status(), 200);
+    assert_eq!(saving.status(), 201);
+    let tree = server.git("garden").run(&["ls-tree", "-r", "--name-only", "main", "e"]);
+    assert_eq!(tree.lines().count(), 4000);
+    assert_eq!(kinds(&wiki, "e/p3999").await, ["renamed", "added"]);
+    wiki.read("beside").await.good();
     server.git("garden").fsck();
 }

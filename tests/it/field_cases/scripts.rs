@@ -9,7 +9,7 @@ use super::case;
 const COMPOSED: &str = "caf\u{e9}";
 const DECOMPOSED: &str = "cafe\u{301}";
 
-/// A wiki that holds files of any name, brought by somebody who may write its repository.
+/// A wiki that holds files of any name, pushed into its repository past the server.
 async fn brought(files: &[(&str, &str)]) -> (TestServer, OnWiki, tempfile::TempDir) {
     let (server, _, editor) = TestServer::with_garden().await;
     let scratch = testkit::scratch();
@@ -171,7 +171,7 @@ async fn a_file_whose_name_is_decomposed_is_the_page_that_people_ask_for() {
     let home = get("links", "home").await.good().json();
     assert_eq!(home["broken"].as_array().unwrap().len(), 0, "{home}");
 
-    // What is written stays where it is, and what is new goes beside it.
+    // A page that is there is written where it is, and a new one goes beside it.
     let etag = wiki.read(COMPOSED).await.good().etag().to_owned();
     wiki.save(COMPOSED, &etag, "new\n").await.good();
     wiki.create(COMPOSED, "again\n").await.problem("page_exists");

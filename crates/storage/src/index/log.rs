@@ -119,7 +119,7 @@ pub(super) fn told(connection: &Connection) -> Result<HashSet<Revision>, DbError
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// What [`tell_moves`] was told of a commit.
+/// The files that a commit moves, as [`tell_moves`] stored them.
 pub(super) fn told_moves(
     connection: &Connection,
     id: Revision,

@@ -112,7 +112,7 @@ pub(crate) fn with_content(connection: &Connection, etag: Etag) -> Result<Option
 }
 
 /// Up to `limit` pages below `prefix` that come after `after`, in byte order of their paths. A prefix is
-/// the same in whatever composition, as a path is.
+/// the same in either composition, as a path is.
 pub(crate) fn list(
     connection: &Connection,
     prefix: &str,

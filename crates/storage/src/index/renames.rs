@@ -2,7 +2,7 @@
 //!
 //! As in git (diffcore-rename): identical contents first, then pairs by similarity, best first. Two
 //! contents are as similar as the share of the larger one's bytes that stands in lines which both
-//! have, whatever the lines end with; half is enough. Where there are too many pairs, files are
+//! have, with either end of lines; half is enough. Where there are too many pairs, files are
 //! compared that have the same name, in folders of the same name as far up as that tells them apart.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -166,7 +166,7 @@ impl Pairing {
         }
     }
 
-    /// How many pairs there are of files that are still alone.
+    /// The number of pairs of files that are still alone.
     fn left(&self, removed: &[Candidate<'_>], added: &[Candidate<'_>]) -> usize {
         (removed.len() - self.old.len()).saturating_mul(added.len() - self.new.len())
     }

@@ -11,7 +11,7 @@ use super::{file, pages};
 use crate::db::DbError;
 use crate::page::PageSummary;
 
-/// How far into a page a match is looked for to be shown, in bytes. A page in which the words stand
+/// The part of a page in which a match is looked for to be shown, in bytes. A page in which the words stand
 /// further down is found all the same, and shown from its beginning.
 const SHOWN_FROM: usize = 512 * 1024;
 /// The most words that a query may have. The rest is not looked for.

@@ -36,7 +36,7 @@ impl Phrase {
         Self { words: words.split(' ').map(str::to_owned).collect(), is_prefix }
     }
 
-    /// Whether the words of the text from `first` on are this phrase.
+    /// Says if the words of the text from `first` on are this phrase.
     fn is_at(&self, text: &Words, first: usize) -> bool {
         let last = self.words.len().saturating_sub(1);
         let matches = |(n, word): (usize, &String)| {

