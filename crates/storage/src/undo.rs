@@ -168,17 +168,17 @@ impl Wiki {
             let (path, now) = self.present(unit, came)?;
             let Some(now) = now.filter(|now| now.is_file()) else { continue };
             let new = if now == after {
-                Some((before, None))
+                Some(Brought { file: before, content: None })
             } else {
                 self.brought_back(unit, (before, after, now), &path, plan)?
             };
             moved.extend([left.path.as_slice(), came.path.as_slice()]);
-            let Some((entry, content)) = new else { continue };
+            let Some(Brought { file, content }) = new else { continue };
             if let Ok(path) = String::from_utf8(path.clone()) {
                 plan.moves.push((path, old.clone()));
             }
             plan.edits.push(Edit { path, new: None, content: None });
-            plan.edits.push(Edit { path: left.path.clone(), new: Some(entry), content });
+            plan.edits.push(Edit { path: left.path.clone(), new: Some(file), content });
         }
         Ok(moved)
     }
@@ -191,9 +191,9 @@ impl Wiki {
         (before, after, now): (Entry, Entry, Entry),
         path: &[u8],
         plan: &mut Plan,
-    ) -> Result<Option<(Entry, Option<Vec<u8>>)>, Error> {
+    ) -> Result<Option<Brought>, Error> {
         if before.id == after.id {
-            return Ok(Some((now, None)));
+            return Ok(Some(Brought { file: now, content: None }));
         }
         if plan.effort.is_spent() {
             plan.conflict(path, None);
@@ -205,7 +205,8 @@ impl Wiki {
             Merged::Clean(content) if content.len() as u64 > self.page_limit() => Vec::new(),
             Merged::Clean(content) => {
                 plan.made.add(content.len())?;
-                return Ok(Some((Entry { id: blob_id(&content)?, ..now }, Some(content))));
+                let file = Entry { id: blob_id(&content)?, ..now };
+                return Ok(Some(Brought { file, content: Some(content) }));
             }
             Merged::Conflict(places) => places,
         };
@@ -321,6 +322,13 @@ impl Wiki {
         }
         Ok((change.path.clone(), now))
     }
+}
+
+/// A file that goes back to where it was.
+struct Brought {
+    file: Entry,
+    /// Its content, if it was merged.
+    content: Option<Vec<u8>>,
 }
 
 #[derive(Default)]

@@ -176,7 +176,8 @@ async fn a_file_whose_name_is_decomposed_is_the_page_that_people_ask_for() {
     wiki.save(COMPOSED, &etag, "new\n").await.good();
     wiki.create(COMPOSED, "again\n").await.problem("page_exists");
     wiki.create(&format!("{COMPOSED}/menu"), "soup\n").await.good();
-    let _ = wiki.put_draft(COMPOSED, "mine\n").await.good();
+    let draft = wiki.put_draft(COMPOSED, "mine\n").await.good().json();
+    assert_eq!(draft["path"], DECOMPOSED);
     let etag = wiki.read(&format!("{COMPOSED}/{COMPOSED}")).await.good().etag().to_owned();
     wiki.delete(&format!("{COMPOSED}/{COMPOSED}"), &etag).await.good();
     let tree = server.git("garden").run(&["ls-tree", "-r", "-z", "--name-only", "main"]);
