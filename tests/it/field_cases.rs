@@ -13,7 +13,6 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// A case of the file.
-#[allow(dead_code, reason = "until all parts use it")]
 #[derive(Debug, Deserialize)]
 struct Case {
     id: String,
@@ -21,18 +20,23 @@ struct Case {
     input: String,
 }
 
+/// All cases of the file.
+fn cases() -> Vec<Case> {
+    let text = std::fs::read_to_string(testkit::test_data("field_cases.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 /// The case with this id.
 ///
 /// # Panics
 /// The file isn't there or hasn't the case.
-#[allow(dead_code, reason = "until all parts use it")]
 fn case(id: &str) -> Case {
-    let text = std::fs::read_to_string(testkit::test_data("field_cases.json")).unwrap();
-    let cases: Vec<Case> = serde_json::from_str(&text).unwrap();
-    cases.into_iter().find(|case| case.id == id).unwrap_or_else(|| panic!("there is no case {id}"))
+    cases()
+        .into_iter()
+        .find(|case| case.id == id)
+        .unwrap_or_else(|| panic!("there is no case {id}"))
 }
 
-#[allow(dead_code, reason = "until all parts use it")]
 impl Case {
     /// The text of an input that reads `content "…"`, with its escapes as Python has them: `\n`, `\"`, `\\`.
     fn content(&self) -> String {
@@ -56,5 +60,26 @@ impl Case {
             self.id,
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+}
+
+/// The text of all tests below a directory.
+fn texts_below(dir: &Path) -> String {
+    let paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .map(|path| match path.is_dir() {
+            true => texts_below(&path),
+            false => std::fs::read_to_string(path).unwrap(),
+        })
+        .collect()
+}
+
+#[test]
+fn every_case_of_the_file_has_a_test() {
+    let sources = texts_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("it/field_cases"));
+    let cases = cases();
+    assert!(cases.len() >= 47, "{}", cases.len());
+    for Case { id, .. } in cases {
+        assert!(sources.contains(&format!("\"{id}\"")), "no test asks for the case {id}");
     }
 }

@@ -34,7 +34,9 @@ pub use catch_up::IndexProgress;
 pub(crate) use catch_up::{CatchUp, Report, catch_up};
 pub(crate) use commit::{Described, changes_by, changes_of, moves_of, shown_path};
 pub(crate) use links::{WrittenLink, existing, incoming, mentioning, named, outgoing, unstored};
-pub(crate) use log::{Change, Position, former_names, moved_to, newest, of_file, one, since};
+pub(crate) use log::{
+    Change, Position, former_names, moved_to, moves_in, newest, of_file, one, since, tell_moves,
+};
 pub(crate) use pages::{get, is_searched, list, with_content};
 pub(crate) use renames::{Candidate, MAX_SIZE as MAX_RENAMED, pair as pair_renamed};
 pub(crate) use search::Query;

@@ -183,8 +183,8 @@ impl Plan {
         if let Some(why) = wiki.push_rules().too_many(paths_after, paths_before) {
             return Err(Error::ChangeTooLarge { detail: format!("the wiki then {why}") });
         }
-        refuse_collisions(order, &moved, &staying)?;
-        if !order.update_links {
+        refuse_collisions(way, &moved, &staying)?;
+        if !update_links {
             staying.clear();
         }
         Ok(Self { moved, before, pages, staying })
