@@ -10,6 +10,7 @@ use crate::index::{self, WrittenLink};
 use crate::links::{LinkKind, LinkStyle, Target};
 use crate::page_path::ExistingPath;
 use crate::resolve::{Found, Resolved};
+use crate::spelling::stored_page;
 use crate::wiki::Wiki;
 
 /// Maximum bytes of paths in an answer about one page's links: a link of a few bytes may lead to a path of a thousand,
@@ -88,22 +89,20 @@ impl Wiki {
         self.catch_up_a_little(database)?;
         let preferences = self.preferences()?;
         let (style, by_name) = (preferences.link_style(), preferences.links_by_name());
+        let head = self.head()?.ok_or_else(not_found)?;
+        let stored = stored_page(&self.repo().view(), head, path)?;
+        // The index may have no row of the page yet.
+        let exists = stored.is_some() || after.is_some();
+        let spelt = stored.map(|(path, _)| path).or_else(|| path.composed());
+        let path = spelt.as_ref().unwrap_or(path);
         database.read(|connection| {
             let (mut links, mut seen) = (PageLinks::default(), Seen::default());
-            let mut exists = false;
-            for path in path.spellings() {
-                let incoming = index::incoming(connection, path.as_str(), by_name, after, limit)?;
-                links
-                    .incoming
-                    .extend(incoming.into_iter().map(|(path, title)| IncomingLink { path, title }));
-                exists |= index::get(connection, path.as_str())?.is_some();
-                for link in self.written_links(connection, &path, style)? {
-                    links.add(&mut seen, connection, &path, (&link, by_name))?;
-                    if links.truncated {
-                        break;
-                    }
-                }
-                if exists {
+            let incoming = index::incoming(connection, path.as_str(), by_name, after, limit)?;
+            let incoming = incoming.into_iter();
+            links.incoming = incoming.map(|(path, title)| IncomingLink { path, title }).collect();
+            for link in self.written_links(connection, path, style)? {
+                links.add(&mut seen, connection, path, (&link, by_name))?;
+                if links.truncated {
                     break;
                 }
             }

@@ -18,7 +18,7 @@ const GITHUB: Source = Source {
     files: &[
         (
             "Home.md",
-            "Welcome. See [[Getting Started]], [[the guide|Install Guide]], [Linux](Install-Guide#linux),\n\
+            "Welcome. See [[Getting Started]], [[the guide|Install Guide]], [[Install Guide#linux]], [start](Getting-Started#top),\n\
              [this page](Home), <https://example.org>, [[Nowhere]] and ![logo](images/logo.png).\n",
         ),
         ("Getting-Started.md", "# Getting Started\n\nBack [[Home]].\n"),
