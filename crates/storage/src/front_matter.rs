@@ -2,13 +2,20 @@
 
 use std::ops::Range;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+mod skimmed;
+
+use skimmed::Skimmed;
 
 /// The largest front matter that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 /// The most values in front matter, and the deepest nesting.
 const MAX_VALUES: usize = 10_000;
 const MAX_DEPTH: usize = 32;
+/// The most bytes of text in the values of YAML, where an alias repeats the text that it stands for.
+const MAX_TEXT: usize = 256 * 1024;
 
 /// What the data is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +51,7 @@ impl FrontMatter {
         let source = &text[data.clone()];
         let value = match syntax {
             _ if source.len() > MAX_BYTES => Err(format!("it is larger than {MAX_BYTES} bytes")),
-            FrontMatterSyntax::Yaml => yaml(source),
+            FrontMatterSyntax::Yaml => yaml(source).map(Option::unwrap_or_default),
             FrontMatterSyntax::Toml => toml(source),
         };
         let value = match value {
@@ -71,9 +78,24 @@ impl FrontMatter {
 }
 
 /// The byte at which the text of a page begins: behind its front matter, or behind a byte order mark.
+/// It builds no value.
 pub(crate) fn body_start(text: &str) -> usize {
     let mark = text.len() - text.trim_start_matches('\u{feff}').len();
-    FrontMatter::find(text).map_or(mark, |front_matter| front_matter.end)
+    let Some((syntax, data, end)) = block(text) else { return mark };
+    if is_mapping(syntax, &text[data]) { end } else { mark }
+}
+
+/// Whether a block is front matter, as [`FrontMatter::find`] decides it.
+fn is_mapping(syntax: FrontMatterSyntax, source: &str) -> bool {
+    // A TOML document is a table, and begins with a key or with the name of a table.
+    if syntax == FrontMatterSyntax::Toml || source.len() > MAX_BYTES {
+        return begins_with_key(syntax, source);
+    }
+    match yaml(source) {
+        Ok(None | Some(Skimmed { is_mapping: true })) => true,
+        Ok(Some(_)) => false,
+        Err(_) => begins_with_key(syntax, source),
+    }
 }
 
 /// A block at the beginning of `text`: its syntax, its data and its end.
@@ -114,10 +136,12 @@ fn begins_with_key(syntax: FrontMatterSyntax, data: &str) -> bool {
     }
 }
 
-fn yaml(data: &str) -> Result<Value, String> {
+/// The YAML of a block, as a value or skimmed; `None` if there is nothing.
+fn yaml<T: DeserializeOwned>(data: &str) -> Result<Option<T>, String> {
     if data.trim().is_empty() {
-        return Ok(Value::Null);
+        return Ok(None);
     }
+    // What an alias stands for counts again in all of these.
     let options = serde_saphyr::options! {
         with_snippet: false,
         budget: serde_saphyr::budget! {
@@ -127,14 +151,27 @@ fn yaml(data: &str) -> Result<Value, String> {
             flow_nesting_limit: MAX_DEPTH,
             max_aliases: 100,
             max_anchors: 100,
+            max_total_scalar_bytes: MAX_TEXT,
+            max_recorded_anchor_bytes: MAX_TEXT,
+            max_recorded_anchor_events: 3 * MAX_VALUES,
         },
     };
-    serde_saphyr::from_str_with_options(data, options).map_err(|error| error.to_string())
+    serde_saphyr::from_str_with_options(data, options).map(Some).map_err(|error| error.to_string())
 }
 
 fn toml(data: &str) -> Result<Value, String> {
+    if may_have_values(data) > MAX_VALUES {
+        return Err(format!("it has more than {MAX_VALUES} values"));
+    }
     let table: toml::Table = toml::from_str(data).map_err(|error| error.message().to_owned())?;
     Ok(json(toml::Value::Table(table)))
+}
+
+/// How many values TOML has at most: each stands behind one of these characters. It is counted before anything
+/// is parsed, because the parsed form takes a hundred times as much memory.
+fn may_have_values(data: &str) -> usize {
+    let lines = data.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.flat_map(str::bytes).filter(|byte| b"=[{,".contains(byte)).count()
 }
 
 fn json(value: toml::Value) -> Value {
@@ -202,6 +239,69 @@ mod tests {
         assert_eq!(title("title: 2024"), Some("2024".to_owned()));
         for none in ["title:", "title: [a]", "title: ''", "Titel: x", "title: [", "title: true"] {
             assert_eq!(title(none), None, "{none}");
+        }
+    }
+
+    fn error_of(text: &str) -> Option<String> {
+        FrontMatter::find(text).unwrap().value.err()
+    }
+
+    #[test]
+    fn aliases_do_not_make_much_text_of_a_little() {
+        let list = |alias: &str, times| format!("[{}]", vec![alias; times].join(","));
+        let bomb = format!(
+            "a: &a \"{}\"\nb: &b {}\nc: &c {}\nd: {}\n",
+            "\\a".repeat(6500),
+            list("*a", 33),
+            list("*b", 16),
+            list("*c", 17)
+        );
+        assert!(error_of(&format!("---\n{bomb}---\n")).is_some());
+        let plain = format!("a: &a {}\nb: {}\n", "x".repeat(10_000), list("*a", 90));
+        assert!(error_of(&format!("---\n{plain}---\n")).is_some());
+        let honest = "a: &a {b: c}\nd: [*a, *a]\n";
+        assert_eq!(error_of(&format!("---\n{honest}---\n")), None);
+    }
+
+    #[test]
+    fn toml_has_as_many_values_as_yaml() {
+        for many in ["{},", "[],", "0,", "{a=1},"] {
+            let text = format!("+++\na = [{}]\n+++\nText", many.repeat(60_000 / many.len()));
+            assert!(error_of(&text).unwrap().contains("values"), "{many}");
+        }
+        let commented = format!("+++\n{}a = 1\n+++\n", "# ======\n".repeat(3000));
+        assert_eq!(error_of(&commented), None);
+    }
+
+    #[test]
+    fn the_body_begins_where_the_front_matter_ends_without_building_it() {
+        for data in [
+            "a: 1",
+            "",
+            "# c",
+            "Foo",
+            "- a",
+            "Foo\nbar: baz",
+            "[a, b]",
+            "{a: b}",
+            "{a: [}",
+            "\"a: b\"",
+            "a: [",
+            "a: *b",
+            "1: 2",
+            "? a",
+            "[a: b]",
+            "null",
+            "~",
+            "a: 1\na: 2",
+            "a:\n  - b\n  - c: !x d",
+            "- a: *b",
+        ] {
+            for (mark, data) in [("---", data), ("+++", data), ("+++", &data.replace(':', " ="))] {
+                let text = format!("{mark}\n{data}\n{mark}\nBody");
+                let end = FrontMatter::find(&text).map_or(0, |front_matter| front_matter.end);
+                assert_eq!(body_start(&text), end, "{text:?}");
+            }
         }
     }
 }
