@@ -1,10 +1,13 @@
 //! Orderly shutdown of the process, within a deadline.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getpid, kill_process_group};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::cli::Failure;
 
@@ -18,23 +21,17 @@ impl Ending {
     /// Returns a future that completes at the first SIGINT or SIGTERM. From then on the process has
     /// `grace` and [`CLOSING`] to end by itself; at the second signal it exits at once. Everything that
     /// was acknowledged is durable: unfinished work is finished at the next start.
-    pub(super) fn on_signal(grace: Duration) -> Result<(Self, impl Future<Output = ()>), Failure> {
-        let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    pub(super) fn on_signal(
+        grace: Duration,
+    ) -> Result<(Self, impl Future<Output = ()> + use<>), Failure> {
         let step = Arc::new(Mutex::new("requests are being answered"));
         let watched = step.clone();
+        let signalled = watch(grace + CLOSING, move |why| leave(&watched, why))?;
         let signalled = async move {
-            next(&mut signals).await;
-            // In a thread, because the runtime itself may hang.
-            let at_last = watched.clone();
-            std::thread::spawn(move || {
-                std::thread::sleep(grace + CLOSING);
-                leave(&at_last, "the time to end is over");
-            });
-            #[expect(clippy::disallowed_methods, reason = "it belongs to no wiki")]
-            tokio::spawn(async move {
-                next(&mut signals).await;
-                leave(&watched, "there was a second signal");
-            });
+            // Without the thread no signal is noticed any more, and the server serves on.
+            if signalled.await.is_err() {
+                std::future::pending::<()>().await;
+            }
         };
         Ok((Self(step), signalled))
     }
@@ -50,6 +47,46 @@ impl Drop for Ending {
     fn drop(&mut self) {
         end_children();
     }
+}
+
+/// Waits for signals in a thread with a runtime of its own, since all threads of the server's runtime may be
+/// occupied. At the first signal the receiver is told; `leave` is called after the time `longest`, or at the second
+/// signal.
+fn watch(
+    longest: Duration,
+    leave: impl FnOnce(&'static str) + Send + 'static,
+) -> io::Result<oneshot::Receiver<()>> {
+    let (tell, told) = oneshot::channel();
+    let (ready, is_ready) = mpsc::channel();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        let why = runtime.block_on(async {
+            let registered = signal(SignalKind::interrupt())
+                .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+            let mut signals = match registered {
+                Ok(signals) => signals,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return None;
+                }
+            };
+            let _ = ready.send(Ok(()));
+            next(&mut signals).await;
+            let _ = tell.send(());
+            Some(match tokio::time::timeout(longest, next(&mut signals)).await {
+                Ok(()) => "there was a second signal",
+                Err(_) => "the time to end is over",
+            })
+        });
+        if let Some(why) = why {
+            leave(why);
+        }
+    })?;
+    is_ready.recv().map_err(io::Error::other)??;
+    Ok(told)
 }
 
 async fn next((interrupt, terminate): &mut (Signals, Signals)) {
@@ -101,6 +138,26 @@ mod tests {
     use std::os::unix::process::CommandExt as _;
 
     use super::*;
+
+    #[tokio::test]
+    async fn the_time_to_end_runs_while_the_runtime_is_occupied() {
+        for (signals, expected) in
+            [(1, "the time to end is over"), (2, "there was a second signal")]
+        {
+            let (leave, left) = mpsc::channel();
+            let longest = Duration::from_millis(if signals == 1 { 100 } else { 60_000 });
+            let mut told = watch(longest, move |why| leave.send(why).unwrap()).unwrap();
+            assert!(told.try_recv().is_err());
+            for _ in 0..signals {
+                rustix::process::kill_process(getpid(), Signal::TERM).unwrap();
+                // Signals of the same kind that arrive together are one.
+                std::thread::sleep(Duration::from_millis(300));
+            }
+            // This thread, the only one of the runtime, does nothing else meanwhile.
+            assert_eq!(left.recv_timeout(Duration::from_secs(30)), Ok(expected));
+            told.await.unwrap();
+        }
+    }
 
     #[test]
     #[cfg(target_os = "linux")]
