@@ -18,8 +18,8 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use wikigrove_tenant::Caller;
 use wikigrove_tenant::problem::Problem;
+use wikigrove_tenant::{Caller, spawn_blocking};
 
 use crate::auth::ClientAddress;
 use crate::limits::{Principal, Receiving};
@@ -31,6 +31,9 @@ use crate::limits::{Principal, Receiving};
 /// body may be absent.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
+
+/// Maximum size of a body that is parsed at once, in bytes.
+const LARGE: usize = 64 << 10;
 
 /// Maximum size of a JSON body, in bytes; an extension of the request.
 #[derive(Clone, Copy, Debug)]
@@ -51,16 +54,16 @@ impl JsonLimit {
     }
 }
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned + Send + 'static, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_json(request.headers())?;
-        parse(&read(request).await?).map(Self)
+        parsed(read(request).await?).await.map(Self)
     }
 }
 
-impl<T: DeserializeOwned, S: Sync> OptionalFromRequest<S> for Json<T> {
+impl<T: DeserializeOwned + Send + 'static, S: Sync> OptionalFromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
@@ -194,6 +197,15 @@ fn caused_by_limit(error: &(dyn std::error::Error + 'static)) -> bool {
 fn too_large(limit: usize) -> Problem {
     let detail = format!("the body is larger than {limit} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).field("limit", limit)
+}
+
+/// Parses a body: a large one on a thread for blocking work, since it takes up to a second.
+async fn parsed<T: DeserializeOwned + Send + 'static>(body: Bytes) -> Result<T, Problem> {
+    if body.len() <= LARGE {
+        return parse(&body);
+    }
+    let parsed = spawn_blocking(move || parse(&body)).await;
+    parsed.map_err(|error| Problem::internal(&error))?
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

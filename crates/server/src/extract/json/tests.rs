@@ -27,7 +27,9 @@ fn request(content_type: Option<&str>, body: impl Into<Body>) -> Request {
     request
 }
 
-async fn read_as<T: DeserializeOwned>(body: impl Into<Body>) -> Result<T, Problem> {
+async fn read_as<T: DeserializeOwned + Send + 'static>(
+    body: impl Into<Body>,
+) -> Result<T, Problem> {
     let request = request(Some("application/json"), body);
     <Json<T> as FromRequest<()>>::from_request(request, &()).await.map(|Json(value)| value)
 }
@@ -213,4 +215,31 @@ async fn an_answer_is_json() {
     let response = Json(serde_json::json!({ "a": 1 })).into_response();
     assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), r#"{"a":1}"#);
+}
+
+#[tokio::test]
+async fn a_large_body_is_parsed_apart_from_other_requests() {
+    /// The thread that parsed it.
+    struct Parsed(std::thread::ThreadId);
+
+    impl<'de> Deserialize<'de> for Parsed {
+        fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+            serde::de::IgnoredAny::deserialize(json)?;
+            Ok(Self(std::thread::current().id()))
+        }
+    }
+
+    let here = std::thread::current().id();
+    let keys = |count| {
+        let keys: Vec<_> = (0..count).map(|n| format!("\"{n}\":0")).collect();
+        format!("{{{}}}", keys.join(","))
+    };
+    assert_eq!(read_as::<Parsed>(keys(100)).await.unwrap().0, here);
+    for large in [keys(20_000), format!("[\"{}\"]", "x".repeat(1_000_000))] {
+        assert_ne!(read_as::<Parsed>(large).await.unwrap().0, here);
+    }
+    assert_eq!(
+        refused(format!("{{\"content\": \"{}", "x".repeat(100_000))).await,
+        (400, "invalid_json")
+    );
 }
