@@ -5,18 +5,20 @@ mod bytes;
 mod in_flight;
 mod rate;
 mod receiving;
+mod unread;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::git::GitLimits;
 
-pub(crate) use answers::{Instead, Pins, SMALL, SMALL_STREAM, held_by, tied};
+pub(crate) use answers::{Instead, Pins, Reserved, SMALL, SMALL_STREAM, held_by, tied};
 pub use bytes::ByteBudget;
 pub(crate) use bytes::Held;
 pub(crate) use in_flight::{Place, Places};
 pub(crate) use rate::{Principal, Rate};
 pub(crate) use receiving::Receiving;
+pub(crate) use unread::Unread;
 
 /// The limits of one listener. The defaults suit a server behind a proxy.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +35,8 @@ pub struct HttpLimits {
     pub upload_patience: Duration,
     /// Maximum time to send the head of a request. Idle connections are closed after it, too.
     pub header_timeout: Duration,
-    /// Maximum time that a client may leave a response unread before its connection is cut off.
+    /// Maximum time that a client may leave a response unread before its connection is cut off; 5 seconds
+    /// while more than half of `bytes_in_flight` is held.
     pub unread_timeout: Duration,
     /// Maximum number of open connections. Beyond it, connections of silent peers are closed, and new
     /// ones wait in the system's queue.
@@ -76,7 +79,7 @@ impl Default for HttpLimits {
             slowest_upload: 16 * 1024,
             upload_patience: Duration::from_secs(15),
             header_timeout: Duration::from_secs(30),
-            unread_timeout: Duration::from_secs(60),
+            unread_timeout: Duration::from_secs(30),
             connections: 10_000,
             connections_per_address: 2_500,
             header_bytes: 64 * 1024,

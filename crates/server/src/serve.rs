@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 use crate::auth::proxy::Network;
 use crate::limits::HttpLimits;
@@ -30,6 +31,8 @@ pub use peer::Peer;
 
 /// Pause after running out of file descriptors, in which some may be closed.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+/// Interval at which connections are checked for responses that are left unread.
+const UNREAD: Duration = Duration::from_secs(1);
 /// Interval at which connections of silent peers are closed during shutdown.
 const SWEEP: Duration = Duration::from_millis(250);
 
@@ -136,6 +139,9 @@ async fn accept(
 ) -> usize {
     let mut open = JoinSet::new();
     let stop = stopped.clone();
+    let crowd = door.crowd.clone();
+    let mut unread = tokio::time::interval(UNREAD);
+    unread.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Kept across iterations, since it may hold a connection that waits for a permit.
     let mut next = Box::pin(door.next());
     loop {
@@ -149,12 +155,12 @@ async fn accept(
                 }
             }
             Some(ended) = open.join_next() => log_panic(ended),
+            _ = unread.tick() => crowd.dismiss_unread(),
         }
     }
     // Close the listener first, so that the system refuses new clients and they try elsewhere.
     drop(next);
-    let Door { listener, crowd } = door;
-    drop(listener);
+    drop(door.listener);
     drain(open, &crowd, grace).await
 }
 

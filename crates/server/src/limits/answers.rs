@@ -21,6 +21,7 @@ use http::{HeaderValue, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
+use super::unread::sliced;
 use super::{ByteBudget, Held, Principal};
 use crate::serve::Endless;
 
@@ -43,11 +44,18 @@ pub(crate) struct Instead(pub(crate) Bytes);
 
 /// The reservation for a response.
 #[derive(Clone, Default)]
-struct Reserved {
+pub(crate) struct Reserved {
     /// Held until the whole body has been sent.
     whole: Option<Arc<Held>>,
     /// The principal for whom each piece is reserved.
     pieces: Option<(ByteBudget, Principal)>,
+}
+
+impl Reserved {
+    /// The reservation of a body that was reserved before it was made; an extension of the response.
+    pub(crate) fn whole(held: Held) -> Self {
+        Self { whole: Some(Arc::new(held)), pieces: None }
+    }
 }
 
 impl ByteBudget {
@@ -63,6 +71,7 @@ impl ByteBudget {
         let size = response.body().size_hint().exact();
         if size.is_some_and(|size| size <= small)
             || response.extensions().get::<Endless>().is_some()
+            || response.extensions().get::<Reserved>().is_some()
         {
             return response;
         }
@@ -101,16 +110,23 @@ pub(crate) fn tied(mut response: Response) -> Response {
     let Some(Reserved { whole, pieces }) = response.extensions_mut().remove() else {
         return response;
     };
-    let response = match pieces {
-        Some((budget, principal)) => {
-            response.map(|body| Body::new(Metered { body, budget, principal, wait: None }))
-        }
-        None => response,
+    let is_whole = whole.is_some();
+    let budget = match (&whole, &pieces) {
+        (Some(held), _) => held.budget().clone(),
+        (None, Some((budget, _))) => budget.clone(),
+        (None, None) => return response,
     };
-    match whole {
-        Some(held) => response.map(|body| Body::new(Tied { body, held })),
-        None => response,
+    let mut body = std::mem::take(response.body_mut());
+    if let Some((budget, principal)) = pieces {
+        body = Body::new(Metered { body, budget, principal, wait: None });
     }
+    if let Some(held) = whole {
+        body = Body::new(Tied { body, held });
+    }
+    let (body, unread) = sliced(body, &budget, is_whole);
+    *response.body_mut() = body;
+    response.extensions_mut().insert(unread);
+    response
 }
 
 /// A piece of a body with its reservation.
@@ -285,8 +301,10 @@ mod tests {
         }
         assert_eq!(unread.len(), 10);
         assert_eq!(budget.held(), 1_000_000);
+        // The rest of a piece is in its body.
         unread.pop();
-        streams[29].frame().await.unwrap().unwrap();
+        drop(streams.remove(9));
+        streams[28].frame().await.unwrap().unwrap();
         drop((unread, streams));
         assert_eq!(budget.held(), 0);
     }

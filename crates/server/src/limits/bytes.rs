@@ -7,11 +7,14 @@
 //!
 //! A principal may hold its share, but never more than the budget that would be left: the fuller the
 //! budget, the less it gets. So newcomers always find some budget, however many principals try to use
-//! all of it.
+//! all of it. The last part of the budget is for principals that hold little.
+//!
+//! Responses that are left unread end after [`ByteBudget::patience`].
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -21,6 +24,13 @@ use super::{HttpLimits, Principal};
 
 /// Time after which a refused request should be retried, in seconds.
 const RETRY_SECONDS: u64 = 1;
+
+/// The part of the budget that is reserved for principals that hold little: a quarter.
+const RESERVE: u64 = 4;
+/// The part of the budget that counts as little: half a megabyte of the default.
+const LITTLE: u64 = 256;
+/// Maximum time that a response may be left unread while more than half of the budget is held.
+const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The budget of one process. Cheap to clone; all clones share one count.
 #[derive(Clone, Debug)]
@@ -32,6 +42,8 @@ struct Inner {
     most: u64,
     /// Maximum number of bytes held by one principal.
     share: u64,
+    /// Maximum time that a response may be left unread.
+    patience: Duration,
     counts: Mutex<Counts>,
 }
 
@@ -57,7 +69,8 @@ impl ByteBudget {
     /// A budget with the maxima of `limits`.
     pub fn new(limits: &HttpLimits) -> Self {
         let (most, share) = (limits.bytes_in_flight, limits.bytes_per_principal);
-        Self(Arc::new(Inner { most, share, counts: Mutex::default() }))
+        let patience = limits.unread_timeout;
+        Self(Arc::new(Inner { most, share, patience, counts: Mutex::default() }))
     }
 
     /// Bytes held now.
@@ -68,6 +81,12 @@ impl ByteBudget {
     /// Maximum number of bytes held at once.
     pub fn most(&self) -> u64 {
         self.0.most
+    }
+
+    /// Maximum time, at present, in which a client must read something of a response.
+    pub(crate) fn patience(&self) -> Duration {
+        let is_short = self.held() > self.0.most / 2;
+        if is_short { self.0.patience.min(SHORT_PATIENCE) } else { self.0.patience }
     }
 
     /// Reserves bytes for a principal.
@@ -119,7 +138,11 @@ impl ByteBudget {
         let has = counts.of.get(principal).copied().unwrap_or_default();
         let would_hold = has.saturating_add(bytes);
         let left = self.0.most.saturating_sub(counts.held).checked_sub(more);
-        would_hold <= self.0.share && left.is_some_and(|left| more == 0 || would_hold <= left)
+        let is_little = would_hold <= self.0.most / LITTLE;
+        let has_reserve = left.is_some_and(|left| left >= self.0.most / RESERVE);
+        would_hold <= self.0.share
+            && left.is_some_and(|left| more == 0 || would_hold <= left)
+            && (more == 0 || is_little || has_reserve)
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -184,6 +207,11 @@ enum Kind {
 }
 
 impl Held {
+    /// The budget in which it is.
+    pub(crate) fn budget(&self) -> &ByteBudget {
+        &self.budget
+    }
+
     /// Enlarges the reservation.
     ///
     /// # Errors
@@ -266,6 +294,21 @@ mod tests {
         assert!(budget.held() <= budget.most());
         budget.take(nth(10_001), 100).unwrap();
         drop(held);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn those_who_hold_little_have_a_reserve() {
+        let budget = budget(128 << 20, 32 << 20);
+        let mut held = Vec::new();
+        for n in 0..100 {
+            held.extend((0..100).map_while(|_| budget.take(nth(n), 1 << 20).ok()));
+        }
+        assert!(budget.held() <= budget.most());
+        let little: Vec<_> = (0..20).map(|n| budget.take(nth(1000 + n), 100 << 10)).collect();
+        assert!(little.iter().all(Result::is_ok));
+        budget.take(nth(1000), 1 << 20).unwrap_err();
+        drop((held, little));
         assert_eq!(budget.held(), 0);
     }
 

@@ -1,12 +1,13 @@
 //! Tracks whether a connection is being served or merely kept open.
 //!
 //! When all permits are taken, or the server shuts down, a connection that waits for a silent peer may
-//! be closed, but not one that waits for the server. All counts are lock-free.
+//! be closed, but not one that waits for the server. All counts are lock-free. A connection with a large response
+//! that its peer leaves unread is closed at any time.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+
+use crate::limits::Unread;
 
 /// A peer without a request, or with an incomplete request head, counts as silent after this. A client
 /// whose kept-alive connection is closed opens another without notice.
@@ -39,6 +42,8 @@ pub(super) struct Activity {
     /// Time since which the peer reads nothing, in milliseconds since `begun`, at least 1; 0 if it
     /// reads.
     blocked: AtomicU64,
+    /// The large responses that are being sent.
+    unread: Mutex<Vec<Unread>>,
     leave: Notify,
 }
 
@@ -50,6 +55,7 @@ impl Activity {
             awaited: AtomicU32::new(0),
             since: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
+            unread: Mutex::default(),
             leave: Notify::new(),
         })
     }
@@ -78,6 +84,20 @@ impl Activity {
             return None;
         };
         Some(Duration::from_millis(now.saturating_sub(since))).filter(|silence| *silence >= bound)
+    }
+
+    /// Watches how the peer reads a response, if it is large.
+    pub(super) fn watch<T>(&self, response: &mut http::Response<T>) {
+        if let Some(unread) = response.extensions_mut().remove() {
+            self.unread.lock().unwrap_or_else(PoisonError::into_inner).push(unread);
+        }
+    }
+
+    /// Returns `true` if the peer has left a large response unread for too long.
+    pub(super) fn is_given_up(&self) -> bool {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.retain(|unread| !unread.is_over());
+        unread.iter().any(Unread::is_given_up)
     }
 
     /// Asks the task that serves the connection to close it.

@@ -86,8 +86,13 @@ impl Connections {
             peer.write_to(request.extensions_mut());
             let working = activity.work();
             let answered = self.router.clone().call(request.map(|it| body(it, &activity)));
-            let stop = stop.clone();
-            async move { answered.await.map(|response| ending(response, &stop, working)) }
+            let (stop, activity) = (stop.clone(), activity.clone());
+            async move {
+                answered.await.map(|mut response| {
+                    activity.watch(&mut response);
+                    ending(response, &stop, working)
+                })
+            }
         });
         let mut connection =
             pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));

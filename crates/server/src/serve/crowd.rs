@@ -110,6 +110,16 @@ impl Crowd {
         }
     }
 
+    /// Closes the connections with responses that are left unread for too long.
+    pub(super) fn dismiss_unread(&self) {
+        for member in self.members().open.values() {
+            if member.activity.is_given_up() {
+                tracing::debug!("a connection is closed, since its peer leaves a response unread");
+                member.activity.dismiss();
+            }
+        }
+    }
+
     /// `None` for peers without a share: proxies and this machine.
     fn origin(&self, peer: Peer) -> Option<Origin> {
         let address = peer.address()?;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::limits::ByteBudget;
+use crate::limits::{ByteBudget, Principal};
 use crate::metrics::Metrics;
 use crate::middleware::{Browsers, stack};
 
@@ -30,12 +30,20 @@ fn app() -> Router {
         .route("/peer", get(peer))
         .route("/slow", get(slow))
         .route("/large", get(|| async { vec![0; 50_000_000] }))
+        .route("/counted", get(counted))
         .route("/never", get(std::future::pending::<()>))
         .route(
             "/read",
             axum::routing::put(|body: bytes::Bytes| async move { body.len().to_string() }),
         )
         .route("/endless", get(endless))
+}
+
+/// A large response that is counted in a budget.
+async fn counted() -> axum::response::Response {
+    let limits = HttpLimits { unread_timeout: Duration::from_millis(300), ..limits() };
+    let response = axum::response::Response::new(vec![0; 1_000_000].into());
+    ByteBudget::new(&limits).settle(response, http::Version::HTTP_2, || Principal::Nowhere)
 }
 
 /// Sends some text, then stays silent.
@@ -303,6 +311,25 @@ async fn who_does_not_read_the_answer_is_cut_off() {
         answer(&mut connect(&server, &request("/peer")).await).await
     });
     assert!(text.await.expect("its place becomes free").starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn who_keeps_the_window_of_a_stream_closed_is_cut_off() {
+    let server = start(HttpLimits { header_timeout: Duration::from_secs(30), ..limits() }).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
+            .initial_stream_window_size(1)
+            .handshake::<_, axum::body::Body>(io)
+            .await
+            .unwrap();
+    let closed = wikigrove_tenant::spawn(connection);
+    let request = http::Request::get("http://x/counted").body(axum::body::Body::empty()).unwrap();
+    let unread = sender.send_request(request).await.unwrap();
+    assert_eq!(unread.status(), 200);
+    let _ = tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap().unwrap();
+    drop((unread, sender));
 }
 
 #[tokio::test]
