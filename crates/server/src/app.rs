@@ -25,6 +25,7 @@ use crate::metrics::Requests;
 use crate::middleware::{Browsers, Origin, stack};
 use crate::sync::runner::Remotes;
 use crate::wiki::pages::answer::shared;
+use crate::wiki::render::Rendering;
 use crate::wiki::{Common, Feeds};
 use crate::{admin_api_with, hooks, openapi};
 
@@ -71,10 +72,10 @@ pub fn public_with(
     let budget = metrics.budget(limits);
     let places = Arc::new(Places::new(&limits.git));
     let common = Common {
+        rendering: Rendering::new(&budget),
         feeds: Feeds::new(limits, &budget),
         git: crate::git::routes(&limits.git, places.clone()).counted(&requests, GIT).router(),
         places,
-        ..Common::default()
     };
     metrics.look_at(&common);
     let below = Below::slug(&common, limits, remotes, &requests);

@@ -10,6 +10,7 @@ mod body;
 mod cleaner;
 mod contents;
 pub(crate) mod escape;
+mod formatting;
 mod headings;
 mod limits;
 mod raw_html;
@@ -26,10 +27,11 @@ use wikigrove_tenant::storage::links::{
 };
 use wikigrove_tenant::storage::{ExistingPath, FrontMatter, Resolved};
 
+use body::TooMuch;
 pub use headings::Heading;
 
 /// Changes with everything that renders a page differently.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What is known about a page besides its text.
 #[derive(Clone, Debug)]
@@ -135,8 +137,17 @@ impl Renderer {
 
     /// Renders a page.
     pub fn render(&self, text: &str, context: &Context<'_>) -> Rendered {
+        self.try_render(text, context, false).unwrap_or_else(|| plain(text))
+    }
+
+    /// Like [`render`](Self::render), for a page that seems small; `None` if it costs more than small pages do.
+    pub fn render_small(&self, text: &str, context: &Context<'_>) -> Option<Rendered> {
+        self.try_render(text, context, true)
+    }
+
+    fn try_render(&self, text: &str, context: &Context<'_>, is_small: bool) -> Option<Rendered> {
         if text.len() > limits::TEXT {
-            return plain(text);
+            return Some(plain(text));
         }
         let front_matter = FrontMatter::find(text);
         let start = match &front_matter {
@@ -144,20 +155,22 @@ impl Renderer {
             None => text.len() - text.trim_start_matches('\u{feff}').len(),
         };
         let source = MarkdownSource::of_body(text, start);
-        let Some(body) = body::transform(&source, context, &self.marker) else {
-            return plain(text);
+        let body = match body::transform(&source, context, &self.marker, is_small) {
+            Ok(body) => body,
+            Err(TooMuch::Ever) => return Some(plain(text)),
+            Err(TooMuch::ForSmall) => return None,
         };
         let mut html = String::with_capacity(text.len() * 3 / 2);
         pulldown_cmark::html::push_html(&mut html, body.events.into_iter());
         let cleaned = cleaner::clean(&self.cleaner, &self.marker, &html);
-        let Some(html) = cleaned else { return plain(text) };
+        let Some(html) = cleaned else { return Some(plain(text)) };
         let (front_matter, front_matter_error) =
             match front_matter.map(|front_matter| front_matter.value) {
                 None => (None, None),
                 Some(Ok(data)) => (Some(data), None),
                 Some(Err(error)) => (None, Some(error)),
             };
-        Rendered {
+        Some(Rendered {
             html,
             headings: body.headings,
             front_matter,
@@ -166,7 +179,7 @@ impl Renderer {
             plain: false,
             truncated: false,
             encoding: None,
-        }
+        })
     }
 }
 

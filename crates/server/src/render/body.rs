@@ -13,6 +13,7 @@ use wikigrove_tenant::storage::links::{
 };
 
 use super::autolinks::{self, Part};
+use super::formatting::Unclosed;
 use super::headings::{Anchors, Heading, PREFIX, anchor};
 use super::raw_html;
 use super::{Context, RenderedLink, contents, escape, limits};
@@ -24,12 +25,25 @@ pub(super) struct Body<'a> {
     pub(super) links: Vec<RenderedLink>,
 }
 
-/// Reads a page. `None` if it would cost too much to show. Ids begin with `marker`.
+/// Why a page isn't shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TooMuch {
+    /// It would cost too much.
+    Ever,
+    /// It costs more than small pages do.
+    ForSmall,
+}
+
+/// Reads a page. Ids begin with `marker`.
+///
+/// # Errors
+/// [`TooMuch::ForSmall`] only if `is_small` says that the page should be small.
 pub(super) fn transform<'a>(
     source: &'a MarkdownSource<'_>,
     context: &Context<'_>,
     marker: &str,
-) -> Option<Body<'a>> {
+    is_small: bool,
+) -> Result<Body<'a>, TooMuch> {
     let mut state = State {
         text: source.body(),
         context,
@@ -52,6 +66,9 @@ pub(super) fn transform<'a>(
         depth: 0,
         tags: 0,
         elements: 0,
+        unclosed: Unclosed::default(),
+        elements_before: 0,
+        opened_anew: 0,
         before_table: None,
         undivided: 0,
         whole: 0,
@@ -59,13 +76,17 @@ pub(super) fn transform<'a>(
     };
     for (event, range) in source.parser().into_offset_iter() {
         state.hear(source.reveal_event(event), range);
+        state.note_opened_anew();
         if state.is_too_much() {
-            return None;
+            return Err(TooMuch::Ever);
+        }
+        if is_small && state.cost() > limits::SMALL_TAGS_TIMES_ELEMENTS {
+            return Err(TooMuch::ForSmall);
         }
     }
     state.flush();
     state.put_contents();
-    Some(state.body)
+    Ok(state.body)
 }
 
 struct State<'a, 'c> {
@@ -104,7 +125,13 @@ struct State<'a, 'c> {
     tags: usize,
     /// The elements so far.
     elements: usize,
-    /// How many of them came before the first tag of HTML that may leave a table open.
+    /// The elements of formatting that are open.
+    unclosed: Unclosed,
+    /// The elements before the last event.
+    elements_before: usize,
+    /// The elements that the cleaner will add because of those that are open.
+    opened_anew: usize,
+    /// How many of the page's elements came before the first tag of HTML that may leave a table open.
     before_table: Option<usize>,
     /// The bytes of text since the last element or comment.
     undivided: usize,
@@ -153,8 +180,21 @@ impl<'a> State<'a, '_> {
                 .before_table
                 .is_some_and(|before| self.elements - before > limits::ELEMENTS_AFTER_TABLE)
             || self.body.headings.len() > limits::HEADINGS
-            || self.tags.saturating_mul(self.elements) > limits::TAGS_TIMES_ELEMENTS
+            || self.cost() > limits::TAGS_TIMES_ELEMENTS
+            || self.opened_anew > limits::OPENED_ANEW
             || self.escapes.saturating_mul(self.whole) > limits::ESCAPES_TIMES_TEXT
+    }
+
+    /// About what the cleaner has to do.
+    fn cost(&self) -> usize {
+        self.tags.saturating_mul(self.elements)
+    }
+
+    /// Counts the elements that are opened anew in those of the last event.
+    fn note_opened_anew(&mut self) {
+        let elements = self.elements - std::mem::replace(&mut self.elements_before, self.elements);
+        let opened = elements.saturating_mul(self.unclosed.take_most());
+        self.opened_anew = self.opened_anew.saturating_add(opened);
     }
 
     /// Counts text that stays one piece.
@@ -617,7 +657,8 @@ impl<'a> State<'a, '_> {
             let anchor = anchor(name);
             anchors.takes(&anchor, at).then(|| format!("{marker}{anchor}"))
         };
-        let raw_html::Filtered { html, leaves_link_open } = raw_html::filter(html, id);
+        let raw_html::Filtered { html, leaves_link_open, marks } = raw_html::filter(html, id);
+        marks.into_iter().for_each(|mark| self.unclosed.note(mark));
         self.is_in_raw_link = leaves_link_open.unwrap_or(self.is_in_raw_link);
         if html.to_ascii_lowercase().contains("<table") {
             self.before_table.get_or_insert(self.elements);

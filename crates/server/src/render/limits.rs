@@ -28,6 +28,11 @@ pub(super) const DEPTH: usize = 100;
 /// The tags of HTML in the text times the elements of the page: a `<b>` that is never closed is
 /// opened anew in each of the elements that follow, and a `<div>` makes each of them deeper.
 pub(super) const TAGS_TIMES_ELEMENTS: usize = 1_000_000;
+/// The same for a page that counts as small: it takes milliseconds, and a few megabytes of memory.
+pub(super) const SMALL_TAGS_TIMES_ELEMENTS: usize = 50_000;
+/// The elements that the cleaner adds because elements of formatting are left open. Each takes about two hundred
+/// bytes.
+pub(super) const OPENED_ANEW: usize = 200_000;
 /// The elements that a page with a table of HTML may have from there on. What stands in such a table and
 /// not in a cell is put before it, and finding that place takes a step for each element before it.
 pub(super) const ELEMENTS_AFTER_TABLE: usize = 20_000;

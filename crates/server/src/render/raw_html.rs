@@ -6,6 +6,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::formatting::Mark;
+
 /// Elements whose content, or what follows them, isn't read as HTML.
 const FILTERED: &[&str] = &[
     "frameset",
@@ -31,6 +33,8 @@ pub(super) struct Filtered {
     pub(super) html: String,
     /// Whether the last link in it is left open; `None` without links.
     pub(super) leaves_link_open: Option<bool>,
+    /// Its tags that open or close elements of formatting.
+    pub(super) marks: Vec<Mark>,
 }
 
 /// Filters a whole block of HTML, or a tag in the text. `id` is given the name of each anchor and says which id the
@@ -71,6 +75,7 @@ impl Filtered {
         tag: &Tag<'_>,
         id: &mut impl FnMut(&str) -> Option<String>,
     ) {
+        self.marks.extend(Mark::of(tag.name, tag.closes));
         let is_link = tag.name.eq_ignore_ascii_case("a");
         if is_link && (tag.closes || tag.has_href) {
             self.leaves_link_open = Some(!tag.closes);

@@ -504,6 +504,43 @@ fn hostile_pages_take_bounded_time_and_are_shown() {
 }
 
 #[test]
+fn formatting_that_is_left_open_is_not_opened_anew_without_end() {
+    let open = |count: usize| (0..count).map(|n| format!("<b x{n}>")).collect::<String>();
+    let tags = ["<b>", "<i>", "<u>", "<s>", "<tt>", "<em>", "<big>", "<code>", "<font>"];
+    let three_of_each: String = tags.iter().map(|tag| tag.repeat(3)).collect();
+    for text in [
+        format!("x\n\n{}{}", open(500), "<p>a".repeat(480)),
+        format!("x\n\n{}\n\n{}", open(99), "a\n\n".repeat(10_000)),
+        format!("x\n\n{three_of_each}\n\n{}", "a\n\n".repeat(10_000)),
+        format!("x\n\n{}\n\n{}", "<b x><table><td></b>".repeat(70), "a\n\n".repeat(4_000)),
+        format!("x\n\n{}\n\n{}{}", open(99), "a\n\n".repeat(3_000), "</b>".repeat(99)),
+    ] {
+        let page = render(&text);
+        assert!(page.plain && page.html.len() < 2 * text.len() + 100, "{:.40}", text);
+    }
+    // What is closed costs nothing, and a little that is left open is shown.
+    let closed = "<p><b class=a>x</b> <font color=red>y</font> <a href=z>z</a></p>\n\n".repeat(120);
+    for text in [closed, format!("<font color=red>\n\n{}", "a\n\n".repeat(5_000))] {
+        assert!(!render(&text).plain, "{text:.40}");
+    }
+}
+
+#[test]
+fn a_small_page_is_one_that_costs_little() {
+    let garden = ExistingPath::new("garden").unwrap();
+    let (found, style) = (HashMap::new(), LinkStyle::TargetFirst);
+    let context = Context { page: &garden, base: "", style, by_name: true, found: &found };
+    let renderer = Renderer::new();
+    let small = |text: &str| renderer.render_small(text, &context);
+    let honest = format!("# A\n\n<p>b</p>\n\n{}", "- *c* [d](e)\n".repeat(500));
+    assert_eq!(small(&honest), Some(renderer.render(&honest, &context)));
+    for costly in ["<p>a".repeat(400), format!("{}{}", "<i>".repeat(9), "a\n\n".repeat(6_000))] {
+        assert_eq!(small(&costly), None, "{costly:.20}");
+    }
+    assert!(small(&"> ".repeat(200)).unwrap().plain);
+}
+
+#[test]
 fn a_page_is_shown_in_part_where_all_of_it_would_be_too_large() {
     let page = render(&"&".repeat(5_000_000));
     assert!(page.plain && page.truncated);

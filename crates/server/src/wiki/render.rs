@@ -1,7 +1,9 @@
 //! Pages as HTML.
 
 mod cache;
+mod joined;
 mod rendering;
+mod reserving;
 
 use std::sync::Arc;
 
@@ -11,17 +13,18 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
-use wikigrove_tenant::storage::PageSummary;
+use wikigrove_tenant::storage::{Page, PageSummary};
 use wikigrove_tenant::{Etag, Revision, Wiki, not_modified};
 
 use super::API;
 use super::pages::answer;
 use crate::extract::{Query, Tail, query};
 use crate::guard::{Needs, Routes};
+use crate::limits::Principal;
 use crate::openapi;
 use crate::render::Rendered;
 
@@ -58,6 +61,7 @@ async fn render(
     Tail(path): Tail,
     Query(At { at }): Query<At>,
     OriginalUri(uri): OriginalUri,
+    principal: Principal,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let at = revision(at.as_deref())?;
@@ -82,7 +86,13 @@ async fn render(
     let response =
         |body| answer::with_page_headers(&wiki, &etag, StatusCode::OK, Some(media_type), body);
     if !is_html {
-        return Ok(response(json(&page.summary, entry.rendered())?));
+        let shown = Shown { page, entry: entry.clone() };
+        let (bytes, reserved) = rendering.json(&wiki, entry.size(), principal, shown).await?;
+        let mut response = response(Body::from(bytes));
+        if let Some(reserved) = reserved {
+            response.extensions_mut().insert(reserved);
+        }
+        return Ok(response);
     }
     // Out of the cache as it is, however many read it.
     let html = Bytes::from_owner(Html(entry));
@@ -108,24 +118,25 @@ impl AsRef<[u8]> for Html {
     }
 }
 
-#[derive(Serialize)]
-struct Shown<'a> {
-    path: &'a str,
-    title: &'a str,
-    etag: Etag,
-    revision: Revision,
-    #[serde(flatten)]
-    rendered: &'a Rendered,
+/// A page with its rendering, as JSON.
+struct Shown {
+    page: Arc<Page>,
+    entry: Arc<Entry>,
 }
 
-fn json(summary: &PageSummary, rendered: &Rendered) -> Result<Body, Problem> {
-    let shown = Shown {
-        path: &summary.path,
-        title: &summary.title,
-        etag: summary.etag,
-        revision: summary.revision,
-        rendered,
-    };
-    let bytes = serde_json::to_vec(&shown).map_err(|error| Problem::internal(&error))?;
-    Ok(bytes.into())
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            path: &'a str,
+            title: &'a str,
+            etag: Etag,
+            revision: Revision,
+            #[serde(flatten)]
+            rendered: &'a Rendered,
+        }
+        let PageSummary { path, title, etag, revision, .. } = &self.page.summary;
+        let (etag, revision, rendered) = (*etag, *revision, self.entry.rendered());
+        Fields { path, title, etag, revision, rendered }.serialize(to)
+    }
 }

@@ -1,37 +1,56 @@
 //! From a page to its HTML, with what was rendered before remembered.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::storage::links::{LinkStyle, Sought};
 use wikigrove_tenant::storage::{Decoded, Page, Resolved, decode};
-use wikigrove_tenant::{CacheUse, ExistingPath, Revision, Wiki, spawn_blocking};
+use wikigrove_tenant::{CacheUse, ExistingPath, Revision, Wiki};
 
 use super::cache::{Cache, Entry, Key};
+use super::joined::{Joined, Slot};
+use super::reserving;
+use crate::limits::{ByteBudget, HttpLimits, Principal, Reserved};
 use crate::render::{self, Context, Rendered, Renderer};
 
-/// Pages that are larger, in bytes, take milliseconds to render, and wait for a place.
+/// Pages that are larger, in bytes, are rendered in a place for heavy work; so are those that turn out to cost
+/// much.
 const LARGE: usize = 32 * 1024;
+/// Renderings that are larger, in bytes, are serialised apart from the requests of others.
+const LARGE_ANSWER: usize = 64 * 1024;
 
 /// What renders, and remembers what it rendered. Clones share both.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Rendering {
     renderer: Arc<Renderer>,
     cache: Cache,
+    joined: Joined,
+    budget: ByteBudget,
 }
 
 /// A page, and what its links lead to: all that its HTML depends on.
 pub(crate) struct Prepared {
     pub(crate) page: Arc<Page>,
     key: Key,
-    wanted: Vec<Sought>,
+    wanted: Arc<Vec<Sought>>,
     found: Vec<Resolved>,
     known: Option<Arc<Entry>>,
+    /// What equal requests share. It stays until the last of them is answered.
+    slot: Slot,
 }
 
 impl Rendering {
+    /// Renders nothing yet. Large answers are reserved in `budget`.
+    pub(crate) fn new(budget: &ByteBudget) -> Self {
+        let (renderer, cache, joined) = Default::default();
+        Self { renderer, cache, joined, budget: budget.clone() }
+    }
+
     /// How full the memory for rendered pages is.
     pub(crate) fn cache_use(&self) -> CacheUse {
         self.cache.usage()
@@ -60,13 +79,23 @@ impl Rendering {
             by_name,
         };
         let known = self.cache.get(&key);
+        let slot = self.joined.slot(&key);
         let wanted = match &known {
             Some(entry) => entry.wanted.clone(),
-            None => wanted(wiki, page.clone(), style, by_name).await?,
+            None => {
+                let mut shared = slot.enter().await?;
+                match &shared.wanted {
+                    Some(wanted) => wanted.clone(),
+                    None => {
+                        let wanted = wanted(wiki, page.clone(), style, by_name).await?;
+                        shared.wanted.insert(Arc::new(wanted)).clone()
+                    }
+                }
+            }
         };
-        let found =
-            wiki.resolve_links(at, wanted.clone()).await.map_err(|error| error.problem())?;
-        Ok(Prepared { page, key, wanted, found, known })
+        let found = wiki.resolve_links(at, wanted.to_vec()).await;
+        let found = found.map_err(|error| error.problem())?;
+        Ok(Prepared { page, key, wanted, found, known, slot })
     }
 
     /// The page as HTML.
@@ -75,24 +104,79 @@ impl Rendering {
         wiki: &Wiki,
         prepared: Prepared,
     ) -> Result<Arc<Entry>, Problem> {
-        let Prepared { page, key, wanted, found, known } = prepared;
-        if let Some(entry) = known
-            && entry.found == found
-        {
+        let Prepared { page, key, wanted, found, known, slot } = prepared;
+        let is_valid = |entry: &Arc<Entry>| entry.found == found;
+        if let Some(entry) = known.filter(is_valid) {
             return Ok(entry);
         }
-        let there: HashMap<_, _> = wanted.iter().cloned().zip(found.iter().cloned()).collect();
-        let (renderer, base, style) = (self.renderer.clone(), key.base.clone(), key.style);
-        let by_name = key.by_name;
-        let rendered = working(wiki, page.content.len(), move || {
-            let (path, Decoded { text, encoding }) = path_and_text(&page)?;
-            let context = Context { page: &path, base: &base, style, by_name, found: &there };
-            Ok(Rendered { encoding, ..renderer.render(&text, &context) })
-        })
-        .await?;
+        // One of equal requests renders, and the others wait for it.
+        let mut shared = slot.enter().await?;
+        if let Some(entry) = shared.entry.as_ref().filter(|entry| is_valid(entry)) {
+            return Ok(entry.clone());
+        }
+        let there = wanted.iter().cloned().zip(found.iter().cloned()).collect();
+        let rendered = self.rendered(wiki, page, &key, Arc::new(there)).await?;
         let entry = Arc::new(Entry { wanted, found, rendered });
         self.cache.put(key, entry.clone());
+        shared.entry = Some(entry.clone());
         Ok(entry)
+    }
+
+    /// Renders a page: a small one in a turn of the wiki's readers, and others in a place for heavy work.
+    async fn rendered(
+        &self,
+        wiki: &Wiki,
+        page: Arc<Page>,
+        key: &Key,
+        found: Arc<HashMap<Sought, Resolved>>,
+    ) -> Result<Rendered, Problem> {
+        let is_large = page.content.len() > LARGE;
+        let render = |is_small: bool| {
+            let (renderer, page, found) = (self.renderer.clone(), page.clone(), found.clone());
+            let (base, style, by_name) = (key.base.clone(), key.style, key.by_name);
+            move || {
+                let (path, Decoded { text, encoding }) = path_and_text(&page)?;
+                let context = Context { page: &path, base: &base, style, by_name, found: &found };
+                let rendered = match is_small {
+                    true => renderer.render_small(&text, &context),
+                    false => Some(renderer.render(&text, &context)),
+                };
+                Ok(rendered.map(|rendered| Rendered { encoding, ..rendered }))
+            }
+        };
+        let mut rendered = None;
+        if !is_large {
+            rendered = in_turn(wiki, render(true)).await?;
+        }
+        if rendered.is_none() {
+            rendered = heavy(wiki, render(false)).await?;
+        }
+        rendered.ok_or_else(|| Problem::internal(&io::Error::other("a page was not rendered")))
+    }
+
+    /// Serialises an answer of about `size` bytes that contains a rendering. A large one is serialised apart from
+    /// the requests of others, and its bytes are reserved for the principal before they are made.
+    pub(super) async fn json<T: Serialize + Send + 'static>(
+        &self,
+        wiki: &Wiki,
+        size: usize,
+        principal: Principal,
+        answer: T,
+    ) -> Result<(Bytes, Option<Reserved>), Problem> {
+        if size <= LARGE_ANSWER {
+            let bytes = serde_json::to_vec(&answer).map_err(|error| Problem::internal(&error))?;
+            return Ok((bytes.into(), None));
+        }
+        let budget = self.budget.clone();
+        let serialised = wiki.work_in_turn(move || reserving::json(&budget, principal, &answer));
+        let (bytes, held) = serialised.await.map_err(|error| error.problem())??;
+        Ok((bytes, Some(Reserved::whole(held))))
+    }
+}
+
+impl Default for Rendering {
+    fn default() -> Self {
+        Self::new(&ByteBudget::new(&HttpLimits::default()))
     }
 }
 
@@ -128,23 +212,28 @@ async fn wanted(
     style: LinkStyle,
     by_name: bool,
 ) -> Result<Vec<Sought>, Problem> {
-    working(wiki, page.content.len(), move || {
+    let is_large = page.content.len() > LARGE;
+    let wanted = move || {
         let (path, decoded) = path_and_text(&page)?;
         Ok(render::wanted(&path, &decoded.text, style, by_name))
-    })
-    .await
+    };
+    if is_large { heavy(wiki, wanted).await } else { in_turn(wiki, wanted).await }
 }
 
-/// Works on a text of `size` bytes: a large one in a place for heavy work.
-async fn working<T: Send + 'static>(
+/// Works on a large page, in a place for heavy work.
+async fn heavy<T: Send + 'static>(
     wiki: &Wiki,
-    size: usize,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    if size > LARGE {
-        return wiki.work(work).await.map_err(|error| error.problem())?;
-    }
-    spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
+    wiki.work(work).await.map_err(|error| error.problem())?
+}
+
+/// Works on a small page, in a turn of the wiki's readers.
+async fn in_turn<T: Send + 'static>(
+    wiki: &Wiki,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    wiki.work_in_turn(work).await.map_err(|error| error.problem())?
 }
 
 fn path_and_text(page: &Page) -> Result<(ExistingPath, Decoded<'_>), Problem> {
