@@ -52,7 +52,7 @@ async fn a_push_is_taken_over_and_told_like_a_save() {
     let mut changes = grove.changes();
     let incoming = wiki.begin_push().await.unwrap();
     let new = push(&wiki, &incoming, "roses.md");
-    let received = wiki.receive(&incoming, new).await.unwrap();
+    let received = wiki.receive(&incoming, new, std::future::pending()).await.unwrap();
     assert_eq!((received.new, received.commits), (new, 1));
     assert_eq!(wiki.read("roses").await.unwrap().content, "pushed");
     let change = changes.next().await.unwrap().unwrap();
@@ -73,16 +73,18 @@ async fn only_who_may_write_pushes_and_only_where_git_is_wanted() {
     assert!(bob.begin_push().await.unwrap_err().is_denied());
     let incoming = wiki.begin_push().await.unwrap();
     let new = push(&wiki, &incoming, "roses.md");
-    assert!(bob.receive(&incoming, new).await.unwrap_err().is_denied());
+    assert!(bob.receive(&incoming, new, std::future::pending()).await.unwrap_err().is_denied());
     let kitchen = grove.on("kitchen").await;
-    assert!(kitchen.receive(&incoming, new).await.unwrap_err().is_not_found());
+    assert!(
+        kitchen.receive(&incoming, new, std::future::pending()).await.unwrap_err().is_not_found()
+    );
     let off = [("git_enabled".to_owned(), Some(PreferenceValue::Flag(false)))];
     wiki.change_preferences(off.into_iter().collect()).await.unwrap();
     let error = wiki.begin_push().await.unwrap_err();
     assert_eq!((error.code(), error.status().as_u16()), ("git_disabled", 404));
     // Whoever was made less meanwhile is asked again.
     grove.set_member(&slug("garden"), "ann", Role::Reader).await.unwrap();
-    assert!(wiki.receive(&incoming, new).await.unwrap_err().is_denied());
+    assert!(wiki.receive(&incoming, new, std::future::pending()).await.unwrap_err().is_denied());
     assert!(wiki.read("roses").await.unwrap_err().is_not_found());
 }
 
@@ -92,14 +94,14 @@ async fn a_push_that_is_refused_leaves_nothing_and_says_why() {
     let before = wiki.storage().unwrap().head().unwrap();
     let incoming = wiki.begin_push().await.unwrap();
     let new = push(&wiki, &incoming, "a\tb.md");
-    let error = wiki.receive(&incoming, new).await.unwrap_err();
+    let error = wiki.receive(&incoming, new, std::future::pending()).await.unwrap_err();
     assert_eq!(error.code(), "push_refused");
     assert!(error.push_refused().unwrap().iter().any(|line| line.contains("b.md")), "{error}");
     let update = TenantUpdate { max_pages: Some(Some(1)), ..TenantUpdate::default() };
     grove.update(&slug("garden"), update).await.unwrap();
     let incoming = wiki.begin_push().await.unwrap();
     let new = push(&wiki, &incoming, "roses.md");
-    let error = wiki.receive(&incoming, new).await.unwrap_err();
+    let error = wiki.receive(&incoming, new, std::future::pending()).await.unwrap_err();
     assert_eq!(error.code(), "quota_exceeded");
     assert_eq!(wiki.storage().unwrap().head().unwrap(), before);
     // Nobody knows the commit either.

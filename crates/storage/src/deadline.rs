@@ -72,7 +72,12 @@ impl End {
     }
 }
 
-/// Returns the thread's deadline, to be passed to another thread.
+/// Runs `work` as a part of the thread's work that may take so long.
+pub fn within<T>(longest: Duration, work: impl FnOnce() -> T) -> T {
+    current().unwrap_or_else(Deadline::unlimited).part(Some(longest)).enter(work)
+}
+
+/// The deadline of the thread's work, if it has one: to take along to another thread.
 pub fn current() -> Option<Deadline> {
     CURRENT.with_borrow(Clone::clone)
 }

@@ -8,6 +8,7 @@
 //! If the process dies before the row, unreferenced objects are left over, all of which are complete and checked; if it
 //! dies after the row, opening the wiki moves the branch. A refused push is never in the wiki.
 
+mod alike;
 mod check;
 mod names;
 mod refusal;
@@ -16,8 +17,10 @@ mod tests;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::changes::MAX_CHANGES;
+use crate::deadline;
 use crate::error::Error;
 use crate::files::FileSystem;
 use crate::index::{self, shown_path};
@@ -28,6 +31,7 @@ use crate::sync::left_by_changes;
 use crate::usage::Sent;
 use crate::wiki::Wiki;
 
+use check::Checked;
 pub(crate) use check::{brought, check, check_files};
 pub use refusal::PushRefusal;
 
@@ -56,8 +60,10 @@ pub struct PushRules {
     pub max_commits: usize,
     /// Maximum number of objects in one push.
     pub max_objects: usize,
-    /// Allows the branch to move to a commit that doesn't descend from its present one, which is kept under
-    /// `refs/wiki/backup/`.
+    /// How long it may take to look at one push.
+    pub longest_check: Duration,
+    /// Whether the branch may go to a commit that isn't built on what is there. What was there is kept
+    /// under `refs/wiki/backup/`.
     pub rewrite: bool,
     /// Accepts entries that a wiki can't use, and keeps them unchanged: symbolic links, submodules, and names that
     /// can't be created here. Entries that would harm a clone are still refused.
@@ -65,9 +71,10 @@ pub struct PushRules {
 }
 
 impl Default for PushRules {
-    /// 5 MB a page, 100 MB a file, 200,000 files with paths of 20 MB, 16 MiB of the index and 64 bytes for each byte
-    /// sent (texts are compressed to a third or a fourth, and take five times their size in the index), 16 levels,
-    /// 200,000 commits, 2,000,000 objects, only entries that a wiki can use, and only fast-forwards.
+    /// 5 MB a page, 100 MB a file, 200,000 files with paths of 20 MB, 16 MiB of the index and 64 bytes for
+    /// each byte (texts are packed to a third or fourth, and take five times their size), 16 levels, 200,000 commits, 2,000,000 objects,
+    /// two minutes,
+    /// nothing that a wiki doesn't know, and the branch only goes forward.
     fn default() -> Self {
         Self {
             page_bytes: 5_000_000,
@@ -79,6 +86,7 @@ impl Default for PushRules {
             max_depth: 16,
             max_commits: 200_000,
             max_objects: 2_000_000,
+            longest_check: Duration::from_secs(120),
             rewrite: false,
             carries: false,
         }
@@ -172,7 +180,7 @@ impl Wiki {
         let disk = FileSystem::watch(self.repo().dir())?;
         let old = self.current()?;
         let incoming = self.incoming(scratch, rules.max_objects)?;
-        let checked = check(self.repo(), &incoming, old, new, rules)?;
+        let checked = self.check_in_time(&incoming, old, new, rules)?;
         let changes = incoming.repo().changes(old, new)?;
         let view = incoming.repo().view();
         let sent = Sent { bytes: incoming.bytes()?, log: checked.log, changes: &changes };
@@ -225,7 +233,26 @@ impl Wiki {
         Ok(Some(received))
     }
 
-    /// Opens a scratch repository of this wiki.
+    /// Looks at a push, and refuses one that takes too long.
+    fn check_in_time(
+        &self,
+        incoming: &Incoming,
+        old: Option<Revision>,
+        new: Revision,
+        rules: &PushRules,
+    ) -> Result<Checked, Error> {
+        let longest = rules.longest_check;
+        match deadline::within(longest, || check(self.repo(), incoming, old, new, rules)) {
+            Err(Error::Cancelled(_)) if !deadline::is_over() => {
+                let seconds = longest.as_secs();
+                let line = format!("it takes more than {seconds} s to check it; push it in parts");
+                Err(PushRefusal::too_large(line).into())
+            }
+            checked => checked,
+        }
+    }
+
+    /// What is in a scratch repository of this wiki.
     pub(crate) fn incoming(&self, scratch: &Path, most: usize) -> Result<Incoming, Error> {
         let incoming = Incoming::open(scratch, self.repo(), most)?;
         incoming.ok_or_else(|| {

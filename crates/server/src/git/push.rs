@@ -126,7 +126,7 @@ impl Push {
         if let Some((index, command)) = open {
             results[index] = match (unpacked, command.new) {
                 (Ok(()), Some(new)) => {
-                    let taking_over = take_over(&wiki, incoming, &branch, new, &record);
+                    let taking_over = take_over(&wiki, incoming, &branch, new, &record, &out);
                     keeping_alive(taking_over, &out).await
                 }
                 (refused, _) => refused,
@@ -175,16 +175,18 @@ impl Push {
     }
 }
 
-/// Has the wiki take over the push or refuse it, even if the client has left by now.
+/// Has the wiki take over the push or refuse it. If the client leaves while the push is checked, the check ends
+/// and nothing is taken over.
 async fn take_over(
     wiki: &Wiki,
     incoming: Incoming,
     branch: &Branch,
     new: Revision,
     record: &Record,
+    out: &Out,
 ) -> Result<(), Refused> {
     let entry = record.begin(wiki, branch, new).await.map_err(|error| refused(&error))?;
-    let received = wiki.receive(&incoming, new).await;
+    let received = wiki.receive(&incoming, new, out.pieces.closed()).await;
     record.end(wiki, entry, received.as_ref().err()).await;
     received.map(drop).map_err(|error| refused(&error))
 }

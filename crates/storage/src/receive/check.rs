@@ -9,13 +9,14 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::PushRules;
+use super::alike::collisions;
 use super::names::{check_carried, check_folder, check_path};
 use super::refusal::{Problems, PushRefusal, shown};
 use crate::deadline;
 use crate::error::Error;
 use crate::index::NewCommits;
 use crate::measure::{Measure, Measures, Trees};
-use crate::page_path::{EXTENSION, collide, fold};
+use crate::page_path::EXTENSION;
 use crate::repo::{Edit, Header, Id, Incoming, MAX_TREE, Repo, View};
 use crate::revision::Revision;
 use crate::tree::{Entry, entries};
@@ -30,8 +31,6 @@ const MAX_DELTAS: u32 = 4095;
 const MAX_LOOKS: u64 = 500_000_000;
 /// Approximate size of a tree entry.
 const ENTRY_BYTES: u64 = 40;
-/// Up to this many new names are compared with all others directly; more are looked up in a map.
-const FEW: usize = 4;
 
 /// The result of a check without problems.
 #[derive(Debug)]
@@ -121,6 +120,7 @@ pub(crate) fn check(
         .into());
     }
     for commit in &commits {
+        check.enough()?;
         check.commit(*commit)?;
     }
     // If a tree names the large file, a problem was reported already.
@@ -385,11 +385,20 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Ends the check once there are more problems than are shown.
+    fn enough(&mut self) -> Result<(), Error> {
+        match self.problems.are_enough() {
+            true => Err(self.problems.refusal().unwrap_or_default().into()),
+            false => Ok(()),
+        }
+    }
+
     /// Compares a tree with those that stand at the same path in the parents.
     fn tree(&mut self, id: Id, olds: &[Id], place: &mut Place) -> Result<(), Error> {
         if olds.contains(&id) {
             return Ok(());
         }
+        self.enough()?;
         if !self.compared.insert((id, olds.into())) {
             // Its content was looked at under another name.
             let named = match self.rules.carries {
@@ -421,6 +430,7 @@ impl Check<'_> {
         let mut at = vec![0; olds.len()];
         let mut fresh = Vec::new();
         for entry in &new {
+            self.look(olds.len() as u64)?;
             let mut same: Vec<&Entry<'_>> = Vec::with_capacity(olds.len());
             for (old, at) in olds.iter().zip(&mut at) {
                 while old.get(*at).is_some_and(|old| old.order(entry).is_lt()) {
@@ -445,7 +455,7 @@ impl Check<'_> {
             place.leave(length, known);
         }
         if !self.rules.carries {
-            self.collisions(&fresh, &new, &olds, &place.path);
+            self.collisions(&fresh, &new, &olds, &place.path)?;
         }
         Ok(())
     }
@@ -494,43 +504,23 @@ impl Check<'_> {
         check_size(&mut self.problems, self.rules, path, entry.is_page(), size);
     }
 
-    /// Finds names that some systems can't tell apart. Pairs that a parent has already are allowed.
+    /// Notes names that some systems can't tell apart.
     fn collisions(
         &mut self,
         fresh: &[&[u8]],
         new: &[Entry<'_>],
         olds: &[Vec<Entry<'_>>],
         path: &[u8],
-    ) {
-        let has = |old: &[Entry<'_>], name: &[u8]| old.iter().any(|entry| entry.name == name);
-        let stood = |one, other| olds.iter().any(|old| has(old, one) && has(old, other));
-        let mut folds: HashMap<String, Vec<&[u8]>> = HashMap::new();
-        if fresh.len() > FEW {
-            for name in new.iter().map(|entry| entry.name) {
-                if let Ok(text) = std::str::from_utf8(name) {
-                    folds.entry(fold(text)).or_default().push(name);
-                }
-            }
+    ) -> Result<(), Error> {
+        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let found = |one: &[u8], other: &[u8]| pairs.push((one.to_vec(), other.to_vec()));
+        collisions(fresh, new, olds, |looks| self.look(looks), found)?;
+        for (one, other) in pairs {
+            let path = [path, if path.is_empty() { b"" } else { b"/" }, &one].concat();
+            let other = shown(&other);
+            let why = format!("Windows and macOS can't tell it from `{other}` beside it");
+            self.problems.about(&path, &why);
         }
-        for one in fresh {
-            let Ok(text) = std::str::from_utf8(one) else { continue };
-            let is_same = |other: &&&[u8]| {
-                **other != *one && std::str::from_utf8(other).is_ok_and(|it| collide(it, text))
-            };
-            let names = new.iter().map(|entry| entry.name);
-            let other = match folds.get(&fold(text)) {
-                Some(alike) => {
-                    alike.iter().filter(is_same).find(|other| !stood(*one, **other)).copied()
-                }
-                None if fresh.len() > FEW => None,
-                None => names.filter(|other| is_same(&other)).find(|other| !stood(*one, *other)),
-            };
-            if let Some(other) = other {
-                let path = [path, if path.is_empty() { b"" } else { b"/" }, one].concat();
-                let why =
-                    format!("Windows and macOS can't tell it from `{}` beside it", shown(other));
-                self.problems.about(&path, &why);
-            }
-        }
+        Ok(())
     }
 }

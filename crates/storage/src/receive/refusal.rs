@@ -58,7 +58,12 @@ impl Problems {
         self.lines.is_empty()
     }
 
-    /// Returns the refusal, if there are problems.
+    /// Whether there are more than are shown, so that looking for others is of no use.
+    pub(super) fn are_enough(&self) -> bool {
+        self.more > 0
+    }
+
+    /// The refusal, if there is a reason for one.
     pub(super) fn refusal(&mut self) -> Option<PushRefusal> {
         let mut lines = std::mem::take(&mut self.lines);
         let is_too_large = self.sizes == lines.len() + self.more;

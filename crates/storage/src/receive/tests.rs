@@ -507,3 +507,34 @@ fn a_long_history_comes_in_whole() {
     scratch.wiki().update_index(|_| ()).unwrap();
     assert_eq!(scratch.paths().len(), 1500);
 }
+
+/// Every commit of a long history may be wrong in thousands of ways.
+#[test]
+fn a_check_ends_with_the_commit_that_fills_the_list_of_problems() {
+    let scratch = Scratch::new();
+    let tree = scratch.clone_with_git();
+    for n in 0..3 {
+        let names = (0..30).map(|i| format!("M 100644 inline {n}/a:{i}.md\ndata 1\nx\n"));
+        import(&tree, names.collect::<String>().as_bytes());
+    }
+    let lines = lines(scratch.push(&tree, &RULES()));
+    assert_eq!((lines.len(), lines[20].as_str()), (21, "and 10 more"));
+}
+
+#[test]
+fn a_push_is_no_longer_looked_at_once_its_time_is_over() {
+    let scratch = Scratch::new();
+    scratch.create("home", "text");
+    let tree = scratch.clone_with_git();
+    commit(&tree, "new.md", "new");
+    let (incoming, new) = scratch.send(&tree);
+    let deadline = crate::deadline::Deadline::unlimited();
+    let rules = PushRules { longest_check: Duration::ZERO, ..RULES() };
+    let refused = deadline.enter(|| scratch.wiki().receive(&incoming, new, &rules));
+    assert_eq!(lines(refused), ["it takes more than 0 s to check it; push it in parts"]);
+    deadline.cancel();
+    let ended = deadline.enter(|| scratch.wiki().receive(&incoming, new, &RULES()));
+    assert!(matches!(ended, Err(Error::Cancelled(_))), "{ended:?}");
+    assert_eq!(scratch.paths(), ["home"]);
+    scratch.wiki().receive(&incoming, new, &RULES()).unwrap();
+}

@@ -1,6 +1,7 @@
 //! Receives pushes: git writes into a repository outside the wiki, and the wiki takes the result over.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -55,13 +56,18 @@ impl Wiki {
     }
 
     /// Takes over a received push: the branch moves to `new`. When this returns, the push survives a crash and a power
-    /// cut. Saves don't wait while the push is checked. Once begun, the operation is finished even if the future is
-    /// dropped.
+    /// cut. Saves don't wait while the push is checked. The check ends once `given_up` is ready: then nothing was taken
+    /// over. Dropping the future doesn't end the operation.
     ///
     /// # Errors
     /// [`push_refused`](Error::push_refused) tells the reason; then the wiki contains no part of the push. The caller
     /// may not write (any more); the push is for another wiki; the disk is full.
-    pub async fn receive(&self, incoming: &Incoming, new: Revision) -> Result<Received, Error> {
+    pub async fn receive(
+        &self,
+        incoming: &Incoming,
+        new: Revision,
+        given_up: impl Future<Output = ()>,
+    ) -> Result<Received, Error> {
         self.allow(Action::Write).await?;
         let space = incoming.0.clone();
         if space.wiki != self.id() {
@@ -69,7 +75,8 @@ impl Wiki {
         }
         let rewrite = self.may_rewrite().await?;
         let this = self.clone();
-        self.run_in_turn(Use::Receive, self.0.live.work(None), move |wiki| {
+        let deadline = self.0.live.work(None);
+        let work = self.run_in_turn(Use::Receive, deadline.clone(), move |wiki| {
             let rules = PushRules { rewrite, ..wiki.push_rules() };
             let received = wiki.receive(&space.dir, new, &rules)?;
             if received.old != Some(received.new) {
@@ -77,8 +84,13 @@ impl Wiki {
                 this.announce_from(Origin::Git, revision, paths, this.caller().author());
             }
             Ok(received)
-        })
-        .await
+        });
+        let mut work = pin!(work);
+        tokio::select! {
+            done = work.as_mut() => return done,
+            () = given_up => deadline.cancel(),
+        }
+        work.await
     }
 }
 
