@@ -44,7 +44,7 @@ impl Wiki {
         let view = self.repo().view();
         let result = |page: PageSummary| {
             let content = content_of(&view, &page)?;
-            Ok(SearchResult { page, snippet: query.snippet(&content) })
+            Ok(SearchResult { page, snippet: query.snippet(&content)? })
         };
         pages.into_iter().map(result).collect()
     }

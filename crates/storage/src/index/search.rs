@@ -9,13 +9,17 @@ use super::snippet::{self, Phrase};
 use super::words::folded;
 use super::{file, pages};
 use crate::db::DbError;
+use crate::deadline::Cancelled;
 use crate::page::PageSummary;
 
 /// The part of a page in which a match is looked for to be shown, in bytes. A page in which the words stand
 /// further down is found all the same, and shown from its beginning.
 const SHOWN_FROM: usize = 512 * 1024;
-/// The most words that a query may have. The rest is not looked for.
+/// The most terms that a query may have. The rest is not looked for.
 const MAX_TERMS: usize = 32;
+/// The most words that all terms of a query may have together. The rest is not looked for. To find a phrase
+/// FTS5 takes a step for each of its words and each word of a page, and can't be interrupted.
+const MAX_WORDS: usize = 64;
 
 /// A page that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,11 +105,12 @@ impl Query {
     /// `None` if there is no word in it that is to be found.
     pub(crate) fn parse(query: &str) -> Option<Self> {
         let (mut wanted, mut unwanted, mut phrases) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rest = query.trim_start();
-        while wanted.len() + unwanted.len() < MAX_TERMS && !rest.is_empty() {
+        let (mut rest, mut room) = (query.trim_start(), MAX_WORDS);
+        while wanted.len() + unwanted.len() < MAX_TERMS && room > 0 && !rest.is_empty() {
             let (Term { text, is_prefix, is_unwanted }, after) = Term::first(rest);
             rest = after.trim_start();
-            let words = folded(text);
+            let (words, is_whole) = first_words(folded(text), &mut room);
+            let is_prefix = is_prefix && is_whole;
             // A phrase without any word would match nothing at all.
             if words.is_empty() {
                 continue;
@@ -162,11 +167,24 @@ impl Query {
     }
 
     /// The place of a page's content that shows what was looked for.
-    pub(crate) fn snippet(&self, content: &[u8]) -> Vec<SnippetPart> {
+    ///
+    /// # Errors
+    /// The deadline is over.
+    pub(crate) fn snippet(&self, content: &[u8]) -> Result<Vec<SnippetPart>, Cancelled> {
         let text = file::beginning(content);
         let shown = &text[..text.floor_char_boundary(SHOWN_FROM)];
         snippet::cut(shown, &self.phrases, shown.len() < text.len())
     }
+}
+
+/// The words for which there is room, and whether they are all. Their number is taken from the room.
+fn first_words(mut words: String, room: &mut usize) -> (String, bool) {
+    let end = words.match_indices(' ').nth(room.saturating_sub(1)).map(|(at, _)| at);
+    if let Some(end) = end {
+        words.truncate(end);
+    }
+    *room -= words.split(' ').filter(|word| !word.is_empty()).count().min(*room);
+    (words, end.is_none())
 }
 
 #[cfg(test)]
@@ -197,5 +215,18 @@ mod tests {
         for query in ["", " ", "-", "--", "-depth", "*", "\"", "\u{0}", "…"] {
             assert_eq!(expression(query), None, "{query:?}");
         }
+    }
+
+    #[test]
+    fn of_a_long_query_the_first_words_are_looked_for() {
+        let words = |count: usize| vec!["a"; count].join(" ");
+        let phrase = |count: usize| format!("\"{}\"", words(count));
+        assert_eq!(expression(&phrase(64)), Some(phrase(64)));
+        assert_eq!(expression(&format!("{}*", phrase(64))), Some(format!("{}*", phrase(64))));
+        assert_eq!(expression(&format!("{}*", phrase(65))), Some(phrase(64)));
+        let terms = format!("{} {} z", phrase(40), phrase(40));
+        assert_eq!(expression(&terms), Some(format!("{} {}", phrase(40), phrase(24))));
+        assert_eq!(expression(&"东".repeat(80)).map(|it| it.matches('东').count()), Some(64));
+        assert_eq!(expression(&words(80)).map(|it| it.matches('a').count()), Some(MAX_TERMS));
     }
 }

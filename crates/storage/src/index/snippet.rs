@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::search::SnippetPart;
 use super::words::{Folding, runs};
+use crate::deadline::{self, Cancelled};
 
 /// How much of a page is shown around a match, in words.
 const WORDS: usize = 24;
@@ -14,10 +15,19 @@ const WORDS: usize = 24;
 const BYTES: usize = 2_000;
 /// The most matches that are looked at. The best place is most likely among them.
 const HITS: usize = 1_000;
+/// Of a phrase so many words are compared: where the first of them stand the others most likely do.
+const COMPARED: usize = 16;
+/// So many comparisons of two words are made for one page: some milliseconds.
+const STEPS: usize = 2_000_000;
+/// So many words are read between two looks at the deadline.
+const PIECE: usize = 4096;
 
 /// Words that stand side by side in what is looked for.
 pub(super) struct Phrase {
+    /// The words that are compared.
     words: Vec<String>,
+    /// How many words it has.
+    length: usize,
     /// Whether the last word may go on.
     is_prefix: bool,
 }
@@ -33,17 +43,21 @@ struct Hit {
 impl Phrase {
     /// A phrase of words that are folded and separated by spaces.
     pub(super) fn new(words: &str, is_prefix: bool) -> Self {
-        Self { words: words.split(' ').map(str::to_owned).collect(), is_prefix }
+        let compared = words.split(' ').take(COMPARED).map(str::to_owned).collect();
+        let length = words.split(' ').count();
+        Self { words: compared, length, is_prefix: is_prefix && length <= COMPARED }
     }
 
-    /// Says if the words of the text from `first` on are this phrase.
-    fn is_at(&self, text: &Words, first: usize) -> bool {
+    /// Whether the words of the text from `first` on are this phrase, as far as they are compared. The
+    /// comparisons are counted in `steps`.
+    fn is_at(&self, text: &Words, first: usize, steps: &mut usize) -> bool {
         let last = self.words.len().saturating_sub(1);
         let matches = |(n, word): (usize, &String)| {
+            *steps += 1;
             let is = text.folded(first + n);
             if n == last && self.is_prefix { is.starts_with(word.as_str()) } else { is == word }
         };
-        text.places.len() - first >= self.words.len() && self.words.iter().enumerate().all(matches)
+        text.places.len() - first >= self.length && self.words.iter().enumerate().all(matches)
     }
 }
 
@@ -58,10 +72,13 @@ struct Words {
 }
 
 impl Words {
-    fn of(text: &str) -> Self {
+    fn of(text: &str) -> Result<Self, Cancelled> {
         let (mut words, mut folding) = (Self::default(), Folding::default());
         let mut run_words = String::new();
-        for run in runs(text) {
+        for (n, run) in runs(text).enumerate() {
+            if n % PIECE == 0 {
+                deadline::check()?;
+            }
             run_words.clear();
             folding.add(&text[run.clone()], &mut run_words);
             for word in run_words.split(' ').filter(|word| !word.is_empty()) {
@@ -69,7 +86,7 @@ impl Words {
                 words.folded.push_str(word);
             }
         }
-        words
+        Ok(words)
     }
 
     fn folded(&self, at: usize) -> &str {
@@ -88,9 +105,16 @@ impl Words {
 
 /// The place of `text` where the most of the phrases stand together. `goes_on` says that the text isn't
 /// the end of the page's.
-pub(super) fn cut(text: &str, phrases: &[Phrase], goes_on: bool) -> Vec<SnippetPart> {
-    let words = Words::of(text);
-    let hits = hits(&words, phrases);
+///
+/// # Errors
+/// The deadline is over.
+pub(super) fn cut(
+    text: &str,
+    phrases: &[Phrase],
+    goes_on: bool,
+) -> Result<Vec<SnippetPart>, Cancelled> {
+    let words = Words::of(text)?;
+    let (hits, _) = hits(&words, phrases)?;
     let best = densest(&hits, phrases.len());
     let shown = window(text, &words, best.map(|at| &hits[at]));
     let mut parts = Parts::default();
@@ -115,21 +139,26 @@ pub(super) fn cut(text: &str, phrases: &[Phrase], goes_on: bool) -> Vec<SnippetP
     if shown.end < text.len() || goes_on {
         parts.push("…", false);
     }
-    parts.0
+    Ok(parts.0)
 }
 
-fn hits(text: &Words, phrases: &[Phrase]) -> Vec<Hit> {
-    let mut hits = Vec::new();
+/// Where the phrases stand, as far as that is found in a bounded number of comparisons, and that number.
+fn hits(text: &Words, phrases: &[Phrase]) -> Result<(Vec<Hit>, usize), Cancelled> {
+    let (mut hits, mut steps) = (Vec::new(), 0);
     for at in 0..text.places.len() {
-        let found = |(_, phrase): &(usize, &Phrase)| phrase.is_at(text, at);
-        for (phrase, found) in phrases.iter().enumerate().filter(found) {
-            hits.push(Hit { words: at..at + found.words.len(), phrase });
+        if at % PIECE == 0 {
+            deadline::check()?;
         }
-        if hits.len() >= HITS {
+        for (n, phrase) in phrases.iter().enumerate() {
+            if phrase.is_at(text, at, &mut steps) {
+                hits.push(Hit { words: at..at + phrase.length, phrase: n });
+            }
+        }
+        if hits.len() >= HITS || steps >= STEPS {
             break;
         }
     }
-    hits
+    Ok((hits, steps))
 }
 
 /// The hit from which on the most different phrases stand within one piece.
@@ -195,7 +224,7 @@ mod tests {
     fn shown(text: &str, phrases: &[&str]) -> String {
         let phrase = |text: &&str| Phrase::new(&folded(text), text.ends_with('*'));
         let phrases: Vec<Phrase> = phrases.iter().map(phrase).collect();
-        let parts = cut(text, &phrases, false);
+        let parts = cut(text, &phrases, false).unwrap();
         let shown = |part: SnippetPart| match part.is_match {
             true => format!("[{}]", part.text),
             false => part.text,
@@ -239,12 +268,48 @@ mod tests {
         assert!(shown(&text, &["a", "a a a", "a*"]).starts_with("[a a"));
     }
 
+    /// A text of equal words, and phrases that differ from it in their last word only.
+    #[test]
+    fn the_comparisons_grow_with_the_text_and_not_with_the_phrase() {
+        let steps = |text: &str, phrases: &[String]| {
+            let phrases: Vec<Phrase> =
+                phrases.iter().map(|text| Phrase::new(text, false)).collect();
+            hits(&Words::of(text).unwrap(), &phrases).unwrap().1
+        };
+        let text = |words: usize| "a ".repeat(words) + "z";
+        let phrase = |words: usize| "a ".repeat(words) + "b";
+        let short = steps(&text(10_000), &[phrase(15)]);
+        assert!((150_000..170_000).contains(&short), "{short}");
+        // The longer phrase stands there nowhere as far as it is compared: no more than its beginning.
+        assert!(steps(&text(10_000), &[phrase(500)]) < 20_000);
+        assert!(steps(&text(50_000), &[phrase(15)]) < 6 * short);
+        let many = vec![phrase(15); 32];
+        assert!(steps(&text(130_000), &many) < STEPS + 32 * COMPARED);
+    }
+
+    #[test]
+    fn a_long_phrase_is_shown_as_a_whole() {
+        let words: Vec<String> = (0..20).map(|n| format!("w{n}")).collect();
+        let (phrase, text) = (words.join(" "), format!("before {} after", words.join(" ")));
+        assert_eq!(shown(&text, &[&phrase]), format!("before [{phrase}] after"));
+    }
+
+    #[test]
+    fn cutting_ends_with_its_deadline() {
+        let over = deadline::Deadline::unlimited();
+        over.cancel();
+        let phrases = [Phrase::new("a", false)];
+        over.enter(|| {
+            assert_eq!(cut("a b", &phrases, false), Err(Cancelled));
+        });
+    }
+
     proptest! {
         /// However phrases overlap and wherever the text is cut.
         #[test]
         fn a_snippet_is_a_piece_of_the_text(text in "[aé b…-]{0,80}", phrases in prop::collection::vec("[aeb ]{0,4}", 0..4)) {
             let phrases: Vec<Phrase> = phrases.iter().map(|text| Phrase::new(&folded(text), text.ends_with('a'))).collect();
-            let whole: String = cut(&text, &phrases, false).into_iter().map(|part| part.text).collect();
+            let whole: String = cut(&text, &phrases, false).unwrap().into_iter().map(|part| part.text).collect();
             let inner = whole.strip_prefix('…').unwrap_or(&whole);
             let inner = inner.strip_suffix('…').unwrap_or(inner);
             prop_assert!(text.contains(inner));
