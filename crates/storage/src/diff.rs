@@ -9,7 +9,7 @@ use crate::allowance::Allowance;
 use crate::deadline::{self, Cancelled};
 use crate::error::Error;
 use crate::index;
-use crate::lines::{Change, Placement, compare, lines};
+use crate::lines::{Change, Placement, common, compare, is_long, lines};
 use crate::most::Most;
 use crate::page_path::ExistingPath;
 use crate::repo::Entry;
@@ -18,8 +18,6 @@ use crate::wiki::Wiki;
 
 /// Number of unchanged lines shown around a change, as in git.
 const CONTEXT: usize = 3;
-/// Maximum number of lines for a line-by-line comparison, which takes memory for each line.
-const MOST_COMPARED: usize = 300_000;
 
 /// The difference between two states of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -162,7 +160,6 @@ impl Wiki {
 /// Returns the hunks of two texts, and whether there are more than are shown.
 fn hunks(old: &[u8], new: &[u8], allowance: Allowance) -> Result<(Vec<DiffHunk>, bool), Cancelled> {
     deadline::check()?;
-    let is_long = |text: &[u8]| text.iter().filter(|byte| **byte == b'\n').count() > MOST_COMPARED;
     let mut shown = if is_long(old) || is_long(new) {
         replaced(old, new, allowance)
     } else {
@@ -221,29 +218,7 @@ fn replaced(old: &[u8], new: &[u8], allowance: Allowance) -> Shown {
     shown
 }
 
-/// Returns the sizes of the common beginning and the common end of two texts, in bytes of whole lines.
-fn common(old: &[u8], new: &[u8]) -> (usize, usize) {
-    let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
-    let line_start =
-        |at: usize| old[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let head = if same == old.len() && same == new.len() { same } else { line_start(same) };
-    let (old, new) = (&old[head..], &new[head..]);
-    let same = old.iter().rev().zip(new.iter().rev());
-    let same = same.take_while(|(one, other)| one == other).count();
-    // Shorten to a line start in both texts.
-    let ends = |text: &[u8], tail: usize| {
-        let start = text.len() - tail;
-        start == 0 || text[start - 1] == b'\n'
-    };
-    let mut tail = same;
-    while tail > 0 && !(ends(old, tail) && ends(new, tail)) {
-        let rest = &old[old.len() - tail..];
-        tail -= rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
-    }
-    (head, tail)
-}
-
-/// Returns the last `count` lines of a text that ends with a line end, or all if there are fewer.
+/// The last `count` lines of a text that ends with a line's end, or fewer.
 fn last_lines(text: &[u8], count: usize) -> &[u8] {
     let ends = text.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
     let start = ends.map(|(at, _)| at + 1).nth(count).unwrap_or_default();

@@ -16,6 +16,8 @@ use imara_diff::{Algorithm, Diff, InternedInput};
 
 /// Maximum number of line pairs compared for one pair of texts.
 const MAX_PAIRS: u64 = 100_000_000;
+/// Texts of more lines aren't compared line by line, which takes memory for each of them.
+const MOST_COMPARED: usize = 300_000;
 
 /// A run of lines, and the run of lines in the other text that replaced it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,33 @@ pub(crate) enum Placement {
 /// Splits a text into lines with their ends; joining them gives the text back.
 pub(crate) fn lines(text: &[u8]) -> Vec<&[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').collect()
+}
+
+/// Whether a text has too many lines to be compared line by line.
+pub(crate) fn is_long(text: &[u8]) -> bool {
+    text.iter().filter(|byte| **byte == b'\n').count() > MOST_COMPARED
+}
+
+/// The sizes of what two texts begin and end with alike, in whole lines.
+pub(crate) fn common(old: &[u8], new: &[u8]) -> (usize, usize) {
+    let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
+    let line_start =
+        |at: usize| old[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let head = if same == old.len() && same == new.len() { same } else { line_start(same) };
+    let (old, new) = (&old[head..], &new[head..]);
+    let same = old.iter().rev().zip(new.iter().rev());
+    let same = same.take_while(|(one, other)| one == other).count();
+    // Up to where a line begins in both.
+    let ends = |text: &[u8], tail: usize| {
+        let start = text.len() - tail;
+        start == 0 || text[start - 1] == b'\n'
+    };
+    let mut tail = same;
+    while tail > 0 && !(ends(old, tail) && ends(new, tail)) {
+        let rest = &old[old.len() - tail..];
+        tail -= rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+    }
+    (head, tail)
 }
 
 pub(crate) fn compare(old: &[&[u8]], new: &[&[u8]], placement: Placement) -> Compared {

@@ -1,15 +1,17 @@
 //! Three-way merge of a page's text that never loses words of either side.
 //!
-//! A change is a run of base lines that one side replaced; changes of the two sides that neither overlap nor touch are
-//! both applied. Touching counts as overlapping, as in git: two people who wrote at the same place should look at it.
-//! Where lines are too many and too alike to be compared (see [`lines`](crate::lines)), the whole run counts as
-//! replaced, so any change of the other side in it is a conflict.
+//! A change is a run of base lines that one side replaced; changes of the two sides that neither overlap
+//! nor touch are both applied. Touching counts as overlapping, as in git: two people who wrote at the
+//! same place should look at it. Where lines are too many and too alike to be compared (see
+//! [`lines`](crate::lines)) the whole run counts as replaced: whoever else changed something in it should
+//! look at it, too. So does, in a text of very many lines, all between the lines that the two texts begin and
+//! end with alike.
 
 use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::lines::{Change, Placement, compare, lines};
+use crate::lines::{Change, Placement, common, compare, is_long, lines};
 
 pub(crate) mod files;
 mod line_ends;
@@ -79,10 +81,13 @@ fn merge_text(
     theirs: &[u8],
     effort: &mut Effort,
 ) -> (Vec<u8>, Vec<Hunk>) {
+    effort.bytes += base.len() + ours.len() + theirs.len();
+    if [base, ours, theirs].into_iter().any(is_long) {
+        return merge_long(base, ours, theirs);
+    }
     let (base_lines, our_lines, their_lines) = (lines(base), lines(ours), lines(theirs));
     let our_side = compare(&base_lines, &our_lines, Placement::Lowest);
     let their_side = compare(&base_lines, &their_lines, Placement::Lowest);
-    effort.bytes += base.len() + ours.len() + theirs.len();
     effort.pairs += our_side.pairs + their_side.pairs;
     let (our_changes, their_changes) = (our_side.changes, their_side.changes);
     let mut text = Vec::with_capacity(ours.len().max(theirs.len()));
@@ -111,7 +116,59 @@ fn merge_text(
     (text, hunks)
 }
 
-/// The placeholder line. Merged texts contain no NUL.
+/// As [`merge_text`], without a list of the lines: each side has one change at most.
+fn merge_long(base: &[u8], ours: &[u8], theirs: &[u8]) -> (Vec<u8>, Vec<Hunk>) {
+    if ours == theirs || theirs == base {
+        return (ours.to_vec(), Vec::new());
+    }
+    if ours == base {
+        return (theirs.to_vec(), Vec::new());
+    }
+    let (our, their) = (Replaced::of(base, ours), Replaced::of(base, theirs));
+    let (first, last) =
+        if our.old.start <= their.old.start { (&our, &their) } else { (&their, &our) };
+    let mut text = Vec::with_capacity(ours.len().max(theirs.len()));
+    if first.old.end < last.old.start {
+        text.extend_from_slice(&base[..first.old.start]);
+        text.extend_from_slice(first.new);
+        text.extend_from_slice(&base[first.old.end..last.old.start]);
+        text.extend_from_slice(last.new);
+        text.extend_from_slice(&base[last.old.end..]);
+        return (text, Vec::new());
+    }
+    let span = first.old.start..our.old.end.max(their.old.end);
+    text.extend_from_slice(&base[..span.start]);
+    text.extend_from_slice(NO_LINE);
+    text.extend_from_slice(&base[span.end..]);
+    let hunk = Hunk {
+        base_line: base[..span.start].iter().filter(|byte| **byte == b'\n').count() + 1,
+        base: shown(base[span.clone()].to_vec()),
+        ours: shown(our.within(&span, base)),
+        theirs: shown(their.within(&span, base)),
+    };
+    (text, vec![hunk])
+}
+
+/// All that differs between two texts, in whole lines.
+struct Replaced<'a> {
+    /// Which bytes of the base are replaced.
+    old: Range<usize>,
+    new: &'a [u8],
+}
+
+impl<'a> Replaced<'a> {
+    fn of(base: &[u8], side: &'a [u8]) -> Self {
+        let (head, tail) = common(base, side);
+        Self { old: head..base.len() - tail, new: &side[head..side.len() - tail] }
+    }
+
+    /// The side's text for a span of the base.
+    fn within(&self, span: &Range<usize>, base: &[u8]) -> Vec<u8> {
+        [&base[span.start..self.old.start], self.new, &base[self.old.end..span.end]].concat()
+    }
+}
+
+/// A NUL is in no text that is merged.
 const NO_LINE: &[u8] = b"\0\n";
 
 /// Changes of both sides that overlap or touch, and the base lines that they span together.

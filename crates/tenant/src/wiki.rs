@@ -229,8 +229,11 @@ impl Wiki {
     ) -> Result<Saved, Error> {
         self.allow(Action::Write).await?;
         let path = self.existing(path)?;
+        let place = self.place_to_merge(&path, &content, base, &options).await?;
         let this = self.clone();
         self.run_writing(move |wiki| {
+            // Held until the save is done.
+            let _place = place;
             let author = options.author.as_ref().unwrap_or(this.caller().author());
             let save = storage::Save {
                 path: &path,
@@ -528,24 +531,23 @@ impl Wiki {
         done.await
     }
 
-    /// Runs light work that belongs to this wiki without accessing it, such as rendering a small page, in a turn of the
-    /// wiki's readers. The work should poll [`storage::deadline`]: it is interrupted if the future is dropped.
-    ///
-    /// # Errors
-    /// [`Error::NoRuntime`]
-    pub async fn work_in_turn<T: Send + 'static>(
+    /// The permit that merging a large text with a newer version needs; `None` for all other saves.
+    async fn place_to_merge(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Error> {
-        let interrupt = Interrupt(self.0.live.work(None));
-        let deadline = interrupt.0.clone();
-        let turn = self.0.live.turn(Use::Read).await;
-        let done = blocking(move || {
-            // Held by the work itself, which may continue after the future is dropped.
-            let _turn = turn;
-            Ok(deadline.enter(work))
-        });
-        done.await
+        path: &ExistingPath,
+        content: &[u8],
+        base: Base,
+        options: &SaveOptions,
+    ) -> Result<Option<HeavyPlace>, Error> {
+        let Base::Version(base) = base else { return Ok(None) };
+        if !options.merge || content.len() <= MERGED_LIGHTLY {
+            return Ok(None);
+        }
+        let path = path.clone();
+        // Of an error the save will tell.
+        let is_stale =
+            self.run(move |wiki| Ok(wiki.read(&path).is_ok_and(|page| page.summary.etag != base)));
+        if is_stale.await? { self.heavy_place().await.map(Some) } else { Ok(None) }
     }
 
     async fn heavy_place(&self) -> Result<HeavyPlace, Error> {
@@ -662,6 +664,9 @@ impl std::fmt::Debug for Wiki {
             .finish_non_exhaustive()
     }
 }
+
+/// The largest text, in bytes, that is merged without a permit for heavy work.
+const MERGED_LIGHTLY: usize = 256 * 1024;
 
 /// Interrupts work when the future that waits for it is dropped.
 struct Interrupt(Deadline);

@@ -194,3 +194,42 @@ fn git_agrees() {
     assert!(same >= 100, "only {same} clean merges: the texts no longer test anything");
     assert!(cautious * 10 <= same, "{cautious} conflicts where git sees none, {same} clean");
 }
+
+/// Between changes of one side other lines may stand as they were: in a text of so many lines that isn't looked
+/// at.
+#[test]
+fn of_very_many_lines_all_that_a_side_changed_is_one_change() {
+    let lines = |from: usize, to: usize| (from..to).map(|n| format!("{n}\n")).collect::<String>();
+    let base = lines(0, 400_000);
+    let top = format!("top\n{base}");
+    let end = format!("{base}end");
+    assert_eq!(clean(&base, &top, &end), format!("top\n{base}end"));
+    assert_eq!(clean(&base, &end, &top), format!("top\n{base}end"));
+    assert_eq!(clean(&base, &base, &top), top);
+    assert_eq!(clean(&base, &top, &base), top);
+    assert_eq!(clean(&base, &top, &top), top);
+
+    let ours = format!("one\n{}two\n{}", lines(1, 100_000), lines(100_001, 400_000));
+    let theirs = format!("{}three\n{}", lines(0, 50_000), lines(50_001, 400_000));
+    for (ours, theirs) in [(&ours, &theirs), (&theirs, &ours)] {
+        let hunks = conflict(&base, ours, theirs);
+        let rest = lines(100_001, 400_000);
+        let span = |text: &str| text.strip_suffix(&rest).unwrap().to_owned();
+        let hunk = Hunk { base_line: 1, base: span(&base), ours: span(ours), theirs: span(theirs) };
+        assert!(hunks == [hunk], "another conflict");
+    }
+    // Changes that touch are one place.
+    let before = format!("{}x\n{}", lines(0, 10), lines(11, 400_000));
+    let after = format!("{}y\n{}", lines(0, 11), lines(12, 400_000));
+    let hunks = conflict(&base, &before, &after);
+    let hunk = Hunk {
+        base_line: 11,
+        base: "10\n11\n".into(),
+        ours: "x\n11\n".into(),
+        theirs: "10\ny\n".into(),
+    };
+    assert_eq!(hunks, [hunk]);
+    let mut effort = Effort::default();
+    super::merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &mut effort);
+    assert_eq!(effort.pairs, 0, "no lines are compared");
+}
