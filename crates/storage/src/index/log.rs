@@ -221,32 +221,43 @@ pub(crate) type Part = (Vec<Commit>, Option<Position>);
 /// the walk stands then. Where the file comes from another path the walk goes on there: with all
 /// that was done to it before, or beside the move on another branch. `None` if the log hasn't the
 /// commit to go on from.
+///
+/// The part may end early, after a commit that moves the file: for each of these commits rows are looked at that
+/// tell what is built on it, and of all rows together only so many.
 pub(crate) fn of_file(
     connection: &Connection,
     from: Position,
     most: Most,
 ) -> Result<Option<Part>, DbError> {
+    of_file_within(MAX_ROWS, &mut Later::new(connection), from, most)
+}
+
+fn of_file_within(
+    max_rows: usize,
+    later: &mut Later<'_>,
+    from: Position,
+    most: Most,
+) -> Result<Option<Part>, DbError> {
+    let connection = later.connection;
     let Position { mut path, before: mut last, mut left } = from;
     let Some(mut before) = bound(connection, last)? else { return Ok(None) };
     let mut left_at = match left {
         Some(left) => seq_of(connection, left)?,
         None => None,
     };
-    let mut excluded = match left {
-        Some(left) => built_on(connection, left, &path)?,
-        None => HashSet::new(),
-    };
+    let mut excluded = later.built_on(left_at, &path)?;
     let mut select = connection.prepare_cached(&format!(
         "select {COLUMNS}, r.seq, kind, other from change c join revision r on r.seq = c.seq
          where path = ?1 and c.seq < ?2 order by c.seq desc"
     ))?;
     let mut collected = Collected::new(most);
     loop {
-        let mut rows = select.query(params![path, before])?;
+        let mut rows = select.query(params![path, before.min(excluded.from)])?;
         let mut origin = None;
         while let Some(row) = rows.next()? {
             let seq: i64 = row.get(5)?;
-            if excluded.contains(&seq) {
+            later.rows += 1;
+            if excluded.others.contains(&seq) {
                 continue;
             }
             let kind: String = row.get(6)?;
@@ -269,33 +280,92 @@ pub(crate) fn of_file(
         let Some((old, renamed_by)) = origin else {
             return Ok(Some((collected.commits, None)));
         };
-        excluded = built_on(connection, renamed_by, &old)?;
-        left_at = seq_of(connection, renamed_by)?;
         (path, before, last, left) = (old, i64::MAX, None, Some(renamed_by));
-        if collected.is_full() {
+        if collected.is_full() || later.rows >= max_rows {
             return Ok(Some((collected.commits, Some(Position { path, before: None, left }))));
         }
+        left_at = seq_of(connection, renamed_by)?;
+        excluded = later.built_on(left_at, &path)?;
     }
 }
 
-/// The changes of a path that are built on a commit, and that commit's own.
-fn built_on(connection: &Connection, id: Revision, path: &str) -> Result<HashSet<i64>, DbError> {
-    let Some(first) = seq_of(connection, id)? else { return Ok(HashSet::new()) };
-    let last: Option<i64> = connection
-        .prepare_cached("select max(seq) from change where path = ?1")?
-        .query_row([path], |row| row.get(0))?;
-    let mut built_on = HashSet::from([first]);
-    // Mostly the path was never used again, and there is nothing to look at.
-    let mut select = connection.prepare_cached(
-        "select child, parent from parent where child > ?1 and child <= ?2 order by child",
-    )?;
-    let mut rows = select.query(params![first, last])?;
-    while let Some(row) = rows.next()? {
-        if built_on.contains(&row.get(1)?) {
-            built_on.insert(row.get(0)?);
-        }
+/// So many rows are looked at for one part of a history, and then as many as one more move of the file needs:
+/// tenths of a second.
+const MAX_ROWS: usize = 200_000;
+
+/// The commits that are built on a certain one.
+struct BuiltOn {
+    /// All from this number on.
+    from: i64,
+    others: HashSet<i64>,
+}
+
+/// What comes after the commits by which a file was moved, which are asked about from the newest to the oldest.
+///
+/// Mostly all that comes after a commit is built on it: no later one has only older parents, or none. That is
+/// found in one pass through the later commits for all of a walk.
+struct Later<'a> {
+    connection: &'a Connection,
+    /// How many rows were looked at.
+    rows: usize,
+    /// All commits from this number on were passed.
+    passed: i64,
+    /// The oldest parent of these; 0 if one has none.
+    oldest: i64,
+}
+
+impl<'a> Later<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self { connection, rows: 0, passed: i64::MAX, oldest: i64::MAX }
     }
-    Ok(built_on)
+
+    /// The changes of a path that are built on a commit, and that commit's own.
+    fn built_on(&mut self, commit: Option<i64>, path: &str) -> Result<BuiltOn, DbError> {
+        let nothing = || BuiltOn { from: i64::MAX, others: HashSet::new() };
+        let Some(first) = commit else { return Ok(nothing()) };
+        let last: Option<i64> = self
+            .connection
+            .prepare_cached("select max(seq) from change where path = ?1")?
+            .query_row([path], |row| row.get(0))?;
+        // Mostly the path was never used again, and there is nothing to look at.
+        let Some(last) = last.filter(|last| *last > first) else {
+            return Ok(BuiltOn { from: i64::MAX, others: HashSet::from([first]) });
+        };
+        if self.are_all_built_on(first)? {
+            return Ok(BuiltOn { from: first, ..nothing() });
+        }
+        let mut others = HashSet::from([first]);
+        let mut select = self.connection.prepare_cached(
+            "select child, parent from parent where child > ?1 and child <= ?2 order by child",
+        )?;
+        let mut rows = select.query(params![first, last])?;
+        while let Some(row) = rows.next()? {
+            self.rows += 1;
+            if others.contains(&row.get(1)?) {
+                others.insert(row.get(0)?);
+            }
+        }
+        Ok(BuiltOn { from: i64::MAX, others })
+    }
+
+    /// Whether all that comes after a commit is built on it.
+    fn are_all_built_on(&mut self, commit: i64) -> Result<bool, DbError> {
+        if self.oldest >= commit {
+            let mut select = self.connection.prepare_cached(
+                "select seq, (select min(parent) from parent where child = seq) from revision
+                 where seq > ?1 and seq < ?2 order by seq desc",
+            )?;
+            let mut rows = select.query(params![commit, self.passed])?;
+            while self.oldest >= commit
+                && let Some(row) = rows.next()?
+            {
+                self.rows += 1;
+                self.passed = row.get(0)?;
+                self.oldest = self.oldest.min(row.get::<_, Option<i64>>(1)?.unwrap_or(0));
+            }
+        }
+        Ok(self.oldest >= commit)
+    }
 }
 
 /// The files that a commit moved, before and after; `None` if the log hasn't that commit.
@@ -395,3 +465,6 @@ fn change(path: &str, kind: &str, other: Option<String>) -> Option<PathChange> {
     };
     Some(PathChange::of_file(path, kind, other.as_deref()))
 }
+
+#[cfg(test)]
+mod tests;
