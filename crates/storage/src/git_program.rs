@@ -44,7 +44,11 @@ const SETTINGS: [&str; 9] = [
     "core.packedGitLimit=64m",
 ];
 
-/// Limits for git and each program that it starts.
+/// Maximum processor time of each program that receives a push or packs its objects. A few megabytes of differences
+/// may stand for many gigabytes, all of which git makes.
+pub const PUSH_CPU: Duration = Duration::from_secs(120);
+
+/// What git, and each program that it starts, may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Maximum private memory of a process, in bytes; mapped files don't count.

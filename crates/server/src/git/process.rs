@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use wikigrove_tenant::storage::fsck::{self, Door};
-use wikigrove_tenant::storage::git_program::{Limits, limited};
+use wikigrove_tenant::storage::git_program::{Limits, PUSH_CPU, limited};
 
 use super::service::Service;
 
@@ -35,8 +35,8 @@ const TAKING: &[&str] = &[
     "core.logAllRefUpdates=false",
     "core.fsync=all",
 ];
-/// Maximum CPU time of a run.
-const CPU: Duration = Duration::from_secs(1800);
+/// Maximum CPU time of upload-pack.
+const GIVING_CPU: Duration = Duration::from_secs(1800);
 /// Memory limit of each upload-pack process, in bytes. The process keeps about 200 bytes per object, of
 /// which a wiki may have two million, and unpacks an object of up to 100 MB that is stored as a delta
 /// against an object that the client doesn't get.
@@ -66,11 +66,11 @@ pub(super) fn command(
     protocol: Option<&str>,
     file_bytes: Option<u64>,
 ) -> Command {
-    let memory_bytes = match service {
-        Service::UploadPack => GIVING_BYTES,
-        Service::ReceivePack => Limits::default().memory_bytes,
+    let (memory_bytes, cpu) = match service {
+        Service::UploadPack => (GIVING_BYTES, GIVING_CPU),
+        Service::ReceivePack => (Limits::default().memory_bytes, PUSH_CPU),
     };
-    let mut command = limited(Limits { memory_bytes, file_bytes, cpu: Some(CPU) });
+    let mut command = limited(Limits { memory_bytes, file_bytes, cpu: Some(cpu) });
     command
         // Run inside the directory, so that git keeps this repository even if it is moved.
         .current_dir(repository)
@@ -150,4 +150,19 @@ pub(super) async fn heard(mut stderr: ChildStderr) -> String {
         kept.extend_from_slice(&buffer[..length.min(room)]);
     }
     String::from_utf8_lossy(&kept).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_push_has_two_minutes_of_processor_time_and_a_fetch_more() {
+        let has = |service, seconds| {
+            let command = command(Path::new("."), "refs/heads/main", service, None, None);
+            command.get_args().any(|argument| argument == seconds)
+        };
+        assert!(has(Service::ReceivePack, "120"));
+        assert!(has(Service::UploadPack, "1800"));
+    }
 }

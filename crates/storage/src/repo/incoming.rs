@@ -13,7 +13,7 @@ use gix::prelude::{Find as _, HeaderExt as _};
 use super::{Commit, MAX_TREE, Repo, RepoError, View, loose, object_id};
 use crate::files::{At as _, FileError, FileSystem, size_below, size_of};
 use crate::fsck::{self, Door};
-use crate::git_program;
+use crate::git_program::{self, Limits, PUSH_CPU};
 use crate::revision::Revision;
 
 /// The name of any object.
@@ -241,7 +241,8 @@ impl Incoming {
         }
         let written = list.write_all(names.as_bytes()).and_then(|()| list.rewind());
         written.at("write the list of objects in", dir)?;
-        let mut git = git_program::command();
+        let limits = Limits { cpu: Some(PUSH_CPU), ..Limits::default() };
+        let mut git = git_program::limited(limits);
         git.current_dir(dir).args(["pack-objects", "-q", "--delta-base-offset"]).arg(&to);
         let errors = said.try_clone().at("open a file in", dir)?;
         git.stdin(list).stdout(Stdio::piped()).stderr(errors);
