@@ -75,9 +75,11 @@ impl Wiki {
     /// # Errors
     /// The repository can't be read.
     pub fn contains(&self, revision: Revision) -> Result<bool, Error> {
-        self.check_open()?;
-        let Some(head) = self.head()? else { return Ok(false) };
-        Ok(self.repo().is_commit(revision)? && self.repo().is_ancestor(revision, head)?)
+        match self.reachable(revision) {
+            Ok(_) => Ok(true),
+            Err(Error::UnknownRevision { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Up to `most` commits that changed a page, newest first; renames are followed. A page that was

@@ -1,5 +1,7 @@
 //! Saves and deletes one page. The outcome depends on the version that the change is based on.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::author::Author;
@@ -381,12 +383,18 @@ impl Wiki {
         path: &ExistingPath,
         version: Etag,
     ) -> Result<bool, Error> {
+        // What isn't in the repository was no page's content, and the history needn't be walked through.
+        if self.repo().view().header(version.as_bytes())?.is_none() {
+            return Ok(false);
+        }
         let file = path.file();
         if self.repo().find_version(head, &file, version)?.is_some() {
             return Ok(true);
         }
         let names = self.database()?.read(|c| Ok::<_, Error>(index::former_names(c, &file)?))?;
-        for name in names {
+        // A page may have gone to and fro between two names.
+        let mut seen = HashSet::from([file]);
+        for name in names.into_iter().filter(|name| seen.insert(name.clone())) {
             if self.repo().find_version(head, &name, version)?.is_some() {
                 return Ok(true);
             }

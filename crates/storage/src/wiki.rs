@@ -1,5 +1,6 @@
 //! The handle of an open wiki.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
@@ -363,8 +364,9 @@ impl Wiki {
     /// Returns `at`, if it is part of this wiki's history.
     pub(crate) fn reachable(&self, at: Revision) -> Result<Revision, Error> {
         let unknown = || Error::UnknownRevision { revision: at };
-        let head = self.current()?.ok_or_else(unknown)?;
-        if !self.repo.is_commit(at)? || !self.repo.is_ancestor(at, head)? {
+        self.current()?.ok_or_else(unknown)?;
+        // Of an object that isn't there the history needn't be walked through.
+        if !self.repo.is_commit(at)? || !self.in_history(HashSet::from([at]))?.contains(&at) {
             return Err(unknown());
         }
         Ok(at)

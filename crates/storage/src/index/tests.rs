@@ -440,3 +440,41 @@ fn links_of_pages_that_are_not_searched_follow_a_move() {
     let links = scratch.wiki().page_links(&ExistingPath::new("d").unwrap(), None, 9).unwrap();
     assert_eq!(links.outgoing.len(), 1);
 }
+
+/// Takes a commit out of the repository, so that the history behind it can't be walked through.
+fn lose(scratch: &Scratch, commit: Revision) {
+    let hex = commit.to_string();
+    let file = scratch.repo().join("objects").join(&hex[..2]).join(&hex[2..]);
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_commit_is_found_in_the_index_without_a_walk_through_the_history() {
+    let scratch = Scratch::new();
+    let first = scratch.create("home", "one").revision;
+    let second = scratch.update("home", "two").revision;
+    scratch.update("home", "three");
+    let foreign = scratch.loose_commit(&[first], &[("a.md", Some("a"))]);
+    lose(&scratch, second);
+    let (wiki, home) = (scratch.wiki(), ExistingPath::new("home").unwrap());
+    assert_eq!(&wiki.read_at(&home, first).unwrap().content[..], b"one");
+    assert!(wiki.contains(first).unwrap());
+    assert!(wiki.resolve(Some(first), &[vec!["home".to_owned()]]).unwrap()[0].is_some());
+    for unknown in [foreign, Revision::from_bytes([7; 20])] {
+        assert!(!wiki.contains(unknown).unwrap());
+        let error = wiki.read_at(&home, unknown).unwrap_err();
+        assert!(matches!(error, Error::UnknownRevision { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_base_that_is_no_object_is_unknown_without_a_walk_through_the_history() {
+    let scratch = Scratch::new();
+    scratch.create("home", "one");
+    let second = scratch.update("home", "two").revision;
+    scratch.update("home", "three");
+    lose(&scratch, second);
+    let base = Base::Version(Etag::from_bytes([7; 20]));
+    let error = scratch.save("home", "four", base).unwrap_err();
+    assert!(matches!(error, Error::UnknownBase { .. }), "{error}");
+}
