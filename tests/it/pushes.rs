@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use testkit::{Git, Grove, slug, user};
 use wikigrove_tenant::{
-    Base, Caller, Incoming, Origin, PreferenceValue, Revision, Role, TenantUpdate, Wiki,
+    Base, Caller, Incoming, NewTenant, Origin, Platform, PreferenceValue, Revision, Role,
+    TenantUpdate, Wiki,
 };
 
 /// A clone of a wiki with one commit more in it, which is pushed into `incoming`.
@@ -127,4 +128,35 @@ async fn what_a_crash_left_of_a_push_is_swept() {
     drop(incoming);
     wait_for_no_space(&grove).await;
     assert!(grove.wiki("garden", Caller::anonymous()).await.unwrap_err().is_not_found());
+}
+
+/// git runs inside the repository of the push, so that a path from somewhere else leads nowhere.
+#[tokio::test]
+async fn a_large_push_arrives_where_the_data_directory_is_relative() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = std::env::current_dir().unwrap();
+    let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let data = up.join(dir.path().join("data").strip_prefix("/").unwrap());
+    assert!(data.is_relative());
+    let platform = Platform::open(&data).await.unwrap();
+    assert!(platform.dir().is_absolute());
+    platform.create_tenant(NewTenant::new(slug("garden"))).await.unwrap();
+    let wiki = platform.wiki("garden", Caller::operator()).await.unwrap();
+    wiki.save("home", "hello", Base::New).await.unwrap();
+    let incoming = wiki.begin_push().await.unwrap();
+    let clone = Git::init(dir.path().join("clone"));
+    clone.run(&["pull", "-q", wiki.repository().unwrap().to_str().unwrap(), "main"]);
+    for n in 0..1100 {
+        clone.write(&format!("many/{n}.md"), n.to_string());
+    }
+    clone.commit("Many");
+    clone.run(&["push", "-q", incoming.dir().to_str().unwrap(), "HEAD:refs/heads/main"]);
+    // An object that nothing names, so that the others are packed anew.
+    clone.write("unnamed", "unnamed");
+    let to = format!("--git-dir={}", incoming.dir().display());
+    clone.run(&[to.as_str(), "hash-object", "-w", "unnamed"]);
+    let new = clone.run(&["rev-parse", "HEAD"]).parse().unwrap();
+    let received = wiki.receive(&incoming, new, std::future::pending()).await.unwrap();
+    assert_eq!(received.new, new);
+    assert_eq!(wiki.read("many/7").await.unwrap().content, "7");
 }

@@ -199,6 +199,12 @@ impl Platform {
         settings: Settings,
         scratch: Option<tempfile::TempDir>,
     ) -> Result<Self, Error> {
+        // Once for all: git runs in other directories.
+        let dir = std::path::absolute(&dir).map_err(|source| FileError {
+            action: "find the directory",
+            path: dir,
+            source,
+        })?;
         // Harmless before the lock is taken: another process may have the directory open, and nothing but missing
         // directories is touched.
         for needed in [dir.clone(), dir.join("wikis"), dir.join("trash"), push::incoming(&dir)] {
