@@ -283,3 +283,22 @@ async fn a_wiki_is_deleted_although_somebody_pushes_to_it() {
     // And with no end of its own, it is ended when the client is gone.
     operator.create_wiki("garden").await.good();
 }
+
+/// What the disk space of a wiki has no room for isn't received first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_its_wiki_has_no_room_for_is_ended_as_it_arrives() {
+    let (server, operator) = ServerSetup::default().start().await;
+    operator.create_wiki("garden").await.good();
+    operator.on("garden").create("roses", "red").await.good();
+    let limit = json!({ "max_disk_bytes": 2_000_000 });
+    operator.change_wiki("garden", limit).await.good();
+    let place = scratch();
+    let clone = Git::clone(&operator.on("garden").git_url(), place.path().join("clone"));
+    let mut content = vec![0; 20 << 20];
+    getrandom::fill(&mut content).unwrap();
+    clone.write("a.bin", content).commit("large");
+    let words = refused(&clone, &["origin", "main"]);
+    assert!(words.contains("413") || words.contains("exceeds"), "{words}");
+    assert_eq!(paths(&operator.on("garden")).await, ["roses"]);
+    nothing_incoming(&server);
+}

@@ -63,9 +63,10 @@ pub(super) async fn receive_pack(
     let (pieces, answer) = body_of_pieces();
     let out = Out { pieces, wishes: asked.wishes };
     let (head, begun) = oneshot::channel();
-    let upload = Upload { body, read, most: git.0.limits.pack_bytes, idle: git.0.limits.idle };
     let limits = git.0.limits;
-    let push = Push { wiki, asked, branch, incoming, repository, limits, record, place };
+    let most = incoming.largest_pack(limits.pack_bytes);
+    let upload = Upload { body, read, most, idle: limits.idle };
+    let push = Push { wiki, asked, branch, incoming, repository, limits, most, record, place };
     spawn(push.run(upload, Head::new(head), out));
     match begun.await {
         Ok(Ok(())) => Ok(answer::good(service, "result", answer)),
@@ -100,6 +101,8 @@ struct Push {
     incoming: Incoming,
     repository: Repository,
     limits: GitLimits,
+    /// Maximum size of the pack, in bytes.
+    most: u64,
     record: Record,
     place: Place,
 }
@@ -114,7 +117,7 @@ impl Push {
                 Ok(unpacked) => unpacked,
                 Err(why) => {
                     tracing::info!(wiki.slug = %self.wiki.slug(), %why, "a push was ended");
-                    if !head.begin(Err(why.problem(self.limits.pack_bytes))) {
+                    if !head.begin(Err(self.problem(&why))) {
                         // Fail the body, so that the client doesn't take it for complete.
                         let _ = out.pieces.try_send(Err(std::io::Error::other(why)));
                     }
@@ -136,6 +139,21 @@ impl Push {
         out.finish(&asked, &results).await;
     }
 
+    /// The response to a push that was ended.
+    fn problem(&self, why: &Ended) -> Problem {
+        match why {
+            Ended::TooLarge if self.most < self.limits.pack_bytes => {
+                let most = self.most;
+                let detail =
+                    format!("the disk space of the wiki leaves room for a push of {most} bytes");
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "quota_exceeded", detail)
+                    .field("what", "disk_bytes")
+                    .field("limit", most)
+            }
+            why => why.problem(self.most),
+        }
+    }
+
     /// Receives the pack into the repository of the push, and moves the branch there.
     async fn unpack(
         &mut self,
@@ -149,7 +167,7 @@ impl Push {
         let mut git = match open {
             Some(command) => {
                 let (dir, branch) = (self.incoming.dir(), &self.branch.name);
-                Some((command, exchange::start(dir, branch, &self.limits, rewrite)?))
+                Some((command, exchange::start(dir, branch, self.most, rewrite)?))
             }
             None => None,
         };

@@ -83,8 +83,11 @@ impl Wiki {
         Ok(DiskUse { repository, database, drafts, app })
     }
 
-    /// Returns the bytes that may still be added; `None`: no limit.
-    pub(crate) fn disk_left(&self) -> Result<Option<u64>, Error> {
+    /// The bytes that may be added; `None`: any number.
+    ///
+    /// # Errors
+    /// The wiki's files can't be read.
+    pub fn disk_left(&self) -> Result<Option<u64>, Error> {
         let Some(limit) = self.disk_limit() else { return Ok(None) };
         Ok(Some(limit.saturating_sub(self.disk_use()?.total())))
     }

@@ -15,7 +15,14 @@ use crate::{Action, Error, Platform, TenantId, random};
 
 /// An empty repository for git to receive one push in. It is removed when this is dropped, or, if the process dies, at
 /// the next start.
-pub struct Incoming(Arc<Space>);
+pub struct Incoming {
+    space: Arc<Space>,
+    /// The bytes that the wiki may still take; `None`: any number.
+    room: Option<u64>,
+}
+
+/// The size in bytes that a push may have besides the room that its wiki has left: it may only remove files.
+const BESIDE_ROOM: u64 = 16 << 20;
 
 /// The directory, which exists as long as an operation uses it, even one whose caller was cancelled.
 struct Space {
@@ -28,7 +35,12 @@ struct Space {
 impl Incoming {
     /// The path of the repository.
     pub fn dir(&self) -> &Path {
-        &self.0.dir
+        &self.space.dir
+    }
+
+    /// The largest pack to receive, in bytes, where no push may exceed `limit`: what the wiki can't keep needn't arrive.
+    pub fn largest_pack(&self, limit: u64) -> u64 {
+        self.room.map_or(limit, |room| limit.min(room.saturating_add(BESIDE_ROOM)))
     }
 }
 
@@ -49,7 +61,8 @@ impl Wiki {
                     return Ok(None);
                 }
                 wiki.create_scratch(&space.dir)?;
-                Ok(Some(Incoming(Arc::new(space))))
+                let room = wiki.disk_left()?;
+                Ok(Some(Incoming { space: Arc::new(space), room }))
             })
             .await?;
         made.ok_or_else(|| Error::GitDisabled { wiki: self.slug().clone() })
@@ -69,7 +82,7 @@ impl Wiki {
         given_up: impl Future<Output = ()>,
     ) -> Result<Received, Error> {
         self.allow(Action::Write).await?;
-        let space = incoming.0.clone();
+        let space = incoming.space.clone();
         if space.wiki != self.id() {
             return Err(Error::UnknownWiki);
         }
@@ -150,6 +163,6 @@ impl Drop for Space {
 
 impl std::fmt::Debug for Incoming {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Incoming").field("dir", &self.0.dir).finish_non_exhaustive()
+        f.debug_struct("Incoming").field("dir", &self.space.dir).finish_non_exhaustive()
     }
 }

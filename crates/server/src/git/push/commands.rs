@@ -166,7 +166,7 @@ mod tests {
 
     async fn parsed(bytes: &[u8]) -> Result<(Option<Asked>, BytesMut), Problem> {
         let (first, rest) = bytes.split_at(bytes.len() / 2);
-        let mut body: Body = Box::new(std::io::Cursor::new(rest.to_vec()));
+        let mut body = Body::plain(std::io::Cursor::new(rest.to_vec()));
         let mut buffer = BytesMut::from(first);
         let asked = read(&mut body, &mut buffer).await?;
         body.read_buf(&mut buffer).await.unwrap();

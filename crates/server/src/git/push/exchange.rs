@@ -17,7 +17,6 @@ use wikigrove_tenant::storage::fsck::Finding;
 use super::commands::{Asked, Command};
 use super::report::{Out, Refused, said_of};
 use super::unable;
-use crate::git::limits::GitLimits;
 use crate::git::pace::{Pace, TooSlow};
 use crate::git::packet::{Malformed, Packet};
 use crate::git::places::Place;
@@ -43,6 +42,8 @@ pub(super) enum Ended {
     TooLong,
     #[error("it was too large")]
     TooLarge,
+    #[error("it was packed too well")]
+    Bomb,
     #[error("the wiki was closed")]
     Closed,
     #[error("it can't be read: {0}")]
@@ -59,6 +60,9 @@ impl Ended {
             Self::TooLarge => request::too_large(pack_bytes),
             Self::Unreadable(_) => {
                 request::unreadable("it ended early, or isn't what it says it is")
+            }
+            Self::Bomb => {
+                request::unreadable("gzip makes it more than 200 times smaller, as no pack is")
             }
             Self::Stalled => {
                 let detail = "the push did not arrive in time";
@@ -103,18 +107,18 @@ pub(super) struct Receiving {
     pub(super) pipes: Option<Pipes>,
 }
 
-/// Starts git in the repository of a push.
+/// Starts git in the repository of a push, whose pack may have `most` bytes.
 pub(super) fn start(
     dir: &Path,
     branch: &str,
-    limits: &GitLimits,
+    most: u64,
     rewrite: bool,
 ) -> Result<Receiving, Ended> {
-    let file_bytes = limits.pack_bytes.saturating_add(BESIDE);
+    let file_bytes = most.saturating_add(BESIDE);
     let mut command = command(dir, branch, Service::ReceivePack, None, Some(file_bytes));
     command
         .args(["-c", &format!("receive.denyNonFastForwards={}", !rewrite)])
-        .args(["-c", &format!("receive.maxInputSize={}", limits.pack_bytes)])
+        .args(["-c", &format!("receive.maxInputSize={most}")])
         .args([Service::ReceivePack.command(), "--stateless-rpc", "."]);
     let (process, pipes) = Process::start(command).map_err(Ended::Git)?;
     Ok(Receiving { process, pipes: Some(pipes) })
@@ -187,6 +191,9 @@ async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> R
         if passed > most {
             return Err(Ended::TooLarge);
         }
+        if body.is_bomb(passed) {
+            return Err(Ended::Bomb);
+        }
         if let Some(git) = &mut to
             && git.write_all(&piece).await.is_err()
         {
@@ -195,10 +202,12 @@ async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> R
         }
         piece.clear();
         piece.reserve(PIECE);
+        let received = body.received();
         let got = pace.keep(|| place.is_contended(), body.read_buf(&mut piece)).await;
         match got.map_err(|TooSlow| Ended::Stalled)?.map_err(Ended::Unreadable)? {
             0 => return Ok(()),
-            length => pace.moved(length),
+            // What counts is what the client sent, not what gzip makes of it.
+            _ => pace.moved(usize::try_from(body.received() - received).unwrap_or(usize::MAX)),
         }
     }
 }
