@@ -44,19 +44,19 @@ pub(crate) use read::{Commit, FileChange, View};
 pub(crate) use region::Region;
 pub(crate) use write::{Draft, Edit, Prepared, blob_id};
 
-/// Pack indices one open handle can hold. gix fixes the number when it opens and fails beyond it.
+/// Maximum number of pack indices of one open handle. gix fixes it when it opens, and fails beyond it.
 const PACK_SLOTS: u16 = 256;
-/// The largest tree that is read, in bytes: a folder of several hundred thousand files.
+/// Maximum size of a tree that is read, in bytes: a folder of several hundred thousand files.
 pub(crate) const MAX_TREE: u64 = 32 << 20;
 /// The branch of a new wiki.
 pub(crate) const NEW_BRANCH: &str = "refs/heads/main";
 
-/// A file of a tree, as far as a wiki is concerned.
+/// An entry of a git tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The file mode, such as 0o100644.
     pub(crate) mode: u16,
-    /// The blob (or, for a submodule, the commit) it names.
+    /// The blob (of a submodule, the commit) that the entry names.
     pub(crate) id: Etag,
 }
 
@@ -64,36 +64,36 @@ impl Entry {
     pub(crate) const FILE: u16 = 0o100_644;
     const EXECUTABLE: u16 = 0o100_755;
 
-    /// Whether this is an ordinary file, not a link, a submodule or a directory.
+    /// Returns `true` for an ordinary file, not a link, a submodule or a directory.
     pub(crate) fn is_file(self) -> bool {
         matches!(self.mode, Self::FILE | Self::EXECUTABLE)
     }
 
-    /// Whether this is a directory.
+    /// Returns `true` for a directory.
     pub(crate) fn is_directory(self) -> bool {
         self.mode == 0o40_000
     }
 }
 
-/// A bare repository and the one branch that is the wiki.
+/// A bare repository and the one branch that holds the wiki.
 pub(crate) struct Repo {
     shared: gix::ThreadSafeRepository,
     dir: PathBuf,
     branch: FullName,
-    /// The branch's own file, which holds its commit unless the refs were packed.
+    /// The branch's ref file, which holds its commit unless the refs were packed.
     branch_file: PathBuf,
-    /// Whether packs are missing or can't be read.
+    /// True if packs are missing or can't be read.
     lacks_packs: AtomicBool,
-    /// Whether a sync failed after objects were moved in: those that are there may not be on the disk,
-    /// and no later sync would say so.
+    /// True if a sync failed after objects were moved in: the objects of the repository may not be durable,
+    /// and no later sync would report it.
     doubted: AtomicBool,
-    /// The bytes of its files.
+    /// The size of the repository's files.
     size: size::Size,
 }
 
 impl Repo {
-    /// Creates an empty repository in `dir`, which must not exist: the five entries git needs, and
-    /// none of the samples and hooks `git init` adds. The caller syncs the parent directory.
+    /// Creates an empty repository in `dir`, which must not exist: the five entries git needs, and none of
+    /// the samples and hooks that `git init` adds. The caller syncs the parent directory.
     pub(crate) fn create(dir: &Path, branch: &str) -> Result<(), FileError> {
         files::create_private_dir(dir)?;
         files::write_new(&dir.join("HEAD"), format!("ref: {branch}\n").as_bytes())?;
@@ -105,11 +105,11 @@ impl Repo {
         files::sync_dir(dir)
     }
 
-    /// Opens the repository without looking at the machine's or the user's git configuration, after putting
-    /// in order what a killed process or a restore left. Only for the one owner of the wiki.
+    /// Opens the repository without reading the machine's or the user's git configuration, after repairing
+    /// the leftovers of a killed process or a restore. Only for the one owner of the wiki.
     ///
     /// # Errors
-    /// It isn't a repository, is a link to somewhere else, or borrows objects from another one.
+    /// `dir` isn't a repository, is a symbolic link, or borrows objects from another repository.
     pub(crate) fn open(dir: &Path) -> Result<Self, RepoError> {
         refuse_escapes(dir)?;
         constant_files::mend(dir, None)?;
@@ -128,7 +128,7 @@ impl Repo {
             .open_path_as_is(true)
             .with(gix::sec::Trust::Full)
             .object_store_slots(slots)
-            // An object is what its id says, and not what some ref says in its place.
+            // An object id must lead to that object, not to a replacement that some ref names.
             .config_overrides(["core.useReplaceRefs=false"])
             .open(dir)
             .map_err(|e| RepoError::unusable(dir, e))?;
@@ -142,24 +142,24 @@ impl Repo {
         Ok(repo)
     }
 
-    /// Gives packs good indices again that have lost them since the repository was opened.
+    /// Makes new indices for packs that lost theirs since the repository was opened.
     pub(crate) fn mend_packs(&self) -> Result<(), RepoError> {
         self.lacks_packs.store(mend_packs::mend(&self.dir)?, Ordering::Relaxed);
         self.look_for_packs();
         Ok(())
     }
 
-    /// Whether packs are missing or can't be read, so that a missing object may come back.
+    /// Returns `true` if packs are missing or can't be read, so that a missing object may come back.
     pub(crate) fn lacks_packs(&self) -> bool {
         self.lacks_packs.load(Ordering::Relaxed)
     }
 
-    /// Returns `true` if the branch has a file of its own.
+    /// Returns `true` if the branch has a ref file of its own.
     pub(crate) fn has_branch_file(&self) -> bool {
         self.branch_file.is_file()
     }
 
-    /// Removes what isn't a file and has the name of the branch's: an empty directory, or a link to nothing.
+    /// Removes an empty directory or a dangling link that has the name of the branch's ref file.
     pub(crate) fn clear_branch(&self) -> Result<(), RepoError> {
         let path = &self.branch_file;
         match std::fs::symlink_metadata(path) {
@@ -170,10 +170,11 @@ impl Repo {
         Ok(())
     }
 
-    /// Takes notice of all packs that are there now. An object is looked for in the packs that are known, then
-    /// among the loose ones, then in other packs: a damaged file would hide what a new pack has.
+    /// Loads the current list of packs. gix looks for an object in the packs that it knows, then among the
+    /// loose objects, then in other packs: without this, a damaged loose file would hide the copy in a new
+    /// pack.
     pub(crate) fn look_for_packs(&self) {
-        // Looking for what isn't there makes gix list them.
+        // Looking up an object that doesn't exist makes gix list the packs.
         let nothing = gix::ObjectId::null(gix::hash::Kind::Sha1);
         gix::objs::Exists::exists(&self.local().objects, &nothing);
     }
@@ -183,7 +184,7 @@ impl Repo {
         &self.dir
     }
 
-    /// Writes again what the git program needs and doesn't find: HEAD and config.
+    /// Rewrites HEAD and config, which the git program needs, if they are missing or damaged.
     pub(crate) fn mend_constant_files(&self) -> Result<(), RepoError> {
         constant_files::mend(&self.dir, Some(&self.branch()))
     }
@@ -198,7 +199,7 @@ impl Repo {
         self.shared.to_thread_local()
     }
 
-    /// The commit the branch points to; `None` while nothing was ever saved.
+    /// The commit that the branch points to; `None` before the first save.
     pub(crate) fn head(&self) -> Result<Option<Revision>, RepoError> {
         let local = self.local();
         let damaged = |source| RepoError::DamagedRef { name: self.branch(), source };
@@ -216,8 +217,8 @@ impl Repo {
         }
     }
 
-    /// Changes whenever the branch may have moved, whoever moved it: one or two `stat` calls
-    /// instead of reading and parsing the ref.
+    /// A stamp that changes whenever any process may have moved the branch. It costs one or two `stat`
+    /// calls instead of reading and parsing the ref.
     pub(crate) fn head_stamp(&self) -> HeadStamp {
         // A loose ref wins over a packed one, so the second file matters only without the first.
         match file_stamp(&self.branch_file) {
@@ -233,18 +234,19 @@ impl std::fmt::Debug for Repo {
     }
 }
 
-/// Identity, size and time of the ref's files.
+/// Identity, size and time of the two files that can hold the ref.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeadStamp(Option<FileStamp>, Option<FileStamp>);
 
 type FileStamp = (u64, u64, u128);
 
-/// The clock of file times ticks every few milliseconds. Two moves within one tick can leave the
-/// same stamp, if the second file gets the number of the one before.
+/// The clock of file times ticks every few milliseconds. Two moves within one tick can leave the same
+/// stamp, if the second ref file gets the inode number of the first.
 const TICK: Duration = Duration::from_millis(20);
 
 impl HeadStamp {
-    /// Whether a later move of the branch would show: there is a file, and it is older than one tick.
+    /// Returns `true` if a later move of the branch is sure to change the stamp: the file exists and is
+    /// older than one tick.
     pub(crate) fn is_settled(self) -> bool {
         if self == Self(None, None) {
             return false;
@@ -265,7 +267,8 @@ fn file_stamp(path: &Path) -> Option<FileStamp> {
     Some((identity, metadata.len(), modified))
 }
 
-/// The branch HEAD names. It isn't followed: a damaged branch is met later, where it can be repaired.
+/// The branch that HEAD names. The branch isn't read: a damaged one is found later, where it can be
+/// repaired.
 fn head_branch(shared: &gix::ThreadSafeRepository, dir: &Path) -> Result<FullName, RepoError> {
     let head =
         shared.to_thread_local().refs.find("HEAD").map_err(|e| RepoError::unusable(dir, e))?;
@@ -278,7 +281,7 @@ fn head_branch(shared: &gix::ThreadSafeRepository, dir: &Path) -> Result<FullNam
     }
 }
 
-/// Accepts the full name of a branch, as git would.
+/// Checks the full name of a branch by git's rules.
 pub(crate) fn check_branch(name: &str) -> Result<(), RepoError> {
     let is_valid = name.starts_with("refs/heads/") && FullName::try_from(name).is_ok();
     if is_valid {
@@ -288,8 +291,8 @@ pub(crate) fn check_branch(name: &str) -> Result<(), RepoError> {
     }
 }
 
-/// git takes a directory without `refs` for no repository, and many a copy leaves empty directories
-/// out: the branches may all be in `packed-refs`.
+/// git doesn't accept a directory without `refs` as a repository, and many copying tools omit empty
+/// directories. `refs` may be empty: all branches may be in `packed-refs`.
 fn restore_empty_dirs(dir: &Path) -> Result<(), FileError> {
     if !dir.join("HEAD").is_file() || !dir.join("objects").is_dir() {
         return Ok(());
@@ -303,8 +306,8 @@ fn restore_empty_dirs(dir: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// A repository that is a link, or that reads another one's objects, could show one wiki's
-/// content in another.
+/// Refuses a repository that is a symbolic link or reads another repository's objects: it could show one
+/// wiki's content in another.
 fn refuse_escapes(dir: &Path) -> Result<(), RepoError> {
     let kind = std::fs::symlink_metadata(dir).at("read", dir)?;
     if !kind.is_dir() {

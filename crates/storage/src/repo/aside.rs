@@ -1,13 +1,13 @@
-//! Where files are kept that can't be used and may be of use to a person.
+//! The place for files that can't be used, but from which a person may still recover something.
 
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, At as _, FileError};
 
-/// The directory, inside the repository: git doesn't look there.
+/// The directory inside the repository; git doesn't look there.
 const ASIDE: &str = "set-aside";
 
-/// Moves a file of the repository there, durably; returns where it is then.
+/// Moves a file of the repository into the directory, durably; returns its new path.
 pub(super) fn set_aside(repo: &Path, file: &Path) -> Result<PathBuf, FileError> {
     let aside = repo.join(ASIDE);
     if !aside.is_dir() {
@@ -27,7 +27,7 @@ pub(super) fn set_aside(repo: &Path, file: &Path) -> Result<PathBuf, FileError> 
     Ok(to)
 }
 
-/// Whether a pack is kept there, or an index whose pack is missing.
+/// Returns `true` if the directory holds a pack, or an index whose pack is missing.
 pub(super) fn has_packs(repo: &Path) -> bool {
     let Ok(mut entries) = std::fs::read_dir(repo.join(ASIDE)) else { return false };
     entries.any(|entry| {

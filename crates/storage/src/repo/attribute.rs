@@ -1,9 +1,9 @@
-//! Which commit last changed each page.
+//! The commit that last changed each page.
 //!
-//! All pages are followed at once: at a commit, a page that is the same in a parent is handed to
-//! that parent (the first such, as `git log` does), and what no parent has is the commit's own
-//! work. Each page travels one way down the history, so the order of visits doesn't matter for
-//! the result; newest first keeps the pages together and reads each commit once.
+//! All pages are followed at once: at a commit, a page that is the same in a parent is handed to that
+//! parent (the first such, as `git log` does), and a page that differs from every parent was changed by the
+//! commit itself. Each page travels one way down the history, so the order of visits doesn't matter for the
+//! result; newest first keeps the pages together and reads each commit once.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
@@ -16,14 +16,14 @@ use crate::revision::Revision;
 /// Below this number of files, looking each up is cheaper than comparing whole trees.
 const FEW: usize = 3;
 
-/// Whose last change is asked for: paths of files.
+/// Paths of the files whose last change is asked for.
 pub(crate) type Want = HashSet<Vec<u8>>;
 
 impl Repo {
-    /// The commit that last changed each file of `want`, all of which exist in `head`.
+    /// Finds the commit that last changed each file of `want`, all of which exist in `head`.
     ///
-    /// The walk ends at `known`: a file that reaches it unchanged is left out of the answer.
-    /// `progress` hears the number of commits visited so far.
+    /// The walk ends at `known`: a file that reaches it unchanged is left out of the result. `progress`
+    /// gets the number of commits visited so far.
     pub(crate) fn attribute(
         &self,
         head: Revision,
@@ -45,7 +45,7 @@ impl Repo {
                 if paths.is_empty() {
                     break;
                 }
-                // What changed is little and what didn't is nearly all: the set itself is handed on.
+                // Few files change in a commit: the set of unchanged files is handed on without a copy.
                 let mut changed = differing(&local, parent, commit, &paths)?;
                 changed.retain(|path| paths.remove(path));
                 let same = std::mem::replace(&mut paths, changed);
@@ -108,7 +108,7 @@ fn parents(local: &gix::Repository, commit: Revision) -> Result<Vec<Revision>, R
     Ok(commit.parent_ids().map(|id| revision(&id)).collect())
 }
 
-/// Those of `paths` that are different, or missing, in `parent`.
+/// The files of `paths` that are different or missing in `parent`.
 fn differing(
     local: &gix::Repository,
     parent: Revision,

@@ -1,4 +1,4 @@
-//! Who wrote each line, by gix.
+//! The author of each line, by gix.
 
 use gix::bstr::BStr;
 
@@ -7,13 +7,13 @@ use super::old_commits::Walkable;
 use super::{Repo, RepoError, object_id, revision};
 use crate::revision::Revision;
 
-/// The most lines that a version of the file may have. Comparing two versions can't be interrupted; with
-/// so many lines that are as unlike as can be, it takes half a second.
+/// Maximum number of lines of a version of the file. Comparing two versions can't be interrupted; two
+/// versions of this many lines with nothing in common take half a second.
 const MOST_LINES: usize = 100_000;
 
 impl Repo {
-    /// Runs of lines of a file in a commit, in order: the first line counted from 0, their number, and
-    /// the commit that brought them. Renames are followed. It ends with the thread's deadline.
+    /// Runs of lines of a file in a commit, in order: the first line counted from 0, the number of lines,
+    /// and the commit that brought them. Renames are followed. Ends at the thread's deadline.
     pub(crate) fn blame(
         &self,
         at: Revision,
@@ -24,7 +24,7 @@ impl Repo {
 
     fn runs(&self, at: Revision, path: &str) -> Result<Vec<(usize, usize, Revision)>, gix::Error> {
         let mut local = self.local();
-        // The same few trees are looked at again and again.
+        // The same few trees are read again and again.
         local.object_cache_size(32 << 20);
         let options = gix::blame::Options {
             diff_algorithm: gix::diff::blob::Algorithm::Myers,
@@ -47,7 +47,7 @@ impl Repo {
     }
 }
 
-/// In order, and one run where several that follow each other are of one commit.
+/// Sorts the runs and joins adjacent ones of the same commit.
 fn joined(mut runs: Vec<(usize, usize, Revision)>) -> Vec<(usize, usize, Revision)> {
     runs.sort_unstable();
     runs.dedup_by(|next, run| {

@@ -12,12 +12,12 @@ use crate::revision::Etag;
 
 /// Up to this size (bytes) a blob is read and checked as a whole.
 const SMALL: u64 = 256 * 1024;
-/// How much is read and hashed at once.
+/// Number of bytes that are read and hashed at once.
 const CHUNK: usize = 64 * 1024;
-/// `blob `, the digits of any size, and NUL.
+/// Maximum length of an object's header: `blob `, the digits of any size, and NUL.
 const MAX_HEADER: usize = 32;
 
-/// The blob id of the `size` bytes that `content` has.
+/// Computes the blob id of the `size` bytes that `content` has.
 pub(crate) fn blob_id_of(content: &mut dyn Read, size: u64) -> io::Result<Etag> {
     let mut hash = gix::hash::hasher(gix::hash::Kind::Sha1);
     hash.update(&gix::objs::encode::loose_header(Kind::Blob, size));
@@ -33,10 +33,10 @@ pub(crate) fn blob_id_of(content: &mut dyn Read, size: u64) -> io::Result<Etag> 
 }
 
 impl Repo {
-    /// Opens a blob. What is small is read and checked at once; a larger one that has a file of its
-    /// own is read from that, which may then be deleted or packed. Out of a pack git unpacks objects
-    /// only as a whole: a larger one is in memory for a moment and waits in a file without a name.
-    /// `None`: it is in a pack and has more than `packed_limit` bytes.
+    /// Opens a blob. A small one is read and checked at once. A larger loose object is read from its file,
+    /// which may be deleted or packed meanwhile. git unpacks an object of a pack only as a whole: a larger
+    /// one is in memory for a moment and then in an unnamed temporary file. `None` if the blob is in a pack
+    /// and has more than `packed_limit` bytes.
     pub(crate) fn open_blob(
         &self,
         id: Etag,
@@ -67,7 +67,7 @@ impl Repo {
         Ok(file)
     }
 
-    /// `None` when the object is in a pack, or nowhere.
+    /// Opens a loose object; `None` if it is in a pack or doesn't exist.
     fn open_loose(&self, id: Etag) -> Result<Option<Box<Loose>>, RepoError> {
         let id = object_id(id.as_bytes());
         let path = self.loose_path(&id);
@@ -96,17 +96,17 @@ enum Source {
 }
 
 impl BlobReader {
-    /// All bytes of the blob.
+    /// The size of the blob in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Whether reading waits for no disk.
+    /// Returns `true` if reading never waits for the disk.
     pub(crate) fn is_in_memory(&self) -> bool {
         matches!(self.source, Source::Memory(_))
     }
 
-    /// Leaves out the next `bytes`. Of an object in a file of its own they are inflated all the same.
+    /// Skips the next `bytes`. A loose object is inflated all the same.
     pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let bytes = bytes.min(self.left);
         let by = i64::try_from(bytes).map_err(io::Error::other)?;
@@ -124,8 +124,8 @@ impl BlobReader {
 
 impl Read for BlobReader {
     /// # Errors
-    /// The object is damaged: it is shorter or longer than it says, or its checksum is wrong. That is
-    /// noticed before the last byte is handed out.
+    /// The object is damaged: its length isn't the one in its header, or its checksum is wrong. The error
+    /// comes before the last byte is returned.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let wanted = out.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         if wanted == 0 {
@@ -154,7 +154,7 @@ impl Read for BlobReader {
 struct Loose {
     file: BufReader<File>,
     state: Decompress,
-    /// Whether the end of the compressed stream was seen, and its checksum was right.
+    /// True once the end of the compressed stream was read and its checksum was right.
     ended: bool,
     size: u64,
 }
@@ -183,7 +183,7 @@ impl Loose {
             .ok_or_else(|| damaged("it doesn't begin as a blob does"))
     }
 
-    /// As [`Read::read`]: at least one byte, unless the stream has ended.
+    /// As [`Read::read`]: returns at least one byte, unless the stream has ended.
     fn inflate(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while !self.ended {
             let input = self.file.fill_buf()?;

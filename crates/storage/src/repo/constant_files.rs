@@ -1,5 +1,5 @@
-//! HEAD and config. They never change, so they are written again when they are missing or damaged: without them
-//! the directory is no repository for git.
+//! HEAD and config. They never change, so missing or damaged ones are rewritten: without them, git doesn't
+//! accept the directory as a repository.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -9,8 +9,8 @@ use super::aside::set_aside;
 use super::{NEW_BRANCH, RepoError, check_branch};
 use crate::files::{self, At as _, FileError};
 
-/// What git is told about our repositories. Packing refs beside a writer loses updates, so no
-/// program does it unless it is ours and holds the lock; nothing else cleans up on its own either.
+/// git's configuration of our repositories. Packing refs while another process writes loses updates, so
+/// only our code does it, under the lock; git's own automatic cleanups are off, too.
 pub(super) const CONFIG: &[u8] = b"[core]
 \trepositoryformatversion = 0
 \tfilemode = true
@@ -29,8 +29,8 @@ pub(super) const CONFIG: &[u8] = b"[core]
 \thideRefs = refs/wiki
 ";
 
-/// Writes HEAD and config again if need be. HEAD names `branch` then; if that isn't known, the only branch
-/// there is.
+/// Rewrites HEAD and config if they are missing or damaged. HEAD then names `branch` or, if that isn't
+/// known, the only branch of the repository.
 ///
 /// # Errors
 /// HEAD is damaged and any of several branches could be the wiki's.
@@ -66,7 +66,7 @@ fn mend_config(dir: &Path) -> Result<(), FileError> {
     files::replace(&path, CONFIG)
 }
 
-/// `None` if there is no such file. An empty directory of its name is removed.
+/// Reads a file; `None` if it doesn't exist. An empty directory of its name is removed.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match std::fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -78,7 +78,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     }
 }
 
-/// Whether HEAD says something that a person may have wanted: a branch, or a commit, which is refused later.
+/// Returns `true` if HEAD has content that a person may have set: a branch, or a commit, which is refused
+/// later.
 fn is_good_head(head: &[u8]) -> bool {
     let Ok(head) = std::str::from_utf8(head) else { return false };
     match head.trim_end().strip_prefix("ref:") {
@@ -87,7 +88,8 @@ fn is_good_head(head: &[u8]) -> bool {
     }
 }
 
-/// Whether git can read it, and it isn't the beginning of ours: a person may have changed it.
+/// Returns `true` if git can read the config and it isn't a truncated copy of ours: a person may have
+/// changed it.
 fn is_good_config(config: &[u8]) -> bool {
     let is_cut_off = config.len() < CONFIG.len() && CONFIG.starts_with(config);
     !is_cut_off
@@ -95,7 +97,7 @@ fn is_good_config(config: &[u8]) -> bool {
         && gix::config::parse::Events::from_bytes(config, None).is_ok()
 }
 
-/// The branch that the wiki must be.
+/// The branch that must be the wiki's: the only one, or the default branch of a new wiki.
 fn likely_branch(dir: &Path) -> Result<String, RepoError> {
     let mut branches = BTreeSet::new();
     loose_branches(&dir.join("refs/heads"), "refs/heads", &mut branches)?;

@@ -1,4 +1,4 @@
-//! Looking up very many paths of one commit.
+//! Lookups of very many paths of one commit.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -7,12 +7,12 @@ use super::read::View;
 use super::{Entry, RepoError};
 use crate::revision::Revision;
 
-/// The directories of a commit, each of which is read once: to look up every file of a large directory by
-/// reading it anew would take the square of their number.
+/// The directories of a commit, each of which is read once: reading a large directory anew for each of its
+/// files would take time quadratic in their number.
 pub(crate) struct Directories<'a> {
     pub(super) view: &'a View,
     pub(super) commit: Revision,
-    /// By path: what is in them. Nothing is in what isn't a directory.
+    /// The entries of each directory that was read, by its path. A path that isn't a directory has none.
     pub(super) known: HashMap<String, HashMap<String, Entry>>,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with a repository.
+//! Errors of a repository.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -8,7 +8,7 @@ use crate::files::{FileError, is_disk_full, is_passing, is_unavailable};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a repository could not be opened, read or written.
+/// The reason why a repository could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RepoError {
     #[error("`{}` can't be used as a wiki's repository: {source}", dir.display())]
@@ -17,25 +17,25 @@ pub(crate) enum RepoError {
     DamagedRef { name: String, source: Source },
     #[error("git object {id} is damaged or missing: {source}")]
     DamagedObject { id: String, source: Source },
-    /// Somebody else moved the branch since it was read.
+    /// The branch moved since it was read.
     #[error("the branch moved meanwhile")]
     Moved,
     #[error("the disk is full")]
     DiskFull,
     #[error("the repository is locked by another program")]
     Locked,
-    /// Something is short for now; the repository may be as good as ever.
+    /// A resource is short for now, such as memory or disk space; the repository may be intact.
     #[error("the repository can't be read or written at present: {0}")]
     Busy(Source),
     #[error(transparent)]
     File(#[from] FileError),
-    /// The deadline of the work passed, or its result isn't needed any more.
+    /// The deadline of the work passed, or the work was cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// A text that was to be compared has too many lines for that.
+    /// A text has too many lines to be compared.
     #[error("a version of it has more than {limit} lines, too many to be compared")]
     TooManyLines { limit: usize },
-    /// Trees share what is below them: a few of them make paths without end.
+    /// The commit has too many paths: a few trees that share subtrees can make any number of them.
     #[error("there are too many files to be listed, or their paths are too long")]
     TooManyPaths,
     #[error("git: {0}")]
@@ -47,22 +47,23 @@ impl RepoError {
         Self::reading(error, |source| Self::Unusable { dir: dir.to_owned(), source })
     }
 
-    /// A ref or object that could not be read: `damaged` unless the system is to blame.
+    /// Maps a failed read of a ref or object: `damaged`, unless the error comes from the operating system.
     pub(super) fn reading(error: gix::Error, damaged: impl FnOnce(Source) -> Self) -> Self {
         if Self::blames_the_system(&error) { error.into() } else { damaged(chain(&error).into()) }
     }
 
-    /// Whether the error says nothing about what is in a file, because it couldn't be looked at.
+    /// Returns `true` if the error comes from the operating system and says nothing about the content of
+    /// the file.
     pub(super) fn blames_the_system(error: &gix::Error) -> bool {
         system_errors(error).any(is_unavailable)
     }
 
-    /// An object that could not be read.
+    /// The error for an object that could not be read.
     pub(super) fn reading_object(id: &gix::oid, error: impl Into<gix::Error>) -> Self {
         Self::reading(error.into(), |source| Self::DamagedObject { id: id.to_string(), source })
     }
 
-    /// What a git program that failed said: whether something was short, or what it found.
+    /// Maps the failure of a git program: a short resource, or an error that it found in the repository.
     pub(crate) fn of_git(status: ExitStatus, said: &str) -> Self {
         let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
         if says(&["No space left on device", "Disk quota exceeded", "File too large"]) {
@@ -113,7 +114,7 @@ fn system_errors(error: &gix::Error) -> impl Iterator<Item = &std::io::Error> {
     error.iter_errors().filter_map(|cause| cause.downcast_ref())
 }
 
-/// gix says what it tried at the top and why it failed further down.
+/// The whole chain of an error: gix reports the attempted operation at the top and the cause further down.
 fn chain(error: &gix::Error) -> String {
     let mut lines: Vec<String> = Vec::new();
     for cause in error.iter_errors() {

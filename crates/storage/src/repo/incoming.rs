@@ -1,5 +1,5 @@
-//! The scratch repository that a push arrives in. It borrows the wiki's objects and keeps to itself
-//! what is new, until that was looked at; then its files are moved over.
+//! The scratch repository that receives a push. It borrows the wiki's objects and holds the new ones
+//! separately until they were checked; then their files are moved into the wiki.
 
 use std::collections::HashSet;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -16,49 +16,50 @@ use crate::fsck::{self, Door};
 use crate::git_program::{self, Limits, PUSH_CPU};
 use crate::revision::Revision;
 
-/// The name of any object.
+/// An object id in bytes.
 pub(crate) type Id = [u8; 20];
 
-/// Of a push with fewer objects each gets a file of its own: otherwise two hundred pushes of one page
-/// would leave two hundred packs, and every reader looks through all of them.
+/// A push with fewer objects is stored as loose objects: otherwise two hundred pushes of one page would
+/// leave two hundred packs, and every reader searches all of them.
 const PACK_FROM: usize = 1000;
-/// Unless they are larger than this together, in bytes. A pack may hold a thousand times its size.
+/// Maximum total size of objects that are stored loose, in bytes; more become a pack. A pack can inflate to
+/// a thousand times its size.
 const LOOSE_BYTES: u64 = 64 << 20;
 
-/// The kind of an object, and what it costs to read it, as its header says: nothing was inflated yet.
+/// The header of an object: its kind and the cost of reading it. Its content wasn't inflated yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub(crate) is_commit: bool,
     pub(crate) is_tree: bool,
     pub(crate) is_blob: bool,
-    /// Bytes.
+    /// Size in bytes.
     pub(crate) size: u64,
-    /// How many differences have to be applied to get it.
+    /// Number of deltas that have to be applied to read the object.
     pub(crate) deltas: u32,
 }
 
-/// What was pushed, beside what the wiki has.
+/// The objects of a push, together with those of the wiki.
 pub(crate) struct Incoming {
     repo: Repo,
     view: View,
-    /// The packs, without the extensions of their files.
+    /// Paths of the packs, without file extensions.
     packs: Vec<PathBuf>,
-    /// The objects in them, and those that git unpacked.
+    /// Ids of the objects in the packs and of the loose ones.
     ids: HashSet<Id>,
     has_unpacked: bool,
 }
 
-/// Files that are ready to be moved into the wiki, and on the disk.
+/// Durable files that are ready to be moved into the wiki.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
-    /// Objects of their own, each with its name below `objects`.
+    /// Files of loose objects, each with its name below `objects`.
     loose: Vec<(PathBuf, String)>,
-    /// Packs without the extensions of their files, each with the name it gets.
+    /// Paths of packs without file extensions, each with its name in the wiki.
     packs: Vec<(PathBuf, String)>,
 }
 
 impl Staged {
-    /// The bytes of all files.
+    /// The total size of all files in bytes.
     pub(crate) fn bytes(&self) -> Result<u64, FileError> {
         let mut bytes = 0;
         for (file, _) in &self.loose {
@@ -74,7 +75,7 @@ impl Staged {
 }
 
 impl Incoming {
-    /// Makes a repository in `dir`, which must not exist, that borrows the objects of `wiki` and has its
+    /// Creates a repository in `dir`, which must not exist. It borrows the objects of `wiki` and has its
     /// branch. Nothing in it needs to survive a power cut.
     pub(crate) fn create(dir: &Path, wiki: &Repo) -> Result<(), RepoError> {
         crate::files::create_private_dir(dir)?;
@@ -85,7 +86,7 @@ impl Incoming {
             std::fs::write(&path, content).at("write", &path)
         };
         let branch = wiki.branch();
-        // Git reads a quoted string like one of C.
+        // git reads a quoted string with the escapes of C.
         let quoted = branch.replace('\\', "\\\\").replace('"', "\\\"");
         write("HEAD", format!("ref: {branch}\n"))?;
         write("config", format!("{}\talternateRefsPrefixes = \"{quoted}\"\n", config()))?;
@@ -97,8 +98,8 @@ impl Incoming {
         Ok(())
     }
 
-    /// Opens what was [created](Self::create) for this wiki, after git has put a push into it. More than
-    /// `most` objects aren't even listed: then this is `None`.
+    /// Opens a repository that was [created](Self::create) for this wiki, after git has received a push
+    /// into it. `None` if it has more than `most` objects; these aren't even listed.
     pub(crate) fn open(dir: &Path, wiki: &Repo, most: usize) -> Result<Option<Self>, RepoError> {
         let path = dir.join("objects/info/alternates");
         let borrowed = std::fs::read(&path).at("read", &path)?;
@@ -126,27 +127,27 @@ impl Incoming {
         Ok(Some(incoming))
     }
 
-    /// Both together, as one repository.
+    /// The objects of the push and the wiki as one repository.
     pub(crate) fn repo(&self) -> &Repo {
         &self.repo
     }
 
-    /// A commit whose header was looked at.
+    /// Reads a commit whose header was checked.
     pub(crate) fn commit(&self, id: Revision) -> Result<Commit, RepoError> {
         self.view.commit(id)
     }
 
-    /// Whether the object was pushed. Of those that the wiki has, git may send some again.
+    /// Returns `true` if the object was pushed. git may also send objects that the wiki already has.
     pub(crate) fn brings(&self, id: &Id) -> bool {
         self.ids.contains(id)
     }
 
-    /// All objects that were pushed, named or not.
+    /// The ids of all pushed objects, reachable or not.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &Id> {
         self.ids.iter()
     }
 
-    /// The bytes of the files in which all of it came.
+    /// The total size in bytes of the files in which the push arrived.
     pub(crate) fn bytes(&self) -> Result<u64, FileError> {
         size_below(&self.repo.dir.join("objects"))
     }
@@ -156,7 +157,7 @@ impl Incoming {
         self.view.header(id)
     }
 
-    /// The bytes of an object whose header was looked at.
+    /// Reads the content of an object whose header was checked.
     pub(crate) fn read(&self, id: &Id, bytes: &mut Vec<u8>) -> Result<(), RepoError> {
         let id = object_id(id);
         match self.view.0.objects.try_find(&id, bytes) {
@@ -170,15 +171,15 @@ impl Incoming {
         }
     }
 
-    /// The tree and the parents of a commit whose header was looked at.
+    /// Reads the tree and the parents of a commit whose header was checked.
     pub(crate) fn links(&self, id: Revision) -> Result<(Id, Vec<Revision>), RepoError> {
         let (tree, parents, _) = self.view.links(id)?;
         Ok((tree, parents))
     }
 
-    /// Prepares the objects of `checked` that the wiki hasn't to be moved there, and makes them durable:
-    /// a power cut right after the move would otherwise leave empty files under their names, which git
-    /// doesn't get past. What else was pushed stays behind.
+    /// Prepares the objects of `checked` that the wiki hasn't to be moved there, and makes them durable: a
+    /// power cut right after the move would otherwise leave empty files under their names, which git can't
+    /// recover from. Other pushed objects stay behind.
     pub(crate) fn stage(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
         let disk = FileSystem::watch(&self.repo.dir)?;
         let staged = self.gather(wiki, checked)?;
@@ -189,7 +190,7 @@ impl Incoming {
     fn gather(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
         let (mut wanted, others): (Vec<Id>, Vec<Id>) =
             self.ids.iter().partition(|id| checked.contains(*id));
-        // The others should be what differences are made from, which the wiki has.
+        // The remaining objects must be bases of deltas, which the wiki has.
         let is_pure = others.iter().all(|id| wiki.has(id));
         if wanted.len() < PACK_FROM {
             wanted.retain(|id| !wiki.has(id));
@@ -210,7 +211,7 @@ impl Incoming {
         Ok(Staged { loose: Vec::new(), packs: vec![(pack, name)] })
     }
 
-    /// Writes one object to a file of its own, here.
+    /// Writes one object to a loose file in the scratch repository.
     fn unpack(&self, id: &Id) -> Result<(PathBuf, String), RepoError> {
         let id = object_id(id);
         let mut data = Vec::new();
@@ -231,7 +232,7 @@ impl Incoming {
     fn pack(&self, ids: &[Id]) -> Result<PathBuf, RepoError> {
         let dir = &self.repo.dir;
         let to = dir.join("objects/pack/pack");
-        // Files without a name: neither side waits for the other.
+        // Unnamed files instead of pipes: neither side waits for the other.
         let file = || tempfile::tempfile_in(dir).at("create a file in", dir);
         let (mut list, mut said) = (file()?, file()?);
         let mut names = String::with_capacity(ids.len() * 41);
@@ -268,7 +269,7 @@ impl View {
         Ok((super::bytes(&tree), parents, commit.data.len() as u64))
     }
 
-    /// The bytes of a tree.
+    /// The content of a tree.
     pub(crate) fn tree_bytes(&self, id: &Id) -> Result<Vec<u8>, RepoError> {
         match self.header(id)? {
             Some(Header { is_tree: true, size, .. }) if size > MAX_TREE => {
@@ -285,7 +286,7 @@ impl View {
         Ok(bytes)
     }
 
-    /// What an object is; `None` if it isn't there.
+    /// Reads an object's header; `None` if the object doesn't exist.
     pub(crate) fn header(&self, id: &Id) -> Result<Option<Header>, RepoError> {
         let id = object_id(id);
         let header = match self.0.find_header(id) {
@@ -306,18 +307,18 @@ impl View {
 }
 
 impl Repo {
-    /// Whether the object is here and can be read, as far as its header says. Nothing is relied on any
-    /// more once it is in doubt what is on the disk: then all that is pushed is moved in again.
+    /// Returns `true` if the object exists and its header can be read. Always `false` once a sync has
+    /// failed: it is unknown then which objects are durable, so all pushed ones are moved in again.
     pub(crate) fn has(&self, id: &Id) -> bool {
         if self.doubted.load(Ordering::Relaxed) {
             return false;
         }
-        // Not through the handle: it has the empty tree even where git hasn't.
+        // Not through the handle, which has the empty tree even if git hasn't.
         self.local().objects.header(object_id(id)).is_ok()
     }
 
-    /// Makes durable what was [moved in](Self::adopt). The kernel tells once that it couldn't: after that
-    /// nothing here is taken for being on the disk, until the wiki is opened again.
+    /// Makes the files that were [moved in](Self::adopt) durable. The kernel reports a failed sync only
+    /// once: after that, no object counts as durable until the wiki is opened again.
     pub(crate) fn sync_adopted(&self, disk: &FileSystem) -> Result<(), FileError> {
         disk.sync().inspect_err(|_| self.doubt())
     }
@@ -326,8 +327,8 @@ impl Repo {
         self.doubted.store(true, Ordering::Relaxed);
     }
 
-    /// Moves files of objects in. The caller syncs the file system: only their names aren't durable yet. An
-    /// index comes last: without it git doesn't see a pack.
+    /// Moves files of objects into the wiki. Only their names aren't durable yet: the caller syncs the file
+    /// system. The index comes last: without it git doesn't see a pack.
     pub(crate) fn adopt(&self, staged: &Staged) -> Result<(), RepoError> {
         self.size.add(staged.bytes()?);
         let objects = self.dir.join("objects");
@@ -350,13 +351,14 @@ impl Repo {
     }
 }
 
-/// The files of a pack, in the order in which they may appear.
+/// The extensions of a pack's files, in the order in which they may appear.
 const PACK_FILES: [&str; 3] = ["pack", "rev", "idx"];
 
 fn move_into(from: &Path, to: &Path) -> Result<(), FileError> {
     let missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
     match std::fs::rename(from, to) {
-        // The first object of its directory; or a repack has just removed that, because it was empty.
+        // The directory doesn't exist: this is its first object, or a repack has just removed it because it
+        // was empty.
         Err(error) if missing(&error) => {
             let dir = to.parent().unwrap_or(to);
             match std::fs::create_dir(dir) {
@@ -371,8 +373,8 @@ fn move_into(from: &Path, to: &Path) -> Result<(), FileError> {
     }
 }
 
-/// The packs of a directory that have an index, without the extensions of their files; each with the
-/// size of its index.
+/// The packs of a directory that have an index: their paths without file extensions, and the size of the
+/// index.
 pub(super) fn packs(dir: &Path) -> Result<Vec<(PathBuf, u64)>, FileError> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -390,7 +392,7 @@ pub(super) fn packs(dir: &Path) -> Result<Vec<(PathBuf, u64)>, FileError> {
     Ok(packs)
 }
 
-/// The objects that have files of their own.
+/// The ids of the loose objects.
 fn unpacked(objects: &Path) -> Result<HashSet<Id>, FileError> {
     let mut ids = HashSet::new();
     for entry in std::fs::read_dir(objects).at("read directory", objects)? {
@@ -421,7 +423,7 @@ fn alternates(wiki: &Repo) -> Result<String, RepoError> {
     }
 }
 
-/// What git is told about the place a push arrives in, with [which objects it refuses](fsck).
+/// git's configuration of the scratch repository, with [the objects it refuses](fsck).
 fn config() -> String {
     let checks = fsck::settings(Door::Receive).into_iter().map(|setting| {
         let name = setting.rsplit('.').next().unwrap_or_default().replace('=', " = ");
@@ -433,8 +435,8 @@ fn config() -> String {
     checks.chain([CONFIG.to_owned()]).collect()
 }
 
-/// Nothing here is used a second time, so nothing is cleaned up; what is pushed stays packed; large
-/// blobs pass through a buffer. The names of hidden commits aren't told (`alternateRefsPrefixes`).
+/// The repository is used once, so nothing is cleaned up; pushed objects stay packed; large blobs pass
+/// through a buffer. The names of hidden commits aren't advertised (`alternateRefsPrefixes`).
 const CONFIG: &str = "[receive]
 \tunpackLimit = 1
 \tautogc = false

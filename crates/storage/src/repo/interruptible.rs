@@ -1,15 +1,15 @@
-//! Objects that can't be found any more once the deadline of the work has passed: gix has no other way to
-//! end a comparison of trees or a blame, which may take minutes.
+//! Object lookups that fail after the deadline of the work: gix has no other way to interrupt a comparison
+//! of trees or a blame, which may take minutes.
 
 use gix::objs::{Data, Find, FindHeader, Header, Kind};
 
 use super::RepoError;
 use crate::deadline;
 
-/// A store of objects that refuses to go on after the [deadline], and to hand out texts of too many lines.
+/// An object store whose lookups fail after the [deadline], and for texts of too many lines.
 pub(super) struct Interruptible<T> {
     pub(super) objects: T,
-    /// The most lines that a blob may have.
+    /// Maximum number of lines of a blob.
     pub(super) most_lines: usize,
 }
 
@@ -45,7 +45,7 @@ fn has_more_lines(text: &[u8], limit: usize) -> bool {
     text.len() > limit && text.split(|byte| *byte == b'\n').count() > limit
 }
 
-/// What gix says went wrong, or that it was refused to go on.
+/// Extracts our own error (cancelled, too many lines) from gix's; otherwise converts gix's error.
 pub(super) fn unwrapped(error: gix::Error) -> RepoError {
     if deadline::is_over() {
         return deadline::Cancelled.into();

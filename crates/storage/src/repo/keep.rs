@@ -1,10 +1,10 @@
-//! Refs that are no branches: they keep commits.
+//! Refs that aren't branches: they protect commits from garbage collection.
 
 use super::{Repo, RepoError, revision};
 use crate::revision::Revision;
 
 impl Repo {
-    /// What the ref with this full name keeps.
+    /// The commit that the ref with this full name points to.
     pub(crate) fn keeping_ref(&self, name: &str) -> Result<Option<Revision>, RepoError> {
         let local = self.local();
         let found = local.try_find_reference(name)?;
@@ -25,17 +25,18 @@ impl Repo {
         Ok(kept)
     }
 
-    /// Lets the ref keep `tip`, whatever it kept before. After a power cut it keeps the one or the other.
+    /// Points the ref at `tip`, replacing any former commit. After a power cut it has the old value or the
+    /// new one.
     pub(crate) fn set_keeping_ref(&self, name: &str, tip: Revision) -> Result<(), RepoError> {
         self.lock_ref(&self.dir.join(name), "refs")?.set_synced(tip)
     }
 
-    /// Keeps a commit that the branch is about to leave under a name that no client sees. The caller
+    /// Keeps a commit that the branch is about to leave, under a ref that clients don't see. The caller
     /// syncs the file system.
     pub(crate) fn keep_backup(&self, old: Revision) -> Result<(), RepoError> {
         let mut time = time::OffsetDateTime::now_utc().unix_timestamp();
         let name = |time: i64| format!("refs/wiki/backup/{time}");
-        // Another one in the same second.
+        // The name is taken by another backup of the same second.
         while self.keeping_ref(&name(time))?.is_some() {
             time += 1;
         }

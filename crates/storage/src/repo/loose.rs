@@ -1,10 +1,10 @@
-//! Loose objects: one file each. They are written here and not by gix, which puts a file that isn't synced
-//! in the place of one that is: a power cut may leave it empty, and what was on the disk before is lost.
+//! Loose objects: one file each. gix would replace a synced file with one that isn't synced: a power cut
+//! may leave the new file empty, and the durable content is lost. So they are written here.
 //!
 //! Format: git's header and the content as a zlib stream (RFC 1950 and 1951). A file takes a block of the
-//! disk however short it is, so the trees and the commit of an ordinary save are not a byte smaller on the
-//! disk when they are compressed; but setting up a compressor costs more than writing the file. A small
-//! object is therefore one stored block. Any git reads it, and packs it like every other object.
+//! disk however short it is, so compressing the trees and the commit of an ordinary save would save no disk
+//! space; but setting up a compressor costs more than writing the file. A small object is therefore one
+//! stored block. Any git reads it, and packs it like every other object.
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
@@ -17,18 +17,18 @@ use tempfile::{PathPersistError, TempPath};
 
 use crate::files::{At as _, FileError};
 
-/// Up to this size (bytes) the object fits into one block of any usual file system.
+/// Maximum size (bytes) of an object that fits into one block of any usual file system.
 const SMALL: u64 = 4000;
 
-/// An object in a file that has no object's name yet. Dropping it removes the file.
+/// An object in a file that doesn't have its final name yet. Dropping it removes the file.
 pub(super) struct Unnamed {
     id: gix::ObjectId,
     path: TempPath,
 }
 
-/// Writes an object where none is, without syncing it. It appears complete or not at all, but a power cut may
-/// leave its file empty. If there is a file, which the caller found to be damaged, this one is synced before
-/// it replaces that.
+/// Writes a new object without syncing it. The file appears complete or not at all, but a power cut may
+/// leave it empty. An existing file is one that the caller found to be damaged: then the new file is synced
+/// before it replaces the old one.
 pub(super) fn write(
     objects: &Path,
     id: gix::ObjectId,
@@ -58,7 +58,7 @@ pub(super) fn write_synced(
     unnamed.name(objects)
 }
 
-/// Writes an object that the caller syncs before it gives it its name.
+/// Writes an object without a name; the caller syncs it and then names it.
 pub(super) fn write_unnamed(
     objects: &Path,
     id: gix::ObjectId,
@@ -69,12 +69,12 @@ pub(super) fn write_unnamed(
 }
 
 impl Unnamed {
-    /// Gives a synced object its name, in the place of whatever file had it.
+    /// Gives a synced object its name, replacing an existing file.
     pub(super) fn name(self, objects: &Path) -> Result<(), FileError> {
         self.rename(objects, |path, place| path.persist(place)).map(drop)
     }
 
-    /// Gives an object its name if no file has it; returns it otherwise.
+    /// Gives an object its name if no file has it; returns the object otherwise.
     fn name_new(self, objects: &Path) -> Result<Option<Self>, FileError> {
         self.rename(objects, |path, place| path.persist_noclobber(place))
     }
@@ -89,7 +89,8 @@ impl Unnamed {
         let shard = objects.join(&hex[..2]);
         let place = shard.join(&hex[2..]);
         let renamed = match persist(path, &place) {
-            // The first object of its shard; or a repack has just removed the empty directory.
+            // The directory doesn't exist: this is the first object of its shard, or a repack has just
+            // removed the empty directory.
             Err(PathPersistError { error, path }) if error.kind() == io::ErrorKind::NotFound => {
                 create_shard(&shard)?;
                 persist(path, &place)
@@ -167,7 +168,7 @@ fn stored(kind: Kind, data: &[u8]) -> Vec<u8> {
 
 fn adler32(data: &[u8]) -> u32 {
     const PRIME: u32 = 65_521;
-    // Neither sum can overflow in as few bytes as a small object has.
+    // Neither sum can overflow: a small object has too few bytes.
     let (low, high) = data.iter().fold((1, 0), |(low, high), byte| {
         let low = low + u32::from(*byte);
         (low, high + low)

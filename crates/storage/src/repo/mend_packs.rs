@@ -1,6 +1,6 @@
-//! Packs are put in order before a repository is opened. A pack may hold the only copy of its objects, and is
-//! never removed, however little of it is left: a restore may have copied it and not its index yet. What git
-//! derives from packs and commits is made again or removed.
+//! Repairs packs before a repository is opened. A pack may hold the only copy of its objects and is never
+//! removed, however truncated it is: a restore may have copied it before its index. Damaged files that git
+//! derives from packs and commits are made again or removed.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use crate::git_program;
 /// The extension of an index while its pack is being removed, because other packs have all its objects.
 pub(super) const REPLACED: &str = "replaced";
 
-/// Gives every pack a good index, if there can be one. Returns whether objects may be missing.
+/// Gives every pack a good index, if possible. Returns `true` if objects may be missing.
 pub(super) fn mend(repo: &Path) -> Result<bool, RepoError> {
     let dir = repo.join("objects/pack");
     if !dir.is_dir() {
@@ -51,7 +51,7 @@ struct Packs<'a> {
 }
 
 impl Packs<'_> {
-    /// The packs that have a file with this extension, without it.
+    /// The packs that have a file with this extension; paths without it.
     fn with(&self, extension: &str) -> Result<BTreeSet<PathBuf>, FileError> {
         let mut packs = BTreeSet::new();
         for entry in std::fs::read_dir(self.dir).at("read directory", self.dir)? {
@@ -63,8 +63,8 @@ impl Packs<'_> {
         Ok(packs)
     }
 
-    /// A process died while it removed a pack. If other packs have all objects of it the removal is finished,
-    /// else it is undone.
+    /// Completes the removal of a pack that a killed process began: finished if other packs have all its
+    /// objects, undone otherwise.
     fn finish_removal(&self, pack: &Path) -> Result<(), RepoError> {
         let mark = pack.with_extension(REPLACED);
         if !has_pack(pack) || self.others_have_all(&mark)? {
@@ -90,7 +90,7 @@ impl Packs<'_> {
         Ok(ids.all(|id| others.iter().any(|other| other.lookup(id).is_some())))
     }
 
-    /// An index without its pack hides what loose files have.
+    /// Sets aside an index whose pack is missing: it would hide the loose copies of its objects.
     fn set_aside_index(&self, pack: &Path) -> Result<(), RepoError> {
         let kept = self.set_aside(pack, "idx")?;
         tracing::error!(
@@ -102,8 +102,8 @@ impl Packs<'_> {
         Ok(())
     }
 
-    /// Has git read the whole pack and make an index. If git can't, a pack with some index stays, because much
-    /// of it may be readable, and one without is set aside. Returns whether git could.
+    /// Makes git read the whole pack and write an index. On failure, a pack with an index stays, because
+    /// much of it may be readable, and one without is set aside. Returns `true` on success.
     fn index_again(&self, pack: &Path, why: &str) -> Result<bool, RepoError> {
         let (file, index) = (pack.with_extension("pack"), pack.with_extension("idx"));
         let new = self.dir.join("tmp_mended.idx");
@@ -149,7 +149,7 @@ impl Packs<'_> {
         set_aside(self.repo, &pack.with_extension(extension))
     }
 
-    /// Removes files that git derives from packs and that can't be used.
+    /// Removes damaged files that git derives from packs.
     fn remove_useless(&self) -> Result<(), RepoError> {
         let common = self.dir.join("multi-pack-index");
         if common.exists() && !self.is_usable(&common) {
@@ -186,12 +186,13 @@ pub(super) fn remove_damaged_graph(repo: &Path, local: &gix::Repository) -> Resu
     Ok(())
 }
 
-/// Whether the pack is there. A directory or a link to nothing isn't one, and is left to whoever put it there.
+/// Returns `true` if the pack exists as a file. A directory or a dangling link doesn't count and isn't
+/// touched.
 fn has_pack(pack: &Path) -> bool {
     pack.with_extension("pack").is_file()
 }
 
-/// Why a pack and its index can't both be good; `None` if nothing is wrong with them at first sight.
+/// The reason why a pack and its index can't both be good; `None` if a quick check finds no damage.
 fn damage(pack: &Path) -> Result<Option<String>, RepoError> {
     let Some(index) = open_index(&pack.with_extension("idx"))? else {
         return Ok(Some("it can't be read".to_owned()));
@@ -213,7 +214,7 @@ fn damage(pack: &Path) -> Result<Option<String>, RepoError> {
     Ok((!is_of_it).then(|| "it is of another pack, or the pack is cut off".to_owned()))
 }
 
-/// `None`: it is damaged.
+/// Opens an index; `None` if it is damaged.
 fn open_index(path: &Path) -> Result<Option<index::File>, RepoError> {
     if path.is_dir() {
         return Ok(None);
@@ -225,10 +226,11 @@ fn open_index(path: &Path) -> Result<Option<index::File>, RepoError> {
     }
 }
 
-/// Has git make an index; the inner error says what is wrong with the pack.
+/// Makes git write an index; the inner error is git's message about the pack.
 fn index_pack(repo: &Path, pack: &Path, index: &Path) -> Result<Result<(), String>, RepoError> {
     let mut git = git_program::command();
-    // Outside of any repository: git would compare objects with loose ones, and stop at those that are damaged.
+    // Run outside of any repository: git would compare the objects with loose ones, and stop at damaged
+    // ones.
     git.args(["--git-dir=/dev/null", "-c", "core.bigFileThreshold=16m"]);
     git.args(["-c", "pack.writeReverseIndex=false", "index-pack", "--threads=1", "-o"]);
     git.args([index, pack]);

@@ -1,4 +1,4 @@
-//! Bringing together two histories of the same wiki, in memory.
+//! In-memory merges of two histories of the same wiki.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use crate::merge::files::{
 use crate::revision::Etag;
 use crate::sync::Left;
 
-/// Histories may have several newest common commits, if they were merged with each other before. So
-/// many of them are merged into one base, and theirs likewise, so many levels deep. Beyond that one of
-/// them is the base: the merge is coarser then, and no less safe.
+/// Maximum number of merge bases, and of levels of recursion. Histories that were merged with each other
+/// before may have several merge bases; up to this many are merged into one virtual base, and their own
+/// bases likewise. Beyond the limit one of them is the base: the merge is coarser then, and no less safe.
 const BASES: usize = 3;
 const LEVELS: usize = 3;
 
-/// Two histories brought together.
+/// The result of merging two histories.
 pub(crate) struct Merge<'a> {
     pub(crate) ours: Files,
     pub(crate) theirs: Files,
@@ -26,7 +26,7 @@ pub(crate) struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    /// Our files that aren't at their paths in the result, and where they are.
+    /// Our files whose paths the result hasn't, each with its new path if it was renamed.
     pub(crate) fn left(&self) -> Result<Left, RepoError> {
         let moved = all_renames(&self.ours, &self.result, &self.contents)?;
         let left = self.ours.keys().filter(|path| !self.result.contains_key(*path));
@@ -34,12 +34,12 @@ impl Merge<'_> {
         Ok(left.map(|path| (path.clone(), to(path))).collect())
     }
 
-    /// Whether no text was made by merging lines.
+    /// Returns `true` if no text was made by merging lines.
     pub(crate) fn is_all_stored(&self) -> bool {
         self.result.values().all(|entry| self.contents.made(entry.id).is_none())
     }
 
-    /// What differs between `files`, one of the two sides, and the result.
+    /// The changes from `files`, one of the two sides, to the result.
     pub(crate) fn changes(&self, files: &Files) -> Vec<FileChange> {
         let gone = files.iter().filter(|(path, _)| !self.result.contains_key(*path));
         let gone =
@@ -49,18 +49,18 @@ impl Merge<'_> {
             let change = || FileChange { path: path.clone(), old, new: Some(*new) };
             (old != Some(*new)).then(change)
         });
-        // In this order: a file may take the place of a directory, and the other way round.
+        // Removals first: a file may take the place of a directory, and the other way round.
         gone.chain(changed).collect()
     }
 
-    /// What has to change in `files`, one of the two sides, to have the result.
+    /// The edits that turn `files`, one of the two sides, into the result.
     pub(crate) fn edits(&self, files: &Files) -> Vec<Edit> {
         let made = |entry: Option<Entry>| self.contents.made(entry?.id).cloned();
         let edit = |FileChange { path, new, .. }| Edit { path, new, content: made(new) };
         self.changes(files).into_iter().map(edit).collect()
     }
 
-    /// The size of a text that was stored in `view`, or made by merging lines.
+    /// The size of a text that is stored in `view` or was made by merging lines.
     pub(crate) fn size(&self, view: &View, id: Etag) -> Result<u64, RepoError> {
         match self.contents.made(id) {
             Some(text) => Ok(text.len() as u64),
@@ -70,7 +70,7 @@ impl Merge<'_> {
 }
 
 impl Merge<'_> {
-    /// A text that was stored in `view`, or made by merging lines.
+    /// A text that is stored in `view` or was made by merging lines.
     pub(crate) fn text(&self, view: &View, id: Etag) -> Result<Vec<u8>, RepoError> {
         match self.contents.made(id) {
             Some(text) => Ok(text.clone()),
@@ -96,7 +96,7 @@ impl View {
         self.merge_trees(base, ours, self.files(theirs)?, winner, contents)
     }
 
-    /// Merges the files of two sides that were `base` before.
+    /// Merges the files of two sides whose common base is `base`.
     pub(crate) fn merge_files(
         &self,
         base: Files,
@@ -120,7 +120,7 @@ impl View {
         Ok(Merge { ours, theirs, result, conflicts, contents })
     }
 
-    /// The state that both sides come from, as far as there is one.
+    /// The files of the merge base, virtual if there are several; empty if the histories are unrelated.
     fn base_files(
         &self,
         one: Revision,
@@ -143,7 +143,7 @@ impl View {
         Ok(merged)
     }
 
-    /// The newest common commits of two, in an order that doesn't depend on which is which.
+    /// The merge bases of two commits, in an order that doesn't depend on the order of the two.
     pub(crate) fn merge_bases(
         &self,
         one: Revision,

@@ -1,7 +1,7 @@
-//! Commits as git reads them, also those whose author lines gix refuses.
+//! Commits as git reads them, including those whose author lines gix refuses.
 //!
-//! Old tools wrote authors without an address, without a date, twice, or in an encoding of their time. git
-//! reads of such a line what it can; gix refuses the commit, and with it every walk through the history.
+//! Old tools wrote authors without an address, without a date, twice, or in an old encoding. git reads the
+//! valid parts of such a line; gix refuses the commit, and with it every walk through the history.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use gix::objs::{CommitRefIter, Data, Find, FindHeader, Header, Kind};
 
 use crate::author::Author;
 
-/// A store of objects in which every commit can be walked through.
+/// An object store in which walks can pass every commit.
 pub(super) struct Walkable<T>(pub(super) T);
 
 impl<T: Find> Find for Walkable<T> {
@@ -35,8 +35,8 @@ impl<T: FindHeader> FindHeader for Walkable<T> {
     }
 }
 
-/// The parts of a commit that walks look at, if gix can't read them as they are: tree, parents, and when it
-/// was committed.
+/// The parts of a commit that walks need (tree, parents and commit time), rewritten for gix; `None` if gix
+/// can read the commit as it is.
 fn walkable(commit: &[u8]) -> Option<Vec<u8>> {
     if CommitRefIter::from_bytes(commit, gix::hash::Kind::Sha1).committer().is_ok() {
         return None;
@@ -51,7 +51,7 @@ fn walkable(commit: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// The time of a commit, in seconds since 1970; 0 where it can't be read.
+/// The commit time, in seconds since 1970; 0 if it can't be read.
 pub(super) fn committed(commit: &[u8]) -> i64 {
     Signature::of(Said::of(commit).committer).seconds
 }
@@ -66,7 +66,7 @@ pub(super) struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// Reads a commit. Of headers that stand there several times the last counts, as in git's formats.
+    /// Reads a commit. The last of several headers of the same name counts, as in git's formats.
     pub(super) fn of(commit: &'a [u8]) -> Self {
         let mut said = Self::default();
         let mut rest = commit;
@@ -90,7 +90,7 @@ impl<'a> Said<'a> {
         said
     }
 
-    /// The author, and the seconds since 1970; 0 where none can be read.
+    /// The author, and the time in seconds since 1970 (0 if it can't be read).
     pub(super) fn author(&self) -> (Author, i64) {
         let Signature { name, email, seconds, has_zone } = Signature::of(self.author);
         let time = if has_zone { seconds } else { 0 };
@@ -107,20 +107,20 @@ impl<'a> Said<'a> {
     }
 }
 
-/// A line about a person, as far as git reads it.
+/// An author or committer line, as far as git can read it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Signature<'a> {
     name: &'a [u8],
     email: &'a [u8],
-    /// Seconds since 1970; 0 if there are none.
+    /// Seconds since 1970; 0 if the line has none.
     seconds: i64,
-    /// True if a time zone stands behind them, without which git shows no date.
+    /// True if a time zone follows the seconds; without one git shows no date.
     has_zone: bool,
 }
 
 impl<'a> Signature<'a> {
-    /// The name ends before the first `<`, the address before the next `>`, and the date begins behind the
-    /// last `>`. Without an address git shows nothing of it.
+    /// Parses a line. The name ends before the first `<`, the address before the next `>`, and the date
+    /// begins after the last `>`. git ignores a line without an address.
     fn of(line: &'a [u8]) -> Self {
         let position = |of: u8, from: usize| {
             line[from..].iter().position(|byte| *byte == of).map(|at| at + from)
@@ -135,7 +135,7 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// The number at the beginning, and what stands behind it.
+/// Parses the number at the beginning; returns it with the rest.
 fn date(text: &[u8]) -> (i64, &[u8]) {
     let text = text.trim_ascii_start();
     let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
@@ -143,7 +143,7 @@ fn date(text: &[u8]) -> (i64, &[u8]) {
     (digits.parse().unwrap_or(0), text[end..].trim_ascii_start())
 }
 
-/// A text in the encoding that the commit names, or in UTF-8. What can't be read becomes U+FFFD.
+/// Decodes a text from the encoding that the commit names, or from UTF-8. Invalid bytes become U+FFFD.
 fn decoded<'a>(text: &'a [u8], encoding: &[u8]) -> Cow<'a, str> {
     match encoding_of(encoding) {
         Some(encoding) => encoding.decode_without_bom_handling(text).0,

@@ -1,5 +1,4 @@
-//! What maintenance does to the files of objects. It never removes an object: only the second place in
-//! which one is stored.
+//! Maintenance of the files of objects. It never removes the only copy of an object.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,18 +10,19 @@ use super::mend_packs::REPLACED;
 use super::{Repo, RepoError};
 use crate::files::{self, At as _, FileError};
 
-/// Of the 256 directories of loose objects so many are counted. All fill alike.
+/// Number of the 256 directories of loose objects that are counted for an estimate. All fill at the same
+/// rate.
 const SAMPLED: usize = 16;
-/// The files of a pack beside its index.
+/// The extensions of a pack's files, except its index.
 const FILES: [&str; 4] = ["bitmap", "rev", "pack", "mtimes"];
 
-/// How the objects are stored, as far as a glance tells.
+/// Numbers about the storage of objects, from a quick check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) packs: usize,
-    /// An estimate.
+    /// Estimated number of loose objects.
     pub(crate) loose: usize,
-    /// The commits that the commit-graph has.
+    /// Number of commits in the commit-graph.
     pub(crate) in_graph: u64,
 }
 
@@ -48,7 +48,7 @@ impl Repo {
         self.dir().join("objects")
     }
 
-    /// A cheap look.
+    /// Counts packs, loose objects and commits without reading any object.
     pub(crate) fn stored(&self) -> Result<Stored, RepoError> {
         let packs = packs(&self.objects().join("pack"))?.len();
         let mut sampled = 0;
@@ -66,7 +66,7 @@ impl Repo {
         Ok(packs.into_iter().map(|(pack, _)| pack).collect())
     }
 
-    /// Those of `old` of which every object is in `new`, too. A pack that is marked to be kept stays.
+    /// The packs of `old` whose objects are all in `new`, too. A pack with a `.keep` file isn't included.
     pub(crate) fn replaced(
         &self,
         old: &[PathBuf],
@@ -84,14 +84,15 @@ impl Repo {
         Ok(replaced)
     }
 
-    /// Removes the index that a repository from elsewhere may have over several packs: it would name some
-    /// that are gone. Each has one of its own.
+    /// Removes a multi-pack index, which a repository from elsewhere may have: it would name packs that are
+    /// gone. Each pack has its own index.
     pub(crate) fn remove_common_index(&self) -> Result<(), RepoError> {
         Ok(files::remove_if_there(&self.objects().join("pack/multi-pack-index"))?)
     }
 
-    /// Removes a pack that is [replaced](Self::replaced). Its index goes first, since without one there is no
-    /// pack for git, and keeps another name until all else is gone: a pack without any index may be needed.
+    /// Removes a pack that is [replaced](Self::replaced). Its index is renamed first, since git ignores a
+    /// pack without an index, and is removed last: a pack without any index would count as one that may be
+    /// needed.
     pub(crate) fn remove_pack(&self, pack: &Path) -> Result<(), RepoError> {
         let (index, mark) = (pack.with_extension("idx"), pack.with_extension(REPLACED));
         std::fs::rename(&index, &mark).at("rename", &index)?;
@@ -123,11 +124,10 @@ impl Repo {
         Ok(paths.iter().try_for_each(|path| files::remove_if_there(path))?)
     }
 
-    /// Removes the directories of loose objects that are empty. Whoever is about to write into one makes
-    /// it again.
+    /// Removes empty directories of loose objects. A writer that needs one creates it again.
     pub(crate) fn remove_empty_shards(&self) {
         for shard in self.shards() {
-            // Not empty, or not there: both are well.
+            // The directory isn't empty or doesn't exist; both are fine.
             let _ = std::fs::remove_dir(shard);
         }
     }
@@ -157,7 +157,7 @@ fn is_missing(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound
 }
 
-/// The objects in a directory of them, by the rest of their names.
+/// The file names in a directory of loose objects: their ids without the first two digits.
 fn names(shard: &Path) -> Result<Vec<String>, FileError> {
     let entries = match std::fs::read_dir(shard) {
         Err(error) if is_missing(&error) => return Ok(Vec::new()),

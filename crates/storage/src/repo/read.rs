@@ -1,4 +1,4 @@
-//! Reading: pages at a revision, listings, commits, and what changed between two of them.
+//! Reading: pages at a revision, listings, commits, and the changes between two commits.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -36,21 +36,22 @@ pub(crate) struct FileChange {
     pub(crate) new: Option<Entry>,
 }
 
-/// A handle that remembers what it reads: one change of a wiki looks at the same commit and the
-/// same few trees again and again.
+/// A handle with an object cache: one change of a wiki reads the same commit and the same few trees again
+/// and again.
 pub(crate) struct View(pub(super) gix::Repository);
 
-/// What a view remembers, in bytes: the trees of a flat wiki of tens of thousands of pages.
+/// Size of a view's object cache in bytes: enough for the trees of a flat wiki of tens of thousands of
+/// pages.
 const VIEW_CACHE: usize = 8 << 20;
 
 impl View {
-    /// What a path names in a commit: a file, a link, a submodule or (mode 0o40000) a directory.
+    /// The entry of a path in a commit: a file, a link, a submodule or (mode 0o40000) a directory.
     pub(crate) fn entry(&self, commit: Revision, path: &str) -> Result<Option<Entry>, RepoError> {
         lookup(&self.0, tree_of(&self.0, commit)?, path)
     }
 
-    /// The names in the directory `path` of a commit (`""` is the root), each with its entry.
-    /// `None` when there is no such directory. Names that aren't UTF-8 are left out.
+    /// The names in the directory `path` of a commit (`""` is the root), each with its entry. `None` if the
+    /// directory doesn't exist. Names that aren't UTF-8 are left out.
     pub(crate) fn directory(
         &self,
         commit: Revision,
@@ -67,12 +68,12 @@ impl View {
         self.names(etag(&id)).map(Some)
     }
 
-    /// The id of the tree of a commit.
+    /// The id of the commit's root tree.
     pub(crate) fn root(&self, commit: Revision) -> Result<Etag, RepoError> {
         Ok(etag(&tree_of(&self.0, commit)?))
     }
 
-    /// The names in a tree, each with its entry. Those that aren't UTF-8 are left out.
+    /// The names in a tree, each with its entry. Names that aren't UTF-8 are left out.
     pub(crate) fn names(&self, tree: Etag) -> Result<Vec<(String, Entry)>, RepoError> {
         let id = object_id(tree.as_bytes());
         let mut buffer = Vec::new();
@@ -146,7 +147,7 @@ impl View {
         Ok(changes.into_iter().filter_map(|c| Some((c.path, c.new?))).collect())
     }
 
-    /// What edits change on top of `head`, by path. Of several of one file the last one counts.
+    /// The changes that edits make on top of `head`, by path. The last of several edits of one file counts.
     pub(crate) fn changes_by(
         &self,
         head: Option<Revision>,
@@ -177,47 +178,47 @@ impl View {
 }
 
 impl Repo {
-    /// A handle for one change.
+    /// A handle for one operation.
     pub(crate) fn view(&self) -> View {
         let mut local = self.local();
         local.object_cache_size(VIEW_CACHE);
         View(local)
     }
 
-    /// As [`View::entry`], for one look.
+    /// As [`View::entry`], for a single lookup.
     pub(crate) fn entry(&self, commit: Revision, path: &str) -> Result<Option<Entry>, RepoError> {
         View(self.local()).entry(commit, path)
     }
 
-    /// As [`View::blob`], for one look.
+    /// As [`View::blob`], for a single lookup.
     pub(crate) fn blob(&self, id: Etag) -> Result<Vec<u8>, RepoError> {
         View(self.local()).blob(id)
     }
 
-    /// As [`View::blob_size`], for one look.
+    /// As [`View::blob_size`], for a single lookup.
     pub(crate) fn blob_size(&self, id: Etag) -> Result<u64, RepoError> {
         View(self.local()).blob_size(id)
     }
 
-    /// Whether the object exists and is a commit.
+    /// Returns `true` if the object exists and is a commit.
     ///
     /// # Errors
-    /// The system can't say at present.
+    /// The operating system can't tell at present.
     pub(crate) fn is_commit(&self, id: Revision) -> Result<bool, RepoError> {
         View(self.local()).is_commit(id)
     }
 
-    /// As [`View::commit`], for one look.
+    /// As [`View::commit`], for a single lookup.
     pub(crate) fn commit(&self, id: Revision) -> Result<Commit, RepoError> {
         View(self.local()).commit(id)
     }
 
-    /// Every file of a commit, in byte order of its path. Directories are walked, not listed.
+    /// Every file of a commit, in byte order of its path. Directories are walked, not included.
     pub(crate) fn files(&self, commit: Revision) -> Result<BTreeMap<Vec<u8>, Entry>, RepoError> {
         View(self.local()).files(commit)
     }
 
-    /// The files that differ between two commits; from `None`, every file of `to`.
+    /// The files that differ between two commits; if `from` is `None`, every file of `to`.
     pub(crate) fn changes(
         &self,
         from: Option<Revision>,
@@ -226,7 +227,7 @@ impl Repo {
         changes(&self.local(), from, to)
     }
 
-    /// Whether `ancestor` is `descendant` or one of the commits it is built on.
+    /// Returns `true` if `ancestor` is `descendant` or one of its ancestors.
     pub(crate) fn is_ancestor(
         &self,
         ancestor: Revision,
@@ -238,7 +239,7 @@ impl Repo {
         Ok(self.merge_base(ancestor, descendant)? == Some(ancestor))
     }
 
-    /// Whether two commits have the same files.
+    /// Returns `true` if two commits have the same files.
     pub(crate) fn is_same_tree(&self, one: Revision, other: Revision) -> Result<bool, RepoError> {
         let local = self.local();
         Ok(tree_of(&local, one)? == tree_of(&local, other)?)
@@ -272,14 +273,14 @@ impl Repo {
         Ok(None)
     }
 
-    /// Those of `wanted` that are no part of the history of `head`.
+    /// The commits of `wanted` that aren't part of the history of `head`.
     pub(crate) fn not_reachable(
         &self,
         head: Revision,
         mut wanted: HashSet<Revision>,
     ) -> Result<HashSet<Revision>, RepoError> {
         let local = self.local();
-        // Newest first: clients ask for what they saw a moment ago.
+        // Newest first: clients usually ask for recent commits.
         for info in walk(&local, head, None, NEWEST_FIRST)? {
             deadline::check()?;
             wanted.remove(&revision(&info?.id));
@@ -290,7 +291,7 @@ impl Repo {
         Ok(wanted)
     }
 
-    /// Whether `head` has at most `most` commits that `known` has not, and is built on it.
+    /// Returns `true` if `head` is a descendant of `known` with at most `most` commits that `known` hasn't.
     pub(crate) fn is_near(
         &self,
         known: Option<Revision>,
@@ -298,7 +299,7 @@ impl Repo {
         most: usize,
     ) -> Result<bool, RepoError> {
         let local = self.local();
-        // Newest first, `known` comes soon or the head isn't near: a cheap look before the exact one.
+        // Walking newest first meets `known` soon if it is near: a cheap test before the exact one.
         let mut seen = 0;
         for info in walk(&local, head, None, NEWEST_FIRST)? {
             if Some(revision(&info?.id)) == known {
@@ -312,7 +313,7 @@ impl Repo {
         Ok(known.is_none())
     }
 
-    /// The commits of `head` that `known` has not; parents before children.
+    /// The commits of `head` that `known` hasn't; parents before children.
     pub(crate) fn commits_since(
         &self,
         known: Option<Revision>,
@@ -334,7 +335,7 @@ impl Repo {
 
 const NEWEST_FIRST: Sorting = Sorting::ByCommitTime(CommitTimeOrder::NewestFirst);
 
-/// The commits of `head` that `known` has not.
+/// Walks the commits of `head` that `known` hasn't.
 fn walk(
     local: &gix::Repository,
     head: Revision,
@@ -348,7 +349,7 @@ fn walk(
         .hide(hidden)?)
 }
 
-/// Orders commits so that each comes after those of its parents that are among them.
+/// Orders commits so that each comes after its parents, as far as they are included.
 fn parents_first(head: Revision, parents: &HashMap<Revision, Vec<Revision>>) -> Vec<Revision> {
     let mut ordered = Vec::with_capacity(parents.len());
     let mut seen = HashSet::new();
@@ -374,7 +375,7 @@ pub(super) fn tree_of(
     Ok(commit.tree_id().map_err(|e| RepoError::object(&id, e))?.detach())
 }
 
-/// Follows `path` from the tree `root`. What stands below a file doesn't exist.
+/// Follows `path` from the tree `root`. A path below a file doesn't exist.
 pub(super) fn lookup(
     local: &gix::Repository,
     root: gix::ObjectId,
@@ -453,13 +454,13 @@ pub(super) fn changes(
     Ok(recorder.inner.records.into_iter().filter_map(file_change).collect())
 }
 
-/// The most memory that a list of changes may take, in bytes: both sides of the largest commits that a
-/// wiki takes, with paths as long as they may be.
+/// Maximum memory of a list of changes, in bytes: both sides of the largest commits that a wiki accepts,
+/// with paths of maximum length.
 const MAX_LISTED: usize = 512 << 20;
-/// What an entry of the list takes besides its path.
+/// Memory of a list entry without its path, in bytes.
 const LISTED: usize = 100;
 
-/// gix's recorder, which ends when the list becomes too long.
+/// gix's recorder, which stops when the list becomes too long.
 struct Recorder {
     inner: gix::diff::tree::Recorder,
     left: usize,

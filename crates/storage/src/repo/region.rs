@@ -6,23 +6,23 @@ use super::read::tree_of;
 use super::{MAX_TREE, RepoError, Revision, View, object_id};
 use crate::merge::files::Files;
 
-/// More files, longer paths of all of them together and deeper directories are no wiki.
+/// Limits of a wiki: number of files, total length of their paths and depth of directories.
 const MAX_FILES: usize = 200_000;
 const MAX_PATH_BYTES: usize = 20_000_000;
 const MAX_DEPTH: usize = 100;
 
-/// What a directory turned out to be.
+/// The result of reading a directory.
 pub(crate) enum Region {
-    /// Its files by their paths in it; none if there is no such directory.
+    /// Its files by their paths relative to it; empty if the directory doesn't exist.
     Files(Files),
-    /// This path, on the way to it or itself, is something else.
+    /// This path, the directory's own or one above it, isn't a directory.
     NoDirectory(String),
     TooLarge,
 }
 
 impl View {
-    /// The files below the directory `path` of a commit (`""` is the root). However few objects make
-    /// however many paths, this takes no more than a wiki's time and memory.
+    /// The files below the directory `path` of a commit (`""` is the root). A few objects can make any
+    /// number of paths; the limits bound time and memory.
     pub(crate) fn region(&self, commit: Revision, path: &str) -> Result<Region, RepoError> {
         let mut root = tree_of(&self.0, commit)?;
         if !path.is_empty() {

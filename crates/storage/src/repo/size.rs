@@ -1,4 +1,4 @@
-//! The bytes of the repository's files: counted once, and from then on by what is added.
+//! The size of the repository's files: counted once, then increased by each addition.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Repo, RepoError};
 use crate::files::size_below;
 
-/// What is known of the size. Removed files are noticed when everything is counted again.
+/// The known size. Removed files are noticed when everything is counted again.
 #[derive(Debug, Default)]
 pub(super) struct Size {
     counted: Mutex<Option<u64>>,
@@ -14,20 +14,20 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// Takes note of files that were written.
+    /// Adds the size of files that were written.
     pub(super) fn add(&self, bytes: u64) {
         self.added.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 impl Repo {
-    /// The bytes of all files, as far as they were counted.
+    /// The total size of the files in bytes; `None` until they were counted.
     pub(crate) fn known_size(&self) -> Option<u64> {
         let counted = *self.size.counted.lock().unwrap_or_else(PoisonError::into_inner);
         Some(counted? + self.size.added.load(Ordering::Relaxed))
     }
 
-    /// The bytes that were added since everything was counted.
+    /// The bytes that were added since the last count.
     pub(crate) fn added_size(&self) -> u64 {
         self.size.added.load(Ordering::Relaxed)
     }
@@ -39,7 +39,7 @@ impl Repo {
         Ok(bytes)
     }
 
-    /// Sets the size to what was counted before.
+    /// Sets the size to the result of a former count.
     pub(crate) fn set_size(&self, bytes: u64) {
         let mut counted = self.size.counted.lock().unwrap_or_else(PoisonError::into_inner);
         *counted = Some(bytes);

@@ -1,5 +1,5 @@
-//! What a killed process leaves in a repository: lock files, which make every later save fail, and files that
-//! were never finished.
+//! Leftovers of a killed process in a repository: lock files, which make every later save fail, and
+//! unfinished files.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(super) fn sweep(dir: &Path) -> Result<(), FileError> {
     sweep_refs(&dir.join("refs"))
 }
 
-/// A branch may have any of the other names.
+/// Removes leftovers of refs. Only lock files: a branch may have any other name.
 fn sweep_refs(dir: &Path) -> Result<(), FileError> {
     for inner in remove_leftovers(dir, |name| name.ends_with(".lock"))? {
         sweep_refs(&inner)?;

@@ -13,7 +13,7 @@ use crate::author::Author;
 use crate::files::{self, At as _, FileSystem};
 use crate::revision::{Etag, Revision};
 
-/// How long somebody else may hold the branch's lock before we give up.
+/// Maximum time that we wait while another process holds the branch's lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A file to be written or removed.
@@ -21,7 +21,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Edit {
     /// The path of the file, not of the page.
     pub(crate) path: Vec<u8>,
-    /// What it shall be; `None` removes it.
+    /// The new entry; `None` removes the file.
     pub(crate) new: Option<Entry>,
     /// The content, unless the repository has it already.
     pub(crate) content: Option<Vec<u8>>,
@@ -30,7 +30,7 @@ pub(crate) struct Edit {
 /// A commit to be made.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
-    /// The parents; the first is the state the edits apply to. None for the first commit.
+    /// The parents; the edits apply to the first one. Empty for the first commit.
     pub(crate) parents: &'a [Revision],
     pub(crate) edits: &'a [Edit],
     pub(crate) author: &'a Author,
@@ -49,7 +49,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// The bytes of all its objects.
+    /// The total size of its objects in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.objects.iter().map(|(_, _, data)| data.len() as u64).sum()
     }
@@ -79,7 +79,7 @@ impl View {
         finish(data, objects)
     }
 
-    /// Builds the same objects again from what a redo row remembers of them.
+    /// Builds the same objects again from the commit and edits of a redo row.
     ///
     /// # Errors
     /// The row and the repository don't belong together: the result would be another commit.
@@ -141,11 +141,11 @@ impl View {
 }
 
 impl Repo {
-    /// Writes the objects that can't be read back whole. One that can is left alone: it may be on the disk,
-    /// where the new file isn't yet, and a power cut would take it away.
+    /// Writes the objects that can't be read completely. A readable one is left alone: it may be durable, a
+    /// new file isn't yet, and a power cut would lose the object.
     pub(crate) fn write_objects(&self, prepared: &Prepared) -> Result<(), RepoError> {
         let mut local = self.local();
-        // A new object is found nowhere, and the packs need not be listed again for each.
+        // Lookups of new objects fail; without this, each would list the packs again.
         local.objects.refresh_never();
         let mut buffer = Vec::new();
         for (id, kind, data) in &prepared.objects {
@@ -157,8 +157,8 @@ impl Repo {
         Ok(())
     }
 
-    /// Writes those objects that can't be read back whole, and those whose own file is damaged, even if a pack
-    /// has them, too; returns how many that were.
+    /// Writes the objects that can't be read completely, and those whose loose file is damaged, even if a
+    /// pack has them, too; returns their number.
     pub(crate) fn repair_objects(&self, prepared: &Prepared) -> Result<usize, RepoError> {
         let local = self.local();
         let files = gix::odb::loose::Store::at(self.objects(), gix::hash::Kind::Sha1);
@@ -185,21 +185,21 @@ impl Repo {
         Ok(repaired)
     }
 
-    /// Begins to write objects anew that look whole and may not be on the disk.
+    /// Starts rewriting objects that can be read but may not be durable.
     pub(crate) fn rewrite(&self) -> Result<Rewrite, RepoError> {
         let disk = FileSystem::watch(&self.dir)?;
         Ok(Rewrite { objects: self.objects(), disk, unnamed: Vec::new() })
     }
 
-    /// Writes a blob and makes it durable by itself, for content too large to pass through a redo row.
+    /// Writes a blob and makes it durable by itself, for content too large for a redo row.
     pub(crate) fn write_durable_blob(&self, content: &[u8]) -> Result<Etag, RepoError> {
         let id = blob_id(content)?;
         self.write_durable_blob_from(&mut io::Cursor::new(content), content.len() as u64, id)?;
         Ok(id)
     }
 
-    /// Writes a blob of `size` bytes whose id is known, and makes it durable by itself. No more of it
-    /// than a buffer is in memory at any time.
+    /// Writes a blob of `size` bytes with a known id, and makes it durable by itself. Only a buffer of it
+    /// is in memory at any time.
     pub(crate) fn write_durable_blob_from(
         &self,
         content: &mut (impl io::Read + io::Seek),
@@ -217,7 +217,7 @@ impl Repo {
     fn sync_shard(&self, id: &gix::oid) -> Result<(), RepoError> {
         let (path, objects) = (self.loose_path(id), self.objects());
         match files::sync_dir(path.parent().unwrap_or(&objects)) {
-            // Maintenance has just removed it, because all of it is in a pack that is synced.
+            // Maintenance has just removed the directory, because a synced pack has all its objects.
             Err(error)
                 if error.source.kind() == io::ErrorKind::NotFound
                     && self.has(&super::bytes(id)) => {}
@@ -226,13 +226,13 @@ impl Repo {
         Ok(files::sync_dir(&objects)?)
     }
 
-    /// Where an object's file is, if it isn't in a pack.
+    /// The path of an object's loose file, which doesn't exist if the object is in a pack.
     pub(super) fn loose_path(&self, id: &gix::oid) -> PathBuf {
         let hex = id.to_string();
         self.objects().join(&hex[..2]).join(&hex[2..])
     }
 
-    /// Takes the lock that every git program takes to move the branch, waiting a while for it.
+    /// Takes the lock that every git program takes to move the branch, waiting for it up to a limit.
     pub(crate) fn lock_branch(&self) -> Result<RefLock, RepoError> {
         #[cfg(test)]
         {
@@ -242,8 +242,8 @@ impl Repo {
                 return Err(RepoError::DiskFull);
             }
         }
-        // Directories of the ref are made below the boundary, and removed when the lock is given up
-        // and they are empty. Without `refs` this would be no repository any more.
+        // Directories of the ref are made below the boundary, and removed if they are empty when the lock
+        // is given up. Removing `refs` would make git reject the repository.
         self.lock_ref(&self.branch_file, "refs/heads")
     }
 
@@ -255,12 +255,13 @@ impl Repo {
     }
 }
 
-/// While this lives, nobody else changes the ref. Dropping it leaves the ref as it is.
+/// The lock of a ref: no other process changes the ref while it lives. Dropping it leaves the ref
+/// unchanged.
 pub(crate) struct RefLock(gix::lock::File);
 
 impl RefLock {
-    /// Points the ref at `new`, whatever it said before. It isn't synced: a power cut may leave the ref empty,
-    /// unless a redo row knows the commit.
+    /// Points the ref at `new`, replacing any former value. The ref isn't synced: a power cut may leave it
+    /// empty, unless a redo row has the commit.
     pub(crate) fn set(mut self, new: Revision) -> Result<(), RepoError> {
         self.write(new)?;
         self.commit()
@@ -286,7 +287,7 @@ impl RefLock {
     }
 }
 
-/// Objects that are being written anew: all are synced before any takes the place of the file that is there.
+/// Objects that are being rewritten: all are synced before any replaces an existing file.
 pub(crate) struct Rewrite {
     objects: PathBuf,
     disk: FileSystem,
@@ -302,14 +303,14 @@ impl Rewrite {
         Ok(())
     }
 
-    /// Syncs the objects and puts them into their places.
+    /// Syncs the objects and moves them into place.
     pub(crate) fn finish(self) -> Result<(), RepoError> {
         self.disk.sync()?;
         Ok(self.unnamed.into_iter().try_for_each(|object| object.name(&self.objects))?)
     }
 }
 
-/// The blob id that content has.
+/// Computes the blob id of `content`.
 pub(crate) fn blob_id(content: &[u8]) -> Result<Etag, RepoError> {
     Ok(etag(&hash(Kind::Blob, content)?))
 }
@@ -323,7 +324,8 @@ fn finish(
     Ok(Prepared { revision: revision(&id), commit, objects })
 }
 
-/// Whether the object can be read, and is what it should be. What can't be looked at counts as damaged.
+/// Returns `true` if the object can be read and has the right content. An object that can't be read counts
+/// as damaged.
 fn is_whole(
     local: &gix::Repository,
     id: &gix::oid,
@@ -342,7 +344,7 @@ fn hash(kind: Kind, data: &[u8]) -> Result<gix::ObjectId, RepoError> {
 fn kind(mode: u16) -> Result<gix::objs::tree::EntryKind, RepoError> {
     use gix::objs::tree::EntryKind;
     match mode {
-        // Old versions of git stored other permissions, too; today's see only whether it is executable.
+        // Old versions of git stored other permissions, too; today's only distinguish executable files.
         0o100_000..=0o100_777 if mode & 0o100 == 0 => Ok(EntryKind::Blob),
         0o100_000..=0o100_777 => Ok(EntryKind::BlobExecutable),
         0o120_000 => Ok(EntryKind::Link),

@@ -1,11 +1,11 @@
-//! Packs and what belongs to them, after restores that were cut off, power cuts and kills.
+//! Repair of packs and their derived files after interrupted restores, power cuts and kills.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::testing::Scratch;
 
-/// A wiki of two pages, all of it in one pack and nowhere else; and the pack's file.
+/// A wiki of two pages, whose objects are all in one pack and nowhere else; and the pack's file.
 fn packed() -> (Scratch, PathBuf) {
     let scratch = Scratch::new();
     scratch.create("home", "text");
@@ -107,7 +107,7 @@ fn what_is_no_file_is_no_pack_and_stays_where_it_is() {
     }
 }
 
-/// What is in front of the cut can still be read.
+/// Objects before the cut can still be read.
 #[test]
 fn a_pack_that_is_cut_off_keeps_its_index() {
     let (mut scratch, pack) = packed();
@@ -140,7 +140,7 @@ fn an_index_without_its_pack_hides_nothing_and_the_pack_may_come_back() {
     assert_eq!(scratch.wiki().repo().packs().unwrap(), [pack.with_extension("")]);
 }
 
-/// Killed between any two files that are removed.
+/// The process is killed between any two files that are removed.
 #[test]
 fn the_removal_of_a_pack_is_finished_if_others_have_its_objects_and_undone_if_not() {
     for gone in 0..3 {
