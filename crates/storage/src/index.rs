@@ -1,8 +1,8 @@
-//! The index: what lists, histories and searches need and git is slow to say.
+//! The index: the tables for lists, histories, links and search, which git answers too slowly.
 //!
-//! Everything in it can be rebuilt from git. `wiki.indexed` names the commit it describes; a save
-//! moves both in its own transaction, and anything else that moves the branch is caught up with
-//! by walking the commits in between, see [`catch_up`].
+//! Everything in it can be rebuilt from git. `wiki.indexed` names the commit that the index describes. A
+//! save updates the index and this row in its own transaction; after any other move of the branch,
+//! [`catch_up`] walks the commits in between.
 
 mod attachments;
 mod catch_up;
@@ -43,7 +43,7 @@ pub(crate) use search::Query;
 pub use search::{SearchResult, SnippetPart};
 pub(crate) use weight::{NewCommits, NewFiles};
 
-/// The commit that every row describes; `None` while they are being brought to another one.
+/// The commit that every row describes; `None` during a catch-up.
 pub(crate) fn current(connection: &Connection) -> Result<Option<Revision>, DbError> {
     let id: Option<[u8; 20]> = connection
         .prepare_cached("select case when building is null then indexed end from wiki")?
@@ -58,7 +58,7 @@ pub(crate) fn indexed(connection: &Connection) -> Result<Option<Revision>, DbErr
     Ok(id.map(Revision::from_bytes))
 }
 
-/// Those of some commits that are part of the history of `head`, if the index describes that.
+/// The revisions that are part of the history of `head`; `None` if the index doesn't describe `head`.
 pub(crate) fn in_log(
     connection: &Connection,
     head: Revision,
@@ -76,7 +76,7 @@ pub(crate) fn in_log(
     Ok(Some(known))
 }
 
-/// How much `head` holds, if the index describes it.
+/// The numbers of pages, attachments and bytes of `head`; `None` if the index doesn't describe `head`.
 pub(crate) fn counted(connection: &Connection, head: Revision) -> Result<Option<Count>, DbError> {
     let sql = "select pages, attachments, bytes from wiki where building is null and indexed = ?1";
     let count = |row: &rusqlite::Row<'_>| {
@@ -86,7 +86,7 @@ pub(crate) fn counted(connection: &Connection, head: Revision) -> Result<Option<
     Ok(connection.prepare_cached(sql)?.query_row([head.as_bytes()], count).optional()?)
 }
 
-/// How many commits the log has had since it was begun.
+/// Number of commits that were ever added to the log, since it was last rebuilt.
 pub(crate) fn commits(connection: &Connection) -> Result<u64, DbError> {
     let newest: Option<i64> = connection
         .prepare_cached("select max(seq) from revision")?
@@ -94,14 +94,14 @@ pub(crate) fn commits(connection: &Connection) -> Result<u64, DbError> {
     Ok(newest.unwrap_or(0).unsigned_abs())
 }
 
-/// Says which commit the index describes now.
+/// Stores the commit that the index now describes.
 fn set_indexed(transaction: &Transaction<'_>, head: Option<Revision>) -> Result<(), DbError> {
     let id = head.map(|id| *id.as_bytes());
     transaction.prepare_cached("update wiki set indexed = ?1, building = null")?.execute([id])?;
     Ok(())
 }
 
-/// Has everything written down anew.
+/// Marks the index as outdated, so that the next catch-up rebuilds it.
 pub(crate) fn forget(transaction: &Transaction<'_>) -> Result<(), DbError> {
     set_indexed(transaction, None)
 }

@@ -1,4 +1,4 @@
-//! The rows of files that are no pages.
+//! The rows of attachments.
 
 use rusqlite::{Connection, Row, Transaction, params};
 
@@ -9,7 +9,7 @@ use crate::db::DbError;
 use crate::page::from_seconds;
 use crate::revision::{Etag, Revision};
 
-/// What the index knows of an attachment.
+/// The row of an attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AttachmentRow {
     /// The path of the file.
@@ -21,7 +21,7 @@ pub(crate) struct AttachmentRow {
     pub(crate) modified: time::OffsetDateTime,
 }
 
-/// The directory and the name. At the root the directory is empty.
+/// Splits a path into directory and name. At the root the directory is empty.
 fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }

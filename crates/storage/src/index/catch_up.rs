@@ -1,10 +1,10 @@
-//! Bringing the index to the branch, whoever moved it and however far.
+//! Catch-up of the index with the branch, whichever process moved the branch and however far.
 //!
-//! First the log is filled, parents before children; then it is found out which commit last changed
-//! each file that differs; then the files' own rows are written. Each step is many small
-//! transactions, so that nobody who saves meanwhile waits for long, and memory holds one batch.
-//! Only the last transaction says that the index describes the commit. Who dies before it goes on
-//! where the log ended; saves that come before it leave the index alone and are caught up with next.
+//! First the log is filled, parents before children; then the commit that last changed each differing file
+//! is found; then the files' own rows are written. Each step is many small transactions, so that concurrent
+//! saves don't wait long, and memory holds one batch. Only the last transaction stores the commit that the
+//! index describes. After a crash the next catch-up goes on where the log ended. Saves during a catch-up
+//! leave the index alone; their commits are caught up with next.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -21,37 +21,38 @@ use crate::links::LinkStyle;
 use crate::repo::{Commit, Entry, Repo, RepoError, View, Want};
 use crate::revision::Revision;
 
-/// How many commits one transaction adds to the log, and from how many changes on it takes no more.
+/// Maximum number of commits that one transaction adds to the log, and the number of changes that ends a
+/// transaction.
 const COMMITS: usize = 256;
 const CHANGES: usize = 20_000;
-/// How many files one transaction brings up to date, and from how many bytes on it takes no more: their
-/// full text is what takes the time.
+/// Maximum number of files that one transaction updates, and the number of bytes that ends a transaction:
+/// indexing the full text takes most of the time.
 const FILES: usize = 128;
 const BYTES: usize = 8 << 20;
 
-/// How far the index is.
+/// The progress of a catch-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct IndexProgress {
-    /// Steps that are done.
+    /// Number of completed steps.
     pub done: usize,
-    /// Steps there are: two a commit and one a file.
+    /// Total number of steps: two per commit and one per file.
     pub total: usize,
 }
 
-/// Tells how far it is, and hears whether to go on.
+/// Gets the progress; returns whether to continue.
 pub(crate) type Report<'a> = &'a mut dyn FnMut(IndexProgress) -> ControlFlow<()>;
 
-/// The way to the branch.
+/// One catch-up with the branch.
 pub(crate) struct CatchUp<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) database: &'a Database,
-    /// How links are read.
+    /// The syntax of links.
     pub(crate) style: LinkStyle,
-    /// The commit that a save is just publishing.
+    /// The commit that a save is publishing at this moment.
     pub(crate) coming: &'a dyn Fn() -> Option<Revision>,
 }
 
-/// Goes the way. Returns whether it was gone to its end.
+/// Runs the catch-up. Returns `true` if it was completed, `false` if `report` stopped it.
 pub(crate) fn catch_up(way: &CatchUp<'_>, report: Report<'_>) -> Result<bool, Error> {
     let Some((known, head)) = way.begin()? else { return Ok(true) };
     let commits = way.repo.commits_since(known, head)?;
@@ -69,7 +70,7 @@ pub(crate) fn catch_up(way: &CatchUp<'_>, report: Report<'_>) -> Result<bool, Er
     if stopped || way.bring_files(&files, &changed, &rows, &mut steps)?.is_break() {
         return Ok(false);
     }
-    // Unless the rows were called outdated meanwhile: then the next round writes them anew.
+    // If the index was marked as outdated meanwhile, the next round rewrites the rows.
     way.database.write(|transaction| Ok::<_, Error>(finish(transaction, head)?))?;
     Ok(true)
 }
@@ -88,11 +89,12 @@ impl Steps<'_> {
 }
 
 impl CatchUp<'_> {
-    /// Begins, unless the index is at the branch already: the commit to go on from, which the head is
-    /// built on, and the head. A history that was replaced (a restored backup, a forced push) is begun
-    /// again.
+    /// Starts the catch-up, unless the index describes the branch already. Returns the commit to continue
+    /// from, an ancestor of the head, and the head. If the history was replaced (a restored backup, a
+    /// forced push), the index is rebuilt.
     ///
-    /// All in one transaction: until it ends no save moves the index, and then saves leave it alone.
+    /// All in one transaction: until it ends no save updates the index, and afterwards saves leave it
+    /// alone.
     fn begin(&self) -> Result<Option<(Option<Revision>, Revision)>, Error> {
         self.database.write(|transaction| {
             let (indexed, building) = (super::indexed(transaction)?, building(transaction)?);
@@ -103,7 +105,7 @@ impl CatchUp<'_> {
             if is_current && building.is_none() {
                 return Ok(None);
             }
-            // What was begun before and not ended may have left rows of that commit, too.
+            // An interrupted catch-up may have left rows of that commit, too.
             let mut goes_on = true;
             for commit in [indexed, building].into_iter().flatten() {
                 goes_on &= self.repo.is_commit(commit)? && self.repo.is_ancestor(commit, head)?;
@@ -154,7 +156,7 @@ impl CatchUp<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Writes the rows of files that changed, and removes those of files that are gone.
+    /// Writes the rows of files that changed, and removes the rows of deleted files.
     fn bring_files(
         &self,
         files: &BTreeMap<Vec<u8>, Entry>,
@@ -165,7 +167,7 @@ impl CatchUp<'_> {
         self.remove_gone(files, rows)?;
         let view = self.repo.view();
         let unsearched = same_text::unsearched(files, |id| view.blob_size(id))?;
-        // In the order of their paths, so that the rows lie as they are listed.
+        // In the order of their paths, so that rows are stored in the order in which they are listed.
         let mut changed: Vec<(&[u8], By)> =
             changed.iter().map(|(path, by)| (path.as_slice(), By::Commit(*by))).collect();
         changed.sort_unstable_by_key(|(path, _)| *path);
@@ -215,7 +217,7 @@ impl CatchUp<'_> {
     }
 }
 
-/// Commits on their way into the log.
+/// Commits to be added to the log.
 #[derive(Default)]
 struct Entries {
     commits: Vec<(Revision, Commit, Vec<Change>)>,
@@ -239,15 +241,15 @@ impl Entries {
     }
 }
 
-/// Who left a file in its present state.
+/// The source of a file's last change.
 #[derive(Clone, Copy)]
 enum By {
     Commit(Revision),
-    /// What its row says.
+    /// The file's existing row.
     Row,
 }
 
-/// Files on their way into the index.
+/// Files to be added to the index.
 struct Batch<'a> {
     database: &'a Database,
     states: Vec<(FileState, By)>,
@@ -295,7 +297,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The files the index has rows of, and whether all of each that can be is searched.
+/// The files that have rows in the index, each with `true` if all of its searchable text is indexed.
 fn rows(connection: &Connection) -> Result<HashMap<String, bool>, DbError> {
     let mut select = connection.prepare(
         "select path || '.md', searched from page

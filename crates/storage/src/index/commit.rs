@@ -1,4 +1,4 @@
-//! What one commit means for the index.
+//! The changes of the index for one commit.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,20 +16,20 @@ use crate::links::LinkStyle;
 use crate::repo::{Commit, Edit, Entry, FileChange, RepoError, View};
 use crate::revision::{Etag, Revision};
 
-/// A commit of ours before its transaction: everything that takes time is done.
+/// The index changes of a commit of ours, computed before its transaction.
 pub(crate) struct Described {
     changes: Vec<Change>,
     files: Vec<FileState>,
-    /// The texts that pages had before.
+    /// The former contents of the changed pages.
     before: Vec<Etag>,
 }
 
-/// The most memory that the description of a commit may take, in bytes.
+/// Maximum memory of the description of a commit, in bytes.
 const MAX_DESCRIBED: usize = 32 << 20;
 
 impl Described {
-    /// Looks at the edits made on top of `head`. `moves` are paths of files that are known to be the
-    /// same, before and after. `None`: there is too much to be indexed at once.
+    /// Describes the edits made on top of `head`. `moves` are known renames: the paths before and after.
+    /// `None` if there is too much to index at once.
     pub(crate) fn new(
         view: &View,
         head: Option<Revision>,
@@ -61,10 +61,11 @@ impl Described {
         Ok(Some(Self { changes: with_moves(&edited, moves), files, before }))
     }
 
-    /// Brings the index along, in the transaction of the commit `new` made on top of `old`.
+    /// Updates the index, in the transaction of the commit `new` made on top of `old`. Returns `true` if it
+    /// did.
     ///
-    /// An index that is behind stays so, and catching up passes over this commit too. So it does if another
-    /// page is to be searched in place of one that is changed. Returns whether it came along.
+    /// An index that is behind is left alone, and the next catch-up includes this commit. The same happens
+    /// if a page with the same text as a changed one must become searchable in its place.
     pub(crate) fn apply(
         &self,
         transaction: &Transaction<'_>,
@@ -85,8 +86,7 @@ impl Described {
     }
 }
 
-/// What edits change on top of `head`. `moves` are paths of files that are known to be the same, before
-/// and after.
+/// The changes that edits make on top of `head`. `moves` are known renames: the paths before and after.
 pub(crate) fn changes_by(
     view: &View,
     head: Option<Revision>,
@@ -115,12 +115,12 @@ fn file_changes(
     edits.iter().map(&mut change).collect()
 }
 
-/// A file's path as users know it: pages without `.md`.
+/// The path of a file as users see it: pages without `.md`.
 pub(crate) fn shown_path(file: &[u8]) -> String {
     PathChange::of_file(&String::from_utf8_lossy(file), ChangeKind::Modified, None).path
 }
 
-/// What a commit changes: against its parent, or, for a merge, against all of them.
+/// The changes of a commit: against its parent or, for a merge, against all parents.
 pub(crate) fn changes_of(
     view: &View,
     commit: Revision,
@@ -130,7 +130,7 @@ pub(crate) fn changes_of(
     let Some((_, others)) = parents.split_first().filter(|(_, others)| !others.is_empty()) else {
         return with_renames(view, &changes);
     };
-    // A file that is as in one of the parents was not changed by the merge.
+    // A file that is the same in one of the parents was not changed by the merge.
     let mut changes = changes;
     for other in others {
         if changes.is_empty() {
@@ -143,7 +143,7 @@ pub(crate) fn changes_of(
     Ok(with_moves(&changes, &[]))
 }
 
-/// As [`changes_of`], of a commit of which it was told what it moves.
+/// As [`changes_of`], for a commit whose renames are known.
 pub(super) fn changes_with(
     view: &View,
     commit: Revision,
@@ -153,13 +153,13 @@ pub(super) fn changes_with(
     Ok(with_moves(&view.changes(parents.first().copied(), commit)?, moves))
 }
 
-/// Finds out which files went on under another name.
+/// Detects renames among the changes.
 fn with_renames(view: &View, changes: &[FileChange]) -> Result<Vec<Change>, RepoError> {
     let changed = with_moves(changes, &moves_of(view, changes)?);
     with_copies(view, changed, changes)
 }
 
-/// Files that go on under another name, before and after.
+/// Detects renamed files: the paths before and after.
 pub(crate) fn moves_of(
     view: &View,
     changes: &[FileChange],
@@ -174,13 +174,13 @@ pub(crate) fn moves_of(
     Ok(pairs.into_iter().map(|(i, j)| (path(&removed[i]), path(&added[j]))).collect())
 }
 
-/// A file's content, if it may be compared.
+/// A file's content; `None` if it is too large to be compared.
 fn content(view: &View, id: Etag) -> Result<Option<Vec<u8>>, RepoError> {
     if view.blob_size(id)? > renames::MAX_SIZE { Ok(None) } else { view.blob(id).map(Some) }
 }
 
-/// Finds out which new files are what others were, or nearly, before the same commit changed or moved
-/// those, as when a page is split. Other copies (of a template) have histories of their own.
+/// Detects copies: new files that are equal or similar to the former content of a file that the same commit
+/// changed or moved, as when a page is split. Other copies (of a template) have histories of their own.
 fn with_copies(
     view: &View,
     mut changed: Vec<Change>,
@@ -222,7 +222,7 @@ fn candidates(
     changes.iter().filter_map(candidate).collect()
 }
 
-/// Names the changes, of which some are known to be moves.
+/// Assigns a kind to each change; `moves` are the known renames.
 fn with_moves(changes: &[FileChange], moves: &[(String, String)]) -> Vec<Change> {
     let to: HashMap<&str, &str> = moves.iter().map(|(old, new)| (&**old, &**new)).collect();
     let from: HashMap<&str, &str> = moves.iter().map(|(old, new)| (&**new, &**old)).collect();
@@ -238,7 +238,7 @@ fn with_moves(changes: &[FileChange], moves: &[(String, String)]) -> Vec<Change>
                 Some(new) => Kind::Moved((*new).to_owned()),
                 None => Kind::Deleted,
             },
-            // It takes the place of another one that moves, too.
+            // The file takes the place of another file that moves, too.
             (Some(_), Some(_)) if from.contains_key(path.as_str()) => {
                 Kind::Renamed(from[path.as_str()].to_owned())
             }
@@ -251,7 +251,7 @@ fn with_moves(changes: &[FileChange], moves: &[(String, String)]) -> Vec<Change>
 }
 
 impl Change {
-    /// As users see it in the log of the wiki, where a move is told once.
+    /// The change as the wiki's log shows it, where a move appears once.
     pub(crate) fn shown(&self) -> Option<PathChange> {
         let (kind, other) = match &self.kind {
             Kind::Added => (ChangeKind::Added, None),

@@ -1,4 +1,4 @@
-//! What the index says about the present state of one file.
+//! The index rows of the present state of one file.
 
 use rusqlite::Transaction;
 
@@ -13,23 +13,23 @@ use crate::page_path::ExistingPath;
 use crate::repo::{Entry, RepoError};
 use crate::revision::{Etag, Revision};
 
-/// The most links of a page that are kept: as many as are resolved when it is shown.
+/// Maximum number of stored links of a page; as many are resolved when the page is shown.
 pub(super) const MAX_LINKS: usize = 10_000;
-/// How much of a page is searched, and looked at for links, in bytes: a longer one isn't rendered.
+/// Maximum number of bytes of a page that are indexed for search and links: a longer page isn't rendered.
 pub(super) const MAX_BODY: usize = 1 << 20;
 
-/// Texts that several pages have are searched for as many of them as make this many bytes, in the order of
-/// their paths, and at most for so many pages. A repository of a thousand bytes may name one text a hundred
-/// thousand times.
+/// Limits for pages with the same text: in the order of their paths, so many of them are indexed as make
+/// this number of bytes together, and at most a maximum number of pages. A repository of a thousand bytes
+/// may name one text a hundred thousand times.
 const SAME_TEXT: u64 = 256 << 10;
 const SAME_PAGES: u64 = 4096;
 
-/// How many pages with the same text of so many bytes are searched for it and have their links kept.
+/// Maximum number of pages with the same text of `bytes` bytes whose text and links are indexed.
 pub(super) fn searched_names(bytes: u64) -> u64 {
     (SAME_TEXT / bytes.max(1)).clamp(1, SAME_PAGES)
 }
 
-/// A file as a commit leaves it, worked out before the transaction that writes it down.
+/// A file's state in a commit, computed before the transaction that stores it.
 pub(super) struct FileState {
     /// The path of the file, not of the page.
     path: String,
@@ -43,7 +43,7 @@ enum Now {
         etag: Etag,
         title: String,
         size: u64,
-        /// `None`: enough other pages with this text are searched for it.
+        /// `None` if enough other pages with this text are indexed.
         searched: Option<Searched>,
     },
     Attachment {
@@ -52,9 +52,9 @@ enum Now {
     },
 }
 
-/// What is searched of a page.
+/// The searchable parts of a page.
 struct Searched {
-    /// The words of its text, as far as it is searched.
+    /// The words of its indexed text.
     words: String,
     links: Vec<LinkRows>,
 }
@@ -69,7 +69,7 @@ impl Searched {
     }
 }
 
-/// Who left a file in its present state, and when.
+/// The author and time of a file's last change.
 pub(super) struct Signature<'a> {
     pub(super) revision: Revision,
     pub(super) author: &'a Author,
@@ -78,8 +78,8 @@ pub(super) struct Signature<'a> {
 }
 
 impl FileState {
-    /// Looks at a file; a link or a submodule is none. `None` for a name that isn't UTF-8: nobody can
-    /// ask for it. A page is searched if `is_searched`.
+    /// Reads a file; a symbolic link or a submodule counts as deleted. `None` for a name that isn't UTF-8,
+    /// which no client can request. A page's text is indexed if `is_searched`.
     pub(super) fn of(
         path: &[u8],
         entry: Option<Entry>,
@@ -106,7 +106,7 @@ impl FileState {
         Ok(Some(Self { path: path.to_owned(), now }))
     }
 
-    /// About how much memory it takes, in bytes.
+    /// Approximate memory use in bytes.
     pub(super) fn size(&self) -> usize {
         match &self.now {
             Now::Page { searched: Some(Searched { words, links }), .. } => {
@@ -116,7 +116,7 @@ impl FileState {
         }
     }
 
-    /// Writes it down.
+    /// Writes the rows of the file.
     pub(super) fn apply(
         &self,
         transaction: &Transaction<'_>,
@@ -158,7 +158,7 @@ impl FileState {
 }
 
 impl FileState {
-    /// Writes down anew what is searched of a page that didn't change.
+    /// Rewrites the searchable rows of an unchanged page.
     pub(super) fn apply_again(&self, transaction: &Transaction<'_>) -> Result<(), DbError> {
         let Some(page) = ExistingPath::of_file(&self.path) else { return Ok(()) };
         let Some(row) = pages::get(transaction, page.as_str())? else { return Ok(()) };
@@ -167,7 +167,7 @@ impl FileState {
     }
 }
 
-/// The part of a page that is searched. A character that is cut in two is left out.
+/// The indexed beginning of a page. A character that is cut in two is left out.
 pub(super) fn beginning(content: &[u8]) -> String {
     match content.get(..MAX_BODY) {
         None => String::from_utf8_lossy(content).into_owned(),
@@ -175,7 +175,7 @@ pub(super) fn beginning(content: &[u8]) -> String {
     }
 }
 
-/// Forgets a file.
+/// Removes the rows of a file.
 pub(super) fn remove(transaction: &Transaction<'_>, file: &str) -> Result<(), DbError> {
     let Some(page) = ExistingPath::of_file(file) else {
         return attachments::remove(transaction, file);

@@ -3,10 +3,10 @@
 use crate::page_path::{fold, loose};
 use crate::repo::blob_id;
 
-/// What all spellings of a path have in common that differ in case or composition only.
+/// A hash of a path that is equal for all its spellings that differ in case or composition only.
 ///
-/// Rows are found by the number, so that each takes as little room for a path of a thousand bytes as for
-/// a short one. Two paths may happen to have the same number: what is found is compared by its path, too.
+/// Rows are found by this number, so that each takes as little space for a path of a thousand bytes as for
+/// a short one. Two paths may have the same number by chance: the paths of rows are compared, too.
 pub(super) struct Key {
     pub(super) number: i64,
     folded: String,
@@ -18,14 +18,14 @@ impl Key {
         Self { number: number(&folded), folded }
     }
 
-    /// Whether this is the key of `path`.
+    /// Returns `true` if this is the key of `path`.
     pub(super) fn is_of(&self, path: &str) -> bool {
         self.folded == fold(path)
     }
 }
 
-/// The last segment of a path as wiki links find it: spaces, dashes and underscores are alike, and so are all spellings
-/// that differ in case or composition only.
+/// The last segment of a path, folded as for wiki links: spaces, dashes and underscores are equal, and so
+/// are all spellings that differ in case or composition only.
 pub(super) struct BaseName(String);
 
 impl BaseName {
@@ -34,7 +34,8 @@ impl BaseName {
         Self(loose(path.rsplit('/').next().unwrap_or(path)))
     }
 
-    /// The number that rows are found by. No path has it: it is made from a text with a slash at its end.
+    /// The number by which rows are found. It differs from the keys of paths: the hashed text ends in a
+    /// slash, which no path does.
     pub(super) fn number(&self) -> i64 {
         number(&format!("{}/", self.0))
     }
@@ -57,7 +58,7 @@ mod tests {
         let key = Key::of("Garden/Caf\u{e9}");
         assert_eq!(key.number, Key::of("garden/CAFE\u{301}").number);
         assert!(key.is_of("garden/cafe\u{301}") && !key.is_of("garden/cafe"));
-        // Stored: a migration would have to go with another one.
+        // The numbers are stored: changing them needs a migration.
         assert_eq!(Key::of("roses").number, 4194483743597926461);
     }
 

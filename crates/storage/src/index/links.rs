@@ -1,8 +1,8 @@
-//! The rows of links, and what is at the paths they mean.
+//! The rows of links, and lookups of the paths that they may mean.
 //!
-//! A link is stored as it is written, and where it leads is worked out again from that and its page: a
-//! few bytes may mean several paths of a thousand bytes. Each of these has a row with its number, by
-//! which the link is found from the other end.
+//! A link is stored as it is written, and its target is computed again from the link and its page: a few
+//! bytes may mean several paths of a thousand bytes. Each of these paths has a row with its number, by
+//! which the link is found from its target.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ impl WrittenLink {
         Self { kind: link.kind, destination: link.destination }
     }
 
-    /// Where it leads from `page`.
+    /// The target of the link on `page`.
     pub(crate) fn target(&self, page: &ExistingPath) -> Option<Target> {
         resolve(page, self.kind, &self.destination)
     }
@@ -37,7 +37,7 @@ impl WrittenLink {
 /// A link to be stored.
 pub(super) struct LinkRows {
     link: WrittenLink,
-    /// The numbers of the paths and then of the base names that it may mean, in their order.
+    /// The numbers of the candidate paths, then of the base names, in the link's order.
     keys: Vec<i64>,
 }
 
@@ -92,15 +92,15 @@ pub(crate) fn outgoing(connection: &Connection, path: &str) -> Result<Vec<Writte
     Ok(links.collect::<Result<_, _>>()?)
 }
 
-/// As [`outgoing`], of a page that isn't searched.
+/// As [`outgoing`], for a page that isn't indexed.
 pub(crate) fn unstored(page: &ExistingPath, content: &[u8], style: LinkStyle) -> Vec<WrittenLink> {
     let text = beginning(content);
     let source = MarkdownSource::of(&text);
     distinct_links(page, &source, style).take(MAX_LINKS).map(WrittenLink::of).collect()
 }
 
-/// Up to `limit` pages whose paths come after `after` and that have a link which leads to this path (or
-/// would, if something were there), in byte order: their paths and titles.
+/// Up to `limit` pages whose paths come after `after` and that have a link to this path, which need not
+/// exist: their paths and titles, in byte order.
 pub(crate) fn incoming(
     connection: &Connection,
     path: &str,
@@ -110,7 +110,7 @@ pub(crate) fn incoming(
 ) -> Result<Vec<(String, String)>, DbError> {
     let key = Key::of(path);
     let name = if by_name { BaseName::of(path).number() } else { key.number };
-    // A page may have ten thousand links that mean the same path. It is sorted once.
+    // Duplicates are removed before sorting: a page may have ten thousand links that mean the same path.
     let mut pages = connection.prepare_cached(
         "select p.id, p.path, p.title
          from (select distinct page from link where key in (?1, ?3)) l join page p on p.id = l.page
@@ -146,7 +146,8 @@ fn written(row: &rusqlite::Row<'_>) -> rusqlite::Result<WrittenLink> {
     Ok(WrittenLink { kind, destination: row.get(1)? })
 }
 
-/// The pages with a link that may mean one of these paths, or has its name, as far as that is known.
+/// The pages with a link that may mean one of these paths, or one of their base names. Includes pages whose
+/// links aren't indexed.
 pub(crate) fn mentioning(
     connection: &Connection,
     paths: &[String],
@@ -155,7 +156,7 @@ pub(crate) fn mentioning(
         "select p.path from (select distinct page from link where key in (?1, ?2)) l
          join page p on p.id = l.page",
     )?;
-    // Of those that aren't searched it isn't known.
+    // The links of unindexed pages aren't known.
     let mut pages: HashSet<String> = super::pages::unsearched(connection)?.into_iter().collect();
     for path in paths {
         deadline::check()?;
@@ -184,7 +185,7 @@ fn leads_to(
     Ok(key.is_of(target.wished()))
 }
 
-/// What the first of some names of links means.
+/// Resolves the first of a link's names that has a match.
 pub(crate) fn named(connection: &Connection, names: &[String]) -> Result<Resolved, DbError> {
     let pages = "select path from page where base = ?1 order by path limit ?2";
     let attachments =
@@ -205,8 +206,8 @@ pub(crate) fn named(connection: &Connection, names: &[String]) -> Result<Resolve
     Ok(Resolved::Nothing)
 }
 
-/// What is at a path. A page goes before an attachment of the same name, and the spelling that was asked
-/// for before one that differs in case or composition only.
+/// Finds the page or attachment at a path. A page goes before an attachment of the same name, and the
+/// requested spelling before one that differs in case or composition only.
 pub(crate) fn existing(connection: &Connection, path: &str) -> Result<Option<Found>, DbError> {
     let key = Key::of(path);
     let page = "select path from page where key = ?1 order by path <> ?2, path";
@@ -220,7 +221,7 @@ pub(crate) fn existing(connection: &Connection, path: &str) -> Result<Option<Fou
     Ok(found.map(|path| Found { path, is_page: false }))
 }
 
-/// The first path that a query finds and that is spelt as `path`, but for case and composition.
+/// The first path from a query that equals `path` except for case and composition.
 fn first_spelt(
     connection: &Connection,
     sql: &str,

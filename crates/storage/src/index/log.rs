@@ -13,7 +13,7 @@ use crate::page::from_seconds;
 use crate::repo;
 use crate::revision::Revision;
 
-/// What a commit does to one file.
+/// A commit's change of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     /// The path of the file, not of the page.
@@ -21,17 +21,17 @@ pub(crate) struct Change {
     pub(crate) kind: Kind,
 }
 
-/// How a file is changed.
+/// The kind of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Added,
     Modified,
     Deleted,
-    /// It comes from this path.
+    /// The file was renamed from this path.
     Renamed(String),
-    /// It is what this other file was before the same commit changed that.
+    /// The file was copied from the former content of this one, which the same commit changed.
     Copied(String),
-    /// It went to this path.
+    /// The file was renamed to this path.
     Moved(String),
 }
 
@@ -96,8 +96,8 @@ pub(crate) fn append(
     Ok(())
 }
 
-/// Remembers which files a commit moves, until the log has it: what a move knows can't always be found out
-/// from its commit.
+/// Stores the renames of a commit until it is in the log: a move knows renames that can't always be
+/// detected from its commit.
 pub(crate) fn tell_moves(
     transaction: &Transaction<'_>,
     id: Revision,
@@ -112,14 +112,14 @@ pub(crate) fn tell_moves(
     Ok(())
 }
 
-/// The commits that the log hasn't, and of which it was told what they move.
+/// The commits with stored renames that the log hasn't.
 pub(super) fn told(connection: &Connection) -> Result<HashSet<Revision>, DbError> {
     let mut select = connection.prepare_cached("select distinct revision from told_move")?;
     let ids = select.query_map([], |row| Ok(Revision::from_bytes(row.get(0)?)))?;
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// The files that a commit moves, as [`tell_moves`] stored them.
+/// The renames of a commit, as stored by [`tell_moves`].
 pub(super) fn told_moves(
     connection: &Connection,
     id: Revision,
@@ -130,12 +130,12 @@ pub(super) fn told_moves(
     Ok(moves.collect::<Result<_, _>>()?)
 }
 
-/// Removes all.
+/// Removes all commits.
 pub(crate) fn clear(transaction: &Transaction<'_>) -> Result<(), DbError> {
     Ok(transaction.execute_batch("delete from change; delete from parent; delete from revision")?)
 }
 
-/// Whether the log has the commit.
+/// Returns `true` if the log has the commit.
 pub(crate) fn has(connection: &Connection, id: Revision) -> Result<bool, DbError> {
     Ok(seq_of(connection, id)?.is_some())
 }
@@ -147,8 +147,8 @@ fn seq_of(connection: &Connection, id: Revision) -> Result<Option<i64>, DbError>
         .optional()?)
 }
 
-/// Up to `most` commits that came before `before`, newest first, each with all its changes. `None` if
-/// the log hasn't that commit.
+/// Up to `most` commits that came before `before`, newest first, each with all its changes. `None` if the
+/// log hasn't that commit.
 pub(crate) fn newest(
     connection: &Connection,
     before: Option<Revision>,
@@ -180,8 +180,8 @@ pub(crate) fn since(
     commits(connection, "seq > ?1 order by seq", after, most).map(Some)
 }
 
-/// Where a walk through the history of one file stands: the next step looks for changes of `path`
-/// older than `before` (`None`: all) that are not built on `left`, the commit that moved it away.
+/// A position in the history of one file: the next step looks for changes of `path` older than `before`
+/// (`None`: all) that aren't descendants of `left`, the commit that moved the file away from the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) path: String,
@@ -189,14 +189,14 @@ pub(crate) struct Position {
     pub(crate) left: Option<Revision>,
 }
 
-/// The commits that a condition on `seq` finds, each with its changes.
+/// The commits that match a condition on `seq`, each with its changes.
 fn commits(
     connection: &Connection,
     condition: &'static str,
     bound: i64,
     most: Most,
 ) -> Result<Log, DbError> {
-    // One more than there may be says whether there are more.
+    // Selects one commit more than the limit, to know if there are more.
     let sql = format!("select {COLUMNS}, seq from revision where {condition} limit ?2");
     let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query(params![bound, most.items as i64 + 1])?;
@@ -214,7 +214,7 @@ fn commits(
     Ok(Log { commits: collected.commits, more: false })
 }
 
-/// Commits, and where to go on, if there are more.
+/// Commits, and the position to continue from if there are more.
 pub(crate) type Part = (Vec<Commit>, Option<Position>);
 
 /// Up to `most` commits that changed a file, newest first, each with that change only, and where
@@ -270,7 +270,7 @@ fn of_file_within(
                 return Ok(Some((collected.commits, Some(next))));
             }
             last = Some(revision);
-            // Two branches may have renamed to and fro: only backwards is the way to its end.
+            // Two branches may have renamed to and fro: walking only backwards guarantees an end.
             let is_older = left_at.is_none_or(|left| seq < left);
             if (kind == "renamed" || kind == "copied") && is_older {
                 origin = other.map(|old| (old, revision));
@@ -368,7 +368,7 @@ impl<'a> Later<'a> {
     }
 }
 
-/// The files that a commit moved, before and after; `None` if the log hasn't that commit.
+/// The files that a commit moved: paths before and after; `None` if the log hasn't that commit.
 pub(crate) fn moves_in(
     connection: &Connection,
     id: Revision,
@@ -380,7 +380,7 @@ pub(crate) fn moves_in(
     Ok(Some(moves.collect::<Result<_, _>>()?))
 }
 
-/// Where a file is now that was moved away, however often; `None` if it was deleted in the end.
+/// The present path of a file after any number of moves; `None` if it was deleted in the end.
 pub(crate) fn moved_to(connection: &Connection, path: &str) -> Result<Option<String>, DbError> {
     let mut select = connection.prepare_cached(
         "select kind, other, seq from change where path = ?1 and seq > ?2 order by seq desc limit 1",
@@ -398,7 +398,7 @@ pub(crate) fn moved_to(connection: &Connection, path: &str) -> Result<Option<Str
     }
 }
 
-/// The paths a file had before it was renamed to the present one.
+/// The former paths of a file that was renamed to the present one.
 pub(crate) fn former_names(connection: &Connection, path: &str) -> Result<Vec<String>, DbError> {
     let mut select = connection.prepare_cached(
         "select other, seq from change where path = ?1 and seq < ?2 and kind in ('renamed', 'copied')
@@ -417,7 +417,7 @@ pub(crate) fn former_names(connection: &Connection, path: &str) -> Result<Vec<St
     Ok(names)
 }
 
-/// The number below which to look; `None` for a commit that the log hasn't.
+/// The exclusive upper limit of `seq`; `None` for a commit that the log hasn't.
 fn bound(connection: &Connection, before: Option<Revision>) -> Result<Option<i64>, DbError> {
     match before {
         None => Ok(Some(i64::MAX)),
@@ -438,7 +438,7 @@ fn commit(row: &Row<'_>) -> rusqlite::Result<Commit> {
     })
 }
 
-/// Adds what the commit changes, as far as it is shown.
+/// Adds the changes that are shown to the commit.
 fn fill(connection: &Connection, seq: i64, commit: &mut Commit) -> Result<(), DbError> {
     let mut select = connection.prepare_cached(
         "select path, kind, other from change where seq = ?1 and kind <> 'moved' order by path limit ?2",

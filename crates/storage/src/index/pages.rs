@@ -16,7 +16,7 @@ pub(super) fn columns(table: &str) -> String {
         .join(", ")
 }
 
-/// Adds or replaces a page; returns the number of its row.
+/// Adds or replaces a page; returns the id of its row.
 pub(super) fn put(
     transaction: &Transaction<'_>,
     page: &PageSummary,
@@ -52,14 +52,14 @@ pub(super) fn put(
         )?)
 }
 
-/// Removes a page; returns the number its row had.
+/// Removes a page; returns the id that its row had.
 pub(super) fn remove(transaction: &Transaction<'_>, path: &str) -> Result<Option<i64>, DbError> {
     let Some(id) = id(transaction, path)? else { return Ok(None) };
     transaction.prepare_cached("delete from page where id = ?1")?.execute([id])?;
     Ok(Some(id))
 }
 
-/// The number of a page's row.
+/// The id of a page's row.
 pub(super) fn id(connection: &Connection, path: &str) -> Result<Option<i64>, DbError> {
     Ok(connection
         .prepare_cached("select id from page where path = ?1")?
@@ -67,7 +67,8 @@ pub(super) fn id(connection: &Connection, path: &str) -> Result<Option<i64>, DbE
         .optional()?)
 }
 
-/// Whether there are pages that aren't searched because enough others have one of these texts.
+/// Returns `true` if there are pages that aren't indexed for search because enough others have one of these
+/// texts.
 pub(super) fn have_unsearched(connection: &Connection, texts: &[Etag]) -> Result<bool, DbError> {
     let any = "select exists (select 1 from page where searched = 0)";
     if !connection.prepare_cached(any)?.query_row([], |row| row.get(0))? {
@@ -83,14 +84,14 @@ pub(super) fn have_unsearched(connection: &Connection, texts: &[Etag]) -> Result
     Ok(false)
 }
 
-/// The pages that aren't searched.
+/// The pages that aren't indexed for search.
 pub(super) fn unsearched(connection: &Connection) -> Result<Vec<String>, DbError> {
     let mut select = connection.prepare_cached("select path from page where searched = 0")?;
     let rows = select.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether a page is searched.
+/// Returns `true` if a page is indexed for search.
 pub(crate) fn is_searched(connection: &Connection, path: &str) -> Result<bool, DbError> {
     let sql = "select searched from page where path = ?1";
     let found = connection.prepare_cached(sql)?.query_row([path], |row| row.get(0)).optional()?;
@@ -103,7 +104,7 @@ pub(crate) fn get(connection: &Connection, path: &str) -> Result<Option<PageSumm
     Ok(connection.prepare_cached(&sql)?.query_row([path], summary).optional()?)
 }
 
-/// A page that has exactly this content, if there is one.
+/// The path of a page that has exactly this content; `None` if there is none.
 pub(crate) fn with_content(connection: &Connection, etag: Etag) -> Result<Option<String>, DbError> {
     Ok(connection
         .prepare_cached("select path from page where etag = ?1 order by path limit 1")?
@@ -111,8 +112,8 @@ pub(crate) fn with_content(connection: &Connection, etag: Etag) -> Result<Option
         .optional()?)
 }
 
-/// Up to `limit` pages below `prefix` that come after `after`, in byte order of their paths. A prefix is
-/// the same in either composition, as a path is.
+/// Up to `limit` pages below `prefix` that come after `after`, in byte order of their paths. A prefix
+/// matches in either composition, as a path does.
 pub(crate) fn list(
     connection: &Connection,
     prefix: &str,
@@ -151,8 +152,8 @@ fn list_exactly(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<PageSummary>, DbError> {
-    // A range on the paths' own order. Above every path that starts with the prefix stands the prefix
-    // with its last character raised; U+10FFFF can't be raised, and nothing is above it.
+    // A range in the order of paths: its exclusive end is the prefix with its last character incremented. A
+    // final U+10FFFF can't be incremented, and nothing sorts after it, so it is dropped.
     let above = prefix_end(prefix);
     let mut select = connection.prepare_cached(&format!(
         "select {} from page
@@ -165,7 +166,7 @@ fn list_exactly(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// A path, or the beginning of one, in NFC, if it is spelt differently there.
+/// The NFC of a path or of the beginning of one; `None` if it is in NFC already.
 pub(super) fn composed(path: &str) -> Option<String> {
     match is_nfc_quick(path.chars()) {
         IsNormalized::Yes => None,
@@ -173,11 +174,11 @@ pub(super) fn composed(path: &str) -> Option<String> {
     }
 }
 
-/// The first text that comes after all that begin with `prefix`; `None` if there is none.
+/// The first text that sorts after all texts that begin with `prefix`; `None` if there is none.
 pub(crate) fn prefix_end(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
-        // Skips the surrogates, which no string holds.
+        // Skips the surrogates, which no string contains.
         if let Some(next) = (last..=char::MAX).nth(1) {
             end.push(next);
             return Some(end);

@@ -1,9 +1,9 @@
-//! Which of the files a commit removes went on under another name.
+//! Rename detection: pairs files that a commit removes with files that it adds.
 //!
-//! As in git (diffcore-rename): identical contents first, then pairs by similarity, best first. Two
-//! contents are as similar as the share of the larger one's bytes that stands in lines which both
-//! have, with either end of lines; half is enough. Where there are too many pairs, files are
-//! compared that have the same name, in folders of the same name as far up as that tells them apart.
+//! As in git (diffcore-rename): identical contents first, then pairs by similarity, best first. The
+//! similarity of two contents is the number of bytes in lines that both have (ignoring the kind of line
+//! end), divided by the size of the larger content; a half is enough. If there are too many pairs, only
+//! files with the same name are compared, matched by as many parent folders as distinguish them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -11,16 +11,18 @@ use crate::revision::Etag;
 
 /// Beyond this many pairs only identical contents are paired, as git does (`diff.renameLimit`).
 const MAX_PAIRS: usize = 250_000;
-/// Larger files are paired only if they are identical, in bytes.
+/// Maximum size of a file that is compared for similarity, in bytes. Larger files are paired only if they
+/// are identical.
 pub(crate) const MAX_SIZE: u64 = 4 << 20;
-/// Beyond this many bytes together, and this many comparisons of pieces, too.
+/// Maximum total size of the compared files in bytes, and maximum number of comparisons of pieces; beyond
+/// either, only identical contents are paired.
 const MAX_TOTAL: usize = 64 << 20;
 const MAX_WORK: usize = 50_000_000;
-/// The longest piece of a line that is compared as one, in bytes, as in git.
+/// Maximum length of a piece of a line that is compared as one, in bytes, as in git.
 const CHUNK: usize = 64;
-/// So many folders above a file tell it from others of its name.
+/// Maximum number of parent folders that distinguish files of the same name.
 const FOLDERS: usize = 8;
-/// As `MAX_TOTAL` and `MAX_WORK`, for copies, which are looked for in commits of every kind.
+/// As `MAX_TOTAL` and `MAX_WORK`, for copies, which are looked for in every commit.
 const MAX_COPIED: usize = 16 << 20;
 const MAX_COPY_WORK: usize = 5_000_000;
 
@@ -31,8 +33,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) id: Etag,
 }
 
-/// Pairs of removed and added files that are the same file, as indices of the two lists. `content`
-/// gives nothing for a file that is too large to be compared.
+/// Pairs removed and added files that are the same file; returns indices of the two lists. `content`
+/// returns `None` for a file that is too large to be compared.
 pub(crate) fn pair<E>(
     removed: &[Candidate<'_>],
     added: &[Candidate<'_>],
@@ -68,8 +70,7 @@ pub(crate) fn pair<E>(
     Ok(pairing.pairs)
 }
 
-/// Pairs of an origin and an added file that is the same, or similar, as indices of the two lists; each
-/// added file with the one that it is most similar to.
+/// Pairs each added file with the most similar origin, if any; returns indices of the two lists.
 pub(crate) fn copies<E>(
     origins: &[Candidate<'_>],
     added: &[Candidate<'_>],
@@ -79,7 +80,7 @@ pub(crate) fn copies<E>(
     for (i, origin) in origins.iter().enumerate() {
         same.entry(origin.id).or_insert(i);
     }
-    // Empty files are like nothing.
+    // Empty files aren't similar to any file.
     if let Ok(empty) = crate::repo::blob_id(b"") {
         same.remove(&empty);
     }
@@ -98,18 +99,18 @@ pub(crate) fn copies<E>(
     };
     for (j, file) in &left {
         let scored = origins.iter().filter_map(|(i, it)| Some((it.similarity(file)?, i)));
-        // Of the most similar the first.
+        // The first of the most similar ones.
         let best = scored.max_by_key(|(score, i)| (*score, std::cmp::Reverse(**i)));
         pairs.extend(best.map(|(_, i)| (*i, *j)));
     }
     Ok(pairs)
 }
 
-/// The files at some places of a list, cut into pieces.
+/// Indices of files, each with its content cut into pieces.
 type Pieces = Vec<(usize, Chunks)>;
 
-/// Cuts files of two lists into pieces; `None` if there are more bytes, or more comparisons of pieces to be
-/// made, than the limits say.
+/// Cuts files of two lists into pieces; `None` if the total size or the number of comparisons exceeds the
+/// limits.
 fn comparable<E>(
     old: (&[Candidate<'_>], Vec<usize>),
     new: (&[Candidate<'_>], Vec<usize>),
@@ -135,7 +136,7 @@ fn comparable<E>(
     Ok((pieces.saturating_mul(new.len()) <= work).then_some((old, new)))
 }
 
-/// How good a pair is: similarity in thousandths, whether the names are the same, and the pair.
+/// A pair with its score: similarity in thousandths, `true` if the names are equal, and the two indices.
 type Scored = (usize, bool, usize, usize);
 
 #[derive(Default)]
@@ -146,7 +147,7 @@ struct Pairing {
 }
 
 impl Pairing {
-    /// Takes each added file with the first removed one that is still alone and has the same key.
+    /// Pairs each added file with the first unpaired removed file that has the same key.
     fn take_identical<'a>(
         &mut self,
         removed: &[Candidate<'a>],
@@ -166,13 +167,13 @@ impl Pairing {
         }
     }
 
-    /// The number of pairs of files that are still alone.
+    /// The number of possible pairs of unpaired files.
     fn left(&self, removed: &[Candidate<'_>], added: &[Candidate<'_>]) -> usize {
         (removed.len() - self.old.len()).saturating_mul(added.len() - self.new.len())
     }
 
-    /// Takes similar files of the same name, where one is left on either side: first with as many of the
-    /// folders above them as tell most apart.
+    /// Pairs similar files of the same name that are unique on both sides, beginning with the largest
+    /// number of parent folders.
     fn take_alike_by_name<E>(
         &mut self,
         removed: &[Candidate<'_>],
@@ -212,7 +213,7 @@ impl Pairing {
         self.pairs.push((i, j));
     }
 
-    /// Takes pairs of files that are still alone, the best first.
+    /// Pairs unpaired files, the best scores first.
     fn take_best(&mut self, mut scored: Vec<Scored>) {
         scored.sort_by_key(|(score, same_name, i, j)| {
             (std::cmp::Reverse((*score, *same_name)), *i, *j)
@@ -229,12 +230,12 @@ fn name(path: &str) -> &str {
     end(path, 0)
 }
 
-/// The name of a file with so many of the folders above it.
+/// The end of a path: the file's name with this many parent folders.
 fn end(path: &str, folders: usize) -> &str {
     path.rmatch_indices('/').nth(folders).map_or(path, |(slash, _)| &path[slash + 1..])
 }
 
-/// How many bytes of a content stand in which pieces of lines.
+/// The pieces of a content's lines, each with the number of bytes in its occurrences.
 struct Chunks {
     size: usize,
     bytes: HashMap<Vec<u8>, usize>,
@@ -245,7 +246,7 @@ impl Chunks {
         let (mut bytes, mut size) = (HashMap::new(), 0);
         let mut unix = Vec::new();
         for mut line in content.split_inclusive(|byte| *byte == b'\n') {
-            // As in git, the same with both ends of lines.
+            // As in git, a line is the same with either line end.
             if let Some(text) = line.strip_suffix(b"\r\n") {
                 unix.clear();
                 unix.extend_from_slice(text);
@@ -260,7 +261,7 @@ impl Chunks {
         Self { size, bytes }
     }
 
-    /// In thousandths; `None` below one half. Empty files are like nothing.
+    /// The similarity in thousandths; `None` below one half. Empty files aren't similar to any file.
     fn similarity(&self, other: &Self) -> Option<usize> {
         let larger = self.size.max(other.size);
         if larger == 0 || self.size.min(other.size) * 2 < larger {

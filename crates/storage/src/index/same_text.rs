@@ -1,4 +1,4 @@
-//! Pages that say the same, of which only some are searched.
+//! Pages with the same text, of which only some are indexed for search.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,16 +7,16 @@ use crate::page_path::EXTENSION;
 use crate::repo::{Entry, RepoError};
 use crate::revision::Etag;
 
-/// Counts the names of texts, in the order in which they come.
+/// Counts the pages of each text, in the order in which they come.
 #[derive(Default)]
 pub(super) struct Names {
     seen: HashMap<Etag, u64>,
-    /// How many pages with a text are searched for it.
+    /// Maximum number of indexed pages for each text.
     most: HashMap<Etag, u64>,
 }
 
 impl Names {
-    /// Whether the next page with this text is searched for it.
+    /// Returns `true` if the next page with this text is to be indexed.
     pub(super) fn is_searched(
         &mut self,
         text: Etag,
@@ -39,7 +39,7 @@ impl Names {
     }
 }
 
-/// The pages among all files whose texts aren't searched: of those with the same text the first by path are.
+/// The pages whose texts aren't indexed: of the pages with one text, the first by path are indexed.
 pub(super) fn unsearched(
     files: &BTreeMap<Vec<u8>, Entry>,
     size: impl Fn(Etag) -> Result<u64, RepoError>,

@@ -1,7 +1,7 @@
-//! Full text, in SQLite's FTS5.
+//! Full-text search with SQLite's FTS5.
 //!
-//! The index holds folded words only (see [`words`]), and no text: pieces of pages are cut out of their
-//! files. What FTS5 gets are words with spaces between them, and its simplest tokenizer finds the same.
+//! The index holds only folded words (see [`words`]) and no text: snippets are cut out of the files. FTS5
+//! receives words separated by spaces, so its simplest tokenizer finds exactly these words.
 
 use rusqlite::{Connection, Transaction, params};
 
@@ -12,8 +12,8 @@ use crate::db::DbError;
 use crate::deadline::Cancelled;
 use crate::page::PageSummary;
 
-/// The part of a page in which a match is looked for to be shown, in bytes. A page in which the words stand
-/// further down is found all the same, and shown from its beginning.
+/// Number of bytes of a page that are searched for a snippet. A page whose matches are further down is
+/// found all the same, and its snippet is its beginning.
 const SHOWN_FROM: usize = 512 * 1024;
 /// The most terms that a query may have. The rest is not looked for.
 const MAX_TERMS: usize = 32;
@@ -21,25 +21,25 @@ const MAX_TERMS: usize = 32;
 /// FTS5 takes a step for each of its words and each word of a page, and can't be interrupted.
 const MAX_WORDS: usize = 64;
 
-/// A page that was found.
+/// A page that matches a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchResult {
     /// The page.
     pub page: PageSummary,
-    /// Where the words stand in it.
+    /// The text around the matches.
     pub snippet: Vec<SnippetPart>,
 }
 
-/// A piece of a page's text, around what was looked for.
+/// A part of a snippet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnippetPart {
-    /// The text. It is Markdown as it stands in the page.
+    /// The text: Markdown, as in the page.
     pub text: String,
-    /// Whether it was looked for.
+    /// True if the part matches the query.
     pub is_match: bool,
 }
 
-/// Replaces the words of a page. Those of its text are [`prepared`].
+/// Replaces the words of a page. The words of its text are [`prepared`].
 pub(super) fn put(
     transaction: &Transaction<'_>,
     id: i64,
@@ -54,7 +54,7 @@ pub(super) fn put(
     Ok(())
 }
 
-/// A text as it is stored.
+/// The folded words of a text, as they are stored.
 pub(super) fn prepared(text: &str) -> String {
     folded(text)
 }
@@ -64,11 +64,11 @@ pub(super) fn remove(transaction: &Transaction<'_>, id: i64) -> Result<(), DbErr
     Ok(())
 }
 
-/// A query, as FTS5 understands it, and the phrases that are to be found.
+/// A query in the syntax of FTS5, and its phrases.
 ///
-/// All words must occur. `"two words"` must stand side by side, `begin*` may go on, `-word` must
-/// not occur. Every other character only separates words, so that there is no wrong query: of several
-/// dashes none means anything.
+/// All words must occur. `"two words"` is a phrase, `begin*` a prefix, and `-word` excludes pages with the
+/// word. Every other character only separates words, so that every query is valid; several dashes in a row
+/// have no meaning.
 pub(crate) struct Query {
     expression: String,
     phrases: Vec<Phrase>,
@@ -77,13 +77,13 @@ pub(crate) struct Query {
 /// A part of a query.
 struct Term<'a> {
     text: &'a str,
-    /// Whether its last word may go on.
+    /// True if the last word is a prefix.
     is_prefix: bool,
     is_unwanted: bool,
 }
 
 impl<'a> Term<'a> {
-    /// The first term of a query that begins with no space, and what comes after it.
+    /// The first term of a query that doesn't begin with a space, and the rest.
     fn first(query: &'a str) -> (Self, &'a str) {
         let unwanted = query.strip_prefix('-').filter(|rest| {
             rest.starts_with(|c: char| c == '"' || !c.is_ascii() || c.is_ascii_alphanumeric())
@@ -102,7 +102,7 @@ impl<'a> Term<'a> {
 }
 
 impl Query {
-    /// `None` if there is no word in it that is to be found.
+    /// Parses a query; `None` if it has no word that must occur.
     pub(crate) fn parse(query: &str) -> Option<Self> {
         let (mut wanted, mut unwanted, mut phrases) = (Vec::new(), Vec::new(), Vec::new());
         let (mut rest, mut room) = (query.trim_start(), MAX_WORDS);
@@ -133,7 +133,7 @@ impl Query {
         Some(Self { expression, phrases })
     }
 
-    /// Pages below `prefix` in which everything stands that is looked for, the best first.
+    /// The pages below `prefix` that match the query, best first.
     pub(crate) fn find(
         &self,
         connection: &Connection,

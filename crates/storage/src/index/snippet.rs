@@ -1,4 +1,4 @@
-//! The piece of a page that is shown with a search result, cut out in linear time.
+//! Snippets of search results, cut out of pages in linear time.
 //!
 //! FTS5's own `snippet()` compares every match with every other, and can't be interrupted: a page of ten
 //! thousand equal words would take seconds, and one of a million hours.
@@ -9,11 +9,11 @@ use super::search::SnippetPart;
 use super::words::{Folding, runs};
 use crate::deadline::{self, Cancelled};
 
-/// How much of a page is shown around a match, in words.
+/// Length of a snippet in words.
 const WORDS: usize = 24;
-/// The longest piece, in bytes: words and what stands between them may have any length.
+/// Maximum length of a snippet, in bytes: words and the text between them may have any length.
 const BYTES: usize = 2_000;
-/// The most matches that are looked at. The best place is most likely among them.
+/// Maximum number of matches that are examined. The best place is most likely among them.
 const HITS: usize = 1_000;
 /// Of a phrase so many words are compared: where the first of them stand the others most likely do.
 const COMPARED: usize = 16;
@@ -22,7 +22,7 @@ const STEPS: usize = 2_000_000;
 /// So many words are read between two looks at the deadline.
 const PIECE: usize = 4096;
 
-/// Words that stand side by side in what is looked for.
+/// Adjacent words of a query.
 pub(super) struct Phrase {
     /// The words that are compared.
     words: Vec<String>,
@@ -34,14 +34,14 @@ pub(super) struct Phrase {
 
 /// A phrase found in a text.
 struct Hit {
-    /// Which words of the text it covers.
+    /// The range of words in the text.
     words: Range<usize>,
-    /// The number of the phrase.
+    /// The index of the phrase.
     phrase: usize,
 }
 
 impl Phrase {
-    /// A phrase of words that are folded and separated by spaces.
+    /// A phrase of folded words that are separated by spaces.
     pub(super) fn new(words: &str, is_prefix: bool) -> Self {
         let compared = words.split(' ').take(COMPARED).map(str::to_owned).collect();
         let length = words.split(' ').count();
@@ -61,13 +61,13 @@ impl Phrase {
     }
 }
 
-/// The words of a text, folded, and where each stands in it.
+/// The folded words of a text, with their positions in it.
 #[derive(Default)]
 struct Words {
     /// All folded words, one after the other.
     folded: String,
-    /// Where each word stands in the text, and where its folded form begins. Several may stand at
-    /// the same place.
+    /// The range of each word in the text, and the start of its folded form. Several words may have the
+    /// same range.
     places: Vec<(Range<usize>, usize)>,
 }
 
@@ -161,7 +161,7 @@ fn hits(text: &Words, phrases: &[Phrase]) -> Result<(Vec<Hit>, usize), Cancelled
     Ok((hits, steps))
 }
 
-/// The hit from which on the most different phrases stand within one piece.
+/// The hit that begins the piece with the most different phrases.
 fn densest(hits: &[Hit], phrases: usize) -> Option<usize> {
     let mut counts = vec![0_usize; phrases];
     let (mut end, mut different, mut best) = (0, 0, None);
@@ -186,7 +186,8 @@ fn densest(hits: &[Hit], phrases: usize) -> Option<usize> {
     best.map(|(_, at)| at)
 }
 
-/// The bytes to show: a few words before the hit and what follows it, or the beginning of the text.
+/// The range of bytes to show: a few words before the hit and the text after it; without a hit, the
+/// beginning of the text.
 fn window(text: &str, words: &Words, hit: Option<&Hit>) -> Range<usize> {
     let count = words.places.len();
     let from = hit.map_or(0, |hit| hit.words.start.saturating_sub(WORDS / 4));
@@ -305,7 +306,7 @@ mod tests {
     }
 
     proptest! {
-        /// However phrases overlap and wherever the text is cut.
+        /// Phrases may overlap, and the text may be cut anywhere.
         #[test]
         fn a_snippet_is_a_piece_of_the_text(text in "[aé b…-]{0,80}", phrases in prop::collection::vec("[aeb ]{0,4}", 0..4)) {
             let phrases: Vec<Phrase> = phrases.iter().map(|text| Phrase::new(&folded(text), text.ends_with('a'))).collect();

@@ -6,7 +6,7 @@ use super::pages::prefix_end;
 use crate::testing::{Scratch, git};
 use crate::*;
 
-/// What `git log` says changed each page last.
+/// The commit that last changed each page, by `git log`.
 fn by_git(scratch: &Scratch) -> BTreeMap<String, String> {
     let files = scratch.git(&["ls-tree", "-r", "--name-only", "-z", "main"]);
     files
@@ -232,7 +232,7 @@ fn what_is_found_by_words() {
     assert_eq!(found("frost"), ["garden/tulips"], "the old text is forgotten");
 }
 
-/// An index that was being built when the process died goes on, and one of another history doesn't.
+/// An interrupted rebuild of the index continues; one of another history starts again.
 #[test]
 fn an_index_that_was_cut_short_is_finished() {
     let mut scratch = Scratch::new();
@@ -361,8 +361,8 @@ fn a_prefix_ends_before_the_next_path_that_lacks_it() {
     assert_eq!(prefix_end("\u{d7ff}"), Some("\u{e000}".to_owned()));
 }
 
-/// Between the transaction of a save and the move of the branch the index is ahead of the branch.
-/// Whoever lists pages then must not take that for another history and begin again.
+/// Between the transaction of a save and the move of the branch the index is ahead of the branch. A listing
+/// at this moment must not mistake the index for that of another history and rebuild it.
 #[test]
 fn listing_while_pages_are_saved_never_rebuilds_the_index() {
     let scratch = Scratch::new();
@@ -388,7 +388,7 @@ fn listing_while_pages_are_saved_never_rebuilds_the_index() {
     assert_eq!(scratch.paths().len(), 400);
 }
 
-/// A wiki with a text of a hundred kilobytes under four names, of which two are searched.
+/// A wiki with a text of a hundred kilobytes under four names, of which two are indexed.
 fn with_the_same_text() -> Scratch {
     let scratch = Scratch::new();
     scratch.create("target", "x");

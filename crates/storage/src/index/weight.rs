@@ -1,7 +1,7 @@
-//! What changes will take in wiki.db, told from above before they are made.
+//! Upper estimates of the space that changes will take in wiki.db.
 //!
-//! The numbers are bytes of the file, found by filling indexes with much of one kind; a test holds them
-//! against what such an index really takes.
+//! The numbers are bytes of the file, measured on indexes filled with much of one kind; a test compares
+//! them with the real size of such indexes.
 
 use std::collections::HashMap;
 
@@ -13,41 +13,41 @@ use crate::page_path::ExistingPath;
 use crate::repo::{FileChange, RepoError};
 use crate::revision::Etag;
 
-/// A commit in the log, besides its own bytes.
+/// A commit in the log, without its own bytes.
 const COMMIT: u64 = 250;
-/// A change in the log: its path is in the row, in its index and, if the file moved, in another row.
+/// A change in the log: its path is in the row, in the row's index and, if the file moved, in another row.
 const CHANGE: u64 = 70;
 const CHANGE_PATH: u64 = 3;
-/// A file: its path is in the row, in its index and in the full text.
+/// A file: its path is in the row, in the row's index and in the full text.
 const FILE: u64 = 450;
 const FILE_PATH: u64 = 4;
-/// A byte that is searched. Scripts without spaces take most.
+/// A byte of indexed text. Scripts without spaces take most.
 const TEXT: u64 = 4;
 /// A row of a link: one for each path that it may mean, and one for its name.
 const LINK_ROW: u64 = 60;
-/// The most that a short link takes.
+/// Upper limit for a short link.
 const LINK: u64 = 150;
-/// The shortest link: `[](a)` and what keeps it apart from the next one.
+/// The shortest link: `[](a)` and a separator.
 const SHORTEST_LINK: u64 = 6;
 
 /// Commits that the log hasn't.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NewCommits {
     pub(crate) commits: u64,
-    /// The bytes of the commits themselves.
+    /// The size of the commit objects in bytes.
     pub(crate) bytes: u64,
-    /// All their changes.
+    /// The paths of all their changes.
     pub(crate) changes: Paths,
-    /// The files that are different in a commit and one of its parents, of all of them.
+    /// Number of files that differ between a commit and one of its parents, summed over all of them.
     different: u64,
 }
 
-/// So many files may be different in all commits and their parents together: the index compares them all,
-/// which is tens of seconds of work.
+/// Maximum number of files that differ between commits and their parents, in total: the index compares them
+/// all, which takes tens of seconds.
 const MAX_DIFFERENT: u64 = 50_000_000;
 
 impl NewCommits {
-    /// Adds a commit of so many bytes.
+    /// Adds a commit of `bytes` bytes.
     pub(crate) fn add(&mut self, bytes: u64, changed: &Changed) {
         self.commits += 1;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -55,13 +55,13 @@ impl NewCommits {
         self.different = self.different.saturating_add(changed.different);
     }
 
-    /// Why they can't be indexed, if they are too much work.
+    /// The reason why the commits can't be indexed, if they are too much work.
     pub(crate) fn too_many(&self) -> Option<String> {
         (self.different > MAX_DIFFERENT)
             .then(|| format!("and those before it change more than {MAX_DIFFERENT} files together"))
     }
 
-    /// The bytes that they take.
+    /// Their space in bytes.
     pub(crate) fn weight(&self) -> u64 {
         let own = self.bytes.saturating_add(self.commits.saturating_mul(COMMIT));
         let rows = self.changes.files.saturating_mul(CHANGE);
@@ -79,9 +79,9 @@ pub(crate) struct NewFiles {
 
 #[derive(Clone, Copy, Debug)]
 struct Text {
-    /// The bytes that are searched.
+    /// The size of the indexed text in bytes.
     bytes: u64,
-    /// How many pages have it.
+    /// Number of pages with this text.
     names: u64,
 }
 
@@ -109,12 +109,12 @@ impl NewFiles {
         Ok(new)
     }
 
-    /// How many there are.
+    /// Number of files.
     pub(crate) fn count(&self) -> u64 {
         self.paths.files
     }
 
-    /// The bytes that they take, if each text has as many links as `links` says.
+    /// Their space in bytes, if each text has as many links as `links` returns.
     fn weight(
         &self,
         links: impl Fn(Etag, u64) -> Result<u64, RepoError>,
@@ -131,7 +131,7 @@ impl NewFiles {
         Ok(weight)
     }
 
-    /// The bytes that they take. No text is read if `allowed` is enough, or too little, in any case.
+    /// Their space in bytes. No text is read if the upper limit is allowed, or the lower limit isn't.
     pub(crate) fn weight_in(
         &self,
         text: impl Fn(Etag) -> Result<Vec<u8>, RepoError>,
@@ -152,18 +152,18 @@ impl NewFiles {
     }
 }
 
-/// The bytes that a link takes.
+/// The space of a link in bytes.
 fn link(kind: LinkKind, destination: &str) -> u64 {
     let rows = match kind {
         LinkKind::Link | LinkKind::Image | LinkKind::Wiki => 2,
         LinkKind::Embed => 3,
     };
-    // What has a number sign may be a name with one.
+    // The `#` may begin a fragment or be a part of a page's name.
     let rows = rows + u64::from(destination.contains('#'));
     rows * LINK_ROW + destination.len() as u64
 }
 
-/// The bytes that the links of a text of so many bytes take at most.
+/// Upper limit of the space of the links in a text of `bytes` bytes.
 fn most_links(bytes: u64) -> u64 {
     LINK * (bytes / SHORTEST_LINK).min(MAX_LINKS as u64) + bytes
 }

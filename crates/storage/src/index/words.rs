@@ -1,10 +1,10 @@
-//! The words of a text, folded as people compare them when they search.
+//! The words of a text, folded for search.
 //!
-//! A text is cut into **runs**: a word, one letter of a script that puts no spaces between words (with
-//! its marks), or one symbol such as an emoji. A run is folded by itself: compatibility forms (full and
-//! half width, ligatures), case, accents, points and vowel signs that may be left out, strokes and
-//! digits of other scripts are as their plain letters. The same function folds what is stored and what
-//! is asked for, so the index sees only folded words, separated by one space each.
+//! A text is cut into **runs**: a word, one letter of a script that puts no spaces between words (with its
+//! marks), or one symbol such as an emoji. Each run is folded by itself: compatibility forms (full and half
+//! width, ligatures) and case are normalised, accents, points and optional vowel signs are removed, letters
+//! with strokes and digits of other scripts become plain ones. Stored texts and queries are folded by the
+//! same function, so the index sees only folded words, separated by one space each.
 //!
 //! All of it is linear in the length of the text.
 
@@ -14,8 +14,8 @@ use unicode_casefold::UnicodeCaseFold as _;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::{decompose_canonical, decompose_compatible, is_combining_mark};
 
-/// Characters that stand for more than this many are not taken apart: `U+FDFA` is 18 letters, and a
-/// text of nothing else would grow tenfold.
+/// Maximum length of a character's decomposition; longer ones aren't decomposed: `U+FDFA` is 18 letters,
+/// and a text of nothing else would grow tenfold.
 const LONGEST_FORM: usize = 4;
 
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
@@ -53,7 +53,7 @@ pub(super) fn runs(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Says if a run begins with it.
+/// Returns `true` if a run begins with the character.
 fn begins(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric();
@@ -61,7 +61,7 @@ fn begins(c: char) -> bool {
     (is_letter(c) || is_symbol(c)) && !is_dropped(c)
 }
 
-/// Says if it belongs to a run that began before it, after the character `last`.
+/// Returns `true` if the character continues a run, after the character `last`.
 fn goes_on(c: char, last: char, is_alone: bool) -> bool {
     if c.is_ascii() {
         return !is_alone && c.is_ascii_alphanumeric();
@@ -73,26 +73,27 @@ fn goes_on(c: char, last: char, is_alone: bool) -> bool {
     is_mark(c) || is_dropped(c) || (!is_alone && is_letter(c) && !is_alone_letter(c))
 }
 
-/// Says if words are made of it.
+/// Returns `true` if words are made of the character.
 fn is_letter(c: char) -> bool {
     c.is_alphanumeric() || is_mark(c) || matches!(c, '\u{3200}'..='\u{33ff}')
 }
 
-/// Says if it belongs to the letter before it. The vowels and final consonants of Korean syllables do
-/// where these are written as their parts, and the voiced marks of half-width kana.
+/// Returns `true` if the character belongs to the letter before it. Includes the vowels and final
+/// consonants of Korean syllables that are written as separate parts, and the voiced marks of half-width
+/// kana.
 fn is_mark(c: char) -> bool {
     is_combining_mark(c)
         || matches!(c, '\u{1160}'..='\u{11ff}' | '\u{d7b0}'..='\u{d7ff}' | '\u{ff9e}' | '\u{ff9f}')
 }
 
-/// Says if it is a run by itself, with its marks.
+/// Returns `true` if the character is a run by itself, with its marks.
 fn is_alone(c: char) -> bool {
     is_symbol(c) || is_alone_letter(c)
 }
 
-/// Says if the letter is a run by itself: those of scripts that put no spaces between words (Thai, Lao,
-/// Myanmar, Khmer, Tai scripts, kana, Bopomofo, Han), Korean syllables, to which particles are written, and
-/// fractions, which would become part of the number before them.
+/// Returns `true` if the letter is a run by itself: letters of scripts that put no spaces between words
+/// (Thai, Lao, Myanmar, Khmer, Tai scripts, kana, Bopomofo, Han), Korean syllables, to which particles are
+/// attached, and fractions, which would otherwise become part of the number before them.
 fn is_alone_letter(c: char) -> bool {
     let is_in = matches!(c,
         '\u{bc}'..='\u{be}'
@@ -121,7 +122,7 @@ fn is_alone_letter(c: char) -> bool {
     is_in && digit(c).is_none()
 }
 
-/// Says if it is a symbol that people look for: emoji, above all.
+/// Returns `true` for a symbol that people search for: emoji, above all.
 fn is_symbol(c: char) -> bool {
     matches!(c,
         '\u{2300}'..='\u{23ff}' | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}'
@@ -132,9 +133,9 @@ fn is_arabic(c: char) -> bool {
     matches!(c, '\u{600}'..='\u{8ff}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
 }
 
-/// Says if it may be left out where people write, or can't be seen: accents, the points of Hebrew and
-/// Arabic, the letter that only makes Arabic words longer, joiners, direction marks, the selectors and
-/// skin tones of emoji.
+/// Returns `true` if the character is optional or invisible: accents, the points of Hebrew and Arabic, the
+/// letter that only stretches Arabic words, joiners, direction marks, the selectors and skin tones of
+/// emoji.
 fn is_dropped(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{2b9}'..='\u{2c1}'
@@ -149,14 +150,15 @@ fn is_dropped(c: char) -> bool {
         | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Folds runs, with room that is used again.
+/// Folds runs, with buffers that are reused.
 #[derive(Default)]
 pub(super) struct Folding {
     parts: Vec<char>,
 }
 
 impl Folding {
-    /// Adds the words of a run, separated by spaces: mostly one, and none if nothing of it remains.
+    /// Adds the words of a run, separated by spaces: usually one, and none if all its characters are
+    /// dropped.
     pub(super) fn add(&mut self, run: &str, folded: &mut String) {
         if run.is_ascii() {
             folded.extend(run.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
@@ -182,7 +184,7 @@ impl Folding {
         }
     }
 
-    /// The characters of a run, each taken apart, without what may be left out.
+    /// Decomposes the characters of a run and drops the optional ones.
     fn take_apart(&mut self, run: &str) {
         self.parts.clear();
         for c in run.chars() {
@@ -205,16 +207,17 @@ impl Folding {
     }
 }
 
-/// A symbol as a word that no text holds: two characters for private use, which are letters to the index
-/// whichever version of Unicode it knows.
+/// A symbol as a word that no text contains: two private-use characters, which FTS5 takes for letters in
+/// any version of Unicode.
 fn symbol(c: char) -> [char; 2] {
     let number = u32::from(c);
     let private = |number: u32| char::from_u32(0xe000 + number).unwrap_or(c);
     [private(number >> 10), private(0x800 + (number & 0x3ff))]
 }
 
-/// A letter, of which case and marks are gone, as people write it who haven't its key: without its stroke
-/// or hook, as in `Łódź`; as two letters; one of several forms of an Arabic letter; a digit.
+/// The plain form of a letter without case and marks, as people type it who lack its key: without its
+/// stroke or hook, as in `Łódź`; two letters for a ligature; one of several forms of an Arabic letter; a
+/// digit.
 fn plain(c: char) -> impl Iterator<Item = char> {
     let pair = |one, other| [Some(one), Some(other)];
     let plain = match c {
@@ -258,7 +261,7 @@ fn letter(c: char) -> char {
     }
 }
 
-/// The ASCII digit for one of another script.
+/// The ASCII digit for a digit of another script.
 fn digit(c: char) -> Option<char> {
     const ZEROS: [u32; 17] = [
         0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0xed0,
@@ -339,8 +342,8 @@ mod tests {
     }
 
     proptest! {
-        /// Words are separated by single spaces, and nothing else is among them that the index would
-        /// take for a separator.
+        /// Words are separated by single spaces and contain nothing that the index would take for a
+        /// separator.
         #[test]
         fn words_are_words(text in "\\PC{0,40}") {
             let folded = folded(&text);
