@@ -1,20 +1,20 @@
-//! Links between the pages of a wiki: found, resolved, and rewritten when what they point to moves.
+//! Links between the pages of a wiki: finding, resolving, and rewriting them when their targets move.
 //!
-//! How a destination is understood:
+//! Rules for destinations:
 //!
-//! - A **wiki link** `[[garden/roses]]` is a name from the root of the wiki. `[[./x]]` and `[[../x]]`
-//!   start at the page's directory. It is a name and no URL: nothing in it is percent-decoded. If there is
-//!   no such path, it is the end of one, in whatever directory: `[[Red roses]]` is `garden/red-roses` if only one
-//!   page has that name. Spaces, dashes and underscores are alike then.
-//! - A **Markdown link** is a URL. `/x` starts at the root; anything else at the page's directory, so
-//!   that it leads to the same file on GitHub and in any browser of the repository: on the page `a/b`,
-//!   which is the file `a/b.md`, `x` is `a/x`. A `.md` at its end is left away, for pages have none.
-//! - The files that belong to the page `a/b` are in the directory `a/b`. So a bare file name, and an
-//!   embedded `![[photo.png]]`, may mean one of those too; and `/a/b/a/photo.png`, as OtterWiki writes
-//!   attachments, means `a/b/photo.png`. Hence a link has **candidates**, of which the first that
-//!   exists is meant.
-//! - What has a scheme or a host leads elsewhere, what is only a `#fragment` stays, and what climbs
-//!   above the root leads nowhere: none of them is a link here.
+//! - A **wiki link** `[[garden/roses]]` is a name from the root of the wiki. `[[./x]]` and `[[../x]]` start at the
+//!   page's directory. It is a name and no URL: it isn't percent-decoded. If the path doesn't exist, the name is
+//!   taken as the end of a path in any directory: `[[Red roses]]` is `garden/red-roses` if only one page has that
+//!   name. Spaces, dashes and underscores are equal then.
+//! - A **Markdown link** is a URL. `/x` starts at the root; any other at the page's directory, so that it leads to
+//!   the same file on GitHub and in any browser of the repository: on the page `a/b`, which is the file `a/b.md`,
+//!   `x` is `a/x`. A `.md` at its end is dropped, for pages have none.
+//! - The attachments of the page `a/b` are in the directory `a/b`. So a bare file name, and an embedded
+//!   `![[photo.png]]`, may also mean one of these attachments; and `/a/b/a/photo.png`, as OtterWiki writes
+//!   attachments, means `a/b/photo.png`. Hence a link has **candidates**, of which the first that exists is its
+//!   target.
+//! - Destinations with a scheme or a host are external, a bare `#fragment` stays on the page, and a path above the
+//!   root leads nowhere: none of them is a link here.
 
 mod rewrite;
 mod source;
@@ -36,7 +36,7 @@ pub(crate) use target::matches_name;
 pub use target::{Target, is_contents_tag, resolve};
 pub use written::{WikiText, shown_title, wiki_text};
 
-/// Which side of `[[one|other]]` is the target.
+/// The order of title and target in `[[one|other]]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LinkStyle {
     /// `[[Target|Title]]`.
@@ -46,7 +46,7 @@ pub enum LinkStyle {
     TitleFirst,
 }
 
-/// How a link is written.
+/// The syntax of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkKind {
@@ -54,9 +54,9 @@ pub enum LinkKind {
     Wiki,
     /// `![[Target]]`.
     Embed,
-    /// `[text](target)`, or by a reference.
+    /// `[text](target)`, or a reference link.
     Link,
-    /// `![text](target)`, or by a reference.
+    /// `![text](target)`, or a reference image.
     Image,
 }
 
@@ -71,7 +71,7 @@ impl LinkKind {
         }
     }
 
-    /// What [`as_str`](Self::as_str) gave.
+    /// The inverse of [`as_str`](Self::as_str).
     pub(crate) fn named(name: &str) -> Self {
         match name {
             "wiki" => Self::Wiki,
@@ -82,42 +82,42 @@ impl LinkKind {
     }
 }
 
-/// What is looked up for a link.
+/// The lookup of one link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sought {
     /// As [`Target::candidates`].
     pub candidates: Vec<String>,
-    /// As [`Target::names`]; none if the wiki doesn't want them.
+    /// As [`Target::names`]; empty if the wiki doesn't resolve links by name.
     pub names: Vec<String>,
-    /// Whether the title of the page is wanted, because the link shows nothing else.
+    /// True if the title of the page is wanted, because the link has none.
     pub is_untitled: bool,
 }
 
 impl Target {
-    /// What is looked up for a link with this target.
+    /// The lookup of a link with this target.
     pub fn sought(&self, by_name: bool, is_untitled: bool) -> Sought {
         let names = if by_name { self.names.clone() } else { Vec::new() };
         Sought { candidates: self.candidates.clone(), names, is_untitled }
     }
 }
 
-/// A link that leads somewhere in the wiki.
+/// A link to a path of the wiki.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// How it is written. A reference is what it is first used as.
+    /// The syntax. A reference definition has the syntax of its first use.
     pub kind: LinkKind,
-    /// The bytes of the destination in the page, as written and without brackets. Of a reference
-    /// these are in its definition.
+    /// The bytes of the destination in the page, as written and without brackets. For a reference they are in its
+    /// definition.
     pub range: Range<usize>,
-    /// The destination with escapes and entities undone, as [`resolve`] takes it.
+    /// The destination after resolving escapes and entities, as [`resolve`] expects it.
     pub destination: String,
-    /// Where it leads.
+    /// The target.
     pub target: Target,
-    /// Whether it has a place for a title, and nothing there: `[[roses|]]`.
+    /// True if the link has a title separator but no title: `[[roses|]]`.
     pub is_untitled: bool,
 }
 
-/// The dialect all pages are written in: GitHub's, with wiki links and formulas.
+/// The Markdown dialect of all pages: GitHub's, with wiki links and formulas.
 pub fn dialect() -> Options {
     Options::ENABLE_TABLES
         | Options::ENABLE_STRIKETHROUGH
@@ -128,11 +128,11 @@ pub fn dialect() -> Options {
         | Options::ENABLE_MATH
 }
 
-/// The links of a page that lead somewhere in the wiki, in the order in which they are used. A
-/// reference counts once however often it is used. Code holds no links.
+/// The links of a page to paths of the wiki, in the order of their first use. A reference counts once however often
+/// it is used. Code contains no links.
 ///
-/// A link of a few bytes leads to paths of up to a thousand each, and a page may have a million links:
-/// they are found and resolved one by one, as they are taken.
+/// A link of a few bytes leads to paths of up to a thousand bytes each, and a page may have a million links: the
+/// iterator finds and resolves one at a time.
 pub fn links<'a>(
     page: &'a ExistingPath,
     source: &'a MarkdownSource<'_>,
@@ -141,7 +141,7 @@ pub fn links<'a>(
     written::links(source, style).filter_map(|written| inside(page, written))
 }
 
-/// As [`links`], each destination once for each way of linking. Repetitions aren't resolved.
+/// As [`links`], each destination once for each syntax. Repetitions aren't resolved.
 pub fn distinct_links<'a>(
     page: &'a ExistingPath,
     source: &'a MarkdownSource<'_>,
@@ -150,8 +150,8 @@ pub fn distinct_links<'a>(
     distinct(source, style).filter_map(|written| inside(page, written))
 }
 
-/// The destinations of the links of a page and how they are written, wherever they lead, as often as
-/// [`distinct_links`] has them.
+/// The destinations of all links of a page, also external ones, with their syntax, without the repetitions that
+/// [`distinct_links`] leaves out.
 pub(crate) fn destinations(
     source: &MarkdownSource<'_>,
     style: LinkStyle,
@@ -159,7 +159,7 @@ pub(crate) fn destinations(
     distinct(source, style).map(|written| (written.kind, written.destination))
 }
 
-/// The destinations of all links of a page, as often as they stand there.
+/// The destinations of all links of a page, with repetitions.
 pub(crate) fn all_destinations(text: &str, style: LinkStyle) -> impl Iterator<Item = String> {
     let source = MarkdownSource::of(text);
     let written: Vec<_> = written::links(&source, style).collect();
@@ -176,7 +176,7 @@ fn distinct(
     })
 }
 
-/// The link, if it leads somewhere in the wiki.
+/// The link, if its target is a path of the wiki.
 fn inside(page: &ExistingPath, written: written::Written) -> Option<Link> {
     let written::Written { kind, range, destination, is_untitled } = written;
     let target = resolve(page, kind, &destination)?;

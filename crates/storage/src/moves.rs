@@ -1,4 +1,4 @@
-//! Moving a page with everything below it, and deleting one so.
+//! Moving and deleting a page with everything below it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -25,46 +25,46 @@ use crate::wiki::Wiki;
 /// A page to be moved, with its sub-pages and attachments.
 #[derive(Clone, Debug)]
 pub struct Move<'a> {
-    /// The page.
+    /// The present path.
     pub from: &'a ExistingPath,
-    /// Where it shall be.
+    /// The new path.
     pub to: &'a PagePath,
-    /// Whether links shall be rewritten that would lead to nothing then, on all pages.
+    /// True if links on all pages that would break are rewritten.
     pub update_links: bool,
-    /// Who moves it.
+    /// The author of the commit.
     pub author: &'a Author,
-    /// Why; a sentence is made up when there is none.
+    /// The commit message; generated if `None`.
     pub message: Option<&'a str>,
 }
 
-/// What a move did. It is durable.
+/// The result of a move. It is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moved {
     /// The commit; the newest one if nothing had to be moved.
     pub revision: Revision,
-    /// What it changes, by path: the moved files, and pages whose links were rewritten. The first
+    /// The changes by path: the moved files, and pages whose links were rewritten. At most the first
     /// [`MAX_CHANGES`](crate::MAX_CHANGES).
     pub changes: Vec<PathChange>,
-    /// Whether there are more.
+    /// True if there are more changes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
 impl Wiki {
-    /// Moves a page with its sub-pages and attachments, in one commit. Drafts go with their pages.
-    /// If it is at its new path already, no commit is made.
+    /// Moves a page with its sub-pages and attachments, in one commit. Drafts move with their pages. No commit is
+    /// made if the page is at its new path already.
     ///
     /// # Errors
-    /// There is neither such a page nor anything below it, and the author hasn't just moved it there; a name
-    /// collides with what stays; a path would be too long, or all paths together; a page, or all pages
-    /// together, would become too large by their new links. Nothing was changed then.
+    /// Neither the page nor anything below it exists, and the author hasn't just moved it to the new path; a name
+    /// collides with a file that stays; a path would be too long, or all paths together; a page, or all pages
+    /// together, would become too large because of new links. On an error nothing was changed.
     pub fn move_page(&self, order: &Move<'_>) -> Result<Moved, Error> {
         let (((changes, truncated), done), published) = self.write(|unit| {
             let from = source(unit, order.from)?;
             let to = moved_page(&unit.view, unit.head, order.to)?;
             let way = Way { from: from.as_ref().unwrap_or(order.from), to: &to };
             if from.is_some() && (*order.from == **order.to || way.from == way.to) {
-                // It is there already, and nothing has to be done.
+                // The page is there already: no change is needed.
                 return Ok(((Vec::new(), false), unit.head));
             }
             let plan = match Plan::new(self, unit, way, order.update_links) {
@@ -89,14 +89,14 @@ impl Wiki {
     }
 }
 
-/// From where to where, as both are spelt in the wiki.
+/// The old and the new path, in the wiki's spelling.
 #[derive(Clone, Copy)]
 struct Way<'a> {
     from: &'a ExistingPath,
     to: &'a ExistingPath,
 }
 
-/// The stored path of the page that moves, or of the folder of its sub-pages; `None` if nothing is there.
+/// The stored path of the page that moves, or of the folder of its sub-pages; `None` if neither exists.
 fn source(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<ExistingPath>, Error> {
     let Some(head) = unit.head else { return Ok(None) };
     if let Some((page, _)) = stored_page(&unit.view, head, path)? {
@@ -106,8 +106,8 @@ fn source(unit: &Unit<'_>, path: &ExistingPath) -> Result<Option<ExistingPath>, 
     Ok(folder.map(|folder| ExistingPath::new(&folder)).transpose()?)
 }
 
-/// What the same move did, and in which commit, if its author is the last who made it and what was moved is
-/// still there.
+/// Finds the same move among the newest commits of this author, so that a repeated request is idempotent. All moved
+/// files must still exist.
 fn moved_before(unit: &Unit<'_>, author: &Author, way: Way<'_>) -> Result<Option<Moved>, Error> {
     let target = |path: &[u8]| moved_file(way, std::str::from_utf8(path).ok()?);
     let gone = |change: &FileChange| target(&change.path).filter(|_| change.new.is_none());
@@ -133,15 +133,15 @@ fn moved_before(unit: &Unit<'_>, author: &Author, way: Way<'_>) -> Result<Option
     Ok(Some(Moved { revision: done.revision, changes, truncated }))
 }
 
-/// The files that move, and what stays.
+/// The files that move, and those that stay.
 struct Plan {
-    /// By old paths: the new one and the file.
+    /// Maps old paths to the new path and the file.
     moved: BTreeMap<String, (String, Entry)>,
-    /// Pages and attachments before the move, by folded paths; none if links aren't rewritten.
+    /// Pages and attachments before the move, by folded paths; empty if links aren't rewritten.
     before: HashMap<String, String>,
-    /// Pages before the move; none if links aren't rewritten.
+    /// Pages before the move; empty if links aren't rewritten.
     pages: Vec<(ExistingPath, Entry)>,
-    /// Files that stay where they are; none if links aren't rewritten.
+    /// Files that stay in place; empty if links aren't rewritten.
     staying: Vec<String>,
 }
 
@@ -157,7 +157,7 @@ impl Plan {
         for (file, entry) in wiki.repo().files(head)? {
             deadline::check()?;
             paths_before.add(Paths::file(file.len()));
-            // A path that isn't UTF-8 can't be named.
+            // A path that isn't UTF-8 can't be linked to.
             let Ok(file) = String::from_utf8(file) else { continue };
             if entry.is_file() && update_links {
                 let page = ExistingPath::of_file(&file);
@@ -219,7 +219,7 @@ impl Plan {
         Ok(())
     }
 
-    /// The pages that have drafts, before and after.
+    /// The pages that have drafts: paths before and after the move.
     fn with_drafts(&self, wiki: &Wiki, way: Way<'_>) -> Result<Vec<(String, String)>, Error> {
         let pages =
             wiki.database()?.read(|c| Ok::<_, Error>(drafts::pages_at(c, way.from.as_str())?))?;
@@ -271,20 +271,20 @@ impl Plan {
         Ok(rewritten)
     }
 
-    /// The pages with links to what moves, as the index knows them; `None` if it isn't there yet, so
-    /// that all pages have to be looked at.
+    /// The pages with links to moved paths, from the index; `None` if the index isn't complete, so that all pages
+    /// have to be searched.
     fn concerned(&self, wiki: &Wiki) -> Result<Option<HashSet<String>>, Error> {
         let database = wiki.database()?;
         if !wiki.catch_up_a_little(database)? {
             return Ok(None);
         }
-        // Where they come to be, others may have the same name.
+        // Other pages may have the same name as a new path.
         let files = self.moved.iter().flat_map(|(from, (to, _))| [from, to]);
         let paths: Vec<String> = files.map(|file| named(file).0).collect();
         database.read(|connection| Ok(Some(index::mentioning(connection, &paths)?)))
     }
 
-    /// What wiki links mean by name before and after the move.
+    /// The paths that wiki links lead to by name, before and after the move.
     fn names(&self) -> MovedNames {
         let (mut before, mut after) = (Names::default(), Names::default());
         let files: BTreeSet<&String> = self.moved.keys().chain(&self.staying).collect();
@@ -297,12 +297,12 @@ impl Plan {
         MovedNames::new(before, after)
     }
 
-    /// Where what was at a path is after the move.
+    /// The path after the move of the page or attachment at `path`; `None` if there is none.
     fn now_at(&self, path: &str) -> Option<String> {
         let was = self.before.get(&fold(path))?;
         let file = ExistingPath::new(was).map_or_else(|_| was.clone(), |page| page.file());
         let moved = self.moved.get(&file).or_else(|| self.moved.get(was));
-        // What stays is reached as before, however it is spelt.
+        // An unmoved path keeps the link's spelling.
         let Some((to, _)) = moved else { return Some(path.to_owned()) };
         Some(match ExistingPath::of_file(to) {
             Some(page) => page.as_str().to_owned(),
@@ -311,7 +311,7 @@ impl Plan {
     }
 }
 
-/// The path of the page or attachment of a file, and whether it is a page.
+/// The path of the page or attachment of a file, and `true` for a page.
 fn named(file: &str) -> (String, bool) {
     match ExistingPath::of_file(file) {
         Some(page) => (page.as_str().to_owned(), true),
@@ -319,7 +319,7 @@ fn named(file: &str) -> (String, bool) {
     }
 }
 
-/// Where a file goes, if it belongs to the page that moves: its own, or anything below it.
+/// The new path of a file, if it belongs to the page that moves: the page's own file, or one below it.
 fn moved_file(way: Way<'_>, file: &str) -> Option<String> {
     if file == way.from.file() {
         return Some(way.to.file());
@@ -328,8 +328,7 @@ fn moved_file(way: Way<'_>, file: &str) -> Option<String> {
     Some(format!("{}/{below}", way.to.as_str()))
 }
 
-/// A page that could be created where it was must be one that could be created where it goes. Odd
-/// names of an adopted wiki are carried along.
+/// Checks that a valid old name has a valid new name. Invalid names of an adopted wiki move unchecked.
 fn check_name(from: &str, to: &str) -> Result<(), Error> {
     let page = |file: &str| {
         let path = ExistingPath::of_file(file);
@@ -341,7 +340,8 @@ fn check_name(from: &str, to: &str) -> Result<(), Error> {
     }
 }
 
-/// Nothing may land on, or beside, what some file systems couldn't tell from it.
+/// Refuses a move whose paths would differ from existing ones only in case or composition, which some file systems
+/// ignore.
 fn refuse_collisions(
     way: Way<'_>,
     moved: &BTreeMap<String, (String, Entry)>,
@@ -381,7 +381,7 @@ fn refuse_collisions(
     Ok(())
 }
 
-/// The directories on the way to a file.
+/// The directories above a file.
 fn directories_of(file: &str) -> impl Iterator<Item = &str> {
     file.match_indices('/').map(|(end, _)| &file[..end])
 }

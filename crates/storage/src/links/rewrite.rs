@@ -1,4 +1,4 @@
-//! Links after a move.
+//! Rewriting links after a move.
 
 use std::collections::HashMap;
 
@@ -10,17 +10,16 @@ use super::{LinkKind, LinkStyle, MarkdownSource, Target, resolve};
 use crate::page_path::ExistingPath;
 use crate::resolve::{Names, Resolved};
 
-/// The page `from` with links that still lead to the same pages and attachments after a move; `None`
-/// if none has to change.
+/// Rewrites the page `from` so that its links still lead to the same pages and attachments after a move; `None` if
+/// no link has to change.
 ///
-/// `to` is where this page is afterwards: `from`, unless it moves itself. `now_at` says where what
-/// was at a path is afterwards, which is the same path if it stays, and `None` if nothing was there.
-/// A relative link to nothing leads to the same nothing from where the page is afterwards. `names` finds what wiki links
-/// mean by name, if they do.
+/// `to` is the page's path after the move: `from`, unless the page itself moves. `now_at` maps a path to its path
+/// after the move, the same one if it stays; `None` if the path doesn't exist. A relative link to a missing path
+/// still leads to that path. `names` resolves wiki links by name; `None` if the wiki doesn't.
 ///
-/// Only destinations change. Each stays what it was, as far as possible: relative or from the root,
-/// with or without `.md`, percent-encoded or not, with its fragment and query. A link that can't be
-/// written at its new destination (`[[a|b]]` doesn't lead to the page `a|b`) is left as it is.
+/// Only destinations change. Each keeps its form as far as possible: relative or from the root, with or without
+/// `.md`, percent-encoded or not, with its fragment and query. A link whose syntax can't express the new
+/// destination (`[[a|b]]` doesn't lead to the page `a|b`) is left unchanged.
 ///
 /// # Errors
 /// The page would have more than `limit` bytes: destinations may become a thousand times as long.
@@ -61,10 +60,10 @@ pub fn rewrite(
     Ok(Some(rewritten))
 }
 
-/// A page that would become too long by its new links.
+/// A page that would become too long because of its new links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
-    /// The bytes it would have at least.
+    /// Lower limit of its new size in bytes.
     pub size: usize,
 }
 
@@ -75,7 +74,7 @@ struct Move<'a> {
     names: &'a MovedNames,
 }
 
-/// What wiki links mean by name, before and after a move.
+/// The paths that wiki links lead to by name, before and after a move.
 #[derive(Debug, Default)]
 pub struct MovedNames {
     before: Option<Names>,
@@ -88,12 +87,12 @@ impl MovedNames {
         Self { before: Some(before), after: Some(after) }
     }
 
-    /// The path that a link meant by name.
+    /// The path that a link led to by name before the move.
     fn before(&self, target: &Target) -> Option<String> {
         only(self.before.as_ref()?, target)
     }
 
-    /// The path that a link will mean by name.
+    /// The path that a link will lead to by name after the move.
     fn after(&self, target: &Target) -> Option<String> {
         only(self.after.as_ref()?, target)
     }
@@ -107,7 +106,7 @@ fn only(names: &Names, target: &Target) -> Option<String> {
 }
 
 impl Move<'_> {
-    /// What to write instead of `raw`, if it has to change.
+    /// The replacement of `raw`; `None` if the link needn't or can't change.
     fn destination(&self, link: &Written, raw: &str) -> Option<String> {
         let before = resolve(self.from, link.kind, &link.destination)?;
         let exists = |path: &String| Some((path.clone(), (self.now_at)(path)?));
@@ -132,8 +131,8 @@ impl Move<'_> {
         self.leads_to(link.kind, &new, &target).then_some(new)
     }
 
-    /// Whether a destination means `target` after the move. An earlier candidate is in the way if
-    /// something was there: what takes its place when it moves isn't known here. So is this page itself.
+    /// Returns `true` if a destination leads to `target` after the move. `false` if an earlier candidate existed
+    /// before the move or is this page itself: another page may take its place, which isn't known here.
     fn leads_to(&self, kind: LinkKind, destination: &str, target: &str) -> bool {
         let Some(after) = resolve(self.to, kind, destination) else { return false };
         let is_taken = |path: &str| path == self.to.as_str() || (self.now_at)(path).is_some();
@@ -143,7 +142,7 @@ impl Move<'_> {
         }
     }
 
-    /// As [`name`](Self::name), of a link that meant a path by its last segment: if that is enough, it still does.
+    /// As [`name`](Self::name), for a link by name: the last segment is kept if it is still enough.
     fn base_name(
         &self,
         link: &Written,
@@ -157,13 +156,13 @@ impl Move<'_> {
         Some(if is_enough { name.to_owned() } else { path })
     }
 
-    /// A wiki link's destination. `None` if a wiki link can't say it.
+    /// The destination of a wiki link; `None` if the syntax can't express it.
     fn name(&self, link: &Written, before: &Target, was: &str, target: &str) -> Option<String> {
         let path = match before.form.start {
             Start::Directory { .. } => dotted(relative(parent(self.to.as_str()), target)),
             Start::Root | Start::OtterWiki => target.to_owned(),
         };
-        // `[[x.md]]` may be the page `x.md`, or `x` as its file is called.
+        // `[[x.md]]` may be the page `x.md`, or the file name of the page `x`.
         let is_first = before.candidates.first().is_some_and(|first| first == was);
         let extension = if is_first { "" } else { before.extension() };
         let rest = match before.fragment_at(was) {
@@ -174,7 +173,7 @@ impl Move<'_> {
         writable.then(|| format!("{path}{extension}{rest}"))
     }
 
-    /// A URL in the form in which the old one was written.
+    /// A URL in the form of the old one.
     fn url(&self, link: &Written, raw: &str, before: &Target, was: &str, target: &str) -> String {
         let path = match before.form.start {
             Start::Root => format!("/{target}"),
@@ -188,7 +187,7 @@ impl Move<'_> {
                 if dot { dotted(path) } else { path }
             }
         };
-        // Without it, the `.md` of a page that is called `a.md` would be left away.
+        // Otherwise the `.md` of a page that is called `a.md` would be dropped.
         let extension = if target.ends_with(".md") { ".md" } else { before.extension() };
         let rest = &link.destination[before.form.path..];
         let rest = if raw.ends_with(rest) { rest.to_owned() } else { encode(rest, &SUFFIX, raw) };
@@ -197,13 +196,13 @@ impl Move<'_> {
 }
 
 impl Target {
-    /// `.md` if it was written.
+    /// `.md` if the old destination had it.
     fn extension(&self) -> &'static str {
         if self.form.extension { ".md" } else { "" }
     }
 }
 
-/// How to get from the directory `base` to `target`.
+/// The relative path from the directory `base` to `target`.
 fn relative(base: &str, target: &str) -> String {
     let base: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();
     let target: Vec<&str> = target.split('/').collect();
@@ -214,12 +213,12 @@ fn relative(base: &str, target: &str) -> String {
     path
 }
 
-/// With `./` before it, unless it begins with dots already.
+/// Prepends `./`, unless the path begins with dots already.
 fn dotted(path: String) -> String {
     if path.starts_with("../") { path } else { format!("./{path}") }
 }
 
-/// What would end a destination in Markdown, or begin something else in it.
+/// Characters that would end a destination in Markdown, or have another meaning in it.
 const SUFFIX: AsciiSet = CONTROLS
     .add(b' ')
     .add(b'"')
@@ -230,10 +229,10 @@ const SUFFIX: AsciiSet = CONTROLS
     .add(b'\\')
     .add(b'|')
     .add(b'`');
-/// And what would end the path of a URL, or be undone in it.
+/// Also characters that would end the path of a URL, or be decoded in it.
 const PATH: AsciiSet = SUFFIX.add(b'#').add(b'?').add(b'%').add(b'&').add(b':').add(b'[').add(b']');
 
-/// Percent-encodes what must be; other alphabets only if whoever wrote `raw` did so, too.
+/// Percent-encodes the necessary characters; other alphabets only if `raw` has them encoded, too.
 fn encode(part: &str, set: &'static AsciiSet, raw: &str) -> String {
     let encodes_all = raw.is_ascii() && raw.contains('%');
     let mut encoded = String::with_capacity(part.len());

@@ -1,9 +1,9 @@
-//! The text of a page as the Markdown parser is given it.
+//! The text of a page, prepared for the Markdown parser.
 //!
-//! Some characters mean something else to the parser than to those who wrote them: the bar of a wiki link divides a
-//! cell of a table, an asterisk in an address begins emphasis. These are hidden from the parser: each is replaced by
-//! a control character that the page doesn't have. It is as long, so that all positions stay the same; in what the
-//! parser returns the characters are revealed again.
+//! Some characters have a meaning to the parser that their author didn't intend: the bar of a wiki link divides a
+//! cell of a table, an asterisk in an address begins emphasis. They are hidden from the parser: each is replaced by
+//! a control character that the page doesn't contain. It has the same length, so positions don't change; the
+//! characters are restored in the parser's output.
 
 mod addresses;
 mod formulas;
@@ -23,7 +23,7 @@ const HIDDEN: &[u8; 8] = b"|<_*~$\n\r";
 /// The text of a page, without its front matter, ready to be parsed.
 #[derive(Clone, Debug)]
 pub struct MarkdownSource<'a> {
-    /// The byte of the page at which the body begins.
+    /// The byte offset of the body in the page.
     start: usize,
     body: &'a str,
     parsed: Cow<'a, str>,
@@ -36,7 +36,7 @@ impl<'a> MarkdownSource<'a> {
         Self::of_body(text, body_start(text))
     }
 
-    /// The source of a page whose text begins at the byte `start`.
+    /// The source of a page whose body begins at byte `start`.
     pub fn of_body(text: &'a str, start: usize) -> Self {
         let body = &text[start..];
         let mut found = Vec::new();
@@ -53,32 +53,32 @@ impl<'a> MarkdownSource<'a> {
         for at in found {
             stand_ins.hide(&mut bytes[at]);
         }
-        // One ASCII character takes the place of another one.
+        // Each ASCII character is replaced by another one.
         let Ok(parsed) = String::from_utf8(bytes) else { return unchanged };
         Self { parsed: parsed.into(), stand_ins, ..unchanged }
     }
 
-    /// The byte of the page at which the body begins.
+    /// The byte offset of the body in the page.
     pub fn start(&self) -> usize {
         self.start
     }
 
-    /// The body as it was written. Positions in what is parsed are positions in it.
+    /// The body as it was written. Positions from the parser are valid in it.
     pub fn body(&self) -> &'a str {
         self.body
     }
 
-    /// The body as it is parsed.
+    /// The body with hidden characters.
     pub(super) fn parsed(&self) -> &str {
         &self.parsed
     }
 
-    /// A parser of the body. What it returns has to be revealed.
+    /// A parser of the body. The texts of its events have to be [revealed](Self::reveal).
     pub fn parser(&self) -> Parser<'_> {
         Parser::new_ext(&self.parsed, dialect())
     }
 
-    /// A text of the parser, as it was written.
+    /// Restores the hidden characters in a text of the parser.
     pub fn reveal<'s>(&'s self, text: CowStr<'s>) -> CowStr<'s> {
         match &self.parsed {
             Cow::Borrowed(_) => text,
@@ -86,7 +86,7 @@ impl<'a> MarkdownSource<'a> {
         }
     }
 
-    /// An event of the parser with its texts as they were written.
+    /// Restores the hidden characters in an event of the parser.
     pub fn reveal_event<'s>(&'s self, event: Event<'s>) -> Event<'s> {
         if matches!(self.parsed, Cow::Borrowed(_)) {
             return event;
@@ -127,7 +127,7 @@ impl<'a> MarkdownSource<'a> {
     }
 }
 
-/// For each control character below 32 what it stands for; 0 is nothing.
+/// Maps each control character below 32 to the character that it replaces; 0 is unused.
 #[derive(Clone, Copy, Debug, Default)]
 struct StandIns([u8; 32]);
 
@@ -138,7 +138,7 @@ impl StandIns {
         for byte in text.bytes().filter(|byte| *byte < 32) {
             occurs[usize::from(byte)] = true;
         }
-        // Not those that are white space to somebody, nor NUL, which the parser replaces.
+        // Without those that count as white space, and NUL, which the parser replaces.
         let free = (1..=8).chain(14..=27).filter(|control| !occurs[*control]);
         let mut stand_ins = Self::default();
         let mut hidden = HIDDEN.iter();
@@ -174,7 +174,7 @@ impl StandIns {
 mod tests {
     use super::*;
 
-    /// What is hidden of a text, as `.` in it.
+    /// A text with `.` for each hidden character.
     fn hidden(text: &str) -> String {
         let source = MarkdownSource::of(text);
         let marked = |c: char| if source.stand_ins.meaning(c).is_some() { '.' } else { c };

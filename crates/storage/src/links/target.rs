@@ -1,27 +1,28 @@
-//! Where a destination leads.
+//! The targets of destinations.
 
 use percent_encoding::percent_decode_str;
 
 use super::LinkKind;
 use crate::page_path::{ExistingPath, fold, loose};
 
-/// Where a link leads: never empty, never outside of the wiki.
+/// The target of a link: never empty, never outside of the wiki.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Paths of pages or attachments. The first one that exists is meant; if none does, [`wished`](Self::wished).
+    /// Paths of pages or attachments. The target is the first one that exists; if none does,
+    /// [`wished`](Self::wished).
     pub candidates: Vec<String>,
-    /// Of a wiki link, names by which the only page or attachment is meant if none of the candidates exists: the end of
-    /// a path, folded as wiki links are.
+    /// The names of a wiki link, used if no candidate exists: ends of paths, folded as for wiki links, that must
+    /// belong to only one page or attachment.
     pub names: Vec<String>,
-    /// What follows the `#`, percent-decoded if it was encoded; see [`fragment_at`](Self::fragment_at).
+    /// The part after the `#`, percent-decoded if it was encoded; see [`fragment_at`](Self::fragment_at).
     pub fragment: Option<String>,
-    /// Whether the first candidate is all of the link, with its `#`.
+    /// True if the first candidate is the whole link, including its `#`.
     pub(super) is_whole: bool,
     pub(super) form: Form,
 }
 
 impl Target {
-    /// What is meant if nothing exists.
+    /// The target if no candidate exists.
     pub fn wished(&self) -> &str {
         let has_fragment =
             self.fragment.as_ref().is_some_and(|fragment| !fragment.trim().is_empty());
@@ -29,7 +30,7 @@ impl Target {
         self.candidates.get(at).map_or("", String::as_str)
     }
 
-    /// What follows the `#`, if the link leads to this path: the name of the page may have one, too.
+    /// The part after the `#`, if the link leads to this path; `None` if the `#` is part of the page's name.
     pub fn fragment_at(&self, path: &str) -> Option<&str> {
         let is_path = || self.candidates.first().is_some_and(|whole| fold(whole) == fold(path));
         let is_name = || self.names.iter().any(|name| matches_name(path, name));
@@ -39,35 +40,35 @@ impl Target {
     }
 }
 
-/// Whether a path ends in the segments of a name, both folded as wiki links are.
+/// Returns `true` if a path ends in the segments of a name, both folded as for wiki links.
 pub(crate) fn matches_name(path: &str, name: &str) -> bool {
     let path = loose(path);
     path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
-/// How a destination was written, so that another one can be written in the same way.
+/// The form of a destination, to write another one in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) start: Start,
-    /// Whether `.md` was at its end.
+    /// True if it ends in `.md`.
     pub(super) extension: bool,
-    /// How many bytes of the destination are the path.
+    /// Length of the path in the destination, in bytes.
     pub(super) path: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// A wiki link without dots, or a URL with a slash.
+    /// A wiki link without dots, or a URL with a leading slash.
     Root,
-    /// A URL as OtterWiki writes attachments: `/page/a/file`.
+    /// A URL in OtterWiki's form for attachments: `/page/a/file`.
     OtterWiki,
-    /// At the page's directory, after `./` if that was written.
+    /// Relative to the page's directory, after `./` if `dot` is true.
     Directory { dot: bool },
 }
 
-/// Where `destination`, written on `page`, leads. `None` if that is outside of the wiki, or this page.
+/// Resolves `destination`, written on `page`. `None` if it leads out of the wiki, or to this page.
 ///
-/// `destination` is what the Markdown means: backslashes and entities are undone, percent-encoding isn't.
+/// Backslashes and entities in `destination` are already resolved, percent-encoding isn't.
 pub fn resolve(page: &ExistingPath, kind: LinkKind, destination: &str) -> Option<Target> {
     match kind {
         LinkKind::Wiki | LinkKind::Embed => resolve_name(page, kind, destination),
@@ -88,7 +89,7 @@ fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Optio
     let relative = matches!(segments.first().map(String::as_str), Some("." | ".."));
     let start = if relative { directory(&segments) } else { Start::Root };
     let path = join(if relative { parent(page.as_str()) } else { "" }, &segments)?;
-    // Dots in a fragment don't climb.
+    // Dots in a fragment must not lead to a parent directory.
     let whole = fragment.as_ref().filter(|fragment| !fragment.contains("..")).and_then(|_| {
         let segments: Vec<String> = destination.split('/').map(|s| s.trim().to_owned()).collect();
         join(if relative { parent(page.as_str()) } else { "" }, &segments)
@@ -117,7 +118,7 @@ fn resolve_name(page: &ExistingPath, kind: LinkKind, destination: &str) -> Optio
     Some(Target { candidates, names: end.into_iter().collect(), fragment, is_whole, form })
 }
 
-/// Whether a wiki link stands for the table of contents, as in Gollum and GitLab.
+/// Returns `true` if a wiki link stands for the table of contents, as in Gollum and GitLab.
 pub fn is_contents_tag(destination: &str) -> bool {
     destination.trim() == "_TOC_"
 }
@@ -162,7 +163,7 @@ fn directory(segments: &[String]) -> Start {
     Start::Directory { dot: segments.first().is_some_and(|first| first == ".") }
 }
 
-/// Whether this is one name, perhaps after `./`.
+/// Returns `true` for a single name, also after `./`.
 fn is_bare(segments: &[String]) -> bool {
     match segments {
         [name] => name != "..",
@@ -171,8 +172,7 @@ fn is_bare(segments: &[String]) -> bool {
     }
 }
 
-/// Follows `segments` from the directory `base`. `None` above the root, at it, and for what no
-/// path can hold.
+/// Follows `segments` from the directory `base`. `None` at or above the root, and for invalid paths.
 fn join(base: &str, segments: &[String]) -> Option<String> {
     let mut path: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();
     for segment in segments {
@@ -195,12 +195,12 @@ pub(super) fn parent(page: &str) -> &str {
     page.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-/// Percent-decoded. `None` if that isn't text.
+/// Percent-decodes; `None` if the result isn't UTF-8.
 fn decoded(part: &str) -> Option<String> {
     Some(percent_decode_str(part).decode_utf8().ok()?.into_owned())
 }
 
-/// Whether the URL begins with `name:` (RFC 3986, section 3.1).
+/// Returns `true` if the URL begins with `name:` (RFC 3986, section 3.1).
 fn has_scheme(url: &str) -> bool {
     let Some((scheme, _)) = url.split_once(':') else { return false };
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -120,7 +120,7 @@ fn a_range_is_the_destination_as_it_is_written() {
     }
 }
 
-/// Everything in `moves` exists and moves; what else is named `stays…` exists and stays.
+/// Every path in `moves` exists and moves; other paths named `stays…` exist and stay.
 fn rewritten(text: &str, from: &str, to: &str, moves: &[(&str, &str)]) -> String {
     let now_at = |path: &str| {
         let moved = moves.iter().find(|(old, _)| *old == path).map(|(_, new)| (*new).to_owned());
@@ -187,7 +187,7 @@ fn a_page_that_moves_takes_its_links_along() {
     }
 }
 
-/// What was at the first candidate moves away, and this page takes its place.
+/// The page at the first candidate moves away, and this page takes its place.
 #[test]
 fn a_page_that_takes_anothers_place_is_not_what_its_links_mean() {
     let moves = [("b", "x")];
@@ -271,7 +271,7 @@ fn markdown() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// The texts between the links, and where those lead.
+/// The texts between the links, and the links' targets.
 fn apart(at: &ExistingPath, text: &str) -> (Vec<String>, Vec<(LinkKind, Target)>) {
     let mut links = all(at, text, LinkStyle::TargetFirst);
     links.sort_by_key(|link| link.range.start);
@@ -314,13 +314,13 @@ proptest! {
         let (from, to) = (page(&from), page(&to));
         let moves: BTreeMap<String, String> =
             moves.into_iter().filter(|(_, new)| !new.ends_with(' ') && !new.contains(" /") && !new.contains("/ ")).collect();
-        // No name has a `#`: such links would mean pages of that name.
+        // No name has a `#`: links with one would otherwise mean pages of that name.
         let now_at = |path: &str| {
             (!path.contains('#')).then(|| moves.get(path).cloned().unwrap_or_else(|| path.to_owned()))
         };
         let new = rewrite(&text, (&from, &to), LinkStyle::TargetFirst, &now_at, &MovedNames::default(), usize::MAX).unwrap();
         let (between, targets) = apart(&from, &text);
-        // A link that led above the root, and so nowhere, may lead somewhere from further down.
+        // A link that led above the root, and so nowhere, may have a target when seen from a deeper page.
         prop_assume!(apart(&to, &text).1.len() == targets.len());
         let (new_between, new_targets) = apart(&to, new.as_deref().unwrap_or(&text));
         prop_assert_eq!(between, new_between);

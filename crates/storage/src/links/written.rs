@@ -1,4 +1,4 @@
-//! Where links stand in the source of a page.
+//! Positions of links in the source of a page.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -7,26 +7,26 @@ use pulldown_cmark::{CowStr, Event, LinkType, OffsetIter, RefDefs, Tag, TagEnd};
 
 use super::{LinkKind, LinkStyle, MarkdownSource};
 
-/// A link as it is written, wherever it leads.
+/// A link as written, with any destination.
 pub(super) struct Written {
     pub(super) kind: LinkKind,
     /// The bytes of the destination.
     pub(super) range: Range<usize>,
-    /// The destination, with escapes and entities undone.
+    /// The destination after resolving escapes and entities.
     pub(super) destination: String,
-    /// Whether it has a place for a title, and nothing there.
+    /// True if the link has a title separator but no title.
     pub(super) is_untitled: bool,
 }
 
-/// All links of a page that have a destination of their own or a definition, found one by one: a page may
-/// have a million of them.
+/// All links of a page that have a destination of their own or a definition. The iterator finds one at a time: a
+/// page may have a million of them.
 pub(super) fn links<'a>(source: &'a MarkdownSource<'_>, style: LinkStyle) -> Links<'a> {
     let finder = Finder { source, style, open: Vec::new(), defined: HashSet::new() };
     Links { start: source.start(), finder, events: source.parser().into_offset_iter() }
 }
 
 pub(super) struct Links<'a> {
-    /// Where the body begins in the text.
+    /// The byte offset of the body in the text.
     start: usize,
     finder: Finder<'a>,
     events: OffsetIter<'a>,
@@ -50,21 +50,21 @@ impl Iterator for Links<'_> {
 struct Finder<'a> {
     source: &'a MarkdownSource<'a>,
     style: LinkStyle,
-    /// The links whose ends have not been reached.
+    /// The open links, innermost last.
     open: Vec<Open<'a>>,
-    /// Where the definitions begin that were used.
+    /// The start positions of the definitions that were used.
     defined: HashSet<usize>,
 }
 
 struct Open<'a> {
-    /// Where its label ends, as far as it is known.
+    /// The end of its label, as far as it is known.
     label_end: usize,
-    /// Kind and destination, if that stands behind the label.
+    /// Kind and destination, if the destination follows the label.
     inline: Option<(LinkKind, CowStr<'a>)>,
 }
 
 impl<'a> Finder<'a> {
-    /// The link that an event completes, if it completes one.
+    /// Processes an event; returns the link that it completes, if any.
     fn hear(
         &mut self,
         event: Event<'a>,
@@ -107,7 +107,7 @@ impl<'a> Finder<'a> {
                     found = self.locate(kind, &destination, after, "]:");
                 }
             }
-            // They name a scheme or an e-mail address.
+            // Autolinks: their destination is a URL with a scheme or an e-mail address.
             _ => {}
         }
         self.open.push(Open { label_end, inline });
@@ -124,7 +124,7 @@ impl<'a> Finder<'a> {
         found
     }
 
-    /// The label of the innermost open link goes on to here.
+    /// Extends the label of the innermost open link to `end`.
     fn seen(&mut self, end: usize) {
         if let Some(open) = self.open.last_mut() {
             open.label_end = open.label_end.max(end);
@@ -143,7 +143,7 @@ impl<'a> Finder<'a> {
         })
     }
 
-    /// Finds the destination within `span`, behind the first `mark`.
+    /// Finds the destination within `span`, after the first `mark`.
     fn locate(
         &self,
         kind: LinkKind,
@@ -152,9 +152,9 @@ impl<'a> Finder<'a> {
         mark: &str,
     ) -> Option<Written> {
         let range = match destination {
-            // As it is written: a part of the source.
+            // Unchanged: a part of the source.
             CowStr::Borrowed(part) => position(self.source.parsed(), part)?,
-            // Escapes were undone.
+            // Escapes were resolved.
             _ => {
                 let source = self.source.parsed().get(span.clone())?;
                 let from = source.find(mark)? + mark.len();
@@ -168,18 +168,18 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// Where `part` is in `whole`, if it is a part of that very text and not of a copy.
+/// The position of `part` in `whole`, if it is a slice of that very text and not of a copy.
 fn position(whole: &str, part: &str) -> Option<Range<usize>> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     let end = start + part.len();
     (whole.get(start..end)? == part).then_some(start..end)
 }
 
-/// The destination at the beginning of `source`, which the parser accepted: `<…>`, or all up to a
-/// space or to a bracket that was not opened.
+/// The destination at the beginning of `source`, which the parser accepted: `<…>`, or the text up to a space or an
+/// unmatched closing bracket.
 fn scan(source: &str) -> Option<Range<usize>> {
     let space = source.len() - source.trim_ascii_start().len();
-    // On the next line of a quotation its mark comes first.
+    // On the next line of a quotation, its mark comes first.
     let quoted = source[..space].contains('\n');
     let start = source.find(|c: char| !(c.is_ascii_whitespace() || (quoted && c == '>')))?;
     let pointy = source[start..].starts_with('<');
@@ -210,13 +210,13 @@ fn scan(source: &str) -> Option<Range<usize>> {
 pub struct WikiText {
     /// [`LinkKind::Wiki`] or [`LinkKind::Embed`].
     pub kind: LinkKind,
-    /// What it leads to, with its fragment.
+    /// The target, with its fragment.
     pub target: Range<usize>,
-    /// What is shown, if it says so.
+    /// The title, if the link has one.
     pub title: Option<Range<usize>>,
 }
 
-/// Takes `[[one|other]]` or `![[one|other]]` apart. `None` if that isn't one, or breaks a line.
+/// Splits `[[one|other]]` or `![[one|other]]`. `None` if the text isn't such a link or contains a line break.
 pub fn wiki_text(link: &str, style: LinkStyle) -> Option<WikiText> {
     let (kind, opening) =
         if link.starts_with('!') { (LinkKind::Embed, 3) } else { (LinkKind::Wiki, 2) };
@@ -229,7 +229,7 @@ pub fn wiki_text(link: &str, style: LinkStyle) -> Option<WikiText> {
         return Some(WikiText { kind, target, title: None });
     };
     let behind = opening + one.len() + 1;
-    // In a table the bar has to be escaped.
+    // In a table, the bar has to be escaped.
     let one = trimmed(one.strip_suffix('\\').unwrap_or(one), opening);
     let other = trimmed(other, behind);
     let (target, title) = match style {
@@ -239,8 +239,8 @@ pub fn wiki_text(link: &str, style: LinkStyle) -> Option<WikiText> {
     Some(WikiText { kind, target, title: Some(title) })
 }
 
-/// The text that stands for a wiki link where the parser takes something else for it: the other side, or, in a table,
-/// both sides together. `is_divided`: the parser has divided the link at a bar.
+/// The title of a wiki link that the parser misreads: the other side or, in a table, both sides together.
+/// `is_divided` is true if the parser has split the link at a bar. `None` if the parser's reading is right.
 pub fn shown_title(link: &str, style: LinkStyle, is_divided: bool) -> Option<&str> {
     if is_divided && style == LinkStyle::TargetFirst {
         return None;
@@ -249,7 +249,7 @@ pub fn shown_title(link: &str, style: LinkStyle, is_divided: bool) -> Option<&st
     link.get(title)
 }
 
-/// Where the text is without the spaces around it, given where it begins with them.
+/// The range of the text without surrounding spaces; `start` is its position with them.
 fn trimmed(text: &str, start: usize) -> Range<usize> {
     let start = start + (text.len() - text.trim_start().len());
     start..start + text.trim().len()

@@ -172,8 +172,7 @@ fn a_page_is_deleted_with_all_below_it() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// A move and the move back: every file is as it was, and no link that led somewhere leads to
-    /// nothing in between.
+    /// After a move and the move back, every file is as before, and no working link is broken in between.
     #[test]
     fn a_move_there_and_back_changes_nothing(to in "[a-c]{1,2}(/[a-c]{1,2})?", style in 0..3u8) {
         let scratch = garden();
@@ -191,7 +190,7 @@ proptest! {
         prop_assert_eq!(broken(&scratch), 0);
         move_page(&scratch, &to, "garden", true).unwrap();
         prop_assert_eq!(broken(&scratch), 0);
-        // The case of the link on the home page is now the page's.
+        // The link on the home page got the case of the page's path.
         let home = scratch.text("home").replace("[[garden/roses|", "[[Garden/Roses|");
         scratch.update("home", &home);
         prop_assert_eq!(scratch.git(&["rev-parse", "main^{tree}"]), tree);

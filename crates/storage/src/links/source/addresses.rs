@@ -1,4 +1,4 @@
-//! Addresses of other sites that stand in the text.
+//! Addresses of other sites in the text.
 
 /// Finds the characters in addresses that would begin or end emphasis.
 pub(super) fn find(body: &str, found: &mut Vec<usize>) {
@@ -16,7 +16,7 @@ pub(super) fn find(body: &str, found: &mut Vec<usize>) {
     }
 }
 
-/// The address at the beginning of a text, without the punctuation behind it.
+/// The address at the beginning of a text, without trailing punctuation.
 fn address(text: &str) -> &str {
     let mut open = 0_u32;
     let ends = |c: char| match c {

@@ -1,5 +1,5 @@
-//! Formulas between dollars, as GitHub has them: `$a$` in a line, where the first dollar begins a word and the second
-//! one ends it, and `$$a$$`, also of several lines.
+//! Formulas between dollars, as on GitHub: `$a$` in a line, where the first dollar begins a word and the second one
+//! ends it, and `$$a$$`, also of several lines.
 
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ pub(super) fn find(body: &str, found: &mut Vec<usize>) {
     }
 }
 
-/// The dollars that aren't escaped, neighbours together.
+/// The unescaped dollars, adjacent ones as one range.
 fn runs(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
@@ -44,14 +44,14 @@ fn runs(bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 enum Formula {
-    /// It is a part of a paragraph.
+    /// A part of a paragraph.
     Inline,
-    /// It has lines of its own: what is between its dollars.
+    /// A formula on lines of its own: the range between its dollars.
     Block { lines: Range<usize> },
 }
 
 impl Formula {
-    /// The formula between two runs of dollars that follow each other.
+    /// The formula between two consecutive runs of dollars.
     fn between(body: &str, open: &Range<usize>, close: &Range<usize>) -> Option<Self> {
         let inside = open.end..close.start;
         let is_block = open.len() == 2 && has_own_lines(body, open, close);
@@ -66,7 +66,7 @@ impl Formula {
     }
 }
 
-/// Whether the dollars around `inside` are those of a formula in a line.
+/// Returns `true` if the dollars around `inside` enclose a formula within a line.
 fn is_inline(bytes: &[u8], inside: &Range<usize>) -> bool {
     let is_word =
         |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
@@ -77,7 +77,8 @@ fn is_inline(bytes: &[u8], inside: &Range<usize>) -> bool {
         && !is_space(inside.end.saturating_sub(1))
 }
 
-/// Whether two dollars begin a line and two others end one, with no fence of code between them.
+/// Returns `true` if the opening dollars begin a line and the closing ones end one, with no code fence between
+/// them.
 fn has_own_lines(body: &str, open: &Range<usize>, close: &Range<usize>) -> bool {
     let inside = &body[open.end..close.start];
     let indent = body[..open.start].bytes().rev().take(4).take_while(|byte| *byte == b' ').count();
@@ -93,7 +94,7 @@ fn has_own_lines(body: &str, open: &Range<usize>, close: &Range<usize>) -> bool 
         && !inside.lines().any(is_fence)
 }
 
-/// Whether there is a blank line, which ends a paragraph.
+/// Returns `true` if there is a blank line, which ends a paragraph.
 fn divides(inside: &str) -> bool {
     let mut lines = inside.split('\n').skip(1).peekable();
     while let Some(line) = lines.next() {

@@ -1,6 +1,6 @@
-//! HTML that is never closed, so that all the rest of the page would belong to it.
+//! Unclosed HTML, which would turn the rest of the page into HTML.
 
-/// Openings, and what ends what they open. The parser takes all up to there for HTML.
+/// Openings and their ends. The parser takes the text between them for HTML.
 const PAIRS: &[(&str, &str)] = &[
     ("<!--", "-->"),
     ("<?", "?>"),
@@ -28,7 +28,7 @@ pub(super) fn find(body: &str, found: &mut Vec<usize>) {
     }
 }
 
-/// Whether `opening` is all of a name, before this rest.
+/// Returns `true` if the opening is complete before `rest`: `<script` must not be the beginning of a longer name.
 fn begins(rest: &str, opening: &str) -> bool {
     let next = rest.chars().next();
     match opening {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Finds the bars inside of the wiki links that stand in tables.
+/// Finds the bars inside of wiki links in tables.
 pub(super) fn find(body: &str, found: &mut Vec<usize>) {
     if !body.contains("[[") {
         return;
@@ -24,19 +24,19 @@ pub(super) fn find(body: &str, found: &mut Vec<usize>) {
     }
 }
 
-/// Whether a line, perhaps of a quotation, has no text.
+/// Returns `true` if a line, also of a quotation, has no text.
 fn is_blank(line: &str) -> bool {
     line.trim_start_matches(['>', ' ', '\t']).trim().is_empty()
 }
 
-/// Whether a line may be the second one of a table.
+/// Returns `true` if a line may be the delimiter row of a table.
 fn is_delimiter_row(line: &str) -> bool {
     line.contains('-')
         && line.contains(['|', ':'])
         && line.trim_end().chars().all(|c| matches!(c, '|' | ':' | '-' | '>' | ' ' | '\t'))
 }
 
-/// The bars in the wiki links of a line, but for those that are escaped.
+/// The unescaped bars in the wiki links of a line.
 fn bars(body: &str, line: &Range<usize>, found: &mut Vec<usize>) {
     let mut rest = line.clone();
     while let Some(end) = body[rest.clone()].find("]]").map(|end| rest.start + end) {
