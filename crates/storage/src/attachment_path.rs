@@ -1,8 +1,8 @@
-//! Paths of attachments: of every file that isn't a page's. `a/b/photo.png` belongs to the page `a/b`, even if there is
-//! no such page.
+//! Paths of attachments: of every file that isn't a page's. `a/b/photo.png` belongs to the page `a/b`, even if that
+//! page doesn't exist.
 //!
-//! As with pages (see [`crate::page_path`]), one type is for paths that may be created, and another for paths that can
-//! be looked up.
+//! As with pages (see [`crate::page_path`]), one type is for paths that may be created, and another for paths that
+//! can be looked up.
 
 use std::fmt;
 use std::ops::Deref;
@@ -80,7 +80,7 @@ impl ExistingAttachment {
         self.0.as_str()
     }
 
-    /// The page it belongs to; empty at the root of the tree.
+    /// The page that the attachment belongs to; empty at the root of the tree.
     pub fn page(&self) -> &str {
         self.as_str().rsplit_once('/').map_or("", |(page, _)| page)
     }
@@ -90,7 +90,7 @@ impl ExistingAttachment {
         self.0.name()
     }
 
-    /// The path as it is, composed and decomposed, each spelling once.
+    /// All spellings of the path without duplicates: as given, composed and decomposed.
     pub(crate) fn spellings(&self) -> impl Iterator<Item = Self> {
         self.0.spellings().map(Self)
     }

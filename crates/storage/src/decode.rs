@@ -1,24 +1,23 @@
-//! Pages that aren't UTF-8, as text.
+//! Decodes pages that aren't UTF-8.
 
 use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// How much of a page its encoding is told from, in bytes.
+/// Number of bytes of a page from which its encoding is detected.
 const SAMPLE: usize = 256 * 1024;
 
-/// The text of some bytes.
+/// A decoded text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
-    /// The text, with U+FFFD for what isn't any.
+    /// The text, with U+FFFD for invalid bytes.
     pub text: Cow<'a, str>,
-    /// The name of the encoding that it was decoded from. `None` for valid UTF-8.
+    /// The name of the detected encoding. `None` for valid UTF-8.
     pub encoding: Option<&'static str>,
 }
 
-/// Decodes the bytes of a page as well as it can be done: by their byte order mark, or by the encoding that they
-/// look most like.
+/// Decodes the bytes of a page as well as possible: by their byte order mark, or by the most likely encoding.
 pub fn decode(bytes: &[u8]) -> Decoded<'_> {
     if let Ok(text) = std::str::from_utf8(bytes)
         // UTF-16 of ASCII characters is valid UTF-8, full of NUL.
@@ -48,7 +47,7 @@ fn sample(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(SAMPLE)]
 }
 
-/// UTF-16 without a mark: most characters of western text have one byte that is zero.
+/// Detects UTF-16 without a byte order mark: most characters of western text have one zero byte.
 fn utf_16(sample: &[u8]) -> Option<&'static Encoding> {
     let zeros = |odd: usize| sample.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count();
     let (first, second) = (zeros(0), zeros(1));
@@ -60,7 +59,7 @@ fn utf_16(sample: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// UTF-8 in which some bytes are wrong.
+/// Detects UTF-8 with some invalid bytes.
 fn damaged_utf_8(sample: &[u8]) -> Option<&'static Encoding> {
     let (mut right, mut wrong) = (0, 0);
     for chunk in sample.utf8_chunks() {

@@ -1,4 +1,4 @@
-//! The block of data that a page may begin with.
+//! Front matter: the block of data at the beginning of a page.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use skimmed::Skimmed;
 
 /// The largest front matter that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
-/// The most values in front matter, and the deepest nesting.
+/// Maximum number of values in front matter, and maximum depth of nesting.
 const MAX_VALUES: usize = 10_000;
 const MAX_DEPTH: usize = 32;
 /// The most bytes of text in the values of YAML, where an alias repeats the text that it stands for.
 const MAX_TEXT: usize = 256 * 1024;
 
-/// What the data is written in.
+/// The syntax of front matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrontMatterSyntax {
     /// Between lines of `---`.
@@ -29,23 +29,23 @@ pub enum FrontMatterSyntax {
 /// A page's front matter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrontMatter {
-    /// What it is written in.
+    /// The syntax of the data.
     pub syntax: FrontMatterSyntax,
-    /// The bytes of the data, without the lines around it.
+    /// The range of the data in bytes, without the delimiter lines.
     pub data: Range<usize>,
-    /// The byte at which the text of the page begins.
+    /// The byte offset of the page's body.
     pub end: usize,
-    /// The data, which is an object, or why it can't be read.
+    /// The data, which is an object, or the reason why it can't be parsed.
     pub value: Result<Value, String>,
 }
 
 impl FrontMatter {
-    /// The front matter of `text`: a first line of `---` or `+++`, a line that isn't blank, and
-    /// anything up to the same line again (or `...` for YAML), if that is a mapping.
+    /// Finds the front matter of `text`: a first line of `---` or `+++`, a line that isn't blank, and all text up
+    /// to the same line again (or `...` for YAML), if it is a mapping.
     ///
-    /// A blank second line makes the first one a rule, as those who write Markdown mean it, and so does a
-    /// block that is no mapping. A block that begins with a key and can't be read is a broken mapping. The
-    /// Markdown parser finds such blocks by itself, but in the middle of a page too.
+    /// With a blank second line, or if the block isn't a mapping, the first line is a thematic break, as authors of
+    /// Markdown mean it. An invalid block that begins with a key counts as a broken mapping. The Markdown parser
+    /// could find such blocks by itself, but would also find them in the middle of a page.
     pub fn find(text: &str) -> Option<Self> {
         let (syntax, data, end) = block(text)?;
         let source = &text[data.clone()];
@@ -65,7 +65,7 @@ impl FrontMatter {
         is_mapping.then_some(Self { syntax, data, end, value })
     }
 
-    /// The title that it gives the page.
+    /// The page's title in the front matter.
     pub(crate) fn title(&self) -> Option<String> {
         let title = match self.value.as_ref().ok()?.get("title")? {
             Value::String(title) => title.clone(),
@@ -98,7 +98,7 @@ fn is_mapping(syntax: FrontMatterSyntax, source: &str) -> bool {
     }
 }
 
-/// A block at the beginning of `text`: its syntax, its data and its end.
+/// Finds a block at the beginning of `text`: its syntax, the range of its data, and its end.
 fn block(text: &str) -> Option<(FrontMatterSyntax, Range<usize>, usize)> {
     let mut lines = text.split_inclusive('\n');
     let first = lines.next()?;
@@ -121,7 +121,7 @@ fn block(text: &str) -> Option<(FrontMatterSyntax, Range<usize>, usize)> {
     None
 }
 
-/// Whether the first line that is no comment gives a key a value.
+/// Returns `true` if the first line that isn't a comment assigns a value to a key.
 fn begins_with_key(syntax: FrontMatterSyntax, data: &str) -> bool {
     let mut lines = data.lines().map(str::trim);
     let Some(first) = lines.find(|line| !line.is_empty() && !line.starts_with('#')) else {

@@ -1,8 +1,7 @@
-//! The findings of `git fsck` in objects that come in, sorted into those that are carried and those that are
-//! refused.
+//! The findings of `git fsck` in incoming objects, sorted into carried and refused ones.
 //!
-//! Every door uses this list: import, update, push and synchronisation. A finding that isn't listed keeps the
-//! severity that git gives it, and in a transfer git refuses what it only warns of elsewhere.
+//! All transfers use this list: import, update, push and synchronisation. A finding that isn't listed keeps git's
+//! severity; in a transfer, git also refuses findings that it only warns of elsewhere.
 
 use std::fmt;
 
@@ -15,13 +14,13 @@ pub enum Door {
     Receive,
 }
 
-/// Findings that are carried: the objects are whole, every git reads them, and their ids would change if they
+/// Findings that are carried: the objects are complete, every git reads them, and their ids would change if they
 /// were repaired.
 const CARRIED: &[&str] = &[
-    // Old tools wrote the mode of folders with a zero in front. It names the same mode.
+    // Old tools wrote the mode of folders with a leading zero. It is the same mode.
     "zeroPaddedFilemode",
-    // Importers and damaged configurations wrote such authors and dates. They are only shown, as far as they can
-    // be read.
+    // Importers and damaged configurations wrote such authors and dates. They are only shown, as far as they can be
+    // parsed.
     "badDate",
     "badDateOverflow",
     "badEmail",
@@ -38,13 +37,13 @@ const CARRIED: &[&str] = &[
 /// The harm that a refused object could do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {
-    /// A clone of it would write where it must not, or run a command.
+    /// A clone of the object would write outside its directory or into git's own, or run a command.
     Clone,
-    /// It is broken: programs read it differently, or not at all.
+    /// The object is malformed: programs read it differently, or not at all.
     Broken,
 }
 
-/// Findings that are refused, with the harm and what is wrong.
+/// Findings that are refused, with the harm and a description.
 const REFUSED: &[(&str, Harm, &str)] = &[
     ("hasDot", Harm::Clone, "has an entry named `.`"),
     ("hasDotdot", Harm::Clone, "has an entry named `..`, which leads out of the folder"),
@@ -86,9 +85,9 @@ const REFUSED: &[(&str, Harm, &str)] = &[
     ("missingTagEntry", Harm::Broken, "is a tag without a name"),
 ];
 
-/// Findings that git itself lets pass, since no git acts on them: `badFilemode`, `badTagName`,
-/// `extraHeaderEntry`, `gitattributesSymlink`, `gitignoreSymlink`, `gitmodulesParse`, `mailmapSymlink` and
-/// `missingTaggerEntry`. The wiki reads no file by its mode's permissions, and none of these files.
+/// Findings that git itself lets pass, since no git acts on them: `badFilemode`, `badTagName`, `extraHeaderEntry`,
+/// `gitattributesSymlink`, `gitignoreSymlink`, `gitmodulesParse`, `mailmapSymlink` and `missingTaggerEntry`. The
+/// wiki ignores the permissions in a file's mode, and reads none of these files.
 #[cfg(test)]
 const PASSED: &[&str] = &[
     "badFilemode",
@@ -101,8 +100,8 @@ const PASSED: &[&str] = &[
     "missingTaggerEntry",
 ];
 
-/// The settings that make git check every object of a transfer and let pass what is carried. Each goes behind
-/// a `-c`.
+/// The settings that make git check every object of a transfer and accept the carried findings. Each is an argument
+/// of `-c`.
 pub fn settings(door: Door) -> Vec<String> {
     let section = match door {
         Door::Fetch => "fetch",
@@ -112,20 +111,20 @@ pub fn settings(door: Door) -> Vec<String> {
     std::iter::once(format!("{section}.fsckObjects=true")).chain(carried).collect()
 }
 
-/// An object that was refused, in plain words.
+/// A refused object and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The object's id.
     pub object: String,
-    /// What `git fsck` calls it.
+    /// The name of the finding in `git fsck`.
     pub name: String,
-    /// The harm that it could do.
+    /// The harm that the object could do.
     pub harm: Harm,
     why: &'static str,
 }
 
 impl Finding {
-    /// The first object that git said it refuses.
+    /// Parses the first refused object from git's output.
     pub fn of(said: &str) -> Option<Self> {
         said.lines().find_map(|line| {
             let (_, rest) = line.split_once("object ")?;
@@ -152,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// The findings that the git of this machine knows.
+    /// The findings known to the installed git.
     fn known() -> BTreeSet<String> {
         let output = crate::git_program::command()
             .args(["help", "--config-for-completion"])
@@ -171,7 +170,7 @@ mod tests {
         sorted.sort();
         sorted.dedup();
         assert_eq!(sorted.len(), count, "none is sorted twice");
-        // What is about refs and not about objects doesn't come in by a transfer.
+        // Findings about refs don't concern objects and don't come in by a transfer.
         let open: Vec<_> = known().into_iter().filter(|name| !name.starts_with("badRef")).collect();
         let open: Vec<_> = open.iter().filter(|name| !sorted.contains(name)).collect();
         assert!(open.is_empty(), "not sorted yet: {open:?}");

@@ -1,4 +1,4 @@
-//! What happened: the log of the wiki and the history of one page or attachment.
+//! The log of the wiki, and the history of one page or attachment.
 
 use crate::changes::Commit;
 use crate::error::Error;
@@ -9,23 +9,23 @@ use crate::revision::Revision;
 use crate::spelling::stored_page;
 use crate::wiki::Wiki;
 
-/// Where to go on in the history of a file; made by [`Wiki::history`].
+/// A position in the history of a file, to continue from; made by [`Wiki::history`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryPosition {
     /// The path of the file at that point: histories follow renames.
     pub path: String,
-    /// The last commit that was returned of that path, if any was.
+    /// The last commit that was returned for that path, if any.
     pub after: Option<Revision>,
     /// The commit that moved the file away from that path.
     pub left: Option<Revision>,
 }
 
-/// A part of a list, and how to go on.
+/// A part of a file's history, and the position of the next part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     /// Commits, newest first, each with its change of this file.
     pub commits: Vec<Commit>,
-    /// Where to go on; `None` at the end.
+    /// The position to continue from; `None` at the end.
     pub next: Option<HistoryPosition>,
 }
 
@@ -34,14 +34,13 @@ pub struct History {
 pub struct Log {
     /// Commits, each once and with all its changes.
     pub commits: Vec<Commit>,
-    /// Whether there are more after the last of these.
+    /// True if there are more commits after these.
     pub more: bool,
 }
 
 impl Wiki {
-    /// Up to `most` commits older than `after`, newest first: children before their parents, and every
-    /// commit once. While the index is being built (see [`index_progress`](Self::index_progress)) those
-    /// that it has.
+    /// Up to `most` commits older than `after`, newest first: children before their parents, and every commit once.
+    /// While the index is being built (see [`index_progress`](Self::index_progress)), only indexed commits.
     ///
     /// # Errors
     /// `after` isn't part of the history (any more); wiki.db can't be read.
@@ -50,7 +49,7 @@ impl Wiki {
         log.map_or_else(|| unknown(after), Ok)
     }
 
-    /// A commit of the history, with its changes. `None` if it isn't part of it, or not indexed yet.
+    /// A commit of the history, with its changes. `None` if it isn't part of the history, or not indexed yet.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -70,7 +69,7 @@ impl Wiki {
         self.indexed_or_not(|connection| index::since(connection, known, most))
     }
 
-    /// Whether a commit is part of the history: the head, or something that it is built on.
+    /// Returns `true` if a commit is part of the history: the head or one of its ancestors.
     ///
     /// # Errors
     /// The repository can't be read.
@@ -82,11 +81,11 @@ impl Wiki {
         }
     }
 
-    /// Up to `most` commits that changed a page, newest first; renames are followed. A page that was
-    /// deleted keeps its history. Begin with no position.
+    /// Up to `most` commits that changed a page, newest first; renames are followed. A deleted page keeps its
+    /// history. `None` is the first position.
     ///
     /// # Errors
-    /// There never was such a page; wiki.db can't be read.
+    /// The page never existed; wiki.db can't be read.
     pub fn history(
         &self,
         path: &ExistingPath,
@@ -96,7 +95,7 @@ impl Wiki {
         if from.is_some() {
             return self.history_of_file(&path.file(), from, most);
         }
-        // Looked at first: the index may become complete while it is asked.
+        // Checked first: the index may become complete during the query.
         let is_whole = self.head()?.is_none() || self.fresh_index()?.is_some();
         for spelling in self.known_spellings(path)? {
             let history = self.history_of_file(&spelling.file(), None, most)?;
@@ -106,14 +105,14 @@ impl Wiki {
         }
         let not_found = || Error::NotFound { path: path.as_str().to_owned() };
         let head = self.head()?.ok_or_else(not_found)?;
-        // An index that is still to be built knows no page.
+        // An incomplete index doesn't prove that the page never existed.
         match is_whole && self.find(head, path).is_err() {
             true => Err(not_found()),
             false => Ok(History { commits: Vec::new(), next: None }),
         }
     }
 
-    /// The spellings under which the index may know a page: first the one that it has now.
+    /// The spellings under which the index may know a page, the present one first.
     pub(crate) fn known_spellings(&self, path: &ExistingPath) -> Result<Vec<ExistingPath>, Error> {
         let mut spellings = Vec::new();
         if let Some(head) = self.head()?
@@ -146,7 +145,7 @@ impl Wiki {
         Ok(History { commits, next })
     }
 
-    /// Asks the index, caught up if that doesn't take long.
+    /// Queries the index after a catch-up, if that is short.
     fn indexed_or_not<T: Default>(
         &self,
         ask: impl FnOnce(&rusqlite::Connection) -> Result<T, crate::db::DbError>,
@@ -161,7 +160,7 @@ impl Wiki {
     }
 }
 
-/// Nothing comes after nothing; but what comes after an unknown commit isn't known.
+/// The result for an unknown position: empty at the start, an error after an unknown commit.
 fn unknown<T: Default>(after: Option<Revision>) -> Result<T, Error> {
     match after {
         None => Ok(T::default()),

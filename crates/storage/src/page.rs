@@ -14,12 +14,12 @@ use crate::links::{LinkStyle, MarkdownSource, shown_title};
 use crate::page_path::ExistingPath;
 use crate::revision::{Etag, Revision};
 
-/// How much of a page is searched for its title, in bytes behind the front matter.
+/// Number of bytes after the front matter that are searched for a page's title.
 const TITLE_WITHIN: usize = 64 * 1024;
-/// The longest title, in bytes. What a longer heading begins with is the title.
+/// Maximum length of a title, in bytes. Longer headings are truncated.
 pub(crate) const TITLE_BYTES: usize = 500;
 
-/// What a list says about a page.
+/// A page as listed, without its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PageSummary {
     /// The page path, such as `garden/roses`.
@@ -32,9 +32,9 @@ pub struct PageSummary {
     pub revision: Revision,
     /// The size of the content in bytes.
     pub size: u64,
-    /// Who made that commit.
+    /// The author of that commit.
     pub author: Author,
-    /// When, in UTC, to the second.
+    /// The time of that commit in UTC, to the second.
     #[serde(with = "time::serde::rfc3339")]
     pub modified: OffsetDateTime,
 }
@@ -42,9 +42,9 @@ pub struct PageSummary {
 /// A page as it was in one commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Everything but the content.
+    /// All properties except the content.
     pub summary: PageSummary,
-    /// The content, byte for byte. Pages of a wiki that came from elsewhere need not be UTF-8.
+    /// The content, byte for byte. Pages of an imported wiki need not be UTF-8.
     pub content: Bytes,
     /// See [`Page::shown`].
     shown: OnceLock<Bytes>,
@@ -55,13 +55,13 @@ impl Page {
         Self { summary, content, shown: OnceLock::new() }
     }
 
-    /// The form in which the page is shown, such as JSON, made by `show` and kept with the page for
-    /// the next reader: making it costs more than all the rest of reading a page from memory.
+    /// The page in the form that clients receive, such as JSON. `show` makes it once; it is cached with the page
+    /// for later readers, because making it costs more than the rest of reading a page from memory.
     ///
-    /// There is one such form. Whatever `show` depends on besides the page must never change.
+    /// A page has one such form. Apart from the page, `show` must depend only on constants.
     ///
     /// # Errors
-    /// What `show` says; the next call asks it again.
+    /// The errors of `show`; they aren't cached.
     pub fn shown<E>(&self, show: impl FnOnce(&Self) -> Result<Bytes, E>) -> Result<Bytes, E> {
         if let Some(shown) = self.shown.get() {
             return Ok(shown.clone());
@@ -79,7 +79,7 @@ pub(crate) fn title(path: &ExistingPath, content: &[u8], style: LinkStyle) -> St
     let mut title = front_matter
         .as_ref()
         .and_then(FrontMatter::title)
-        // A bracket may be that of a link whose address comes later.
+        // A bracket may be that of a reference link whose definition comes later.
         .or_else(|| first_heading(first_paragraphs(body)?, style).filter(|h| !h.contains('[')))
         .or_else(|| first_heading(body, style))
         .unwrap_or_else(|| path.name().to_owned());
@@ -96,16 +96,17 @@ fn body_beginning<'a>(text: &'a str, front_matter: Option<&FrontMatter>) -> &'a 
     &body[..body.floor_char_boundary(TITLE_WITHIN)]
 }
 
-/// The first kilobytes of a page, which mostly have its heading, if nothing in them may depend on what follows.
+/// The first kilobytes of a page, which usually contain its heading; `None` if their meaning may depend on the
+/// rest.
 fn first_paragraphs(body: &str) -> Option<&str> {
     let beginning = &body[..body.floor_char_boundary(2048)];
     let (paragraphs, _) = beginning.rsplit_once("\n\n")?;
     (!paragraphs.contains(['<', '$', '`', '~'])).then_some(paragraphs)
 }
 
-/// The first top-level heading, with the words that a reader sees.
+/// The first top-level heading, as the text that a reader sees.
 fn first_heading(body: &str, style: LinkStyle) -> Option<String> {
-    // Most pages without a heading are seen to have none without being parsed.
+    // Most pages without a heading are recognised without parsing.
     if !body.contains('#') && !body.contains("\n=") {
         return None;
     }
@@ -136,7 +137,7 @@ fn first_heading(body: &str, style: LinkStyle) -> Option<String> {
     (!heading.is_empty()).then(|| heading.to_owned())
 }
 
-/// A commit's time; what git stores but no calendar holds becomes 1970.
+/// A commit's time; a time that is valid in git but out of range here becomes 1970.
 pub(crate) fn from_seconds(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -13,8 +13,8 @@ use crate::resolve::{Found, Resolved};
 use crate::spelling::stored_page;
 use crate::wiki::Wiki;
 
-/// Maximum bytes of paths in an answer about one page's links: a link of a few bytes may lead to a path of a thousand,
-/// and a page may have thousands of links.
+/// Maximum bytes of paths in an answer about one page's links: a link of a few bytes may lead to a path of a
+/// thousand, and a page may have thousands of links.
 const MAX_SHOWN: usize = 1 << 20;
 
 /// The links from and to one path.
@@ -53,7 +53,7 @@ pub struct BrokenLink {
     pub target: String,
     /// The syntax of the link.
     pub kind: LinkKind,
-    /// Whether several pages or attachments have its name, so that it has to say which one is meant.
+    /// True if several pages or attachments have this name, so that the link has to give a longer path.
     #[serde(rename = "ambiguous", skip_serializing_if = "std::ops::Not::not")]
     pub is_ambiguous: bool,
 }
@@ -68,12 +68,12 @@ pub struct IncomingLink {
 }
 
 impl Wiki {
-    /// Returns the links of a page, and up to `limit` pages after the path `after` that link to it. The page need not
-    /// exist. While the index is being built (see [`index_progress`](Self::index_progress)), some linking pages may be
-    /// missing.
+    /// Returns the links of a page, and up to `limit` pages after the path `after` that link to it. The page need
+    /// not exist. While the index is being built (see [`index_progress`](Self::index_progress)), some linking pages
+    /// may be missing.
     ///
     /// # Errors
-    /// There is no such page and no page links to it; wiki.db can't be read.
+    /// The page doesn't exist and no page links to it; wiki.db can't be read.
     pub fn page_links(
         &self,
         path: &ExistingPath,
@@ -182,7 +182,7 @@ impl PageLinks {
     }
 }
 
-/// What a link leads to.
+/// The target of a link.
 fn led_to(
     connection: &rusqlite::Connection,
     target: &Target,

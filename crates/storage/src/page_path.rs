@@ -1,9 +1,9 @@
-//! Names of pages: parsed once, then trusted.
+//! Page paths: checked once, then trusted.
 //!
-//! Two types, because two questions are asked. [`PagePath`] answers "may a page be called this?"
-//! and is needed to create or change one: such a name can be cloned on any operating system, can't
-//! be mistaken for another and can't do harm. [`ExistingPath`] answers "can this be looked up?":
-//! a wiki that came from elsewhere holds names we would not choose, and its readers want them.
+//! Two types, for two questions. [`PagePath`] answers "may a page have this path?" and is needed to create or
+//! change one: such a path can be cloned on any operating system, can't be mistaken for another and can't do harm.
+//! [`ExistingPath`] answers "can this path be looked up?": an imported wiki has names that couldn't be created
+//! here, and its readers need them.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,18 +12,18 @@ use unicode_casefold::UnicodeCaseFold as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
-/// The longest page path, in bytes.
+/// Maximum length of a page path, in bytes.
 pub(crate) const MAX_BYTES: usize = 1000;
-/// The longest path that is looked up, in bytes: `PATH_MAX` of Linux.
+/// Maximum length of a path that is looked up, in bytes: `PATH_MAX` of Linux.
 const MAX_LOOKUP_BYTES: usize = 4096;
-/// The longest segment, in bytes, with room for `.md` in a file name of 255.
+/// Maximum length of a segment, in bytes: leaves room for `.md` in a file name of 255.
 const MAX_SEGMENT_BYTES: usize = 252;
-/// The deepest page.
+/// Maximum number of segments of a page path.
 pub(crate) const MAX_DEPTH: usize = 16;
-/// What every page's file ends in.
+/// The extension of every page's file.
 pub(crate) const EXTENSION: &str = ".md";
 
-/// A path that can't name a page or an attachment.
+/// A path that isn't valid for a page or an attachment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{shown}` can't be {what}: {why}")]
 pub struct InvalidPath {
@@ -42,13 +42,13 @@ impl InvalidPath {
         Self { what: "the path of an attachment", code, ..Self::new(path, why) }
     }
 
-    /// `invalid_path`, `path_too_deep`, or `is_a_page` for what can only be a page.
+    /// `invalid_path`, `path_too_deep`, or `is_a_page` for a path that only a page can have.
     pub fn code(&self) -> &'static str {
         self.code
     }
 }
 
-/// The beginning of a path with nothing in it that a terminal or a log would act on.
+/// The beginning of a path, with characters escaped on which a terminal or a log would act.
 fn shown(path: &str) -> String {
     let mut shown: String = path.chars().take(64).flat_map(char::escape_debug).collect();
     if path.chars().nth(64).is_some() {
@@ -62,12 +62,12 @@ fn shown(path: &str) -> String {
 pub struct PagePath(ExistingPath);
 
 impl PagePath {
-    /// Checks a path and brings it to NFC, so that `café` is one page however it was typed.
+    /// Checks a path and normalises it to NFC, so that `café` is one page however it was typed.
     ///
     /// # Errors
-    /// Empty, `.` or `..` segments; leading dots (so nothing that git reads); leading or trailing
-    /// spaces, trailing dots; control, invisible and direction-changing characters; what Windows
-    /// can't store (`\ : * ? " < > |`, `con`, `nul`, …); over 1,000 bytes, 252 a segment, 16 deep.
+    /// Empty, `.` or `..` segments; leading dots (so no file that git reads); leading or trailing spaces, trailing
+    /// dots; control, invisible and direction-changing characters; names that Windows can't store (`\ : * ? " < >
+    /// |`, `con`, `nul`, …); over 1,000 bytes, 252 per segment, or 16 segments.
     pub fn new(path: &str) -> Result<Self, InvalidPath> {
         if path.len() > MAX_BYTES {
             return Err(InvalidPath::new(path, "it is longer than 1,000 bytes"));
@@ -104,12 +104,12 @@ impl fmt::Debug for PagePath {
     }
 }
 
-/// A path that can be looked up in a tree. It names a page only if there is one.
+/// A path that can be looked up in a tree. The page need not exist.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExistingPath(String);
 
 impl ExistingPath {
-    /// Checks that the path is relative and stays inside the tree; nothing more.
+    /// Checks only that the path is relative and stays inside the tree.
     ///
     /// # Errors
     /// Empty, `.` or `..` segments, NUL, or over 4,096 bytes.
@@ -147,7 +147,7 @@ impl ExistingPath {
         format!("{}{EXTENSION}", self.0)
     }
 
-    /// The path as it is, composed and decomposed, each spelling once: how it may be stored.
+    /// All spellings under which the path may be stored, without duplicates: as given, composed and decomposed.
     pub(crate) fn spellings(&self) -> impl Iterator<Item = Self> {
         let composed = self.composed();
         let decomposed = (!self.0.is_ascii()).then(|| Self(self.0.nfd().collect()));
@@ -155,7 +155,7 @@ impl ExistingPath {
         [Some(self.clone()), composed, decomposed].into_iter().flatten()
     }
 
-    /// The same path in NFC, if it is spelt differently there.
+    /// The path in NFC; `None` if it is in NFC already.
     pub(crate) fn composed(&self) -> Option<Self> {
         match is_nfc_quick(self.0.chars()) {
             IsNormalized::Yes => None,
@@ -176,8 +176,8 @@ impl fmt::Debug for ExistingPath {
     }
 }
 
-/// Whether two names would be one file on a system that ignores case and composition, as Windows
-/// and macOS do.
+/// Returns `true` if two names would be one file on a system that ignores case and composition, such as Windows and
+/// macOS.
 pub(crate) fn collide(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() {
         return one.eq_ignore_ascii_case(other);
@@ -185,13 +185,13 @@ pub(crate) fn collide(one: &str, other: &str) -> bool {
     folded(one).eq(folded(other))
 }
 
-/// A path as it is compared where case and composition don't count: two paths with the same fold
-/// would be one file on Windows and macOS.
+/// Folds a path for comparisons that ignore case and composition: two paths with the same fold would be one file on
+/// Windows and macOS.
 pub fn fold(path: &str) -> String {
     if path.is_ascii() { path.to_ascii_lowercase() } else { folded(path).collect() }
 }
 
-/// A name folded for wiki links: besides, spaces, dashes and underscores are one dash, and so are several of them.
+/// Folds a name for wiki links: as [`fold`], and each run of spaces, dashes and underscores becomes one dash.
 pub(crate) fn loose(name: &str) -> String {
     let mut loose = String::with_capacity(name.len());
     for c in fold(name).chars() {
@@ -215,7 +215,7 @@ fn check_segment(segment: &str) -> Result<(), &'static str> {
     check_name(segment)
 }
 
-/// Whether a file or directory may be called this, however long the name is.
+/// Checks that a file or directory may have this name, of any length.
 pub(crate) fn check_name(segment: &str) -> Result<(), &'static str> {
     if segment.is_empty() {
         return Err("a segment is empty");
@@ -242,13 +242,13 @@ pub(crate) fn check_name(segment: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Stands between words of scripts that put no spaces there.
+/// Separates words of scripts that put no spaces there.
 const ZERO_WIDTH_SPACE: char = '\u{200b}';
 const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
 
-/// Checks that every zero width space and joiner stands where its script is written so (after UAX 31, rules A1,
-/// A2 and B): elsewhere it shows nothing and makes one name look like another.
+/// Checks that every zero width space and joiner is used as its script requires (after UAX 31, rules A1, A2 and B):
+/// elsewhere it is invisible and makes one name look like another.
 fn joiners_belong(segment: &str) -> bool {
     if segment.is_ascii() {
         return true;
@@ -293,13 +293,13 @@ fn is_indic(c: char) -> bool {
             | '\u{1900}'..='\u{1cff}' | '\u{a800}'..='\u{abff}' | '\u{11000}'..='\u{11fff}')
 }
 
-/// Emoji, and what they are made of.
+/// Emoji and their components.
 fn is_emoji(c: char) -> bool {
     matches!(c, '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{20e3}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// Characters that show nothing or reorder what is shown. The two joiners stay: Persian, Indic
-/// scripts and emoji are written with them.
+/// Returns `true` for characters that are invisible or reorder text. The two joiners aren't included: Persian,
+/// Indic scripts and emoji are written with them.
 pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -308,7 +308,8 @@ pub(crate) fn is_invisible(c: char) -> bool {
             | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Windows takes these for devices whatever follows a dot, and `git~1` for `.git`.
+/// Returns `true` for names that Windows treats as devices, with any extension, and for `git~1`, its short name of
+/// `.git`.
 fn is_device(segment: &str) -> bool {
     let stem = segment.split('.').next().unwrap_or(segment).trim_end().to_ascii_lowercase();
     matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "git~1")

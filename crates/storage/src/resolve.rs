@@ -23,25 +23,25 @@ pub struct Found {
     pub is_page: bool,
 }
 
-/// What a link leads to, if it may lead by name.
+/// The result of resolving a link, by path or by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Resolved {
-    /// Nothing.
+    /// The target doesn't exist.
     #[default]
     Nothing,
     /// One page or attachment.
     Found {
-        /// What it is.
+        /// The target.
         found: Found,
-        /// The title of a page, if it was wanted.
+        /// The title of a page, if it was requested.
         title: Option<String>,
     },
-    /// Several have the name.
+    /// Several pages or attachments have the name.
     Several,
 }
 
 impl Resolved {
-    /// What it is, if it is one.
+    /// The target, if there is exactly one.
     pub fn found(&self) -> Option<&Found> {
         match self {
             Self::Found { found, .. } => Some(found),
@@ -56,11 +56,11 @@ impl From<Option<Found>> for Resolved {
     }
 }
 
-/// So many titles are read from the texts of pages, where the index doesn't know them.
+/// Maximum number of titles that are read from the texts of pages, where the index lacks them.
 const MAX_TITLES: usize = 100;
 
 impl Wiki {
-    /// As [`resolve`](Self::resolve), also by the names of links, and with the titles that are wanted.
+    /// As [`resolve`](Self::resolve), but also resolves links by name, and returns the requested titles.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -88,9 +88,9 @@ impl Wiki {
         sought.iter().map(|sought| tree.resolve(self, sought, style)).collect()
     }
 
-    /// For each list of candidates, the first that exists in the commit `at`, or now. A page goes
-    /// before an attachment of the same name, and the spelling that was asked for before one that
-    /// differs in case or composition only.
+    /// For each list of candidates, the first that exists in the commit `at`, by default the head. A page goes
+    /// before an attachment of the same name, and the requested spelling before one that differs in case or
+    /// composition only.
     ///
     /// # Errors
     /// `at` isn't part of this wiki's history; the repository can't be read.
@@ -132,7 +132,7 @@ fn first_known(connection: &Connection, paths: &[String]) -> Result<Option<Found
     Ok(None)
 }
 
-/// What the index knows of a link.
+/// Resolves a link with the index.
 fn known(connection: &Connection, sought: &Sought) -> Result<Resolved, DbError> {
     let mut resolved = Resolved::from(first_known(connection, &sought.candidates)?);
     if resolved == Resolved::Nothing {
@@ -147,13 +147,14 @@ fn known(connection: &Connection, sought: &Sought) -> Result<Resolved, DbError> 
     Ok(resolved)
 }
 
-/// The most paths with one base name that are looked at: beyond, a link has to name its path.
+/// Maximum number of paths with one base name that are compared; if there are more, a link has to give the whole
+/// path.
 pub(crate) const MAX_NAMESAKES: usize = 16;
 
-/// The paths that links may mean by name.
+/// The paths that links may lead to by name.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    /// By their base names.
+    /// Paths of pages by their base names.
     pages: HashMap<String, Vec<String>>,
     attachments: HashMap<String, Vec<String>>,
 }
@@ -163,13 +164,13 @@ impl Names {
     pub(crate) fn add(&mut self, path: &str, is_page: bool) {
         let paths = if is_page { &mut self.pages } else { &mut self.attachments };
         let namesakes = paths.entry(loose(base_name(path))).or_default();
-        // One more than is looked at says that there are too many.
+        // One more than the maximum is kept, to know that there are too many.
         if namesakes.len() <= MAX_NAMESAKES {
             namesakes.push(path.to_owned());
         }
     }
 
-    /// What the first of some names means.
+    /// Resolves the first of some names that has a match.
     pub(crate) fn find(&self, names: &[String]) -> Resolved {
         for name in names {
             for (paths, is_page) in [(&self.pages, true), (&self.attachments, false)] {
@@ -188,8 +189,8 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The one that a name means of the paths that have its base name: all of its path, or else the only one whose path ends
-/// so.
+/// Chooses the path for a name among the paths that have its base name: the one that equals the name, or else the
+/// only one that ends with it.
 pub(crate) fn choose(name: &str, namesakes: &[String], is_page: bool) -> Resolved {
     let mut ends = namesakes.iter().filter(|path| matches_name(path, name));
     let whole = namesakes.iter().find(|path| loose(path) == name);
@@ -209,9 +210,9 @@ struct Tree {
     view: View,
     commit: Revision,
     directories: HashMap<String, Directory>,
-    /// Filled when it is first needed.
+    /// Filled on first use.
     names: Option<Names>,
-    /// How many titles were read.
+    /// Number of titles read so far.
     titles: usize,
 }
 

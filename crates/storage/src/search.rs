@@ -1,4 +1,4 @@
-//! Looking for words.
+//! Full-text search.
 
 use crate::deadline;
 use crate::error::Error;
@@ -9,17 +9,17 @@ use crate::wiki::Wiki;
 
 pub use crate::index::{SearchResult, SnippetPart};
 
-/// The longest query, in bytes; what comes after it is ignored.
+/// Maximum length of a query, in bytes; the rest is ignored.
 const MAX_QUERY: usize = 1024;
-/// Of a page with more bytes nothing is shown.
+/// Maximum size of a page for which a snippet is made, in bytes.
 const MAX_SHOWN: u64 = 16 << 20;
 
 impl Wiki {
-    /// Pages below `prefix` that hold all words of the query, best first, without the first `skip`.
+    /// Pages below `prefix` that match the query, best first, without the first `skip`.
     ///
-    /// `"two words"` must stand side by side, `begin*` may go on, `-word` must not occur; case, accents,
-    /// points, strokes and width don't matter, and anything else only separates words. While the index is being built
-    /// (see [`index_progress`](Self::index_progress)) only what it has is found.
+    /// All words must occur. `"two words"` is a phrase, `begin*` a prefix, and `-word` excludes pages with the
+    /// word; case, accents, points, strokes and width don't matter, and all other characters only separate words.
+    /// While the index is being built (see [`index_progress`](Self::index_progress)), only indexed pages are found.
     ///
     /// # Errors
     /// wiki.db can't be read.
@@ -50,8 +50,8 @@ impl Wiki {
     }
 }
 
-/// The content of a page that was found: nothing if it is very large, or damaged. That is told to those
-/// who read it; others are found all the same.
+/// The content of a search result; empty if the page is very large or damaged. Damage is reported when the page is
+/// read, and doesn't make the search fail.
 fn content_of(view: &View, page: &PageSummary) -> Result<Vec<u8>, Error> {
     deadline::check()?;
     if page.size > MAX_SHOWN {

@@ -1,8 +1,8 @@
-//! Under which spelling something is stored.
+//! The stored spelling of paths.
 //!
-//! `é` is one character or two, and a name is the same however it is composed. What is created here is in
-//! NFC; what was brought may be spelt in any way, folder by folder, and stays so. A reader finds it in
-//! either composition: the spelling that was asked for goes first, then NFC, then the first in byte order.
+//! `é` is one character or two, and a name is the same in either composition. New names are stored in NFC; imported
+//! names may have any spelling, folder by folder, and keep it. A lookup finds a path in either composition: the
+//! requested spelling goes first, then NFC, then the first in byte order.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use crate::page_path::{EXTENSION, ExistingPath, InvalidPath, MAX_BYTES, MAX_DEPT
 use crate::repo::{Entry, RepoError, View};
 use crate::revision::{Etag, Revision};
 
-/// The page's file, under the spelling that exists.
+/// The page's file, in its stored spelling.
 pub(crate) fn stored_page(
     view: &View,
     commit: Revision,
@@ -25,7 +25,7 @@ pub(crate) fn stored_page(
     Ok(found.and_then(|(file, entry)| Some((ExistingPath::of_file(&file)?, entry))))
 }
 
-/// The attachment's file, under the spelling that exists.
+/// The attachment's file, in its stored spelling.
 pub(crate) fn stored_attachment(
     view: &View,
     commit: Revision,
@@ -37,7 +37,7 @@ pub(crate) fn stored_attachment(
     }
 }
 
-/// The path of a directory, under the spelling that exists.
+/// The path of a directory, in its stored spelling.
 pub(crate) fn stored_directory(
     view: &View,
     commit: Revision,
@@ -57,8 +57,8 @@ fn stored(
     if exact.is_some() || path.is_ascii() {
         return Ok(exact.map(|entry| (path.to_owned(), entry)));
     }
-    // The folders that the path may mean so far. Each tree once: a small repository may name one tree
-    // under very many paths.
+    // The folders that match the path so far. Each tree once: a small repository may name one tree under very many
+    // paths.
     let mut level = vec![(String::new(), view.root(commit)?)];
     let mut segments = path.split('/').peekable();
     while let Some(segment) = segments.next() {
@@ -92,7 +92,7 @@ fn alike(view: &View, tree: Etag, name: &str) -> Result<Vec<(String, Entry)>, Re
     Ok(found)
 }
 
-/// Says if `composed` is the NFC of a name.
+/// Returns `true` if `composed` is the NFC of a name.
 fn is_composed_as(name: &str, composed: &str) -> bool {
     name == composed
         || !name.is_ascii()
@@ -100,8 +100,7 @@ fn is_composed_as(name: &str, composed: &str) -> bool {
             && name.nfc().eq(composed.chars())
 }
 
-/// Where a page is written: to the file that is there, or, if there is none, to a new one, which must be one
-/// that may be created.
+/// The path to which a page is written: that of the existing file, or of a new one, whose name must be valid.
 pub(crate) fn written_page(
     view: &View,
     head: Option<Revision>,
@@ -118,7 +117,8 @@ pub(crate) fn written_page(
     Ok((ExistingPath::of_file(&placed).unwrap_or_else(|| path.clone()), None))
 }
 
-/// Where a page goes that moves to a path at which something of the same name may be, spelt differently.
+/// The new path of a page that moves: with the stored spelling of existing folders, and the requested spelling of
+/// its own name.
 pub(crate) fn moved_page(
     view: &View,
     head: Option<Revision>,
@@ -127,12 +127,12 @@ pub(crate) fn moved_page(
     let (Some((parent, name)), Some(head)) = (path.as_str().rsplit_once('/'), head) else {
         return Ok((**path).clone());
     };
-    // Of the name itself the new spelling is meant.
+    // The page's own name keeps the requested spelling.
     let (parent, _) = placed_folder(view, head, parent)?;
     Ok(ExistingPath::new(&below(&parent, name))?)
 }
 
-/// As [`written_page`], of an attachment.
+/// As [`written_page`], for an attachment.
 pub(crate) fn written_attachment(
     view: &View,
     head: Option<Revision>,
@@ -145,7 +145,7 @@ pub(crate) fn written_attachment(
     }
     let checked = |path: &str| match path.contains('/') {
         true => Ok(AttachmentPath::new(path)?.as_str().to_owned()),
-        // The name of a file in a folder that is there.
+        // Only the file name, in an existing folder.
         false => {
             let path = AttachmentPath::new(&format!("page/{path}"))?;
             Ok(path.name().to_owned())
@@ -158,8 +158,8 @@ pub(crate) fn written_attachment(
     Ok((ExistingAttachment::new(&placed(view, head, &new)?)?, None))
 }
 
-/// A path that may be created. Of one below a folder that is there only the rest is judged: its name was
-/// brought, and can't be another.
+/// A path that may be created. Below an existing folder only the rest is checked: the folder may be an imported one
+/// with a name that couldn't be created here.
 fn new_path(
     view: &View,
     head: Option<Revision>,
@@ -180,7 +180,7 @@ fn new_path(
     Err(error.into())
 }
 
-/// A new file's path with the folders that are there, and those of pages that are there, as they are spelt.
+/// A new file's path, with existing folders and folders of existing pages in their stored spelling.
 fn placed(view: &View, head: Option<Revision>, file: &str) -> Result<String, RepoError> {
     let Some(head) = head.filter(|_| !file.is_ascii()) else { return Ok(file.to_owned()) };
     let (parent, name) = file.rsplit_once('/').unwrap_or(("", file));
@@ -195,7 +195,7 @@ fn placed(view: &View, head: Option<Revision>, file: &str) -> Result<String, Rep
     Ok(below(&parent, &name))
 }
 
-/// A folder's path as [`placed`] has it, and its tree, if the folder is there.
+/// A folder's path as in [`placed`], and its tree, if the folder exists.
 fn placed_folder(
     view: &View,
     head: Revision,

@@ -40,7 +40,7 @@ fn format_of(file: &str) -> Option<&'static str> {
     FORMATS.iter().find(|(known, _)| *known == end).map(|(_, format)| *format)
 }
 
-/// Where the files of a wiki differ from what could be created in it. All of it stays readable.
+/// The differences of a wiki's files from files that could be created in it. All of them stay readable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Number of files.

@@ -1,4 +1,4 @@
-//! Finding out which side of `[[one|other]]` a wiki that came from elsewhere takes for the target.
+//! Detects the order of target and title in `[[one|other]]` in an imported wiki.
 
 use std::collections::HashSet;
 
@@ -8,9 +8,9 @@ use crate::links::{LinkStyle, all_destinations};
 use crate::page_path::{ExistingPath, fold};
 use crate::wiki::Wiki;
 
-/// So many bytes of pages are looked through: more wouldn't tell more.
+/// Maximum total size of the examined pages, in bytes: more wouldn't change the result.
 const MAX_BYTES: u64 = 32 << 20;
-/// Larger pages are passed over, in bytes.
+/// Maximum size of an examined page, in bytes; larger ones are skipped.
 const MAX_PAGE: u64 = 1 << 20;
 
 /// The names of pages, as links write them.
@@ -29,7 +29,7 @@ impl Names {
         }
     }
 
-    /// A measure of the likeness of a destination and one of the names: 0, 1, or 2 for the same case.
+    /// The score of a destination: 0 if it matches no page, 1 if it does, 2 if its case matches, too.
     fn score(&self, destination: &str) -> usize {
         let name = destination.split('#').next().unwrap_or_default();
         let name = spaced(name.trim().trim_start_matches('/'));
@@ -37,13 +37,13 @@ impl Names {
     }
 }
 
-/// A name in which dashes and underscores are spaces, and an encoded slash is one.
+/// A name with spaces for dashes and underscores, a decoded slash and no `.md`.
 fn spaced(name: &str) -> String {
     name.trim_end_matches(".md").replace("%2F", "/").replace(['-', '_'], " ")
 }
 
 impl Wiki {
-    /// The style in which the most of the wiki's links lead to its pages; `None` where they don't tell.
+    /// The style in which the most of the wiki's links lead to its pages; `None` if the links don't decide it.
     ///
     /// # Errors
     /// The repository can't be read; the deadline has passed.
@@ -70,7 +70,7 @@ impl Wiki {
             }
             let content = view.blob(entry.id)?;
             let text = String::from_utf8_lossy(&content);
-            // Most pages have none.
+            // Most pages contain no link with a bar.
             if !text.contains('|') || !text.contains("[[") {
                 continue;
             }
