@@ -157,7 +157,7 @@ impl Wiki {
     }
 }
 
-/// Returns the hunks of two texts, and whether there are more than are shown.
+/// Returns the hunks of two texts, and `true` if there are more than are shown.
 fn hunks(old: &[u8], new: &[u8], allowance: Allowance) -> Result<(Vec<DiffHunk>, bool), Cancelled> {
     deadline::check()?;
     let mut shown = if is_long(old) || is_long(new) {
@@ -262,8 +262,8 @@ impl DiffHunk {
 }
 
 impl Diff {
-    /// Returns the diff as text, in the format of `diff -u`; empty if nothing differs. A truncated diff ends with a
-    /// line that says so and isn't part of the patch.
+    /// Returns the diff as text, in the format of `diff -u`; empty if there is no difference. A truncated diff
+    /// ends with a line of notice, which isn't part of the patch.
     pub fn unified(&self) -> String {
         let mut text = unified(&self.from, &self.to, &self.hunks);
         if self.truncated {

@@ -145,7 +145,7 @@ impl Wiki {
         Ok(History { commits, next })
     }
 
-    /// Queries the index after a catch-up, if that is short.
+    /// Queries the index, after a catch-up if only a few commits are missing.
     fn indexed_or_not<T: Default>(
         &self,
         ask: impl FnOnce(&rusqlite::Connection) -> Result<T, crate::db::DbError>,

@@ -40,7 +40,7 @@ pub struct Move<'a> {
 /// The result of a move. It is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moved {
-    /// The commit; the newest one if nothing had to be moved.
+    /// The commit; the newest one if no file had to move.
     pub revision: Revision,
     /// The changes by path: the moved files, and pages whose links were rewritten. At most the first
     /// [`MAX_CHANGES`](crate::MAX_CHANGES).
@@ -64,7 +64,7 @@ impl Wiki {
             let to = moved_page(&unit.view, unit.head, order.to)?;
             let way = Way { from: from.as_ref().unwrap_or(order.from), to: &to };
             if from.is_some() && (*order.from == **order.to || way.from == way.to) {
-                // The page is there already: no change is needed.
+                // The page is at its new path already: no change is needed.
                 return Ok(((Vec::new(), false), unit.head));
             }
             let plan = match Plan::new(self, unit, way, order.update_links) {

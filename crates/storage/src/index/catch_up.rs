@@ -39,7 +39,7 @@ pub struct IndexProgress {
     pub total: usize,
 }
 
-/// Gets the progress; returns whether to continue.
+/// A callback that gets the progress and decides if the catch-up continues.
 pub(crate) type Report<'a> = &'a mut dyn FnMut(IndexProgress) -> ControlFlow<()>;
 
 /// One catch-up with the branch.
@@ -167,7 +167,7 @@ impl CatchUp<'_> {
         self.remove_gone(files, rows)?;
         let view = self.repo.view();
         let unsearched = same_text::unsearched(files, |id| view.blob_size(id))?;
-        // In the order of their paths, so that rows are stored in the order in which they are listed.
+        // In the order of their paths, which is the order of listings: adjacent rows are stored together.
         let mut changed: Vec<(&[u8], By)> =
             changed.iter().map(|(path, by)| (path.as_slice(), By::Commit(*by))).collect();
         changed.sort_unstable_by_key(|(path, _)| *path);

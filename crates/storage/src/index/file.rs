@@ -18,9 +18,8 @@ pub(super) const MAX_LINKS: usize = 10_000;
 /// Maximum number of bytes of a page that are indexed for search and links: a longer page isn't rendered.
 pub(super) const MAX_BODY: usize = 1 << 20;
 
-/// Limits for pages with the same text: in the order of their paths, so many of them are indexed as make
-/// this number of bytes together, and at most a maximum number of pages. A repository of a thousand bytes
-/// may name one text a hundred thousand times.
+/// Limits for pages with the same text: the first ones by path are indexed, up to this total number of bytes
+/// and this number of pages. A repository of a thousand bytes may name one text a hundred thousand times.
 const SAME_TEXT: u64 = 256 << 10;
 const SAME_PAGES: u64 = 4096;
 

@@ -67,7 +67,7 @@ fn goes_on(c: char, last: char, is_alone: bool) -> bool {
         return !is_alone && c.is_ascii_alphanumeric();
     }
     if c == ZERO_WIDTH_NON_JOINER {
-        // Persian writes it between the parts of a word, which many type with a space.
+        // Persian writes a zero width non-joiner between the parts of a word, where many people type a space.
         return !is_arabic(last);
     }
     is_mark(c) || is_dropped(c) || (!is_alone && is_letter(c) && !is_alone_letter(c))

@@ -138,7 +138,7 @@ impl StandIns {
         for byte in text.bytes().filter(|byte| *byte < 32) {
             occurs[usize::from(byte)] = true;
         }
-        // Without those that count as white space, and NUL, which the parser replaces.
+        // Control characters that count as white space are excluded, and NUL, which the parser replaces.
         let free = (1..=8).chain(14..=27).filter(|control| !occurs[*control]);
         let mut stand_ins = Self::default();
         let mut hidden = HIDDEN.iter();

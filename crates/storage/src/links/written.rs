@@ -57,7 +57,7 @@ struct Finder<'a> {
 }
 
 struct Open<'a> {
-    /// The end of its label, as far as it is known.
+    /// The end of the label, as far as it was parsed.
     label_end: usize,
     /// Kind and destination, if the destination follows the label.
     inline: Option<(LinkKind, CowStr<'a>)>,
@@ -152,7 +152,7 @@ impl<'a> Finder<'a> {
         mark: &str,
     ) -> Option<Written> {
         let range = match destination {
-            // Unchanged: a part of the source.
+            // A text without escapes: a slice of the source.
             CowStr::Borrowed(part) => position(self.source.parsed(), part)?,
             // Escapes were resolved.
             _ => {

@@ -34,9 +34,9 @@ pub(crate) fn blob_id_of(content: &mut dyn Read, size: u64) -> io::Result<Etag> 
 
 impl Repo {
     /// Opens a blob. A small one is read and checked at once. A larger loose object is read from its file,
-    /// which may be deleted or packed meanwhile. git unpacks an object of a pack only as a whole: a larger
-    /// one is in memory for a moment and then in an unnamed temporary file. `None` if the blob is in a pack
-    /// and has more than `packed_limit` bytes.
+    /// which may be deleted or packed meanwhile. git can unpack an object of a pack only as a whole: a larger
+    /// one is in memory for a moment, then in an unnamed temporary file. `None` if the blob is in a pack and
+    /// has more than `packed_limit` bytes.
     pub(crate) fn open_blob(
         &self,
         id: Etag,

@@ -24,7 +24,7 @@ pub(crate) enum RepoError {
     DiskFull,
     #[error("the repository is locked by another program")]
     Locked,
-    /// A resource is short for now, such as memory or disk space; the repository may be intact.
+    /// A passing failure, such as too little memory; the repository may be intact.
     #[error("the repository can't be read or written at present: {0}")]
     Busy(Source),
     #[error(transparent)]
@@ -63,7 +63,7 @@ impl RepoError {
         Self::reading(error.into(), |source| Self::DamagedObject { id: id.to_string(), source })
     }
 
-    /// Maps the failure of a git program: a short resource, or an error that it found in the repository.
+    /// Maps the failure of a git program: a full disk, a passing failure, or an error that git found.
     pub(crate) fn of_git(status: ExitStatus, said: &str) -> Self {
         let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
         if says(&["No space left on device", "Disk quota exceeded", "File too large"]) {

@@ -38,7 +38,7 @@ pub(crate) struct Header {
     pub(crate) deltas: u32,
 }
 
-/// The objects of a push, together with those of the wiki.
+/// The objects of a push, together with the wiki's objects.
 pub(crate) struct Incoming {
     repo: Repo,
     view: View,
@@ -190,7 +190,7 @@ impl Incoming {
     fn gather(&self, wiki: &Repo, checked: &HashSet<Id>) -> Result<Staged, RepoError> {
         let (mut wanted, others): (Vec<Id>, Vec<Id>) =
             self.ids.iter().partition(|id| checked.contains(*id));
-        // The remaining objects must be bases of deltas, which the wiki has.
+        // The unchecked objects are expected to be bases of deltas, which the wiki has.
         let is_pure = others.iter().all(|id| wiki.has(id));
         if wanted.len() < PACK_FROM {
             wanted.retain(|id| !wiki.has(id));

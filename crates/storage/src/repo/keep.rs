@@ -1,4 +1,4 @@
-//! Refs that aren't branches: they protect commits from garbage collection.
+//! Refs that aren't branches: they keep commits in the repository.
 
 use super::{Repo, RepoError, revision};
 use crate::revision::Revision;

@@ -26,9 +26,9 @@ pub(super) struct Unnamed {
     path: TempPath,
 }
 
-/// Writes a new object without syncing it. The file appears complete or not at all, but a power cut may
-/// leave it empty. An existing file is one that the caller found to be damaged: then the new file is synced
-/// before it replaces the old one.
+/// Writes a new object without syncing it. The file appears complete or not at all, but a power cut may leave
+/// it empty. If a file exists, which the caller found to be damaged, the new file is synced before it replaces
+/// the old one.
 pub(super) fn write(
     objects: &Path,
     id: gix::ObjectId,

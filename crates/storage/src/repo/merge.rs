@@ -26,7 +26,7 @@ pub(crate) struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    /// Our files whose paths the result hasn't, each with its new path if it was renamed.
+    /// Our files that are missing at their paths in the result, each with its new path if it was renamed.
     pub(crate) fn left(&self) -> Result<Left, RepoError> {
         let moved = all_renames(&self.ours, &self.result, &self.contents)?;
         let left = self.ours.keys().filter(|path| !self.result.contains_key(*path));

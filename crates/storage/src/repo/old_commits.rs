@@ -35,8 +35,8 @@ impl<T: FindHeader> FindHeader for Walkable<T> {
     }
 }
 
-/// The parts of a commit that walks need (tree, parents and commit time), rewritten for gix; `None` if gix
-/// can read the commit as it is.
+/// The parts of a commit that walks need (tree, parents and commit time), rewritten for gix; `None` if gix can
+/// read the original.
 fn walkable(commit: &[u8]) -> Option<Vec<u8>> {
     if CommitRefIter::from_bytes(commit, gix::hash::Kind::Sha1).committer().is_ok() {
         return None;

@@ -66,7 +66,8 @@ impl Repo {
         Ok(packs.into_iter().map(|(pack, _)| pack).collect())
     }
 
-    /// The packs of `old` whose objects are all in `new`, too. A pack with a `.keep` file isn't included.
+    /// The packs of `old` whose objects are all in `new`, too. A pack that is marked to be kept (by a `.keep`
+    /// or `.promisor` file) isn't included.
     pub(crate) fn replaced(
         &self,
         old: &[PathBuf],
@@ -84,8 +85,8 @@ impl Repo {
         Ok(replaced)
     }
 
-    /// Removes a multi-pack index, which a repository from elsewhere may have: it would name packs that are
-    /// gone. Each pack has its own index.
+    /// Removes a multi-pack index, which an imported repository may have: it would name removed packs. Each
+    /// pack has its own index.
     pub(crate) fn remove_common_index(&self) -> Result<(), RepoError> {
         Ok(files::remove_if_there(&self.objects().join("pack/multi-pack-index"))?)
     }
