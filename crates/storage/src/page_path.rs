@@ -66,8 +66,8 @@ impl PagePath {
     ///
     /// # Errors
     /// Empty, `.` or `..` segments; leading dots (so no file that git reads); leading or trailing spaces, trailing
-    /// dots; control, invisible and direction-changing characters; names that Windows can't store (`\ : * ? " < >
-    /// |`, `con`, `nul`, …); over 1,000 bytes, 252 per segment, or 16 segments.
+    /// dots; control, invisible and direction-changing characters; names that Windows can't store
+    /// (`\ : * ? " < > |`, `con`, `nul`, …); over 1,000 bytes, 252 per segment, or 16 segments.
     pub fn new(path: &str) -> Result<Self, InvalidPath> {
         if path.len() > MAX_BYTES {
             return Err(InvalidPath::new(path, "it is longer than 1,000 bytes"));
