@@ -4,15 +4,17 @@
 //!
 //! | member | what it is |
 //! |---|---|
-//! | `manifest.json` | what this is, and of which wiki: [`Manifest`] |
-//! | `history.bundle` | the branch with its whole history, for `git clone history.bundle`; absent while nothing was ever saved |
+//! | `manifest.json` | the identity and settings of the wiki: [`Manifest`] |
+//! | `history.bundle` | the branch with its whole history, for `git clone history.bundle`; absent if the wiki has no
+//! commits |
 //! | `preferences.json` | one object: names and values, as they are stored |
-//! | `drafts.jsonl` | one draft a line |
-//! | `users.jsonl` | one account a line, without passwords |
+//! | `drafts.jsonl` | one draft per line |
+//! | `users.jsonl` | one account per line, without passwords |
 //! | `app.db` | the embedding app's SQLite database, if there is one |
-//! | `SHA256SUMS` | the sums of all others, for `sha256sum -c SHA256SUMS` |
+//! | `SHA256SUMS` | the checksums of all other members, for `sha256sum -c SHA256SUMS` |
 //!
-//! The format's version is raised by whatever a reader must know of. Fields may be added without.
+//! The version of the format is raised by any change that a reader must understand. Optional fields are added without
+//! raising it.
 
 mod bundle;
 mod manifest;
@@ -24,7 +26,7 @@ pub use manifest::Manifest;
 pub(crate) use read::Incoming;
 pub use write::Outgoing;
 
-/// A part of the file.
+/// A member of the tar archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Member {
     Manifest,
@@ -47,7 +49,7 @@ impl Member {
         Self::Sums,
     ];
 
-    /// Its name in the archive.
+    /// The member's name in the archive.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest.json",
@@ -65,24 +67,24 @@ impl Member {
     }
 }
 
-/// Why a file isn't a wiki that can be taken.
+/// An error of reading or writing an exported wiki.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// A newer program wrote it.
+    /// A newer program wrote the file.
     #[error(
         "it has version {found} of the format, and this program knows version {known}: use a newer one"
     )]
     Newer {
-        /// What it says.
+        /// The version that the file states.
         found: u64,
-        /// The newest version that is known here.
+        /// The newest version that this program reads.
         known: u64,
     },
-    /// It isn't as it was written.
+    /// The content differs from what was written, or is malformed.
     #[error("it is damaged: {0}")]
     Damaged(String),
-    /// It can't be read, or what is in it can't be written.
+    /// The file can't be read, or its members can't be written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }

@@ -1,4 +1,4 @@
-//! A wiki as one file, or as the data directory of an OtterWiki.
+//! Exports a wiki as one file, or as the data directory of an OtterWiki.
 
 mod file;
 
@@ -14,33 +14,33 @@ use crate::import::{ImportError, Left, git, shown};
 
 pub use file::{FileReport, export_file, export_to};
 
-/// How many pages are read from the index at once.
+/// Number of pages that are read from the index at once.
 const BATCH: usize = 1000;
-/// Digits of a commit's id that OtterWiki keeps with a draft.
+/// Number of digits of a commit id that OtterWiki stores with a draft.
 const SHORT: usize = 6;
 
-/// What was exported, and what wasn't.
+/// The result of an export: numbers of exported rows, and omissions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ExportReport {
-    /// The wiki.
+    /// The wiki's name in URLs.
     pub slug: String,
     /// The directory that was made.
     pub directory: String,
     /// The newest revision.
     pub head: Option<String>,
-    /// Rows of preferences.
+    /// Number of preferences.
     pub preferences: usize,
-    /// Drafts.
+    /// Number of drafts.
     pub drafts: usize,
-    /// Accounts, none of them with a password.
+    /// Number of accounts, which are exported without passwords.
     pub users: usize,
-    /// What wasn't exported, or can't be reached there.
+    /// Things that were omitted, or can't be reached in OtterWiki.
     pub left: Vec<Left>,
 }
 
 impl ExportReport {
-    /// For people.
+    /// The report as text for people.
     pub fn to_text(&self) -> String {
         let mut text = format!(
             "exported {} to {} (head {})\n{} preferences, {} drafts, {} users\n",
@@ -62,8 +62,8 @@ impl ExportReport {
     }
 }
 
-/// Writes a wiki into the new directory `to` as OtterWiki would have it: `repository` with the whole
-/// history and a work tree, and `db.sqlite`. The directory appears complete or not at all.
+/// Writes a wiki into the new directory `to` in the layout of OtterWiki: `repository` with the whole history and a work
+/// tree, and `db.sqlite`. The directory appears complete or not at all.
 ///
 /// # Errors
 /// There is no such wiki; `to` exists; the disk is full.
@@ -118,18 +118,18 @@ fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> Erro
     FileError { action, path: path.to_owned(), source }.into()
 }
 
-/// The wiki's rows in OtterWiki's terms.
+/// The wiki's rows, with names and values that OtterWiki knows.
 async fn tables(wiki: &Wiki, report: &mut ExportReport) -> Result<Tables, ImportError> {
     const CASE: &str = "RETAIN_PAGE_NAME_CASE";
     let mut tables = wiki.source_tables().await?;
-    // Ours alone.
+    // Preferences that OtterWiki doesn't know.
     tables
         .preferences
         .retain(|(name, _)| !["LEGACY_URLS", "GIT_FORCE_PUSH"].contains(&name.as_str()));
     let row = tables.preferences.iter().find(|(name, _)| name.eq_ignore_ascii_case(CASE));
     let case = match row {
         Some((_, value)) => case_mode(value.as_deref()),
-        // A wiki that never was an OtterWiki calls its files what it calls its pages.
+        // In a wiki that wasn't imported from OtterWiki, files have the same case as their pages.
         None if wiki.survey().await?.with_capitals.iter().any(|name| name.ends_with(".md")) => {
             tables.preferences.push((CASE.to_owned(), Some("True".to_owned())));
             CaseMode::Retain
@@ -151,7 +151,7 @@ fn case_mode(value: Option<&str>) -> CaseMode {
     }
 }
 
-/// Names of pages that don't lead back to their files there.
+/// Reports pages whose names don't lead back to their files in OtterWiki.
 async fn note_unreachable(
     wiki: &Wiki,
     case: CaseMode,
@@ -173,7 +173,7 @@ async fn note_unreachable(
     }
 }
 
-/// The drafts of people who are known by their address.
+/// The drafts of users whose mail address is known.
 fn drafts(found: &[Draft], case: CaseMode, report: &mut ExportReport) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for draft in found {

@@ -32,22 +32,22 @@ use crate::limits::{HttpLimits, Rate};
 pub(crate) use events::Feeds;
 use render::Rendering;
 
-/// What the routes of all wikis have in common.
+/// State that the routes of all wikis share.
 #[derive(Clone, Default)]
 pub(crate) struct Common {
     pub(crate) rendering: Rendering,
     pub(crate) feeds: Feeds,
-    /// Once for all wikis, by whatever name they are reached: it keeps account of what is going on.
+    /// One router for all wikis and names: it counts running clones and pushes.
     pub(crate) git: Router,
     /// The places for clones, pushes and exports.
     pub(crate) places: Arc<Places>,
 }
 
-/// Where the API of a wiki begins, below its base.
+/// The path of a wiki's API, below the wiki's base.
 pub(crate) const API: &str = "/api/v1";
 
-/// The routes of one wiki. They belong below [`Platform::layer`](wikigrove_tenant::Platform::layer),
-/// which says which wiki, and below whatever says who asks.
+/// The routes of one wiki. They belong below [`Platform::layer`](wikigrove_tenant::Platform::layer), which sets the
+/// current wiki, and below a layer that sets the caller.
 pub fn wiki_api() -> Router {
     documented().split_for_parts().0
 }
@@ -59,7 +59,7 @@ pub(crate) fn documented() -> OpenApiRouter {
     OpenApiRouter::new().nest(API, routes.documented())
 }
 
-/// The routes below [`API`], without it.
+/// The routes below [`API`], without that prefix.
 pub(crate) fn api(Common { rendering, feeds, places, .. }: Common) -> Routes {
     pages::router()
         .merge(attachments::router())
@@ -79,8 +79,7 @@ pub(crate) fn api(Common { rendering, feeds, places, .. }: Common) -> Routes {
         .merge(once_per_key())
 }
 
-/// The routes that are done once, however often a request of theirs is sent with the same
-/// `Idempotency-Key`.
+/// The idempotent routes: requests with the same `Idempotency-Key` are executed once.
 fn once_per_key() -> Routes {
     undo::router()
         .merge(moves::router())

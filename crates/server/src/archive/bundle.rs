@@ -1,4 +1,4 @@
-//! The history of one branch, packed by the git program.
+//! The history of one branch, packed by the git program into a bundle.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -14,7 +14,7 @@ use crate::import::git::{Heard, failed, git, missing};
 
 const NAME: &str = "pack-objects";
 
-/// A bundle that is being made. Dropping it ends git.
+/// A bundle that is being written. Dropping it ends git.
 pub(super) struct Packing {
     child: Child,
     head: Revision,
@@ -24,9 +24,8 @@ pub(super) struct Packing {
 impl Packing {
     /// Starts to write a bundle of `branch` at `head` into an empty file.
     ///
-    /// The head is named here and not by git, which would take the branch as it is by then. git only
-    /// reads, and ends when nobody listens to it any more, so that it needn't hold the lock on the
-    /// data directory.
+    /// The head is passed to git as an object id: a branch name would mean its commit at the time when git reads it.
+    /// git only reads, and ends when its output is closed, so it needn't hold the lock on the data directory.
     pub(super) fn start(
         repo: &Path,
         branch: &str,
@@ -34,12 +33,12 @@ impl Packing {
         mut file: File,
     ) -> Result<Self, ImportError> {
         let unable = |error: std::io::Error| missing(NAME, &error);
-        // With HEAD, so that a clone knows what to show.
+        // With HEAD, so that a clone knows which branch to check out.
         let beginning = format!("# v2 git bundle\n{head} {branch}\n{head} HEAD\n\n");
         file.write_all(beginning.as_bytes()).map_err(unable)?;
         let mut command = git();
         command
-            // From within, so that it goes on with this repository if that is moved away.
+            // A relative path stays valid even if the repository's directory is moved.
             .current_dir(repo)
             .env("GIT_DIR", ".")
             .args([NAME, "--revs", "--stdout", "--delta-base-offset", "--progress"])
@@ -50,7 +49,7 @@ impl Packing {
         Ok(Self { child, head, file })
     }
 
-    /// Waits until it is complete.
+    /// Waits until the bundle is complete.
     pub(super) async fn finish(
         self,
         progress: &mut impl FnMut(&str, u8),

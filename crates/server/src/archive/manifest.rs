@@ -1,4 +1,4 @@
-//! What an exported wiki says of itself.
+//! The manifest of an exported wiki.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -6,9 +6,9 @@ use wikigrove_tenant::Revision;
 
 use super::{ArchiveError, Member};
 
-/// What every such file begins with.
+/// The value of `format`, which identifies an exported wiki.
 const FORMAT: &str = "wikigrove-wiki";
-/// The version that is written, and the newest that is read.
+/// The version that is written, and the newest that can be read.
 const VERSION: u64 = 1;
 
 /// The first member of the file.
@@ -16,33 +16,33 @@ const VERSION: u64 = 1;
 pub struct Manifest {
     format: String,
     version: u64,
-    /// The name it had in URLs.
+    /// The wiki's name in URLs.
     pub slug: String,
-    /// What people called it.
+    /// The wiki's title.
     pub title: String,
-    /// What those might do who weren't members. It grants nothing elsewhere.
+    /// The access of non-members. It has no effect on an imported wiki.
     pub visibility: String,
     /// The full name of the branch, such as `refs/heads/main`.
     pub branch: String,
-    /// The newest revision; `None` if nothing was ever saved.
+    /// The newest revision; `None` for a wiki without commits.
     pub head: Option<String>,
     /// When the wiki was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// When the file was made.
+    /// The time of the export.
     #[serde(with = "time::serde::rfc3339")]
     pub exported: OffsetDateTime,
-    /// How many preferences there are.
+    /// Number of preferences.
     pub preferences: u64,
-    /// How many drafts.
+    /// Number of drafts.
     pub drafts: u64,
-    /// How many accounts.
+    /// Number of accounts.
     pub users: u64,
-    /// Secrets that the wiki had. Their values stay where they are.
+    /// Names of the wiki's secrets. Their values aren't exported.
     pub secrets: Vec<String>,
 }
 
-/// What is the same in all versions.
+/// The fields that all versions share.
 #[derive(Deserialize)]
 struct Kind {
     format: String,
@@ -50,7 +50,7 @@ struct Kind {
 }
 
 impl Manifest {
-    /// An empty wiki's.
+    /// The manifest of an empty wiki.
     pub(super) fn new(slug: String, branch: String, created: OffsetDateTime) -> Self {
         Self {
             format: FORMAT.to_owned(),

@@ -1,4 +1,4 @@
-//! Reading an exported wiki, of which nothing is believed before it was checked.
+//! Reads an exported wiki. Everything is checked before it is used.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,12 +15,12 @@ use super::{ArchiveError, Manifest, Member};
 
 /// The largest manifest and list of sums, in bytes.
 const MAX_SMALL: u64 = 1 << 20;
-/// The largest `preferences.json`, in bytes: all of it is read into memory.
+/// The largest `preferences.json`, in bytes: it is read into memory as a whole.
 const MAX_PREFERENCES: u64 = 64 << 20;
 /// The longest line of the other tables, in bytes: a draft of 5 MB with each of its characters escaped.
 const MAX_LINE: u64 = 32 << 20;
 
-/// A file whose members were found and have the sums that it says they have.
+/// An exported wiki whose members are complete and match their checksums.
 pub(crate) struct Incoming {
     file: File,
     path: PathBuf,
@@ -38,22 +38,22 @@ struct Place {
 }
 
 impl Incoming {
-    /// Whether a file that begins so is meant to be an exported wiki.
+    /// Returns `true` if a file with this beginning claims to be an exported wiki.
     pub(crate) fn is_meant_by(beginning: &[u8]) -> bool {
         let name = [Member::Manifest.name().as_bytes(), b"\0"].concat();
         beginning.starts_with(&name) && beginning.get(257..262) == Some(b"ustar")
     }
 
-    /// Reads all of a file and checks it. Nothing is written.
+    /// Reads a whole file and checks it. Nothing is written.
     ///
     /// # Errors
-    /// It is damaged, incomplete, has more in it than it may, or is newer than this program.
+    /// The file is damaged, incomplete, has unexpected members, or is newer than this program.
     pub(crate) fn open(path: &Path) -> Result<Self, ArchiveError> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         let mut archive = tar::Archive::new(&file);
         let mut found = Found::default();
-        // As they stand there: without the extensions that give a member another name or size.
+        // Raw headers: extensions would give a member another name or size.
         for entry in archive.entries()?.raw(true) {
             let mut entry = entry.map_err(|error| ArchiveError::damaged(error.to_string()))?;
             found.take(&mut entry, length)?;
@@ -61,7 +61,7 @@ impl Incoming {
         let Found { manifest, places, sums } = found;
         let missing = |member: Member| ArchiveError::of_member(member, "is missing");
         let manifest = manifest.ok_or_else(|| missing(Member::Manifest))?;
-        // The sums come last: a file that was cut has none.
+        // The checksums come last: a truncated file has none.
         check_sums(&places, &sums.ok_or_else(|| missing(Member::Sums))?)?;
         for member in [Member::Preferences, Member::Drafts, Member::Users] {
             places.get(&member).ok_or_else(|| missing(member))?;
@@ -77,20 +77,20 @@ impl Incoming {
         &self.manifest
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it has this member.
+    /// Returns `true` if the file has this member.
     pub(crate) fn has(&self, member: Member) -> bool {
         self.places.contains_key(&member)
     }
 
-    /// Writes a member into a new file. `false`: there is no such member.
+    /// Writes a member into a new file. Returns `false` if there is no such member.
     ///
     /// # Errors
-    /// The file exists; the disk is full; the member is another one by now.
+    /// The file exists; the disk is full; the member has changed since it was checked.
     pub(crate) fn extract(&self, member: Member, to: &Path) -> Result<bool, ArchiveError> {
         let Some(place) = self.places.get(&member) else { return Ok(false) };
         let mut options = File::options();
@@ -105,11 +105,10 @@ impl Incoming {
         Ok(true)
     }
 
-    /// Hands over all rows, one by one, for as long as there is room for them.
+    /// Passes all rows to `take`, one by one, within the limits on their number and size.
     ///
     /// # Errors
-    /// One can't be read; there are more or fewer than the manifest says; there are too many; what `take`
-    /// says.
+    /// A row can't be read; there are more or fewer than the manifest says; there are too many; `take` fails.
     pub(crate) fn rows<E: From<ArchiveError>>(
         &self,
         mut room: Room,
@@ -182,7 +181,7 @@ impl Incoming {
     }
 }
 
-/// A member that is read once more. The file may have been changed since it was checked.
+/// A member that is read a second time. The file may have been changed since it was checked.
 struct Section<'a> {
     content: io::Take<&'a File>,
     hash: Sha256,
@@ -207,7 +206,7 @@ impl Section<'_> {
     }
 }
 
-/// What was found so far.
+/// The members found so far.
 #[derive(Default)]
 struct Found {
     manifest: Option<Manifest>,
@@ -260,7 +259,7 @@ impl Found {
     }
 }
 
-/// The sum of a member, and what is in it if that is to be kept.
+/// The checksum of a member, and its content if `keep` is set.
 fn read_whole(entry: &mut impl Read, size: u64, keep: bool) -> io::Result<([u8; 32], Vec<u8>)> {
     let mut hash = Sha256::new();
     let (mut content, mut read) = (Vec::new(), 0);
@@ -282,7 +281,7 @@ fn read_whole(entry: &mut impl Read, size: u64, keep: bool) -> io::Result<([u8; 
     Ok((hash.finalize().into(), content))
 }
 
-/// Each member but the sums themselves must stand there once, with the sum that it has.
+/// Checks that each member but the checksums is listed exactly once, with its checksum.
 fn check_sums(places: &Places, sums: &[u8]) -> Result<(), ArchiveError> {
     let sums = String::from_utf8_lossy(sums);
     let mut said: BTreeMap<&str, &str> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Writing a wiki into one file, piece by piece, for a file or a client.
+//! Writes a wiki into one file, piece by piece, for a local file or a client.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -17,33 +17,34 @@ use super::rows::{DraftLine, UserLine};
 use super::{Manifest, Member};
 use crate::import::ImportError;
 
-/// How much is read and sent at once, in bytes.
+/// Size of the pieces that are read and sent, in bytes.
 const PIECE: u64 = 256 * 1024;
-/// What everything in a tar archive is a multiple of, in bytes.
+/// Block size of a tar archive, in bytes: each member is padded to a multiple of it.
 const BLOCK: u64 = 512;
 
-/// A wiki on its way out, as it was when this began. Dropping it leaves nothing behind.
+/// A running export of a wiki as it was at its start. Dropping it leaves no files behind.
 pub struct Outgoing {
     manifest: Manifest,
     unread: Vec<Unread>,
     members: VecDeque<(Member, Content)>,
     sending: Option<Sending>,
-    /// What `SHA256SUMS` will say.
+    /// The content of `SHA256SUMS` so far.
     sums: String,
 }
 
 enum Content {
     Memory(Vec<u8>),
     Disk(File),
-    /// Not yet complete.
+    /// A bundle that git is still writing.
     History(Packing),
 }
 
 impl Outgoing {
-    /// Reads everything that saves would change, and starts git, which packs the history.
+    /// Reads all tables that saves would change, and starts git, which packs the history.
     ///
     /// # Errors
-    /// The caller doesn't administer the wiki; it can't be read; there is no git; the disk is full.
+    /// The caller isn't authorised to administer the wiki; the wiki can't be read; git isn't installed; the disk is
+    /// full.
     pub async fn begin(wiki: &Wiki) -> Result<Self, ImportError> {
         let (drafts, users) = (wiki.scratch_file().await?, wiki.scratch_file().await?);
         let (snapshot, spool) = wiki.snapshot(Spool::new(drafts, users), Spool::add).await?;
@@ -75,18 +76,18 @@ impl Outgoing {
         Ok(Self { manifest, unread, members, sending: None, sums: String::new() })
     }
 
-    /// What it says of itself.
+    /// The manifest of the exported wiki.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Rows that hold what can't be written.
+    /// Rows that can't be exported, because they hold values that the format can't express.
     pub fn unread(&self) -> &[Unread] {
         &self.unread
     }
 
-    /// The next piece of the file; `None` at its end. `progress` hears what git does, and how much of
-    /// that is done, in percent.
+    /// Returns the next piece of the file; `None` at its end. `progress` is called with git's current step and its
+    /// progress in percent.
     ///
     /// # Errors
     /// git failed; the disk is failing.
@@ -96,7 +97,7 @@ impl Outgoing {
             if sending.left > 0 {
                 self.sending = Some(sending);
             } else if sending.member == Member::Sums {
-                // Two empty blocks are the end.
+                // Two empty blocks end a tar archive.
                 return Ok(Some([&piece[..], &[0; 2 * BLOCK as usize]].concat().into()));
             } else {
                 let sum = HEXLOWER.encode(&sending.hash.finalize());
@@ -143,7 +144,7 @@ fn of_file(member: Member, file: File) -> io::Result<Sending> {
 struct Sending {
     member: Member,
     content: Box<dyn Read + Send>,
-    /// Bytes that are still to be sent, without what fills the last block.
+    /// Bytes that are still to be sent, without the padding of the last block.
     left: u64,
     size: u64,
     hash: Sha256,
@@ -154,7 +155,7 @@ impl Sending {
         Self { member, content, left: size, size, hash: Sha256::new() }
     }
 
-    /// The next piece: the last one fills its block, and is empty if there is nothing in the member.
+    /// Returns the next piece. The last one is padded to a block, and is empty for an empty member.
     async fn next(mut self) -> io::Result<(Self, Bytes)> {
         let read = spawn_blocking(move || {
             let mut piece = Vec::new();
@@ -175,7 +176,7 @@ impl Sending {
     }
 }
 
-/// Rows on their way to the disk: there may be more of them than memory.
+/// Rows that are written to temporary files, because there may be more of them than memory.
 struct Spool {
     preferences: BTreeMap<String, Option<String>>,
     drafts: Lines,
@@ -207,7 +208,7 @@ impl Spool {
         })
     }
 
-    /// The members, in their order.
+    /// The members, in the order of the archive.
     fn finish(self) -> Result<[Content; 3], ImportError> {
         let mut json =
             serde_json::to_vec_pretty(&self.preferences).map_err(|e| unwritable(e.into()))?;

@@ -1,4 +1,4 @@
-//! A wiki as one file, on the disk or on its way to somebody.
+//! Exports a wiki as one file, to the disk or to a stream.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,25 +12,25 @@ use super::{file_error, parent};
 use crate::archive::Outgoing;
 use crate::import::{ImportError, Left, shown};
 
-/// What was exported, and what wasn't.
+/// The result of an export: numbers of exported rows, and omissions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FileReport {
-    /// The wiki.
+    /// The wiki's name in URLs.
     pub slug: String,
-    /// The file that was made; `-` is the standard output.
+    /// The file that was written; `-` is the standard output.
     pub file: String,
     /// Its size in bytes.
     pub size: u64,
     /// The newest revision.
     pub head: Option<String>,
-    /// Rows of preferences.
+    /// Number of preferences.
     pub preferences: u64,
-    /// Drafts.
+    /// Number of drafts.
     pub drafts: u64,
-    /// Accounts, none of them with a password.
+    /// Number of accounts, which are exported without passwords.
     pub users: u64,
-    /// What isn't in the file.
+    /// Things that were omitted.
     pub left: Vec<Left>,
 }
 
@@ -63,7 +63,7 @@ impl FileReport {
         }
     }
 
-    /// For people.
+    /// The report as text for people.
     pub fn to_text(&self) -> String {
         let mut text = format!(
             "exported {} to {} (head {}, {} bytes)\n{} preferences, {} drafts, {} users\n",
@@ -82,18 +82,18 @@ impl FileReport {
     }
 }
 
-/// Writes a whole wiki into a new file that only this user can read. It appears complete or not at
-/// all, and is durable when this returns.
+/// Writes a whole wiki into a new file that only this user can read. The file appears complete or
+/// not at all, and is durable when this returns.
 ///
 /// # Errors
-/// There is no such wiki; the file exists; there is no git; the disk is full.
+/// There is no such wiki; the file exists; git isn't installed; the disk is full.
 pub async fn export_file(
     platform: &Platform,
     slug: &Slug,
     to: &Path,
     progress: impl FnMut(&str, u8),
 ) -> Result<FileReport, ImportError> {
-    // To be told before and not after the work.
+    // Checked first, so that the work isn't done in vain.
     if to.symlink_metadata().is_ok() {
         let source = std::io::ErrorKind::AlreadyExists.into();
         return Err(file_error("create", to, source).into());
@@ -111,10 +111,10 @@ pub async fn export_file(
     Ok(report)
 }
 
-/// Writes a whole wiki to whatever takes it.
+/// Writes a whole wiki to `out`.
 ///
 /// # Errors
-/// There is no such wiki; there is no git; `out` takes no more.
+/// There is no such wiki; git isn't installed; writing to `out` fails.
 pub async fn export_to(
     platform: &Platform,
     slug: &Slug,

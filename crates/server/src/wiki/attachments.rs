@@ -1,4 +1,4 @@
-//! Attachments: list, read, create, change, delete. Their bytes are streamed in both directions.
+//! Attachments: list, read, create, change, delete. Uploads and downloads are streamed.
 
 mod answer;
 mod media_type;
@@ -48,7 +48,7 @@ pub(crate) async fn list(
     paging: Paging,
 ) -> Result<Listing<Item>, Error> {
     let Paging { limit, cursor } = paging;
-    // One more than asked for says whether there is a next page.
+    // One more than requested tells whether there is a next page.
     let found = wiki.attachments(&page, cursor.as_deref(), limit + 1).await?;
     let item = |summary: AttachmentSummary| {
         let content_type = media_type::of(&summary.name).served_as;
@@ -64,7 +64,8 @@ struct At {
     at: Option<String>,
 }
 
-/// Reads an attachment, or one range of it. What a browser could run is never shown in place.
+/// Reads an attachment, or one range of it. Types that a browser could execute are always
+/// downloaded, never shown in place.
 #[utoipa::path(get, path = "/attachments/{*path}",
     params(("path" = String, Path), At, ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header)),
     responses(
@@ -83,7 +84,7 @@ async fn read(
     let at = at.map(|at| query::revision("at", &at)).transpose()?;
     let download = match wiki.attachment(&path, at).await {
         Ok(download) => download,
-        // Whoever looks among the attachments for a page finds none.
+        // The path names a page, and pages aren't attachments.
         Err(error) if error.code() == "is_a_page" => {
             let detail = format!("{error}");
             return Err(Problem::new(StatusCode::NOT_FOUND, "attachment_not_found", detail));
@@ -101,7 +102,7 @@ struct Why {
 }
 
 /// Creates (`If-None-Match: *`) or changes (`If-Match: "<etag>"`) an attachment. The body is the
-/// file's bytes.
+/// content of the file.
 #[utoipa::path(put, path = "/attachments/{*path}",
     request_body(content = inline(Vec<u8>), content_type = "application/octet-stream"),
     params(("path" = String, Path), Why, ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
@@ -126,7 +127,7 @@ struct Deleted {
     revision: Revision,
 }
 
-/// Deletes an attachment of which the caller names the version.
+/// Deletes an attachment. `If-Match` names the version to delete.
 #[utoipa::path(delete, path = "/attachments/{*path}",
     params(("path" = String, Path), Why, ("If-Match" = String, Header)),
     responses((status = 200, body = openapi::Deleted), (status = "4XX", body = openapi::Problem)))]

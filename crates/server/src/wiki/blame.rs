@@ -1,4 +1,4 @@
-//! Who wrote each line of a page.
+//! The commit and author of each line of a page.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -28,7 +28,7 @@ struct At {
     at: Option<String>,
 }
 
-/// Says which commit brought each line of a page. Renames are followed.
+/// Shows for each line of a page the commit that added it. Renames are followed.
 #[utoipa::path(get, path = "/blame/{*path}", params(("path" = String, Path), At),
     responses(
         (status = 200, body = openapi::Blame),

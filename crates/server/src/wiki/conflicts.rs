@@ -1,4 +1,4 @@
-//! What synchronising couldn't merge. Nothing is lost and nobody is kept from anything; somebody should look.
+//! Conflicts of synchronisation. Both sides are stored and nothing is blocked; a person should review them.
 
 use axum::extract::RawPathParams;
 use http::StatusCode;
@@ -45,7 +45,7 @@ struct Texts {
     base: Option<String>,
     ours: Option<String>,
     theirs: Option<String>,
-    /// Whether one is left out, because all together would be too large.
+    /// True if a text was omitted, because all three together would be too large.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -69,7 +69,7 @@ impl From<SyncConflict> for Body {
     }
 }
 
-/// Lists the conflicts that nobody has looked at, the oldest first.
+/// Lists the unresolved conflicts, oldest first.
 #[utoipa::path(get, path = "/conflicts", params(openapi::PagingParams),
     responses((status = 200, body = openapi::remotes::SyncConflictList), (status = "4XX", body = openapi::Problem)))]
 async fn list(wiki: Wiki, paging: Paging) -> Result<Listing<Body>, Problem> {
@@ -82,7 +82,7 @@ async fn list(wiki: Wiki, paging: Paging) -> Result<Listing<Body>, Problem> {
     Ok(Listing::part(found, paging.limit, |conflict| conflict.id.to_string(), Body::from))
 }
 
-/// Shows a conflict with its three texts. What isn't UTF-8 is shown as well as it can be.
+/// Shows a conflict with its three texts. Bytes that aren't UTF-8 are replaced.
 #[utoipa::path(get, path = "/conflicts/{id}", params(("id" = i64, Path)),
     responses((status = 200, body = openapi::remotes::SyncConflict), (status = "4XX", body = openapi::Problem)))]
 async fn show(wiki: Wiki, params: RawPathParams) -> Result<Json<Body>, Problem> {
@@ -99,9 +99,9 @@ async fn show(wiki: Wiki, params: RawPathParams) -> Result<Json<Body>, Problem> 
 #[serde(deny_unknown_fields)]
 #[schema(as = ResolveConflict)]
 struct Resolve {
-    /// What the page shall be; it stays as it is if this isn't given.
+    /// The page's new text; without it the page stays as it is.
     content: Option<String>,
-    /// The version that the content was made from. It goes with the content.
+    /// The version that the content was made from. Required with `content`.
     etag: Option<String>,
     message: Option<String>,
 }
@@ -111,9 +111,9 @@ struct Resolved {
     revision: Option<Revision>,
 }
 
-/// Closes a conflict: saves the page, if a content is given, and removes the page beside it that holds the
-/// text which lost, in one commit. Other kinds remove nothing; a page that couldn't keep its name is saved
-/// under the one it has.
+/// Resolves a conflict in one commit: saves the page, if a content is given, and removes the page beside it that holds
+/// the losing text. For other kinds of conflict nothing is removed; a page that couldn't keep its name is saved under
+/// its current one.
 #[utoipa::path(post, path = "/conflicts/{id}/resolution", request_body = Option<Resolve>, params(("id" = i64, Path)),
     responses((status = 200, body = openapi::remotes::Resolved), (status = "4XX", body = openapi::Problem)))]
 async fn resolve(

@@ -1,4 +1,4 @@
-//! What changed in a page between two commits.
+//! Differences of a page between two commits.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -29,11 +29,11 @@ struct Between {
     to: Option<String>,
 }
 
-/// Says that not all of an answer is there, where its form has no other place for that.
+/// Marks a truncated response in formats that have no field for that.
 const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
 
-/// Compares two states of a page, found under the names it had: as data, or as text that `patch`
-/// can use. Of very much that differs the beginning is shown.
+/// Compares two versions of a page, across renames: as JSON, or as a patch. Very large differences
+/// are truncated.
 #[utoipa::path(get, path = "/diff/{*path}", params(("path" = String, Path), Between),
     responses(
         (status = 200, content((openapi::Diff = "application/json"), (String = "text/x-diff"), (String = "text/plain"))),
@@ -77,7 +77,7 @@ struct Shown {
     unified: String,
 }
 
-/// The kind of text that a client prefers to JSON.
+/// The text format that a client prefers to JSON.
 fn as_text(headers: &HeaderMap) -> Option<&'static str> {
     [("text/x-diff", "text/x-diff; charset=utf-8"), ("text/plain", "text/plain; charset=utf-8")]
         .into_iter()

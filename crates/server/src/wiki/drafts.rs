@@ -1,4 +1,4 @@
-//! Drafts: the caller's own, seen by nobody else.
+//! The caller's drafts, which are visible to the caller only.
 
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CACHE_CONTROL, VARY};
@@ -43,7 +43,7 @@ impl From<DraftSummary> for Item {
 #[utoipa::path(get, path = "/drafts", params(openapi::PagingParams),
     responses((status = 200, body = openapi::DraftList), (status = "4XX", body = openapi::Problem)))]
 async fn list(wiki: Wiki, Paging { limit, cursor }: Paging) -> Result<Response, Error> {
-    // One more than asked for says whether there is a next part.
+    // One more than requested tells whether there is a next part.
     let drafts = wiki.drafts(cursor.as_deref(), limit + 1).await?;
     let part = Listing::part(drafts, limit, |draft| draft.path.clone(), Item::from);
     Ok(private(part.into_response()))
@@ -78,16 +78,16 @@ async fn read(wiki: Wiki, Tail(path): Tail) -> Result<Response, Error> {
 struct NewDraft {
     /// The whole text.
     content: String,
-    /// The etag of the version it was begun from; `null` if there was no page. If it isn't given, it
-    /// stays as it was, and a new draft begins from the page as it is.
+    /// The etag of the version that the draft is based on; `null` if there was no page. Without this field the base
+    /// stays the same, and a new draft is based on the current page.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     base: Option<Option<String>>,
-    /// Where the author is.
+    /// The author's cursor position.
     cursor: Option<NewCursor>,
 }
 
-/// A place in a text.
+/// A position in a text.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewCursor {
@@ -95,12 +95,12 @@ struct NewCursor {
     column: u32,
 }
 
-/// Tells `null` from nothing.
+/// Distinguishes `null` from an absent field.
 fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(value).map(Some)
 }
 
-/// What became of a draft.
+/// The result of saving a draft.
 #[derive(Serialize)]
 struct Kept {
     path: String,
@@ -110,7 +110,7 @@ struct Kept {
     stale: bool,
 }
 
-/// Keeps a draft, in place of the caller's last one of the page.
+/// Saves a draft, in place of the caller's previous draft of the page.
 #[utoipa::path(put, path = "/drafts/{*path}", request_body = NewDraft, params(("path" = String, Path)),
     responses(
         (status = 200, body = openapi::KeptDraft), (status = 201, body = openapi::KeptDraft),
@@ -142,7 +142,7 @@ fn base(sent: Option<Option<String>>) -> Result<DraftBase, Problem> {
     Ok(DraftBase::Version(etag))
 }
 
-/// Removes the caller's draft of a page.
+/// Deletes the caller's draft of a page.
 #[utoipa::path(delete, path = "/drafts/{*path}", params(("path" = String, Path)),
     responses((status = 204), (status = "4XX", body = openapi::Problem)))]
 async fn delete(wiki: Wiki, Tail(path): Tail) -> Result<StatusCode, Error> {
@@ -150,7 +150,7 @@ async fn delete(wiki: Wiki, Tail(path): Tail) -> Result<StatusCode, Error> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Every caller gets another answer, in a public wiki, too.
+/// Forbids shared caches, even for public wikis: each caller has different drafts.
 fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

@@ -1,9 +1,9 @@
-//! What happens in a wiki, as it happens: Server-Sent Events, one for each commit.
+//! The commits of a wiki as they are made: Server-Sent Events, one per commit.
 //!
-//! The log of the wiki is one sequence, in which parents come before their children. A [`Hub`](hub)
-//! reads it once for all who listen and hands out each event, written once. A [`Listener`] reads the
-//! log itself until it is where the hub is, and does so again when it was too slow: it never holds up
-//! the hub, nor the hub it, and what it may be behind is in the log and not in memory.
+//! The log of a wiki is one sequence, in which parents come before their children. A [`Hub`](hub) reads the log once
+//! for all listeners and distributes each event, serialised once. A [`Listener`] reads the log itself until it has
+//! caught up with the hub, and again after it was too slow. So neither delays the other, and a listener's backlog is in
+//! the log and not in memory.
 
 mod hub;
 mod listener;
@@ -41,17 +41,16 @@ pub(super) fn router(feeds: Feeds) -> Routes {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Resume {
-    /// As the header `Last-Event-ID`, for clients that can't send one. The header wins.
+    /// The header `Last-Event-ID` as a parameter, for clients that can't send headers. The header wins.
     last_event_id: Option<String>,
 }
 
-/// Streams the commits of the wiki from now on, parents before children. `Last-Event-ID` goes on after
+/// Streams the commits of the wiki from now on, parents before children. With `Last-Event-ID` the stream resumes after
 /// that commit.
 ///
-/// An event `change` has a commit as its data and the commit's revision as its id. An event `reset`
-/// says that the commit to go on from isn't part of the history (any more): what was learned before
-/// may not hold, and the stream goes on from the revision that it names. An event `remote` says how a
-/// link with a repository elsewhere stands; it has no id.
+/// An event `change` has a commit as its data and the commit's revision as its id. An event `reset` means that the
+/// commit to resume from isn't part of the history (any more): what the client learned before may not hold, and the
+/// stream resumes from the revision in the event. An event `remote` has the state of a remote; it has no id.
 #[utoipa::path(get, path = "/events",
     params(Resume, ("Last-Event-ID" = Option<String>, Header, description = "the id of the last event that was received")),
     responses((status = 200, body = String, content_type = "text/event-stream"),
@@ -81,12 +80,12 @@ async fn events(
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // nginx would collect events until a buffer is full.
+        // nginx would buffer events until its buffer is full.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     let mut response = (headers, Body::from_stream(chunks)).into_response();
     response.extensions_mut().insert(Endless);
-    // It opens the wiki when it has to.
+    // The listener opens the wiki when necessary.
     response.extensions_mut().insert(Detached);
     Ok(response)
 }

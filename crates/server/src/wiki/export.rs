@@ -24,8 +24,8 @@ pub(super) fn router(places: Arc<Places>) -> Routes {
     Routes::new().route(needs, routes!(export)).with_state(&places)
 }
 
-/// Exports the wiki: history, settings, everybody's drafts, accounts without passwords. For its
-/// admins. The file is a tar archive whose last member is `SHA256SUMS`; one without is incomplete.
+/// Exports the wiki: history, settings, the drafts of all users, and accounts without passwords. For the wiki's admins.
+/// The file is a tar archive whose last member is `SHA256SUMS`; a file without it is incomplete.
 #[utoipa::path(get, path = "/export",
     responses((status = 200, content_type = "application/x-tar"), (status = "4XX", body = openapi::Problem), (status = 507, body = openapi::Problem)))]
 async fn export(
@@ -34,17 +34,17 @@ async fn export(
     who: Principal,
     method: Method,
 ) -> Result<Response, Problem> {
-    // The answer to a HEAD has no body.
+    // The response to HEAD has no body.
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        // An export is a clone and more: a process, which lasts as long as its client likes.
+        // An export counts as a clone: it occupies a process for as long as the client takes.
         let place = places.export(wiki.id(), who).await?;
         body(&wiki, Outgoing::begin(&wiki).await.map_err(problem)?, place)
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    // A slug is letters, digits and hyphens.
+    // A slug has only letters, digits and hyphens, so it needs no quoting.
     let disposition = format!("attachment; filename=\"{}.wiki.tar\"", wiki.slug());
     let disposition =
         HeaderValue::from_str(&disposition).map_err(|error| Problem::internal(&error))?;
@@ -55,8 +55,8 @@ async fn export(
     Ok(response)
 }
 
-/// The head is sent before the history is packed, which may take longer than a request may. A client
-/// that goes away drops this, and with it git.
+/// The headers are sent before the history is packed, which may take longer than the timeout of a request. A client
+/// that disconnects drops this, and thereby ends git.
 fn body(wiki: &Wiki, outgoing: Outgoing, place: Place) -> Body {
     let slug = wiki.slug().clone();
     let state = (outgoing, slug, place);
@@ -64,7 +64,7 @@ fn body(wiki: &Wiki, outgoing: Outgoing, place: Place) -> Body {
         match outgoing.next(&mut |_: &str, _| ()).await {
             Ok(piece) => Ok(piece.map(|piece| (piece, (outgoing, slug, place)))),
             Err(error) => {
-                // All that is left is to cut the connection.
+                // The headers are sent already, so that cutting the connection is the only way to report an error.
                 tracing::error!(wiki.slug = %slug, %error, "a wiki can't be exported to its end");
                 Err(error)
             }

@@ -21,11 +21,11 @@ use crate::guard::{Needs, Routes};
 use crate::openapi;
 
 const PATH: &str = "/changes.atom";
-/// How many changes the feed has.
+/// Number of changes in the feed.
 const NEWEST: usize = 50;
-/// How many of the files that a commit changes are named.
+/// Maximum number of files that are named per commit.
 const NAMED: usize = 20;
-/// How much of a message is a title, in characters.
+/// Maximum length of a title taken from a commit message, in characters.
 const TITLE: usize = 300;
 
 pub(super) fn router() -> Routes {
@@ -44,7 +44,7 @@ async fn feed(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let base = uri.path().strip_suffix(PATH).and_then(|path| path.strip_suffix(API));
-    // A reader of feeds knows an address alone, and may lose where it got the feed from.
+    // Feed readers may store an entry without the feed's address, so all addresses are absolute.
     let base = &format!("{site}{}", base.unwrap_or_default());
     let head = wiki.head().await.map_err(|error| error.problem())?;
     let etag = version(&wiki, base, head);
@@ -53,7 +53,7 @@ async fn feed(
     }
     let log = wiki.log(None, Most::items(NEWEST)).await.map_err(|error| error.problem())?;
     let commits = log.commits;
-    // While the index is being built the feed lacks something, and isn't that version yet.
+    // While the index is being built, the feed may lack commits, and gets no etag.
     let is_whole = commits.first().map(|commit| commit.revision) == head;
     let feed = describe(&wiki, base, &commits);
     let mut text = feed.write_to(Vec::new()).map_err(|error| Problem::internal(&error))?;
@@ -61,7 +61,7 @@ async fn feed(
     Ok(answer(&wiki, is_whole.then_some(etag.as_str()), StatusCode::OK, text.into()))
 }
 
-/// Everything that the feed is made from.
+/// The etag: a hash of everything that the feed is made from.
 fn version(wiki: &Wiki, base: &str, head: Option<Revision>) -> String {
     let head = head.map(|head| head.to_string()).unwrap_or_default();
     let digest = Sha256::digest([head.as_str(), base, wiki.title()].join("\0"));
@@ -73,7 +73,7 @@ fn answer(wiki: &Wiki, etag: Option<&str>, status: StatusCode, body: Body) -> Re
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("authorization"));
-    // What only some may read must not be kept where others are served from.
+    // Shared caches must not store a private wiki's feed.
     let cache = match wiki.tenant().visibility {
         Visibility::Private => "private, no-cache",
         _ => "no-cache",
@@ -112,7 +112,7 @@ fn entry(wiki: &str, base: &str, commit: &Commit) -> Entry {
         title: text(&beginning(subject.unwrap_or("A change without a message").trim())),
         id: format!("{wiki}:revision:{}", commit.revision),
         updated: date(commit.date),
-        // Without the address: feeds are read by more than those who write.
+        // Without mail addresses: the feed has more readers than the wiki has authors.
         authors: vec![Person { name: printable(commit.author.name()), ..Person::default() }],
         links: vec![link("alternate", format!("{base}/-/change/{}", commit.revision))],
         summary: Some(text(&summary(&commit.changes))),
@@ -127,7 +127,7 @@ fn beginning(subject: &str) -> String {
     }
 }
 
-/// What a commit changes, in words.
+/// A summary of the files that a commit changes.
 fn summary(changes: &[PathChange]) -> String {
     let named = changes.iter().take(NAMED).map(|change| {
         let kind = change.kind.as_str();
@@ -151,7 +151,7 @@ fn text(value: &str) -> Text {
     Text::plain(printable(value))
 }
 
-/// XML has no way to write most control characters, not even escaped (XML 1.0, section 2.2).
+/// Replaces control characters, which XML can't express, not even escaped (XML 1.0, section 2.2).
 fn printable(text: &str) -> String {
     let is_allowed = |c: char| match c {
         '\t' | '\n' | '\r' => true,
@@ -160,7 +160,7 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if is_allowed(c) { c } else { '\u{FFFD}' }).collect()
 }
 
-/// A date that the format can't hold, such as one before the year 0, becomes that of 1970.
+/// Converts a date. One outside of the format's range, such as before the year 0, becomes 1970.
 fn date(date: OffsetDateTime) -> FixedDateTime {
     let read = |date: OffsetDateTime| date.format(&Rfc3339).ok()?.parse().ok();
     read(date).or_else(|| read(OffsetDateTime::UNIX_EPOCH)).unwrap_or_default()

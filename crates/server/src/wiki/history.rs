@@ -1,4 +1,4 @@
-//! What happened in a wiki: the history of a page, and all changes.
+//! The history of a page, and of the whole wiki.
 
 use utoipa_axum::routes;
 use wikigrove_tenant::problem::Problem;
@@ -13,8 +13,8 @@ pub(super) fn router() -> Routes {
     Routes::new().route(Needs::READ, routes!(history)).route(Needs::READ, routes!(changes))
 }
 
-/// Lists the commits that changed a page, newest first, through all its names. The history of a page
-/// that was deleted stays.
+/// Lists the commits that changed a page, newest first, across renames. The history of a deleted page remains
+/// available.
 #[utoipa::path(get, path = "/history/{*path}", params(("path" = String, Path), openapi::PagingParams),
     responses((status = 200, body = openapi::CommitList), (status = "4XX", body = openapi::Problem)))]
 pub(crate) async fn history(
@@ -31,7 +31,7 @@ pub(crate) async fn history(
     Ok(listing.while_building(index))
 }
 
-/// Lists all commits, newest first, each once and with the pages and attachments that it changes.
+/// Lists all commits, newest first, each with the pages and attachments that it changes.
 #[utoipa::path(get, path = "/changes", params(openapi::PagingParams),
     responses((status = 200, body = openapi::CommitList), (status = "4XX", body = openapi::Problem)))]
 pub(crate) async fn changes(wiki: Wiki, paging: Paging) -> Result<Listing<Commit>, Problem> {
@@ -44,10 +44,9 @@ pub(crate) async fn changes(wiki: Wiki, paging: Paging) -> Result<Listing<Commit
     Ok(Listing::new(commits, next.as_deref()).while_building(index))
 }
 
-/// Asks for what the index knows, and how far the index is if the answer may lack something.
+/// Queries the index; also returns the index's progress if the answer may be incomplete.
 ///
-/// The index may become complete while the answer is made, or fall behind: it is looked at before and
-/// after.
+/// The index may become complete or fall behind during the query, so its progress is read before and after.
 pub(super) async fn with_progress<T>(
     wiki: &Wiki,
     asked: impl Future<Output = Result<T, Error>>,
@@ -62,7 +61,7 @@ pub(super) async fn with_progress<T>(
     Ok((answer, index))
 }
 
-/// Two revisions, or `-` where there is none, and the path.
+/// Formats a cursor: two revisions, each `-` if absent, and the path.
 fn cursor_of(HistoryPosition { path, after, left }: &HistoryPosition) -> String {
     let shown = |id: &Option<Revision>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
     format!("{} {} {path}", shown(after), shown(left))

@@ -13,9 +13,9 @@ use crate::guard::recorded::Recorder;
 use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-/// Where, below the beginning of the API. Requests for it come in without seeing the wiki.
+/// The path below the API's base. Requests for it are accepted from users who can't see the wiki.
 pub(crate) const ACCEPT: &str = "/invitations/accept";
-/// The largest body, in bytes. It is read for users who may not see the wiki.
+/// The largest body, in bytes: it is read for users who can't see the wiki.
 const MAX_BODY: usize = 4096;
 
 pub(super) fn router() -> Routes {
@@ -42,10 +42,10 @@ struct Accepted {
     role: Role,
 }
 
-/// Makes the caller a member by an invitation. A greater role that they have stays.
+/// Makes the caller a member by an invitation. A member with a higher role keeps it.
 ///
-/// The caller has to be a user, and need not be able to see the wiki yet. An unknown secret and a wiki that
-/// doesn't exist get the same answer. Accepting a second time gives the same answer again.
+/// The caller has to be a user, and need not be able to see the wiki yet. An unknown secret and a wiki that doesn't
+/// exist get the same response. Accepting again gives the same response again.
 #[utoipa::path(post, path = "/invitations/accept", request_body = Accept,
     responses((status = 200, body = openapi::people::Accepted), (status = "4XX", body = openapi::Problem)))]
 async fn accept(
@@ -54,11 +54,11 @@ async fn accept(
     Extension(recorder): Extension<Recorder>,
     Json(body): Json<Accept>,
 ) -> Result<Response, Error> {
-    // An app around us may let members in only.
+    // An embedding application may allow only members to open the wiki.
     let from_inside = || wiki.map(|Extension(wiki)| wiki.outside());
     let outside = outside.map(|Extension(outside)| outside).or_else(from_inside);
     let outside = outside.ok_or(Error::NoContext)?;
-    // Guesses are counted, not recorded one by one: they would fill the log.
+    // Wrong secrets are counted, not logged one by one: they would fill the log.
     if let Err(error) = outside.check_invitation(&body.token).await {
         recorder.refused(error.status()).await;
         return Err(error);

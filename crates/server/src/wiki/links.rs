@@ -1,4 +1,4 @@
-//! What a page links to, and what links to it.
+//! Links of a page, and links to it.
 
 use serde::Serialize;
 use utoipa_axum::routes;
@@ -28,13 +28,13 @@ struct Links {
     index: Option<wikigrove_tenant::storage::IndexProgress>,
 }
 
-/// Shows where the links of a page lead, which lead to nothing, and which pages link to it. Those come
-/// in parts. A page that doesn't exist may be linked to, too.
+/// Shows the targets of a page's links, which of them don't exist, and the pages that link to it, in parts. A page that
+/// doesn't exist can have links to it, too.
 #[utoipa::path(get, path = "/links/{*path}", params(("path" = String, Path), openapi::PagingParams),
     responses((status = 200, body = openapi::Links), (status = "4XX", body = openapi::Problem)))]
 async fn links(wiki: Wiki, Tail(path): Tail, paging: Paging) -> Result<Json<Links>, Problem> {
     let Paging { limit, cursor } = paging;
-    // One more than asked for says whether there is a next page.
+    // One more than requested tells whether there is a next page.
     let asked = wiki.page_links(&path, cursor.as_deref(), limit + 1);
     let (links, index) = with_progress(&wiki, asked).await?;
     let Listing { items, next_cursor, .. } =

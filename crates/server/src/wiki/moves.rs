@@ -1,4 +1,4 @@
-//! Moving a page with everything below it.
+//! Moves a page with its sub-pages and attachments.
 
 use axum::Extension;
 use axum::response::{IntoResponse as _, Response};
@@ -26,14 +26,14 @@ pub(super) fn router() -> Routes {
 struct Order {
     /// The page.
     from: String,
-    /// Where it shall be.
+    /// The new path of the page.
     to: String,
-    /// Whether links that would lead to nothing then are rewritten, on all pages.
+    /// True to rewrite the links that the move would break, on all pages.
     #[serde(default)]
     update_links: bool,
     /// The commit message.
     message: Option<String>,
-    /// Somebody else's name, for tokens made with `act_as`.
+    /// Another author, for tokens made with `act_as`.
     author: Option<Named>,
 }
 

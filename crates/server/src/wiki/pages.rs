@@ -27,7 +27,7 @@ pub(super) fn router() -> Routes {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Prefix {
-    /// What the paths begin with.
+    /// Prefix of the paths.
     #[serde(default)]
     #[param(required = false)]
     pub(crate) prefix: String,
@@ -42,7 +42,7 @@ pub(crate) async fn list(
     paging: Paging,
 ) -> Result<Listing<PageSummary>, Error> {
     let Paging { limit, cursor } = paging;
-    // One more than asked for says whether there is a next page.
+    // One more than requested tells whether there is a next page.
     let pages = wiki.pages(&prefix, cursor.as_deref(), limit + 1).await?;
     Ok(Listing::part(pages, limit, |page| page.path.clone(), |page| page))
 }
@@ -54,7 +54,7 @@ struct At {
     at: Option<String>,
 }
 
-/// Reads a page, now or as it was in a commit.
+/// Reads a page, at present or as of a commit.
 #[utoipa::path(get, path = "/pages/{*path}", params(("path" = String, Path), At),
     responses(
         (status = 200, content((openapi::Page = "application/json"), (String = "text/markdown"))),
@@ -66,7 +66,7 @@ async fn read(
     Query(At { at }): Query<At>,
     request: Request,
 ) -> Result<Response, Problem> {
-    // Taken and not extracted, which would copy them.
+    // Not with an extractor, which would copy the headers.
     let (Parts { headers, .. }, _) = request.into_parts();
     let Some(at) = at else {
         let page = wiki.read_raw(&path).await.map_err(|error| error.problem())?;
@@ -84,7 +84,7 @@ struct NewContent {
     content: String,
     /// The commit message.
     message: Option<String>,
-    /// Somebody else's name, for tokens made with `act_as`.
+    /// Another author, for tokens made with `act_as`.
     author: Option<Named>,
 }
 
@@ -145,7 +145,7 @@ struct Reason {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Recursive {
-    /// Whether its sub-pages and attachments go with it.
+    /// True to delete its sub-pages and attachments, too.
     #[serde(default)]
     #[param(required = false)]
     recursive: bool,
@@ -155,14 +155,15 @@ struct Recursive {
 struct Deleted {
     path: String,
     revision: Revision,
-    /// Paths of sub-pages and attachments that were deleted with it, the first of them.
+    /// Paths of the sub-pages and attachments that were deleted with it; the first ones if there
+    /// are many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     others: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
 
-/// Deletes a page of which the caller names the version.
+/// Deletes a page. `If-Match` names the version to delete.
 #[utoipa::path(delete, path = "/pages/{*path}", request_body = Option<Reason>,
     params(("path" = String, Path), Recursive, ("If-Match" = String, Header)),
     responses((status = 200, body = openapi::Deleted), (status = "4XX", body = openapi::Problem)))]
@@ -197,7 +198,7 @@ async fn delete(
     Ok(answer::done(StatusCode::OK, &Deleted { path, revision, others, truncated }, &shorter))
 }
 
-/// Only a token made for it may speak in another's name.
+/// Returns the named author; only tokens made with `act_as` may name one.
 pub(super) fn author(wiki: &Wiki, named: Option<Named>) -> Result<Option<Author>, Problem> {
     let Some(Named { name, email }) = named else { return Ok(None) };
     let author = Author::parse(&name, &email).map_err(|error| {

@@ -17,11 +17,11 @@ pub(super) fn router() -> Routes {
         .route(Needs::ADMINISTER.audited("preferences.change"), routes!(change))
 }
 
-/// Settings as a client sends them: `null` stands for the default. Which names and values there
-/// are is the storage's to say, all at once.
+/// Preferences as a client sends them: `null` means the default. Storage validates names and
+/// values, all at once.
 pub(crate) type Sent = BTreeMap<String, Value>;
 
-/// The changes that a client means.
+/// Converts a client's preferences to changes.
 pub(crate) fn changes(sent: Sent) -> PreferenceChanges {
     sent.into_iter().map(|(name, value)| (name, to_preference(value))).collect()
 }
@@ -38,15 +38,15 @@ fn to_preference(value: Value) -> Option<PreferenceValue> {
     })
 }
 
-/// Reads the settings: all that there are, with their defaults.
+/// Reads all preferences, including the defaults.
 #[utoipa::path(get, path = "/preferences",
     responses((status = 200, body = openapi::Preferences), (status = "4XX", body = openapi::Problem)))]
 async fn read(wiki: Wiki) -> Result<Response, Error> {
     Ok(Json(&*wiki.preferences().await?).into_response())
 }
 
-/// Changes some settings, as a JSON merge patch (RFC 7396): a value sets, `null` brings the default
-/// back, what isn't named stays.
+/// Changes preferences by a JSON merge patch (RFC 7396): a value sets a preference, `null` resets
+/// it to its default, and absent ones stay.
 #[utoipa::path(patch, path = "/preferences", request_body = openapi::Preferences,
     responses((status = 200, body = openapi::Preferences), (status = "4XX", body = openapi::Problem)))]
 async fn change(wiki: Wiki, Json(sent): Json<Sent>) -> Result<Response, Error> {

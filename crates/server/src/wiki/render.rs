@@ -31,10 +31,10 @@ use crate::render::Rendered;
 use cache::Entry;
 pub(crate) use rendering::Rendering;
 
-/// What the HTML alone may do when a browser opens it: show images of other sites, too, and nothing else.
+/// The content security policy of HTML that is opened by itself: images of any site, and nothing else.
 const POLICY_WITH_IMAGES: &str =
     "default-src 'none'; img-src 'self' https: http:; base-uri 'none'; form-action 'none'; sandbox";
-/// The same without images of other sites.
+/// The same policy without images of other sites.
 const POLICY: &str =
     "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; sandbox";
 
@@ -45,11 +45,11 @@ pub(super) fn router(rendering: Rendering) -> Routes {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct At {
-    /// A commit: the page and what it links to as they were then.
+    /// A commit: the page and the targets of its links as they were then.
     at: Option<String>,
 }
 
-/// Shows a page as safe HTML, with its links resolved inside the wiki.
+/// Renders a page as safe HTML, with its links resolved within the wiki.
 #[utoipa::path(get, path = "/render/{*path}", params(("path" = String, Path), At),
     responses(
         (status = 200, content((openapi::Rendered = "application/json"), (String = "text/html"))),
@@ -94,7 +94,7 @@ async fn render(
         }
         return Ok(response);
     }
-    // Out of the cache as it is, however many read it.
+    // The bytes of the cache entry, shared by all responses.
     let html = Bytes::from_owner(Html(entry));
     let mut response = answer::shared(response(Body::empty()), html);
     let policy = if presentation.external_images { POLICY_WITH_IMAGES } else { POLICY };
@@ -102,7 +102,7 @@ async fn render(
     Ok(response)
 }
 
-/// What `?at=` says.
+/// Parses the parameter `at`.
 pub(crate) fn revision(at: Option<&str>) -> Result<Option<Revision>, Problem> {
     at.map(str::parse)
         .transpose()

@@ -12,7 +12,7 @@ use crate::extract::{Listing, Paging, Query, query};
 use crate::guard::{Needs, Routes};
 use crate::openapi;
 
-/// How deep anybody may page into the results: each page costs as much as all before it.
+/// The deepest result that can be reached by paging: each page of results costs as much as all before it.
 const DEEPEST: usize = 10_000;
 
 pub(super) fn router() -> Routes {
@@ -22,10 +22,10 @@ pub(super) fn router() -> Routes {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Search {
-    /// Words that must all occur. `"two words"` must stand side by side, `begin*` may go on, `-word`
-    /// must not occur. Case, accents, points, strokes and width don't matter.
+    /// Words that must all occur. `"two words"` matches adjacent words, `begin*` words with this prefix, and `-word`
+    /// excludes a word. Case, accents, points, strokes and width are ignored.
     pub(crate) q: String,
-    /// What the paths begin with.
+    /// Prefix of the paths.
     #[serde(default)]
     #[param(required = false)]
     pub(crate) prefix: String,
@@ -35,7 +35,7 @@ pub(crate) struct Search {
 pub(crate) struct Found {
     #[serde(flatten)]
     pub(crate) page: PageSummary,
-    /// The place, as HTML: text with `<mark>` around what was looked for.
+    /// An excerpt as HTML: text with `<mark>` around the matches.
     pub(crate) snippet: String,
 }
 

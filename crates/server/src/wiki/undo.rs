@@ -1,4 +1,4 @@
-//! Undoing, by new commits: one commit, or everything since one.
+//! Undoes one commit, or all commits after one, by a new commit.
 
 use axum::Extension;
 use axum::response::{IntoResponse as _, Response};
@@ -26,13 +26,13 @@ pub(super) fn router() -> Routes {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct DryRun {
-    /// Whether only to say what would be done.
+    /// True to report the changes without making them.
     #[serde(default)]
     #[param(required = false)]
     dry_run: bool,
 }
 
-/// Which commit, and how.
+/// The commit to undo, and the author and message of the new one.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Undo {
@@ -40,7 +40,7 @@ struct Undo {
     revision: String,
     /// The message of the new commit.
     message: Option<String>,
-    /// Somebody else's name, for tokens made with `act_as`.
+    /// Another author, for tokens made with `act_as`.
     author: Option<Named>,
 }
 
@@ -57,7 +57,7 @@ impl Undo {
     }
 }
 
-/// Undoes one commit: what it changed becomes what it was before, merged with what changed since.
+/// Undoes one commit: its changes are reverted, and merged with later changes.
 #[utoipa::path(post, path = "/reverts", request_body = Undo,
     params(DryRun, ("Idempotency-Key" = Option<String>, Header)),
     responses(
@@ -73,8 +73,8 @@ async fn revert(
     answer(wiki.revert(revision, options).await)
 }
 
-/// Brings the whole wiki back to a commit: every page and attachment is then as it was in it. Only
-/// for those who administer the wiki.
+/// Restores the whole wiki to a commit: all pages and attachments become as they were in it.
+/// Requires the right to administer the wiki.
 #[utoipa::path(post, path = "/restores", request_body = Undo,
     params(DryRun, ("Idempotency-Key" = Option<String>, Header)),
     responses(
@@ -90,7 +90,7 @@ async fn restore(
     answer(wiki.restore(revision, options).await)
 }
 
-/// 201 if there is a new commit, 200 otherwise.
+/// The response: 201 if there is a new commit, 200 otherwise.
 fn answer(undone: Result<Undone, Error>) -> Result<Response, Problem> {
     let undone = undone.map_err(|error| error.problem())?;
     let status = if undone.revision.is_some() { StatusCode::CREATED } else { StatusCode::OK };

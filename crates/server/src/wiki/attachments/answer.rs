@@ -16,10 +16,11 @@ use super::range::{Wanted, wanted};
 use crate::extract::Json;
 use crate::wiki::headers::{cache_control, quoted};
 
-/// Nothing that a browser could find in an attachment is run, and it gets no origin to run in.
+/// Browsers execute nothing in an attachment, and give it no origin.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
-/// An attachment, or the part of it that is asked for; 304 for a client that has it.
+/// The response for an attachment or the requested range of it; 304 for a client that has this
+/// version.
 pub(super) fn download(
     wiki: &Wiki,
     method: &Method,
@@ -63,7 +64,7 @@ pub(super) fn download(
     Ok(response)
 }
 
-/// What is said of an attachment whether or not it is sent.
+/// Sets the headers that a response with the content and a 304 share.
 fn common(wiki: &Wiki, etag: &str, headers: &mut HeaderMap) {
     headers.insert(ETAG, quoted(etag));
     headers.insert(VARY, HeaderValue::from_static("authorization"));
@@ -81,14 +82,15 @@ fn body(mut download: Download) -> Result<Response, Problem> {
         match download.next().await {
             Ok(piece) => Ok(piece.map(|piece| (piece, download))),
             Err(error) => {
-                // The head is sent: all that is left is to cut the connection.
+                // The headers are sent already, so that cutting the connection is the only way to
+                // report an error.
                 tracing::error!(path = %download.path(), %error, "an attachment can't be read to its end");
                 Err(error)
             }
         }
     });
     let mut response = Response::new(Body::from_stream(pieces));
-    // It is open already, and the wiki needn't be.
+    // The file is open already: the wiki may be closed during the transfer.
     response.extensions_mut().insert(Detached);
     Ok(response)
 }
@@ -97,7 +99,7 @@ fn value(text: &str) -> Result<HeaderValue, Problem> {
     HeaderValue::from_str(text).map_err(|error| Problem::internal(&error))
 }
 
-/// A save: 201 for a new attachment, 200 otherwise.
+/// The response to a save: 201 for a new attachment, 200 otherwise.
 pub(super) fn saved(saved: SavedAttachment) -> Response {
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
     let etag = quoted(&saved.etag.to_string());

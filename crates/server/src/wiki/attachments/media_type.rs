@@ -1,13 +1,13 @@
-//! What an attachment is served as: by its name alone, never by its content, and in such a way that
-//! no browser runs it in the wiki's origin.
+//! The media type of an attachment: determined by its name alone, never by its content, and such
+//! that no browser executes it in the wiki's origin.
 
 use mime_guess::Mime;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The images that browsers show and that hold no program. Not SVG.
+/// Image types that browsers show and that can't contain programs. SVG can.
 const IMAGES: &[&str] =
     &["png", "jpeg", "gif", "webp", "avif", "bmp", "x-icon", "vnd.microsoft.icon"];
-/// What is downloaded under its own type.
+/// Types that are downloaded under their own name.
 const INERT: &[&str] = &[
     "application/epub+zip",
     "application/gzip",
@@ -22,7 +22,7 @@ const INERT: &[&str] = &[
     "text/csv",
     "text/markdown",
 ];
-/// The beginnings of more such types.
+/// Prefixes of further such types.
 const INERT_FAMILIES: &[&str] = &[
     "application/vnd.ms-excel",
     "application/vnd.ms-powerpoint",
@@ -30,7 +30,7 @@ const INERT_FAMILIES: &[&str] = &[
     "application/vnd.openxmlformats-officedocument.",
     "font/",
 ];
-/// What RFC 8187 lets stand as it is.
+/// The characters that RFC 8187 leaves unencoded.
 const ATTRIBUTE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')
@@ -45,22 +45,22 @@ const ATTRIBUTE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// How an attachment is served.
+/// The headers of a served attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Served {
     /// The value of `Content-Type`.
     pub(super) served_as: String,
-    /// Whether a browser may show it in place; otherwise it is downloaded.
+    /// True if a browser may show it in place; otherwise it is downloaded.
     pub(super) inline: bool,
 }
 
-/// How a file of this name is served.
+/// Determines the type and disposition of a file by its name.
 pub(super) fn of(name: &str) -> Served {
     let guessed = mime_guess::from_path(name).first_or_octet_stream();
     let inline = is_harmless(&guessed);
     let served_as = match guessed.essence_str() {
         "text/plain" => "text/plain; charset=utf-8".to_owned(),
-        // A page shows it with `<img>`, where its scripts don't run.
+        // Pages show SVG with `<img>`, in which scripts don't run.
         "image/svg+xml" => "image/svg+xml".to_owned(),
         essence if inline || is_inert(essence) => essence.to_owned(),
         _ => "application/octet-stream".to_owned(),
@@ -77,14 +77,14 @@ fn is_harmless(guessed: &Mime) -> bool {
     }
 }
 
-/// Whether it says nothing that a browser would run, even one that ignores that it is to be
-/// downloaded. A list of what is known: new kinds of programs are invented all the time.
+/// Returns `true` if a browser executes nothing in this type, even one that ignores the
+/// disposition. A list of known types, because new executable types are invented all the time.
 fn is_inert(essence: &str) -> bool {
     INERT.contains(&essence) || INERT_FAMILIES.iter().any(|family| essence.starts_with(family))
 }
 
-/// The value of `Content-Disposition` (RFC 6266): a name that any client understands and, where it
-/// isn't the whole truth, the true one.
+/// The value of `Content-Disposition` (RFC 6266): an ASCII name that any client understands and, if
+/// the name has other characters, the exact name, too.
 pub(super) fn disposition(name: &str, inline: bool) -> String {
     let kind = if inline { "inline" } else { "attachment" };
     let plain =

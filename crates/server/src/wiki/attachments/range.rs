@@ -1,26 +1,25 @@
-//! Which bytes of an attachment a request asks for.
+//! The range of an attachment that a request asks for.
 
 use http::header::{IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderName};
 use http_range_header::{EndPosition, RangeUnsatisfiableError, StartPosition, parse_range_header};
 
-/// What to send.
+/// The part of an attachment to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Whole,
-    /// The first and the last byte, counted from 0.
+    /// The first and the last byte of the range, counted from 0.
     Part(u64, u64),
-    /// Nothing that the attachment has.
+    /// No byte of the range exists.
     Unsatisfiable,
 }
 
-/// What a request for an attachment of `size` bytes with this etag wants. Several ranges, and what
-/// isn't understood, come to the whole, as RFC 9110, section 14.2 allows: a thousand ranges would
-/// cost a thousand times the work of one.
+/// Determines the part of an attachment of `size` bytes with this etag to send. Several ranges and malformed ones mean
+/// the whole, as RFC 9110, section 14.2 allows: a thousand ranges would cost a thousand times the work of one.
 pub(super) fn wanted(headers: &HeaderMap, etag: &str, size: u64) -> Wanted {
     let Some(range) = single(headers, &RANGE) else { return Wanted::Whole };
     if headers.contains_key(IF_RANGE) {
-        // Only a strong etag says that the parts belong to each other. Times of changes aren't sent.
+        // Only a strong etag proves that the parts are of the same version. Dates aren't sent.
         let is_same = single(headers, &IF_RANGE)
             .and_then(|value| value.strip_prefix('"')?.strip_suffix('"'))
             .is_some_and(|version| version == etag);
@@ -54,7 +53,7 @@ fn within(start: StartPosition, end: EndPosition, size: u64) -> Wanted {
     }
 }
 
-/// The value of a header that is there once.
+/// The value of a header that occurs exactly once.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

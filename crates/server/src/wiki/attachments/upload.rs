@@ -1,4 +1,4 @@
-//! The body of an upload, from the socket into the wiki.
+//! Streams the body of an upload into the wiki.
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use wikigrove_tenant::problem::Problem;
 use wikigrove_tenant::{Base, SaveOptions, SavedAttachment, Wiki};
 
-/// Saves what the request sends, piece by piece as it comes.
+/// Saves the request body, piece by piece as it arrives.
 pub(super) async fn receive(
     wiki: &Wiki,
     path: &str,
@@ -29,7 +29,7 @@ pub(super) async fn receive(
     upload.finish(options).await.map_err(|error| error.problem())
 }
 
-/// The bytes of the body are the file: nothing is unpacked, be it a form or something compressed.
+/// Refuses forms and compressed bodies: the bytes of the body are the file, nothing is unpacked.
 fn check_format(headers: &HeaderMap) -> Result<(), Problem> {
     let is_encoded = headers
         .get_all(CONTENT_ENCODING)
@@ -54,7 +54,7 @@ fn unsupported(detail: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
-/// A body that says beforehand that it is too large isn't read.
+/// Refuses a body whose announced length exceeds the limit, without reading it.
 fn refuse_announced(body: &Body, limit: u64) -> Result<(), Problem> {
     if body.size_hint().lower() <= limit {
         return Ok(());

@@ -1,4 +1,4 @@
-//! One hub for each wiki that somebody listens to.
+//! One hub for each wiki that has listeners.
 
 mod tail;
 
@@ -21,14 +21,14 @@ use crate::limits::{ByteBudget, HttpLimits};
 use tail::Tail;
 pub(super) use tail::{Follower, Taken};
 
-/// How much of the log is read at a time, and a slow listener is handed at once.
+/// The part of the log that is read at a time, and the most that a slow listener gets at once.
 pub(super) const PAGE: Most = Most { items: 100, bytes: 64 << 10 };
-/// How often the branch is looked at, which somebody may move with the git program.
+/// Interval of the checks for a branch that the git program moved.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long what is new is collected after something was handed out. The first of many saves is told at
-/// once; those that follow don't cost a write to each listener each.
+/// Interval in which events are collected after a distribution. The first of many saves is distributed at once; the
+/// following ones don't cost one write per listener each.
 const COLLECT: Duration = Duration::from_millis(50);
-/// When to come back to a wiki that has too many listeners.
+/// Retry delay for clients of a wiki that has too many listeners.
 const RETRY_SECONDS: u64 = 30;
 
 /// The hubs of all wikis. Cheap to clone.
@@ -60,26 +60,26 @@ impl Feeds {
         }))
     }
 
-    /// Tells those who listen to a link's wiki how the link stands, and what people are told of it. Who
-    /// isn't up to date misses it.
+    /// Distributes the state of a remote and new notices about it to the listeners of its wiki. Listeners that haven't
+    /// caught up don't get them.
     pub(crate) fn tell_of_remote(&self, link: &Link, notices: &[NewNotice]) {
         if let Some(entry) = self.0.hubs().get(&link.wiki) {
             entry.hub.tell(link, notices);
         }
     }
 
-    /// How many listen, to whatever wiki.
+    /// Number of listeners of all wikis.
     pub(crate) fn listeners(&self) -> usize {
         self.0.hubs().values().map(|entry| entry.listeners).sum()
     }
 
-    /// A place at the wiki's hub, which is started if there is none.
+    /// Takes a place at the wiki's hub, and starts the hub if necessary.
     pub(super) async fn enter(&self, wiki: &Wiki) -> Result<Place, Problem> {
         if let Some(place) = self.enter_existing(wiki.id()) {
             return place;
         }
         let start = async {
-            // With nobody's rights in particular: it reads for all, and each listener sees to its own.
+            // As the operator, because the hub reads for all listeners; each listener checks its own rights.
             let wiki = wiki.for_caller(Caller::operator()).await?;
             let moves = wiki.reference().moves();
             let head = wiki.head().await?;
@@ -146,12 +146,12 @@ impl Place {
         &self.hub
     }
 
-    /// After how long a silence to say that one is still there.
+    /// The silence after which a keep-alive is sent.
     pub(super) fn keep_alive(&self) -> Duration {
         self.feeds.0.keep_alive
     }
 
-    /// What the events are counted in that a listener hasn't read yet.
+    /// The budget for events that a listener has yet to read.
     pub(super) fn budget(&self) -> &ByteBudget {
         &self.feeds.0.budget
     }
@@ -160,7 +160,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut hubs = self.feeds.0.hubs();
-        // A hub that ended may have been replaced, and nobody counts its listeners any more.
+        // This hub may have ended and been replaced; the new one counts its own listeners.
         let Some(entry) = hubs.get_mut(&self.wiki).filter(|e| Arc::ptr_eq(&e.hub, &self.hub))
         else {
             return;
@@ -173,14 +173,14 @@ impl Drop for Place {
     }
 }
 
-/// Reads the log of one wiki for all who listen.
+/// Reads the log of one wiki for all its listeners.
 #[derive(Debug)]
 pub(super) struct Hub {
     /// `None` once the hub has ended.
     tail: Mutex<Option<Tail>>,
-    /// Marked when there is something new at the tail.
+    /// Changes when there are new messages in the tail.
     news: watch::Sender<()>,
-    /// Marked after each look at the log.
+    /// Changes after each check of the log.
     looks: watch::Sender<()>,
 }
 
@@ -193,19 +193,20 @@ impl Hub {
         }
     }
 
-    /// All events from now on, and the commit that the first of them follows. `None` at the end.
+    /// Subscribes to all events from now on; also returns the commit before the first of them. `None` after the hub
+    /// ended.
     pub(super) fn listen(&self) -> Option<(Follower, Option<Revision>)> {
         let tail = self.tail();
         let tail = tail.as_ref()?;
         Some((Follower::new(tail, self.news.subscribe()), tail.at()))
     }
 
-    /// What is new to a follower, which has it then. `None` at the end.
+    /// Takes a follower's new messages. `None` after the hub ended.
     pub(super) fn take(&self, follower: &mut Follower) -> Option<Taken> {
         self.tail().as_ref().map(|tail| tail.take(follower))
     }
 
-    /// Tells when the hub has looked at the log again, or has ended.
+    /// A receiver that is notified when the hub has checked the log or has ended.
     pub(super) fn looks(&self) -> watch::Receiver<()> {
         self.looks.subscribe()
     }
@@ -223,7 +224,7 @@ impl Hub {
 
     fn publish(&self, messages: impl IntoIterator<Item = Message>) {
         for message in messages {
-            // Position and event change together: a listener that comes between two has no gap.
+            // Position and event change under one lock: a listener that subscribes in between misses nothing.
             if let Some(tail) = &mut *self.tail() {
                 tail.push(message);
             }
@@ -231,7 +232,7 @@ impl Hub {
         self.news.send_modify(|()| ());
     }
 
-    /// Forgets what everybody who keeps up has by now.
+    /// Drops old messages.
     fn tidy(&self) {
         if let Some(tail) = &mut *self.tail() {
             tail.forget_old();
@@ -247,7 +248,7 @@ impl Hub {
     }
 }
 
-/// A running hub, which ends all its listeners when it ends, however it does.
+/// A running hub. Dropping it ends all listeners, even after a panic.
 struct Ended(Arc<Hub>);
 
 impl Drop for Ended {
@@ -258,13 +259,13 @@ impl Drop for Ended {
     }
 }
 
-/// Between two looks the wiki may be closed: somebody who only listens doesn't need it.
+/// Between two checks the wiki may be closed: listening needn't keep it open.
 async fn run(running: Ended, wiki: Reference, mut moves: Moves) {
     let Ended(hub) = &running;
     loop {
         let before = hub.at();
         if let Err(error) = look(hub, &wiki).await {
-            // The wiki was suspended or deleted, or can't be read. Who comes back is told.
+            // The wiki was suspended or deleted, or can't be read. Clients that reconnect get the error.
             tracing::info!(wiki.id = %wiki.id(), %error, "the events of a wiki end");
             return;
         }
@@ -273,14 +274,14 @@ async fn run(running: Ended, wiki: Reference, mut moves: Moves) {
             tokio::time::sleep(COLLECT).await;
         }
         hub.tidy();
-        // Too late is as good as told.
+        // A timeout has the same effect as a notification.
         let _ = tokio::time::timeout(LOOK_EVERY, moves.next()).await;
     }
 }
 
-/// Hands out what is new.
+/// Distributes new commits.
 async fn look(hub: &Hub, wiki: &Reference) -> Result<(), Error> {
-    // A wiki that had to make room for another is left closed: what happens in it opens it.
+    // A wiki that was closed to make room stays closed: its next save opens it.
     let Some(wiki) = wiki.open_if_room().await? else { return Ok(()) };
     loop {
         let (at, head) = (hub.at(), wiki.head().await?);
@@ -295,17 +296,17 @@ async fn look(hub: &Hub, wiki: &Reference) -> Result<(), Error> {
     }
 }
 
-/// What follows a place in the log.
+/// The log after a position.
 pub(super) enum Next {
     Commits(Vec<Commit>),
-    /// Nothing ever: that commit isn't part of the history (any more).
+    /// The commit isn't part of the history (any more).
     Replaced,
-    /// Nothing now: the index is being built, or the place is ahead of where one wants to go.
+    /// Nothing yet: the index is being built, or the position is past the target.
     NotYet,
 }
 
-/// The next commits on the way from `at` to `to`, which is another place. Never one beyond `to`: the
-/// log may have a commit that isn't visible yet.
+/// Reads the next commits after `at` up to `to`, which must differ. Never one beyond `to`: the log may have a commit
+/// that isn't visible yet.
 pub(super) async fn next(
     wiki: &Wiki,
     at: Option<Revision>,

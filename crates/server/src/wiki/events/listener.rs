@@ -1,4 +1,4 @@
-//! One client that listens.
+//! One client that listens to a wiki's events.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use super::message::{GREETING, KEEP_ALIVE, Message, joined};
 use crate::auth::{Authenticator, Credentials};
 use crate::limits::{Held, Principal, held_by};
 
-/// Pieces of up to so many bytes aren't counted in the budget.
+/// Pieces of up to this size, in bytes, aren't counted in the budget.
 const SMALL: usize = 16 << 10;
-/// How long to wait for room in the budget before looking again.
+/// Interval of the checks for room in the budget.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Where a stream is to begin.
+/// The position at which a stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     Now,
     After(Revision),
-    /// After something that can't be a commit.
+    /// After an id that can't be a commit.
     Unknown,
 }
 
 impl Start {
-    /// Reads the id of the last event that a client has; it has none if that is empty.
+    /// Parses the client's last event id; an empty id means none.
     pub(super) fn after(id: &str) -> Self {
         match id.trim() {
             "" => Self::Now,
@@ -36,12 +36,12 @@ impl Start {
     }
 }
 
-/// What a listener's rights rest on. They are looked at again for as long as it listens.
+/// The basis of a listener's rights, which are checked again while it listens.
 pub(super) struct Access {
     pub(super) wiki: Reference,
-    /// The credentials of the request and who checks them, unless an app around us does.
+    /// The credentials of the request and their authenticator; `None` if an embedding application authenticates.
     pub(super) auth: Option<(Authenticator, Credentials)>,
-    /// For whom what it hasn't read yet is counted.
+    /// The principal whose budget unread events are counted in.
     pub(super) principal: Principal,
 }
 
@@ -56,28 +56,28 @@ impl Access {
     }
 }
 
-/// A client, and how far in the log it is. It keeps no wiki open.
+/// A client and its position in the log. It doesn't keep the wiki open.
 pub(super) struct Listener {
     access: Access,
     place: Place,
     at: Option<Revision>,
     stage: Stage,
     heard: Instant,
-    /// What is to be sent next, and what was reserved for it.
+    /// Pieces to send next, with their reserved bytes.
     ready: VecDeque<Bytes>,
 }
 
 enum Stage {
-    /// Nothing was sent yet.
+    /// Nothing has been sent yet.
     New { is_known: bool },
-    /// It has to read the log itself until it is where the hub is.
+    /// Reads the log itself until it has caught up with the hub.
     Behind,
-    /// What the hub hands out comes next.
+    /// Gets its messages from the hub.
     Following(Follower),
 }
 
 impl Listener {
-    /// A listener to a wiki that is open.
+    /// Creates a listener of an open wiki.
     pub(super) async fn new(
         wiki: Wiki,
         access: Access,
@@ -96,7 +96,7 @@ impl Listener {
         Ok(Self { access, place, at, stage, heard, ready: VecDeque::new() })
     }
 
-    /// What to send next; `None` at the end.
+    /// Returns the next piece to send; `None` at the end.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
         if self.ready.is_empty() {
             match self.stage {
@@ -112,11 +112,11 @@ impl Listener {
         }
         let piece = self.ready.pop_front()?;
         self.heard = Instant::now();
-        // At last, so that nothing is sent that the client may not have any more.
+        // Checked last, so that nothing is sent to a client that has lost its access.
         self.access.holds().await.then_some(piece)
     }
 
-    /// Waits until there is something to send. `None` at the end.
+    /// Waits for something to send. `None` at the end.
     async fn fill(&mut self) -> Option<()> {
         while self.ready.is_empty() {
             match &mut self.stage {
@@ -146,7 +146,7 @@ impl Listener {
         Some(())
     }
 
-    /// Takes what the hub handed out. What is large is the same bytes for all who listen, and counted once.
+    /// Takes messages of the hub. All listeners share the bytes of large ones, which are counted once.
     fn told(&mut self, messages: Vec<Message>) {
         let at = messages.last().and_then(|message| message.at);
         let mut ready = joined(messages.into_iter().map(|message| message.text));
@@ -154,14 +154,14 @@ impl Listener {
             let principal = self.access.principal.clone();
             match self.place.budget().share(principal, piece) {
                 Ok(held) => *piece = held_by(std::mem::take(piece), held),
-                // It reads these from the log, once there is room.
+                // The listener reads these from the log when there is room.
                 Err(_) => return self.stage = Stage::Behind,
             }
         }
         (self.ready, self.at) = (ready, at);
     }
 
-    /// One step towards the hub.
+    /// Reads one part of the log.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let mut looks = self.place.hub().looks();
         let Some((follower, hub)) = self.place.hub().listen() else { return Ok(()) };
@@ -169,7 +169,7 @@ impl Listener {
             self.stage = Stage::Following(follower);
             return Ok(());
         }
-        // Before it is read: a listener that reads nothing costs nothing.
+        // Reserved before reading: a listener with a full backlog costs no reads.
         let principal = self.access.principal.clone();
         let Some(held) = self.place.budget().try_take(principal, PAGE.bytes as u64) else {
             sleep(AGAIN.min(self.place.keep_alive())).await;
@@ -177,7 +177,7 @@ impl Listener {
         };
         let wiki = match self.access.wiki.open().await {
             Ok(wiki) => wiki,
-            // No place is free for it just now.
+            // The platform has no free place at the moment.
             Err(error) if error.is_busy() => {
                 sleep(AGAIN.min(self.place.keep_alive())).await;
                 return Ok(());
@@ -193,15 +193,15 @@ impl Listener {
             Next::Replaced => drop(self.reset()),
             Next::NotYet => {
                 drop((wiki, held));
-                // The hub has yet to come here. It looks every second at least; an error says that
-                // it ended, which is met by the caller.
+                // The hub hasn't reached this commit. It checks the log at least once per second; an error means that
+                // it ended, which the caller notices.
                 let _ = looks.changed().await;
             }
         }
         Ok(())
     }
 
-    /// Takes what was read from the log for this listener alone.
+    /// Takes messages that were read from the log for this listener alone.
     fn read(&mut self, messages: Vec<Message>, mut held: Held) {
         let text: Vec<Bytes> = messages.into_iter().map(|message| message.text).collect();
         let text = Bytes::from(text.concat());
@@ -209,7 +209,7 @@ impl Listener {
         self.ready.push_back(held_by(text, held));
     }
 
-    /// Goes on from where the hub is. `None` at the end.
+    /// Resumes at the hub's position. `None` at the end.
     fn reset(&mut self) -> Option<()> {
         let (follower, hub) = self.place.hub().listen()?;
         self.at = hub;

@@ -6,24 +6,23 @@ use bytes::{Bytes, BytesMut};
 use serde_json::json;
 use wikigrove_tenant::{Commit, Link, NewNotice, Revision};
 
-/// What a stream begins with: something at once, so that the client and all proxies between see
-/// the headers, and after how many milliseconds to come back when the connection is lost.
+/// The beginning of a stream: sends the headers at once through all proxies, and sets the client's delay before it
+/// reconnects, in milliseconds.
 pub(super) const GREETING: Bytes = Bytes::from_static(b": wikigrove\nretry: 2000\n\n");
-/// What shows that both ends are still there.
+/// A comment that keeps idle connections open.
 pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
-/// An event, and where in the log whoever has it is.
+/// An event and its position in the log.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) at: Option<Revision>,
     pub(super) text: Bytes,
 }
 
-/// Messages up to this size, in bytes, are copied together; larger ones are sent as they are, the same bytes
-/// to all.
+/// Messages up to this size, in bytes, are copied into one piece; larger ones are shared by all listeners.
 const SMALL: usize = 4 << 10;
 
-/// The texts of messages, small ones joined.
+/// The texts of messages, with small ones joined.
 pub(super) fn joined(messages: impl IntoIterator<Item = Bytes>) -> VecDeque<Bytes> {
     let (mut pieces, mut small) = (VecDeque::new(), BytesMut::new());
     for text in messages {
@@ -43,17 +42,17 @@ pub(super) fn joined(messages: impl IntoIterator<Item = Bytes>) -> VecDeque<Byte
 }
 
 impl Message {
-    /// A commit.
+    /// The event for a commit.
     pub(super) fn change(commit: &Commit) -> Self {
-        // JSON as it is written here has no line breaks, which would end the field.
+        // `serde_json::to_string` writes no line breaks, which would end the field.
         let data = serde_json::to_string(commit).expect("a commit has string keys only");
         let revision = commit.revision;
         let text = format!("event: change\nid: {revision}\ndata: {data}\n\n").into();
         Self { at: Some(revision), text }
     }
 
-    /// How a link with a repository elsewhere stands. It has no id: it isn't part of the log, and nobody can
-    /// go on from it.
+    /// The event for the state of a remote. It has no id, because it isn't part of the log and a stream can't resume
+    /// from it.
     pub(super) fn remote(at: Option<Revision>, link: &Link, notices: &[NewNotice]) -> Self {
         let state = &link.progress;
         let told = |notice: &NewNotice| json!({ "kind": notice.kind, "detail": notice.detail });
@@ -67,8 +66,8 @@ impl Message {
         Self { at, text: format!("event: remote\ndata: {data}\n\n").into() }
     }
 
-    /// The history isn't what it was; the stream goes on from `head`. In an empty wiki there is
-    /// nothing to come back to, which an empty id says.
+    /// The event for a replaced history; the stream resumes from `head`. An empty wiki has no revision to resume from,
+    /// so the id is empty.
     pub(super) fn reset(head: Option<Revision>) -> Self {
         let id = head.map(|head| head.to_string()).unwrap_or_default();
         let data = json!({ "revision": head });

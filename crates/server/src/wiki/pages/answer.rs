@@ -27,7 +27,8 @@ struct PageBody<'a> {
     modified: time::OffsetDateTime,
 }
 
-/// A page: as JSON, or its bytes for a client that prefers `text/markdown`; 304 for one that has it.
+/// The response for a page: JSON, or the bytes for a client that prefers `text/markdown`; 304 for a client that has
+/// this version.
 pub(super) fn page(wiki: &Wiki, headers: &HeaderMap, page: &Page) -> Result<Response, Problem> {
     let etag = page.summary.etag.to_string();
     if not_modified(headers, &etag) {
@@ -44,7 +45,7 @@ pub(super) fn page(wiki: &Wiki, headers: &HeaderMap, page: &Page) -> Result<Resp
     ))
 }
 
-/// The answer with a body that others read, too: in memory it is there once, and is counted once.
+/// Sets a body that responses share: its bytes are in memory and counted once.
 pub(crate) fn shared(mut response: Response, bytes: Bytes) -> Response {
     if bytes.len() as u64 > SMALL {
         response.extensions_mut().insert(Pins(bytes.clone()));
@@ -53,7 +54,7 @@ pub(crate) fn shared(mut response: Response, bytes: Bytes) -> Response {
     response
 }
 
-/// Everybody gets the same text: it is kept with the page.
+/// The JSON of a page, which is the same for all callers and cached with the page.
 fn json(page: &Page) -> Result<Bytes, Problem> {
     let summary = &page.summary;
     let content = std::str::from_utf8(&page.content).map_err(|_| {
@@ -74,7 +75,7 @@ fn json(page: &Page) -> Result<Bytes, Problem> {
     Ok(bytes.into())
 }
 
-/// An answer about a page, with the headers that all of them have.
+/// A response about a page, with the common headers.
 pub(crate) fn with_page_headers(
     wiki: &Wiki,
     etag: &str,
@@ -85,7 +86,7 @@ pub(crate) fn with_page_headers(
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    // Room for those that are added further out, too: growing takes as long as all inserting.
+    // With room for the headers of outer layers: growing costs as much as inserting all headers.
     headers.reserve(10);
     headers.insert(ETAG, quoted(etag));
     headers.insert(VARY, HeaderValue::from_static("accept, authorization"));
@@ -96,8 +97,8 @@ pub(crate) fn with_page_headers(
     response
 }
 
-/// Whether `wanted`, a kind of text, is named in `Accept` with a higher quality than JSON. What is named
-/// first wins among equals.
+/// Returns `true` if `Accept` prefers `wanted`, a text type, to JSON: by a higher quality, or by its position if both
+/// are equal.
 pub(crate) fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
     let (mut preferred, mut best) = (false, 0.0);
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -115,13 +116,13 @@ pub(crate) fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
     preferred
 }
 
-/// The value of a parameter `q`. What isn't a number counts as if it weren't there.
+/// The value of a parameter `q`; `None` if it isn't a number.
 fn quality(parameter: &str) -> Option<f32> {
     let (name, value) = parameter.split_once('=')?;
     if name.eq_ignore_ascii_case("q") { value.parse().ok() } else { None }
 }
 
-/// A save without the content that it was merged to: that can be read again.
+/// A save without the merged content, which the client can read again.
 #[derive(Serialize)]
 struct Shorter {
     #[serde(flatten)]
@@ -129,7 +130,7 @@ struct Shorter {
     truncated: bool,
 }
 
-/// A save: 201 for a new page, 200 otherwise.
+/// The response to a save: 201 for a new page, 200 otherwise.
 pub(super) fn saved(saved: &Saved) -> Response {
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
     let Saved { path, etag, revision, created, changed, merged, .. } = saved;
@@ -142,8 +143,7 @@ pub(super) fn saved(saved: &Saved) -> Response {
     response
 }
 
-/// An answer that tells of something that was done, and a shorter form of it for when there is no room for
-/// a large one.
+/// The response to a completed change. If there is no room for the full form, the shorter one is sent.
 pub(crate) fn done(
     status: StatusCode,
     whole: &impl Serialize,
@@ -181,7 +181,7 @@ mod tests {
             &["text/*"],
             &["application/json;q=0.5, text/markdown"],
             &["*/*;q=0.1", "text/markdown"],
-            // Neither types nor parameters have a case (RFC 9110, sections 5.6.6 and 8.3.1).
+            // Types and parameter names are case-insensitive (RFC 9110, sections 5.6.6 and 8.3.1).
             &["Text/Markdown"],
             &["text/markdown, application/json;Q=0.5"],
         ] {

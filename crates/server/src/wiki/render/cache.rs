@@ -1,4 +1,4 @@
-//! Rendered pages in memory.
+//! A cache of rendered pages in memory.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use wikigrove_tenant::{CacheUse, Etag, TenantId};
 
 use crate::render::Rendered;
 
-/// How much is kept, in bytes.
+/// Capacity of the cache, in bytes.
 const CAPACITY: u64 = 32 << 20;
-/// What an entry costs besides its text, in bytes.
+/// Overhead of an entry besides its text, in bytes.
 const OVERHEAD: usize = 800;
 /// What an allocation costs besides what is in it, in bytes.
 const ALLOCATION: usize = 16;
@@ -22,8 +22,8 @@ const LIST: usize = 48;
 const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
 const NODE_FILLED: usize = 6;
 
-/// What a rendered page depends on, besides what exists in the wiki. With the wiki's id in it, no
-/// wiki is answered from another one's entry.
+/// The inputs of a rendered page, besides what exists in the wiki. The key contains the wiki's id,
+/// so entries are never shared between wikis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) wiki: TenantId,
@@ -31,11 +31,11 @@ pub(super) struct Key {
     pub(super) path: String,
     pub(super) etag: Etag,
     pub(super) style: LinkStyle,
-    /// Whether wiki links find pages by name.
+    /// True if wiki links find pages by name.
     pub(super) by_name: bool,
 }
 
-/// A page as it was rendered when it led to `found`.
+/// A rendered page, valid as long as its links resolve to `found`.
 pub(crate) struct Entry {
     /// The candidates of its links.
     pub(super) wanted: Arc<Vec<Sought>>,
@@ -99,9 +99,9 @@ fn of_value(value: &Value) -> usize {
 pub(super) struct Cache(moka::sync::Cache<Key, Arc<Entry>>);
 
 impl Cache {
-    /// How full it is.
+    /// Number and size of the cached entries.
     pub(super) fn usage(&self) -> CacheUse {
-        // What was put in or taken out of late may not be counted yet.
+        // Pending inserts and removals aren't counted before this.
         self.0.run_pending_tasks();
         let (entries, bytes) = (self.0.entry_count(), self.0.weighted_size());
         CacheUse { entries, bytes, capacity: CAPACITY }

@@ -1,4 +1,4 @@
-//! From a page to its HTML, with what was rendered before remembered.
+//! Renders pages, with a cache.
 
 use std::collections::HashMap;
 use std::io;
@@ -33,7 +33,7 @@ pub(crate) struct Rendering {
     budget: ByteBudget,
 }
 
-/// A page, and what its links lead to: all that its HTML depends on.
+/// A page and the targets of its links: all inputs of its HTML.
 pub(crate) struct Prepared {
     pub(crate) page: Arc<Page>,
     key: Key,
@@ -56,7 +56,7 @@ impl Rendering {
         self.cache.usage()
     }
 
-    /// Reads a page, now or as it was in the commit `at`, and looks up what it links to.
+    /// Reads a page, at present or in the commit `at`, and looks up the targets of its links.
     pub(crate) async fn prepare(
         &self,
         wiki: &Wiki,
@@ -98,7 +98,7 @@ impl Rendering {
         Ok(Prepared { page, key, wanted, found, known, slot })
     }
 
-    /// The page as HTML.
+    /// Renders the page as HTML.
     pub(crate) async fn render(
         &self,
         wiki: &Wiki,
@@ -181,8 +181,8 @@ impl Default for Rendering {
 }
 
 impl Prepared {
-    /// The version of the answer: it changes with the page, with what exists of what it links to,
-    /// and with the renderer.
+    /// The etag of the response: it changes with the page, with the existence of its links'
+    /// targets, and with the renderer.
     pub(super) fn version(&self, media_type: &str) -> String {
         let Self { page, key, wanted, found, .. } = self;
         let mut hash = Sha256::new();
@@ -199,13 +199,13 @@ impl Prepared {
 }
 
 impl Entry {
-    /// What was rendered.
+    /// The rendered page.
     pub(crate) fn rendered(&self) -> &Rendered {
         &self.rendered
     }
 }
 
-/// What the page's links may mean.
+/// The paths and names that the page's links may refer to.
 async fn wanted(
     wiki: &Wiki,
     page: Arc<Page>,

@@ -1,4 +1,4 @@
-//! The end of what a hub handed out, for those who keep up with it.
+//! The newest messages of a hub, for listeners that have caught up.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,24 +9,24 @@ use wikigrove_tenant::Revision;
 use super::PAGE;
 use crate::wiki::events::message::Message;
 
-/// Messages that are kept at most: a listener that is further behind reads the log itself.
+/// Maximum number of messages: listeners that are further behind read the log.
 const KEPT: usize = 256;
-/// Bytes that they take at most; one message is kept in any case.
+/// Maximum size of the messages, in bytes; one message is always kept.
 const KEPT_BYTES: usize = 256 << 10;
-/// How long they are kept. Who keeps up has them in milliseconds.
+/// Time for which messages are kept. Listeners that have caught up take them within milliseconds.
 const KEPT_FOR: Duration = Duration::from_secs(5);
 
-/// The newest messages, each written once for all.
+/// The newest messages, each serialised once for all listeners.
 #[derive(Debug)]
 pub(super) struct Tail {
     at: Option<Revision>,
     messages: VecDeque<(Instant, Message)>,
     bytes: usize,
-    /// How many messages came before those.
+    /// Number of messages before these.
     before: u64,
 }
 
-/// One who keeps up, and how many messages it has.
+/// The position of a listener that has caught up.
 #[derive(Debug)]
 pub(in crate::wiki::events) struct Follower {
     has: u64,
@@ -34,25 +34,25 @@ pub(in crate::wiki::events) struct Follower {
 }
 
 impl Follower {
-    /// One who has all of it.
+    /// A follower that has all messages of `tail`.
     pub(super) fn new(tail: &Tail, news: watch::Receiver<()>) -> Self {
         Self { has: tail.before + tail.messages.len() as u64, news }
     }
 
-    /// Waits until there is something new since the last call, or since this was made.
+    /// Waits for messages since the last call, or since the follower was made.
     pub(in crate::wiki::events) async fn news(&mut self) {
-        // An error says that the hub is gone, which is seen there, too.
+        // An error means that the hub has ended, which the next `take` reports, too.
         let _ = self.news.changed().await;
     }
 }
 
-/// What is new to a follower.
+/// The new messages for a follower.
 #[derive(Debug)]
 pub(in crate::wiki::events) enum Taken {
-    /// These, of which there is one at least; there may be more.
+    /// At least one message; there may be more.
     Messages(Vec<Message>),
     Nothing,
-    /// Something that isn't kept any more: the log has it.
+    /// Messages were dropped already: they must be read from the log.
     Missed,
 }
 
@@ -74,7 +74,7 @@ impl Tail {
         }
     }
 
-    /// Forgets what is older than anybody needs.
+    /// Drops messages older than [`KEPT_FOR`].
     pub(super) fn forget_old(&mut self) {
         while self.messages.front().is_some_and(|(since, _)| since.elapsed() > KEPT_FOR) {
             self.forget_first();
