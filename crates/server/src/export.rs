@@ -129,7 +129,7 @@ async fn tables(wiki: &Wiki, report: &mut ExportReport) -> Result<Tables, Import
     let row = tables.preferences.iter().find(|(name, _)| name.eq_ignore_ascii_case(CASE));
     let case = match row {
         Some((_, value)) => case_mode(value.as_deref()),
-        // In a wiki that wasn't imported from OtterWiki, files have the same case as their pages.
+        // Without this preference, files are named like their pages; capitals show that case matters.
         None if wiki.survey().await?.with_capitals.iter().any(|name| name.ends_with(".md")) => {
             tables.preferences.push((CASE.to_owned(), Some("True".to_owned())));
             CaseMode::Retain

@@ -1,8 +1,7 @@
-//! Bringing in a git repository or bundle with its whole history, or an OtterWiki or an exported wiki
-//! with all that belongs to it.
+//! Imports a git repository or bundle with its whole history, or an OtterWiki or exported wiki with all its data.
 //!
-//! Everything is read and checked before the first change, and the wiki appears complete and indexed
-//! or not at all. The source is never written to, and nothing in it is run.
+//! The source is read and checked before the first change, and the wiki appears complete and indexed or not at all. The
+//! source is never written to, and nothing in it is executed.
 
 pub mod all;
 mod archived;
@@ -36,20 +35,19 @@ use repository::Repository;
 use source::{Source, recognise};
 pub use update::{rehearse_update, update};
 
-/// What an import is doing.
+/// The current step of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// git is working: what it does, and how much of it is done, in percent.
+    /// git is working: its current step, and the progress of that in percent.
     Git(&'a str, u8),
     /// The index is being built.
     Index(IndexProgress),
 }
 
-/// How an import is to be made.
+/// Options of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The subjects of people by their addresses, for their drafts. Who isn't here becomes
-    /// `mailto:` and the address.
+    /// The subjects of draft authors by mail address. Other authors get `mailto:` and their address.
     pub subjects: BTreeMap<String, String>,
 }
 
@@ -59,12 +57,11 @@ impl Options {
     }
 }
 
-/// Creates a wiki from what is at `source`: the branch its HEAD names with the whole history and, of
-/// an OtterWiki, preferences, drafts and accounts. The wiki appears complete and indexed, or not at
-/// all.
+/// Creates a wiki from `source`: the branch of its HEAD with the whole history and, from an OtterWiki, preferences,
+/// drafts and accounts. The wiki appears complete and indexed, or not at all.
 ///
 /// # Errors
-/// The source isn't understood, has no branch, or is damaged; the slug is taken; the disk is full.
+/// The source isn't recognised, has no branch, or is damaged; the slug is taken; the disk is full.
 pub async fn import(
     platform: &Platform,
     mut new: NewTenant,
@@ -90,7 +87,7 @@ pub async fn import(
             kept.map_err(|error| storage::Error::Repository(Box::new(error)))
         };
         let report = prepared.fill(dir, options, Some(lock), keep, progress)?;
-        // Whoever waits for it waits below.
+        // If the receiver is gone, the error is returned below.
         let _ = done.send(report);
         Ok(())
     };
@@ -98,8 +95,7 @@ pub async fn import(
     Ok((tenant, report.try_recv().unwrap_or_default()))
 }
 
-/// Does all that [`import`] does, in a directory that is gone afterwards, and says what came of it.
-/// `data` is only looked at.
+/// Does all that [`import`] does in a temporary directory, and returns the report. `data` is only read.
 ///
 /// # Errors
 /// As [`import`].
@@ -120,7 +116,7 @@ pub fn rehearse(
     Ok(Report { dry_run: true, ..report })
 }
 
-/// A directory to try things in.
+/// A temporary directory for a dry run.
 struct Scratch(tempfile::TempDir);
 
 impl Scratch {
@@ -146,7 +142,7 @@ impl Scratch {
     }
 }
 
-/// A source that was read as far as it can be without its history.
+/// A source that was read and checked except for its history.
 struct Prepared {
     work_tree: Option<PathBuf>,
     branch: String,
@@ -155,7 +151,7 @@ struct Prepared {
     report: Report,
 }
 
-/// The branch that is taken and its commit. Says in the report which others aren't.
+/// Selects the branch to import and its commit. The other branches are added to the report.
 fn taken(
     path: &Path,
     refs: git::Refs,
@@ -170,13 +166,13 @@ fn taken(
     Ok((branch, refs.head))
 }
 
-/// Where the history is.
+/// The location of the history.
 enum History {
-    /// In a bundle that git reads; whether its HEAD is detached, and the commit that it names.
+    /// A bundle that git reads: its path, whether its HEAD is detached, and the commit of its HEAD.
     Bundle(PathBuf, bool, Option<Revision>),
-    /// In a repository that git doesn't get to see, on this branch and commit.
+    /// A repository that git isn't run in, with the branch and commit to import.
     Repository(Repository, String, Revision),
-    /// In an exported wiki, with everything else.
+    /// An exported wiki, with all its data.
     Archive(Box<Incoming>),
 }
 
@@ -225,7 +221,7 @@ impl Prepared {
         }
     }
 
-    /// Fills the new wiki's directory. Runs on a thread of its own.
+    /// Fills the new wiki's directory. Runs on its own thread.
     fn fill(
         mut self,
         dir: &Path,
@@ -268,13 +264,12 @@ impl Prepared {
         wiki.update_index(|commits| progress(Progress::Index(commits)))?;
         self.look_around(&wiki, &repo)?;
         wiki.close()?;
-        // git synced its pack at most; what else it wrote has to be on the disk before the wiki
-        // exists.
+        // git syncs only its pack; its other files have to be durable before the wiki exists.
         sync_filesystem(dir)?;
         Ok(self.report)
     }
 
-    /// Says what is in the history, and what isn't.
+    /// Adds the contents of the history to the report, and its oddities.
     fn look_around(&mut self, wiki: &storage::Wiki, repo: &Path) -> Result<(), storage::Error> {
         self.report.head = wiki.head()?.map(|head| head.to_string());
         let survey = wiki.survey()?;

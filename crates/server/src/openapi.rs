@@ -743,9 +743,9 @@ pub struct Preferences {
     pub sidebar_menutree_maxdepth: Option<u32>,
     /// True to sort the tree case-insensitively.
     pub sidebar_menutree_ignore_case: Option<bool>,
-    /// Whether wiki links find the only page of a name in whatever directory; true by default.
+    /// True if wiki links find the only page of a name in any directory; true by default.
     pub links_by_name: Option<bool>,
-    /// Whether pages show images of other sites; true by default.
+    /// True if pages show images of other sites; true by default.
     pub external_images: Option<bool>,
     /// `off` (the default) or `otterwiki`: whether such addresses lead to the pages, too.
     pub legacy_urls: Option<String>,

@@ -1,9 +1,8 @@
-//! Pages as HTML that is safe to show: nothing in it runs, loads from elsewhere what isn't an
-//! image, or takes the place of what surrounds it.
+//! Renders pages as HTML that is safe to show: it executes nothing, loads nothing from other hosts but images, and
+//! can't cover its surroundings.
 //!
-//! This is pure: what exists in the wiki is looked up by the caller, between [`wanted`] and
-//! [`Renderer::render`]. Every input takes bounded time and memory; what is over a limit is shown as
-//! the plain text that it is.
+//! Rendering is pure: the caller looks up what exists in the wiki, between [`wanted`] and [`Renderer::render`]. Every
+//! input takes bounded time and memory; a page over a limit is shown as plain text.
 
 mod autolinks;
 mod body;
@@ -33,52 +32,52 @@ pub use headings::Heading;
 /// Changes with everything that renders a page differently.
 pub const VERSION: u32 = 5;
 
-/// What is known about a page besides its text.
+/// The context of a page, besides its text.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
-    /// The page.
+    /// The page's path.
     pub page: &'a ExistingPath,
     /// The path of the wiki's base, such as `/w/garden`; empty at the root of a host.
     pub base: &'a str,
-    /// Which side of a wiki link is its target.
+    /// The side of a wiki link that is its target.
     pub style: LinkStyle,
-    /// Whether wiki links find pages by name.
+    /// True if wiki links find pages by name.
     pub by_name: bool,
-    /// What each link leads to. A link that isn't here wasn't looked up, and is shown as text.
+    /// The targets of the links. A link without an entry is shown as text.
     pub found: &'a HashMap<Sought, Resolved>,
 }
 
-/// A page as it is shown.
+/// A rendered page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rendered {
-    /// Safe HTML, to be put into any page.
+    /// Safe HTML, which can be inserted into any page.
     pub html: String,
     /// The headings, in order.
     pub headings: Vec<Heading>,
-    /// The data that the page begins with.
+    /// The parsed front matter.
     pub front_matter: Option<Value>,
-    /// Why there is none, although the page begins with a block for it.
+    /// The error in the front matter, if it can't be parsed.
     pub front_matter_error: Option<String>,
-    /// What the page links to in the wiki, each target once for each way of linking.
+    /// The page's links within the wiki, one for each target and kind.
     pub links: Vec<RenderedLink>,
-    /// Whether the page is shown as plain text, because rendering it would take too much.
+    /// True if the page is shown as plain text, because rendering it would be too expensive.
     pub plain: bool,
-    /// Whether only the beginning of the plain text is shown, because all of it would be too large.
+    /// True if the plain text is truncated, because it is too large.
     pub truncated: bool,
-    /// The encoding that the page was decoded from, if it isn't UTF-8: it is shown as well as it could be read.
+    /// The encoding that the page was decoded from, if it isn't UTF-8; undecodable bytes are replaced.
     pub encoding: Option<&'static str>,
 }
 
-/// A link that leads somewhere in the wiki.
+/// A link within the wiki.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct RenderedLink {
     /// The path of the page or attachment.
     pub target: String,
     /// `wiki`, `embed`, `link` or `image`.
     pub kind: &'static str,
-    /// Whether it exists.
+    /// True if the target exists.
     pub exists: bool,
-    /// Whether several have the name, so that the link has to say which one is meant.
+    /// True if several pages or attachments have the name, so that the link needs a longer path.
     #[serde(rename = "ambiguous", skip_serializing_if = "std::ops::Not::not")]
     pub is_ambiguous: bool,
 }
@@ -97,8 +96,8 @@ impl RenderedLink {
     }
 }
 
-/// What the page's links may mean, each once: what has to be looked up before it is rendered. Of a
-/// page with very many links, those that come first.
+/// The distinct paths and names that the page's links may refer to, which must be looked up before rendering. Limited
+/// to the first ones if a page has very many links.
 pub fn wanted(page: &ExistingPath, text: &str, style: LinkStyle, by_name: bool) -> Vec<Sought> {
     if text.len() > limits::TEXT {
         return Vec::new();
@@ -120,15 +119,15 @@ pub fn wanted(page: &ExistingPath, text: &str, style: LinkStyle, by_name: bool) 
     wanted.into_iter().collect()
 }
 
-/// Renders pages. Making one takes as long as rendering a small page.
+/// A renderer of pages. Creating one takes as long as rendering a small page.
 pub struct Renderer {
     cleaner: ammonia::Builder<'static>,
-    /// Marks what is ours in the HTML that is cleaned. Nobody who writes a page can guess it.
+    /// Marks our own ids in the HTML that is cleaned. Random, so that an author can't guess it.
     marker: String,
 }
 
 impl Renderer {
-    /// A renderer, for any number of wikis.
+    /// Creates a renderer, for any number of wikis.
     pub fn new() -> Self {
         let [one, other] = [0, 1].map(|n: u8| RandomState::new().hash_one(n));
         let marker = format!("x{one:016x}{other:016x}-");

@@ -1,11 +1,10 @@
-//! A wiki as a browser shows it: pages to be read, and nothing that runs. Editing and signing in are
-//! for the app in front.
+//! A wiki as HTML for browsers: pages to read, and no scripts. Editing and signing in are the application's.
 //!
-//! Everything here is what the API answers, in another form: who may read what, the limits and the
-//! cursors are the API's own. The addresses are `{base}/{page}`, and `{base}/-/…` for what is no page.
+//! The content is that of the API in another form, with the same rights, limits and cursors. The URLs are
+//! `{base}/{page}`, and `{base}/-/…` for everything else.
 //!
-//! Pages whose paths begin with `api/`, `git/`, `-/` or `.well-known/` are reached by the API only.
-//! So are `robots.txt` and `favicon.ico`, which say something to programs at the root of a host.
+//! Pages whose paths begin with `api/`, `git/`, `-/` or `.well-known/` are available through the API only. The same
+//! holds for `robots.txt` and `favicon.ico`, which have a meaning at the root of a host.
 
 mod answer;
 mod error;
@@ -49,8 +48,7 @@ pub(crate) fn routes(rendering: &Rendering) -> Routes {
         .with_state(rendering)
 }
 
-/// What answers at a wiki's base without a slash at its end, from where no relative address of it
-/// would lead below it.
+/// Redirects a wiki's base without a trailing slash, against which relative URLs would resolve wrongly.
 pub(crate) fn without_slash() -> Routes {
     Routes::new().plain(Needs::READ, "/", get(add_slash)).plain(
         Needs::READ,
@@ -64,12 +62,12 @@ async fn add_slash(OriginalUri(uri): OriginalUri) -> Response {
     redirect(&format!("{}/{query}", uri.path()))
 }
 
-/// A redirect for good, to a path of this host.
+/// A permanent redirect, to a path of this host.
 fn redirect(to: &str) -> Response {
     redirect_with(StatusCode::PERMANENT_REDIRECT, to)
 }
 
-/// A redirect that may lead elsewhere another time.
+/// A temporary redirect.
 fn redirect_for_now(to: &str) -> Response {
     redirect_with(StatusCode::TEMPORARY_REDIRECT, to)
 }
@@ -80,7 +78,7 @@ fn redirect_with(status: StatusCode, to: &str) -> Response {
     (status, [(LOCATION, to), (REFERRER_POLICY, no_referrer)]).into_response()
 }
 
-/// What search engines read on a host that the wiki has to itself.
+/// The `robots.txt` of a host that serves one wiki.
 async fn robots(frame: Frame) -> &'static str {
     match frame.presentation.allows_robots {
         true => "User-agent: *\nDisallow: /-/\n",

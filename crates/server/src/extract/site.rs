@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 
-/// Whether the server is reached from outside by TLS; an extension of requests.
+/// True if clients reach the server by TLS; an extension of requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IsSecure(pub(crate) bool);
 

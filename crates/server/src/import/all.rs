@@ -1,4 +1,4 @@
-//! Importing everything below one directory.
+//! Imports all wikis in a directory.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use super::ImportError;
 use super::foreign::{Folder, Kind, link};
 use super::source::recognise;
 
-/// A directory that would become a wiki, and under which name.
+/// A directory that can be imported, and the name of the wiki.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Where it is.
+    /// The path of the directory.
     pub path: PathBuf,
-    /// The name made of the directory's, or why there is none.
+    /// The slug made of the directory's name, or the reason why there is none.
     pub slug: Result<Slug, String>,
 }
 
-/// The directories directly in `dir` that can be imported, and how many others there are.
+/// Returns the directories directly in `dir` that can be imported, and the number of other entries.
 ///
 /// # Errors
 /// `dir` can't be read.
@@ -37,11 +37,11 @@ pub fn candidates(dir: &Path) -> Result<(Vec<Candidate>, usize), ImportError> {
                 directories += 1;
                 match recognise(&path) {
                     Err(ImportError::Unknown { .. }) => continue,
-                    // What is wrong with it is said when it is imported.
+                    // Defects of the source are reported by its import.
                     _ => slug_of(&name.to_string_lossy()),
                 }
             }
-            // What it leads to may not be the owner's who put it there.
+            // The owner of the link may have no right to the files that it leads to.
             Kind::Link if path.is_dir() => {
                 directories += 1;
                 Err(link(&path).to_string())
@@ -59,14 +59,14 @@ pub fn candidates(dir: &Path) -> Result<(Vec<Candidate>, usize), ImportError> {
     Ok((candidates, others))
 }
 
-/// A directory's name as a slug.
+/// Makes a slug of a directory's name.
 fn slug_of(name: &str) -> Result<Slug, String> {
     let plain = slugify(name, false).replace('_', "-");
     let parts: Vec<_> = plain.split('-').filter(|part| !part.is_empty()).collect();
     let joined = parts.join("-");
     let mut cut: String = joined.chars().take(58).collect();
     cut.truncate(cut.trim_end_matches('-').len());
-    // A name that is reserved, or too short for what follows, becomes one by saying what it is.
+    // A prefix makes a slug of a name that is reserved or too short.
     let slug = cut.parse().or_else(|_| format!("wiki-{cut}").parse());
     slug.map_err(|_| format!("no slug can be made of `{}`", name.escape_debug()))
 }

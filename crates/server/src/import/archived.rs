@@ -1,4 +1,4 @@
-//! An exported wiki as a source.
+//! Imports an exported wiki.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use wikigrove_tenant::{Revision, storage};
 use super::{History, ImportError, Prepared, Report, git};
 use crate::archive::{ArchiveError, Incoming, Member};
 
-/// Rows are written in transactions of so many, or of so many bytes of drafts.
+/// Size of a transaction that writes rows: number of rows, and bytes of drafts.
 const BATCH: (usize, usize) = (1000, 16 << 20);
-/// The most bytes of rows that are compared with those that are here: all of them are in memory.
+/// The largest size of rows that are compared with existing ones, in bytes: they are all in memory.
 const COMPARED: usize = 256 << 20;
-/// The longest title that is taken over, in bytes.
+/// The longest title that is imported, in bytes.
 const MAX_TITLE: usize = 1000;
 
-/// Checks the whole file, and says what isn't in it.
+/// Checks the whole file, and reports omitted data.
 pub(super) fn read(path: PathBuf, mut report: Report) -> Result<Prepared, ImportError> {
     let archive = Incoming::open(&path).map_err(|source| ImportError::Archive { path, source })?;
     let manifest = archive.manifest();
@@ -35,14 +35,14 @@ fn size(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// What people called it, if that can be shown.
+/// The wiki's title, if it can be displayed.
 pub(super) fn title(archive: &Incoming) -> Option<&str> {
     let title = archive.manifest().title.trim();
     let is_title = (1..=MAX_TITLE).contains(&title.len()) && !title.chars().any(char::is_control);
     is_title.then_some(title)
 }
 
-/// A history that git can read. What was written for that goes with it.
+/// A history that git can read. Dropping it deletes its temporary files.
 pub(super) enum Readable {
     /// A bundle.
     Extracted(PathBuf),
@@ -60,7 +60,7 @@ impl Readable {
 
 impl Drop for Readable {
     fn drop(&mut self) {
-        // In a directory that ends up either swept or complete.
+        // Errors are ignored: the directory is either swept or completed.
         let _ = match self {
             Self::Extracted(path) => std::fs::remove_file(path),
             Self::Copied(path) => std::fs::remove_dir_all(path),
@@ -69,8 +69,7 @@ impl Drop for Readable {
 }
 
 impl History {
-    /// Puts the history into a repository in a directory that is ours alone. `None`: there is no commit in
-    /// it.
+    /// Writes the history into a repository in a directory of our own. `None` if it has no commits.
     pub(super) fn in_dir(
         &self,
         dir: &Path,
@@ -98,7 +97,7 @@ impl History {
         Ok(Some(copied))
     }
 
-    /// The newest commit of the history; `None` if there is none.
+    /// The newest commit of the history; `None` if it has no commits.
     pub(super) fn head(&self) -> Option<Revision> {
         match self {
             Self::Bundle(_, _, head) => *head,
@@ -107,7 +106,7 @@ impl History {
         }
     }
 
-    /// The error of a fetch that failed, with what helps if grafts stand in for what is missing.
+    /// Adds advice to the error of a failed fetch if grafts replace missing commits.
     pub(super) fn explained(&self, error: ImportError) -> ImportError {
         match (self, error) {
             (
@@ -126,7 +125,7 @@ impl History {
     }
 }
 
-/// The bundle must hold the branch of the manifest, at its head, and nothing else.
+/// Checks that the bundle has the branch of the manifest, at its head, and nothing else.
 fn check(archive: &Incoming, bundle: &Path) -> Result<(), ImportError> {
     let manifest = archive.manifest();
     let refs = git::refs(bundle)?;
@@ -145,7 +144,7 @@ fn damaged(archive: &Incoming) -> impl Fn(ArchiveError) -> ImportError {
     move |source| ImportError::Archive { path: path.clone(), source }
 }
 
-/// Puts all rows into a new wiki, a few at a time.
+/// Writes all rows into a new wiki, in transactions of [`BATCH`].
 pub(super) fn put_rows(archive: &Incoming, wiki: &storage::Wiki) -> Result<(), storage::Error> {
     let mut batch = Tables::default();
     let (mut rows, mut bytes) = (0, 0);
@@ -180,7 +179,7 @@ impl From<ArchiveError> for Failed {
     }
 }
 
-/// All rows at once, to be compared with those that are here.
+/// Reads all rows at once, to compare them with the existing ones.
 pub(super) fn tables(archive: &Incoming) -> Result<Tables, ImportError> {
     let mut tables = Tables::default();
     let add = |row| {
@@ -191,13 +190,13 @@ pub(super) fn tables(archive: &Incoming) -> Result<Tables, ImportError> {
     Ok(tables)
 }
 
-/// Puts the app's database where the app looks for it.
+/// Puts the embedding application's database at the path where that application opens it.
 pub(super) fn put_app_db(archive: &Incoming, dir: &Path) -> Result<(), ImportError> {
     let to = dir.join(Member::AppDb.name());
     archive.extract(Member::AppDb, &to).map(drop).map_err(damaged(archive))
 }
 
-/// Says what an update leaves as it is.
+/// Reports the data that an update doesn't change.
 pub(super) fn note_kept(archive: &Incoming, report: &mut Report) {
     if archive.has(Member::AppDb) {
         report.leave("file", Member::AppDb.name(), "an update doesn't touch the one that is here");

@@ -1,4 +1,4 @@
-//! Why an import fails.
+//! Errors of imports.
 
 use std::path::PathBuf;
 
@@ -7,30 +7,30 @@ use wikigrove_tenant::{Error, Slug, storage};
 
 use crate::archive::ArchiveError;
 
-/// Why a source can't be imported.
+/// An error of an import.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// There is nothing at this path.
+    /// The path doesn't exist or can't be read.
     #[error("`{}` can't be read: {source}", path.display())]
     Unreadable {
         /// The path as given.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// What is there is none of the things that are understood.
+    /// The path is none of the known kinds of sources.
     #[error("`{}` is neither a git repository nor a git bundle, nor the data of an OtterWiki, nor an exported wiki", path.display())]
     Unknown {
         /// The path.
         path: PathBuf,
     },
-    /// A part of the source may lead to what isn't part of it.
+    /// A part of the source may lead outside of it.
     #[error("`{}` can't be imported: {why}", path.display())]
     Foreign {
         /// The part.
         path: PathBuf,
-        /// What is wrong with it, and what helps.
+        /// The problem, and advice.
         why: String,
     },
     /// The source has no branch to take.
@@ -39,10 +39,10 @@ pub enum ImportError {
         /// The path.
         path: PathBuf,
     },
-    /// An object of the history is broken, or would do harm.
+    /// An object of the history is damaged or dangerous.
     #[error("the history can't be imported: {finding}; nothing was changed")]
     Refused {
-        /// The object, and what is wrong with it.
+        /// The object and its problem.
         finding: Finding,
     },
     /// Commits name parents that the source doesn't have.
@@ -51,7 +51,7 @@ pub enum ImportError {
          with --depth, and a bundle has to be made of the whole branch"
     )]
     CutOff,
-    /// git fetched without a complaint, and the branch isn't there.
+    /// git reported success, but didn't fetch the branch.
     #[error("`{branch}` didn't arrive: its history is cut off (shallow) or damaged")]
     NotArrived {
         /// The branch.
@@ -62,18 +62,18 @@ pub enum ImportError {
     Source {
         /// The part.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The storage error.
         source: storage::Error,
     },
-    /// An exported wiki is damaged, or not one that this program knows.
+    /// An exported wiki is damaged, or has an unknown version.
     #[error("`{}` can't be imported: {source}", path.display())]
     Archive {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem of the file.
         source: ArchiveError,
     },
-    /// The wiki has changes of its own, or the source has another history.
+    /// The wiki has commits that the source doesn't have, or the source's history was replaced.
     #[error(
         "`{slug}` has changes that the source doesn't have, so it can't simply follow it; nothing was changed"
     )]
@@ -81,7 +81,7 @@ pub enum ImportError {
         /// The wiki.
         slug: Slug,
     },
-    /// There is a wiki, or at least a directory, of this name.
+    /// A wiki or directory of this name exists.
     #[error("the slug `{slug}` is taken")]
     Taken {
         /// The name.
@@ -92,19 +92,19 @@ pub enum ImportError {
     Git {
         /// The subcommand.
         command: &'static str,
-        /// What git said last.
+        /// The end of git's output.
         detail: String,
     },
     /// The wiki could not be created or changed.
     #[error(transparent)]
     Platform(#[from] Error),
-    /// A wiki that was made to see how it would go could not be.
+    /// The temporary wiki of a dry run could not be created.
     #[error(transparent)]
     Storage(#[from] storage::Error),
 }
 
 impl ImportError {
-    /// The same, where a wiki's directory is being filled.
+    /// The same error as a storage error, for code that fills a wiki's directory.
     pub(super) fn boxed(self) -> storage::Error {
         storage::Error::Repository(Box::new(self))
     }

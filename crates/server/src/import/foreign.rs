@@ -1,8 +1,8 @@
-//! A directory that a stranger filled.
+//! A directory with untrusted content.
 //!
-//! A link in it may lead to another wiki's files, which whoever imports it can read. So everything below it
-//! is opened step by step, and no step follows a link. A name that leads out of it some other way, as git
-//! knows several of, is for the reader of that name to refuse.
+//! A symbolic link in it may lead to another wiki's files, which the importing process can read. So all paths below it
+//! are opened component by component, without following links. Names that leave the directory in other ways, such as
+//! git's alternates, are refused by the code that reads them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::ImportError;
 
-/// The most names of one directory that are looked at.
+/// Maximum number of entries that are read of one directory.
 const NAMES: usize = 1_000_000;
 
 /// A directory below which no link is followed.
@@ -26,7 +26,7 @@ pub(super) struct Folder {
     path: PathBuf,
 }
 
-/// What a name in a directory stands for.
+/// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
@@ -51,14 +51,14 @@ impl Folder {
     /// Opens the directory itself.
     ///
     /// # Errors
-    /// It is a link, no directory, or can't be read.
+    /// It is a link, isn't a directory, or can't be read.
     pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
         let opened = openat(CWD, path, OFlags::DIRECTORY | flags(), Mode::empty());
         let dir = opened.map_err(|error| unreadable(path, error))?;
         Ok(Self { dir, path: path.to_owned() })
     }
 
-    /// The same directory once more.
+    /// Duplicates the handle.
     ///
     /// # Errors
     /// There are no descriptors left.
@@ -68,12 +68,12 @@ impl Folder {
         Ok(Self { dir: cloned.map_err(failed)?, path: self.path.clone() })
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The directory of this name; `None` if there is none, or something that isn't one.
+    /// Opens the subdirectory of this name; `None` if there is none, or the entry isn't a directory.
     ///
     /// # Errors
     /// It is a link, or can't be read.
@@ -82,7 +82,7 @@ impl Folder {
         Ok(dir.map(|dir| Self { dir, path: self.path.join(name.as_ref()) }))
     }
 
-    /// The directory that this one is in, by now.
+    /// Opens the current parent directory.
     ///
     /// # Errors
     /// It can't be opened.
@@ -93,7 +93,7 @@ impl Folder {
         Ok(Self { dir, path: path.to_owned() })
     }
 
-    /// The file of this name; `None` if there is none, or something that isn't one.
+    /// Opens the file of this name; `None` if there is none, or the entry isn't a file.
     ///
     /// # Errors
     /// It is a link, or can't be read.
@@ -101,10 +101,10 @@ impl Folder {
         Ok(self.open_as(name.as_ref(), Kind::File)?.map(File::from))
     }
 
-    /// What is in the file of this name, up to so many bytes.
+    /// Reads the file of this name, up to `most` bytes.
     ///
     /// # Errors
-    /// It is a link, larger, or can't be read.
+    /// It is a link, is larger, or can't be read.
     pub(super) fn read(
         &self,
         name: impl AsRef<OsStr>,
@@ -124,10 +124,10 @@ impl Folder {
         Ok(Some(content))
     }
 
-    /// What this name stands for; `None`: nothing.
+    /// The kind of this entry; `None` if it doesn't exist.
     ///
     /// # Errors
-    /// It can't be found out.
+    /// The system can't tell.
     pub(super) fn kind(&self, name: impl AsRef<OsStr>) -> Result<Option<Kind>, ImportError> {
         match statat(&self.dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(Kind::of(FileType::from_raw_mode(found.st_mode)))),
@@ -136,7 +136,7 @@ impl Folder {
         }
     }
 
-    /// The names in it, in order, and what they stand for.
+    /// The entries of the directory with their kinds, sorted by name.
     ///
     /// # Errors
     /// It can't be read; there are too many.
@@ -153,7 +153,7 @@ impl Folder {
                 let why = format!("it has more than {NAMES} names");
                 return Err(ImportError::Foreign { path: self.path.clone(), why });
             }
-            // Not every file system says it in the directory.
+            // Some file systems don't store the kind in the directory.
             let kind = match entry.file_type() {
                 FileType::Unknown => self.kind(name)?,
                 kind => Some(Kind::of(kind)),
@@ -166,7 +166,7 @@ impl Folder {
 
     fn open_as(&self, name: &OsStr, wanted: Kind) -> Result<Option<OwnedFd>, ImportError> {
         let path = || self.path.join(name);
-        // Looked at first: opening a device may do something.
+        // Checked before opening: opening a device may have effects.
         match self.kind(name)? {
             Some(kind) if kind == wanted => {}
             Some(Kind::Link) => return Err(link(&path())),
@@ -174,14 +174,14 @@ impl Folder {
         }
         let opened = openat(&self.dir, name, flags(), Mode::empty());
         let opened = opened.map_err(|error| unreadable(&path(), error))?;
-        // It may have been replaced in between, by something else than a link.
+        // The entry may have been replaced in between, though not by a link, which isn't followed.
         let found = rustix::fs::fstat(&opened).map_err(|error| unreadable(&path(), error))?;
         let kind = Kind::of(FileType::from_raw_mode(found.st_mode));
         Ok((kind == wanted).then_some(opened))
     }
 }
 
-/// Opening never follows a link, and never waits for the other end of a pipe.
+/// Never follows a link, and never waits for the other end of a pipe.
 fn flags() -> OFlags {
     OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
@@ -193,18 +193,18 @@ fn unreadable(path: &Path, error: Errno) -> ImportError {
     }
 }
 
-/// Why a link isn't followed.
+/// The error for a link.
 pub(super) fn link(path: &Path) -> ImportError {
     let why = "it is a link, which may lead to files of others; put there what it leads to";
     ImportError::Foreign { path: path.to_owned(), why: why.to_owned() }
 }
 
-/// Puts an open file at a path of ours: as a second name of it, or as a copy where that can't be.
+/// Puts an open file at a path of our own: as a hard link, or as a copy where that is impossible.
 ///
 /// # Errors
 /// The path exists; the disk is full.
 pub(super) fn put(file: &mut File, to: &Path) -> io::Result<()> {
-    // The name of the file that is open, whatever its own name leads to by now.
+    // The descriptor's path names the open file, even if the original path has been replaced.
     let open = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     if rustix::fs::linkat(CWD, open, CWD, to, AtFlags::SYMLINK_FOLLOW).is_ok() {
         return Ok(());

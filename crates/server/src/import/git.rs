@@ -1,4 +1,4 @@
-//! The git program, as a reader of local repositories and bundles.
+//! The git program, used to read local repositories and bundles.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -11,10 +11,10 @@ pub(crate) use wikigrove_tenant::storage::git_program::command as git;
 
 use super::ImportError;
 
-/// Where commits are fetched to before the branch is moved. Nobody who clones sees it.
+/// The ref that commits are fetched to before the branch is moved. Clones don't see it.
 const INCOMING: &str = "refs/wiki/incoming";
 
-/// The branch of a wiki whose source has none: its HEAD is detached.
+/// The branch of a wiki whose source has a detached HEAD.
 const DETACHED_AS: &str = "refs/heads/main";
 
 /// The branches of a source.
@@ -26,13 +26,13 @@ pub(crate) struct Refs {
     pub(crate) branch: Option<String>,
     /// True if no branch of the source is at that commit.
     pub(crate) is_detached: bool,
-    /// Its commit.
+    /// The commit of that branch.
     pub(crate) head: Option<Revision>,
     /// The other branches and tags.
     pub(crate) others: Vec<String>,
 }
 
-/// Asks a repository of ours, or a bundle, for its branches.
+/// Lists the branches of a bundle, or of a repository of our own.
 pub(crate) fn refs(source: &Path) -> Result<Refs, ImportError> {
     let mut command = git();
     command.args(["ls-remote", "--symref", "--"]).arg(source);
@@ -41,7 +41,7 @@ pub(crate) fn refs(source: &Path) -> Result<Refs, ImportError> {
 }
 
 impl Refs {
-    /// Reads what `ls-remote --symref` prints.
+    /// Parses the output of `ls-remote --symref`.
     pub(super) fn of(listed: &str) -> Self {
         let lines = || listed.lines().filter_map(|line| line.split_once('\t'));
         let at_head = || lines().find(|(id, name)| *name == "HEAD" && !id.starts_with("ref: "));
@@ -59,15 +59,14 @@ impl Refs {
     }
 }
 
-/// The files in a work tree that aren't as in the repository's HEAD, each with whether it is new,
-/// changed, missing or ignored. The repository's own configuration is used and none that a stranger
-/// may have put beside the work tree.
+/// The files in a work tree that differ from the repository's HEAD, each marked as new, changed, missing or ignored.
+/// Only the configuration of the given repository is used, never an untrusted one beside the work tree.
 pub(super) fn uncommitted(
     repo: &Path,
     work_tree: &Path,
 ) -> Result<Vec<(&'static str, String)>, ImportError> {
     let unusable = |error| failed("status", &format!("the repository can't be found: {error}"));
-    // Absolute, because git looks for it from the work tree.
+    // Absolute, because git resolves it from the work tree.
     let repo = repo.canonicalize().map_err(unusable)?;
     let scratch = tempfile::Builder::new().prefix(".tmp-").tempdir_in(&repo).map_err(|error| {
         failed("status", &format!("no directory can be made in {}: {error}", repo.display()))
@@ -91,7 +90,7 @@ pub(super) fn uncommitted(
         "--no-renames",
         "--untracked-files=all",
         "--ignored",
-        // git would ask each of them with a configuration of its own.
+        // git would run in each submodule, with the submodule's own configuration.
         "--ignore-submodules=all",
     ]);
     let listed = output("status", &mut status)?;
@@ -109,7 +108,7 @@ pub(super) fn uncommitted(
         .collect())
 }
 
-/// Fetches a branch beside our own and returns its commit.
+/// Fetches a branch without moving our own, and returns its commit.
 pub(super) fn fetch_beside(
     repo: &Path,
     source: &Path,
@@ -126,17 +125,17 @@ pub(super) fn fetch_beside(
     let commit = format!("{INCOMING}^{{commit}}");
     let mut find = in_repo();
     find.args(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]);
-    // git leaves out what it can't take, and doesn't call that a failure.
+    // git omits refs that it can't fetch, without an error.
     let found = output("rev-parse", &mut find)
         .map_err(|_| ImportError::NotArrived { branch: branch.to_owned() })?;
-    // The commits stay; the name was only for the way here.
+    // The commits stay in the repository; the ref was needed for the fetch only.
     output("update-ref", in_repo().args(["update-ref", "-d", INCOMING]))?;
     let text = String::from_utf8_lossy(&found);
     text.trim().parse().map_err(|_| failed("rev-parse", "the branch names no commit"))
 }
 
-/// A copy of a repository in `dir`, with a work tree and without ties to the original. Links are
-/// written as files: they could lead anywhere.
+/// Clones a repository into `dir`, with a work tree and without shared objects. Symbolic links are written as files,
+/// because they could lead anywhere.
 pub(crate) fn clone(repo: &Path, branch: Option<&str>, dir: &Path) -> Result<(), ImportError> {
     let Some(branch) = branch.and_then(|name| name.strip_prefix("refs/heads/")) else {
         output(
@@ -157,7 +156,7 @@ pub(crate) fn clone(repo: &Path, branch: Option<&str>, dir: &Path) -> Result<(),
     Ok(())
 }
 
-/// Runs a command to its end and returns what it printed.
+/// Runs a command to completion and returns its output.
 fn output(name: &'static str, command: &mut Command) -> Result<Vec<u8>, ImportError> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| missing(name, &error))?;
     if !output.status.success() {
@@ -166,7 +165,7 @@ fn output(name: &'static str, command: &mut Command) -> Result<Vec<u8>, ImportEr
     Ok(output.stdout)
 }
 
-/// Reads what `ls-remote --symref` prints.
+/// The branch of HEAD in the output of `ls-remote --symref`.
 fn head_branch(refs: &str) -> Option<String> {
     let mut head = None;
     let mut branches = Vec::new();
@@ -186,20 +185,20 @@ fn head_branch(refs: &str) -> Option<String> {
     found.or_else(|| branches.iter().find(is_head)).map(|(_, name)| (*name).to_owned())
 }
 
-/// Words of git about a history whose beginning is missing.
+/// Messages of git about a history whose beginning is missing.
 const CUT_OFF: [&str; 2] = ["lacks these prerequisite commits", "Failed to traverse parents"];
 
-/// The checks that git makes of a history that it fetches.
+/// The checks that git makes of a fetched history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Checks {
-    /// Every object.
+    /// Every object is well-formed.
     Objects,
-    /// That it is whole.
+    /// All objects are present.
     Whole,
 }
 
-/// Puts the history in a bundle into a new repository in `to`, under the name `branch`. Its objects aren't
-/// checked yet: before version 2.48 git can't be told which findings to let pass while it reads a bundle.
+/// Unpacks a bundle's history into a new repository in `to`, as the branch `branch`. Its objects aren't checked yet:
+/// before version 2.48, git can't ignore selected findings while it reads a bundle.
 pub(super) fn unbundle(
     bundle: &Path,
     branch: &str,
@@ -215,8 +214,7 @@ pub(super) fn unbundle(
     fetch(to, bundle, &format!("{from}:{branch}"), None, Checks::Whole, progress)
 }
 
-/// Fetches what `refspec` names into a bare repository. While git runs it holds `lock`, as a standard input
-/// that it doesn't read.
+/// Fetches `refspec` into a bare repository. git holds `lock` while it runs, as a standard input that it doesn't read.
 pub(super) fn fetch(
     repo: &Path,
     source: &Path,
@@ -225,7 +223,7 @@ pub(super) fn fetch(
     checks: Checks,
     progress: impl FnMut(&str, u8),
 ) -> Result<(), ImportError> {
-    // git is in another directory, from which a relative name leads elsewhere.
+    // git runs in another directory, where a relative path would be a different one.
     let source =
         &std::path::absolute(source).map_err(|error| failed("fetch", &error.to_string()))?;
     let mut command = git();
@@ -260,7 +258,7 @@ pub(super) fn fetch(
     }
 }
 
-/// Reads git's progress lines as they come and returns the others.
+/// Passes git's progress lines on as they arrive, and returns the other lines.
 fn follow(stderr: impl Read, mut progress: impl FnMut(&str, u8)) -> String {
     let mut heard = Heard::default();
     for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
@@ -269,11 +267,11 @@ fn follow(stderr: impl Read, mut progress: impl FnMut(&str, u8)) -> String {
     heard.said
 }
 
-/// What git says, piece by piece.
+/// A parser of git's output that takes it in pieces.
 #[derive(Default)]
 pub(crate) struct Heard {
     line: Vec<u8>,
-    /// The lines that don't tell of progress.
+    /// The lines that aren't progress.
     pub(crate) said: String,
 }
 
@@ -297,7 +295,7 @@ impl Heard {
     }
 }
 
-/// `Receiving objects:  45% (…)` as its parts, also where the other side says it.
+/// Parses `Receiving objects:  45% (…)`, also after `remote:`.
 fn percentage(line: &str) -> Option<(&str, u8)> {
     let line = line.strip_prefix("remote: ").unwrap_or(line);
     let (what, rest) = line.split_once(": ")?;

@@ -1,11 +1,11 @@
-//! Settings for what other wiki programs do by themselves, found out when their repository is imported.
+//! Infers preferences from an imported repository, for the built-in behaviour of other wiki programs.
 
 use wikigrove_tenant::storage::links::LinkStyle;
 use wikigrove_tenant::storage::{self, PreferenceChanges, PreferenceValue};
 
 use super::Report;
 
-/// Sets what the pages of a new wiki tell, and says so.
+/// Sets preferences inferred from the pages of a new wiki, and reports them.
 ///
 /// # Errors
 /// The repository or wiki.db can't be read or written.

@@ -1,8 +1,8 @@
-//! A linked work tree, as `git worktree add` makes it: its `.git` is a file that names a directory in the
-//! repository, where its HEAD is.
+//! A linked work tree, as made by `git worktree add`: its `.git` is a file that names a directory in the repository,
+//! which has the work tree's HEAD.
 //!
-//! Such a file can name a repository of others. So it is followed only if that directory names the work tree too,
-//! which takes the right to write the repository.
+//! Such a file could name a repository of another owner. So it is followed only if that directory names the work tree
+//! in turn, which requires write access to the repository.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 use super::ImportError;
 use super::foreign::Folder;
 
-/// The longest file that names a directory, in bytes.
+/// Maximum size of a file that names a directory, in bytes.
 const NAMED: u64 = 4096;
 
 /// The two directories of a linked work tree's repository.
 pub(super) struct Linked {
-    /// The one with the work tree's HEAD.
+    /// The directory with the work tree's HEAD.
     pub(super) head: Folder,
-    /// The one with objects and branches.
+    /// The directory with objects and branches.
     pub(super) folder: Folder,
 }
 
-/// Follows the `.git` of a work tree.
+/// Follows the `.git` file of a work tree.
 ///
 /// # Errors
 /// The repository doesn't know the work tree; a part of it is a link, or can't be read.
@@ -45,12 +45,12 @@ pub(super) fn linked(tree: &Folder) -> Result<Linked, ImportError> {
     if !is_known || !is_usual {
         return Err(elsewhere());
     }
-    // From the directory that is open, whatever its name leads to by now.
+    // Relative to the open directory, even if its name has been reused.
     let folder = head.parent()?.parent()?;
     Ok(Linked { head, folder })
 }
 
-/// A path as such a file names it: absolute, or from the directory that the file is in.
+/// Parses a path in such a file: absolute, or relative to the file's directory.
 fn path_in(dir: &Path, named: &[u8]) -> PathBuf {
     dir.join(OsStr::from_bytes(named.trim_ascii_end()))
 }

@@ -1,4 +1,4 @@
-//! What an OtterWiki directory holds besides its repository, made ready to be taken.
+//! The data of an OtterWiki besides its repository, converted for import.
 
 mod secret;
 mod settings;
@@ -17,29 +17,29 @@ use super::repository::Repository;
 use super::{ImportError, Options};
 use settings::Value;
 
-/// The largest database, or log of one, in bytes.
+/// Maximum size of the database or its write-ahead log, in bytes.
 const DATABASE: u64 = 1 << 30;
-/// The largest file of settings, in bytes.
+/// Maximum size of `settings.cfg`, in bytes.
 const SETTINGS: u64 = 1 << 20;
 
-/// Where the parts of a wiki are.
+/// The parts of a wiki's directory.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// What it is called in reports.
+    /// The kind of source in reports.
     pub(super) kind: &'static str,
     /// The repository.
     pub(super) repository: Repository,
-    /// The directory with the files as people see them, if there is one.
+    /// The directory with the checked-out files, if there is one.
     pub(super) work_tree: Option<PathBuf>,
     folder: Folder,
-    /// The name of the database in it.
+    /// The file name of the database.
     database: &'static str,
     settings: Option<String>,
-    /// Files and directories that belong to none of these.
+    /// Files and directories that are none of these.
     others: Vec<String>,
 }
 
-/// Finds the parts of an OtterWiki, or of one wiki of a platform of such, in a directory.
+/// Recognises a directory of an OtterWiki, or of one wiki of a platform of OtterWikis.
 ///
 /// # Errors
 /// A part of it is a link.
@@ -86,7 +86,7 @@ fn layout(
 }
 
 impl Layout {
-    /// Reads a copy of the database, so that not even its log changes.
+    /// Reads a copy of the database, so that not even its write-ahead log changes.
     fn tables(&self) -> Result<Tables, ImportError> {
         let path = self.folder.path().join(self.database);
         let scratch = tempfile::tempdir()
@@ -109,7 +109,7 @@ impl Layout {
     }
 }
 
-/// What is to be put into the new wiki.
+/// The data to write into the new wiki.
 pub(super) struct Plan {
     pub(super) tables: Tables,
     pub(super) secrets: Vec<(String, Secret)>,
@@ -117,7 +117,7 @@ pub(super) struct Plan {
     pub(super) case: CaseMode,
 }
 
-/// Settings of the program or the machine, not of the wiki.
+/// Settings of the program or the host, which don't belong to the wiki.
 const OF_THE_PROCESS: [&str; 14] = [
     "REPOSITORY",
     "DEBUG",
@@ -135,11 +135,11 @@ const OF_THE_PROCESS: [&str; 14] = [
     "MINIFY_HTML",
 ];
 
-/// Who may do what, as OtterWiki has it when nothing is said.
+/// Access settings, which OtterWiki has defaults for.
 const ACCESS: [&str; 3] = ["READ_ACCESS", "WRITE_ACCESS", "ATTACHMENT_ACCESS"];
 
 impl Plan {
-    /// Reads database and settings; says in the report what isn't taken.
+    /// Reads database and settings, and reports omitted data.
     pub(super) fn read(
         layout: &Layout,
         options: &Options,
@@ -160,9 +160,9 @@ impl Plan {
         note_access(&tables, report);
         report.members = tables.users.iter().filter_map(|user| hint(user, report)).collect();
         tables.drafts = drafts(&tables.drafts, case, options, report);
-        // Old addresses lead to the pages.
+        // Old URLs redirect to the pages.
         set(&mut tables, "LEGACY_URLS", "OTTERWIKI");
-        // What OtterWiki takes for granted is otherwise here.
+        // OtterWiki's default differs from ours.
         set_if_empty(&mut tables, "WIKILINK_STYLE", "TITLE_LINK");
         set_if_empty(
             &mut tables,
@@ -221,7 +221,7 @@ fn note_unread(tables: &Tables, report: &mut Report) {
     }
 }
 
-/// The database wins over the file, as in OtterWiki.
+/// The database takes precedence over the file, as in OtterWiki.
 fn case_of(tables: &Tables, layout: &Layout) -> CaseMode {
     const NAME: &str = "RETAIN_PAGE_NAME_CASE";
     let row = tables.preferences.iter().find(|(name, _)| name.eq_ignore_ascii_case(NAME));
@@ -245,7 +245,7 @@ fn case_of(tables: &Tables, layout: &Layout) -> CaseMode {
     if retains { CaseMode::Retain } else { CaseMode::Lower }
 }
 
-/// Adds what the file sets and the database doesn't: there a row wins, whatever its value.
+/// Adds the settings of the file. A row in the database takes precedence, even if it is empty.
 fn add_settings(
     tables: &mut Tables,
     secrets: &mut Vec<(String, Secret)>,
@@ -267,7 +267,7 @@ fn add_settings(
         } else {
             let mut value = value.into_row();
             let secret = secret::take(&name, &mut value);
-            // An empty row would stand for a value that isn't set.
+            // A row with an empty value would count as set.
             if secret.is_none() || value.as_deref() != Some("") {
                 tables.preferences.push((name.clone(), value));
             }
@@ -331,7 +331,7 @@ fn hint(user: &User, report: &Report) -> Option<Hint> {
     })
 }
 
-/// The drafts of people who can be told apart, under our names of pages and people.
+/// The drafts of identifiable users, with our page paths and subjects.
 fn drafts(found: &[Draft], case: CaseMode, options: &Options, report: &mut Report) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for draft in found {

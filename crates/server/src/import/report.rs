@@ -1,4 +1,4 @@
-//! What an import took, and what it didn't. Values of settings never stand here.
+//! The report of an import: imported data and omissions. It never contains values of settings.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,83 +8,83 @@ use serde::Serialize;
 use wikigrove_tenant::storage::Survey;
 use wikigrove_tenant::storage::otterwiki::CaseMode;
 
-/// So many branches and tags that aren't taken are named.
+/// Maximum number of omitted branches and tags that are named.
 const NAMED_REFS: usize = 5;
 
-/// What became of a source.
+/// The result of importing a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// The wiki.
+    /// The wiki's name in URLs.
     pub slug: String,
-    /// The directory or file it came from.
+    /// The path of the source.
     pub source: String,
-    /// What was recognised there: `git`, `otterwiki`, `platform` or `wikigrove`.
+    /// The kind of source: `git`, `otterwiki`, `platform` or `wikigrove`.
     pub kind: &'static str,
-    /// Whether nothing was changed.
+    /// True if nothing was changed.
     pub dry_run: bool,
     /// The newest revision.
     pub head: Option<String>,
-    /// Files in it.
+    /// Number of files in that revision.
     pub files: usize,
-    /// Of these, pages.
+    /// Number of pages among the files.
     pub pages: usize,
-    /// Whether page names kept their case at the source: `lower` or `retain`.
+    /// The case of page names at the source: `lower` or `retain`.
     pub case_mode: Option<&'static str>,
-    /// Rows of preferences that were taken.
+    /// Number of imported preferences.
     pub preferences: usize,
-    /// Drafts that were taken.
+    /// Number of imported drafts.
     pub drafts: usize,
-    /// Accounts that were taken, without their passwords. They give no rights here.
+    /// Number of imported accounts, without passwords. They have no rights in the new wiki.
     pub users: usize,
-    /// Settings whose values went into the secret store.
+    /// Names of the settings whose values were put into the secret store.
     pub secrets: Vec<String>,
-    /// Who might do what at the source. Nothing of it holds here.
+    /// Access settings of the source. They have no effect in the new wiki.
     pub access: BTreeMap<String, String>,
-    /// Whom to make a member, as what. Nobody was made one.
+    /// Suggested members. None was added.
     pub members: Vec<Hint>,
-    /// What wasn't taken, or is odd.
+    /// Omissions and oddities.
     pub left: Vec<Left>,
-    /// What an update did.
+    /// The changes made by an update.
     pub updated: Option<Updated>,
 }
 
-/// An account, and the role that would be like what it had.
+/// An account, and the role that corresponds to its rights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hint {
-    /// The address.
+    /// The account's mail address.
     pub email: String,
-    /// The name that was shown.
+    /// The account's display name.
     pub name: String,
-    /// Whether it had been let in.
+    /// True if the account was approved.
     pub approved: bool,
-    /// Whether it administered the wiki.
+    /// True if the account administered the wiki.
     pub admin: bool,
-    /// What it was allowed besides: `read`, `write`, `upload`.
+    /// Its other rights: `read`, `write`, `upload`.
     pub rights: Vec<&'static str>,
-    /// The role to give, if any.
+    /// The suggested role, if any.
     pub suggested_role: Option<&'static str>,
 }
 
-/// Something that wasn't taken, or is odd.
+/// An omission or oddity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Left {
-    /// What it is: `file`, `setting`, `table`, `name`, ….
+    /// The kind of thing: `file`, `setting`, `table`, `name`, ….
     pub what: &'static str,
-    /// Which.
+    /// Its name.
     pub name: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
-/// What an update changed.
+/// The changes made by an update.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Updated {
-    /// The newest revision before.
+    /// The newest revision before the update.
     pub from: Option<String>,
-    /// Preferences and drafts that were taken over.
+    /// Preferences and drafts that were updated.
     pub taken: Vec<String>,
-    /// Preferences and drafts that had changed here too, and stay.
+    /// Preferences and drafts that had also changed in the wiki, and were kept.
     pub kept: Vec<String>,
 }
 
@@ -98,7 +98,7 @@ impl Report {
         self.left.push(Left { what, name: name.into(), why: why.into() });
     }
 
-    /// Says which branches and tags aren't taken: a few by name, more by number.
+    /// Reports omitted branches and tags: the first ones by name, the others as a number.
     pub(super) fn note_refs(&mut self, others: &[String]) {
         let why = "only the branch that HEAD names is taken";
         if others.len() <= NAMED_REFS {
@@ -115,7 +115,7 @@ impl Report {
         self.leave("branch", name, why);
     }
 
-    /// Says what the files hold that couldn't be created here; `case` is how the source named pages.
+    /// Reports files whose names couldn't be created here; `case` is the source's case of page names.
     pub(super) fn note_survey(&mut self, survey: &Survey, case: Option<CaseMode>) {
         (self.files, self.pages) = (survey.files, survey.pages);
         for (name, why) in &survey.refused {
@@ -161,7 +161,7 @@ impl Report {
         }
     }
 
-    /// For people: a line, and a table of each thing that there is something to say about.
+    /// The report as text for people: one line, and a table for each kind of entries.
     pub fn to_text(&self) -> String {
         let mut text = self.first_line();
         let mut add = |line: String| {
@@ -241,7 +241,7 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// A stranger's text, with nothing in it that a terminal would act on.
+/// Escapes untrusted text for terminals.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,8 +1,8 @@
-//! A git repository in a directory that a stranger filled.
+//! A git repository in a directory with untrusted content.
 //!
-//! git finds much of a repository elsewhere if a file in it says so: objects (`alternates`), branches
-//! (`commondir`, a `.git` that is a file, links), settings (`include`). So git never gets to see it. Its
-//! objects and the one branch that is taken are put into a repository of ours, and that is what git reads.
+//! Files in a repository can refer git to other places: for objects (`alternates`), branches (`commondir`, a `.git`
+//! file, links), and settings (`include`). So git is never run in it. Its objects and the imported branch are copied
+//! into a repository of our own, which git reads.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,27 +17,27 @@ use super::foreign::{Folder, Kind, link, put};
 use super::git::Refs;
 use super::linked::{Linked, linked};
 
-/// The largest list of packed refs, in bytes.
+/// Maximum size of the list of packed refs, in bytes.
 const PACKED_REFS: u64 = 64 << 20;
-/// The largest file with one ref, in bytes.
+/// Maximum size of a file with one ref, in bytes.
 const REF: u64 = 4096;
-/// How many refs there may be in files of their own, and how deep.
+/// Maximum number of loose refs, and maximum depth of their directories.
 const LOOSE_REFS: usize = 100_000;
 const DEPTH: usize = 20;
 
-/// A repository's own directory, be it beside a work tree or bare.
+/// The directory of a repository, bare or the `.git` of a work tree.
 #[derive(Debug)]
 pub(super) struct Repository {
     folder: Folder,
-    /// Where its HEAD is: of a linked work tree somewhere else than its objects and branches.
+    /// The directory of HEAD; for a linked work tree a different one than that of objects and branches.
     head: Folder,
 }
 
 impl Repository {
-    /// The repository in a directory: in its `.git`, or in itself.
+    /// Finds the repository of a directory: its `.git`, or the directory itself.
     ///
     /// # Errors
-    /// A part of it is a link, or stands elsewhere.
+    /// A part of it is a link, or lies outside.
     pub(super) fn find(folder: Folder) -> Result<Option<Self>, ImportError> {
         if let Some(Kind::File) = folder.kind(".git")? {
             let Linked { head, folder } = linked(&folder)?;
@@ -52,15 +52,15 @@ impl Repository {
         Ok(None)
     }
 
-    /// Where it is.
+    /// The path of the repository.
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Its branches and tags.
+    /// The branches and tags.
     ///
     /// # Errors
-    /// A part of it is a link, or stands elsewhere; it can't be read.
+    /// A part of the repository is a link or lies outside, or can't be read.
     pub(super) fn refs(&self) -> Result<Refs, ImportError> {
         self.check()?;
         let mut found = BTreeMap::new();
@@ -80,10 +80,10 @@ impl Repository {
         Ok(Refs::of(&listing(&head, &found)))
     }
 
-    /// The file in which grafts stand, if there are any: parents that commits don't have and git shows.
+    /// The file of grafts, if there are any: parents that git shows although the commits don't have them.
     ///
     /// # Errors
-    /// A part of it is a link; it can't be read.
+    /// A part of the path is a link; it can't be read.
     pub(super) fn grafts(&self) -> Result<Option<PathBuf>, ImportError> {
         let Some(info) = self.folder.folder("info")? else { return Ok(None) };
         let grafts = info.read("grafts", PACKED_REFS)?.unwrap_or_default();
@@ -92,7 +92,7 @@ impl Repository {
         Ok(has_one.then(|| info.path().join("grafts")))
     }
 
-    /// Refuses what would lead git elsewhere, with what helps.
+    /// Refuses a repository that refers git to other places, with advice.
     fn check(&self) -> Result<(), ImportError> {
         let refuse = |name: &str, why: &str| {
             Err(ImportError::Foreign { path: self.path().join(name), why: why.to_owned() })
@@ -126,10 +126,10 @@ impl Repository {
         Ok(())
     }
 
-    /// Puts its objects and one of its branches into a new repository.
+    /// Copies the objects and one branch into a new repository.
     ///
     /// # Errors
-    /// A part of it is a link, or stands elsewhere; the disk is full.
+    /// A part of it is a link, or lies outside; the disk is full.
     pub(super) fn put(&self, branch: &str, head: Revision, to: &Path) -> Result<(), ImportError> {
         self.check()?;
         let unwritable = |source| ImportError::Unreadable { path: to.to_owned(), source };
@@ -163,7 +163,7 @@ impl Repository {
     }
 }
 
-/// Puts the wanted files of a directory into a new one.
+/// Copies selected files of a directory into a new one.
 fn put_all(
     folder: &Folder,
     is_wanted: impl Fn(&OsStr) -> bool,
@@ -191,14 +191,14 @@ fn is_of_pack(name: &OsStr) -> bool {
     is_part && stem.strip_prefix("pack-").is_some_and(|hash| is_hex(OsStr::new(hash), 40))
 }
 
-/// Refs in files of their own, which count more than those that are packed.
+/// Loose refs, which take precedence over packed ones.
 struct Loose<'a> {
     found: &'a mut BTreeMap<String, Revision>,
     files: usize,
 }
 
 impl Loose<'_> {
-    /// Adds those below a directory.
+    /// Adds the refs below a directory.
     fn add(&mut self, folder: &Folder, prefix: &str, depth: usize) -> Result<(), ImportError> {
         for (name, kind) in folder.entries()? {
             let Some(full) = name.to_str().map(|name| format!("{prefix}/{name}")) else { continue };
@@ -222,7 +222,7 @@ impl Loose<'_> {
             let why = format!("there are more than {LOOSE_REFS} refs; `git pack-refs --all` helps");
             return Err(ImportError::Foreign { path: folder.path().to_owned(), why });
         }
-        // One that names another one, as of a remote's HEAD, is nothing to take.
+        // Symbolic refs, such as the HEAD of a remote, are skipped.
         let content = folder.read(name, REF)?.unwrap_or_default();
         let id = std::str::from_utf8(&content).ok().and_then(|id| id.trim().parse().ok());
         self.found.extend(id.map(|id| (full, id)));
@@ -230,7 +230,7 @@ impl Loose<'_> {
     }
 }
 
-/// Refs as `git ls-remote --symref` prints them.
+/// Formats refs like `git ls-remote --symref`.
 fn listing(head: &[u8], refs: &BTreeMap<String, Revision>) -> String {
     let head = String::from_utf8_lossy(head);
     let head = head.trim();
@@ -246,7 +246,7 @@ fn listing(head: &[u8], refs: &BTreeMap<String, Revision>) -> String {
     listing
 }
 
-/// Whether git would take this as the name of a ref.
+/// Returns `true` if git accepts this as the name of a ref.
 fn is_ref(name: &str) -> bool {
     let is_part = |part: &str| {
         !part.is_empty()

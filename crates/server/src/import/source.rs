@@ -1,4 +1,4 @@
-//! Telling what a directory or file is by what is in it.
+//! Recognises a source by its content.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,20 +10,20 @@ use super::otterwiki::{self, Layout};
 use super::repository::Repository;
 use crate::archive::Incoming;
 
-/// What can be imported, recognised by its content.
+/// A source that can be imported.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// A repository, with a work tree or without.
+    /// A repository, with or without a work tree.
     Repository(Repository),
     /// A history in one file, made by `git bundle`.
     Bundle(PathBuf),
     OtterWiki(Layout),
-    /// A whole wiki in one file.
+    /// An exported wiki in one file.
     Archive(PathBuf),
 }
 
 impl Source {
-    /// What it is called in reports.
+    /// The kind of source in reports.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Repository(_) | Self::Bundle(_) => "git",
@@ -33,20 +33,20 @@ impl Source {
     }
 }
 
-/// Looks at what is at a path. The way to it may have links in it, which are the operator's; it itself may
-/// be no link, and have none in it.
+/// Recognises the source at a path. Parent directories may be links, because the operator chose the path; the source
+/// itself must not be or contain a link.
 ///
 /// # Errors
-/// There is nothing, or nothing that is understood; a part of it is a link.
+/// The path doesn't exist or isn't a known kind of source; a part of it is a link.
 pub(super) fn recognise(source: &Path) -> Result<Source, ImportError> {
     let unreadable = |error| ImportError::Unreadable { path: source.to_owned(), source: error };
-    // Without a slash at its end, which would follow it.
+    // Without a trailing slash, which would follow a link.
     let named: PathBuf = source.components().collect();
     let kind = named.symlink_metadata().map_err(unreadable)?.file_type();
     if kind.is_symlink() {
         return Err(link(&named));
     }
-    // Absolute, so that git can take it for nothing but a path.
+    // An absolute path, so that git can't take it for a URL or an option.
     let path = named.canonicalize().map_err(unreadable)?;
     if kind.is_dir() {
         let folder = Folder::open(&path)?;

@@ -1,4 +1,4 @@
-//! Following a source that moved on after it was imported.
+//! Updates an imported wiki from its source.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::{
     History, ImportError, Options, Prepared, Progress, Report, Scratch, Updated, archived, git,
 };
 
-/// Brings an earlier import of the same source up to date: new commits, and those preferences and
-/// drafts that changed there and not here. Nothing is changed unless the history simply goes on.
+/// Updates an imported wiki from the same source: new commits, and the preferences and drafts that changed only there.
+/// Nothing is changed unless the update is a fast-forward.
 ///
 /// # Errors
 /// [`ImportError::Diverged`]; there is no such wiki; otherwise as [`import`](super::import).
@@ -25,7 +25,7 @@ pub async fn update(
     let scratch = Scratch::new_in(&platform.scratch()?)?;
     let mut step = move |what: &str, percent: u8| progress(Progress::Git(what, percent));
     let fetched = history.in_dir(scratch.path(), &branch, &mut step)?;
-    // Before anything is changed, because it may turn out to be damaged.
+    // Read before the first change, because it may be damaged.
     let tables = match &history {
         History::Archive(archive) => {
             archived::note_kept(archive, &mut report);
@@ -68,7 +68,7 @@ pub async fn update(
     Ok(report)
 }
 
-/// Keeps the secrets that aren't here yet. Which of two is the right one nobody can tell.
+/// Stores new secrets. Existing ones stay, because it is unknown which value is the right one.
 async fn keep_new_secrets(
     platform: &Platform,
     wiki: TenantId,
@@ -89,8 +89,7 @@ async fn keep_new_secrets(
     Ok(())
 }
 
-/// Says whether [`update`] would go through, without changing anything: the source is fetched into a
-/// directory that is gone afterwards.
+/// Checks that [`update`] would succeed, without changing anything: the source is fetched into a temporary directory.
 ///
 /// # Errors
 /// As [`update`].

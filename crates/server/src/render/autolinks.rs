@@ -1,26 +1,26 @@
-//! Addresses in the text that are links without being marked as such, as GitHub has them: those with `http://` or
-//! `https://`, those that begin with `www.`, and mail addresses.
+//! URLs in text that become links without markup, as on GitHub: those with `http://` or `https://`, those that begin
+//! with `www.`, and mail addresses.
 
 use linkify::{LinkFinder, LinkKind};
 
-/// The longest address that begins with `www.`, in bytes.
+/// The longest URL that begins with `www.`, in bytes.
 const MAX_WWW: usize = 2048;
-/// Punctuation of other scripts, which no address has unencoded.
+/// Punctuation of other scripts, which URLs contain in encoded form only.
 const ENDS: &[char] =
     &['。', '、', '，', '；', '：', '！', '？', '）', '」', '』', '】', '》', '”', '’'];
 
-/// A part of some text.
+/// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'a> {
     Text(&'a str),
-    /// An address of another site, with its scheme.
+    /// A URL of another site, with its scheme.
     Url(&'a str),
-    /// An address of another site, without its `http://`.
+    /// A URL of another site, without its `http://`.
     Www(&'a str),
     Mail(&'a str),
 }
 
-/// Divides a text into addresses and what is between them.
+/// Splits a text into URLs and the text between them.
 pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     if !text.contains("://") && !text.contains('@') {
@@ -54,7 +54,7 @@ fn is_web(address: &str) -> bool {
     ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) && !host.starts_with(ENDS)
 }
 
-/// Divides a text, which follows another one, by the addresses in it that begin with `www.`.
+/// Splits a text at URLs that begin with `www.`; `before` is the text in front of it.
 fn www<'a>(text: &'a str, before: &str, parts: &mut Vec<Part<'a>>) {
     let finder = LinkFinder::new();
     let (mut done, mut tried) = (0, 0);
@@ -91,7 +91,7 @@ fn places_of_www(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Whether an address that begins with `www.` names a host.
+/// Returns `true` if a URL that begins with `www.` has a valid host.
 fn is_host(address: &str) -> bool {
     let host = address.split(['/', '?', '#', ':']).next().unwrap_or_default();
     host.split('.').skip(1).all(|label| !label.is_empty()) && host.len() > "www.".len()

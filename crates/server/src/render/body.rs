@@ -1,4 +1,4 @@
-//! The Markdown of a page, with its links resolved and its headings anchored.
+//! Converts the Markdown of a page to events with resolved links and headings with anchors.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -18,7 +18,7 @@ use super::headings::{Anchors, Heading, PREFIX, anchor};
 use super::raw_html;
 use super::{Context, RenderedLink, contents, escape, limits};
 
-/// What is left to be written.
+/// The events to write, and the metadata of the page.
 pub(super) struct Body<'a> {
     pub(super) events: Vec<Event<'a>>,
     pub(super) headings: Vec<Heading>,
@@ -94,36 +94,36 @@ struct State<'a, 'c> {
     context: &'c Context<'c>,
     marker: &'c str,
     body: Body<'a>,
-    /// Text in which addresses may become links, until something else comes. The parser divides text at characters
-    /// that addresses have, too.
+    /// Text whose URLs will become links at the next other event. The parser splits text at characters that occur in
+    /// URLs, too.
     pending: String,
-    /// Whether this is in a block of code.
+    /// True within a code block.
     is_code: bool,
-    /// The block of HTML that has begun.
+    /// The HTML block that is being read.
     html_block: Option<String>,
-    /// Whether a link that was written as HTML is open.
+    /// True after an `<a>` in HTML that isn't closed yet.
     is_in_raw_link: bool,
-    /// Where the table of contents will be in the events.
+    /// The position of the table of contents in the events.
     contents: Option<usize>,
     /// The links that are in `body.links`.
     seen: HashSet<RenderedLink>,
-    /// How many links were resolved.
+    /// Number of resolved links.
     resolved: usize,
-    /// The bytes of their addresses.
+    /// Total size of their URLs, in bytes.
     addresses: usize,
     anchors: Anchors,
     heading: Option<OpenHeading>,
-    /// How the links end that have begun.
+    /// The open links, with their end tags.
     open: Vec<Closing>,
-    /// The images that have begun. In their text there are no elements.
+    /// Number of open images. Their text has no elements.
     images: usize,
-    /// Inside of the link of this depth nothing is shown.
+    /// The depth of the link whose content is hidden.
     hidden: Option<usize>,
     table: Table,
     depth: usize,
-    /// The tags of HTML in the text so far that open something.
+    /// Number of HTML start tags in the text so far.
     tags: usize,
-    /// The elements so far.
+    /// Number of elements so far.
     elements: usize,
     /// The elements of formatting that are open.
     unclosed: Unclosed,
@@ -133,16 +133,16 @@ struct State<'a, 'c> {
     opened_anew: usize,
     /// How many of the page's elements came before the first tag of HTML that may leave a table open.
     before_table: Option<usize>,
-    /// The bytes of text since the last element or comment.
+    /// Bytes of text since the last element or comment.
     undivided: usize,
-    /// The bytes of HTML, of attributes and of other text that isn't divided, and how many characters in
-    /// them have to be escaped.
+    /// Bytes of HTML, of attributes and of other text that isn't divided, and number of characters in them that have to
+    /// be escaped.
     whole: u64,
     escapes: u64,
 }
 
 struct OpenHeading {
-    /// Where it begins in the events.
+    /// The index of its first event.
     at: usize,
     text: String,
 }
@@ -155,24 +155,24 @@ struct Table {
 }
 
 enum Closing {
-    /// As the Markdown says.
+    /// The Markdown writer's end tag.
     Markdown(Content),
-    /// Our own `</a>`.
+    /// An `</a>` of our own.
     Anchor(Content),
-    /// It isn't shown as a link.
+    /// The link is shown as text, without an end tag.
     Nothing,
 }
 
-/// What is in a link.
+/// The content of a link.
 struct Content {
-    /// Where it begins in the events.
+    /// The index of its first event.
     at: usize,
-    /// What is shown if there is nothing.
+    /// The text for a link without content.
     or: String,
 }
 
 impl<'a> State<'a, '_> {
-    /// Whether the page is over a limit.
+    /// Returns `true` if the page exceeds a limit.
     fn is_too_much(&self) -> bool {
         self.depth > limits::DEPTH
             || self.elements > limits::ELEMENTS
@@ -255,7 +255,7 @@ impl<'a> State<'a, '_> {
         !self.is_code && self.open.is_empty() && !self.is_in_raw_link
     }
 
-    /// Writes the text that was kept back, with its addresses as links.
+    /// Writes the pending text, with its URLs as links.
     fn flush(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         for part in autolinks::parts(&pending) {
@@ -284,7 +284,7 @@ impl<'a> State<'a, '_> {
         }
     }
 
-    /// A formula as it was written, for a program that shows formulas.
+    /// The source of a formula, for a program that displays formulas.
     fn formula(&mut self, class: &str, formula: &str) {
         self.elements += 1;
         self.undivided = 0;
@@ -294,14 +294,13 @@ impl<'a> State<'a, '_> {
         self.undivided = 0;
     }
 
-    /// The id of a footnote, whose name has no case.
+    /// The id of a footnote, whose name is case-insensitive.
     fn footnote(&self, name: &str) -> CowStr<'a> {
         format!("{}fn-{}", self.marker, name.to_lowercase()).into()
     }
 
-    /// Text, which is divided by comments where it is long. The cleaner removes them and leaves short
-    /// nodes of text, which take less time to write than a long one (see
-    /// [`limits::ESCAPES_TIMES_TEXT`]).
+    /// Writes text; long text is divided by comments. The cleaner removes the comments and leaves short text nodes,
+    /// which are faster to write than a long one (see [`limits::ESCAPES_TIMES_TEXT`]).
     fn text(&mut self, text: CowStr<'a>) {
         if text.is_empty() {
             return;
@@ -438,7 +437,7 @@ impl<'a> State<'a, '_> {
         }
     }
 
-    /// The Markdown writer aligns by style, which a strict policy of the page around it forbids.
+    /// The Markdown writer aligns by inline styles, which a strict policy of the surrounding page forbids.
     fn cell(&mut self) {
         let alignment = self.table.alignments.get(self.table.column);
         self.table.column += 1;
@@ -471,7 +470,7 @@ impl<'a> State<'a, '_> {
         self.body.headings.push(Heading { level: level as u8, text, id });
     }
 
-    /// What may be part of a heading, besides text.
+    /// Collects the text of inline elements that may occur in a heading.
     fn note_text(&mut self, event: &Event<'_>) {
         if let Event::Code(text) = event {
             self.note_whole(text);
@@ -528,7 +527,7 @@ impl<'a> State<'a, '_> {
         }
     }
 
-    /// A place for the table of contents; only the first one gets it.
+    /// A placeholder for the table of contents; only the first one is filled.
     fn begin_contents(&mut self) {
         if self.contents.is_none() {
             self.contents = Some(self.body.events.len());
@@ -545,7 +544,7 @@ impl<'a> State<'a, '_> {
             && is_alone
             && matches!(self.body.events[start], Event::Start(Tag::Paragraph))
         {
-            // A list ends a paragraph, and would leave two empty ones.
+            // A list can't be inside a paragraph: browsers would split it into two empty ones.
             self.body.events[start] = Event::Html("".into());
             self.body.events[at + 1] = Event::Html("\n".into());
         }
@@ -558,14 +557,14 @@ impl<'a> State<'a, '_> {
         Content { at: self.body.events.len(), or: or.to_owned() }
     }
 
-    /// Makes a link visible in which there is nothing.
+    /// Gives a link without content a text.
     fn fill(&mut self, content: Content) {
         if self.body.events.len() <= content.at {
             self.text(content.or.into());
         }
     }
 
-    /// A link to somewhere in the wiki.
+    /// A link to a target in the wiki.
     fn inner(
         &mut self,
         kind: LinkKind,
@@ -618,7 +617,7 @@ impl<'a> State<'a, '_> {
         Closing::Anchor(self.content(shown))
     }
 
-    /// A link to somewhere else, on this page, or to nowhere.
+    /// A link to another site, to an anchor on this page, or without a target.
     fn other(&mut self, kind: LinkKind, tag: Tag<'a>, destination: &str) -> Closing {
         let is_image = matches!(kind, LinkKind::Image | LinkKind::Embed);
         if let Some(fragment) = destination.strip_prefix('#')
@@ -670,14 +669,14 @@ impl<'a> State<'a, '_> {
     }
 
     fn raw(&mut self, html: impl Into<CowStr<'a>>) {
-        // Inside of an image's text there are no elements.
+        // The text of an image can't contain elements.
         if self.images == 0 {
             self.body.events.push(Event::InlineHtml(html.into()));
         }
     }
 }
 
-/// How many tags there may be in `html` that stay open until something closes them.
+/// Maximum number of tags in `html` that stay open until another tag closes them.
 fn opened(html: &str) -> usize {
     const NEVER_OPEN: &[&str] = &["br", "hr", "img", "input", "wbr"];
     let name = |tag: &str| -> String {
@@ -693,7 +692,7 @@ fn opened(html: &str) -> usize {
     html.split('<').skip(1).filter(opens).count()
 }
 
-/// What an alert is, in the words of GitHub.
+/// The title of an alert, as on GitHub.
 fn alert_title(kind: BlockQuoteKind) -> &'static str {
     match kind {
         BlockQuoteKind::Note => "<p class=\"markdown-alert-title\">Note</p>\n",
@@ -704,7 +703,7 @@ fn alert_title(kind: BlockQuoteKind) -> &'static str {
     }
 }
 
-/// Whether a destination names a host, or an address of another kind that may be shown.
+/// Returns `true` if a destination is a URL with a host, or of another allowed scheme.
 fn leads_out(destination: &str) -> bool {
     let starts = |start: &str| {
         destination.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
@@ -712,12 +711,12 @@ fn leads_out(destination: &str) -> bool {
     ["//", "http://", "https://", "mailto:", "tel:"].into_iter().any(starts)
 }
 
-/// Whether this is `<https://example.org>` or `<ann@example.org>`.
+/// Returns `true` for `<https://example.org>` and `<ann@example.org>`.
 fn is_address(tag: &Tag<'_>) -> bool {
     matches!(tag, Tag::Link { link_type: LinkType::Autolink | LinkType::Email, .. })
 }
 
-/// How a link or an image is written.
+/// The syntax of a link or an image.
 fn tag_type(tag: &Tag<'_>) -> LinkType {
     match tag {
         Tag::Link { link_type, .. } | Tag::Image { link_type, .. } => *link_type,

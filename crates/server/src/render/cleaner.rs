@@ -1,4 +1,4 @@
-//! What may be in the HTML of a page.
+//! Removes unsafe elements and attributes from the HTML of a page.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::headings::{PREFIX, anchor};
 use super::{escape, limits};
 
-/// The elements that stay. Of others what is in them stays, unless it is a script or a style.
+/// The allowed elements. Others are replaced by their content, except for scripts and styles, which are removed.
 const TAGS: &[&str] = &[
     "a",
     "abbr",
@@ -82,7 +82,7 @@ const TAGS: &[&str] = &[
     "wbr",
 ];
 
-/// The attributes that stay. Which `class` and `id` do is [`keep`]'s to say.
+/// The allowed attributes. Values of `class` and `id` are checked by [`keep`].
 const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("a", &["class", "href", "title"]),
     ("abbr", &["title"]),
@@ -100,7 +100,7 @@ const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("th", &["align", "colspan", "rowspan", "scope"]),
 ];
 
-/// The classes that we or the Markdown writer give, besides those of code.
+/// The classes that we or the Markdown writer set, besides those of code.
 const CLASSES: &[&str] = &[
     "wiki-link",
     "wiki-link missing",
@@ -119,14 +119,14 @@ const CLASSES: &[&str] = &[
     "toc",
 ];
 
-/// What links say of where they lead: we don't vouch for it, and it gets no hold of our window.
+/// The `rel` of external links: no endorsement for search engines, and no access to our window.
 const REL: &str = "nofollow noopener";
 
-/// So often the time is looked at: once in so many bytes that are written.
+/// Interval of time checks, in written bytes.
 const LOOK: usize = 4096;
 
-/// `html`, cleaned by a cleaner that knows `marker`. What is said of links is taken back from those that
-/// stay on this host. `None` if the result is too large, or takes too long to write.
+/// Cleans `html` with a cleaner that knows `marker`, and removes `rel` from links to this host. `None` if the result is
+/// too large, or takes too long.
 pub(super) fn clean(cleaner: &ammonia::Builder<'_>, marker: &str, html: &str) -> Option<String> {
     if html.len() > limits::HTML {
         return None;
@@ -137,12 +137,12 @@ pub(super) fn clean(cleaner: &ammonia::Builder<'_>, marker: &str, html: &str) ->
     cleaner.clean_from_reader(read).ok()?.write_to(&mut written).ok()?;
     let cleaned = String::from_utf8(written.html).ok()?;
     let (stays, said) = (format!(" href=\"{marker}"), format!(" rel=\"{REL}\""));
-    // Browsers know `#top` where no element has that name.
+    // Browsers interpret `#top` if no element has that id.
     let top = format!(" href=\"#{PREFIX}top\"");
     let has_top = cleaned.contains(&format!(" id=\"{PREFIX}top\""));
     let mut kept = String::with_capacity(cleaned.len());
     let mut rest = cleaned.as_str();
-    // What was cleaned has `<` and `>` around its elements only, so this begins one wherever it occurs.
+    // In cleaned HTML, `<` occurs only at the beginning of an element, so every match is a link.
     while let Some(start) = rest.find("<a ") {
         let (before, after) = rest.split_at(start);
         let (tag, after) = after.split_at(after.find('>').unwrap_or(after.len()));
@@ -153,21 +153,21 @@ pub(super) fn clean(cleaner: &ammonia::Builder<'_>, marker: &str, html: &str) ->
         } else if tag.contains(" href=\"") {
             kept.push_str(tag);
         } else {
-            // An anchor leads nowhere.
+            // An anchor has no target, so it needs no `rel`.
             kept.push_str(&tag.replacen(&said, "", 1));
         }
         rest = after;
     }
     kept.push_str(rest);
-    // Whoever knows it could write ids of any name. It is in no HTML that is taken apart rightly.
+    // An author who knows the marker could set arbitrary ids. Correct output never contains it.
     Some(if kept.contains(marker) { kept.replace(marker, "") } else { kept })
 }
 
-/// HTML as the cleaner reads it, a few kilobytes at a time. It ends with an error when reading it takes too
-/// long: some HTML costs the parser the square of its length, such as a tag with many attributes.
+/// A reader that passes HTML to the cleaner in pieces of a few kilobytes. It fails when cleaning takes too long: some
+/// HTML takes the parser quadratic time, such as a tag with many attributes.
 struct Read<'a> {
     html: &'a [u8],
-    /// The processor time of this thread at which it ends.
+    /// The deadline, as processor time of this thread.
     until: Duration,
 }
 
@@ -185,10 +185,10 @@ fn used() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// Cleaned HTML as it is written. It ends with an error when it becomes too large or takes too long.
+/// A writer for cleaned HTML. It fails when the output becomes too large or takes too long.
 struct Written {
     html: Vec<u8>,
-    /// As that of [`Read`].
+    /// The deadline, as in [`Read`].
     until: Duration,
 }
 
@@ -210,18 +210,18 @@ impl io::Write for Written {
     }
 }
 
-/// Whether a browser that shows a page of this host stays on it when it follows an address.
+/// Returns `true` if a browser that follows a URL on a page of this host stays on this host.
 ///
-/// The address is read as browsers read it: they ignore tabs and line breaks anywhere in it and controls
-/// and spaces around it, and take backslashes for slashes.
+/// URLs are read as browsers do: tabs and line breaks are ignored anywhere, controls and spaces at the ends, and
+/// backslashes count as slashes.
 fn stays(address: &str) -> bool {
     let Ok(here) = Url::parse("https://here.invalid/w/") else { return false };
-    // With a scheme it leads away, even if it names this host: which that is isn't known here.
+    // Absolute URLs count as external, even to this host, whose name isn't known here.
     let is_relative = Url::parse(address) == Err(ParseError::RelativeUrlWithoutBase);
     is_relative && here.join(address).is_ok_and(|there| there.origin() == here.origin())
 }
 
-/// A cleaner that knows ids of ours by `marker`.
+/// Creates a cleaner that recognises our ids by `marker`.
 pub(super) fn new(marker: String) -> ammonia::Builder<'static> {
     let mut builder = ammonia::Builder::default();
     let attributes: HashMap<_, HashSet<_>> =
@@ -231,7 +231,7 @@ pub(super) fn new(marker: String) -> ammonia::Builder<'static> {
         .tag_attributes(attributes)
         .generic_attributes(HashSet::from(["dir", "id", "lang"]))
         .url_schemes(HashSet::from(["http", "https", "mailto", "tel"]))
-        // Whatever somebody writes as HTML, an input is the box of a task, and does nothing.
+        // Inputs in an author's HTML become disabled checkboxes, as those of task lists.
         .set_tag_attribute_value("input", "type", "checkbox")
         .set_tag_attribute_value("input", "disabled", "")
         .link_rel(Some(REL))
@@ -239,12 +239,12 @@ pub(super) fn new(marker: String) -> ammonia::Builder<'static> {
     builder
 }
 
-/// What is left of an attribute.
+/// The safe value of an attribute; `None` removes it.
 fn keep<'a>(name: &str, value: &'a str, marker: &str) -> Option<Cow<'a, str>> {
     match name {
         "id" => value.strip_prefix(marker).map(|id| format!("{PREFIX}{id}").into()),
         "class" => (CLASSES.contains(&value) || is_language(value)).then_some(value.into()),
-        // The marker before an address says that it stays on this host, until `clean` has seen it.
+        // The marker before a URL says that it stays on this host; `clean` removes it.
         "href" => match value.trim().strip_prefix('#') {
             Some(fragment) => Some(format!("{marker}{}", on_this_page(fragment, marker)).into()),
             None if stays(value) => Some(format!("{marker}{value}").into()),
@@ -254,14 +254,14 @@ fn keep<'a>(name: &str, value: &'a str, marker: &str) -> Option<Cow<'a, str>> {
     }
 }
 
-/// The address of a place on this page.
+/// The URL of an anchor on this page.
 fn on_this_page(fragment: &str, marker: &str) -> String {
     if let Some(id) = fragment.strip_prefix(marker) {
         return format!("#{PREFIX}{id}");
     }
     let anchor = anchor(&percent_decode_str(fragment).decode_utf8_lossy());
     match anchor.as_str() {
-        // Without a name it is the beginning of the page.
+        // An empty fragment means the top of the page.
         "" => "#".to_owned(),
         anchor => format!("#{PREFIX}{}", escape::path(anchor)),
     }

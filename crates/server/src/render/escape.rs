@@ -1,12 +1,12 @@
-//! Text inside HTML and URLs.
+//! Escapes text for HTML and URLs.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What stays in the path of a URL: RFC 3986's unreserved characters, and slashes.
+/// The characters that need no encoding in the path of a URL: the unreserved ones of RFC 3986, and slashes.
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Text as it stands in an element or a quoted attribute.
+/// Escapes text for an element or a quoted attribute.
 pub(super) fn text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -21,8 +21,8 @@ pub(super) fn text(text: &str) -> String {
     escaped
 }
 
-/// The beginning of a text as it stands in an element, in at most `most` bytes, and whether that is less
-/// than all of it.
+/// Escapes the beginning of a text for an element, in at most `most` bytes; also returns whether the text was
+/// truncated.
 pub(super) fn beginning(text: &str, most: usize) -> (String, bool) {
     let mut escaped = String::with_capacity(text.len().min(most));
     for c in text.chars() {
@@ -41,7 +41,7 @@ pub(super) fn beginning(text: &str, most: usize) -> (String, bool) {
     (escaped, false)
 }
 
-/// A path as it stands in a URL. Nothing is left in it that HTML knows.
+/// Encodes a path for a URL. The result needs no escaping in HTML.
 pub(crate) fn path(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
 }

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-/// What every id in a rendered page begins with, so that none takes the place of a name that the
-/// page around it uses.
+/// The prefix of all ids in a rendered page, so that none collides with an id or a name of the surrounding page.
 pub(super) const PREFIX: &str = "user-content-";
 
 /// The longest anchor, in characters.
@@ -14,21 +13,21 @@ const MAX_CHARS: usize = 100;
 /// A heading of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Heading {
-    /// 1 to 6.
+    /// The level, from 1 to 6.
     pub level: u8,
-    /// What it says.
+    /// The heading's text.
     pub text: String,
-    /// The id of its element.
+    /// The id of the heading's element.
     pub id: String,
 }
 
-/// Gives every heading of a page an anchor of its own.
+/// Gives every heading of a page a unique anchor.
 #[derive(Default)]
 pub(super) struct Anchors {
     used: HashSet<String>,
-    /// How often a text occurred.
+    /// Number of occurrences of each text.
     times: HashMap<String, usize>,
-    /// Anchors that people wrote as HTML, with the numbers of their events.
+    /// Anchors in the author's HTML, with the indices of their events.
     written: HashMap<String, usize>,
 }
 
@@ -45,7 +44,7 @@ impl Anchors {
         anchor
     }
 
-    /// Whether an anchor that somebody wrote into the event `at` gets its name: nothing before it has that.
+    /// Returns `true` if the author's anchor in the event `at` gets its name, because it is the first with that name.
     pub(super) fn takes(&mut self, anchor: &str, at: usize) -> bool {
         let is_free =
             !anchor.is_empty() && !self.used.contains(anchor) && !self.written.contains_key(anchor);
@@ -55,19 +54,20 @@ impl Anchors {
         is_free
     }
 
-    /// The event with the written anchor whose name a heading needs. Often it stands right before that heading.
+    /// Removes the author's anchor whose name a heading needs, and returns the index of its event. Often it stands
+    /// right before that heading.
     pub(super) fn displaced(&mut self, anchor: &str) -> Option<usize> {
         self.written.remove(anchor)
     }
 }
 
-/// The anchor that a fragment of an address or a name in HTML means.
+/// The anchor that a URL's fragment or a name in HTML refers to.
 pub(super) fn anchor(name: &str) -> String {
     let name = name.trim();
     slug(name.strip_prefix(PREFIX).unwrap_or(name))
 }
 
-/// The anchor of a heading as GitHub makes it: small letters, digits, `-` and `_`, and `-` for a space.
+/// The anchor of a heading as on GitHub: lower-case letters, digits, `-` and `_`, and `-` for a space.
 pub(super) fn slug(text: &str) -> String {
     text.trim()
         .chars()

@@ -1,8 +1,8 @@
-//! HTML that people write into their pages, made ready for the cleaner.
+//! Prepares an author's HTML for the cleaner.
 //!
-//! The cleaner reads the page as a browser would. Some elements change how all that follows is read, up to swallowing
-//! it; a tag or a comment that is never closed does so, too. Their angle brackets become text, as GitHub's tag filter
-//! does it. What is left is complete, so that no tag of ours ends up in an attribute.
+//! The cleaner reads the page as a browser would. Some elements change how all following text is parsed, up to
+//! swallowing it, and so does an unclosed tag or comment. Their angle brackets become text, as in GitHub's tag filter.
+//! The remaining markup is complete, so that none of our tags ends up in an attribute.
 
 use percent_encoding::percent_decode_str;
 
@@ -27,18 +27,18 @@ const FILTERED: &[&str] = &[
     "xmp",
 ];
 
-/// Some HTML that nothing around it can be swallowed by.
+/// Filtered HTML, which can't swallow the text around it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Filtered {
     pub(super) html: String,
-    /// Whether the last link in it is left open; `None` without links.
+    /// True if the last link in it stays open; `None` without links.
     pub(super) leaves_link_open: Option<bool>,
     /// Its tags that open or close elements of formatting.
     pub(super) marks: Vec<Mark>,
 }
 
-/// Filters a whole block of HTML, or a tag in the text. `id` is given the name of each anchor and says which id the
-/// element gets, if any.
+/// Filters an HTML block, or a tag within text. `id` is called with the name of each anchor and returns the id of the
+/// element, if it gets one.
 pub(super) fn filter(html: &str, mut id: impl FnMut(&str) -> Option<String>) -> Filtered {
     let mut filtered = Filtered { html: String::with_capacity(html.len()), ..Filtered::default() };
     let mut rest = html;
@@ -86,19 +86,19 @@ impl Filtered {
             self.html.push_str(source);
             return;
         };
-        // The first one of an attribute counts.
+        // The first attribute of a name counts.
         let (name, attributes) = source.split_at(1 + tag.name.len());
         self.html.push_str(&format!("{name} id=\"{id}\"{attributes}"));
     }
 }
 
-/// What begins at an angle bracket, as the HTML standard takes it apart (section 13.2.5).
+/// The markup at an angle bracket, as the HTML standard tokenises it (section 13.2.5).
 enum Markup<'a> {
-    /// Nothing.
+    /// No markup.
     Text,
-    /// Something that isn't closed.
+    /// An unclosed tag or comment.
     Open,
-    /// A comment or what is taken for one, up to this byte.
+    /// A comment, or markup that is parsed as one, up to this byte.
     Whole(usize),
     Tag(Tag<'a>),
 }
@@ -130,7 +130,7 @@ impl<'a> Markup<'a> {
     }
 }
 
-/// Where a comment ends, after its `<!--`.
+/// The end of a comment; `comment` begins after its `<!--`.
 fn comment_end(comment: &str) -> Option<usize> {
     let ends = |before: &str| match before {
         "" | "-" => true,
@@ -151,7 +151,7 @@ struct Tag<'a> {
 }
 
 impl<'a> Tag<'a> {
-    /// The tag at the beginning of `markup`. `None` if it isn't closed.
+    /// Parses the tag at the beginning of `markup`. `None` if it isn't closed.
     fn new(markup: &'a str, name: &'a str) -> Option<Self> {
         let closes = markup.starts_with("</");
         let mut tag = Self { name, closes, id: None, anchor: None, has_href: false, end: 0 };
@@ -175,9 +175,9 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// The name and the value of the attribute at the beginning of a text, and what follows.
+/// Parses an attribute at the beginning of a text: its name, its value, and the rest.
 fn attribute(text: &str) -> Option<(&str, &str, &str)> {
-    // An equals sign at its beginning belongs to the name.
+    // A leading equals sign is part of the name.
     let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>' | '=');
     let first = text.chars().next()?.len_utf8();
     let end = first + text[first..].find(ends)?;
@@ -250,7 +250,7 @@ mod tests {
         ] {
             assert_eq!(filtered(text), text);
         }
-        // A browser ends these at the first angle bracket, and Markdown doesn't.
+        // A browser ends these at the first angle bracket, Markdown doesn't.
         assert_eq!(filtered("<? > <b lang='?>"), "<? > &lt;b lang='?>");
         assert_eq!(filtered("<![CDATA[ > <b lang=' ]]>"), "<![CDATA[ > &lt;b lang=' ]]>");
         assert_eq!(filtered("a < b <3"), "a &lt; b &lt;3");

@@ -4,7 +4,7 @@ use wikigrove_tenant::storage::Found;
 
 use super::*;
 
-/// What exists in these tests, on the page `garden/home` of the wiki at `/w/g`.
+/// The content of the wiki at `/w/g` in these tests, as seen from the page `garden/home`.
 const THERE: &[(&str, bool)] =
     &[("roses", true), ("garden/Red roses", true), ("garden/home/photo.png", false)];
 
@@ -22,7 +22,7 @@ fn render_as(text: &str, style: LinkStyle) -> Rendered {
     Renderer::new().render(text, &Context { page: &page, base, style, by_name, found: &found })
 }
 
-/// Links that lead nowhere.
+/// Resolves no link.
 fn nothing(wanted: Vec<Sought>) -> HashMap<Sought, Resolved> {
     wanted.into_iter().map(|sought| (sought, Resolved::Nothing)).collect()
 }
@@ -547,7 +547,7 @@ fn a_page_is_shown_in_part_where_all_of_it_would_be_too_large() {
     assert!(page.html.len() > limits::HTML - 100 && page.html.ends_with("&amp;</pre>"));
     let page = render(&"\"".repeat(5_000_000));
     assert!(page.plain && !page.truncated, "a quotation mark needs no more space in text");
-    // What is short grows, too: here by its base, once for each link, until links are shown as text.
+    // Short text can grow, too: here by the base, once for each link, until links are shown as text.
     let garden = ExistingPath::new("garden").unwrap();
     let (base, style) = (format!("/{}", "b".repeat(2000)), LinkStyle::TargetFirst);
     let text = "[a](b) ".repeat(9000);
@@ -579,7 +579,7 @@ fn where_a_link_leads_is_read_as_browsers_read_it() {
     for stays in ["/", "/f", "f", "f/../g", "?q", "#f", "./f", "/f//g", "/f:g", "\u{a0}//f", ""] {
         let html = html(&format!("<a href=\"{stays}\">x</a>"));
         assert!(!html.contains("rel="), "{stays:?}: {html}");
-        // Nor does the order of the attributes matter.
+        // The order of the attributes doesn't matter either.
         let html = self::html(&format!("<a title=t href=\"{stays}\">x</a>"));
         assert!(!html.contains("rel=") && html.contains("title=\"t\""), "{stays:?}: {html}");
     }
@@ -612,7 +612,7 @@ fn where_a_link_leads_is_read_as_browsers_read_it() {
         let html = self::html(&format!("<a title=t href=\"{leaves}\">x</a>"));
         assert!(html.contains(" rel=") || !html.contains("href"), "{leaves}: {html}");
     }
-    // Only images load by themselves, and nothing else has an address at all.
+    // Only images are loaded automatically, and no other element has a URL to load.
     let text = "<img src=a.png srcset='//e.example 2x' longdesc=//e.example ping=x data-src=//e.example>\
                 <q cite=//e.example>q</q><blockquote cite=//e.example>q</blockquote>\
                 <form action=//e.example><button formaction=//e.example>b</button></form>\

@@ -1,4 +1,4 @@
-//! HTML, CSS and source text as answers.
+//! Responses with HTML, CSS and source text.
 
 use askama::Template;
 use axum::body::Body;
@@ -19,22 +19,22 @@ const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const CSS: &str = include_str!("../../templates/style.css");
 
-/// No script, and nothing is loaded from other hosts.
+/// No scripts, and no content of other hosts.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// As [`POLICY`], with images of other hosts.
 const POLICY_WITH_IMAGES: &str = "default-src 'none'; style-src 'self'; img-src 'self' https: http:; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// What is shown as text does nothing at all.
+/// The policy of source text: nothing is loaded or executed.
 const TEXT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
-/// The headers of all that is shown.
+/// Sets the headers that all views have.
 pub(super) fn protect(headers: &mut HeaderMap, policy: &'static str) {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
 }
 
-/// A page of the view, or 304 for a client that has this very text.
+/// A page of the view, or 304 for a client that has this version.
 pub(super) fn html(
     wiki: &Wiki,
     headers: &HeaderMap,
@@ -43,7 +43,7 @@ pub(super) fn html(
     html_under(POLICY, wiki, headers, page)
 }
 
-/// As [`html`], for what people wrote, with images of other hosts if they are wanted.
+/// Like [`html`], for content of users: with images of other hosts if the wiki allows them.
 pub(super) fn article(
     external_images: bool,
     wiki: &Wiki,
@@ -65,7 +65,7 @@ fn html_under(
     Ok(answer(wiki, headers, &etag, (HTML, policy), html.into()))
 }
 
-/// The text of a page as it is stored.
+/// The stored text of a page.
 pub(super) fn source(wiki: &Wiki, headers: &HeaderMap, etag: &str, text: bytes::Bytes) -> Response {
     let response = answer(wiki, headers, etag, (TEXT, TEXT_POLICY), Body::empty());
     if response.status() == StatusCode::OK { shared(response, text) } else { response }
@@ -87,7 +87,7 @@ fn answer(
     response
 }
 
-/// The stylesheet. It is the same for all wikis, and may be kept for an hour.
+/// The stylesheet. It is the same for all wikis, and may be cached for an hour.
 pub(super) async fn style(headers: HeaderMap) -> Response {
     let etag = version(CSS.as_bytes());
     let kept =

@@ -1,4 +1,4 @@
-//! Errors, for people.
+//! Errors as HTML.
 
 use askama::Template;
 use axum::body::Body;
@@ -14,14 +14,15 @@ use super::answer::{POLICY, protect};
 struct Shown<'a> {
     title: &'a str,
     detail: &'a str,
-    /// The base of the wiki, if there is one for all that the reader may know.
+    /// The base of the wiki; `None` if the reader mustn't learn that it exists.
     base: Option<&'a str>,
     request_id: &'a str,
 }
 
-/// The answer with its problem as a page. Status and headers stay, and so does any other answer.
+/// Replaces the body of a response that has a problem by an HTML page. Status and headers stay, and other responses are
+/// unchanged.
 ///
-/// A wiki that doesn't exist and one that is private get the same page, as they get the same problem.
+/// A nonexistent wiki and a private one get the same page, because they get the same problem.
 pub(crate) fn for_browsers(mut response: Response, base: &str, request_id: &str) -> Response {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     let title = problem.status().canonical_reason().unwrap_or("Error");

@@ -1,4 +1,4 @@
-//! What surrounds everything that is shown of a wiki, and the addresses in it.
+//! The layout around a wiki's views, and the URLs in them.
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use http::request::Parts;
@@ -14,7 +14,7 @@ pub(super) struct Frame {
     /// The path of the wiki's base, as the client wrote it; empty at the root of a host.
     pub(super) base: String,
     pub(super) presentation: Presentation,
-    /// Whether this is what search engines should know: the pages as they are now.
+    /// True if search engines should index this: current pages only.
     pub(super) is_indexed: bool,
 }
 
@@ -28,34 +28,34 @@ impl<S: Sync> FromRequestParts<S> for Frame {
     }
 }
 
-/// What was taken off the path that the client sent.
+/// The part of the client's path that the router removed.
 fn base(parts: &Parts) -> String {
     let original = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
     original.path().strip_suffix(parts.uri.path()).unwrap_or_default().to_owned()
 }
 
 impl Frame {
-    /// The address of a page.
+    /// The URL of a page.
     pub(super) fn page(&self, path: &str) -> String {
         format!("{}/{}", self.base, escape::path(path))
     }
 
-    /// The address of a page as it was in a commit.
+    /// The URL of a page as of a commit.
     pub(super) fn page_at(&self, path: &str, at: &Revision) -> String {
         format!("{}?at={at}", self.page(path))
     }
 
-    /// The address of something about a page, such as its `history`.
+    /// The URL of a view of a page, such as its `history`.
     pub(super) fn about(&self, what: &str, path: &str) -> String {
         format!("{}/-/{what}/{}", self.base, escape::path(path))
     }
 
-    /// The address of the bytes of an attachment.
+    /// The URL of an attachment's content.
     pub(super) fn attachment(&self, path: &str) -> String {
         format!("{}/api/v1/attachments/{}", self.base, escape::path(path))
     }
 
-    /// The address of the list of the pages below a page.
+    /// The URL of the list of a page's sub-pages.
     pub(super) fn below(&self, path: &str) -> String {
         format!("{}/-/pages?{}", self.base, query(&[("prefix", &format!("{path}/"))]))
     }
@@ -65,14 +65,14 @@ impl Frame {
     }
 }
 
-/// The query of an address; parameters without a value are left out.
+/// The query of a URL; parameters without a value are omitted.
 pub(super) fn query(parameters: &[(&str, &str)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
     query.finish()
 }
 
-/// A moment, for people and for programs.
+/// A time, formatted for people and for programs.
 pub(super) struct Moment(pub(super) OffsetDateTime);
 
 impl Moment {

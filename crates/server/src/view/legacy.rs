@@ -1,8 +1,8 @@
-//! The addresses of An Otter Wiki (those of version 2.26.1), for wikis that came from there: bookmarks
-//! and links from elsewhere lead on to where the same thing is here.
+//! Redirects URLs of An Otter Wiki (version 2.26.1), for wikis that were imported from it: bookmarks and external links
+//! keep working.
 //!
-//! They hold only where there is no page of that path, and lead only to what exists in this wiki; so
-//! nobody can be sent to another host by them.
+//! A redirect applies only where there is no page of that path, and leads only to existing content of this wiki; so it
+//! can't lead to another host.
 
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, Uri};
@@ -15,7 +15,7 @@ use super::frame::{Frame, query};
 use super::redirect;
 use crate::extract::path::decode;
 
-/// What such an address asks for, of a page or of a file of a page.
+/// The requested view of a page or of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asks<'a> {
     /// The page, or the attachment of that path.
@@ -29,7 +29,7 @@ enum Asks<'a> {
     FileAt(&'a str, &'a str),
 }
 
-/// Where the address `path` of a wiki leads, if it leads anywhere.
+/// The current URL for the old path `path`, if there is one.
 pub(super) async fn of_page(
     wiki: &Wiki,
     frame: &Frame,
@@ -55,11 +55,11 @@ pub(super) async fn of_page(
         (asks, _) => asks,
     };
     let to = address(frame, asks, &found.path, found.is_page);
-    // Else this is where the reader is already.
+    // A redirect to the same URL would be a loop.
     Ok((to != frame.page(path)).then(|| redirect(&to)))
 }
 
-/// All that the segments of a path can mean, first what is likelier.
+/// All readings of a path's segments, likelier ones first.
 fn meanings<'s, 'a>(segments: &'s [&'a str]) -> Vec<(&'s [&'a str], Asks<'a>)> {
     let mut meanings = vec![(segments, Asks::Page)];
     match segments {
@@ -81,7 +81,7 @@ fn meanings<'s, 'a>(segments: &'s [&'a str]) -> Vec<(&'s [&'a str], Asks<'a>)> {
     match *segments {
         [ref page @ .., "diff", _, _] => meanings.push((page, Asks::History)),
         [ref page @ .., "a", name, at] => meanings.push((page, Asks::FileAt(name, at))),
-        // A smaller picture of this size: the picture itself will do.
+        // A thumbnail of this size: redirects to the full picture.
         [ref page @ .., "t", name, _] => meanings.push((page, Asks::File(name))),
         _ => {}
     }
@@ -89,20 +89,19 @@ fn meanings<'s, 'a>(segments: &'s [&'a str]) -> Vec<(&'s [&'a str], Asks<'a>)> {
     meanings
 }
 
-/// The paths of what an address names, as they may be in this wiki.
+/// The possible paths in this wiki of the named content.
 fn candidates(case: CaseMode, page: &str, asks: Asks<'_>) -> Vec<String> {
     let file = case.file_name(page);
     let path = file.strip_suffix(".md").unwrap_or(&file).to_owned();
     match asks {
         Asks::File(name) | Asks::FileAt(name, _) => vec![format!("{path}/{name}")],
-        // An attachment is also shown where its file is.
+        // OtterWiki also shows an attachment at the path of its file.
         Asks::Page => vec![path, page.to_owned()],
         _ => vec![path],
     }
 }
 
-/// The address here. A revision that is abbreviated can't be looked up: the list that has it can be
-/// read instead.
+/// The current URL. An abbreviated revision can't be resolved, so it leads to the history.
 fn address(frame: &Frame, asks: Asks<'_>, path: &str, is_page: bool) -> String {
     let page = |path: &str| if is_page { frame.page(path) } else { frame.attachment(path) };
     let at = |at: &str| at.parse::<Revision>().ok();
@@ -129,7 +128,7 @@ fn address(frame: &Frame, asks: Asks<'_>, path: &str, is_page: bool) -> String {
     }
 }
 
-/// What isn't about a page: the list of changes, the list of pages, and search.
+/// Redirects the URLs that aren't about a page: the list of changes, the list of pages, and search.
 pub(super) async fn of_wiki(frame: Frame, uri: Uri) -> Result<Response, Problem> {
     let nothing = Ok(StatusCode::NOT_FOUND.into_response());
     let Some(what) = uri.path().strip_prefix("/-/") else { return nothing };
@@ -168,7 +167,7 @@ mod tests {
         assert_eq!(of("A/diff/1/2"), [page("A/diff/1/2"), asks("A", Asks::History)]);
         assert_eq!(of("A/a/p.png"), [page("A/a/p.png"), asks("A", Asks::File("p.png"))]);
         assert_eq!(of("A/a/p.png/1"), [page("A/a/p.png/1"), asks("A", Asks::FileAt("p.png", "1"))]);
-        // Both are possible, and what exists decides.
+        // Both readings are possible; the existing one is chosen.
         assert_eq!(
             of("A/a/source"),
             [page("A/a/source"), asks("A/a", Asks::Source), asks("A", Asks::File("source"))]

@@ -1,5 +1,5 @@
-//! Lists: pages, changes, the history of a page, its attachments, and what was searched for. They are
-//! the API's, page by page with its cursors.
+//! Lists: pages, changes, the history of a page, its attachments, and search results. They have the API's pages and
+//! cursors.
 
 use askama::Template;
 use axum::extract::Path;
@@ -16,10 +16,10 @@ use super::named::Named;
 use crate::extract::{Listing, Paging, Query, Tail};
 use crate::wiki;
 
-/// How many of the files that a commit changes are named.
+/// Maximum number of files that are named per commit.
 const FILES: usize = 20;
 
-/// What a list is narrowed by.
+/// The filters of a list.
 #[derive(Default, Deserialize)]
 pub(super) struct Wanted {
     #[serde(default)]
@@ -30,7 +30,7 @@ pub(super) struct Wanted {
     limit: String,
 }
 
-/// Where a list goes on, and whether it may lack something.
+/// The cursor of a list's next part, and whether the index was incomplete.
 struct Paged {
     next: Option<String>,
     is_building: bool,
@@ -76,7 +76,7 @@ pub(super) async fn pages(
 #[template(path = "changes.html")]
 struct Changes {
     frame: Frame,
-    /// The page whose history this is; all changes otherwise.
+    /// The page whose history this is; `None` for all changes.
     page: Option<String>,
     commits: Vec<Commit>,
     paged: Paged,
@@ -102,7 +102,7 @@ impl Changes {
         commit.changes.len().saturating_sub(FILES)
     }
 
-    /// Where the file is as the commit left it, if it left it anywhere.
+    /// The URL of the file as of the commit; `None` if the commit deleted it.
     fn address(&self, commit: &Commit, change: &PathChange) -> Option<String> {
         if matches!(change.kind, ChangeKind::Deleted | ChangeKind::Moved) {
             return None;
@@ -129,7 +129,7 @@ pub(super) async fn changes(
     answer::html(&wiki, &headers, &page)
 }
 
-/// One change.
+/// One commit.
 pub(super) async fn change(
     wiki: Wiki,
     frame: Frame,

@@ -1,4 +1,4 @@
-//! The page that an address of the view names.
+//! The page that a URL of the view names.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -6,8 +6,7 @@ use wikigrove_tenant::problem::Problem;
 
 use crate::extract::path::decode;
 
-/// `a/b` of `/a/b` and of `/-/history/a/b`, decoded once. Whether it names a page is storage's to
-/// judge.
+/// `a/b` of `/a/b` and of `/-/history/a/b`, decoded once. Storage validates it as a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named(pub(super) String);
 

@@ -1,4 +1,4 @@
-//! One page, the page that a visitor sees first, and the text of a page.
+//! A page, the home page, and the source text of a page.
 
 use askama::Template;
 use axum::extract::{OriginalUri, State};
@@ -18,17 +18,17 @@ use crate::extract::{Paging, Query};
 use crate::render::Rendered;
 use crate::wiki::render::{Rendering, revision};
 
-/// How many attachments and pages below it a page names; the others are on lists of their own.
+/// Maximum number of attachments and of sub-pages on a page; the others are in lists of their own.
 const LISTED: usize = 50;
 
 #[derive(Deserialize)]
 pub(super) struct At {
     at: Option<String>,
-    /// What `at` is called in addresses of other software.
+    /// The name of `at` in URLs of other software.
     revision: Option<String>,
 }
 
-/// The page that the wiki calls its home; or else the list of all pages.
+/// The wiki's home page; without one, the list of all pages.
 pub(super) async fn home(
     wiki: Wiki,
     State(rendering): State<Rendering>,
@@ -44,7 +44,7 @@ pub(super) async fn home(
     }
 }
 
-/// A page, now or as it was.
+/// A page, at present or as of a commit.
 pub(super) async fn page(
     wiki: Wiki,
     State(rendering): State<Rendering>,
@@ -78,14 +78,14 @@ pub(super) async fn page(
     }
 }
 
-/// The page of an address that ends in slashes.
+/// The path of a URL with trailing slashes, without them.
 fn without_slashes(path: &str) -> Option<&str> {
     let page = path.strip_suffix('/')?.trim_end_matches('/');
-    // Anything else could lead to another host: `//host` is an address.
+    // Only valid paths, because `//host` would lead to another host.
     ExistingPath::new(page).is_ok().then_some(page)
 }
 
-/// The list of the pages below a path at which there is none.
+/// The list of the sub-pages of a path that has no page.
 async fn below(wiki: &Wiki, frame: &Frame, path: &str) -> Result<Option<Response>, Problem> {
     if ExistingPath::new(path).is_err() {
         return Ok(None);
@@ -94,8 +94,8 @@ async fn below(wiki: &Wiki, frame: &Frame, path: &str) -> Result<Option<Response
     Ok((!pages.is_empty()).then(|| redirect_for_now(&frame.below(path))))
 }
 
-/// Where a file of this path is, or the page of this file: HTML that somebody wrote by hand names
-/// pictures and pages as they lie in the repository, from the page's own place there.
+/// Redirects to the file of this path, or to the page of this file: HTML in pages refers to
+/// pictures and pages by their relative paths in the repository.
 async fn beside(wiki: &Wiki, frame: &Frame, path: &str) -> Result<Option<Response>, Problem> {
     let page = path.strip_suffix(".md");
     let named = [Some(path), page].into_iter().flatten().map(str::to_owned).collect();
@@ -109,12 +109,12 @@ async fn beside(wiki: &Wiki, frame: &Frame, path: &str) -> Result<Option<Respons
     Ok(Some(redirect(&to)))
 }
 
-/// Whether there is no page of the path, or can't be one.
+/// Returns `true` if the path has no page, or isn't valid for one.
 fn is_no_page(problem: &Problem) -> bool {
     matches!(problem.status(), StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY)
 }
 
-/// The bytes of a page, shown as text.
+/// The source of a page, as plain text.
 pub(super) async fn source(
     wiki: Wiki,
     Named(path): Named,
@@ -148,7 +148,7 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// A page has one title: its own first heading, if it has one.
+    /// Returns `true` if the page has no heading of level 1 that serves as its title.
     fn lacks_title(&self) -> bool {
         self.rendered.headings.iter().all(|heading| heading.level != 1)
     }
@@ -176,7 +176,7 @@ async fn show(
     let prepared = rendering.prepare(wiki, &frame.base, path, at, style).await?;
     let page = prepared.page.clone();
     let entry = rendering.render(wiki, prepared).await?;
-    // What is around a page is known for now only.
+    // Sub-pages and attachments are listed for the present only.
     let (mut below, mut attachments) = (Vec::new(), Vec::new());
     if at.is_none() {
         let path = &page.summary.path;

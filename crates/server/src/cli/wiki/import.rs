@@ -46,7 +46,7 @@ fn subject(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// What became of one source.
+/// The result of importing one source.
 struct Outcome {
     path: PathBuf,
     slug: Option<Slug>,
@@ -54,7 +54,7 @@ struct Outcome {
 }
 
 pub(super) async fn run(place: &Place, args: Import, as_json: bool) -> Result<(), Failure> {
-    // A rehearsal needs no platform, and must not make one.
+    // A dry run needs no platform, and must not create one.
     let platform = if args.dry_run { None } else { Some(open(place).await?) };
     let done = import(place, platform.as_ref(), &args, as_json).await;
     if let Some(platform) = platform {
@@ -88,7 +88,7 @@ async fn one(
     let bar = bar()?;
     let shown = bar.clone();
     let progress = move |progress: Progress<'_>| show(&shown, progress);
-    // Of many, those that are new are no updates.
+    // With `--all`, new wikis are imported even if `--update` is given.
     let exists = place.data.join("wikis").join(slug.as_str()).exists();
     let is_update = args.update && (exists || !args.all);
     let done = match platform {

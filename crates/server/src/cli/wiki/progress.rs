@@ -1,4 +1,4 @@
-//! How far something is that takes long.
+//! Progress bars of long operations.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,12 +1,12 @@
-//! Which settings are secrets, and how they are taken out of the rows.
+//! Recognises settings that are secrets, and removes them from the rows.
 
 use wikigrove_tenant::Secret;
 
-/// Parts of the names of settings whose values nobody should read.
+/// Parts of the names of secret settings.
 const TELLING: [&str; 8] =
     ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "PRIVATEKEY", "APIKEY", "TOKEN", "CREDENTIAL"];
 
-/// Takes a secret out of a row. What remains in the row is empty, or an address without its password.
+/// Takes a secret out of a row. The row keeps an empty value, or a URL without its password.
 pub(super) fn take(name: &str, value: &mut Option<String>) -> Option<Secret> {
     let text = value.as_deref().filter(|text| !text.trim().is_empty())?;
     let remains = if is_telling(name) || text.contains("PRIVATE KEY-----") {
@@ -20,17 +20,17 @@ pub(super) fn take(name: &str, value: &mut Option<String>) -> Option<Secret> {
 fn is_telling(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let plain = plain.to_ascii_uppercase();
-    // A length is no password, and the path of a key no key.
+    // A password's length and a key's path aren't secret.
     let is_about = plain == "PASSWORDMINLENGTH" || plain.ends_with("FILE");
     !is_about && TELLING.iter().any(|part| plain.contains(part))
 }
 
-/// `https://host/…` from `https://user:password@host/…`; `None` if there is no password in it.
+/// Returns `https://host/…` for `https://user:password@host/…`; `None` if there is no password in it.
 fn without_password(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (user, _) = rest[..end].rsplit_once('@')?;
-    // Over ssh a name alone is no secret; over http it may be a token.
+    // With ssh a user name alone is no secret; with http it may be a token.
     let is_secret =
         user.contains(':') || scheme.trim_start().to_ascii_lowercase().starts_with("http");
     is_secret.then(|| format!("{scheme}://{}", &rest[user.len() + 1..]))

@@ -1,5 +1,5 @@
 //! `settings.cfg`: a Python file, of which only assignments of plain values are understood. It is
-//! read as data and never run.
+//! read as data and never executed.
 
 /// A plain value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// As a row of the preferences has it.
+    /// The value of a row of preferences.
     pub(super) fn into_row(self) -> Option<String> {
         match self {
             Self::Text(text) | Self::Number(text) => Some(text),
@@ -22,16 +22,16 @@ impl Value {
     }
 }
 
-/// A line that isn't understood. What stands in it isn't told: it may be a secret.
+/// A line that isn't understood. Its content isn't reported, because it may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unknown {
-    /// Counted from one.
+    /// The line number, counted from one.
     pub(super) line: usize,
-    /// The setting, if that much is clear.
+    /// The setting's name, if it is clear.
     pub(super) name: Option<String>,
 }
 
-/// Settings in the order of the file, a later one of a name in place of an earlier one.
+/// Parses the settings in the order of the file; the last assignment of a name counts.
 pub(super) fn parse(text: &str) -> (Vec<(String, Value)>, Vec<Unknown>) {
     let (mut settings, mut unknown): (Vec<(String, Value)>, _) = (Vec::new(), Vec::new());
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -56,16 +56,17 @@ pub(super) fn parse(text: &str) -> (Vec<(String, Value)>, Vec<Unknown>) {
 
 type Assignment = (String, Value);
 
-/// One line, or more where a text goes on: what it sets, and what comes after it.
+/// Parses one line, or several for a multi-line string; returns the assignment and the rest of the
+/// text.
 fn statement(text: &str) -> Result<(Option<Assignment>, &str), Option<String>> {
     if text.starts_with([' ', '\t']) && !is_blank(text) {
-        // The inside of something.
+        // An indented line belongs to another statement.
         return Err(None);
     }
     if let Some(after) = end_of_line(text) {
         return Ok((None, after));
     }
-    // A text alone is a comment of sorts.
+    // A string that isn't assigned is a comment.
     if let Some((_, after)) = string(text) {
         return end_of_line(after).map(|after| (None, after)).ok_or(None);
     }
@@ -75,7 +76,7 @@ fn statement(text: &str) -> Result<(Option<Assignment>, &str), Option<String>> {
     let name = is_name.then(|| name.to_owned()).ok_or(None)?;
     let parsed = assigned(after).and_then(|(value, after)| Some((value, end_of_line(after)?)));
     let (value, after) = parsed.ok_or_else(|| Some(name.clone()))?;
-    // Other names are helpers of the file, not settings.
+    // Names in other styles are variables of the file, not settings.
     let is_setting = name.chars().any(char::is_uppercase) && !name.chars().any(char::is_lowercase);
     Ok((is_setting.then_some((name, value)), after))
 }
@@ -84,7 +85,7 @@ fn is_blank(text: &str) -> bool {
     end_of_line(text).is_some()
 }
 
-/// What comes after the line, if nothing but a comment is left of it.
+/// The text after the current line; `None` if the line has more than a comment left.
 fn end_of_line(text: &str) -> Option<&str> {
     let text = text.trim_start_matches([' ', '\t', '\r', '\u{c}']);
     let text =
@@ -96,7 +97,7 @@ fn assigned(text: &str) -> Option<(Value, &str)> {
     let text = text.trim_start_matches([' ', '\t']).strip_prefix('=')?;
     let text = text.trim_start_matches([' ', '\t']);
     if let Some((mut value, mut after)) = string(text) {
-        // Texts beside each other are one.
+        // Adjacent strings are concatenated.
         while let Some((more, rest)) = string(after.trim_start_matches([' ', '\t'])) {
             value += &more;
             after = rest;
@@ -114,7 +115,7 @@ fn assigned(text: &str) -> Option<(Value, &str)> {
     Some((value, after))
 }
 
-/// A whole or decimal number as Python would print it, more or less.
+/// An integer or decimal number, approximately as Python prints it.
 fn number(word: &str) -> Option<String> {
     let plain = word.replace('_', "");
     let is_grouped = !word.starts_with('_') && !word.ends_with('_') && !word.contains("__");
@@ -127,7 +128,7 @@ fn number(word: &str) -> Option<String> {
     }
 }
 
-/// A text in quotes and what comes after it.
+/// A quoted string, and the text after it.
 fn string(text: &str) -> Option<(String, &str)> {
     let quote_at = text.find(['\'', '"'])?;
     let (prefix, quoted) = text.split_at(quote_at);
@@ -163,7 +164,7 @@ fn string(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// What a backslash means, by what follows it.
+/// Appends the character that an escape sequence stands for. `rest` begins after the backslash.
 fn escape<'a>(rest: &'a str, value: &mut String) -> Option<&'a str> {
     let c = rest.chars().next()?;
     let after = &rest[c.len_utf8()..];
@@ -184,7 +185,7 @@ fn escape<'a>(rest: &'a str, value: &mut String) -> Option<&'a str> {
         'r' => value.push('\r'),
         't' => value.push('\t'),
         '\\' | '\'' | '"' => value.push(c),
-        // Names and octal numbers of characters: nobody writes them here.
+        // Characters given by name or octal number aren't supported: they don't occur in settings.
         'N' | '0'..='9' => return None,
         _ => value.extend(['\\', c]),
     }

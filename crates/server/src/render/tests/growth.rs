@@ -1,4 +1,4 @@
-//! The time that a page takes grows with its length, and not with the square of it.
+//! Rendering takes time linear in a page's length, not quadratic.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{limits, render};
 
-/// Two pages of which one is so many times as long as the other one, in bytes.
+/// Sizes of the two compared pages, in bytes.
 const LONG: usize = 256_000;
 const SHORT: usize = LONG / 16;
-/// So many times as long may the longer one take. Sixteen times is linear, 256 times is the square.
+/// Maximum ratio of their times. Linear growth is 16, quadratic growth is 256.
 const MOST: f64 = 40.0;
 
-/// Fails if the time for pages of a beginning and many times a part grows too fast. `{#}` in a part is
-/// another number each time.
+/// Fails if the time for a page of a beginning and many copies of a part grows too fast. `{#}` in a part is replaced by
+/// a different number in each copy.
 fn grows_evenly(patterns: &[(&str, &str)]) {
     for (beginning, part) in patterns {
         let (short, long) = (page(beginning, part, SHORT), page(beginning, part, LONG));
-        // Again, if the machine was disturbed.
+        // Repeated, in case other load disturbed the measurement.
         let ratio = || time(&long).as_secs_f64() / time(&short).as_secs_f64();
         let least = (0..3).map(|_| ratio()).find(|ratio| *ratio <= MOST);
         assert!(least.is_some(), "{beginning:?} {part:?}");
@@ -180,7 +180,7 @@ fn of_what_follows_an_open_tag() {
 
 #[test]
 fn what_takes_the_square_is_given_up() {
-    // The parser compares each attribute of a tag with those before it.
+    // The parser compares each attribute of a tag with all previous ones.
     for part in ["a{#}\n", "a{#}='>'\n"] {
         let text = page("<div\n", part, 900_000) + ">";
         let start = used();

@@ -214,7 +214,7 @@ impl Run {
         Ok(self.branch.get_or_init(|| branch))
     }
 
-    /// What the branch is at, or why there is nothing to fetch.
+    /// The commit of the remote branch, or the outcome if there is nothing to fetch.
     async fn tip(&self) -> Result<Result<Revision, Outcome>, Error> {
         let branch = match self.branch().await {
             Ok(branch) => branch,
@@ -236,7 +236,7 @@ impl Run {
                     Ok(branches) => branches.all,
                     Err(failure) => return Ok(Err(of_look(&failure))),
                 };
-                // Somebody may have made it meanwhile: two wikis that meet at an empty remote.
+                // Another wiki may have created the branch meanwhile, if two wikis push to an empty remote.
                 let mut found = branches.iter().filter(|(name, _)| name == branch.as_str());
                 if let Some((_, tip)) = found.next() {
                     return Ok(Ok(*tip));
@@ -450,7 +450,7 @@ impl Run {
     }
 }
 
-/// What was fetched, if it is that which can't be taken over.
+/// Maps a storage error that refuses the fetched tree to its outcome.
 fn refused(error: &Error, incoming: Revision) -> Option<Outcome> {
     let Error::Wiki { source, .. } = error else { return None };
     let failed = |failure, text: String| Some(Outcome::Failed { failure, text });

@@ -169,7 +169,7 @@ impl Listener {
             self.stage = Stage::Following(follower);
             return Ok(());
         }
-        // Reserved before reading: a listener with a full backlog costs no reads.
+        // Reserved before reading the log: a client that doesn't take its events causes no work.
         let principal = self.access.principal.clone();
         let Some(held) = self.place.budget().try_take(principal, PAGE.bytes as u64) else {
             sleep(AGAIN.min(self.place.keep_alive())).await;
