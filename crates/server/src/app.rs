@@ -34,8 +34,8 @@ use wikis::{Below, Shared, Wikis, is_acceptance};
 /// Addresses at which the public listener serves wikis.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
-    /// Base URL of `/w/{slug}`, such as `https://wiki.example.org`, without a trailing slash. If unset,
-    /// `/w/{slug}` is served on every host that isn't a wiki's own.
+    /// Base URL of `/w/{slug}`, such as `https://wiki.example.org`, without a trailing slash. If unset, `/w/{slug}` is
+    /// served on every host except the wikis' own hosts.
     pub public_url: Option<String>,
     /// Domain that gives each wiki a host of its own: `{slug}.{base_domain}`.
     pub base_domain: Option<String>,

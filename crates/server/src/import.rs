@@ -87,7 +87,7 @@ pub async fn import(
             kept.map_err(|error| storage::Error::Repository(Box::new(error)))
         };
         let report = prepared.fill(dir, options, Some(lock), keep, progress)?;
-        // If the receiver is gone, the error is returned below.
+        // Received below. Sending fails only if the future of this import was dropped.
         let _ = done.send(report);
         Ok(())
     };
@@ -269,7 +269,7 @@ impl Prepared {
         Ok(self.report)
     }
 
-    /// Adds the contents of the history to the report, and its oddities.
+    /// Adds the newest revision, its files, and uncommitted changes of the source's work tree to the report.
     fn look_around(&mut self, wiki: &storage::Wiki, repo: &Path) -> Result<(), storage::Error> {
         self.report.head = wiki.head()?.map(|head| head.to_string());
         let survey = wiki.survey()?;

@@ -1,4 +1,4 @@
-//! Where a client reaches this server.
+//! The public address of this server, as seen by a client.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,7 @@ use http::uri::Authority;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IsSecure(pub(crate) bool);
 
-/// The scheme and the host by which the client came, such as `https://wiki.example`; empty if it names none.
+/// The scheme and host that the client used, such as `https://wiki.example`; empty if the request names no host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site(pub(crate) String);
 

@@ -76,8 +76,7 @@ pub struct Branches {
 }
 
 impl Branches {
-    /// The branch of those who name none: the one that `HEAD` names, or the only one, or one that is usually
-    /// called so.
+    /// The default branch: the one that `HEAD` names, or the only one, or one with a usual name.
     pub fn usual(&self) -> Option<&str> {
         let names = || self.all.iter().map(|(name, _)| name.as_str());
         let only = (self.all.len() == 1).then(|| names().next()).flatten();
@@ -399,7 +398,7 @@ fn remove_unfinished(repository: &Path) -> std::io::Result<u64> {
     Ok(largest)
 }
 
-/// True if `ls-remote` printed ids that are longer than those of SHA-1.
+/// Returns `true` if `ls-remote` printed ids that are longer than those of SHA-1.
 fn is_sha256(listed: &str) -> bool {
     refs(listed).any(|(id, _)| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
@@ -408,7 +407,7 @@ fn sha256() -> Failure {
     Failure::Unsupported { text: "its objects are named by SHA-256".to_owned() }
 }
 
-/// The ids and names in what `ls-remote` prints.
+/// The ids and names in the output of `ls-remote`.
 fn refs(listed: &str) -> impl Iterator<Item = (&str, &str)> {
     listed.lines().filter_map(|line| line.split_once('\t'))
 }

@@ -164,7 +164,7 @@ async fn what_does_not_finish_in_time_is_cut_and_counted() {
 #[tokio::test]
 async fn a_client_that_does_not_finish_a_head_is_dropped() {
     let server = start(limits()).await;
-    // Nothing; half of HTTP/2's preface; half a head; a preface without a request.
+    // A silent connection; half of HTTP/2's preface; half a head; a preface without a request.
     for begun in
         ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: x\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
     {

@@ -80,7 +80,7 @@ pub enum Outcome {
     HostileTree {
         /// The tip.
         incoming: Revision,
-        /// Which they are, and what is wrong with them.
+        /// The entries, and the problem of each.
         text: String,
     },
     /// The link's subdirectory is a file or a symlink in the tip.

@@ -101,7 +101,7 @@ fn candidates(case: CaseMode, page: &str, asks: Asks<'_>) -> Vec<String> {
     }
 }
 
-/// The current URL. An abbreviated revision can't be resolved, so it leads to the history.
+/// The current URL. An abbreviated revision can't be resolved: it leads to the history, or to the list of attachments.
 fn address(frame: &Frame, asks: Asks<'_>, path: &str, is_page: bool) -> String {
     let page = |path: &str| if is_page { frame.page(path) } else { frame.attachment(path) };
     let at = |at: &str| at.parse::<Revision>().ok();

@@ -128,7 +128,7 @@ pub(super) fn start(
 pub(super) struct Told {
     name: String,
     report: Vec<u8>,
-    /// The beginning of its words for people.
+    /// The beginning of its messages for users, for finding the reason of a refusal.
     words: Vec<u8>,
     errors: String,
 }
@@ -212,7 +212,8 @@ async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> R
     }
 }
 
-/// Holds git's report back, and lets through what it says to people. Returns both, of the latter the beginning.
+/// Reads git's output: collects its report, and sends its messages for users to the client. Returns the report and the
+/// beginning of the messages.
 async fn hear(
     mut stdout: ChildStdout,
     head: &Head,

@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{limits, render};
 
-/// Sizes of the two compared pages, in bytes.
+/// Size of the longer of two compared pages, in bytes.
 const LONG: usize = 256_000;
 const SHORT: usize = LONG / 16;
 /// Maximum ratio of their times. Linear growth is 16, quadratic growth is 256.

@@ -26,7 +26,7 @@ pub(super) struct Run {
     wire: Wire,
     remote: Remote,
     platform: Platform,
-    /// Unset until the remote was asked for its own, if the link names none.
+    /// The remote's branch. If the link names none, it is unset until the remote's default branch is known.
     branch: OnceLock<Branch>,
     mapping: Mapping,
     /// Replaced after each takeover.
@@ -47,7 +47,7 @@ struct Found {
     preview: Option<(Revision, Option<Preview>)>,
     /// Number of commits waiting for the remote when the run last asked for its branch.
     waiting: Option<usize>,
-    /// The remote's branches, if they were listed to find out which is its own, and not used yet.
+    /// The remote's branches, if they were listed to find its default branch, and not used yet.
     listed: Option<Branches>,
 }
 
@@ -192,8 +192,8 @@ impl Run {
         }
     }
 
-    /// The branch. Of a link that names none it is the one that the remote shows, and kept with the link from
-    /// now on. An empty remote has none yet.
+    /// The remote's branch. If the link names none, the remote's default branch is looked up and stored with the link.
+    /// An empty remote has none yet.
     async fn branch(&self) -> Result<&Branch, Outcome> {
         if let Some(branch) = self.branch.get() {
             return Ok(branch);
