@@ -1,5 +1,5 @@
 //! Renders pages as HTML that is safe to show: it executes nothing, loads nothing from other hosts but images, and
-//! can't cover its surroundings.
+//! can't replace or swallow parts of the page around it.
 //!
 //! Rendering is pure: the caller looks up what exists in the wiki, between [`wanted`] and [`Renderer::render`]. Every
 //! input takes bounded time and memory; a page over a limit is shown as plain text.
