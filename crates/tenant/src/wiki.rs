@@ -531,6 +531,26 @@ impl Wiki {
         done.await
     }
 
+    /// Runs light work that belongs to this wiki without accessing it, such as rendering a small page, in a turn of the
+    /// wiki's readers. The work should poll [`storage::deadline`]: it is interrupted if the future is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NoRuntime`]
+    pub async fn work_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let interrupt = Interrupt(self.0.live.work(None));
+        let deadline = interrupt.0.clone();
+        let turn = self.0.live.turn(Use::Read).await;
+        let done = blocking(move || {
+            // Held by the work itself, which may continue after the future is dropped.
+            let _turn = turn;
+            Ok(deadline.enter(work))
+        });
+        done.await
+    }
+
     /// The permit that merging a large text with a newer version needs; `None` for all other saves.
     async fn place_to_merge(
         &self,
