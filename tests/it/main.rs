@@ -31,6 +31,7 @@ mod hostile;
 mod idempotency;
 mod import;
 mod isolation;
+mod language;
 mod lifecycle;
 mod metrics;
 mod moves;
