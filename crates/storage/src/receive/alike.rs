@@ -186,7 +186,7 @@ mod tests {
 
     /// The same, by comparing each name with each.
     fn plainly(new: &[&str], olds: &[Vec<&str>]) -> Vec<String> {
-        let has = |old: &Vec<&str>, name: &str| old.iter().any(|it| *it == name);
+        let has = |old: &Vec<&str>, name: &str| old.contains(&name);
         let stood =
             |one: &str, other: &str| olds.iter().any(|old| has(old, one) && has(old, other));
         let is_fresh = |one: &str| olds.is_empty() || olds.iter().any(|old| !has(old, one));
