@@ -22,7 +22,7 @@ const CHANGE_PATH: u64 = 3;
 const FILE: u64 = 450;
 const FILE_PATH: u64 = 4;
 /// A byte of indexed text. Scripts without spaces take most.
-const TEXT: u64 = 4;
+const TEXT: u64 = 3;
 /// A row of a link: one for each path that it may mean, and one for its name.
 const LINK_ROW: u64 = 60;
 /// Upper limit for a short link.

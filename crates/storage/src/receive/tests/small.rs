@@ -223,7 +223,7 @@ fn what_an_index_takes_is_told_from_above() {
         scratch.wiki().update_index(|_| ()).unwrap();
         let grown = database_bytes(&scratch) - before;
         // A text may be links throughout, and words that are repeated take nearly nothing.
-        assert!(grown <= weight && weight < 60 * grown, "{kind}: {grown}, told {weight}");
+        assert!(grown <= weight && weight < 70 * grown, "{kind}: {grown}, told {weight}");
     }
 }
 
