@@ -35,7 +35,7 @@ const GOLLUM: Source = Source {
     files: &[
         (
             "Home.md",
-            "[[_TOC_]]\n\n# Home\n\n[[Red Roses]] [[dir/Sub Page]] [[/Red Roses]] [[Text|Red Roses]] [[Missing One]]\n",
+            "[[_TOC_]]\n\n# Home\n\n[[Red Roses]] [[dir/Sub Page]] [[/Red-Roses]] [[Text|Red Roses]] [[Missing One]]\n",
         ),
         ("Red-Roses.md", "# Red Roses\n\n[[Home]] [[Sub Page]]\n"),
         ("dir/Sub Page.md", "[[Home]] [[Red Roses]] [up](../Home)\n"),
