@@ -132,7 +132,7 @@ fn comments_name_their_subjects_and_begin_with_them() {
 
 #[test]
 fn comments_are_found_and_counted() {
-    let source = "//! What it is. Somebody at v1.2 came!\n/// One\n/// two.\n/// ```\n/// Who()\n/// ```\n\n// - Those.\nlet x = \"// no\";\n";
+    let source = "//! What it is. Somebody at v1.2 came!\n\n/// One\n/// two.\n/// ```\n/// Who()\n/// ```\n\n// - Those.\nlet x = \"// no\";\n";
     assert_eq!(
         paragraphs(source),
         [" What it is. Somebody at v1.2 came!", " One two.", " - Those.", ""]
