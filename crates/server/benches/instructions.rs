@@ -19,11 +19,11 @@ use wikigrove_server::serve::serve;
 use wikigrove_tenant::{Base, Caller, NewTenant, Platform, Settings, Visibility};
 
 const TOKEN: &str = "token-of-the-instruction-count";
-/// How large a page is, in bytes.
+/// Size of a page, in bytes.
 const BYTES: usize = 5000;
-/// How many wikis there are, each with one page. Two may be open.
+/// Number of wikis, each with one page. Two may be open.
 const WIKIS: usize = 6;
-/// How many requests are sent in the first and in the second run.
+/// Number of requests in the first and in the second run.
 const REQUESTS: [u64; 2] = [100, 600];
 
 #[derive(Clone, Copy, Debug)]

@@ -20,7 +20,7 @@ use client::{Connection, Load, get, put};
 use server::{BYTES, Kind, READ, Server, TOKEN, page, text};
 use tokio::time::MissedTickBehavior;
 
-/// How many readers there are.
+/// Number of readers.
 const READERS: usize = 16;
 /// The share of their rate alone that readers keep at least, and how much longer the slowest hundredth may take.
 const TARGET: (f64, f64) = (0.7, 3.0);

@@ -58,7 +58,7 @@ impl Kind {
         all.into_iter().find(|kind| kind.name() == asked)
     }
 
-    /// How many pages the wiki has that is read.
+    /// Number of pages in the wiki that is read.
     pub(crate) fn pages(self) -> usize {
         match self {
             Self::LargeWikis => 10 * PAGES,

@@ -206,7 +206,7 @@ async fn pass_on(upload: Upload, mut to: Option<ChildStdin>, place: &Place) -> R
         let got = pace.keep(|| place.is_contended(), body.read_buf(&mut piece)).await;
         match got.map_err(|TooSlow| Ended::Stalled)?.map_err(Ended::Unreadable)? {
             0 => return Ok(()),
-            // What counts is what the client sent, not what gzip makes of it.
+            // The pace is that of the bytes sent, not of the unpacked ones.
             _ => pace.moved(usize::try_from(body.received() - received).unwrap_or(usize::MAX)),
         }
     }
