@@ -79,7 +79,7 @@ impl Drop for Waiting {
 /// A body in slices.
 struct Sliced {
     body: Body,
-    /// What is left of the last piece of the body.
+    /// The rest of the last piece of the body.
     rest: Bytes,
     reading: Arc<Reading>,
     /// For a body that is whole in memory, and so waits for nothing but its client.

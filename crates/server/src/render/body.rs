@@ -131,7 +131,7 @@ struct State<'a, 'c> {
     elements_before: usize,
     /// The elements that the cleaner will add because of those that are open.
     opened_anew: usize,
-    /// How many of the page's elements came before the first tag of HTML that may leave a table open.
+    /// Number of the page's elements before the first tag of HTML that may leave a table open.
     before_table: Option<usize>,
     /// Bytes of text since the last element or comment.
     undivided: usize,

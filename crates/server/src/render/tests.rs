@@ -518,7 +518,7 @@ fn formatting_that_is_left_open_is_not_opened_anew_without_end() {
         let page = render(&text);
         assert!(page.plain && page.html.len() < 2 * text.len() + 100, "{:.40}", text);
     }
-    // What is closed costs nothing, and a little that is left open is shown.
+    // Closed elements cost nothing, and a page with a few open ones is shown.
     let closed = "<p><b class=a>x</b> <font color=red>y</font> <a href=z>z</a></p>\n\n".repeat(120);
     for text in [closed, format!("<font color=red>\n\n{}", "a\n\n".repeat(5_000))] {
         assert!(!render(&text).plain, "{text:.40}");

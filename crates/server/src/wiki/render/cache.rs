@@ -13,9 +13,9 @@ use crate::render::Rendered;
 const CAPACITY: u64 = 32 << 20;
 /// Overhead of an entry besides its text, in bytes.
 const OVERHEAD: usize = 800;
-/// What an allocation costs besides what is in it, in bytes.
+/// Overhead of an allocation, in bytes.
 const ALLOCATION: usize = 16;
-/// What a list or a link costs besides its texts, in bytes.
+/// Overhead of a list or a link besides its texts, in bytes.
 const LIST: usize = 48;
 /// A node of the tree that an object is: its size, in bytes, and how many entries it has at least, on
 /// average.

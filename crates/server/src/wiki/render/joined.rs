@@ -20,7 +20,7 @@ const RETRY_SECONDS: u64 = 1;
 #[derive(Clone, Default)]
 pub(super) struct Joined(Arc<Mutex<HashMap<Key, Arc<Turn<Shared>>>>>);
 
-/// What equal requests have found out so far.
+/// The results that equal requests have so far.
 #[derive(Default)]
 pub(super) struct Shared {
     /// The candidates of the page's links.
