@@ -85,7 +85,7 @@ pub(crate) fn body_start(text: &str) -> usize {
     if is_mapping(syntax, &text[data]) { end } else { mark }
 }
 
-/// Whether a block is front matter, as [`FrontMatter::find`] decides it.
+/// Returns `true` if a block is front matter, as [`FrontMatter::find`] decides it.
 fn is_mapping(syntax: FrontMatterSyntax, source: &str) -> bool {
     // A TOML document is a table, and begins with a key or with the name of a table.
     if syntax == FrontMatterSyntax::Toml || source.len() > MAX_BYTES {
@@ -141,7 +141,7 @@ fn yaml<T: DeserializeOwned>(data: &str) -> Result<Option<T>, String> {
     if data.trim().is_empty() {
         return Ok(None);
     }
-    // What an alias stands for counts again in all of these.
+    // The value of an alias counts again in all of these.
     let options = serde_saphyr::options! {
         with_snippet: false,
         budget: serde_saphyr::budget! {

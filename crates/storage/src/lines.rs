@@ -49,7 +49,7 @@ pub(crate) fn lines(text: &[u8]) -> Vec<&[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
-/// Whether a text has too many lines to be compared line by line.
+/// Returns `true` if a text has too many lines to be compared line by line.
 pub(crate) fn is_long(text: &[u8]) -> bool {
     text.iter().filter(|byte| **byte == b'\n').count() > MOST_COMPARED
 }

@@ -144,12 +144,12 @@ impl Preferences {
         }
     }
 
-    /// Whether wiki links find the only page of a name in whatever directory.
+    /// True if wiki links find the only page of a name in whatever directory.
     pub fn links_by_name(&self) -> bool {
         self.flag("links_by_name")
     }
 
-    /// Whether pages show images of other sites.
+    /// True if pages show images of other sites.
     pub fn external_images(&self) -> bool {
         self.flag("external_images")
     }

@@ -60,7 +60,7 @@ pub struct PushRules {
     pub max_commits: usize,
     /// Maximum number of objects in one push.
     pub max_objects: usize,
-    /// How long it may take to look at one push.
+    /// Maximum time to check one push.
     pub longest_check: Duration,
     /// Whether the branch may go to a commit that isn't built on what is there. What was there is kept
     /// under `refs/wiki/backup/`.

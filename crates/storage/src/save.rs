@@ -383,7 +383,7 @@ impl Wiki {
         path: &ExistingPath,
         version: Etag,
     ) -> Result<bool, Error> {
-        // What isn't in the repository was no page's content, and the history needn't be walked through.
+        // A blob that isn't in the repository was no page's content, and the history needn't be walked through.
         if self.repo().view().header(version.as_bytes())?.is_none() {
             return Ok(false);
         }

@@ -292,7 +292,7 @@ impl Wiki {
         self.run(move |wiki| wiki.resolve(at, &candidates)).await
     }
 
-    /// What links lead to in the commit `at`, or now; see [`storage::Wiki::resolve_links`].
+    /// The targets of links in the commit `at`, or now; see [`storage::Wiki::resolve_links`].
     ///
     /// # Errors
     /// `at` isn't part of this wiki's history; the wiki can't be read.

@@ -306,7 +306,7 @@ struct BuiltOn {
 /// found in one pass through the later commits for all of a walk.
 struct Later<'a> {
     connection: &'a Connection,
-    /// How many rows were looked at.
+    /// Number of rows read.
     rows: usize,
     /// All commits from this number on were passed.
     passed: i64,
@@ -348,7 +348,7 @@ impl<'a> Later<'a> {
         Ok(BuiltOn { from: i64::MAX, others })
     }
 
-    /// Whether all that comes after a commit is built on it.
+    /// Returns `true` if all later commits are built on this one.
     fn are_all_built_on(&mut self, commit: i64) -> Result<bool, DbError> {
         if self.oldest >= commit {
             let mut select = self.connection.prepare_cached(

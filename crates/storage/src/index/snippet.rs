@@ -26,7 +26,7 @@ const PIECE: usize = 4096;
 pub(super) struct Phrase {
     /// The words that are compared.
     words: Vec<String>,
-    /// How many words it has.
+    /// Number of its words.
     length: usize,
     /// Whether the last word may go on.
     is_prefix: bool,
@@ -48,7 +48,7 @@ impl Phrase {
         Self { words: compared, length, is_prefix: is_prefix && length <= COMPARED }
     }
 
-    /// Whether the words of the text from `first` on are this phrase, as far as they are compared. The
+    /// Returns `true` if the words of the text from `first` on are this phrase, as far as they are compared. The
     /// comparisons are counted in `steps`.
     fn is_at(&self, text: &Words, first: usize, steps: &mut usize) -> bool {
         let last = self.words.len().saturating_sub(1);

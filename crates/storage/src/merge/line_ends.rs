@@ -7,9 +7,9 @@ use crate::lines::{Placement, compare, lines};
 /// The text that gives a merged one its line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
-    /// Those of our text, which is the stored one.
+    /// The line ends of our text, which is the stored one.
     Ours,
-    /// Those that a side changed, whichever is ours.
+    /// The line ends that a side changed, whichever side is ours.
     Changed,
 }
 

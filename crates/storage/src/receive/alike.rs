@@ -20,7 +20,7 @@ type Parents = Vec<u64>;
 #[derive(Default)]
 struct Group<'a> {
     classes: BTreeMap<Parents, Vec<&'a [u8]>>,
-    /// Whether a parent has all of the names.
+    /// Returns `true` if a parent has all of the names.
     is_known: bool,
 }
 
@@ -136,7 +136,7 @@ fn group<'a>(names: &[&'a [u8]], parents: &HashMap<&[u8], Parents>, count: usize
     group
 }
 
-/// How many words a set of so many parents has.
+/// Number of words of a set of so many parents.
 fn words(parents: usize) -> usize {
     parents.div_ceil(64)
 }

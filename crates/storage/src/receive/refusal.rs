@@ -58,7 +58,7 @@ impl Problems {
         self.lines.is_empty()
     }
 
-    /// Whether there are more than are shown, so that looking for others is of no use.
+    /// True if there are more than are shown, so that looking for others is of no use.
     pub(super) fn are_enough(&self) -> bool {
         self.more > 0
     }

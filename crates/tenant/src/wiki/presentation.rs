@@ -19,9 +19,9 @@ pub struct Presentation {
     pub home_page: String,
     /// The side of a wiki link that is its target.
     pub link_style: LinkStyle,
-    /// Whether wiki links find the only page of a name in whatever directory.
+    /// True if wiki links find the only page of a name in whatever directory.
     pub links_by_name: bool,
-    /// Whether pages show images of other sites.
+    /// True if pages show images of other sites.
     pub external_images: bool,
     /// Which addresses lead to the pages besides our own.
     pub legacy_urls: LegacyUrls,

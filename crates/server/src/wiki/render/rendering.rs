@@ -40,7 +40,7 @@ pub(crate) struct Prepared {
     wanted: Arc<Vec<Sought>>,
     found: Vec<Resolved>,
     known: Option<Arc<Entry>>,
-    /// What equal requests share. It stays until the last of them is answered.
+    /// The state that equal requests share. It stays until the last of them is answered.
     slot: Slot,
 }
 
