@@ -71,10 +71,9 @@ pub struct PushRules {
 }
 
 impl Default for PushRules {
-    /// 5 MB a page, 100 MB a file, 200,000 files with paths of 20 MB, 16 MiB of the index and 64 bytes for
-    /// each byte (texts are packed to a third or fourth, and take five times their size), 16 levels, 200,000 commits, 2,000,000 objects,
-    /// two minutes,
-    /// nothing that a wiki doesn't know, and the branch only goes forward.
+    /// 5 MB a page, 100 MB a file, 200,000 files with paths of 20 MB, 16 MiB of the index and 64 bytes for each byte
+    /// sent (texts are compressed to a third or a fourth, and take five times their size in the index), 16 levels,
+    /// 200,000 commits, 2,000,000 objects, two minutes, only entries that a wiki can use, and only fast-forwards.
     fn default() -> Self {
         Self {
             page_bytes: 5_000_000,
